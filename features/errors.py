@@ -1,0 +1,20 @@
+"""Errors of the features layer.
+
+FeatureError(ValueError)
+├── EncoderError      an encoder cannot be found, loaded or verified
+└── PromptError       a value is neither text nor chat messages
+
+``router_model.errors`` re-exports them under its own tree, so callers catch one family.
+"""
+
+
+class FeatureError(ValueError):
+    """Base of everything this package raises on purpose."""
+
+
+class EncoderError(FeatureError):
+    """Raise when an encoder cannot be found, loaded or verified."""
+
+
+class PromptError(FeatureError):
+    """Raise when a value is neither text nor a list of chat messages."""

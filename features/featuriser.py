@@ -1,0 +1,66 @@
+"""Prompts to everything a predictor reads of them, with one tokenisation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.encoder import Encoder
+from features.prompt import Prompt, PromptLike
+from features.surface import surface_features
+from features.word_pieces import tokenise
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFeatures:
+    """What is known of n prompts before any model's record is looked at.
+
+    Attributes
+    ----------
+    embedding : float32 array, shape (n, dimension), rows of unit length
+    surface : float32 array, shape (n, len(SURFACE_NAMES))
+    pieces : list of n int64 arrays
+        Word-piece ids.
+    n_input_tokens : float64 array, shape (n,)
+        Word pieces of the whole prompt; scaled up from the part that was read where it was clipped.
+    """
+
+    embedding: FloatArray
+    surface: FloatArray
+    pieces: list[IntArray]
+    n_input_tokens: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "PromptFeatures":
+        """Return the features of some prompts, by their indices."""
+        return PromptFeatures(
+            embedding=self.embedding[rows],
+            surface=self.surface[rows],
+            pieces=[self.pieces[row] for row in rows],
+            n_input_tokens=self.n_input_tokens[rows],
+        )
+
+
+def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
+    """Compute the features of prompts.
+
+    Raises
+    ------
+    PromptError
+        If one of them is neither text nor chat messages.
+    """
+    parsed = [Prompt.parse(prompt) for prompt in prompts]
+    batch = tokenise([prompt.text for prompt in parsed])
+    clipped_by = np.array([prompt.n_chars / max(len(prompt.text), 1) for prompt in parsed], dtype=np.float64)
+    return PromptFeatures(
+        embedding=encoder.encode(batch),
+        surface=surface_features(parsed),
+        pieces=batch.pieces,
+        n_input_tokens=batch.lengths().astype(np.float64) * np.maximum(clipped_by, 1.0),
+    )

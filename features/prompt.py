@@ -1,0 +1,139 @@
+"""One prompt, however it arrives: a string, chat messages, or a whole chat body.
+
+Decides which text stands for a conversation when it is encoded. Simplifies: roles are not encoded, only
+contents in their order, so that a single user message and the same plain string give the same vector; and
+of a very long text only its beginning and its end are read.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from features.errors import PromptError
+
+MAX_ENCODED_CHARS = 8192
+"""Characters of a prompt that reach an encoder: half from its beginning, half from its end."""
+
+PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    r"""A prompt in the form the encoders read.
+
+    Attributes
+    ----------
+    text : str
+        The contents of all messages, joined by a blank line; at most `MAX_ENCODED_CHARS` characters.
+    n_chars : int
+        Length of the whole text before clipping.
+    n_turns : int
+        Number of messages that are not system or developer instructions (1 for a plain string).
+    has_system, has_tools, has_images, wants_json : bool
+        What the conversation or the request around it asks of a model.
+
+    Examples
+    --------
+    A follow-up is read together with its conversation:
+
+    >>> Prompt.parse([{"role": "user", "content": "Fix the parser."},
+    ...               {"role": "assistant", "content": "Done."},
+    ...               {"role": "user", "content": "commit it"}]).text
+    'Fix the parser.\n\nDone.\n\ncommit it'
+    """
+
+    text: str
+    n_chars: int
+    n_turns: int = 1
+    has_system: bool = False
+    has_tools: bool = False
+    has_images: bool = False
+    wants_json: bool = False
+
+    @classmethod
+    def parse(cls, value: PromptLike) -> "Prompt":
+        """Read a string, a list of chat messages or a chat body with ``messages``.
+
+        Raises
+        ------
+        PromptError
+            If `value` is none of these; the message says what was got.
+        """
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls(text=clip(value), n_chars=len(value))
+        if isinstance(value, Mapping):
+            return cls._of_body(value)
+        if isinstance(value, list | tuple):
+            return cls._of_body({"messages": value})
+        raise PromptError(f"a prompt is text, a list of chat messages or a chat body; got {type(value).__name__}")
+
+    @classmethod
+    def _of_body(cls, body: Mapping[str, Any]) -> "Prompt":
+        messages = body.get("messages")
+        if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+            raise PromptError(
+                f"a chat body needs a list 'messages'; got {type(messages).__name__} and the keys {sorted(body)}"
+            )
+        parts: list[str] = []
+        n_turns = n_system = n_images = 0
+        for position, message in enumerate(messages):
+            if not isinstance(message, Mapping):
+                raise PromptError(f"messages[{position}] is {type(message).__name__}; expected an object")
+            texts, images = _contents(message, position)
+            parts += texts
+            n_images += images
+            instruction = message.get("role") in {"system", "developer"}
+            n_system += instruction
+            n_turns += not instruction
+        text = "\n\n".join(parts)
+        return cls(
+            text=clip(text),
+            n_chars=len(text),
+            n_turns=n_turns,
+            has_system=n_system > 0,
+            has_tools=bool(body.get("tools")),
+            has_images=n_images > 0,
+            wants_json=_asks_for_json(body.get("response_format")),
+        )
+
+
+def clip(text: str, max_chars: int = MAX_ENCODED_CHARS) -> str:
+    r"""Keep the first and the last ``max_chars // 2`` characters of a longer text.
+
+    >>> clip("abcdefgh", max_chars=4)
+    'ab\ngh'
+    """
+    if len(text) <= max_chars:
+        return text
+    half = max_chars // 2
+    return f"{text[:half]}\n{text[-half:]}"
+
+
+def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int]:
+    """Return the texts of one message and the number of its images."""
+    content = message.get("content")
+    texts: list[str] = []
+    n_images = 0
+    if isinstance(content, str):
+        texts.append(content)
+    elif isinstance(content, Sequence):
+        for part in content:
+            if isinstance(part, str):
+                texts.append(part)
+            elif isinstance(part, Mapping) and isinstance(part.get("text"), str):
+                texts.append(part["text"])
+            elif isinstance(part, Mapping) and "image" in str(part.get("type")):
+                n_images += 1
+    elif content is not None:
+        raise PromptError(f"messages[{position}].content is {type(content).__name__}; expected text or parts")
+    calls = message.get("tool_calls")
+    if calls:
+        texts.append(json.dumps(calls, ensure_ascii=False, default=str))
+    return [text for text in texts if text], n_images
+
+
+def _asks_for_json(response_format: object) -> bool:
+    return isinstance(response_format, Mapping) and str(response_format.get("type", "")).startswith("json")

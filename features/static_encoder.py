@@ -1,0 +1,79 @@
+"""The default encoder: the mean of a table of token vectors.
+
+The table is distilled from all-MiniLM-L6-v2 by ``python -m training.static_table``: every word piece is put
+through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
+model2vec, with the smooth inverse frequency of Arora et al. 2017), then stored as int8 with a scale a row.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load as load_tensors
+
+from features.encoder import FloatArray, unit_rows
+from features.errors import EncoderError
+from features.word_pieces import N_WORD_PIECES, TextBatch
+
+
+@dataclass(frozen=True, slots=True)
+class StaticEncoder:
+    """Averages the shipped token vectors; about 0.05 ms a prompt once it is tokenised.
+
+    Attributes
+    ----------
+    table : int8 array, shape (N_WORD_PIECES, dimension)
+    scale : float32 array, shape (N_WORD_PIECES,)
+        A piece's vector is its row of `table` times its `scale`.
+    content_hash : str
+        Digest of the shipped file.
+    """
+
+    table: npt.NDArray[np.int8]
+    scale: FloatArray
+    content_hash: str
+
+    @classmethod
+    def load(cls) -> "StaticEncoder":
+        """Read the table shipped with the package.
+
+        Raises
+        ------
+        EncoderError
+            If the file is missing or damaged.
+        """
+        resource = files("features").joinpath("assets/static_table.safetensors")
+        try:
+            payload = resource.read_bytes()
+            tensors = load_tensors(payload)
+            table, scale = tensors["table"], tensors["scale"].astype(np.float32)
+        except Exception as exc:
+            # safetensors raises several unrelated types for a damaged file
+            raise EncoderError(
+                f"{resource}: the static encoder's table cannot be read ({exc}); reinstall router-model"
+            ) from exc
+        if table.dtype != np.int8 or len(table) != N_WORD_PIECES or scale.shape != (N_WORD_PIECES,):
+            raise EncoderError(
+                f"{resource}: expected int8 rows for {N_WORD_PIECES} word pieces; got {table.dtype} {table.shape}"
+            )
+        return cls(table=table, scale=scale, content_hash=f"sha256:{hashlib.sha256(payload).hexdigest()}")
+
+    @property
+    def name(self) -> str:
+        """The name `features.encoder.load_encoder` takes."""
+        return "static"
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return int(self.table.shape[1])
+
+    def encode(self, batch: TextBatch) -> FloatArray:
+        """Return the mean token vector of each text, scaled to unit length, shape (n, dimension)."""
+        vectors = np.zeros((len(batch), self.dimension), dtype=np.float32)
+        for row, ids in enumerate(batch.pieces):
+            if len(ids):
+                vectors[row] = self.scale[ids] @ self.table[ids].astype(np.float32)
+        return unit_rows(vectors)

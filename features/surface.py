@@ -1,0 +1,164 @@
+"""Surface features: what a prompt looks like, counted without understanding it.
+
+Each says something about which model will do: long prompts and other scripts need larger models, code and
+mathematics have their specialists, a requested format or a tool rules candidates out. All are finite for any
+text, also an empty one or lone surrogates; counts are ``log(1 + count)``, shares lie in [0, 1].
+Pattern counts read the clipped text (`features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more than
+a page.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from features.prompt import Prompt
+
+FloatArray = npt.NDArray[np.float32]
+
+# --- code points -----------------------------------------------------------------------------------------
+
+CHARACTER_CLASSES: Final = (
+    "space", "digit", "lower", "upper", "punctuation", "code_symbol", "math_symbol",
+    "latin_extended", "greek", "cyrillic", "semitic", "indic", "kana", "han", "hangul", "emoji", "other",
+)  # fmt: skip
+"""Classes a code point may fall in; each gives a feature ``share_<class>``."""
+
+_ASCII_CLASSES: Final = {
+    "space": " \t\n\r\v\f",
+    "digit": "0123456789",
+    "lower": "abcdefghijklmnopqrstuvwxyz",
+    "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "punctuation": ".,:!?'\"-",
+    "code_symbol": "{}[]()<>_;#/\\&|@`$",
+    "math_symbol": "+*^%~=",
+}
+
+# First code point of a block and its class, ascending; Unicode 16 block names group into these.
+_BLOCKS: Final = (
+    (0x80, "other"), (0xC0, "latin_extended"), (0x370, "greek"), (0x400, "cyrillic"), (0x530, "other"),
+    (0x590, "semitic"), (0x900, "indic"), (0xE00, "other"), (0x1100, "hangul"), (0x1200, "other"),
+    (0x1E00, "latin_extended"), (0x1F00, "greek"), (0x2000, "punctuation"), (0x2070, "math_symbol"),
+    (0x20A0, "other"), (0x2100, "math_symbol"), (0x2300, "other"), (0x27C0, "math_symbol"),
+    (0x27F0, "other"), (0x2980, "math_symbol"), (0x2B00, "other"), (0x2E80, "han"), (0x3000, "punctuation"),
+    (0x3040, "kana"), (0x3100, "han"), (0x3130, "hangul"), (0x3190, "han"), (0xA000, "other"),
+    (0xAC00, "hangul"), (0xD7B0, "other"), (0xF900, "han"), (0xFB00, "other"), (0xFB1D, "semitic"),
+    (0xFE00, "other"), (0x1D400, "math_symbol"), (0x1D800, "other"), (0x1F000, "emoji"), (0x1FB00, "other"),
+    (0x20000, "han"), (0x32000, "other"),
+)  # fmt: skip
+
+_CLASS_ID: Final = {name: i for i, name in enumerate(CHARACTER_CLASSES)}
+_BLOCK_STARTS: Final = np.array([start for start, _ in _BLOCKS], dtype=np.uint32)
+_BLOCK_CLASSES: Final = np.array([_CLASS_ID[name] for _, name in _BLOCKS], dtype=np.int64)
+_ASCII_TABLE: Final = np.full(128, _CLASS_ID["other"], dtype=np.int64)
+for _name, _characters in _ASCII_CLASSES.items():
+    _ASCII_TABLE[[ord(c) for c in _characters]] = _CLASS_ID[_name]
+
+# --- patterns --------------------------------------------------------------------------------------------
+
+PATTERNS: Final = {
+    "code_fences": r"```",
+    "code_words": r"\b(?:def|return|import|class|function|const|var|public|static|void|SELECT|assert|lambda|print)\b",
+    "indented_lines": r"\n(?: {2,}|\t)\S",
+    "latex_commands": r"\\[a-zA-Z]+|\$[^$\n]{1,200}\$",
+    "numbers": r"\d+(?:[.,]\d+)*",
+    "arithmetic": r"\d\s*[-+*/^=\u00d7\u00f7<>]\s*\d",
+    "long_numbers": r"\d{4,}",
+    "question_marks": r"[?\uff1f\u061f]",
+    "question_words": r"\b(?i:what|which|who|whom|whose|when|where|why|how)\b",
+    "negations": r"\b(?i:not|no|never|except|neither|nor|cannot|false|incorrect)\b|n't\b",
+    "answer_options": r"(?m)(?:^|\s)\(?[A-Ja-j][).:]\s",
+    "blanks": r"_{3,}",
+    "list_items": r"(?m)^\s*(?:[-*•]|\d+[.)])\s",
+    "quoted_spans": r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”",
+    "proper_names": r"(?<=[a-z,] )[A-Z][a-z]+",
+    "asks_json": r"\b(?i:json|yaml|xml|csv)\b",
+    "asks_list_or_table": r"\b(?i:table|bullet|list|enumerate)\b",
+    "asks_steps": r"(?i:step[- ]by[- ]step|explain|reasoning|show your work|derive|prove)",
+    "asks_brief": r"(?i:\bbriefly\b|\bconcise|in one (?:word|sentence)|only the|just the|single letter|\bsummar)",
+    "asks_writing": r"\b(?i:write|essay|story|poem|email|letter|translate|rewrite|paraphrase)\b",
+    "asks_code": r"\b(?i:python|javascript|java|sql|c\+\+|rust|code|script|function|regex|program)\b",
+}
+"""Regular expressions whose number of matches is a feature ``log_<name>``."""
+
+_COMPILED: Final = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
+_SHAPE_NAMES: Final = ("log_chars", "log_words", "log_lines", "mean_word_chars", "log_longest_word")
+_CONTEXT_NAMES: Final = ("log_turns", "has_system", "has_tools", "has_images", "wants_json")
+
+SURFACE_NAMES: Final = (
+    *_SHAPE_NAMES,
+    *(f"share_{name}" for name in CHARACTER_CLASSES),
+    *(f"log_{name}" for name in PATTERNS),
+    *_CONTEXT_NAMES,
+)
+"""Names of the columns of `surface_features`, in order."""
+
+
+def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
+    """Describe prompts by what they look like.
+
+    Returns
+    -------
+    float32 array, shape (n_prompts, len(SURFACE_NAMES))
+
+    Examples
+    --------
+    >>> row = surface_features([Prompt.parse("What is 12 + 30?")])[0]
+    >>> values = dict(zip(SURFACE_NAMES, row.tolist(), strict=True))
+    >>> values["share_digit"], round(values["log_question_words"], 4)
+    (0.25, 0.6931)
+    """
+    texts = [prompt.text for prompt in prompts]
+    columns = [
+        _shapes(prompts),
+        _class_shares(texts),
+        np.log1p([[len(p.findall(text)) for p in _COMPILED.values()] for text in texts]),
+        [_context(prompt) for prompt in prompts],
+    ]
+    if not prompts:
+        return np.zeros((0, len(SURFACE_NAMES)), dtype=np.float32)
+    return np.concatenate([np.asarray(block, dtype=np.float32) for block in columns], axis=1)
+
+
+def _shapes(prompts: Sequence[Prompt]) -> FloatArray:
+    rows = []
+    for prompt in prompts:
+        words = prompt.text.split()
+        lengths = [len(word) for word in words] or [0]
+        rows.append(
+            (
+                np.log1p(prompt.n_chars),
+                np.log1p(len(words)),
+                np.log1p(prompt.text.count("\n")),
+                min(sum(lengths) / len(lengths), 50.0),
+                np.log1p(max(lengths)),
+            )
+        )
+    return np.asarray(rows, dtype=np.float32)
+
+
+def _class_shares(texts: Sequence[str]) -> FloatArray:
+    """Return the share of each character class, shape (n, len(CHARACTER_CLASSES)); zeros for empty texts."""
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    classes = np.empty(len(codes), dtype=np.int64)
+    ascii_only = codes < len(_ASCII_TABLE)
+    classes[ascii_only] = _ASCII_TABLE[codes[ascii_only]]
+    block = np.searchsorted(_BLOCK_STARTS, codes[~ascii_only], side="right") - 1
+    classes[~ascii_only] = _BLOCK_CLASSES[block]
+    rows = np.repeat(np.arange(len(texts)), lengths)
+    counts = np.bincount(rows * len(CHARACTER_CLASSES) + classes, minlength=len(texts) * len(CHARACTER_CLASSES))
+    shares = counts.reshape(len(texts), -1) / np.maximum(lengths, 1)[:, None]
+    return shares.astype(np.float32)
+
+
+def _context(prompt: Prompt) -> tuple[float, ...]:
+    return (
+        float(np.log1p(prompt.n_turns)),
+        float(prompt.has_system),
+        float(prompt.has_tools),
+        float(prompt.has_images),
+        float(prompt.wants_json),
+    )

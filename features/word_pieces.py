@@ -1,0 +1,63 @@
+"""Word pieces: one tokenisation, shared by the static encoder, the bag and the token counts.
+
+The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces), shipped with the package; nothing is
+downloaded. Tokenising is the largest part of a decision on a short prompt, so it happens once and travels
+as a `TextBatch`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+N_WORD_PIECES = 30522
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Texts with their word pieces.
+
+    Attributes
+    ----------
+    texts : sequence of str, length n
+    pieces : list of int64 arrays, length n
+        Word-piece ids of each text, without special tokens; empty for an empty text.
+    """
+
+    texts: Sequence[str]
+    pieces: list[npt.NDArray[np.int64]]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Return the number of word pieces of each text, shape (n,)."""
+        return np.fromiter(map(len, self.pieces), dtype=np.int64, count=len(self.pieces))
+
+
+def tokenise(texts: Sequence[str]) -> TextBatch:
+    """Split texts into word pieces.
+
+    >>> tokenise(["Route it.", ""]).lengths().tolist()
+    [3, 0]
+    """
+    # Lone surrogates are valid in a Python string but not in UTF-8, which the tokeniser reads.
+    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    tokeniser = _tokeniser()
+    if len(clean) == 1:  # encode_batch starts worker threads; a single prompt must not pay for them
+        encodings = [tokeniser.encode(clean[0], add_special_tokens=False)]
+    else:
+        encodings = tokeniser.encode_batch_fast(clean, add_special_tokens=False)
+    return TextBatch(texts=texts, pieces=[np.asarray(e.ids, dtype=np.int64) for e in encodings])
+
+
+@cache
+def _tokeniser() -> Tokenizer:
+    tokeniser = Tokenizer.from_buffer(files("features").joinpath("assets/word_pieces.json").read_bytes())
+    tokeniser.no_truncation()
+    tokeniser.no_padding()
+    return tokeniser

@@ -1,0 +1,67 @@
+"""The routing library: load a trained router, ask it for decisions.
+
+Names are imported when first used, so that the command line's ``--help`` does not wait for LightGBM.
+
+>>> import router_model
+>>> "Router" in dir(router_model)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from router_model.catalog import Catalog, ModelCard
+    from router_model.constraints import Constraints
+    from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
+    from router_model.errors import (
+        ArtifactError,
+        CatalogError,
+        NoCandidateError,
+        RequestError,
+        RouterModelError,
+        TableError,
+        TrainingError,
+    )
+    from router_model.router import Router
+
+__all__ = [
+    "ArtifactError",
+    "Catalog",
+    "CatalogError",
+    "Constraints",
+    "Decision",
+    "Exclusion",
+    "ModelCard",
+    "NoCandidateError",
+    "PlanStep",
+    "PredictionTable",
+    "Reason",
+    "RequestError",
+    "Router",
+    "RouterModelError",
+    "TableError",
+    "TrainingError",
+]
+
+_HOMES = {
+    "Catalog": "catalog",
+    "ModelCard": "catalog",
+    "Constraints": "constraints",
+    "Decision": "decision",
+    "Exclusion": "decision",
+    "PlanStep": "decision",
+    "PredictionTable": "decision",
+    "Reason": "decision",
+    "Router": "router",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,293 @@
+"""A trained router on disk: a folder of open formats that cannot run code.
+
+    manifest.json        format, schema version, hash of every file, versions, provenance, metrics
+    predictor.json       names and small numbers: models, bars, blend, calibration, operating point
+    arrays.safetensors   evidence: banks, heads, vocabulary
+    success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
+    tokens.lgb.txt       LightGBM booster of output tokens, if the table had tokens
+    catalog.toml         prices and capabilities
+
+Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
+it, so the same table, seed and version give the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from features import Encoder, load_encoder
+from router_model.catalog import Catalog
+from router_model.errors import ArtifactError
+from router_model.policy import OperatingPoint
+from router_model.predictor import Predictor
+from router_model.serialise import pack_predictor, unpack_predictor
+
+FORMAT = "router-model artifact"
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """Everything a decision needs.
+
+    Attributes
+    ----------
+    predictor : Predictor
+    catalog : Catalog
+    tokens_per_piece : float64 array, shape (n_models,)
+        A model's input tokens for one of our word pieces.
+    operating_point : OperatingPoint
+    encoder_name, encoder_hash : str
+    seen_prompts : uint64 array, sorted
+        Hashes of the prompts that were trained or calibrated on, so that evaluation can leave them out.
+    provenance : hash and size of the training table, split, seed, configuration
+    metrics : what training measured
+    versions : of this project and the libraries that trained it
+    content_hash : str
+        Of the manifest; empty until saved.
+    """
+
+    predictor: Predictor
+    catalog: Catalog
+    tokens_per_piece: npt.NDArray[np.float64]
+    operating_point: OperatingPoint
+    encoder_name: str
+    encoder_hash: str
+    seen_prompts: npt.NDArray[np.uint64]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    content_hash: str = ""
+
+    def load_encoder(self) -> Encoder:
+        """Load the encoder the predictor was trained with.
+
+        Raises
+        ------
+        ArtifactError
+            If the installed encoder of that name gives other vectors.
+        """
+        encoder = load_encoder(self.encoder_name)
+        if encoder.content_hash != self.encoder_hash:
+            raise ArtifactError(
+                f"encoder {self.encoder_name!r} here is {encoder.content_hash}, the router was trained with "
+                f"{self.encoder_hash}; install the version it was trained with, or train again"
+            )
+        return encoder
+
+
+def prompt_hash(text: str) -> int:
+    """Return 64 bits that identify a prompt's text, blind to case and white space."""
+    folded = " ".join(text.casefold().split())
+    return int.from_bytes(hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def save_artifact(artifact: Artifact, path: str | Path) -> str:
+    """Write an artifact atomically and return its content hash.
+
+    An existing artifact at `path` is replaced as a whole; anything else there is refused.
+
+    Raises
+    ------
+    ArtifactError
+        If `path` holds something that is not an artifact, or cannot be written.
+    """
+    target = Path(path)
+    _refuse_foreign(target)
+    files = _files(artifact)
+    manifest = _manifest(artifact, files)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as exc:
+        raise ArtifactError(f"{target}: cannot be written ({exc})") from exc
+    try:
+        for name, payload in {**files, MANIFEST: manifest}.items():
+            _write(staging / name, payload)
+        staging.chmod(0o755)
+        _swap(staging, target)
+    except OSError as exc:
+        raise ArtifactError(f"{target}: cannot be written ({exc})") from exc
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return str(json.loads(manifest)["content_hash"])
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Read and verify an artifact.
+
+    Raises
+    ------
+    ArtifactError
+        If the folder is missing, foreign, damaged, or of a newer schema; the message names the file.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    files = {name: _verified(folder / name, digest) for name, digest in manifest["files"].items()}
+    try:
+        return _assemble(manifest, files)
+    except ArtifactError:
+        raise
+    except Exception as exc:
+        # the hashes fit, so this was written so: a bug or a forgery, whatever type it surfaces as
+        raise ArtifactError(
+            f"{folder}: the files are intact but do not form a router ({type(exc).__name__}: {exc}); train it again"
+        ) from exc
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and verify the manifest alone.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(
+            f"{folder}: no {MANIFEST}, so this is not a trained router; give the folder 'router-model train' wrote"
+        )
+    payload = _read(path)
+    try:
+        manifest = json.loads(payload)
+    except ValueError as exc:
+        raise ArtifactError(f"{path}: not valid JSON ({exc}); restore it or train again") from exc
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ArtifactError(f"{path}: not the manifest of a router-model artifact; give the right folder")
+    version = manifest.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path}: schema version {version!r}, this release reads up to {SCHEMA_VERSION}; upgrade router-model"
+        )
+    if payload != _sealed({key: value for key, value in manifest.items() if key != "content_hash"}):
+        raise ArtifactError(f"{path}: the content was changed after it was written; restore it or train again")
+    return manifest
+
+
+def _files(artifact: Artifact) -> dict[str, bytes]:
+    description, arrays = pack_predictor(artifact.predictor)
+    description["operating_point"] = {
+        "quality_bar": artifact.operating_point.quality_bar,
+        "success_value_usd": artifact.operating_point.success_value_usd,
+    }
+    arrays["tokens_per_piece"] = artifact.tokens_per_piece
+    arrays["seen_prompts"] = artifact.seen_prompts
+    files = {
+        "predictor.json": _json(description),
+        "arrays.safetensors": save_tensors({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}),
+        "catalog.toml": artifact.catalog.dump().encode(),
+    }
+    for fold, booster in enumerate(artifact.predictor.boosters):
+        files[f"success_{fold}.lgb.txt"] = booster.model_to_string().encode()
+    if artifact.predictor.tokens.booster is not None:
+        files["tokens.lgb.txt"] = artifact.predictor.tokens.booster.model_to_string().encode()
+    return files
+
+
+def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
+    description = json.loads(files["predictor.json"])
+    try:
+        arrays = load_tensors(files["arrays.safetensors"])
+    except SafetensorError as exc:
+        raise ArtifactError(f"arrays.safetensors: {exc}; train again") from exc
+    boosters = {
+        name: lgb.Booster(model_str=payload.decode()) for name, payload in files.items() if name.endswith(".lgb.txt")
+    }
+    success = tuple(boosters[f"success_{fold}.lgb.txt"] for fold in range(description["n_boosters"]))
+    return Artifact(
+        predictor=unpack_predictor(description, arrays, success, boosters.get("tokens.lgb.txt")),
+        catalog=Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml"),
+        tokens_per_piece=arrays["tokens_per_piece"],
+        operating_point=OperatingPoint(**description["operating_point"]),
+        encoder_name=manifest["encoder"]["name"],
+        encoder_hash=manifest["encoder"]["content_hash"],
+        seen_prompts=arrays["seen_prompts"],
+        provenance=manifest["provenance"],
+        metrics=manifest["metrics"],
+        versions=manifest["versions"],
+        content_hash=manifest["content_hash"],
+    )
+
+
+def _manifest(artifact: Artifact, files: dict[str, bytes]) -> bytes:
+    return _sealed(
+        {
+            "format": FORMAT,
+            "schema_version": SCHEMA_VERSION,
+            "encoder": {"name": artifact.encoder_name, "content_hash": artifact.encoder_hash},
+            "files": {name: _digest(payload) for name, payload in files.items()},
+            "metrics": dict(artifact.metrics),
+            "provenance": dict(artifact.provenance),
+            "versions": dict(artifact.versions),
+        }
+    )
+
+
+def _sealed(manifest: dict[str, Any]) -> bytes:
+    """Serialise a manifest with the hash of its own content."""
+    return _json({**manifest, "content_hash": _digest(_json(manifest))})
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _digest(payload: bytes) -> str:
+    return f"sha256:{hashlib.sha256(payload).hexdigest()}"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ArtifactError(f"{path}: cannot be read ({exc})") from exc
+
+
+def _verified(path: Path, digest: str) -> bytes:
+    if path.name != str(path.relative_to(path.parent)) or not path.is_file():
+        raise ArtifactError(f"{path}: missing, though the manifest lists it; restore it or train again")
+    payload = _read(path)
+    if _digest(payload) != digest:
+        raise ArtifactError(
+            f"{path}: damaged or edited (its hash differs from the manifest); restore it or train again"
+        )
+    return payload
+
+
+def _refuse_foreign(target: Path) -> None:
+    if target.is_dir() and not any(target.iterdir()):
+        return
+    if target.exists() and not (target / MANIFEST).is_file():
+        raise ArtifactError(f"{target}: exists and is not a trained router; choose another --out, nothing was written")
+
+
+def _write(path: Path, payload: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _swap(staging: Path, target: Path) -> None:
+    """Rename `staging` to `target`, moving what is there aside first and deleting it last."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    target.rename(aside / "old")
+    staging.rename(target)
+    shutil.rmtree(aside)

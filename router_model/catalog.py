@@ -1,0 +1,197 @@
+"""The catalog: what each candidate model costs and can do.
+
+A TOML file with one table a model::
+
+    [models."openai/gpt-4o"]
+    usd_per_mtok_input = 2.5
+    usd_per_mtok_output = 10
+    context_window = 128000          # optional, as everything below
+    max_output_tokens = 16384
+    usd_per_mtok_cached_input = 1.25
+    provider = "openai"
+    tools = true
+    vision = true
+    structured_output = true
+
+Money is `Decimal` here, where it is exact and shown to people; matrices of expected costs are floats.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from router_model.errors import CatalogError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Prices and capabilities of one model.
+
+    Attributes
+    ----------
+    model : str
+        The id used in outcome tables and requests.
+    usd_per_mtok_input, usd_per_mtok_output : Decimal
+        List price in USD per million tokens.
+    usd_per_mtok_cached_input : Decimal or None
+        Price of input read from the provider's cache; None where unknown.
+    context_window, max_output_tokens : int or None
+        Tokens of input and output together, and of output alone; None where unknown, which filters nothing.
+    provider : str or None
+    tools, vision, structured_output : bool or None
+        None where unknown, which filters nothing.
+    price_source : str
+        ``catalog`` or where the price was looked up.
+    """
+
+    model: str
+    usd_per_mtok_input: Decimal
+    usd_per_mtok_output: Decimal
+    usd_per_mtok_cached_input: Decimal | None = None
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    provider: str | None = None
+    tools: bool | None = None
+    vision: bool | None = None
+    structured_output: bool | None = None
+    price_source: str = "catalog"
+
+    def cost_usd(self, *, input_tokens: int, output_tokens: int) -> Decimal:
+        """Return the list price of a call, in USD.
+
+        >>> card = ModelCard("m", Decimal("2.5"), Decimal(10))
+        >>> card.cost_usd(input_tokens=1000, output_tokens=200)  # 0.0025 + 0.002
+        Decimal('0.0045')
+        """
+        micro = input_tokens * self.usd_per_mtok_input + output_tokens * self.usd_per_mtok_output
+        return micro / 1_000_000
+
+
+_PRICES = ("usd_per_mtok_input", "usd_per_mtok_output", "usd_per_mtok_cached_input")
+_FLAGS = ("tools", "vision", "structured_output")
+_TEXTS = ("provider", "price_source")
+_REQUIRED = _PRICES[:2]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Model cards by id."""
+
+    cards: Mapping[str, ModelCard]
+
+    def __getitem__(self, model: str) -> ModelCard:
+        try:
+            return self.cards[model]
+        except KeyError:
+            raise CatalogError(missing_price_message([model])) from None
+
+    def __contains__(self, model: object) -> bool:
+        return model in self.cards
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.cards)
+
+    def __len__(self) -> int:
+        return len(self.cards)
+
+    def only(self, models: Iterable[str]) -> "Catalog":
+        """Return the cards of `models`, in their order.
+
+        Raises
+        ------
+        CatalogError
+            If one of them has no card; all that are missing are named.
+        """
+        wanted = list(models)
+        missing = [model for model in wanted if model not in self.cards]
+        if missing:
+            raise CatalogError(missing_price_message(missing))
+        return Catalog({model: self.cards[model] for model in wanted})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Catalog":
+        """Read a catalog file.
+
+        Raises
+        ------
+        CatalogError
+            If it is missing, is not TOML or has a wrong entry; the message names the file and the entry.
+        """
+        try:
+            content = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise CatalogError(f"{path}: the catalog cannot be read ({exc})") from exc
+        return cls.parse(content, origin=str(path))
+
+    @classmethod
+    def parse(cls, content: str, *, origin: str) -> "Catalog":
+        """Read a catalog from text; `origin` names it in errors."""
+        try:
+            document = tomllib.loads(content, parse_float=Decimal)
+        except tomllib.TOMLDecodeError as exc:
+            raise CatalogError(f"{origin}: not valid TOML ({exc})") from exc
+        models = document.get("models")
+        if not isinstance(models, dict) or not models:
+            raise CatalogError(f'{origin}: expected tables [models."<id>"]; got the keys {sorted(document)}')
+        return cls({model: _card(model, entry, origin) for model, entry in models.items()})
+
+    def dump(self) -> str:
+        """Return the catalog as TOML text that `parse` reads back to an equal catalog."""
+        return tomli_w.dumps({"models": {card.model: _entry(card) for card in self.cards.values()}})
+
+
+def missing_price_message(models: list[str]) -> str:
+    """Say how to give a price to models that have none."""
+    example = f'[models."{models[0]}"]\nusd_per_mtok_input = 1.0\nusd_per_mtok_output = 3.0'
+    return (
+        f"no price for {', '.join(models)}; add to the catalog file (--catalog), in USD per million tokens:\n{example}"
+    )
+
+
+def _card(model: str, entry: object, origin: str) -> ModelCard:
+    where = f'{origin}: [models."{model}"]'
+    if not isinstance(entry, dict):
+        raise CatalogError(f"{where}: expected a table; got {entry!r}")
+    known = {field.name for field in fields(ModelCard)} - {"model"}
+    unknown = sorted(set(entry) - known)
+    if unknown:
+        raise CatalogError(f"{where}: unknown key {', '.join(unknown)}; expected some of {', '.join(sorted(known))}")
+    missing = [key for key in _REQUIRED if key not in entry]
+    if missing:
+        raise CatalogError(f"{where}: {' and '.join(missing)} missing; give USD per million tokens")
+    values: dict[str, Any] = {key: _value(where, key, value) for key, value in entry.items()}
+    return ModelCard(model=model, **values)
+
+
+def _value(where: str, key: str, value: object) -> object:
+    if key in _PRICES:
+        return _price(where, key, value)
+    expected = "true or false" if key in _FLAGS else "text" if key in _TEXTS else "a positive whole number"
+    fits = {
+        "true or false": isinstance(value, bool),
+        "text": isinstance(value, str),
+        "a positive whole number": isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+    }
+    if not fits[expected]:
+        raise CatalogError(f"{where}.{key}: got {value!r}, expected {expected}")
+    return value
+
+
+def _price(where: str, key: str, value: object) -> Decimal:
+    try:
+        price = Decimal(str(value)) if not isinstance(value, bool) else Decimal("nan")
+    except InvalidOperation:
+        price = Decimal("nan")
+    if not price.is_finite() or price < 0:
+        raise CatalogError(f"{where}.{key}: got {value!r}, expected USD per million tokens, 0 or more")
+    return price
+
+
+def _entry(card: ModelCard) -> dict[str, Any]:
+    entry = {field.name: getattr(card, field.name) for field in fields(card) if field.name != "model"}
+    return {key: value for key, value in entry.items() if value is not None}

@@ -1,0 +1,78 @@
+"""The command `router-model`.
+
+Sub-commands live with what they do, in any of the packages, and are imported only when called: deciding never
+loads what training needs, and ``--help`` loads nothing.
+"""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from features import FeatureError
+from router_model.errors import RouterModelError
+
+COMMANDS: Final = {
+    "import": ("training.commands.import_table", "Turn evaluations or logs into an outcome table."),
+    "train": ("training.commands.train", "Train a router on an outcome table."),
+    "evaluate": ("training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
+    "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
+}
+"""Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""
+
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+class LazyGroup(click.Group):
+    """A group that imports a sub-command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order people need them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one sub-command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the sub-commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="router-model", prog_name="router-model")
+def group() -> None:
+    """Learn which language model is the cheapest one good enough for a prompt, and decide by it."""
+
+
+def main() -> None:
+    """Run the command; expected errors end in one line on standard error and exit status 2."""
+    try:
+        status = group.main(standalone_mode=False)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted; nothing was written", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except (RouterModelError, FeatureError, ImportError) as exc:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)
+        sys.exit(EXIT_USAGE)
+    except BrokenPipeError:
+        # the reader of our output (head, less) went away; that is not an error of ours
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,1 @@
+"""Sub-commands that need nothing but the library."""

@@ -1,0 +1,94 @@
+"""``router-model inspect``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from router_model.artifact import Artifact
+
+
+@click.command("inspect")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(artifact: Path, *, as_json: bool) -> None:
+    """Verify the router in ARTIFACT and show what is in it."""
+    from router_model.artifact import load_artifact  # noqa: PLC0415  (--help stays fast)
+
+    description = describe(load_artifact(artifact))
+    if as_json:
+        click.echo(json.dumps(description, ensure_ascii=False))
+    else:
+        _show(description)
+
+
+def describe(artifact: "Artifact") -> dict[str, Any]:
+    """Return what a person wants to know of an artifact, as plain JSON types."""
+    predictor = artifact.predictor
+    bank = predictor.evidence_model.bank
+    members = zip(predictor.blend.members, predictor.blend.weights, strict=True)
+    return {
+        "content_hash": artifact.content_hash,
+        "encoder": {"name": artifact.encoder_name, "content_hash": artifact.encoder_hash},
+        "models": [
+            {
+                "model": model,
+                "n_outcomes": int((bank.weight[:, column] > 0).sum()),
+                "record": round(float(bank.base[column, 0]), 4),
+                "usd_per_mtok_input": float(artifact.catalog[model].usd_per_mtok_input),
+                "usd_per_mtok_output": float(artifact.catalog[model].usd_per_mtok_output),
+                "price_source": artifact.catalog[model].price_source,
+            }
+            for column, model in enumerate(predictor.models)
+        ],
+        "quality_bars": [round(float(bar), 6) for bar in predictor.bars],
+        "bar_range": [predictor.bar_range.low, predictor.bar_range.high],
+        "operating_point": {
+            "quality_bar": artifact.operating_point.quality_bar,
+            "success_value_usd": artifact.operating_point.success_value_usd,
+        },
+        "n_bank_prompts": len(bank.outcome),
+        "n_trees": [booster.num_trees() for booster in predictor.boosters],
+        "trust": {member: round(float(weight), 4) for member, weight in members},
+        "provenance": dict(artifact.provenance),
+        "versions": dict(artifact.versions),
+        "metrics": dict(artifact.metrics),
+    }
+
+
+def _show(description: dict[str, Any]) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("model")
+    for title in ("outcomes", "record", "$/Mtok in", "out"):
+        table.add_column(title, justify="right")
+    table.add_column("price from")
+    for row in sorted(description["models"], key=lambda row: -row["record"]):
+        table.add_row(
+            escape(row["model"]),
+            str(row["n_outcomes"]),
+            f"{row['record']:.3f}",
+            f"{row['usd_per_mtok_input']:g}",
+            f"{row['usd_per_mtok_output']:g}",
+            escape(row["price_source"]),
+        )
+    console.print(table)
+    point = description["operating_point"]
+    trained = description["provenance"].get("split", {})
+    facts = {
+        "content": description["content_hash"],
+        "encoder": description["encoder"]["name"],
+        "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence)",
+        "quality bars": ", ".join(f"{bar:g}" for bar in description["quality_bars"]),
+        "default rule": f"bar {point['quality_bar']:g}, a success is worth ${point['success_value_usd']:g}",
+        "trust": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
+        "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
+    }
+    for name, value in facts.items():
+        console.print(f"[dim]{name:>13}[/]  {escape(value)}", highlight=False, soft_wrap=True)

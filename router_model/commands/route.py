@@ -1,0 +1,103 @@
+"""``router-model route``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+if TYPE_CHECKING:
+    from features import PromptLike
+    from router_model.decision import Decision
+
+_SHOWN = 10  # candidates in the table; all are in --json
+
+
+@click.command("route")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("prompt")
+@click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
+@click.option("--target-success", type=float, help="Cheapest model at least this likely to succeed.")
+@click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
+@click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
+@click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
+@click.option("--max-cost-usd", type=float, help="Largest expected cost of the call.")
+@click.option("--max-output-tokens", type=int, help="Output the call may take, counted against context windows.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
+def command(
+    artifact: Path,
+    prompt: str,
+    *,
+    quality_bar: float | None,
+    target_success: float | None,
+    success_value_usd: float | None,
+    allow: tuple[str, ...],
+    deny: tuple[str, ...],
+    max_cost_usd: float | None,
+    max_output_tokens: int | None,
+    catalog: Path | None,
+    as_json: bool,
+) -> None:
+    """Decide which model to call for PROMPT with the router in ARTIFACT.
+
+    PROMPT is text, or - to read standard input: text, or a JSON chat body with "messages".
+    """
+    from router_model.constraints import Constraints  # noqa: PLC0415  (--help stays fast)
+    from router_model.router import Router  # noqa: PLC0415
+
+    router = Router.load(artifact, catalog=catalog)
+    decision = router.route(
+        _read(prompt),
+        quality_bar=quality_bar,
+        target_success=target_success,
+        success_value_usd=success_value_usd,
+        constraints=Constraints(allow=allow, deny=deny, max_cost_usd=max_cost_usd, max_output_tokens=max_output_tokens),
+    )
+    if as_json:
+        click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
+    else:
+        _show(decision)
+
+
+def _read(prompt: str) -> "PromptLike":
+    """Return the prompt, or standard input as a chat body where it is one and as text otherwise."""
+    if prompt != "-":
+        return prompt
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text
+    is_chat = isinstance(body, dict) and "messages" in body
+    return cast("PromptLike", body) if is_chat else text
+
+
+def _show(decision: "Decision") -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    console = Console()
+    console.print(f"[bold green]{escape(decision.model)}[/]  ({decision.reason.value.replace('_', ' ')})")
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("plan")
+    for title in ("P(success)", "expected cost", "output tokens"):
+        table.add_column(title, justify="right")
+    for step in decision.plan[:_SHOWN]:
+        table.add_row(
+            escape(step.model),
+            f"{step.p_success:.3f}",
+            f"${step.expected_cost_usd:.6f}",
+            f"{step.expected_output_tokens:.0f}",
+        )
+    console.print(table)
+    if len(decision.plan) > _SHOWN:
+        console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
+    for exclusion in decision.excluded:
+        console.print(f"left out: {escape(exclusion.model)} ({exclusion.reason})", style="dim")
+    console.print(
+        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}",
+        style="dim",
+    )

@@ -1,0 +1,108 @@
+"""What a router answers: a ranked plan, what was left out, and why."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Reason(StrEnum):
+    """Why the first model of a plan is first."""
+
+    CHEAPEST_ABOVE_BAR = "cheapest_above_bar"
+    """The cheapest candidate whose chance of meeting the bar reaches the threshold."""
+    NONE_ABOVE_BAR = "none_above_bar"
+    """No candidate reaches the threshold; the one most likely to meet the bar."""
+    BEST_TRADEOFF = "best_tradeoff"
+    """The highest expected value of a success less its cost."""
+    ONLY_CANDIDATE = "only_candidate"
+    """Constraints left a single candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStep:
+    """One candidate of a plan.
+
+    Attributes
+    ----------
+    model : str
+    p_success : float
+        Calibrated probability that its quality meets the bar.
+    expected_cost_usd : float
+    expected_output_tokens : float
+    """
+
+    model: str
+    p_success: float
+    expected_cost_usd: float
+    expected_output_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A model that was no candidate, and the constraint that ruled it out."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A routing decision.
+
+    Attributes
+    ----------
+    model : str
+        The model to call: the first of the plan.
+    reason : Reason
+    plan : candidates, best first; call the next where one fails
+    excluded : models that constraints ruled out
+    quality_bar : float
+        The quality a success has at least.
+    threshold : float or None
+        The probability that was asked for; None for a trade-off.
+    familiarity : float
+        Cosine similarity of the nearest logged prompt; low values mean little evidence.
+    artifact : str
+        Content hash of the router that decided.
+    """
+
+    model: str
+    reason: Reason
+    plan: tuple[PlanStep, ...]
+    excluded: tuple[Exclusion, ...]
+    quality_bar: float
+    threshold: float | None
+    familiarity: float
+    artifact: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the decision as plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionTable:
+    """Predictions for n prompts x m models.
+
+    Attributes
+    ----------
+    models : m ids
+    p_success : float64 array, shape (n, m)
+        Calibrated P(quality >= bar).
+    expected_cost_usd : float64 array, shape (n, m)
+        Of one call, in USD.
+    expected_output_tokens : float64 array, shape (n, m)
+    familiarity : float64 array, shape (n,)
+        Cosine similarity of the nearest logged prompt.
+    quality_bar : float
+    """
+
+    models: tuple[str, ...]
+    p_success: npt.NDArray[np.float64]
+    expected_cost_usd: npt.NDArray[np.float64]
+    expected_output_tokens: npt.NDArray[np.float64]
+    familiarity: npt.NDArray[np.float64]
+    quality_bar: float

@@ -1,0 +1,41 @@
+"""Every error the project raises on purpose.
+
+RouterModelError(Exception)
+├── TableError(ValueError)       an outcome table or a source of one is unusable
+├── CatalogError(ValueError)     prices or capabilities are missing or malformed
+├── ArtifactError(ValueError)    a saved router is damaged, foreign or too new
+├── TrainingError(ValueError)    a table cannot be learned from
+├── RequestError(ValueError)     a decision was asked for with impossible knobs
+└── NoCandidateError(LookupError) constraints left no model to choose from
+
+`features.FeatureError` stands beside the tree: that package knows nothing of this one. Messages say what was
+got, what was expected and what to do.
+"""
+
+
+class RouterModelError(Exception):
+    """Base of the tree."""
+
+
+class TableError(RouterModelError, ValueError):
+    """Raise when an outcome table, or a source of one, is unusable."""
+
+
+class CatalogError(RouterModelError, ValueError):
+    """Raise when prices or capabilities are missing or malformed."""
+
+
+class ArtifactError(RouterModelError, ValueError):
+    """Raise when a saved router is damaged, foreign or newer than this version."""
+
+
+class TrainingError(RouterModelError, ValueError):
+    """Raise when a table cannot be learned from."""
+
+
+class RequestError(RouterModelError, ValueError):
+    """Raise when a decision is asked for with impossible knobs."""
+
+
+class NoCandidateError(RouterModelError, LookupError):
+    """Raise when constraints leave no model to choose from."""

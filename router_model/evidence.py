@@ -1,0 +1,200 @@
+"""Evidence: what logged prompts say about how each model will do on a new prompt.
+
+Two spaces (the embedding and the bag of word pieces) give two kinds of evidence each: a linear head's score,
+and the kernel-weighted mean outcome of the nearest logged prompts. All of it is per model and *target*: the
+targets are success at each quality bar and, where the table has it, the logarithm of the output tokens. A
+missing (prompt, model) pair costs nothing but its own row.
+
+The kernel is ``exp(sharpness * (similarity - nearest similarity))``; means are shrunk to the model's overall
+record by `PRIOR_WEIGHT` pseudo-observations, so a model that was never tried nearby falls back to it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from features import BagVocabulary
+from features.featuriser import PromptFeatures
+
+FloatArray = npt.NDArray[np.float32]
+Vectors: TypeAlias = "FloatArray | sp.csr_array"
+"""Rows of unit length, dense (embedding) or sparse (bag)."""
+
+PRIOR_WEIGHT = 1.0
+_CHUNK = 512  # prompts compared with the whole bank at once; bounds memory at 512 x n_bank floats
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """A ridge regression of the outcomes on the vectors of one space.
+
+    Attributes
+    ----------
+    weights : float32 array, shape (dimension, n_models, n_targets)
+    centre : float32 array, shape (dimension,)
+        Subtracted from dense vectors; zeros for sparse ones.
+    bias : float32 array, shape (n_models, n_targets)
+    """
+
+    weights: FloatArray
+    centre: FloatArray
+    bias: FloatArray
+
+    def score(self, vectors: Vectors) -> FloatArray:
+        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it."""
+        flat = self.weights.reshape(len(self.weights), -1)
+        product = np.asarray(vectors @ flat) - self.centre @ flat
+        return np.asarray(product.reshape(-1, *self.bias.shape) + self.bias, dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Logged outcomes, aligned with the vectors of logged prompts.
+
+    Attributes
+    ----------
+    outcome : float32 array, shape (n_bank, n_models, n_targets)
+        For a quality bar 1 where the quality met it, else 0; for output tokens the logarithm less the
+        model's mean logarithm. 0 where unknown.
+    weight : float32 array, shape (n_bank, n_models)
+        0 where the outcome is unknown, else the inverse propensity weight (1 in full tables).
+    base : float32 array, shape (n_models, n_targets)
+        Overall record, the prior that evidence is shrunk to.
+    """
+
+    outcome: FloatArray
+    weight: FloatArray
+    base: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp], base: FloatArray) -> "Bank":
+        """Return the outcomes of some prompts with another prior."""
+        return Bank(outcome=self.outcome[rows], weight=self.weight[rows], base=base)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The mean outcome of the nearest logged prompts, at several sizes.
+
+    Attributes
+    ----------
+    vectors : Vectors, shape (n_bank, dimension)
+    sizes : ascending numbers of neighbours
+    sharpness : float
+        Of the kernel; 0 counts all neighbours alike.
+    """
+
+    vectors: Vectors
+    sizes: tuple[int, ...]
+    sharpness: float
+
+    def mean_outcome(self, queries: Vectors, bank: Bank) -> tuple[list[FloatArray], FloatArray]:
+        """Average the neighbours' outcomes.
+
+        Returns
+        -------
+        list of float32 arrays, one a size, shape (n, n_models, n_targets)
+        float32 array, shape (n,)
+            Similarity of the nearest logged prompt: how familiar the prompt is.
+        """
+        n = queries.shape[0]
+        evidence = [np.empty((n, *bank.base.shape), dtype=np.float32) for _ in self.sizes]
+        familiarity = np.zeros(n, dtype=np.float32)
+        for start in range(0, n, _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            nearest, similarity = nearest_rows(similarities(queries[rows], self.vectors), self.sizes[-1])
+            kernel = np.exp(self.sharpness * (similarity - similarity[:, :1]))
+            familiarity[rows] = similarity[:, 0]
+            for size, out in zip(self.sizes, evidence, strict=True):
+                out[rows] = _weighted_mean(bank, nearest[:, :size], kernel[:, :size])
+        return evidence, familiarity
+
+
+def similarities(queries: Vectors, vectors: Vectors) -> FloatArray:
+    """Return dense cosine similarities, shape (n_queries, n_vectors)."""
+    product: Any = queries @ vectors.T
+    dense = product.toarray() if hasattr(product, "toarray") else product
+    return np.asarray(dense, dtype=np.float32)
+
+
+def nearest_rows(similarity: FloatArray, k: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Return indices and similarities of the `k` largest entries of each row, largest first.
+
+    Ties go to the smaller index; where there are fewer than `k` columns, all are returned.
+    """
+    k = min(k, similarity.shape[1])
+    found = np.argpartition(-similarity, k - 1, axis=1)[:, :k] if k < similarity.shape[1] else None
+    if found is None:
+        found = np.tile(np.arange(k), (len(similarity), 1))
+    found.sort(axis=1)
+    values = np.take_along_axis(similarity, found, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
+def _weighted_mean(bank: Bank, nearest: npt.NDArray[np.intp], kernel: FloatArray) -> FloatArray:
+    weight = bank.weight[nearest] * kernel[:, :, None]  # (n, k, n_models)
+    total = np.einsum("nkm,nkmb->nmb", weight, bank.outcome[nearest])
+    mass = weight.sum(axis=1)[:, :, None]
+    return np.asarray((total + PRIOR_WEIGHT * bank.base) / (mass + PRIOR_WEIGHT), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One representation of prompts, with what was learned in it."""
+
+    head: LinearHead
+    neighbourhood: Neighbourhood
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence for n prompts.
+
+    Attributes
+    ----------
+    names : kinds of evidence, e.g. ``embedding_head``
+    values : float32 array, shape (n, n_models, n_targets, n_kinds)
+    familiarity : float32 array, shape (n, 2)
+        Similarity of the nearest logged prompt in the embedding and in the bag.
+    """
+
+    names: tuple[str, ...]
+    values: FloatArray
+    familiarity: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Evidence":
+        """Return the evidence of some prompts."""
+        return Evidence(self.names, self.values[rows], self.familiarity[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceModel:
+    """Everything that turns the features of a prompt into evidence."""
+
+    vocabulary: BagVocabulary
+    embedding: Space
+    bag: Space
+    bank: Bank
+
+    def evidence(self, features: PromptFeatures) -> Evidence:
+        """Look the prompts up in both spaces."""
+        bags = self.vocabulary.transform(features.pieces)
+        return gather_evidence({"embedding": (self.embedding, features.embedding), "bag": (self.bag, bags)}, self.bank)
+
+
+def gather_evidence(spaces: dict[str, tuple[Space, Vectors]], bank: Bank) -> Evidence:
+    """Collect heads and neighbours of several spaces, in a fixed order."""
+    names: list[str] = []
+    values: list[FloatArray] = []
+    familiarity: list[FloatArray] = []
+    for label, (space, queries) in spaces.items():
+        names.append(f"{label}_head")
+        values.append(space.head.score(queries))
+        near, nearest = space.neighbourhood.mean_outcome(queries, bank)
+        names += [f"{label}_neighbours_{size}" for size in space.neighbourhood.sizes]
+        values += near
+        familiarity.append(nearest)
+    return Evidence(tuple(names), np.stack(values, axis=-1), np.stack(familiarity, axis=-1))

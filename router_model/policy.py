@@ -1,0 +1,126 @@
+"""Rules that pick a model from probabilities and costs.
+
+Pure functions over arrays of shape (n_prompts, n_models). Ties go to the cheaper model, then to the earlier
+one, so a decision never depends on anything but its inputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.decision import PredictionTable
+from router_model.errors import RequestError
+
+FloatArray = npt.NDArray[np.floating]
+BoolArray = npt.NDArray[np.bool_]
+IndexArray = npt.NDArray[np.intp]
+
+
+def rank_by_threshold(
+    p_success: FloatArray, cost_usd: FloatArray, eligible: BoolArray, *, threshold: float
+) -> IndexArray:
+    """Rank models: likely enough ones from the cheapest up, then the others from the likeliest down.
+
+    Parameters
+    ----------
+    p_success, cost_usd, eligible : shape (n_prompts, n_models)
+    threshold : float
+        A model is likely enough when its ``p_success >= threshold``.
+
+    Returns
+    -------
+    array of indices, shape (n_prompts, n_models)
+        Best first; ineligible models come last.
+
+    Examples
+    --------
+    >>> rank_by_threshold(np.array([[0.95, 0.91, 0.4]]), np.array([[3.0, 1.0, 0.1]]),
+    ...                   np.ones((1, 3), bool), threshold=0.9).tolist()
+    [[1, 0, 2]]
+    """
+    likely = p_success >= threshold
+    first = np.where(likely, cost_usd, -p_success)
+    group = np.where(eligible, np.where(likely, 0, 1), 2)
+    return np.asarray(np.lexsort((cost_usd, first, group), axis=-1))
+
+
+def rank_by_value(
+    p_success: FloatArray, cost_usd: FloatArray, eligible: BoolArray, *, success_value_usd: float
+) -> IndexArray:
+    """Rank models by expected net value, ``p_success * success_value_usd - cost_usd``.
+
+    This is the sweep along a cost-quality frontier: the more a success is worth, the dearer the models it may
+    take. `success_value_usd` is 1/λ of ``p - λ * cost``.
+
+    Examples
+    --------
+    A success worth 10 cents pays for a 2 cent call that adds 30 points, not for one that adds 10:
+
+    >>> rank_by_value(np.array([[0.6, 0.9], [0.6, 0.7]]), np.array([[0.0, 0.02], [0.0, 0.02]]),
+    ...               np.ones((2, 2), bool), success_value_usd=0.1)[:, 0].tolist()
+    [1, 0]
+    """
+    net = p_success * success_value_usd - cost_usd
+    return np.asarray(np.lexsort((cost_usd, -net, ~eligible), axis=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """How a router decides when a request does not say.
+
+    Attributes
+    ----------
+    quality_bar : float
+    success_value_usd : float
+        The model with the highest ``P(quality >= quality_bar) * success_value_usd - expected cost``.
+    """
+
+    quality_bar: float
+    success_value_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The rule a request asks for.
+
+    Attributes
+    ----------
+    threshold, success_value_usd : float or None
+        Exactly one is set, and names the rule: `rank_by_threshold` or `rank_by_value`.
+    """
+
+    threshold: float | None
+    success_value_usd: float | None
+
+    @classmethod
+    def choose(cls, default: OperatingPoint, target_success: float | None, success_value_usd: float | None) -> "Rule":
+        """Return what is asked for, or else the artifact's operating point.
+
+        Raises
+        ------
+        RequestError
+            If both are asked for, or one is out of its range.
+        """
+        if target_success is None and success_value_usd is None:
+            return cls(None, default.success_value_usd)
+        if target_success is not None and success_value_usd is not None:
+            raise RequestError("give target_success or success_value_usd, not both")
+        if target_success is not None and not 0 <= target_success <= 1:
+            raise RequestError(f"target_success={target_success!r}; expected a probability between 0 and 1")
+        if success_value_usd is not None and not 0 <= success_value_usd < float("inf"):
+            raise RequestError(f"success_value_usd={success_value_usd!r}; expected an amount in USD, 0 or more")
+        return cls(target_success, success_value_usd)
+
+    def rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
+        """Rank the models of every prompt, best first, shape (n_prompts, n_models)."""
+        p, cost = table.p_success, table.expected_cost_usd
+        if self.success_value_usd is not None:
+            return rank_by_value(p, cost, eligible, success_value_usd=self.success_value_usd)
+        return rank_by_threshold(p, cost, eligible, threshold=self.threshold or 0.0)
+
+    def in_words(self) -> str:
+        """Say the rule."""
+        if self.success_value_usd is not None:
+            return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost"
+        return f"cheapest with P(success) >= {self.threshold:g}"

@@ -1,0 +1,1 @@
+"""Outcome tables and logs become a trained, measured router here."""

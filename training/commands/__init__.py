@@ -1,0 +1,1 @@
+"""Sub-commands that import, train and evaluate."""

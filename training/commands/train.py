@@ -1,0 +1,137 @@
+"""``router-model train``."""
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from training.train import TrainingReport
+
+
+@click.command("train")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
+@click.option("--encoder", help="static, minilm, or a hub id or folder of a sentence-transformers model [static].")
+@click.option("--quality-bars", metavar="B,B,...", help="Bars that can be asked for later [0.5,0.7,0.9].")
+@click.option("--seed", type=int, help="Of the split, folds and boosters [0].")
+@click.option("--config", type=click.Path(path_type=Path), help="Settings (TOML); options given here win.")
+@click.option("--holdout/--no-holdout", default=None, help="Keep 30 % of prompts to measure on [holdout].")
+@click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    table: Path,
+    *,
+    out: Path,
+    catalog: Path | None,
+    encoder: str | None,
+    quality_bars: str | None,
+    seed: int | None,
+    config: Path | None,
+    holdout: bool | None,
+    track: bool,
+    as_json: bool,
+) -> None:
+    """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
+    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from training.config import read_config  # noqa: PLC0415
+    from training.tracking import track_run  # noqa: PLC0415
+    from training.train import train  # noqa: PLC0415
+
+    overrides: dict[str, Any] = {
+        "encoder": encoder,
+        "quality_bars": None if quality_bars is None else _numbers(quality_bars),
+        "seed": seed,
+        "holdout": holdout,
+    }
+    settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
+    cards = None if catalog is None else Catalog.load(catalog)
+    with _progress(hidden=as_json) as advance:
+        report = train(table, out, catalog=cards, config=settings, advance=advance)
+    tracked = track_run(report, settings) if track else "not tracked (--no-track)"
+    if as_json:
+        click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
+    else:
+        _show(report, tracked)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"got {text!r}, expected numbers with commas between, e.g. 0.5,0.9", param_hint="--quality-bars"
+        ) from None
+
+
+def _progress(*, hidden: bool) -> Any:
+    """Return a context that gives a function to call after each step."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    if hidden or not console.is_terminal:
+        return nullcontext(lambda _: None)
+    return _Steps(
+        Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+    )
+
+
+class _Steps:
+    """A progress bar over the steps of `training.train.train`."""
+
+    def __init__(self, progress: Any) -> None:
+        from training.train import STEPS  # noqa: PLC0415
+
+        self.progress = progress
+        self.left = list(STEPS)
+        self.task = progress.add_task(self.left[0], total=len(self.left))
+
+    def __enter__(self) -> Any:
+        self.progress.start()
+        return self.advance
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def advance(self, step: str) -> None:
+        """Move past a finished step and name the next."""
+        if step in self.left:
+            del self.left[: self.left.index(step) + 1]
+        self.progress.update(
+            self.task,
+            completed=self.progress.tasks[0].total - len(self.left),
+            description=self.left[0] if self.left else "done",
+        )
+
+
+def _show(report: "TrainingReport", tracked: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+
+    from training.commands.evaluate import show_evaluation  # noqa: PLC0415
+
+    console = Console()
+    console.print(
+        f"[bold]Learned[/] from {report.n_train:,} prompts and {len(report.models)} models; "
+        f"{report.n_calibration:,} prompts kept for calibration, {report.n_test:,} to measure on."
+    )
+    trusted = sorted(report.trust.items(), key=lambda item: -item[1])
+    said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
+    console.print(f"Prediction rests on: {said}.", highlight=False)
+    if report.held_out is None:
+        console.print("Nothing was held out that could be measured on.")
+    else:
+        show_evaluation(report.held_out, console)
+    for warning in report.warnings:
+        console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
+    console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…); {tracked}")

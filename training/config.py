@@ -1,0 +1,71 @@
+"""Settings of a training run from a TOML file.
+
+The file mirrors `training.train.TrainConfig`::
+
+    quality_bars = [0.5, 0.9]
+    seed = 1
+
+    [fit.evidence]
+    neighbours = [20, 100]
+
+    [fit.boosters]
+    num_leaves = 31
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from router_model.errors import TrainingError
+from training.train import TrainConfig
+
+T = TypeVar("T")
+
+
+def read_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainConfig:
+    """Return the defaults, changed by a file, changed by `overrides`.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read or has a key or a type that is not a setting; the message names it.
+    """
+    config = TrainConfig()
+    if path is not None:
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise TrainingError(f"{path}: the settings cannot be read ({exc})") from exc
+        config = _changed(config, content, where=str(path))
+    return replace(config, **overrides)
+
+
+def _changed(settings: T, changes: Mapping[str, Any], *, where: str) -> T:
+    """Return a dataclass with some fields changed, tables going into nested dataclasses."""
+    known = {item.name for item in fields(settings)}  # type: ignore[arg-type]
+    unknown = sorted(set(changes) - known)
+    if unknown:
+        raise TrainingError(
+            f"{where}: unknown setting {', '.join(unknown)}; expected some of {', '.join(sorted(known))}"
+        )
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        current = getattr(settings, name)
+        if is_dataclass(current) and isinstance(value, Mapping):
+            values[name] = _changed(current, value, where=f"{where}: [{name}]")
+        else:
+            values[name] = _like(current, value, where=f"{where}: {name}")
+    return replace(settings, **values)  # type: ignore[type-var]
+
+
+def _like(current: object, value: object, *, where: str) -> object:
+    """Return `value` in the type of the default it replaces."""
+    if isinstance(current, tuple) and isinstance(value, list):
+        return tuple(_like(current[0], item, where=where) for item in value)
+    if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(current):
+        raise TrainingError(f"{where} is {value!r}; expected something like {current!r}")
+    return value

@@ -1,0 +1,265 @@
+"""What a router would have done on a table: cost, quality and savings against every single model.
+
+Only prompts with a known outcome of every candidate count: what another model would have done is not
+guessed here. Reads outcomes, predictions and costs; decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features import Prompt
+from features.featuriser import PromptFeatures, featurise
+from router_model.artifact import prompt_hash
+from router_model.decision import PredictionTable
+from router_model.errors import TableError
+from router_model.policy import Rule, rank_by_value
+from router_model.router import Router
+from training.costs import realised_costs
+from training.metrics import (
+    Points,
+    Singles,
+    aiq,
+    aiq_log,
+    brier,
+    calibration_error,
+    cost_save,
+    log_loss,
+    mean_auc,
+    perf_gain,
+)
+from training.operating_point import success_values
+from training.outcomes import Outcomes
+
+Float64Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """What a way to choose models would have brought on n prompts.
+
+    Attributes
+    ----------
+    label : str
+    cost_usd, quality, success : float
+        Means over prompts; success is the share that met the quality bar.
+    saving : float
+        1 - cost over the best single model's; negative where dearer.
+    """
+
+    label: str
+    cost_usd: float
+    quality: float
+    success: float
+    saving: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A router on a table.
+
+    Attributes
+    ----------
+    n_prompts, n_left_out, n_incomplete : int
+        Prompts counted; left out because the router had seen them; left out because an outcome is missing.
+    quality_bar : float
+    rule : str
+        How models were chosen, in words.
+    router : Realised
+        At the artifact's operating point, or the one asked for.
+    singles : one a model, best first
+    best_single : str
+    shares : model -> share of prompts routed to it
+    by_task : task -> (n_prompts, router, best single model overall)
+    metrics : prediction and frontier metrics by name; None where one is not defined
+    frontier : the router over all values of a success
+    """
+
+    n_prompts: int
+    n_left_out: int
+    n_incomplete: int
+    quality_bar: float
+    rule: str
+    router: Realised
+    singles: tuple[Realised, ...]
+    best_single: str
+    shares: dict[str, float]
+    by_task: dict[str, tuple[int, Realised, Realised]]
+    metrics: dict[str, float | None]
+    frontier: Points
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain JSON types."""
+        return {
+            "n_prompts": self.n_prompts,
+            "n_left_out": self.n_left_out,
+            "n_incomplete": self.n_incomplete,
+            "quality_bar": self.quality_bar,
+            "rule": self.rule,
+            "router": asdict(self.router),
+            "singles": [asdict(single) for single in self.singles],
+            "best_single": self.best_single,
+            "shares": self.shares,
+            "by_task": {
+                task: {"n_prompts": n, "router": asdict(router), "best_single": asdict(single)}
+                for task, (n, router, single) in self.by_task.items()
+            },
+            "metrics": self.metrics,
+            "frontier": {
+                "cost_usd": self.frontier.cost_usd.tolist(),
+                "quality": self.frontier.quality.tolist(),
+            },
+        }
+
+
+def evaluate(
+    router: Router,
+    outcomes: Outcomes,
+    *,
+    features: PromptFeatures | None = None,
+    quality_bar: float | None = None,
+    target_success: float | None = None,
+    success_value_usd: float | None = None,
+    include_seen: bool = False,
+) -> Evaluation:
+    """Evaluate a router on a table of outcomes.
+
+    Parameters
+    ----------
+    outcomes : must have every model of the router
+    features : of the same prompts, if already computed
+    quality_bar, target_success, success_value_usd : instead of the artifact's operating point; see `Router.route`
+    include_seen : bool
+        Count prompts the router was trained on, too.
+
+    Raises
+    ------
+    TableError
+        If a model is missing or no prompt is left to count.
+    """
+    outcomes = outcomes.select_models(router.models)
+    if features is None:
+        features = featurise(outcomes.prompts, router.encoder)
+    unseen = np.ones(len(outcomes), dtype=bool) if include_seen else ~seen_before(router, outcomes.prompts)
+    cost = realised_costs(outcomes, router.catalog)
+    complete = ~np.isnan(outcomes.quality).any(axis=1)
+    rows = np.flatnonzero(unseen & complete)
+    if not len(rows):
+        raise TableError(
+            f"no prompt left to evaluate: {int((~unseen).sum())} of {len(outcomes)} were trained on (--include-seen "
+            f"counts them) and {int((~complete).sum())} lack an outcome of some model"
+        )
+    point = router.artifact.operating_point
+    bar = point.quality_bar if quality_bar is None else quality_bar
+    rule = Rule.choose(point, target_success, success_value_usd)
+    table = router.predict_features(features.take(rows), bar)
+    realised = _Realiser(outcomes.take(rows), np.where(np.isnan(cost[rows]), table.expected_cost_usd, cost[rows]), bar)
+    return _evaluation(realised, table, rule, int((~unseen).sum()), int((unseen & ~complete).sum()))
+
+
+def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Return which prompts the router was trained or calibrated on, shape (n,)."""
+    hashes = np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in prompts], dtype=np.uint64)
+    return np.isin(hashes, router.artifact.seen_prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Realiser:
+    """Looks up what chosen models brought."""
+
+    outcomes: Outcomes
+    cost: Float64Array
+    bar: float
+
+    @property
+    def success(self) -> Float64Array:
+        return np.asarray(self.outcomes.quality >= self.bar - 1e-9, dtype=np.float64)
+
+    def singles(self) -> Singles:
+        return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))
+
+    def of(self, label: str, chosen: npt.NDArray[np.intp], best: int, rows: npt.NDArray[np.intp]) -> Realised:
+        """Average over `rows` what `chosen` (a column for each of them) brought."""
+        cost = float(self.cost[rows, chosen].mean())
+        reference = float(self.cost[rows, best].mean())
+        return Realised(
+            label=label,
+            cost_usd=cost,
+            quality=float(self.outcomes.quality[rows, chosen].mean()),
+            success=float(self.success[rows, chosen].mean()),
+            saving=1 - cost / reference if reference > 0 else 0.0,
+        )
+
+
+def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
+    """Return the router's configurations along the value of a success.
+
+    Parameters
+    ----------
+    cost, quality : float64 arrays, shape (n_prompts, n_models)
+        Realised.
+    """
+    n = np.arange(len(quality))
+    eligible = np.ones(quality.shape, dtype=bool)
+    points = []
+    for value in success_values(table.expected_cost_usd):
+        ranked = rank_by_value(table.p_success, table.expected_cost_usd, eligible, success_value_usd=value)
+        chosen = ranked[:, 0]
+        points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
+    costs, qualities = np.array(points).T
+    return Points(costs, qualities)
+
+
+def _evaluation(
+    realised: _Realiser, table: PredictionTable, rule: Rule, n_left_out: int, n_incomplete: int
+) -> Evaluation:
+    outcomes, models = realised.outcomes, realised.outcomes.models
+    everything = np.arange(len(outcomes))
+    singles = realised.singles()
+    best = singles.best
+    eligible = np.ones(outcomes.quality.shape, dtype=bool)
+    chosen = rule.rank(table, eligible)[:, 0]
+    each = [realised.of(model, np.full(len(outcomes), column), best, everything) for column, model in enumerate(models)]
+    tasks = np.array(outcomes.tasks)
+    by_task = {}
+    for task in sorted({task for task in outcomes.tasks if task}):
+        rows = np.flatnonzero(tasks == task)
+        by_task[task] = (
+            len(rows),
+            realised.of("router", chosen[rows], best, rows),
+            realised.of(models[best], np.full(len(rows), best), best, rows),
+        )
+    points = sweep_frontier(table, realised.cost, outcomes.quality)
+    return Evaluation(
+        n_prompts=len(outcomes),
+        n_left_out=n_left_out,
+        n_incomplete=n_incomplete,
+        quality_bar=table.quality_bar,
+        rule=rule.in_words(),
+        router=realised.of("router", chosen, best, everything),
+        singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
+        best_single=models[best],
+        shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
+        by_task=by_task,
+        metrics=_metrics(table, realised, points, singles),
+        frontier=points,
+    )
+
+
+def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:
+    success = realised.success
+    area = mean_auc(table.p_success, success)
+    return {
+        "aiq": aiq(points, singles),
+        "aiq_log": aiq_log(points, singles),
+        "perf_gain": perf_gain(points, singles),
+        "cost_save": cost_save(points, singles),
+        "cost_save_95": cost_save(points, singles, share=0.95),
+        "auc": None if np.isnan(area) else area,
+        "log_loss": log_loss(table.p_success, success),
+        "brier": brier(table.p_success, success),
+        "calibration_error": calibration_error(table.p_success, success),
+    }

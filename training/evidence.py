@@ -1,0 +1,128 @@
+"""Fit evidence, and compute it out of fold for the prompts it was fitted on.
+
+A booster that saw in-sample evidence would learn to trust a leak: a prompt is its own nearest neighbour. So
+each training prompt's evidence comes from heads and neighbours of the other folds (stacking; Wolpert 1992).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features import BagVocabulary
+from features.featuriser import PromptFeatures
+from router_model.evidence import (
+    Bank,
+    Evidence,
+    EvidenceModel,
+    Neighbourhood,
+    Space,
+    Vectors,
+    gather_evidence,
+)
+from training.heads import fit_head
+from training.targets import Targets
+
+FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """Choices about evidence; the defaults are argued in docs/decisions/0001.
+
+    Attributes
+    ----------
+    neighbours : ascending sizes of the neighbourhoods
+    sharpness : of the neighbours' kernel
+    head_penalties : tried for each space's head; out-of-fold squared error chooses
+    min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
+    """
+
+    neighbours: tuple[int, ...] = (10, 40, 100)
+    sharpness: float = 5.0
+    head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
+    min_prompts_per_term: int = 3
+    max_terms: int = 200_000
+
+
+def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return each model's weighted mean outcome, shape (n_models, n_targets), shrunk by two observations of `prior`.
+
+    With prior 1/2 this is Laplace's rule: a model that never failed, or was never tried, stays inside (0, 1).
+
+    Parameters
+    ----------
+    outcome : shape (n, n_models, n_targets)
+    weight : shape (n, n_models)
+    prior : shape (n_targets,)
+    """
+    total = np.einsum("nm,nmt->mt", weight, outcome)
+    mass = weight.sum(axis=0)[:, None]
+    return np.asarray((total + 2 * prior) / (mass + 2), dtype=np.float32)
+
+
+def fit_evidence(
+    features: PromptFeatures, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig
+) -> tuple[EvidenceModel, Evidence]:
+    """Fit evidence on all prompts and return it with their out-of-fold evidence.
+
+    Parameters
+    ----------
+    features, targets : of n prompts
+    folds : shape (n,), the fold each prompt belongs to
+    """
+    vocabulary = BagVocabulary.fit(features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms)
+    vectors: dict[str, Vectors] = {
+        "embedding": features.embedding,
+        "bag": vocabulary.transform(features.pieces),
+    }
+    penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
+
+    def fit(rows: Rows) -> tuple[dict[str, Space], Bank]:
+        bank = _bank(targets, rows)
+        spaces = {
+            label: Space(
+                fit_head(v[rows], bank, penalty=penalties[label]),
+                Neighbourhood(v[rows], config.neighbours, config.sharpness),
+            )
+            for label, v in vectors.items()
+        }
+        return spaces, bank
+
+    parts: list[tuple[Rows, Evidence]] = []
+    for fold in np.unique(folds):
+        inside = np.flatnonzero(folds == fold)
+        spaces, bank = fit(np.flatnonzero(folds != fold))
+        queries = {label: (space, vectors[label][inside]) for label, space in spaces.items()}
+        parts.append((inside, gather_evidence(queries, bank)))
+    spaces, bank = fit(np.arange(len(features)))
+    return EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank), _join(parts)
+
+
+def _bank(targets: Targets, rows: Rows) -> Bank:
+    outcome, weight = targets.outcome[rows], targets.weight[rows]
+    return Bank(outcome, weight, overall_record(outcome, weight, targets.prior))
+
+
+def _join(parts: list[tuple[Rows, Evidence]]) -> Evidence:
+    """Put the folds' evidence back into the order of the prompts."""
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    return Evidence(
+        parts[0][1].names,
+        np.concatenate([evidence.values for _, evidence in parts])[order],
+        np.concatenate([evidence.familiarity for _, evidence in parts])[order],
+    )
+
+
+def _choose_penalty(vectors: Vectors, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig) -> float:
+    """Return the penalty with the least weighted squared error on one held-out fold."""
+    held_out = folds == folds.min()
+    inside = np.flatnonzero(held_out)
+    bank = _bank(targets, np.flatnonzero(~held_out))
+    errors = []
+    for penalty in config.head_penalties:
+        score = fit_head(vectors[~held_out], bank, penalty=penalty).score(vectors[inside])
+        error = (score - targets.outcome[inside]) ** 2
+        errors.append(float(np.einsum("nm,nmt->", targets.weight[inside], error[:, :, : targets.n_bars])))
+    return config.head_penalties[int(np.argmin(errors))]

@@ -1,0 +1,89 @@
+"""Prices that a catalog lacks, looked up in the `genai-prices` package (a public list, shipped offline)."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from router_model.catalog import Catalog, ModelCard, missing_price_message
+from router_model.errors import CatalogError
+
+if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation
+
+_PROBE_TOKENS = 1000
+"""Prices are read off a call of this size: some lists charge more for very long ones."""
+
+
+def complete_catalog(catalog: Catalog | None, models: Iterable[str]) -> Catalog:
+    """Return cards for exactly `models`: the catalog's where it has them, looked up otherwise.
+
+    Raises
+    ------
+    CatalogError
+        If a model has a price nowhere; all such models are named, and how to give one.
+    """
+    given = {} if catalog is None else dict(catalog.cards)
+    cards: dict[str, ModelCard] = {}
+    missing: list[str] = []
+    for model in models:
+        card = given.get(model) or look_up(model)
+        if card is None:
+            missing.append(model)
+        else:
+            cards[model] = card
+    if missing:
+        raise CatalogError(missing_price_message(missing))
+    return Catalog(cards)
+
+
+def look_up(model: str) -> ModelCard | None:
+    """Find a model's list price, or return None.
+
+    ``vendor/model`` ids are tried at the vendor first, then as an aggregator's id.
+
+    >>> look_up("openai/gpt-4o").usd_per_mtok_output
+    Decimal('10')
+    >>> look_up("no-such-model") is None
+    True
+    """
+    vendor, _, name = model.rpartition("/")
+    attempts = [(name, vendor), (model, "openrouter"), (name, None)] if vendor else [(model, None)]
+    for reference, provider in attempts:
+        found = _calculate(reference, provider)
+        if found is not None:
+            return _card(model, found)
+    return None
+
+
+def _calculate(reference: str, provider: str | None) -> "PriceCalculation | None":
+    from genai_prices import Usage, calc_price  # noqa: PLC0415  (0.3 s to import, needed only here)
+
+    try:
+        return calc_price(
+            Usage(input_tokens=_PROBE_TOKENS, output_tokens=_PROBE_TOKENS), reference, provider_id=provider
+        )
+    except LookupError:
+        return None
+
+
+def _card(model: str, found: "PriceCalculation") -> ModelCard:
+    from genai_prices import __version__  # noqa: PLC0415
+
+    per_mtok = Decimal(1_000_000) / _PROBE_TOKENS
+    return ModelCard(
+        model=model,
+        usd_per_mtok_input=_plain(found.input_price * per_mtok),
+        usd_per_mtok_output=_plain(found.output_price * per_mtok),
+        context_window=found.model.context_window,
+        provider=found.provider.id,
+        price_source=f"genai-prices {__version__} ({found.provider.id}/{found.model.id})",
+    )
+
+
+def _plain(price: Decimal) -> Decimal:
+    """Drop trailing zeros without an exponent.
+
+    >>> _plain(Decimal("10.000")), _plain(Decimal("0.0500"))
+    (Decimal('10'), Decimal('0.05'))
+    """
+    return Decimal(format(price.normalize(), "f"))

@@ -1,0 +1,64 @@
+"""The split of prompts into training, calibration and test, and of training prompts into folds.
+
+Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
+the same prompts whatever the order or the size of the table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+CALIBRATION_FROM = 60
+TEST_FROM = 70
+N_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Indices of the prompts on each side."""
+
+    train: Rows
+    calibration: Rows
+    test: Rows
+
+
+def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True) -> Split:
+    """Split prompts 60 : 10 : 30 by a hash of their ids.
+
+    Parameters
+    ----------
+    prompt_ids : ids, one a prompt
+    seed : int
+    holdout : bool
+        False gives the test prompts to training.
+
+    Examples
+    --------
+    >>> split = split_prompts([f"p{i}" for i in range(1000)], seed=0)
+    >>> len(split.train), len(split.calibration), len(split.test)
+    (575, 107, 318)
+    """
+    percent = np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
+    test = percent >= TEST_FROM
+    calibration = (percent >= CALIBRATION_FROM) & ~test
+    train = percent < CALIBRATION_FROM
+    if not holdout:
+        train, test = train | test, np.zeros_like(test)
+    return Split(*(np.flatnonzero(side) for side in (train, calibration, test)))
+
+
+def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:
+    """Give each prompt a fold in ``range(n_folds)``, balanced, in an order made by hashing, shape (n,)."""
+    order = sorted(range(len(prompt_ids)), key=lambda i: (_hash(f"{prompt_ids[i]}:fold:{seed}"), i))
+    folds = np.empty(len(prompt_ids), dtype=np.int64)
+    folds[order] = np.arange(len(prompt_ids)) % n_folds
+    return folds
+
+
+def _hash(text: str) -> int:
+    return int(sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), 16)

@@ -1,0 +1,94 @@
+"""Record training runs in MLflow (extra ``train``), by default in a local SQLite file, with no server.
+
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` mean what they always mean.
+"""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from training.train import TrainConfig, TrainingReport
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+DEFAULT_EXPERIMENT = "router-model"
+
+logger = logging.getLogger(__name__)
+
+
+def track_run(report: TrainingReport, config: TrainConfig) -> str:
+    """Record a run: settings, data hash, metrics, plots, the artifact as plain files.
+
+    Returns
+    -------
+    str
+        Where it was recorded, or why it was not, for a person to read.
+    """
+    try:
+        import mlflow  # noqa: PLC0415  (extra; two seconds to import)
+    except ImportError:
+        return "not tracked: MLflow is not installed (pip install 'router-model[train]')"
+    _quieten()
+    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    mlflow.set_tracking_uri(uri)
+    _experiment(mlflow)
+    with mlflow.start_run() as run:
+        mlflow.log_params(dict(_flat(asdict(config))))
+        mlflow.set_tags({"content_hash": report.content_hash, "table_sha256": report.provenance["table"]["sha256"]})
+        if report.held_out is not None:
+            mlflow.log_metrics(metrics_of(report))
+        mlflow.log_artifacts(str(report.artifact), "router")
+        with tempfile.TemporaryDirectory() as folder:
+            for figure in draw_figures(report, Path(folder)):
+                mlflow.log_artifact(str(figure), "plots")
+    return f"tracked as {run.info.run_name} in {uri}"
+
+
+def metrics_of(report: TrainingReport) -> dict[str, float]:
+    """Return the numbers of a held-out evaluation by name; undefined ones are left out."""
+    if report.held_out is None:
+        return {}
+    router = report.held_out.router
+    numbers: dict[str, float | None] = {
+        **report.held_out.metrics,
+        "router_quality": router.quality,
+        "router_cost_usd": router.cost_usd,
+        "router_saving": router.saving,
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def draw_figures(report: TrainingReport, folder: Path) -> list[Path]:
+    """Draw the held-out figures of a report into a folder; none without a held-out evaluation."""
+    if report.held_out is None:
+        return []
+    from training.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
+
+    path = folder / "cost_and_quality.png"
+    cost_and_quality(report.held_out, path)
+    return [path]
+
+
+def _experiment(mlflow: Any) -> None:
+    """Choose the experiment; a new one in the default store keeps its files beside the database."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", DEFAULT_EXPERIMENT)
+    if mlflow.get_experiment_by_name(name) is None and mlflow.get_tracking_uri() == DEFAULT_URI:
+        mlflow.create_experiment(name, artifact_location=Path("mlartifacts").resolve().as_uri())
+    mlflow.set_experiment(name)
+
+
+def _quieten() -> None:
+    """Keep MLflow's and alembic's progress chatter out of a terminal; warnings still show."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,331 @@
+"""Training as a whole: a table in, a saved router and a report out."""
+
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features import Encoder, Prompt, load_encoder
+from features.featuriser import PromptFeatures, featurise
+from router_model.artifact import Artifact, prompt_hash, save_artifact
+from router_model.catalog import Catalog
+from router_model.cost import expected_cost_usd
+from router_model.errors import TrainingError
+from router_model.policy import OperatingPoint
+from router_model.predictor import BarRange, Predictor, at_bar
+from router_model.router import Router
+from training.costs import fill_tokens, price_mismatches, tokens_per_piece
+from training.evaluate import Evaluation, evaluate
+from training.fit import FitConfig, OutOfFold, fit_predictor
+from training.operating_point import choose_operating_point
+from training.outcomes import Outcomes, read_outcomes
+from training.prices import complete_catalog
+from training.split import N_FOLDS, Split, assign_folds, split_prompts
+from training.targets import Targets, build_targets
+
+DEFAULT_BARS = (0.5, 0.7, 0.9)
+DEFAULT_BAR = 0.5
+"""The bar a router decides by when a request names none, if it was trained for it; else its lowest."""
+MIN_PROMPTS = 50
+"""Fewer training prompts than this are refused: five folds of ten teach nothing."""
+
+STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, *["tokens"] * 2, "evaluate", "save")
+"""What `advance` is called with, in order; tables without tokens skip one of the ``tokens``."""
+
+_LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """What a training run is asked for.
+
+    Attributes
+    ----------
+    quality_bars : bars that can be asked for later, in (0, 1]
+    encoder : name for `features.load_encoder`
+    seed : of the split, the folds and the boosters
+    holdout : bool
+        False trains on the test prompts, too; nothing is then measured.
+    fit : FitConfig
+    """
+
+    quality_bars: tuple[float, ...] = DEFAULT_BARS
+    encoder: str = "static"
+    seed: int = 0
+    holdout: bool = True
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a training run did.
+
+    Attributes
+    ----------
+    artifact : Path
+    content_hash : str
+    n_train, n_calibration, n_test : int
+        Prompts.
+    models : ids
+    trust : share of the prediction that comes from each member of the blend
+    held_out : Evaluation on test prompts, or None without them
+    warnings : things a person should look at
+    provenance : as stored in the artifact
+    """
+
+    artifact: Path
+    content_hash: str
+    n_train: int
+    n_calibration: int
+    n_test: int
+    models: tuple[str, ...]
+    trust: dict[str, float]
+    held_out: Evaluation | None
+    warnings: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return {
+            "artifact": str(self.artifact),
+            "content_hash": self.content_hash,
+            "n_train": self.n_train,
+            "n_calibration": self.n_calibration,
+            "n_test": self.n_test,
+            "models": list(self.models),
+            "trust": self.trust,
+            "held_out": None if self.held_out is None else self.held_out.as_dict(),
+            "warnings": list(self.warnings),
+            "provenance": self.provenance,
+        }
+
+
+def train(
+    table: str | Path,
+    out: str | Path,
+    *,
+    catalog: Catalog | None = None,
+    config: TrainConfig | None = None,
+    advance: Callable[[str], None] = lambda _: None,
+) -> TrainingReport:
+    """Train a router on an outcome table and save it.
+
+    Parameters
+    ----------
+    table : a Parquet outcome table
+    out : folder of the artifact; replaced if it is one
+    catalog : prices and capabilities; prices it lacks are looked up in genai-prices
+    config : TrainConfig
+    advance : called with the name of each finished step, see `STEPS`
+
+    Raises
+    ------
+    TableError, TrainingError, CatalogError, ArtifactError
+        Each says what was got, what was expected and what to do.
+    """
+    config = config or TrainConfig()
+    _check_bars(config.quality_bars)
+    outcomes, warnings = _learnable(read_outcomes(table))
+    cards = complete_catalog(catalog, outcomes.models)
+    split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
+    _check_size(split)
+    advance("read")
+    encoder = load_encoder(config.encoder)
+    run = _Run(Path(table), outcomes, featurise(outcomes.prompts, encoder), split, cards, encoder, config)
+    advance("features")
+    warnings += _price_warnings(outcomes, cards)
+    router, targets = run.fit(advance)
+    warnings += _target_warnings(targets, outcomes.models)
+    held_out = run.measure(router, warnings) if len(split.test) else None
+    advance("evaluate")
+    artifact = router.artifact if held_out is None else replace(router.artifact, metrics=held_out.as_dict())
+    content_hash = save_artifact(artifact, out)
+    advance("save")
+    blend = artifact.predictor.blend
+    return TrainingReport(
+        artifact=Path(out),
+        content_hash=content_hash,
+        n_train=len(split.train),
+        n_calibration=len(split.calibration),
+        n_test=len(split.test),
+        models=outcomes.models,
+        trust={member: float(share) for member, share in zip(blend.members, blend.weights, strict=True)},
+        held_out=held_out,
+        warnings=tuple(warnings),
+        provenance=dict(artifact.provenance),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a training run has gathered before it learns."""
+
+    table: Path
+    outcomes: Outcomes
+    features: PromptFeatures
+    split: Split
+    catalog: Catalog
+    encoder: Encoder
+    config: TrainConfig
+
+    def fit(self, advance: Callable[[str], None]) -> tuple[Router, Targets]:
+        """Learn from the training prompts."""
+        rows = self.split.train
+        filled = fill_tokens(self.outcomes, self.catalog, self.features.n_input_tokens)
+        targets = build_targets(filled, self.config.quality_bars, rows).take(rows)
+        if len(np.unique(targets.outcome[targets.weight > 0][:, : targets.n_bars])) < 2:  # noqa: PLR2004
+            raise TrainingError(
+                "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"
+            )
+        predictor, out_of_fold = fit_predictor(
+            self.features.take(rows),
+            targets,
+            self.outcomes.models,
+            folds=assign_folds([self.outcomes.prompt_ids[row] for row in rows], seed=self.config.seed),
+            bar_range=_bar_range(self.outcomes.quality, self.config.quality_bars),
+            config=self.config.fit,
+            seed=self.config.seed,
+            advance=advance,
+        )
+        return Router.assemble(self._artifact(predictor, out_of_fold, targets), self.encoder), targets
+
+    def _artifact(self, predictor: Predictor, out_of_fold: OutOfFold, targets: Targets) -> Artifact:
+        rows = self.split.train
+        n_input_tokens = self.features.n_input_tokens[rows]
+        ratio = tokens_per_piece(self.outcomes.take(rows), n_input_tokens)
+        cost = expected_cost_usd(
+            self.catalog,
+            predictor.models,
+            n_input_tokens=n_input_tokens,
+            tokens_per_piece=ratio,
+            output_tokens=out_of_fold.output_tokens,
+        )
+        return Artifact(
+            predictor=predictor,
+            catalog=self.catalog,
+            tokens_per_piece=ratio,
+            operating_point=_operating_point(predictor, out_of_fold, targets, cost),
+            encoder_name=self.encoder.name,
+            encoder_hash=self.encoder.content_hash,
+            seen_prompts=_hashes(self.outcomes, np.concatenate([rows, self.split.calibration])),
+            provenance=_provenance(self.table, self.outcomes, self.split, self.config),
+            versions=_versions(),
+        )
+
+    def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
+        """Evaluate on the test prompts; warn where partial logs do not allow it."""
+        rows = self.split.test
+        if np.isnan(self.outcomes.quality[rows]).any(axis=1).all():
+            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured here")
+            return None
+        # Twins of training prompts stay in: the split is by id, as in every published figure of these metrics.
+        return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
+
+
+def _operating_point(
+    predictor: Predictor, out_of_fold: OutOfFold, targets: Targets, cost_usd: npt.NDArray[np.float64]
+) -> OperatingPoint:
+    bars = predictor.bar_range
+    bar = DEFAULT_BAR if bars.low <= DEFAULT_BAR <= bars.high else bars.low
+    column = min(int(np.searchsorted(targets.bars, bar - 1e-6)), targets.n_bars - 1)
+    return choose_operating_point(
+        at_bar(out_of_fold.p_success, targets.bars, bar).astype(np.float64),
+        cost_usd,
+        targets.outcome[:, :, column].astype(np.float64),
+        targets.weight > 0,
+        bar=bar,
+    )
+
+
+def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
+    return [
+        f"{model}: billed costs are {ratio:.2g} times the catalog's prices; check its price and units"
+        for model, ratio in price_mismatches(outcomes, catalog).items()
+    ]
+
+
+def _learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
+    """Leave out models without a graded answer.
+
+    Raises
+    ------
+    TrainingError
+        If fewer than two models are left.
+    """
+    graded = (~np.isnan(outcomes.quality)).sum(axis=0)
+    kept = tuple(model for column, model in enumerate(outcomes.models) if graded[column])
+    if len(kept) < 2:  # noqa: PLR2004
+        raise TrainingError(
+            f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}"
+        )
+    dropped = [model for model in outcomes.models if model not in kept]
+    warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]
+    return outcomes.select_models(kept), warnings
+
+
+def _check_size(split: Split) -> None:
+    if len(split.train) < MIN_PROMPTS:
+        raise TrainingError(
+            f"{len(split.train)} training prompts; at least {MIN_PROMPTS} are needed, which is about "
+            f"{MIN_PROMPTS * 10 // 6} prompts in the table (some are held out to measure; --no-holdout trains on them)"
+        )
+
+
+def _check_bars(bars: Sequence[float]) -> None:
+    wrong = [bar for bar in bars if not 0 < bar <= 1]
+    if wrong or not bars:
+        raise TrainingError(f"quality bars {list(bars)}; expected one or more numbers above 0 and up to 1")
+
+
+def _bar_range(quality: npt.NDArray[np.float64], bars: Sequence[float]) -> BarRange:
+    """Binary qualities answer every bar alike; graded ones only those that were trained for."""
+    values = quality[~np.isnan(quality)]
+    if np.isin(values, (0.0, 1.0)).all():
+        return BarRange(0.0, 1.0)
+    return BarRange(min(bars), max(bars))
+
+
+def _hashes(outcomes: Outcomes, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:
+    texts = (Prompt.parse(outcomes.prompts[row]).text for row in rows)
+    return np.unique(np.array([prompt_hash(text) for text in texts], dtype=np.uint64))
+
+
+def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:
+    warnings = []
+    for column, model in enumerate(models):
+        known = targets.weight[:, column] > 0
+        values = np.unique(targets.outcome[known, column, : targets.n_bars])
+        if len(values) == 1:
+            word = "succeeds" if values[0] > 0 else "fails"
+            warnings.append(f"{model}: {word} on every graded training prompt ({int(known.sum())})")
+    return warnings
+
+
+def _provenance(table: Path, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
+    with table.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "table": {
+            "sha256": digest,
+            "n_prompts": len(outcomes),
+            "n_models": len(outcomes.models),
+            "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),
+        },
+        "split": {
+            "train": len(split.train),
+            "calibration": len(split.calibration),
+            "test": len(split.test),
+        },
+        "config": asdict(config),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {name: version(name) for name in ("router-model", *_LIBRARIES)}
+    return {**found, "python": platform.python_version()}
