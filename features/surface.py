@@ -110,6 +110,8 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     >>> values["share_digit"], round(values["log_question_words"], 4)
     (0.25, 0.6931)
     """
+    if not prompts:
+        return np.zeros((0, len(SURFACE_NAMES)), dtype=np.float32)
     texts = [prompt.text for prompt in prompts]
     columns = [
         _shapes(prompts),
@@ -117,8 +119,6 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
         np.log1p([[len(p.findall(text)) for p in _COMPILED.values()] for text in texts]),
         [_context(prompt) for prompt in prompts],
     ]
-    if not prompts:
-        return np.zeros((0, len(SURFACE_NAMES)), dtype=np.float32)
     return np.concatenate([np.asarray(block, dtype=np.float32) for block in columns], axis=1)
 
 

@@ -137,7 +137,7 @@ def load_artifact(path: str | Path) -> Artifact:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    files = {name: _verified(folder / name, digest) for name, digest in manifest["files"].items()}
+    files = {name: _verified(folder, name, digest) for name, digest in manifest["files"].items()}
     try:
         return _assemble(manifest, files)
     except ArtifactError:
@@ -257,8 +257,11 @@ def _read(path: Path) -> bytes:
         raise ArtifactError(f"{path}: cannot be read ({exc})") from exc
 
 
-def _verified(path: Path, digest: str) -> bytes:
-    if path.name != str(path.relative_to(path.parent)) or not path.is_file():
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    if Path(name).name != name:
+        raise ArtifactError(f"{folder / MANIFEST}: lists {name!r}, which is not in the folder; it may be forged")
+    path = folder / name
+    if not path.is_file():
         raise ArtifactError(f"{path}: missing, though the manifest lists it; restore it or train again")
     payload = _read(path)
     if _digest(payload) != digest:

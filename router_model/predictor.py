@@ -189,7 +189,7 @@ def pair_rows(
     rows = np.empty((n, n_models, n_targets, sum(widths)), dtype=np.float32)
     for block, end, width in zip(blocks, np.cumsum(widths), widths, strict=True):
         rows[..., end - width : end] = block
-    return rows.reshape(n * n_models * n_targets, -1)
+    return rows.reshape(n * n_models * n_targets, sum(widths))
 
 
 def member_probabilities(evidence: Evidence, base: FloatArray, boosted: FloatArray) -> FloatArray:

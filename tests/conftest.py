@@ -1,0 +1,56 @@
+"""Shared fixtures: routers trained in the simulated world, and the real tables."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from simulated_world import CATALOG, simulate
+
+from router_model import Catalog, Router
+from training.train import TrainConfig, TrainingReport, train
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return Catalog.parse(CATALOG, origin="catalog.toml")
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "outcomes.parquet"
+    simulate(500).write_parquet(path)
+    return path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A router trained on `table`, with its report."""
+
+    path: Path
+    report: TrainingReport
+    router: Router
+
+
+@pytest.fixture(scope="session")
+def trained(table: Path, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    path = tmp_path_factory.mktemp("trained") / "router"
+    report = train(table, path, catalog=catalog, config=TrainConfig())
+    return Trained(path, report, Router.load(path))
+
+
+@pytest.fixture(scope="session")
+def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("graded")
+    simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
+    report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog)
+    return Trained(folder / "router", report, Router.load(folder / "router"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real outcome tables; skips where there is none."""
+    folder = Path(os.environ.get("ROUTER_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not (folder / "zeroeval" / "outcomes.parquet").is_file():
+        pytest.skip(f"no real outcome tables in {folder} (set ROUTER_DATA to their folder)")
+    return folder

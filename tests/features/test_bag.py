@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfTransformer
+
+from features.bag import BagVocabulary, term_codes
+
+pieces = st.lists(st.lists(st.integers(0, 5), max_size=8).map(lambda ids: np.array(ids, np.int64)), min_size=1, max_size=6)
+
+
+def test_hand_worked_weights():
+    """Two prompts [1 1 2] and [1 3]; terms in both: only piece 1. idf = ln(3/3) + 1 = 1, so the rows are [1]."""
+    prompts = [np.array([1, 1, 2]), np.array([1, 3])]
+    vocabulary = BagVocabulary.fit(prompts, min_prompts=2, max_terms=10)
+    assert vocabulary.codes.tolist() == [1]
+    assert vocabulary.idf.tolist() == [1.0]
+    assert vocabulary.transform(prompts).toarray().tolist() == [[1.0], [1.0]]
+
+
+@given(pieces)
+def test_weights_are_scikit_learns(prompts):
+    """The oracle: counts of the same terms through TfidfTransformer(sublinear_tf=True)."""
+    vocabulary = BagVocabulary.fit(prompts, min_prompts=1, max_terms=1000)
+    if not len(vocabulary.codes):
+        return
+    counts = np.array([[np.sum(term_codes(ids) == code) for code in vocabulary.codes] for ids in prompts])
+    expected = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
+    assert vocabulary.transform(prompts).toarray() == pytest.approx(expected, abs=1e-5)
+
+
+@given(pieces)
+def test_rows_have_unit_length_or_are_empty(prompts):
+    norms = np.linalg.norm(BagVocabulary.fit(prompts, min_prompts=1, max_terms=5).transform(prompts).toarray(), axis=1)
+    assert np.all(np.isclose(norms, 1) | (norms == 0))
+
+
+def test_unknown_terms_and_empty_prompts_give_empty_rows():
+    vocabulary = BagVocabulary.fit([np.array([1, 2])], min_prompts=1, max_terms=10)
+    bags = vocabulary.transform([np.array([9]), np.array([], np.int64)])
+    assert bags.shape == (2, 3)
+    assert bags.nnz == 0
+
+
+def test_the_commonest_terms_are_kept():
+    prompts = [np.array([1]), np.array([1]), np.array([2])]
+    assert BagVocabulary.fit(prompts, min_prompts=1, max_terms=1).codes.tolist() == [1]
+
+
+def test_an_empty_vocabulary_transforms():
+    vocabulary = BagVocabulary.fit([np.array([], np.int64)], min_prompts=1, max_terms=10)
+    assert vocabulary.transform([np.array([1, 2])]).shape == (1, 0)

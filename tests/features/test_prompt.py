@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import Prompt, PromptError
+from features.prompt import MAX_ENCODED_CHARS, clip
+
+
+def test_plain_string_and_single_user_message_are_the_same_text():
+    assert Prompt.parse("hi").text == Prompt.parse([{"role": "user", "content": "hi"}]).text
+
+
+def test_chat_body_tells_turns_tools_images_and_format():
+    body = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "What is this?"}, {"type": "image_url"}]},
+        ],
+        "tools": [{"type": "function"}],
+        "response_format": {"type": "json_object"},
+    }
+    prompt = Prompt.parse(body)
+    assert prompt.text == "Be brief.\n\nWhat is this?"
+    assert (prompt.n_turns, prompt.has_system, prompt.has_tools, prompt.has_images, prompt.wants_json) == (
+        1,
+        True,
+        True,
+        True,
+        True,
+    )
+
+
+def test_tool_calls_count_as_text():
+    prompt = Prompt.parse([{"role": "assistant", "content": None, "tool_calls": [{"name": "search"}]}])
+    assert "search" in prompt.text
+
+
+def test_long_text_keeps_beginning_and_end():
+    prompt = Prompt.parse("a" * 50_000 + "z" * 50_000)
+    assert prompt.n_chars == 100_000
+    assert prompt.text == "a" * (MAX_ENCODED_CHARS // 2) + "\n" + "z" * (MAX_ENCODED_CHARS // 2)
+
+
+@given(st.text(max_size=50), st.integers(2, 20))
+def test_clip_never_exceeds_its_bound_by_more_than_the_joint(text, bound):
+    assert len(clip(text, bound)) <= bound + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "match"),
+    [
+        (3, "got int"),
+        (b"bytes", "got bytes"),
+        (["text"], r"messages\[0\] is str"),
+        ([{"role": "user", "content": 7}], r"messages\[0\].content is int"),
+        ({"prompt": "x"}, r"needs a list 'messages'; got NoneType and the keys \['prompt'\]"),
+        ({"messages": "hello"}, "needs a list 'messages'; got str"),
+    ],
+)
+def test_anything_else_is_one_clear_error(value, match):
+    with pytest.raises(PromptError, match=match):
+        Prompt.parse(value)

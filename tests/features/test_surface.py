@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import SURFACE_NAMES, Prompt, surface_features
+from features.surface import CHARACTER_CLASSES
+
+
+def named(text: str) -> dict[str, float]:
+    return dict(zip(SURFACE_NAMES, surface_features([Prompt.parse(text)])[0].tolist(), strict=True))
+
+
+def test_counts_are_logs_of_one_plus():
+    """Three question marks: log(1 + 3)."""
+    assert named("Why? How? When?")["log_question_marks"] == pytest.approx(np.log(4))
+
+
+def test_answer_options_are_counted():
+    assert named("Pick:\n(A) one\n(B) two\n(C) three\n")["log_answer_options"] == pytest.approx(np.log(4))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "share"),
+    [
+        ("1234", "digit", 1.0),
+        ("abCD", "upper", 0.5),
+        ("数学问题", "han", 1.0),
+        ("ひらがな", "kana", 1.0),
+        ("한국어", "hangul", 1.0),
+        ("Привет", "cyrillic", 1.0),
+        ("مرحبا", "semitic", 1.0),
+        ("हिन्दी", "indic", 1.0),
+        ("αβγ", "greek", 1.0),
+        ("∑∫√", "math_symbol", 1.0),
+        ("😀😀", "emoji", 1.0),
+        ("{x}", "code_symbol", 2 / 3),
+    ],
+)
+def test_script_shares(text, kind, share):
+    assert named(text)[f"share_{kind}"] == pytest.approx(share)
+
+
+@given(st.text(alphabet=st.characters(), max_size=200))
+def test_any_text_gives_finite_features_and_shares_that_sum_to_one(text):
+    values = named(text)
+    assert np.isfinite(list(values.values())).all()
+    total = sum(values[f"share_{name}"] for name in CHARACTER_CLASSES)
+    assert total == pytest.approx(1.0 if text else 0.0, abs=1e-5)
+
+
+def test_lone_surrogates_and_a_megabyte_are_fine():
+    rows = surface_features([Prompt.parse("\ud800"), Prompt.parse("x " * 500_000), Prompt.parse("")])
+    assert rows.shape == (3, len(SURFACE_NAMES))
+    assert np.isfinite(rows).all()
+
+
+def test_a_batch_equals_its_prompts_one_by_one():
+    prompts = [Prompt.parse(text) for text in ("def f():\n    return 1", "", "¿Qué es 3 + 4?", "数学")]
+    together = surface_features(prompts)
+    assert np.array_equal(together, np.concatenate([surface_features([prompt]) for prompt in prompts]))
+
+
+def test_no_prompts_give_no_rows():
+    assert surface_features([]).shape == (0, len(SURFACE_NAMES))

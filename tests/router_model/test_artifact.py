@@ -1,0 +1,141 @@
+import json
+import random
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from router_model import ArtifactError, Router
+from router_model.artifact import MANIFEST, load_artifact, prompt_hash, save_artifact
+
+
+@pytest.fixture
+def copy(trained, tmp_path):
+    shutil.copytree(trained.path, tmp_path / "router")
+    return tmp_path / "router"
+
+
+def test_saved_and_loaded_is_the_same_router(trained, tmp_path):
+    save_artifact(trained.router.artifact, tmp_path / "again")
+    again = Router.load(tmp_path / "again")
+    prompts = ["add 3 numbers", "moon verse", ""]
+    assert np.array_equal(again.predict(prompts).p_success, trained.router.predict(prompts).p_success)
+    assert [d.plan for d in again.route_batch(prompts)] == [d.plan for d in trained.router.route_batch(prompts)]
+
+
+def test_saving_twice_gives_the_same_bytes(trained, tmp_path):
+    save_artifact(trained.router.artifact, tmp_path / "a")
+    save_artifact(trained.router.artifact, tmp_path / "b")
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "b").iterdir())
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+
+
+def test_nothing_in_it_is_a_pickle(trained):
+    assert {path.suffix for path in trained.path.iterdir()} == {".json", ".safetensors", ".txt", ".toml"}
+
+
+def test_any_flipped_byte_is_found(copy):
+    """Fuzz: 300 single-byte edits over all files."""
+    random.seed(0)
+    files = sorted(copy.iterdir())
+    for _ in range(300):
+        path = random.choice(files)
+        payload = bytearray(path.read_bytes())
+        position = random.randrange(len(payload))
+        original, payload[position] = payload[position], payload[position] ^ (1 << random.randrange(8))
+        path.write_bytes(payload)
+        with pytest.raises(ArtifactError, match=path.name):
+            load_artifact(copy)
+        payload[position] = original
+        path.write_bytes(payload)
+    assert load_artifact(copy).content_hash
+
+
+def test_any_truncated_or_missing_file_is_named(copy):
+    for path in sorted(copy.iterdir()):
+        payload = path.read_bytes()
+        path.write_bytes(payload[: len(payload) // 2])
+        with pytest.raises(ArtifactError, match=path.name):
+            load_artifact(copy)
+        path.unlink()
+        with pytest.raises(ArtifactError, match=path.name):
+            load_artifact(copy)
+        path.write_bytes(payload)
+
+
+def edit_manifest(folder, **changes):
+    path = folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"schema_version": 99}, "schema version 99, this release reads up to 1; upgrade router-model"),
+        ({"schema_version": "x"}, "schema version 'x'"),
+        ({"format": "other"}, "not the manifest of a router-model artifact"),
+        ({"metrics": {"aiq": 1.0}}, "changed after it was written"),
+        ({"files": {}}, "changed after it was written"),
+    ],
+)
+def test_edited_manifests_are_refused(copy, changes, match):
+    edit_manifest(copy, **changes)
+    with pytest.raises(ArtifactError, match=match):
+        load_artifact(copy)
+
+
+def test_foreign_folders_and_files_are_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="no manifest.json, so this is not a trained router"):
+        load_artifact(tmp_path)
+    with pytest.raises(ArtifactError, match="no manifest.json"):
+        load_artifact(tmp_path / "missing")
+    (tmp_path / MANIFEST).write_text("[1, 2]")
+    with pytest.raises(ArtifactError, match="not the manifest of a router-model artifact"):
+        load_artifact(tmp_path)
+    (tmp_path / MANIFEST).write_text("{")
+    with pytest.raises(ArtifactError, match="not valid JSON"):
+        load_artifact(tmp_path)
+
+
+def test_a_manifest_cannot_point_outside_its_folder(copy, tmp_path):
+    """A forged, correctly sealed manifest that lists ../secret is refused."""
+    from router_model.artifact import _digest, _sealed
+
+    (tmp_path / "secret").write_text("x")
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["files"]["../secret"] = _digest(b"x")
+    del manifest["content_hash"]
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    with pytest.raises(ArtifactError, match=r"\.\./secret"):
+        load_artifact(copy)
+
+
+def test_saving_replaces_an_artifact_and_nothing_else(trained, copy, tmp_path):
+    save_artifact(trained.router.artifact, copy)
+    assert load_artifact(copy).content_hash == trained.report.content_hash
+    assert [path.name for path in tmp_path.iterdir()] == ["router"]
+    thesis = tmp_path / "thesis"
+    thesis.mkdir()
+    (thesis / "chapter.txt").write_text("words")
+    with pytest.raises(ArtifactError, match="exists and is not a trained router"):
+        save_artifact(trained.router.artifact, thesis)
+    assert (thesis / "chapter.txt").read_text() == "words"
+
+
+def test_a_path_that_cannot_be_written_is_named(trained, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        save_artifact(trained.router.artifact, tmp_path / "file" / "router")
+
+
+def test_another_encoder_is_refused(trained):
+    artifact = replace(trained.router.artifact, encoder_hash="sha256:other")
+    with pytest.raises(ArtifactError, match="the router was trained with sha256:other"):
+        artifact.load_encoder()
+
+
+def test_prompt_hash_is_blind_to_case_and_space_only():
+    assert prompt_hash("Hello  world\n") == prompt_hash("hello World")
+    assert prompt_hash("hello world") != prompt_hash("hello worlds")

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from router_model import RequestError
+from router_model.policy import OperatingPoint, Rule, rank_by_threshold, rank_by_value
+
+shapes = st.tuples(st.integers(1, 4), st.integers(1, 5))
+
+
+@st.composite
+def worlds(draw):
+    shape = draw(shapes)
+    p = draw(arrays(float, shape, elements=st.floats(0, 1, width=16)))
+    cost = draw(arrays(float, shape, elements=st.floats(0, 1, width=16)))
+    return p, cost
+
+
+def all_eligible(p):
+    return np.ones(p.shape, dtype=bool)
+
+
+@given(worlds(), st.floats(0, 10), st.floats(0, 10))
+def test_more_value_never_lowers_expected_success(world, value, more):
+    p, cost = world
+    rows = np.arange(len(p))
+    low = rank_by_value(p, cost, all_eligible(p), success_value_usd=min(value, more))[:, 0]
+    high = rank_by_value(p, cost, all_eligible(p), success_value_usd=max(value, more))[:, 0]
+    assert np.all(p[rows, high] >= p[rows, low] - 1e-9)
+
+
+@given(worlds(), st.floats(0.01, 10))
+def test_a_dominated_model_is_never_first(world, value):
+    p, cost = world
+    rows = np.arange(len(p))
+    for ranked in (
+        rank_by_value(p, cost, all_eligible(p), success_value_usd=value),
+        rank_by_threshold(p, cost, all_eligible(p), threshold=0.5),
+    ):
+        chosen_p, chosen_cost = p[rows, ranked[:, 0]][:, None], cost[rows, ranked[:, 0]][:, None]
+        assert not ((p > chosen_p) & (cost < chosen_cost) & (chosen_p < 0.5)).any()
+
+
+@given(worlds(), st.floats(0, 1))
+def test_threshold_rule_against_a_plain_loop(world, threshold):
+    p, cost = world
+    ranked = rank_by_threshold(p, cost, all_eligible(p), threshold=threshold)
+    for row in range(len(p)):
+        likely = [m for m in range(p.shape[1]) if p[row, m] >= threshold]
+        if likely:
+            expected = min(likely, key=lambda m: (cost[row, m], m))
+        else:
+            expected = min(range(p.shape[1]), key=lambda m: (-p[row, m], cost[row, m], m))
+        assert ranked[row, 0] == expected
+
+
+@given(worlds())
+def test_every_model_is_ranked_once_and_ineligible_ones_last(world):
+    p, cost = world
+    eligible = all_eligible(p)
+    eligible[:, 0] = False
+    for ranked in (
+        rank_by_value(p, cost, eligible, success_value_usd=1.0),
+        rank_by_threshold(p, cost, eligible, threshold=0.5),
+    ):
+        assert np.array_equal(np.sort(ranked, axis=1), np.tile(np.arange(p.shape[1]), (len(p), 1)))
+        assert np.all(ranked[:, -1] == 0)
+
+
+def test_a_price_change_changes_the_decision():
+    p = np.array([[0.9, 0.8]])
+    dear, cheap = np.array([[0.02, 0.001]]), np.array([[0.0005, 0.001]])
+    assert rank_by_value(p, dear, all_eligible(p), success_value_usd=0.1)[0, 0] == 1
+    assert rank_by_value(p, cheap, all_eligible(p), success_value_usd=0.1)[0, 0] == 0
+
+
+def test_ties_go_to_the_cheaper_then_the_earlier_model():
+    p = np.array([[0.5, 0.5, 0.5]])
+    assert rank_by_threshold(p, np.array([[2.0, 1.0, 1.0]]), all_eligible(p), threshold=0.4).tolist() == [[1, 2, 0]]
+
+
+def test_the_operating_point_is_the_default_rule():
+    rule = Rule.choose(OperatingPoint(0.5, 0.25), None, None)
+    assert (rule.threshold, rule.success_value_usd) == (None, 0.25)
+    assert rule.in_words() == "highest P(success) x 0.25 USD - expected cost"
+    assert Rule.choose(OperatingPoint(0.5, 0.25), 0.9, None).in_words() == "cheapest with P(success) >= 0.9"
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "match"),
+    [
+        (0.9, 1.0, "not both"),
+        (1.5, None, "target_success=1.5; expected a probability"),
+        (float("nan"), None, "target_success=nan"),
+        (None, -1.0, "success_value_usd=-1.0; expected an amount in USD"),
+        (None, float("inf"), "success_value_usd=inf"),
+        (None, float("nan"), "success_value_usd=nan"),
+    ],
+)
+def test_impossible_knobs_are_refused(target, value, match):
+    with pytest.raises(RequestError, match=match):
+        Rule.choose(OperatingPoint(0.5, 1.0), target, value)

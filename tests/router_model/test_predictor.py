@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router_model import RequestError
+from router_model.evidence import Evidence
+from router_model.predictor import BarRange, TokenPredictor, at_bar, member_probabilities, pair_names, pair_rows
+
+f32 = np.float32
+
+
+def evidence(values):
+    values = np.asarray(values, f32)
+    return Evidence(("near",), values, np.array([[0.5, 0.25]] * len(values), f32))
+
+
+def test_pair_rows_are_value_difficulty_and_edge():
+    """One prompt, two models, one bar: evidence 0.2 and 0.8, so the difficulty is 0.5 and the edges -0.3, 0.3."""
+    rows = pair_rows(
+        evidence([[[[0.2]], [[0.8]]]]),
+        np.array([[7.0]], f32),
+        np.array([[0.4], [0.6]], f32),
+        np.array([0.5], f32),
+        targets=[0],
+    )
+    names = pair_names(["near"], ["surface"], n_bars=1)
+    assert names == [
+        "record", "familiarity_embedding", "familiarity_bag", "near", "near_difficulty", "near_edge", "surface",
+    ]  # fmt: skip
+    assert rows == pytest.approx(np.array([[0.4, 0.5, 0.25, 0.2, 0.5, -0.3, 7], [0.6, 0.5, 0.25, 0.8, 0.5, 0.3, 7]]))
+
+
+def test_several_bars_are_rows_with_their_bar():
+    values = np.zeros((2, 3, 2, 1))
+    rows = pair_rows(
+        evidence(values), np.zeros((2, 1), f32), np.zeros((3, 2), f32), np.array([0.5, 0.9], f32), targets=[0, 1]
+    )
+    column = pair_names(["near"], ["surface"], n_bars=2).index("quality_bar")
+    assert rows.shape == (2 * 3 * 2, 8)
+    assert rows[:, column].tolist() == pytest.approx([0.5, 0.9] * 6)
+
+
+def test_members_are_record_evidence_and_booster():
+    members = member_probabilities(evidence([[[[0.2]], [[0.8]]]]), np.array([[0.4], [0.6]], f32), np.full((1, 2, 1), 0.9, f32))
+    assert members == pytest.approx(np.array([[[[0.4, 0.2, 0.9]], [[0.6, 0.8, 0.9]]]], f32))
+
+
+@given(st.floats(0.4, 1.0), st.floats(0.4, 1.0))
+def test_interpolated_probabilities_never_increase_in_the_bar(bar, other):
+    p = np.array([[[0.9, 0.6, 0.1]]], f32)
+    bars = np.array([0.5, 0.7, 0.9], f32)
+    low, high = min(bar, other), max(bar, other)
+    assert at_bar(p, bars, low).item() >= at_bar(p, bars, high).item()
+
+
+def test_bars_outside_the_range_are_refused_with_the_remedy():
+    with pytest.raises(RequestError, match="quality_bar=0.95 is outside 0.5 to 0.9.*--quality-bars"):
+        BarRange(0.5, 0.9).check(0.95)
+
+
+def test_without_a_booster_tokens_are_the_models_means():
+    """log(1 + tokens) of mean log(101), smeared by 1.5: (101 - 1) * 1.5."""
+    tokens = TokenPredictor(None, np.log([101.0]).astype(f32), np.array([1.5], f32))
+    assert tokens.expected_tokens(np.empty((0, 1), f32), 2) == pytest.approx(np.full((2, 1), 150.0), rel=1e-4)

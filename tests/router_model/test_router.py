@@ -1,0 +1,153 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from simulated_world import P_SUCCESS, simulate
+
+from features import PromptError
+from router_model import Catalog, CatalogError, Constraints, NoCandidateError, Reason, RequestError, Router
+
+POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
+SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
+
+
+def test_the_cheap_model_gets_what_it_can_do(trained):
+    """In the simulated world 'small' does sums (0.9) and not poems (0.3), at a fiftieth of the price of 'large'."""
+    router = trained.router
+    assert router.route(SUM, target_success=0.6).model == "small"
+    assert router.route(POEM, target_success=0.6).model == "large"
+
+
+def test_predict_is_the_seam_for_outside_evaluations(trained):
+    table = trained.router.predict([SUM, POEM], quality_bar=0.5)
+    assert table.models == ("coder", "large", "small")
+    assert table.p_success.shape == table.expected_cost_usd.shape == (2, 3)
+    assert table.p_success.dtype == np.float64
+    assert np.all((table.p_success > 0) & (table.p_success < 1))
+    assert np.all(table.expected_cost_usd > 0)
+
+
+def test_predictions_are_near_the_true_probabilities(trained):
+    """On 300 new prompts of the simulated world, per model: no bias, and a root mean squared error of 0.1."""
+    new = simulate(300, seed=9).unique("prompt_id", maintain_order=True)
+    truth = np.array([[P_SUCCESS[task][model] for model in trained.router.models] for task in new["task"]])
+    error = trained.router.predict(new["prompt"].to_list()).p_success - truth
+    assert np.abs(error.mean(axis=0)).max() < 0.05
+    assert np.sqrt((error**2).mean(axis=0)).max() < 0.1
+
+
+def test_expected_cost_is_tokens_at_prices(trained):
+    """'small' writes about 74 tokens for a sum and 300 for a poem: 14 x 0.1 + tokens x 0.3, per million."""
+    router = trained.router
+    table = router.predict([SUM, POEM])
+    tokens = table.expected_output_tokens[:, 2]
+    assert tokens == pytest.approx([74, 300], rel=0.25)
+    input_tokens = 14  # as the table says for 13-16 word pieces
+    expected = (input_tokens * 0.1 + tokens * 0.3) / 1e6
+    assert table.expected_cost_usd[:, 2] == pytest.approx(expected, rel=0.1)
+
+
+def test_plan_is_ranked_and_whole(trained):
+    decision = trained.router.route(SUM, target_success=0.6)
+    assert decision.reason is Reason.CHEAPEST_ABOVE_BAR
+    assert decision.model == "small"
+    assert sorted(step.model for step in decision.plan) == ["coder", "large", "small"]
+    assert decision.plan[0].p_success >= 0.6
+    assert decision.excluded == ()
+    assert decision.artifact == trained.report.content_hash
+    assert decision.as_dict()["reason"] == "cheapest_above_bar"
+
+
+def test_without_a_likely_model_the_likeliest_is_chosen(trained):
+    decision = trained.router.route(POEM, target_success=0.999)
+    assert (decision.model, decision.reason) == ("large", Reason.NONE_ABOVE_BAR)
+
+
+def test_value_decides_how_much_quality_is_bought(trained):
+    worthless, precious = (trained.router.route(POEM, success_value_usd=value) for value in (0.0, 100.0))
+    assert (worthless.model, precious.model) == ("small", "large")
+    assert precious.reason is Reason.BEST_TRADEOFF
+
+
+def test_constraints_exclude_with_reasons(trained):
+    decision = trained.router.route(SUM, constraints=Constraints(deny=("small",)))
+    assert [(e.model, e.reason) for e in decision.excluded] == [("small", "denied")]
+    assert "small" not in [step.model for step in decision.plan]
+    only = trained.router.route(SUM, constraints=Constraints(allow=("coder",)))
+    assert only.reason is Reason.ONLY_CANDIDATE
+    with pytest.raises(NoCandidateError, match=r"not_allowed \(3 of 3\)"):
+        trained.router.route(SUM, constraints=Constraints(allow=("gpt-*",)))
+
+
+def test_tools_in_a_chat_body_rule_out_a_model_without_them(trained):
+    body = {"messages": [{"role": "user", "content": SUM}], "tools": [{"type": "function"}]}
+    assert "small" in [e.model for e in trained.router.route(body).excluded]
+
+
+def test_a_price_change_changes_cost_and_decision_without_retraining(trained, catalog):
+    dear = catalog.dump().replace("usd_per_mtok_output = 0.3", "usd_per_mtok_output = 3000")
+    router = Router.load(trained.path, catalog=Catalog.parse(dear, origin="dear"))
+    assert router.route(SUM, target_success=0.6).model != "small"
+    assert np.array_equal(router.predict([SUM]).p_success, trained.router.predict([SUM]).p_success)
+
+
+def test_a_catalog_without_one_of_the_models_is_refused(trained):
+    other = Catalog.parse("[models.x]\nusd_per_mtok_input=1\nusd_per_mtok_output=1", origin="other")
+    with pytest.raises(CatalogError, match="no price for coder, large, small"):
+        Router.load(trained.path, catalog=other)
+
+
+def test_batch_equals_single_decisions(trained):
+    prompts = [SUM, POEM, "def loop(): return list index", ""]
+    together = trained.router.route_batch(prompts)
+    assert [d.model for d in together] == [trained.router.route(prompt).model for prompt in prompts]
+    assert trained.router.route_batch([]) == []
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00", [{"role": "user", "content": ""}]])
+def test_any_text_is_decided(trained, prompt):
+    decision = trained.router.route(prompt)
+    assert len(decision.plan) == 3 - len(decision.excluded)
+    assert all(np.isfinite([step.p_success, step.expected_cost_usd]).all() for step in decision.plan)
+
+
+def test_graded_qualities_answer_any_bar_between_and_never_more_for_more(graded):
+    bars = (0.5, 0.55, 0.7, 0.8, 0.9)
+    p = np.stack([graded.router.predict([SUM, POEM], quality_bar=bar).p_success for bar in bars])
+    assert np.all(np.diff(p, axis=0) <= 1e-7)
+    with pytest.raises(RequestError, match=r"quality_bar=0.95 is outside 0.5 to 0.9"):
+        graded.router.predict([SUM], quality_bar=0.95)
+
+
+def test_binary_outcomes_answer_every_bar_alike(trained):
+    assert np.array_equal(
+        trained.router.predict([SUM], quality_bar=0.1).p_success, trained.router.predict([SUM], quality_bar=1.0).p_success
+    )
+
+
+@pytest.mark.parametrize("prompt", [3, None, b"x"])
+def test_no_prompt_is_one_clear_error(trained, prompt):
+    with pytest.raises(PromptError, match="a prompt is text, a list of chat messages or a chat body; got"):
+        trained.router.route(prompt)
+
+
+def test_threads_share_a_router(trained):
+    prompts = [f"{SUM} {i}" if i % 2 else f"{POEM} {i}" for i in range(40)]
+    alone = [trained.router.route(prompt) for prompt in prompts]
+    barrier = threading.Barrier(8)
+
+    def work(prompt):
+        barrier.wait(timeout=30)
+        return trained.router.route(prompt)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, prompts)) == alone
+
+
+def test_loads_in_a_second(trained):
+    """A promise of the interface, with room for a busy machine; tests/performance has the figure."""
+    started = time.perf_counter()
+    Router.load(trained.path)
+    assert time.perf_counter() - started < 5

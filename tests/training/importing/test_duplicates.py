@@ -1,0 +1,63 @@
+"""A pair of prompt and model counts once."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.importing import duplicates
+from training.importing.duplicates import SeenPairs, find_duplicates
+
+
+def frame_of(pairs):
+    return pl.DataFrame(pairs, schema={"prompt_id": pl.String, "model": pl.String}, orient="row")
+
+
+def add(seen, pairs, first_row=1, file=0):
+    return seen.add(frame_of(pairs), file, np.arange(first_row, first_row + len(pairs)))
+
+
+def test_find_duplicates_names_the_first_row():
+    problems = find_duplicates(frame_of([("a", "m"), ("b", "m"), ("a", "m"), ("a", "m")]))
+    assert [problem.index for problem in problems] == [2, 3]
+    assert problems[0].reason == ("got 'a' with model 'm' again, first in row 1, expected each prompt and model once")
+
+
+def test_pairs_are_told_across_batches_and_files():
+    seen = SeenPairs()
+    assert add(seen, [("a", "m"), ("a", "n")]) == []
+    assert add(seen, [("b", "m"), ("a", "n"), ("b", "m")], file=1) == [(1, 0, 2), (2, 1, 1)]
+    assert seen.n_prompts() == 2
+
+
+def test_text_is_not_joined_across_columns():
+    assert add(SeenPairs(), [("ab", "c"), ("a", "bc"), ("1:a", "b"), ("", "ab")]) == []
+
+
+def test_nothing_seen_means_no_prompts():
+    seen = SeenPairs()
+    assert (add(seen, []), seen.n_prompts()) == ([], 0)
+
+
+@pytest.mark.parametrize("largest", [4, 1 << 20])
+@given(batches=st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("mno")), max_size=6)))
+def test_streamed_answer_is_that_of_a_dictionary(batches, largest):
+    """The plain reference: the first place of every pair, kept in a dict."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_LARGEST_MERGED", largest)
+        seen, first = SeenPairs(), {}
+        for file, batch in enumerate(batches):
+            expected = []
+            for index, pair in enumerate(batch):
+                if pair in first:
+                    expected.append((index, *first[pair]))
+                first.setdefault(pair, (file, index + 1))
+            assert add(seen, batch, file=file) == expected
+        assert seen.n_prompts() == len({prompt_id for prompt_id, _ in first})
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("mn"))))
+def test_whole_frame_answer_is_the_streamed_one(pairs):
+    again = add(SeenPairs(), pairs)
+    assert [problem.index for problem in find_duplicates(frame_of(pairs))] == [index for index, _, _ in again]

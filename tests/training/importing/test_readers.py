@@ -1,0 +1,159 @@
+"""Files become records with their rows, and damage becomes the last item."""
+
+import gzip
+import json
+import re
+
+import polars as pl
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from training.importing import json_stream
+from training.importing.items import Record, Unreadable
+from training.importing.readers import SourceFile
+
+RECORDS = [{"a": "1", "b": "x"}, {"a": "é", "b": 'say "hi"\nthere'}]
+
+
+def read(path, payload):
+    path.write_bytes(payload)
+    return list(SourceFile(path).items())
+
+
+def rows_and_values(items):
+    return [(item.row, item.value if isinstance(item, Record) else item.problem.reason) for item in items]
+
+
+JSONL = "".join(json.dumps(record) + "\n" for record in RECORDS).encode()
+CSV = 'a,b\n1,x\né,"say ""hi""\nthere"\n'.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "rows"),
+    [
+        ("t.jsonl", JSONL, [1, 2]),
+        ("t.ndjson", JSONL.replace(b"\n", b"\r\n\r\n"), [1, 3]),
+        ("t.jsonl.gz", gzip.compress(JSONL), [1, 2]),
+        ("t.jsonl.zst", zstandard.compress(JSONL[:20]) + zstandard.compress(JSONL[20:]), [1, 2]),
+        ("t.json", json.dumps(RECORDS).encode(), [1, 2]),
+        ("t.json.gz", gzip.compress(json.dumps({"records": RECORDS}, indent=1).encode()), [1, 2]),
+        ("t.csv", CSV, [2, 3]),
+        ("t.csv", b"\xef\xbb\xbf" + CSV, [2, 3]),
+        ("t.csv", CSV.replace(b",", b";"), [2, 3]),
+        ("t.csv", CSV.replace(b",", b"\t"), [2, 3]),
+        ("t.csv.gz", gzip.compress(CSV), [2, 3]),
+    ],
+)
+def test_every_kind_of_file_gives_the_same_records(tmp_path, name, payload, rows):
+    items = read(tmp_path / name, payload)
+    assert rows_and_values(items) == list(zip(rows, RECORDS, strict=True))
+
+
+def test_parquet_gives_the_same_records(tmp_path):
+    pl.DataFrame(RECORDS).write_parquet(tmp_path / "t.parquet")
+    assert rows_and_values(SourceFile(tmp_path / "t.parquet").items()) == list(enumerate(RECORDS, start=1))
+
+
+def test_csv_row_is_the_line_a_record_begins_in(tmp_path):
+    """Lines: header, 1, two lines of one record, blank, last."""
+    items = read(tmp_path / "t.csv", b'a\n1\n"2\n2"\n\n3\n')
+    assert [item.row for item in items] == [2, 3, 6]
+
+
+def test_csv_delimiter_is_told_by_the_header_only(tmp_path):
+    items = read(tmp_path / "t.csv", b'a,b\n"1;2;3;4",x\n')
+    assert items[0].value == {"a": "1;2;3;4", "b": "x"}
+
+
+def test_csv_column_without_a_name_gets_one(tmp_path):
+    assert read(tmp_path / "t.csv", b",a\n0,x\n")[0].value == {"column_1": "0", "a": "x"}
+
+
+def test_csv_field_longer_than_the_default_limit_is_read(tmp_path):
+    assert len(read(tmp_path / "t.csv", b"a,b\n" + b"x" * 200_000 + b",1\n")[0].value["a"]) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "expected"),
+    [
+        ("t.jsonl", b'{"a": 1}\n{"a": \n{"a": 3}\n', {2: "broken JSON"}),
+        ("t.jsonl", b'{"a": 1}\n[1]\n"x"\n', {2: r"got \[1\], expected a JSON object", 3: "got 'x'"}),
+        ("t.jsonl", b'{"a": "caf\xe9"}\n{"a": 1}\n', {1: "got the byte 0xe9, which is not UTF-8 here"}),
+        ("t.jsonl", b"[" * 100_000 + b"\n", {1: "broken JSON"}),
+        ("t.csv", b"a,b\n1,2\n1\n1,2,3\n", {3: "got 1 fields, expected 2 as in the header", 4: "got 3 fields"}),
+        ("t.csv", b"a,b\n1,caf\xe9\n", {2: "got the byte 0xe9"}),
+        ("t.csv", b'a,b\n1,"x"y\n1,2\n', {2: "broken CSV"}),
+        ("t.csv", b'a,b\n1,2\n1,"never closed\n1,2\n', {3: "broken CSV .unexpected end of data"}),
+        ("t.csv", b"a,a\n1,2\n", {1: "got the column 'a' twice"}),
+        ("t.csv", b"\n1,2\n", {1: "got an empty first line"}),
+        ("t.csv", b"caf\xe9,a\n1,2\n", {1: "got the byte 0xe9"}),
+        ("t.csv", b"a,b\n", {1: "got a file without rows below the header"}),
+        ("t.csv", b"", {1: "expected a header"}),
+        ("t.jsonl", b"\n \n", {1: "got a file without records"}),
+        ("t.json", b"[]", {1: "got a file without records"}),
+        ("t.json", b"", {1: "got a file without records"}),
+        ("t.json", b'[{"a": 1}, {"a": 2', {2: "broken JSON"}),
+        ("t.json", b'[{"a": 1} {"a": 2}]', {2: "expected JSON with ',' or ']' here"}),
+        ("t.json", b'[{"a": 1}]\n[2]', {2: "got more text after the JSON value"}),
+        ("t.json", b'{"data": [{"a": 1}], "results": []}', {1: "lists \\['data', 'results'\\]"}),
+        ("t.json", b"3", {1: "got '3', expected JSON with '{' here"}),
+        ("t.csv", b"\xff\xfea\x00,\x00", {1: "byte order mark of UTF-16"}),
+        ("t.jsonl.gz", b"not gzip", {1: "damaged compressed data"}),
+        ("t.jsonl.gz", gzip.compress(JSONL, mtime=0)[:-9], {1: "damaged compressed data"}),
+        ("t.jsonl.zst", b"not zstandard", {1: "damaged compressed data"}),
+        ("t.jsonl.zst", zstandard.compress(JSONL)[:-4], {1: "damaged compressed data"}),
+        ("t.parquet", b"PAR1", {1: "damaged Parquet"}),
+        ("t.parquet", b"", {1: "damaged Parquet"}),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_row(tmp_path, name, payload, expected):
+    bad = {item.row: item.problem.reason for item in read(tmp_path / name, payload) if isinstance(item, Unreadable)}
+    assert list(bad) == list(expected)
+    for row, pattern in expected.items():
+        assert re.search(pattern, bad[row]), bad[row]
+
+
+def test_csv_bad_byte_is_told_with_its_column(tmp_path):
+    item = read(tmp_path / "t.csv", b"a,b\n1,caf\xe9\n")[0]
+    assert (item.problem.column, item.raw) == ("b", "1,caf\\xe9")
+
+
+def test_directory_named_like_a_file_is_unreadable(tmp_path):
+    (tmp_path / "t.csv").mkdir()
+    (item,) = SourceFile(tmp_path / "t.csv").items()
+    assert item.problem.got.startswith("an error of the system")
+
+
+def test_line_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.importing.byte_streams.MAX_RECORD_BYTES", 10)
+    items = read(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": "' + b"x" * 100 + b'"}\n')
+    assert rows_and_values(items)[1] == (2, "got a line longer than 10 bytes, expected one record a line")
+
+
+def test_json_object_around_the_records_is_their_context_wherever_it_stands(tmp_path):
+    payload = b'{"model_name": "m", "records": [{"a": 1}, {"a": 2}], "dataset": "d"}'
+    items = read(tmp_path / "t.json", payload)
+    assert [(item.row, item.value["a"]) for item in items] == [(1, 1), (2, 2)]
+    assert dict(items[0].context) == {"model_name": "m", "dataset": "d"}
+
+
+def test_json_object_without_a_list_is_one_record(tmp_path):
+    assert rows_and_values(read(tmp_path / "t.json", b'{"a": {"b": [1]}}')) == [(1, {"a": {"b": [1]}})]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), JSON_VALUES, max_size=3), min_size=1, max_size=6), st.integers(1, 40))
+def test_json_read_in_pieces_is_the_json_read_whole(tmp_path_factory, records, n_bytes):
+    path = tmp_path_factory.mktemp("json") / "t.json"
+    path.write_text(json.dumps(records, indent=1), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_stream, "_CHUNK_BYTES", n_bytes)
+        assert [item.value for item in SourceFile(path).items()] == records

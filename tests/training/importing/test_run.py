@@ -1,0 +1,270 @@
+"""Whole imports: what is written, what is set aside, what is told."""
+
+import gzip
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router_model.errors import TableError
+from training.importing import CANONICAL_SCHEMA, import_sources, run
+
+GOOD = {"prompt": "Hi", "model": "a", "quality": 0.5}
+
+
+def jsonl(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def numbered(n, **changes):
+    return [GOOD | {"prompt": f"prompt {i}"} | changes for i in range(n)]
+
+
+def rejects_of(out):
+    path = out.with_name(f"{out.stem}.rejects.jsonl")
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else None
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder / "table.parquet"
+
+
+def test_csv_import_writes_the_canonical_table(tmp_path, out):
+    (tmp_path / "t.csv").write_text('prompt,model,quality,grader\n"Hi",a,0.5,exact\nHi,b,,\n', encoding="utf-8")
+    report = import_sources([tmp_path / "t.csv"], out)
+    frame = pl.read_parquet(out)
+    assert frame.schema == pl.Schema(CANONICAL_SCHEMA)
+    assert frame["quality"].to_list() == [0.5, None]
+    assert frame["extra"].to_list() == ['{"grader": "exact"}', None]
+    assert frame["source"].to_list() == ["t.csv"] * 2
+    assert frame["prompt_id"].n_unique() == 1
+    assert (report.n_rows, report.n_prompts, report.n_models, report.n_with_quality) == (2, 1, 2, 1)
+    assert report.unknown_columns == ("grader",)
+    assert report.formats == {str(tmp_path / "t.csv"): "outcomes"}
+    assert report.rejects is None
+    assert pl.read_parquet_metadata(out)["router_model.schema_version"] == "1"
+
+
+def test_table_imports_again_unchanged(tmp_path, out):
+    source = jsonl(tmp_path / "t.jsonl", [GOOD | {"timestamp": 1738315800, "grader": "x"}])
+    import_sources([source], out)
+    import_sources([out], out.with_name("again.parquet"))
+    assert pl.read_parquet(out).equals(pl.read_parquet(out.with_name("again.parquet")))
+
+
+def test_formats_are_told_file_by_file(tmp_path, out):
+    jsonl(tmp_path / "a.jsonl", [GOOD])
+    jsonl(tmp_path / "b.jsonl", [{"prompt": "Ho", "arms": {"a": {"reward": 1}, "b": {"reward": 0}}}])
+    report = import_sources([str(tmp_path / "*.jsonl")], out)
+    assert list(report.formats.values()) == ["outcomes", "paretobandit"]
+    assert report.n_rows == 3
+
+
+def test_batches_give_the_same_table(tmp_path, out, monkeypatch):
+    source = jsonl(tmp_path / "t.jsonl", numbered(25))
+    import_sources([source], out)
+    monkeypatch.setattr(run, "BATCH_RECORDS", 4)
+    import_sources([source], out.with_name("small.parquet"))
+    assert pl.read_parquet(out).equals(pl.read_parquet(out.with_name("small.parquet")))
+
+
+def test_progress_ends_at_all_bytes(tmp_path, out):
+    jsonl(tmp_path / "a.jsonl", numbered(3))
+    jsonl(tmp_path / "b.jsonl", numbered(3, model="b"))
+    seen = []
+    import_sources([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], out, progress=seen.append)
+    read = [progress.bytes_read for progress in seen]
+    assert read == sorted(read)
+    assert read[-1] == seen[-1].bytes_total == sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
+
+
+QUALITY_MESSAGE = (
+    r"t\.csv, row 3, column 'quality': got 1\.7, expected a number in \[0, 1\]; scale it, or use --on-error skip to "
+    r"set such rows aside$"
+)
+AGAIN_MESSAGE = r"row 3, column 'prompt_id': got '\w+' with model 'a' again, first in row 2, expected each prompt and"
+NO_MODEL = b'{"records": [{"origin_query": "Hi", "score": 1}]}'
+BAD_FILES = [
+    ("t.csv", b"prompt,model,quality\nHi,a,1\nHo,a,1.7\n", QUALITY_MESSAGE),
+    ("t.csv", b"prompt,model,quality\nHi,a,2\nHo,a,3\nHu,a,4\n", r"got 2, .* \(2 more rows near it alike\)$"),
+    ("t.csv", b"prompt,model,quality\nHi,a,1\nHi,a,1\n", AGAIN_MESSAGE),
+    ("t.csv", b"prompt,model,quality\n,a,1\n", r"row 2, column 'prompt': got '', expected text here, or chat"),
+    ("t.csv", b"question,llm\nHi,a\n", r"row 2: got a record with the fields 'question', 'llm', expected"),
+    ("t.csv", b"prompt,model,quality\n", r"row 1: got a file without rows below the header, expected at least"),
+    ("t.jsonl", b'{"prompt": "Hi"\n', r"t\.jsonl, row 1: got broken JSON"),
+    ("t.jsonl.gz", b"no gzip", r"t\.jsonl\.gz, row 1: got damaged compressed data"),
+    ("t.parquet", b"PAR1", r"t\.parquet, row 1: got damaged Parquet"),
+    ("t.json", NO_MODEL, r"row 1, column 'model_name': got nothing, in the"),
+]
+
+
+@pytest.mark.parametrize(("name", "payload", "message"), BAD_FILES)
+def test_bad_source_fails_with_one_clear_message_and_leaves_nothing(tmp_path, out, name, payload, message):
+    (tmp_path / name).write_bytes(payload)
+    with pytest.raises(TableError, match=message):
+        import_sources([tmp_path / name], out)
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "payload"), [(name, payload) for name, payload, _ in BAD_FILES])
+def test_bad_rows_are_set_aside_beside_good_ones(tmp_path, out, name, payload):
+    good = jsonl(tmp_path / "good.jsonl", numbered(2))
+    (tmp_path / name).write_bytes(payload)
+    report = import_sources([good, tmp_path / name], out, on_error="skip")
+    rejects = rejects_of(out)
+    assert report.n_rejected == len(rejects) >= 1
+    assert set(rejects[0]) == {"file", "row", "column", "reason", "record"}
+    assert pl.read_parquet(out).height == report.n_rows
+
+
+def test_rejected_rows_can_be_mended_and_imported(tmp_path, out):
+    source = jsonl(tmp_path / "t.jsonl", [GOOD, GOOD | {"model": "b", "quality": 50, "grader": "x"}])
+    import_sources([source], out, on_error="skip")
+    (reject,) = rejects_of(out)
+    assert (reject["file"], reject["row"], reject["column"]) == (str(source), 2, "quality")
+    assert reject["reason"] == "got 50, expected a number in [0, 1]"
+    mended = jsonl(tmp_path / "mended.jsonl", [reject["record"] | {"quality": 0.5}])
+    import_sources([mended], out.with_name("mended.parquet"))
+    row = pl.read_parquet(out.with_name("mended.parquet")).row(0, named=True)
+    assert (row["model"], row["source"], row["extra"]) == ("b", "t.jsonl", '{"grader": "x"}')
+
+
+def test_first_of_duplicates_is_kept_across_files(tmp_path, out):
+    first = jsonl(tmp_path / "a.jsonl", [GOOD])
+    second = jsonl(tmp_path / "b.jsonl", [GOOD | {"quality": 1}, GOOD | {"model": "b"}])
+    report = import_sources([first, second], out, on_error="skip")
+    assert (report.n_rows, report.n_rejected) == (2, 1)
+    assert pl.read_parquet(out)["quality"].to_list() == [0.5, 0.5]
+    assert f"again, first in {first}, row 1" in rejects_of(out)[0]["reason"]
+
+
+def test_all_rejected_is_an_error_and_keeps_the_rejects(tmp_path, out):
+    source = jsonl(tmp_path / "t.jsonl", numbered(2, quality=7))
+    with pytest.raises(TableError, match=r"got 2 rows, all of them rejected.*the first: .*row 1, column 'quality'"):
+        import_sources([source], out, on_error="skip")
+    assert [path.name for path in out.parent.iterdir()] == ["table.rejects.jsonl"]
+    assert len(rejects_of(out)) == 2
+
+
+def test_stale_rejects_are_removed(tmp_path, out):
+    source = jsonl(tmp_path / "t.jsonl", [GOOD, GOOD | {"quality": 7}])
+    import_sources([source], out, on_error="skip")
+    import_sources([jsonl(source, [GOOD])], out, on_error="skip")
+    assert rejects_of(out) is None
+
+
+def test_failed_import_leaves_an_earlier_table(tmp_path, out):
+    import_sources([jsonl(tmp_path / "t.jsonl", [GOOD])], out)
+    before = out.read_bytes()
+    with pytest.raises(TableError, match="got 7"):
+        import_sources([jsonl(tmp_path / "t.jsonl", [GOOD | {"quality": 7}])], out)
+    assert out.read_bytes() == before
+
+
+def test_interrupt_leaves_nothing(tmp_path, out):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_sources([jsonl(tmp_path / "t.jsonl", [GOOD])], out, progress=interrupt)
+    assert list(out.parent.iterdir()) == []
+
+
+def test_reading_stops_at_damage_and_the_row_is_told(tmp_path, out):
+    payload = b"".join(json.dumps(record).encode() + b"\n" for record in numbered(20_000))
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(payload, mtime=0)[:-2000])
+    report = import_sources([tmp_path / "t.jsonl.gz"], out, on_error="skip")
+    (reject,) = rejects_of(out)
+    assert reject["row"] == report.n_rows + 1 > 1
+    assert "damaged compressed data" in reject["reason"]
+
+
+def test_skipped_spans_are_counted(tmp_path, out):
+    span = {"attributes": {"gen_ai.operation.name": "embeddings"}, "spanId": "1"}
+    source = jsonl(tmp_path / "t.jsonl", [span])
+    with pytest.raises(TableError, match="got 1 parts that are no outcomes and no other rows"):
+        import_sources([source], out)
+    call = {"gen_ai.request.model": "a", "gen_ai.input.messages": [{"role": "user", "content": "Hi"}]}
+    assert import_sources([jsonl(source, [span, {"attributes": call, "spanId": "2"}])], out).n_skipped == 1
+
+
+def test_wide_rows_count_every_model(tmp_path, out):
+    (tmp_path / "t.csv").write_text(
+        "sample_id,prompt,eval_name,a,a|total_cost,b,b|total_cost\n1,Hi,t,1,0.1,7,0.1\n2,Ho,t,1,0.1,,\n", "utf-8"
+    )
+    report = import_sources([tmp_path / "t.csv"], out, on_error="skip")
+    assert (report.n_rows, report.n_rejected) == (2, 1)
+    assert (rejects_of(out)[0]["row"], rejects_of(out)[0]["record"]["model"]) == (2, "b")
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("table.csv", {}, r"got a table ending in '\.csv', expected '\.parquet'"),
+        ("missing/table.parquet", {}, "got a folder that does not exist"),
+        ("folder.parquet", {}, "got a folder, expected a file"),
+        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, outcomes"),
+        ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected 'fail' or 'skip'"),
+    ],
+)
+def test_impossible_wishes_are_errors(tmp_path, target, options, message):
+    (tmp_path / "folder.parquet").mkdir()
+    source = jsonl(tmp_path / "t.jsonl", [GOOD])
+    with pytest.raises(TableError, match=message):
+        import_sources([source], tmp_path / target, **options)
+
+
+def test_table_among_its_sources_is_an_error(tmp_path):
+    out = tmp_path / "table.parquet"
+    import_sources([jsonl(tmp_path / "t.jsonl", [GOOD])], out)
+    with pytest.raises(TableError, match="got a source that the import would replace"):
+        import_sources([tmp_path], out)
+
+
+def test_record_of_unknown_format_does_not_stop_those_behind_it(tmp_path, out):
+    report = import_sources([jsonl(tmp_path / "t.jsonl", [{"x": 1}, GOOD])], out, on_error="skip")
+    assert (report.n_rows, report.n_rejected) == (1, 1)
+
+
+def test_deeply_nested_record_is_set_aside(tmp_path, out):
+    """Somewhere below Python's recursion limit a record can be read and no longer written."""
+    deep = [f'{{"prompt": "{n}", "model": "a", "quality": 7, "x": {"[" * n}{"]" * n}}}' for n in range(900, 1000)]
+    records = [json.dumps(GOOD), *deep]
+    (tmp_path / "t.jsonl").write_text("\n".join(records), encoding="utf-8")
+    assert import_sources([tmp_path / "t.jsonl"], out, on_error="skip").n_rejected == len(rejects_of(out)) == 100
+
+
+LINES = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "prompt": st.sampled_from(["Hi", "Ho", "", 3, None, "\ud800"]),
+            "model": st.sampled_from(["a", "b", "", {}]),
+            "quality": st.sampled_from([0, 1, "0.5", 7, None, [1]]),
+            "cost_usd": st.sampled_from([0.1, -1, "x"]),
+            "grader": st.sampled_from(["exact", "\ud800"]),
+        },
+    ).map(json.dumps),
+    st.sampled_from(["{", "[1]", "3", "null"]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(lines=st.lists(LINES, max_size=8), batch=st.integers(1, 4))
+def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, batch):
+    folder = tmp_path_factory.mktemp("rows")
+    out = folder / "table.parquet"
+    lines = [*lines, json.dumps(GOOD | {"prompt": "last"})]
+    (folder / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "BATCH_RECORDS", batch)
+        report = import_sources([folder / "t.jsonl"], out, on_error="skip")
+    assert report.n_rows + report.n_rejected == len(lines)
+    assert pl.read_parquet(out).height == report.n_rows
+    assert len(rejects_of(out) or []) == report.n_rejected

@@ -1,0 +1,72 @@
+"""Paths, folders and patterns become files."""
+
+from pathlib import Path
+
+import pytest
+
+from router_model.errors import TableError
+from training.importing.sources import expand_sources
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.csv", "a/x.jsonl.gz", "a/notes.txt", ".hidden.csv", "c.PARQUET", "a/.old/z.csv"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(paths, folder):
+    return [path.relative_to(folder).as_posix() for path in paths]
+
+
+def test_folder_is_read_recursively_sorted_and_without_hidden_files(folder):
+    assert names(expand_sources([folder]), folder) == ["a/x.jsonl.gz", "b.csv", "c.PARQUET"]
+
+
+def test_pattern_and_file_are_read_once(folder):
+    paths = expand_sources([folder / "b.csv", str(folder / "*.csv"), str(folder / "**/*.gz")])
+    assert names(paths, folder) == ["b.csv", "a/x.jsonl.gz"]
+
+
+def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
+    path = tmp_path / "run[1].csv"
+    path.touch()
+    assert expand_sources([path]) == [path]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("missing.csv", r"missing\.csv: got no such file, expected a file, folder or pattern; check the path"),
+        ("*.json", r"\*\.json: got a pattern that matches nothing to import"),
+        ("a/.old", r"\.old: got a folder without a file to import"),
+        (
+            "a/notes.txt",
+            r"got a file ending in '\.txt', expected one of \.parquet, \.csv, .*\.zst\); convert or rename",
+        ),
+        ("a/n*", r"notes\.txt: got a file ending in '\.txt'"),
+    ],
+)
+def test_source_that_holds_nothing_is_an_error(folder, source, message):
+    (folder / "a/.old/z.csv").unlink()
+    with pytest.raises(TableError, match=message):
+        expand_sources([folder / source])
+
+
+@pytest.mark.parametrize("name", ["plain", "table.parquet.gz", "x.gz", "x.csv.bz2"])
+def test_unknown_suffix_is_an_error(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(TableError, match="convert or rename it"):
+        expand_sources([tmp_path / name])
+
+
+def test_no_source_is_an_error():
+    with pytest.raises(TableError, match="got no sources"):
+        expand_sources([])
+
+
+def test_suffix_case_does_not_matter(tmp_path):
+    (tmp_path / "A.CSV").touch()
+    assert expand_sources([tmp_path]) == [Path(tmp_path / "A.CSV")]

@@ -1,0 +1,130 @@
+"""A file as a stream of plain bytes, whatever it is compressed with.
+
+Foreign errors (gzip, zlib, zstandard, the system's) are mapped here, once, to `StreamError`.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import zstandard
+
+from training.importing.problems import StreamError
+
+CHUNK_BYTES: Final = 16 * 1024
+MAX_RECORD_BYTES: Final = 64 * 1024 * 1024
+"""A longer record is refused, so that one missing line end cannot fill the memory."""
+
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
+_UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class _ZstdReader(io.RawIOBase):
+    """Reads zstandard frames one after another.
+
+    `zstandard`'s own reader takes a truncated file for a complete one; this one does not.
+    """
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._ready = b""
+        self._unused = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
+        while not self._ready:
+            chunk = self._unused or self._raw.read(CHUNK_BYTES)
+            self._unused = b""
+            if not chunk:
+                if self._frame is not None:
+                    raise EOFError("the last frame is not complete")
+                return 0
+            frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+            self._ready = frame.decompress(chunk)
+            self._unused = frame.unused_data if frame.eof else b""
+            self._frame = None if frame.eof else frame
+        n_bytes = min(len(buffer), len(self._ready))
+        buffer[:n_bytes], self._ready = self._ready[:n_bytes], self._ready[n_bytes:]
+        return n_bytes
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn what damaged files raise into `StreamError`."""
+    try:
+        yield
+    except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as exc:
+        raise StreamError(
+            f"damaged compressed data ({exc})", "a complete .gz or .zst file", "fetch or compress it again"
+        ) from exc
+    except OSError as exc:
+        raise StreamError(
+            f"an error of the system ({exc.strerror or exc})",
+            "a readable file",
+            "check the file and its permissions",
+        ) from exc
+
+
+@contextmanager
+def open_bytes(path: Path, compression: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file for reading, decompressed and past a UTF-8 byte order mark.
+
+    Yields
+    ------
+    (plain, raw) : two binary streams
+        What is read, and the file itself, whose position tells the progress.
+
+    Raises
+    ------
+    StreamError
+        If the file cannot be opened, is damaged at its beginning or holds UTF-16.
+    """
+    with mapped_errors():
+        raw = path.open("rb")
+    with raw:
+        plain = _decompressed(raw, compression)
+        with mapped_errors():
+            head = plain.peek(len(_UTF8_BOM))[: len(_UTF8_BOM)]
+        if head.startswith(_UTF16_BOMS):
+            raise StreamError(
+                "the byte order mark of UTF-16",
+                "text in UTF-8",
+                "convert it, as with iconv -f UTF-16 -t UTF-8",
+            )
+        if head == _UTF8_BOM:
+            plain.read(len(_UTF8_BOM))
+        yield cast("BinaryIO", plain), raw
+
+
+def _decompressed(raw: BinaryIO, compression: str) -> io.BufferedReader:
+    if compression == ".gz":
+        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=raw)), CHUNK_BYTES * 8)
+    if compression == ".zst":
+        return io.BufferedReader(_ZstdReader(raw), CHUNK_BYTES * 8)
+    return cast("io.BufferedReader", raw)
+
+
+def read_lines(plain: BinaryIO) -> Iterator[bytes]:
+    """Yield lines with their ends.
+
+    Raises
+    ------
+    StreamError
+        If the stream is damaged, or a line is longer than `MAX_RECORD_BYTES`.
+    """
+    with mapped_errors():
+        while line := plain.readline(MAX_RECORD_BYTES + 1):
+            if len(line) > MAX_RECORD_BYTES:
+                raise StreamError(
+                    f"a line longer than {MAX_RECORD_BYTES:,} bytes",
+                    "one record a line",
+                    "check the line ends and that it is the format its suffix says",
+                )
+            yield line

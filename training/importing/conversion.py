@@ -1,0 +1,127 @@
+"""What converters give back, and small helpers they share."""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from training.importing.problems import Problem, RecordError, shown
+
+Source: TypeAlias = Mapping[str, Any]
+Row: TypeAlias = dict[str, Any]
+
+
+class Conversion(NamedTuple):
+    """Rows made of one source record.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Outcome columns; ``extra`` is a dict.
+    n_skipped : int
+        Parts of the record that are no outcomes, such as spans of other operations.
+    failed : sequence of (Problem, part)
+        Parts that should be outcomes and are unusable.
+    """
+
+    rows: list[Row]
+    n_skipped: int = 0
+    failed: Sequence[tuple[Problem, Source]] = ()
+
+
+Converter: TypeAlias = Callable[[Source, Source], Conversion]
+"""Takes a source record and the context around it."""
+
+ADVICE: Final = "mend it, name another --format, or use --on-error skip to set such rows aside"
+
+
+def is_missing(value: object) -> bool:
+    """Whether a field is there only in name: null, an empty text or NaN.
+
+    >>> is_missing(None), is_missing(""), is_missing(float("nan")), is_missing(0)
+    (True, True, True, False)
+    """
+    return value is None or value == "" or (isinstance(value, float) and value != value)  # noqa: PLR0124 NaN
+
+
+def present(record: Source, without: Collection[str] = ()) -> Row:
+    """Return the fields that hold something, but for those named.
+
+    >>> present({"a": 1, "b": None, "c": 2}, without={"c"})
+    {'a': 1}
+    """
+    # is_missing written out: this runs for every field of every record
+    return {
+        key: value
+        for key, value in record.items()
+        if key not in without and value is not None and value != "" and value == value  # noqa: PLR0124 NaN
+    }
+
+
+def first_present(record: Source, *keys: str) -> Any:
+    """Return the first of several fields that holds something; None if none does."""
+    return next((record[key] for key in keys if not is_missing(record.get(key))), None)
+
+
+def as_object(value: object, column: str) -> Source:
+    """Return a field that must be an object; missing is empty, JSON text is decoded.
+
+    Raises
+    ------
+    RecordError
+        If it is something else.
+    """
+    if is_missing(value):
+        return {}
+    decoded = value
+    if isinstance(value, str):
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            decoded = None
+    if not isinstance(decoded, Mapping):
+        raise RecordError(column, shown(value), "a JSON object", ADVICE)
+    return decoded
+
+
+def prompt_fields(value: object) -> Row:
+    """Put chat messages into `messages` and anything else into `prompt`.
+
+    >>> prompt_fields("Hi"), prompt_fields([{"role": "user", "content": "Hi"}])
+    ({'prompt': 'Hi'}, {'messages': [{'role': 'user', 'content': 'Hi'}]})
+    """
+    return {"messages": value} if isinstance(value, list) else {"prompt": value}
+
+
+def latency_s(record: Source, start: str, end: str) -> float | None:
+    """Return the seconds between two fields, each in seconds since 1970 or ISO 8601; None if one is missing.
+
+    >>> latency_s({"a": 1738312200, "b": "2025-01-31T08:30:01.5Z"}, "a", "b")
+    1.5
+
+    Raises
+    ------
+    RecordError
+        If one of them is no time.
+    """
+    if is_missing(record.get(start)) or is_missing(record.get(end)):
+        return None
+    return round(_epoch_s(record, end) - _epoch_s(record, start), 6)
+
+
+def _epoch_s(record: Source, key: str) -> float:
+    value = record[key]
+    try:
+        return _parsed_epoch_s(value)
+    except ValueError as exc:
+        raise RecordError(key, shown(value), "seconds since 1970 or a time in ISO 8601", ADVICE) from exc
+
+
+def _parsed_epoch_s(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(value)  # noqa: TRY004 mapped by the caller like other unusable times
+    try:
+        return float(value)
+    except ValueError:
+        moment = datetime.fromisoformat(str(value))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,43 @@
+"""Rows become columns without a value changing its meaning.
+
+A column of one type gets that type; a mixed one becomes `polars.Object`, so that the checks see every value
+as it was.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Any
+
+import polars as pl
+
+from router_model.records import OUTCOME_COLUMN_NAMES
+
+
+def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Return the outcome columns of rows; missing fields are null, others are left out.
+
+    >>> frame_of_rows([{"model": "a", "quality": 1}, {"model": "b", "quality": 0.5}]).schema
+    Schema([('model', String), ('quality', Float64)])
+    """
+    present = set().union(*map(set, rows))
+    names = [name for name in OUTCOME_COLUMN_NAMES if name in present]
+    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+
+
+def _series(name: str, values: list[Any]) -> pl.Series:
+    types = set(map(type, values)) - {NoneType}
+    try:
+        if not types:
+            return pl.Series(name, values, dtype=pl.Null)
+        if types == {str}:
+            return pl.Series(name, values, dtype=pl.String)
+        if types == {bool}:
+            return pl.Series(name, values, dtype=pl.Boolean)
+        if types == {int}:
+            return pl.Series(name, values, dtype=pl.Int64)
+        if types <= {int, float}:
+            return pl.Series(name, values, dtype=pl.Float64)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        # Lone surrogates and huge integers have no place in a typed column.
+        pass
+    return pl.Series(name, values, dtype=pl.Object)

@@ -1,0 +1,63 @@
+"""What a reader yields: a record, or a row that holds none."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from training.importing.problems import Problem
+
+NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Record(NamedTuple):
+    """What a source says in one row.
+
+    Attributes
+    ----------
+    row : int
+        Line or record of the file, from 1.
+    value : dict
+    n_bytes : int
+        About how much of the file it is.
+    context : mapping
+        Fields of the JSON object around it.
+    """
+
+    row: int
+    value: dict[str, Any]
+    n_bytes: int
+    context: Mapping[str, Any] = NO_CONTEXT
+
+
+class Unreadable(NamedTuple):
+    """A row that holds no record, or the place where reading stopped.
+
+    Attributes
+    ----------
+    row : int
+    problem : Problem
+    raw : str or None
+        The row's text.
+    n_bytes : int
+    """
+
+    row: int
+    problem: Problem
+    raw: str | None = None
+    n_bytes: int = 0
+
+
+Item: TypeAlias = Record | Unreadable
+
+
+def encoding_problem(column: str, exc: UnicodeDecodeError) -> Problem:
+    r"""Say which byte is not UTF-8; a Western encoding is the usual reason.
+
+    >>> try:
+    ...     b"caf\xe9".decode()
+    ... except UnicodeDecodeError as exc:
+    ...     encoding_problem("prompt", exc).got
+    'the byte 0xe9, which is not UTF-8 here'
+    """
+    got = f"the byte 0x{exc.object[exc.start]:02x}, which is not UTF-8 here"
+    return Problem(0, column, got, "text in UTF-8", "convert the file, as with iconv -f WINDOWS-1252 -t UTF-8")

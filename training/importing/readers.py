@@ -1,0 +1,143 @@
+"""Files become source records, one at a time, with the row they stand in.
+
+Decides nothing about meaning: a record is what the file says, a dictionary. A record that cannot be read
+becomes `Unreadable` and the next one is tried; where nothing more can be read, the last item says so. Rows
+count from 1: lines of a text file (a CSV file's header is line 1, a record has the line it begins in),
+elements of a JSON list, rows of a Parquet file.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import polars as pl
+
+from training.importing.byte_streams import open_bytes, read_lines
+from training.importing.csv_reader import read_csv
+from training.importing.items import NO_CONTEXT, Item, Record, Unreadable, encoding_problem
+from training.importing.json_stream import read_context, read_elements
+from training.importing.problems import Problem, StreamError, shown
+from training.importing.sources import split_suffix
+
+_SLICE_ROWS: Final = 20_000
+_SLICE_BYTES: Final = 32 * 1024 * 1024
+
+
+class SourceFile:
+    """One file of records.
+
+    Attributes
+    ----------
+    path : Path
+    position : int
+        Bytes of the file read so far; for the progress.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+        self._kind, self._compression = split_suffix(path)
+
+    def items(self) -> Iterator[Item]:
+        """Yield every row of the file.
+
+        If nothing more can be read, or there was nothing, the last item is `Unreadable` and tells so.
+        """
+        row = 0
+        try:
+            for item in self._read():
+                yield item
+                row = item.row
+        except StreamError as exc:
+            yield Unreadable(row + 1, exc.problem)
+        else:
+            if row == 0:
+                yield Unreadable(1, _empty_problem(self._kind))
+
+    def _read(self) -> Iterator[Item]:
+        if self._kind == ".parquet":
+            yield from self._read_parquet()
+        elif self._kind == ".json":
+            yield from self._read_json()
+        else:
+            read = read_csv if self._kind == ".csv" else _read_json_lines
+            with self._open() as (stream, raw):
+                for item in read(stream):
+                    self.position = raw.tell()
+                    yield item
+
+    def _open(self) -> AbstractContextManager[tuple[BinaryIO, BinaryIO]]:
+        return open_bytes(self.path, self._compression)
+
+    def _read_json(self) -> Iterator[Item]:
+        with self._open() as (stream, _):
+            context, list_key = read_context(stream)
+        if context and list_key is None:
+            yield Record(1, context, self.path.stat().st_size)
+            return
+        with self._open() as (stream, raw):
+            for row, (value, length) in enumerate(read_elements(stream, list_key), start=1):
+                self.position = raw.tell()
+                yield _record_of(row, value, length, context)
+
+    def _read_parquet(self) -> Iterator[Record]:
+        size = self.path.stat().st_size
+        with _mapped_parquet_errors():
+            n_rows = pl.scan_parquet(self.path, glob=False).select(pl.len()).collect().item()
+        start, n_slice = 0, _SLICE_ROWS
+        while start < n_rows:
+            with _mapped_parquet_errors():
+                frame = pl.scan_parquet(self.path, glob=False).slice(start, n_slice).collect()
+            row_bytes = max(int(frame.estimated_size()) // frame.height, 1)
+            self.position = size * (start + frame.height) // n_rows
+            for row, value in enumerate(frame.iter_rows(named=True), start=start + 1):
+                yield Record(row, value, row_bytes)
+            start += frame.height
+            n_slice = min(_SLICE_ROWS, max(_SLICE_BYTES // row_bytes, 1))
+
+
+@contextmanager
+def _mapped_parquet_errors() -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise StreamError(f"damaged Parquet ({reason})", "a complete Parquet file", "write or fetch it again") from exc
+
+
+def _empty_problem(kind: str) -> Problem:
+    got = "a file without records" if kind != ".csv" else "a file without rows below the header"
+    return Problem(0, "", got, "at least one", "export it again or leave the file out")
+
+
+# --- JSON ------------------------------------------------------------------------------------------------
+
+
+def _read_json_lines(stream: BinaryIO) -> Iterator[Item]:
+    decode = json.JSONDecoder().decode
+    for row, line in enumerate(read_lines(stream), start=1):
+        if line.isspace():
+            continue
+        try:
+            value = decode(line.decode("utf-8"))
+        except UnicodeDecodeError as exc:
+            yield Unreadable(row, encoding_problem("", exc), _as_text(line), len(line))
+        except (ValueError, RecursionError) as exc:
+            where = f"{exc.msg} at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else str(exc)
+            problem = Problem(0, "", f"broken JSON ({where})", "one JSON object a line", "mend or remove the line")
+            yield Unreadable(row, problem, _as_text(line), len(line))
+        else:
+            yield _record_of(row, value, len(line), NO_CONTEXT)
+
+
+def _record_of(row: int, value: Any, length: int, context: Mapping[str, Any]) -> Item:
+    if isinstance(value, dict):
+        return Record(row, value, length, context)
+    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object a record")
+    return Unreadable(row, problem, json.dumps(value), length)
+
+
+def _as_text(line: bytes) -> str:
+    return line.decode("utf-8", errors="backslashreplace").rstrip("\r\n")

@@ -1,0 +1,98 @@
+"""Which files a list of paths, folders and patterns stands for.
+
+Folders are read recursively in sorted order, taking known suffixes only and leaving hidden files alone; a
+file that several sources name is read once.
+"""
+
+import glob
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from router_model.errors import TableError
+
+COMPRESSIONS: Final = (".gz", ".zst")
+TEXT_SUFFIXES: Final = (".csv", ".jsonl", ".ndjson", ".json")
+KNOWN_SUFFIXES: Final = (
+    ".parquet",
+    *TEXT_SUFFIXES,
+    *(text + compression for text in TEXT_SUFFIXES for compression in COMPRESSIONS),
+)
+"""Suffixes the importer reads."""
+
+_KNOWN_IN_WORDS: Final = f".parquet, {', '.join(TEXT_SUFFIXES)} (the text ones also with .gz or .zst)"
+
+
+def split_suffix(path: Path) -> tuple[str, str]:
+    """Return what kind of file a name promises, and its compression.
+
+    >>> split_suffix(Path("a.b/Log.JSONL.gz")), split_suffix(Path("table.parquet"))
+    (('.jsonl', '.gz'), ('.parquet', ''))
+
+    Raises
+    ------
+    TableError
+        If the suffix is not one of `KNOWN_SUFFIXES`.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSIONS else ""
+    kind = suffixes[-1] if suffixes else ""
+    if kind + compression not in KNOWN_SUFFIXES:
+        raise TableError(
+            f"{path}: got a file ending in {(kind + compression) or 'nothing'!r}, expected one of "
+            f"{_KNOWN_IN_WORDS}; convert or rename it"
+        )
+    return kind, compression
+
+
+def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
+    """Return the files that paths, folders and patterns stand for, each once.
+
+    Raises
+    ------
+    TableError
+        If nothing was given, a file is missing, a folder or pattern holds nothing to read, or a suffix is
+        unknown.
+    """
+    if not sources:
+        raise TableError("got no sources, expected at least one file, folder or pattern; name one")
+    found: dict[Path, Path] = {}
+    for source in sources:
+        for path in _expand(source):
+            split_suffix(path)
+            found.setdefault(path.resolve(), path)
+    return list(found.values())
+
+
+def _expand(source: str | Path) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        found, what = _files_of(path), "a folder without a file to import"
+    elif path.exists():
+        return [path]
+    elif glob.has_magic(str(source)):
+        found, what = _matches_of(str(source)), "a pattern that matches nothing to import"
+    else:
+        raise TableError(f"{source}: got no such file, expected a file, folder or pattern; check the path")
+    if not found:
+        raise TableError(f"{source}: got {what}, expected files ending in {_KNOWN_IN_WORDS}; check the path")
+    return found
+
+
+def _matches_of(pattern: str) -> list[Path]:
+    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 may be absolute
+    return [file for path in matches for file in (_files_of(path) if path.is_dir() else [path])]
+
+
+def _files_of(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob("*")) if _is_readable_kind(path, folder)]
+
+
+def _is_readable_kind(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return not hidden and path.name.lower().endswith(KNOWN_SUFFIXES) and path.is_file()
+
+
+def total_bytes(paths: Iterable[Path]) -> int:
+    """Return the bytes of all files together, as they lie on the disk."""
+    return sum(path.stat().st_size for path in paths)

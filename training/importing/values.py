@@ -1,0 +1,287 @@
+"""Columns of any type become columns of the right type; what does not fit is marked, never dropped.
+
+Every function takes a series and returns ``(clean, bad)``: the same rows in the canonical type, and a
+boolean mask of rows whose value is there but unusable (null in `clean`). Missing values (null, an empty
+text) stay missing and are not bad. Columns of mixed types come as `polars.Object`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import polars as pl
+
+from features.prompt import Prompt
+
+Cleaned: TypeAlias = tuple[pl.Series, pl.Series]
+
+TIME_TYPE: Final = pl.Datetime("us", "UTC")
+_FIRST_EPOCH_S: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LAST_EPOCH_S: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_MAX_COUNT: Final = 2**53  # the largest float that still counts in ones
+# Made once: json.dumps would make an encoder a value.
+_WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
+_CANONICAL_WRITER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+_TEXT_LIKE: Final = (pl.String, pl.Categorical, pl.Enum)
+
+
+# --- numbers ---------------------------------------------------------------------------------------------
+
+
+def quality(series: pl.Series) -> Cleaned:
+    """Read numbers in [0, 1]; true and false are 1 and 0, NaN is missing.
+
+    >>> clean, bad = quality(pl.Series(["0.5", "True", "nan", "", "1.7", "good"]))
+    >>> clean.to_list(), bad.to_list()
+    ([0.5, 1.0, None, None, None, None], [False, False, False, False, True, True])
+    """
+    words = {"true": "1", "false": "0"}
+    if series.dtype == pl.Boolean:
+        series = series.cast(pl.Float64)
+    elif series.dtype == pl.Object:
+        series = _scalars_as_text(series)
+    if series.dtype in _TEXT_LIKE:
+        lowered = series.cast(pl.String).str.strip_chars().str.to_lowercase()
+        series = lowered.replace(words)
+    numbers, bad = _floats(series)
+    numbers = numbers.fill_nan(None)
+    return _within(numbers, bad, (numbers >= 0) & (numbers <= 1))
+
+
+def amount(series: pl.Series) -> Cleaned:
+    """Read finite numbers from 0: costs and times."""
+    numbers, bad = _floats(series)
+    return _within(numbers, bad, numbers.is_finite() & (numbers >= 0))
+
+
+def probability(series: pl.Series) -> Cleaned:
+    """Read numbers above 0, up to 1."""
+    numbers, bad = _floats(series)
+    return _within(numbers, bad, (numbers > 0) & (numbers <= 1))
+
+
+def count(series: pl.Series) -> Cleaned:
+    """Read whole numbers from 0, also where they are written as 12.0 or 1e3.
+
+    >>> clean, bad = count(pl.Series([12.0, 12.5, -1.0, None]))
+    >>> clean.to_list(), bad.to_list()
+    ([12, None, None, None], [False, True, True, False])
+    """
+    numbers, bad = _floats(series)
+    whole = (numbers >= 0) & (numbers < _MAX_COUNT) & (numbers == numbers.floor())
+    clean, bad = _within(numbers, bad, whole)
+    return clean.cast(pl.Int64), bad
+
+
+def _within(numbers: pl.Series, bad: pl.Series, usable: pl.Series) -> Cleaned:
+    usable = usable.fill_null(value=False)
+    bad = bad | (numbers.is_not_null() & ~usable)
+    return _null_where(bad, numbers), bad
+
+
+def _floats(series: pl.Series) -> Cleaned:
+    if series.dtype == pl.Object:
+        series = _scalars_as_text(series)
+    if series.dtype in _TEXT_LIKE:
+        text = series.cast(pl.String).str.strip_chars()
+        numbers = text.cast(pl.Float64, strict=False)
+        return numbers, (text.is_not_null() & (text != "") & numbers.is_null()).fill_null(value=False)
+    if series.dtype.is_numeric():
+        return series.cast(pl.Float64), _none_of(series)
+    return _nulls(series, pl.Float64), series.is_not_null()
+
+
+def _scalars_as_text(series: pl.Series) -> pl.Series:
+    """Write mixed values as text that reads back as the same number, if it is one."""
+    return pl.Series(series.name, [_scalar_text(value) for value in series.to_list()], dtype=pl.String)
+
+
+def _scalar_text(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="replace").decode("utf-8")
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, default=str)
+    return str(value)
+
+
+# --- text ------------------------------------------------------------------------------------------------
+
+
+def text(series: pl.Series) -> Cleaned:
+    """Read text; white space alone is missing, whole numbers are written out."""
+    clean, bad = _texts(series)
+    blank = (clean.str.strip_chars() == "").fill_null(value=False)
+    return _null_where(blank, clean), bad
+
+
+def name(series: pl.Series) -> Cleaned:
+    """Read text and strip the white space around it, so that one name is not two."""
+    clean, bad = text(series)
+    return clean.str.strip_chars(), bad
+
+
+def _texts(series: pl.Series) -> Cleaned:
+    if series.dtype in _TEXT_LIKE or series.dtype.is_integer():
+        return series.cast(pl.String), _none_of(series)
+    if series.dtype == pl.Object:
+        return _each(series, _one_text, pl.String)
+    return _nulls(series, pl.String), series.is_not_null()
+
+
+def _one_text(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    value.encode("utf-8")  # raises UnicodeEncodeError, a ValueError, for lone surrogates
+    return value
+
+
+# --- times -----------------------------------------------------------------------------------------------
+
+
+def moment(series: pl.Series) -> Cleaned:
+    """Read ISO 8601 dates and times, and seconds since 1970; without a zone they are in UTC.
+
+    Seconds must fall between 2000 and 2100, so that milliseconds are not taken for them.
+
+    >>> clean, bad = moment(pl.Series(["2025-01-31T09:30:00+01:00", "1738312200", "1738312200000", "soon"]))
+    >>> [str(value) for value in clean.to_list()], bad.to_list()
+    (['2025-01-31 08:30:00+00:00', '2025-01-31 08:30:00+00:00', 'None', 'None'], [False, False, True, True])
+    """
+    if isinstance(series.dtype, pl.Datetime):
+        zoned = series.dt.replace_time_zone("UTC") if series.dtype.time_zone is None else series
+        return zoned.dt.convert_time_zone("UTC").cast(TIME_TYPE), _none_of(series)
+    if series.dtype == pl.Date:
+        return series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), _none_of(series)
+    if series.dtype in _TEXT_LIKE or series.dtype.is_numeric() or series.dtype == pl.Object:
+        return _each(series, _one_time, TIME_TYPE)
+    return _nulls(series, TIME_TYPE), series.is_not_null()
+
+
+def _one_time(value: object) -> datetime | None:
+    if isinstance(value, str):
+        return _of_text(value.strip())
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return _of_epoch(value)
+
+
+def _of_text(value: str) -> datetime | None:
+    if not value:
+        return None
+    try:
+        return _one_time(datetime.fromisoformat(value))
+    except ValueError:
+        return _of_epoch(float(value))
+
+
+def _of_epoch(value: object) -> datetime:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise TypeError(type(value).__name__)
+    if not _FIRST_EPOCH_S <= value < _LAST_EPOCH_S:
+        raise ValueError(value)
+    return datetime.fromtimestamp(float(value), tz=UTC)
+
+
+# --- JSON ------------------------------------------------------------------------------------------------
+
+
+def json_object(series: pl.Series) -> Cleaned:
+    """Read JSON objects, as text or as they are; an empty one is missing."""
+    return _each(series, _one_object, pl.String)
+
+
+def _one_object(value: object) -> str | None:
+    decoded = json.loads(value) if isinstance(value, str) and value else value
+    if not decoded and isinstance(decoded, dict | str):
+        return None
+    if not isinstance(decoded, dict):
+        raise TypeError(type(decoded).__name__)
+    return value if isinstance(value, str) else safe_json(decoded)
+
+
+def messages(series: pl.Series) -> Cleaned:
+    """Read lists of chat messages, as JSON text or as they are; each becomes its `canonical_messages`."""
+    return _each(series, _one_conversation, pl.String)
+
+
+def _one_conversation(value: object) -> str | None:
+    decoded = json.loads(value) if isinstance(value, str) and value else value
+    if decoded == "":
+        return None
+    if not isinstance(decoded, list) or not decoded:
+        raise TypeError(type(decoded).__name__)
+    prompt = Prompt.parse(decoded)  # its PromptError is a ValueError
+    if not prompt.n_chars and not prompt.has_images:
+        raise ValueError("no text")
+    canonical = canonical_messages(decoded)
+    canonical.encode("utf-8")
+    return canonical
+
+
+def canonical_messages(conversation: Sequence[Mapping[str, Any]]) -> str:
+    """Write messages so that equal conversations are equal texts.
+
+    Keys are sorted and null fields left out: to a chat API they are the same as absent ones, and Parquet
+    cannot tell them apart.
+
+    >>> canonical_messages([{"role": "user", "content": "Hi", "name": None}])
+    '[{"content":"Hi","role":"user"}]'
+    """
+    kept = [_without_nulls(message) for message in conversation]
+    return _CANONICAL_WRITER.encode(kept)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_without_nulls(inner) for inner in value]
+    return value
+
+
+def safe_json(value: object) -> str:
+    r"""Write JSON that any UTF-8 file can hold: lone surrogates are escaped, other letters are not.
+
+    >>> safe_json({"é": "\ud800"})
+    '{"é": "\\ud800"}'
+    """
+    written = _WRITER.encode(value)
+    return written if written.isascii() else written.encode("utf-8", errors="backslashreplace").decode("utf-8")
+
+
+# --- helpers ---------------------------------------------------------------------------------------------
+
+
+def _each(series: pl.Series, read: Callable[[Any], Any], dtype: Any) -> Cleaned:
+    """Read values one by one; the errors `read` raises on purpose mark them as bad."""
+    clean: list[Any] = []
+    bad: list[bool] = []
+    for value in series.to_list():
+        try:
+            clean.append(None if value is None else read(value))
+        except (ValueError, TypeError, RecursionError):
+            clean.append(None)
+            bad.append(True)
+        else:
+            bad.append(False)
+    return pl.Series(series.name, clean, dtype=dtype), pl.Series(series.name, bad, dtype=pl.Boolean)
+
+
+def _none_of(series: pl.Series) -> pl.Series:
+    return pl.Series(series.name, [False], dtype=pl.Boolean).new_from_index(0, len(series))
+
+
+def _nulls(series: pl.Series, dtype: Any) -> pl.Series:
+    return pl.Series(series.name, [None], dtype=dtype).new_from_index(0, len(series))
+
+
+def _null_where(mask: pl.Series, series: pl.Series) -> pl.Series:
+    return series.zip_with(~mask, _nulls(series, series.dtype)) if mask.any() else series

@@ -1,0 +1,69 @@
+"""``make quickstart``: from real graded outcomes to a decision, in four commands a person can repeat.
+
+The outcomes are the sample of the package `paretobandit` (extra ``sample``): 1,785 prompts to learn from and
+1,824 others to measure on, each answered by three current models, graded and billed.
+"""
+
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+EXAMPLE = "A train leaves at 9:40 and arrives at 13:05. How long is the journey? Think step by step."
+
+
+def main() -> None:
+    """Run the quickstart: ``python -m training.quickstart FOLDER [PROMPT]``."""
+    folder = Path(sys.argv[1])
+    prompt = " ".join(sys.argv[2:]).strip()
+    copy_sample(folder)
+    train, unseen, router = folder / "train.parquet", folder / "unseen.parquet", folder / "router"
+    say("1. Two outcome tables: what three models made of real prompts, graded and billed")
+    run("import", f"{folder}/val.jsonl", "--out", str(train))
+    run("import", f"{folder}/test_holdout.jsonl", "--out", str(unseen))
+    say("2. Learn from the first")
+    run("train", str(train), "--out", str(router), "--no-holdout", "--no-track")
+    say("3. What would it have saved on the second, which it never saw?")
+    run("evaluate", str(router), str(unseen))
+    say("4. Which model for a prompt of yours?")
+    run("route", str(router), prompt or ask())
+    say(f'Another: .venv/bin/router-model route {router} "your prompt"      Your own logs: README.md')
+
+
+def copy_sample(folder: Path) -> None:
+    """Copy the sample's two files, so that the commands below have short names."""
+    try:
+        sample = files("pareto_bandit").joinpath("data/examples")
+    except ModuleNotFoundError:
+        sys.exit("the sample is missing: pip install 'router-model[sample]'")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("val.jsonl", "test_holdout.jsonl"):
+        (folder / name).write_bytes(sample.joinpath(name).read_bytes())
+
+
+def ask() -> str:
+    """Ask a person for a prompt; the example where there is none."""
+    if not sys.stdin.isatty():
+        return EXAMPLE
+    return input("Your prompt (Enter for an example): ").strip() or EXAMPLE
+
+
+def run(*arguments: str) -> None:
+    """Show a command and run it; end with its status where it fails."""
+    shown = [f'"{argument}"' if " " in argument else argument for argument in arguments]
+    say(f"$ router-model {' '.join(shown)}")
+    command = shutil.which("router-model", path=str(Path(sys.executable).parent)) or "router-model"
+    status = subprocess.run([command, *arguments], check=False).returncode  # noqa: S603  (our own command)
+    if status:
+        sys.exit(status)
+
+
+def say(text: str) -> None:
+    """Print a line above a command's output."""
+    sys.stdout.write(f"\n{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
