@@ -5,6 +5,7 @@ loads what training needs, and ``--help`` loads nothing.
 """
 
 import importlib
+import os
 import sys
 from typing import Final
 
@@ -60,6 +61,9 @@ def group() -> None:
 
 def main() -> None:
     """Run the command; expected errors end in one line on standard error and exit status 2."""
+    # LightGBM's threads spin while they wait: two trainings on the same cores take ten times as long. Asleep
+    # they cost nothing (measured, docs/decisions/0003). Must be set before LightGBM is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = group.main(standalone_mode=False)
     except click.ClickException as exc:

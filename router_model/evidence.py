@@ -34,19 +34,15 @@ class LinearHead:
     Attributes
     ----------
     weights : float32 array, shape (dimension, n_models, n_targets)
-    centre : float32 array, shape (dimension,)
-        Subtracted from dense vectors; zeros for sparse ones.
     bias : float32 array, shape (n_models, n_targets)
     """
 
     weights: FloatArray
-    centre: FloatArray
     bias: FloatArray
 
     def score(self, vectors: Vectors) -> FloatArray:
         """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it."""
-        flat = self.weights.reshape(len(self.weights), -1)
-        product = np.asarray(vectors @ flat) - self.centre @ flat
+        product = np.asarray(vectors @ self.weights.reshape(len(self.weights), -1))
         return np.asarray(product.reshape(-1, *self.bias.shape) + self.bias, dtype=np.float32)
 
 
@@ -69,9 +65,9 @@ class Bank:
     weight: FloatArray
     base: FloatArray
 
-    def take(self, rows: npt.NDArray[np.intp], base: FloatArray) -> "Bank":
-        """Return the outcomes of some prompts with another prior."""
-        return Bank(outcome=self.outcome[rows], weight=self.weight[rows], base=base)
+    def take(self, rows: npt.NDArray[np.intp]) -> "Bank":
+        """Return the outcomes of some prompts, with the record of all."""
+        return Bank(outcome=self.outcome[rows], weight=self.weight[rows], base=self.base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +76,23 @@ class Neighbourhood:
 
     Attributes
     ----------
-    vectors : Vectors, shape (n_bank, dimension)
+    index : Vectors, shape (dimension, n_bank)
+        The logged prompts' vectors by dimension: for bags an inverted index, which a short prompt reads a
+        few rows of.
     sizes : ascending numbers of neighbours
     sharpness : float
         Of the kernel; 0 counts all neighbours alike.
     """
 
-    vectors: Vectors
+    index: Vectors
     sizes: tuple[int, ...]
     sharpness: float
+
+    @classmethod
+    def of(cls, vectors: Vectors, sizes: tuple[int, ...], sharpness: float) -> "Neighbourhood":
+        """Index logged prompts by their vectors of shape (n_bank, dimension)."""
+        by_dimension: Any = vectors.T
+        return cls(by_dimension.tocsr() if hasattr(by_dimension, "tocsr") else by_dimension, sizes, sharpness)
 
     def mean_outcome(self, queries: Vectors, bank: Bank) -> tuple[list[FloatArray], FloatArray]:
         """Average the neighbours' outcomes.
@@ -104,7 +108,7 @@ class Neighbourhood:
         familiarity = np.zeros(n, dtype=np.float32)
         for start in range(0, n, _CHUNK):
             rows = slice(start, start + _CHUNK)
-            nearest, similarity = nearest_rows(similarities(queries[rows], self.vectors), self.sizes[-1])
+            nearest, similarity = nearest_rows(similarities(queries[rows], self.index), self.sizes[-1])
             kernel = np.exp(self.sharpness * (similarity - similarity[:, :1]))
             familiarity[rows] = similarity[:, 0]
             for size, out in zip(self.sizes, evidence, strict=True):
@@ -112,9 +116,9 @@ class Neighbourhood:
         return evidence, familiarity
 
 
-def similarities(queries: Vectors, vectors: Vectors) -> FloatArray:
-    """Return dense cosine similarities, shape (n_queries, n_vectors)."""
-    product: Any = queries @ vectors.T
+def similarities(queries: Vectors, index: Vectors) -> FloatArray:
+    """Return dense cosine similarities of queries with indexed vectors, shape (n_queries, n_bank)."""
+    product: Any = queries @ index
     dense = product.toarray() if hasattr(product, "toarray") else product
     return np.asarray(dense, dtype=np.float32)
 

@@ -145,9 +145,13 @@ class Predictor:
         )
 
 
+_SINGLE_THREAD_ROWS = 10_000  # waking threads costs more than it saves below, and hurts concurrent callers
+
+
 def raw_scores(booster: lgb.Booster, rows: FloatArray) -> npt.NDArray[np.float64]:
     """Return a booster's scores on the logit (or log) scale, shape (n_rows,)."""
-    return np.asarray(booster.predict(rows, raw_score=True), dtype=np.float64)
+    n_threads = 1 if len(rows) < _SINGLE_THREAD_ROWS else 0  # 0: as many as there are cores
+    return np.asarray(booster.predict(rows, raw_score=True, num_threads=n_threads), dtype=np.float64)
 
 
 def pair_names(evidence_names: Sequence[str], surface_names: Sequence[str], n_bars: int) -> list[str]:

@@ -41,9 +41,8 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
     }
     for label, space in (("embedding", model.embedding), ("bag", model.bag)):
         arrays[f"{label}.head.weights"] = space.head.weights
-        arrays[f"{label}.head.centre"] = space.head.centre
         arrays[f"{label}.head.bias"] = space.head.bias
-        _pack_vectors(arrays, f"{label}.vectors", space.neighbourhood.vectors)
+        _pack_vectors(arrays, f"{label}.index", space.neighbourhood.index)
         description["spaces"][label] = {
             "neighbours": list(space.neighbourhood.sizes),
             "sharpness": space.neighbourhood.sharpness,
@@ -60,8 +59,8 @@ def unpack_predictor(
     """Join what `pack_predictor` split with the boosters."""
     spaces = {
         label: Space(
-            LinearHead(*(arrays[f"{label}.head.{part}"] for part in ("weights", "centre", "bias"))),
-            Neighbourhood(_unpack_vectors(arrays, f"{label}.vectors"), tuple(said["neighbours"]), said["sharpness"]),
+            LinearHead(*(arrays[f"{label}.head.{part}"] for part in ("weights", "bias"))),
+            Neighbourhood(_unpack_vectors(arrays, f"{label}.index"), tuple(said["neighbours"]), said["sharpness"]),
         )
         for label, said in description["spaces"].items()
     }

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from simulated_world import CATALOG, simulate
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
+
 from router_model import Catalog, Router
 from training.train import TrainConfig, TrainingReport, train
 

@@ -37,6 +37,8 @@ class EvidenceConfig:
     embedding_sharpness, bag_sharpness : of the neighbours' kernels
     head_penalties : tried for each space's head; out-of-fold squared error chooses
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
+    max_bank : prompts kept to find neighbours among; of more, this many are drawn
+        Heads learn from all prompts; neighbours cost time in every decision.
     """
 
     neighbours: tuple[int, ...] = (10, 40, 100)
@@ -45,6 +47,7 @@ class EvidenceConfig:
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
     min_prompts_per_term: int = 3
     max_terms: int = 200_000
+    max_bank: int = 30_000
 
 
 def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -> FloatArray:
@@ -83,14 +86,13 @@ def fit_evidence(
 
     def fit(rows: Rows) -> tuple[dict[str, Space], Bank]:
         bank = _bank(targets, rows)
+        heads = {label: fit_head(v[rows], bank, penalty=penalties[label]) for label, v in vectors.items()}
+        kept = _sample(len(rows), config.max_bank)
         spaces = {
-            label: Space(
-                fit_head(v[rows], bank, penalty=penalties[label]),
-                Neighbourhood(v[rows], config.neighbours, sharpness[label]),
-            )
+            label: Space(heads[label], Neighbourhood.of(v[rows[kept]], config.neighbours, sharpness[label]))
             for label, v in vectors.items()
         }
-        return spaces, bank
+        return spaces, bank.take(kept)
 
     parts: list[tuple[Rows, Evidence]] = []
     for fold in np.unique(folds):
@@ -105,6 +107,13 @@ def fit_evidence(
 def _bank(targets: Targets, rows: Rows) -> Bank:
     outcome, weight = targets.outcome[rows], targets.weight[rows]
     return Bank(outcome, weight, overall_record(outcome, weight, targets.prior))
+
+
+def _sample(n: int, size: int) -> Rows:
+    """Return all of ``range(n)``, or `size` of it drawn with a fixed seed, ascending."""
+    if n <= size:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
 
 def _join(parts: list[tuple[Rows, Evidence]]) -> Evidence:

@@ -28,16 +28,14 @@ def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
     penalty : float
         Of the squared weights.
     """
-    if sp.issparse(vectors):
-        centre = np.zeros(vectors.shape[1], dtype=np.float32)
-    else:
-        centre = vectors.mean(axis=0)
-        vectors = vectors - centre
     n_targets = bank.base.shape[1]
     residual = (bank.outcome - bank.base).reshape(len(bank.outcome), -1)
     weight = np.repeat(bank.weight, n_targets, axis=1)
-    flat = solve_ridge(vectors, residual, weight, penalty=penalty)
-    return LinearHead(weights=flat.reshape(-1, *bank.base.shape), centre=centre, bias=bank.base)
+    # Dense vectors are centred, so that the record stays the intercept; centring would fill sparse ones.
+    centre = None if sp.issparse(vectors) else np.asarray(vectors.mean(axis=0))
+    flat = solve_ridge(vectors if centre is None else vectors - centre, residual, weight, penalty=penalty)
+    offset = 0.0 if centre is None else (centre @ flat).reshape(bank.base.shape)
+    return LinearHead(weights=flat.reshape(-1, *bank.base.shape), bias=(bank.base - offset).astype(np.float32))
 
 
 def solve_ridge(vectors: Vectors, target: FloatArray, weight: FloatArray, *, penalty: float) -> FloatArray:

@@ -10,7 +10,7 @@ from training.outcomes import Outcomes
 FloatArray = npt.NDArray[np.float32]
 
 MAX_WEIGHT_RATIO = 20.0
-"""Largest weight of a row over the mean weight: one lucky exploration must not outvote a table."""
+"""Largest weight of a row over the median weight: one lucky exploration must not outvote a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ def inverse_propensity_weights(propensity: npt.NDArray[np.float64], known: npt.N
     """Weigh known outcomes by one over the probability with which their model was chosen.
 
     Rows without a propensity (full evaluations) count as certain. Weights are scaled to mean 1 over known
-    pairs and capped at `MAX_WEIGHT_RATIO` before that.
+    pairs, after capping them at `MAX_WEIGHT_RATIO` times their median.
     """
     weight = np.where(known, 1 / np.clip(np.nan_to_num(propensity, nan=1.0), 1e-6, 1.0), 0.0)
     if known.any():
-        weight = np.minimum(weight, MAX_WEIGHT_RATIO * weight[known].mean())
+        weight = np.minimum(weight, MAX_WEIGHT_RATIO * np.median(weight[known]))
         weight /= weight[known].mean()
     return weight.astype(np.float32)
 

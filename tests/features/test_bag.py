@@ -6,7 +6,9 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from features.bag import BagVocabulary, term_codes
 
-pieces = st.lists(st.lists(st.integers(0, 5), max_size=8).map(lambda ids: np.array(ids, np.int64)), min_size=1, max_size=6)
+pieces = st.lists(
+    st.lists(st.integers(0, 5), max_size=8).map(lambda ids: np.array(ids, np.int64)), min_size=1, max_size=6
+)
 
 
 def test_hand_worked_weights():

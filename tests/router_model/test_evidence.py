@@ -18,7 +18,7 @@ def bank(success, weight=None):
 
 def test_one_neighbour_shrinks_to_the_record():
     """The nearest succeeded; with one pseudo-observation of 0.5 its mean is (1 + 0.5) / 2."""
-    near = Neighbourhood(BANK_VECTORS, sizes=(1,), sharpness=5.0)
+    near = Neighbourhood.of(BANK_VECTORS, sizes=(1,), sharpness=5.0)
     values, familiarity = near.mean_outcome(np.array([[1, 0]], np.float32), bank([[1], [0], [0]]))
     assert values[0].ravel() == pytest.approx([(1 + 0.5 * PRIOR_WEIGHT) / (1 + PRIOR_WEIGHT)])
     assert familiarity == pytest.approx([1.0])
@@ -26,14 +26,14 @@ def test_one_neighbour_shrinks_to_the_record():
 
 def test_kernel_weighs_by_similarity():
     """Similarities 1, 0.6, 0 and sharpness ln 2 / 0.4: weights 1, 1/2, 2^-2.5; only the second succeeded."""
-    near = Neighbourhood(BANK_VECTORS, sizes=(3,), sharpness=np.log(2) / 0.4)
+    near = Neighbourhood.of(BANK_VECTORS, sizes=(3,), sharpness=np.log(2) / 0.4)
     values, _ = near.mean_outcome(np.array([[1, 0]], np.float32), bank([[0], [0], [1]]))
     assert values[0].item() == pytest.approx((0.5 + 0.5) / (1 + 0.5 + 2**-2.5 + 1), rel=1e-5)
 
 
 def test_unknown_outcomes_count_nothing():
     """The first model's only known outcome is the farthest prompt's failure; the second has none at all."""
-    near = Neighbourhood(BANK_VECTORS, sizes=(3,), sharpness=0.0)
+    near = Neighbourhood.of(BANK_VECTORS, sizes=(3,), sharpness=0.0)
     values, _ = near.mean_outcome(
         np.array([[1, 0]], np.float32), bank([[0, 0], [0, 0], [0, 0]], weight=[[0, 0], [1, 0], [0, 0]])
     )
@@ -43,19 +43,21 @@ def test_unknown_outcomes_count_nothing():
 def test_sparse_and_dense_vectors_agree():
     queries = np.array([[0.8, 0.6], [0, 1]], np.float32)
     outcomes = bank([[1, 0], [0, 1], [1, 1]])
-    dense = Neighbourhood(BANK_VECTORS, (1, 2), 3.0).mean_outcome(queries, outcomes)
-    sparse = Neighbourhood(sp.csr_array(BANK_VECTORS), (1, 2), 3.0).mean_outcome(sp.csr_array(queries), outcomes)
+    dense = Neighbourhood.of(BANK_VECTORS, (1, 2), 3.0).mean_outcome(queries, outcomes)
+    sparse = Neighbourhood.of(sp.csr_array(BANK_VECTORS), (1, 2), 3.0).mean_outcome(sp.csr_array(queries), outcomes)
     assert np.allclose(dense[0], sparse[0])
     assert np.allclose(dense[1], sparse[1])
 
 
 def test_more_neighbours_than_prompts_are_all_of_them():
-    near = Neighbourhood(BANK_VECTORS, sizes=(50,), sharpness=0.0)
+    near = Neighbourhood.of(BANK_VECTORS, sizes=(50,), sharpness=0.0)
     values, _ = near.mean_outcome(np.array([[1, 0]], np.float32), bank([[1], [1], [0]]))
     assert values[0].item() == pytest.approx((2 + 0.5) / (3 + 1))
 
 
-@given(arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.integers(0, 3)), st.integers(1, 12))
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.integers(0, 3)), st.integers(1, 12)
+)
 def test_nearest_rows_are_a_stable_sort(similarity, k):
     found, values = nearest_rows(similarity, k)
     k = min(k, similarity.shape[1])
@@ -64,7 +66,7 @@ def test_nearest_rows_are_a_stable_sort(similarity, k):
     assert np.array_equal(np.take_along_axis(similarity, found, axis=1), values)
 
 
-def test_a_head_is_affine_around_its_centre():
-    """(x - centre) w + bias = (3 - 1) * 0.25 + 0.5."""
-    head = LinearHead(np.full((1, 1, 1), 0.25, np.float32), np.ones(1, np.float32), np.full((1, 1), 0.5, np.float32))
-    assert head.score(np.array([[3.0]], np.float32)).item() == 1.0
+def test_a_head_is_affine():
+    """3 * 0.25 + 0.5."""
+    head = LinearHead(np.full((1, 1, 1), 0.25, np.float32), np.full((1, 1), 0.5, np.float32))
+    assert head.score(np.array([[3.0]], np.float32)).item() == 1.25

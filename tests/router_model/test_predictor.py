@@ -42,7 +42,9 @@ def test_several_bars_are_rows_with_their_bar():
 
 
 def test_members_are_record_evidence_and_booster():
-    members = member_probabilities(evidence([[[[0.2]], [[0.8]]]]), np.array([[0.4], [0.6]], f32), np.full((1, 2, 1), 0.9, f32))
+    members = member_probabilities(
+        evidence([[[[0.2]], [[0.8]]]]), np.array([[0.4], [0.6]], f32), np.full((1, 2, 1), 0.9, f32)
+    )
     assert members == pytest.approx(np.array([[[[0.4, 0.2, 0.9]], [[0.6, 0.8, 0.9]]]], f32))
 
 

@@ -106,7 +106,9 @@ def test_batch_equals_single_decisions(trained):
     assert trained.router.route_batch([]) == []
 
 
-@pytest.mark.parametrize("prompt", ["", " ", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00", [{"role": "user", "content": ""}]])
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00", [{"role": "user", "content": ""}]]
+)
 def test_any_text_is_decided(trained, prompt):
     decision = trained.router.route(prompt)
     assert len(decision.plan) == 3 - len(decision.excluded)
@@ -123,7 +125,8 @@ def test_graded_qualities_answer_any_bar_between_and_never_more_for_more(graded)
 
 def test_binary_outcomes_answer_every_bar_alike(trained):
     assert np.array_equal(
-        trained.router.predict([SUM], quality_bar=0.1).p_success, trained.router.predict([SUM], quality_bar=1.0).p_success
+        trained.router.predict([SUM], quality_bar=0.1).p_success,
+        trained.router.predict([SUM], quality_bar=1.0).p_success,
     )
 
 

@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+
+from router_model import TrainingError
+from training.config import read_config
+
+
+def write(tmp_path: Path, content: str) -> Path:
+    (tmp_path / "train.toml").write_text(content)
+    return tmp_path / "train.toml"
+
+
+def test_a_file_changes_defaults_and_options_win(tmp_path):
+    path = write(tmp_path, "seed = 3\nquality_bars = [0.5, 1]\n[fit.evidence]\nneighbours = [7]\n")
+    config = read_config(path, {"seed": 4})
+    assert (config.seed, config.quality_bars, config.fit.evidence.neighbours) == (4, (0.5, 1.0), (7,))
+    assert config.fit.boosters == read_config(None, {}).fit.boosters
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("sed = 1", "unknown setting sed; expected some of encoder, fit, holdout, quality_bars, seed"),
+        ("[fit.evidence]\nk = 1", r"\[fit\]: \[evidence\]: unknown setting k"),
+        ("seed = 'x'", "seed is 'x'; expected something like 0"),
+        ("seed = true", "seed is True"),
+        ("quality_bars = 0.5", r"quality_bars is 0.5; expected something like \(0.5, 0.7, 0.9\)"),
+        ("seed =", "the settings cannot be read"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, content, match):
+    with pytest.raises(TrainingError, match=match):
+        read_config(write(tmp_path, content), {})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"none\.toml: the settings cannot be read"):
+        read_config(tmp_path / "none.toml", {})

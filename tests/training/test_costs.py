@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from router_model import Catalog
+from training.costs import DEFAULT_OUTPUT_TOKENS, fill_tokens, price_mismatches, realised_costs, tokens_per_piece
+from training.outcomes import Outcomes
+
+NAN = np.nan
+CATALOG = Catalog.parse("[models.a]\nusd_per_mtok_input = 1\nusd_per_mtok_output = 10\n", origin="c")
+
+
+def outcomes(**columns):
+    empty = np.array([[NAN], [NAN]])
+    table = Outcomes(["p", "q"], ["x", "y"], ["", ""], ("a",), empty, empty, empty, empty, empty, empty)
+    return replace(table, **{name: np.array(values, dtype=float)[:, None] for name, values in columns.items()})
+
+
+def test_output_tokens_are_worked_out_of_billed_costs():
+    """100 input tokens at 1 and 50 output tokens at 10 USD a million cost 0.0006; less than the input costs is 0."""
+    filled = fill_tokens(outcomes(input_tokens=[100, 100], cost_usd=[0.0006, 0.00005]), CATALOG, np.array([7.0, 7.0]))
+    assert filled.output_tokens.ravel() == pytest.approx([50, 0])
+
+
+def test_our_own_count_stands_in_for_missing_input_tokens():
+    filled = fill_tokens(outcomes(cost_usd=[0.0006, NAN]), CATALOG, np.array([100.0, 100.0]))
+    assert filled.output_tokens[0, 0] == pytest.approx(50)
+    assert np.isnan(filled.output_tokens[1, 0])
+
+
+def test_given_tokens_are_kept_and_nothing_known_is_the_default():
+    assert fill_tokens(outcomes(output_tokens=[5, 6]), CATALOG, np.ones(2)).output_tokens.ravel().tolist() == [5, 6]
+    assert np.all(fill_tokens(outcomes(), CATALOG, np.ones(2)).output_tokens == DEFAULT_OUTPUT_TOKENS)
+
+
+def test_realised_cost_is_the_bill_or_tokens_at_list_prices():
+    table = outcomes(cost_usd=[0.5, NAN], input_tokens=[100, 100], output_tokens=[50, 50])
+    assert realised_costs(table, CATALOG).ravel() == pytest.approx([0.5, 0.0006])
+
+
+def test_tokens_per_piece_is_a_ratio_of_sums():
+    """30 of theirs for 20 of ours; without any, 1."""
+    assert tokens_per_piece(outcomes(input_tokens=[10, 20]), np.array([5.0, 15.0])) == pytest.approx([1.5])
+    assert tokens_per_piece(outcomes(), np.array([5.0, 15.0])) == pytest.approx([1.0])
+
+
+def test_prices_that_do_not_fit_the_bills_are_noticed():
+    """Billed 1,000 times the list price: someone gave USD per thousand tokens."""
+    table = outcomes(cost_usd=[0.6, 0.6], input_tokens=[100, 100], output_tokens=[50, 50])
+    assert price_mismatches(table, CATALOG) == {"a": pytest.approx(1000)}
+    assert price_mismatches(outcomes(cost_usd=[0.6, 0.6]), CATALOG) == {}

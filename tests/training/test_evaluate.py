@@ -1,0 +1,86 @@
+import numpy as np
+import polars as pl
+import pytest
+from simulated_world import simulate
+
+from router_model import TableError
+from training.evaluate import evaluate, seen_before
+from training.importing.checks import check_batch
+from training.operating_point import choose_operating_point
+from training.outcomes import outcomes_of
+
+
+def table(frame):
+    good, problems = check_batch(frame)
+    assert not problems
+    return outcomes_of(good, origin="test")
+
+
+def test_realised_cost_and_quality_are_those_of_the_chosen_models(trained):
+    """The oracle: look every decision up by hand."""
+    outcomes = table(simulate(120, seed=8))
+    result = evaluate(trained.router, outcomes)
+    decisions = trained.router.route_batch(outcomes.prompts)
+    quality, cost = [], []
+    for row, decision in enumerate(decisions):
+        column = outcomes.models.index(decision.model)
+        card = trained.router.catalog[decision.model]
+        quality.append(outcomes.quality[row, column])
+        cost.append(float(card.cost_usd(input_tokens=14, output_tokens=int(outcomes.output_tokens[row, column]))))
+    assert result.router.quality == pytest.approx(np.mean(quality))
+    assert result.router.cost_usd == pytest.approx(np.mean(cost))
+    best = next(single for single in result.singles if single.label == result.best_single)
+    assert result.router.saving == pytest.approx(1 - np.mean(cost) / best.cost_usd)
+    assert sum(result.shares.values()) == pytest.approx(1)
+    assert sum(n for n, _, _ in result.by_task.values()) == 120
+
+
+def test_prompts_seen_in_training_are_left_out_even_reworded_in_case(trained):
+    frame = simulate(500)  # the training table, all of it
+    outcomes = table(frame.with_columns(pl.col("prompt").str.to_uppercase()))
+    seen = seen_before(trained.router, outcomes.prompts)
+    assert seen.sum() == trained.report.n_train + trained.report.n_calibration
+    result = evaluate(trained.router, outcomes)
+    assert result.n_prompts == trained.report.n_test
+    assert result.n_left_out == seen.sum()
+    assert evaluate(trained.router, outcomes, include_seen=True).n_prompts == 500
+
+
+def test_other_rules_are_measured_on_request(trained):
+    outcomes = table(simulate(100, seed=8))
+    cheap = evaluate(trained.router, outcomes, success_value_usd=0.0)
+    assert cheap.shares["small"] == 1.0
+    safe = evaluate(trained.router, outcomes, target_success=1.0)
+    assert safe.rule == "cheapest with P(success) >= 1"
+    assert safe.router.quality > cheap.router.quality
+
+
+def test_incomplete_prompts_are_counted_not_guessed(trained):
+    frame = simulate(60, seed=8)
+    missing = frame.filter(~((pl.col("prompt_id") == "p8-0") & (pl.col("model") == "large")))
+    result = evaluate(trained.router, table(missing))
+    assert (result.n_prompts, result.n_incomplete) == (59, 1)
+    with pytest.raises(TableError, match="0 of 60 were trained on .* 60 lack an outcome of some model"):
+        evaluate(trained.router, table(frame.with_columns(quality=pl.lit(None, dtype=pl.Float64))))
+
+
+def test_a_table_without_a_candidate_is_refused(trained):
+    with pytest.raises(TableError, match="no outcomes of large, which the router may choose"):
+        evaluate(trained.router, table(simulate(60, seed=8).filter(pl.col("model") != "large")))
+
+
+def test_operating_point_hand_worked():
+    """The dear model alone succeeds on the second prompt: worth it from (0.002 - 0.001) / (0.9 - 0.1) USD up."""
+    p = np.array([[0.9, 0.9], [0.1, 0.9]])
+    cost = np.array([[0.001, 0.002], [0.001, 0.002]])
+    success = np.array([[1.0, 1.0], [0.0, 1.0]])
+    point = choose_operating_point(p, cost, success, np.ones((2, 2), bool), bar=0.5)
+    assert point.quality_bar == 0.5
+    assert 0.00125 <= point.success_value_usd < 0.00125 * 1.15  # the next value of the grid
+
+
+def test_operating_point_without_reach_is_the_best_there_is():
+    """The router believes the wrong model; whatever the value, it never succeeds as often as the best single."""
+    p, cost = np.array([[0.9, 0.1]]), np.array([[0.001, 0.002]])
+    point = choose_operating_point(p, cost, np.array([[0.0, 1.0]]), np.ones((1, 2), bool), bar=0.5)
+    assert point.success_value_usd == 0.0

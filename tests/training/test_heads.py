@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from router_model.evidence import Bank
+from training.heads import fit_head, solve_ridge
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_conjugate_gradients_solve_the_normal_equations(as_sparse):
+    """The oracle: (X' W X + a I)^-1 X' W y for each output's own weights, some of them zero."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 8)).astype(np.float32)
+    y = rng.normal(size=(60, 3)).astype(np.float32)
+    weight = rng.integers(0, 3, size=(60, 3)).astype(np.float32)
+    found = solve_ridge(sp.csr_array(x) if as_sparse else x, y, weight, penalty=2.0)
+    for j in range(3):
+        gram = (x * weight[:, [j]]).T @ x + 2.0 * np.eye(8)
+        assert found[:, j] == pytest.approx(np.linalg.solve(gram, x.T @ (weight[:, j] * y[:, j])), abs=2e-3)
+
+
+def test_a_huge_penalty_leaves_the_record():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20, 4)).astype(np.float32)
+    outcome = rng.integers(0, 2, size=(20, 2, 1)).astype(np.float32)
+    base = np.array([[0.25], [0.75]], np.float32)
+    head = fit_head(vectors, Bank(outcome, np.ones((20, 2), np.float32), base), penalty=1e9)
+    assert head.score(vectors) == pytest.approx(np.tile(base, (20, 1, 1)), abs=1e-4)
+
+
+def test_unknown_pairs_do_not_teach():
+    """Outcomes of weight 0 may be anything: the head is the same."""
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(30, 3)).astype(np.float32)
+    outcome = rng.integers(0, 2, size=(30, 2, 1)).astype(np.float32)
+    weight = rng.integers(0, 2, size=(30, 2)).astype(np.float32)
+    changed = np.where(weight[:, :, None] > 0, outcome, 1 - outcome)
+    base = np.full((2, 1), 0.5, np.float32)
+    first, second = (fit_head(vectors, Bank(o, weight, base), penalty=1.0) for o in (outcome, changed))
+    assert np.allclose(first.weights, second.weights)

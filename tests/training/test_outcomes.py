@@ -1,0 +1,79 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from router_model import TableError
+from training.outcomes import read_outcomes
+
+ROWS = {
+    "prompt_id": ["a", "a", "b"],
+    "prompt": ["x", "x", "y"],
+    "model": ["m2", "m1", "m1"],
+    "quality": [1.0, 0.5, 0.0],
+}
+
+
+def write(tmp_path, **columns):
+    pl.DataFrame({**ROWS, **columns}).write_parquet(tmp_path / "t.parquet")
+    return tmp_path / "t.parquet"
+
+
+def test_long_rows_become_matrices_with_missing_pairs(tmp_path):
+    outcomes = read_outcomes(write(tmp_path, cost_usd=[0.1, 0.2, None]))
+    assert outcomes.prompt_ids == ["a", "b"]
+    assert outcomes.models == ("m1", "m2")
+    assert np.array_equal(outcomes.quality, [[0.5, 1.0], [0.0, np.nan]], equal_nan=True)
+    assert np.array_equal(outcomes.cost_usd, [[0.2, 0.1], [np.nan, np.nan]], equal_nan=True)
+
+
+def test_messages_are_parsed_and_ids_made(tmp_path):
+    pl.DataFrame(
+        {"messages": ['[{"role": "user", "content": "hi"}]'] * 2, "model": ["a", "b"], "quality": [1, 0]}
+    ).write_parquet(tmp_path / "t.parquet")
+    outcomes = read_outcomes(tmp_path / "t.parquet")
+    assert outcomes.prompts == [[{"role": "user", "content": "hi"}]]
+    assert len(outcomes.prompt_ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"quality": [1.0, 1.7, 0.0]}, r"t\.parquet, row 2, column 'quality': got 1.7, expected a number in \[0, 1\]"),
+        ({"model": ["m1", "m1", "m1"]}, "row 2.*'a' with model 'm1' again, first in row 1"),
+        ({"prompt": ["x", "z", "y"]}, "prompt_id 'a' stands for 2 different prompts"),
+        ({"cost_usd": [0.1, float("nan"), 0.1]}, r"row 2, column 'cost_usd'"),
+        ({"prompt": ["x", "x", ""]}, "row 3, column 'prompt'"),
+    ],
+)
+def test_bad_values_are_named_by_row_and_column(tmp_path, columns, match):
+    with pytest.raises(TableError, match=match):
+        read_outcomes(write(tmp_path, **columns))
+
+
+def test_missing_columns_are_named(tmp_path):
+    pl.DataFrame({"question": ["x"], "model": ["m"]}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(TableError, match=r"column prompt \(or messages\), quality missing; got question, model"):
+        read_outcomes(tmp_path / "t.parquet")
+
+
+def test_wrong_files_say_what_to_do(tmp_path):
+    with pytest.raises(TableError, match="no such file; make it with 'router-model import"):
+        read_outcomes(tmp_path / "none.parquet")
+    (tmp_path / "logs.csv").write_text("a,b\n")
+    with pytest.raises(
+        TableError, match=r"expected a Parquet outcome table; make one with 'router-model import .*logs\.csv"
+    ):
+        read_outcomes(tmp_path / "logs.csv")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 nonsense PAR1")
+    with pytest.raises(TableError, match=r"broken\.parquet: not a readable Parquet file"):
+        read_outcomes(tmp_path / "broken.parquet")
+    pl.DataFrame(schema=dict.fromkeys(ROWS, pl.String)).write_parquet(tmp_path / "empty.parquet")
+    with pytest.raises(TableError, match=r"empty\.parquet: the table has no rows"):
+        read_outcomes(tmp_path / "empty.parquet")
+
+
+def test_selecting_models_names_the_missing(tmp_path):
+    outcomes = read_outcomes(write(tmp_path))
+    assert outcomes.select_models(["m2"]).quality.shape == (2, 1)
+    with pytest.raises(TableError, match="no outcomes of gpt-x, which the router may choose; it has m1, m2"):
+        outcomes.select_models(["m1", "gpt-x"])

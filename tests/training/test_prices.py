@@ -1,0 +1,29 @@
+from decimal import Decimal
+
+import pytest
+
+from router_model import Catalog, CatalogError
+from training.prices import complete_catalog, look_up
+
+GIVEN = Catalog.parse('[models."gpt-4o"]\nusd_per_mtok_input = 7\nusd_per_mtok_output = 8\n', origin="c")
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "openai/gpt-4o", "mistralai/mistral-large-2512", "google/gemini-2.5-pro"])
+def test_known_models_are_found_with_their_source(model):
+    card = look_up(model)
+    assert card is not None
+    assert card.model == model
+    assert 0 < card.usd_per_mtok_input < card.usd_per_mtok_output
+    assert card.price_source.startswith("genai-prices ")
+
+
+def test_the_catalog_wins_over_the_list():
+    assert complete_catalog(GIVEN, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input == Decimal(7)
+    assert complete_catalog(None, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input != Decimal(7)
+
+
+def test_models_without_a_price_are_all_named_with_the_remedy():
+    with pytest.raises(
+        CatalogError, match=r"(?s)no price for my-llama, my-qwen; add to the catalog file \(--catalog\)"
+    ):
+        complete_catalog(GIVEN, ["gpt-4o", "my-llama", "my-qwen"])

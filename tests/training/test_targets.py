@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from training.outcomes import Outcomes
+from training.targets import MAX_WEIGHT_RATIO, build_targets, inverse_propensity_weights
+
+NAN = np.nan
+
+
+def outcomes(quality, tokens=None, propensity=None):
+    quality = np.array(quality, dtype=float)
+    unknown = np.full(quality.shape, NAN)
+    n, m = quality.shape
+    return Outcomes(
+        prompt_ids=[f"p{i}" for i in range(n)],
+        prompts=["x"] * n,
+        tasks=[""] * n,
+        models=tuple("abc"[:m]),
+        quality=quality,
+        input_tokens=unknown,
+        output_tokens=unknown if tokens is None else np.array(tokens, dtype=float),
+        cost_usd=unknown,
+        latency_s=unknown,
+        propensity=unknown if propensity is None else np.array(propensity, dtype=float),
+    )
+
+
+def test_success_at_each_bar_and_nothing_for_the_unknown():
+    targets = build_targets(outcomes([[0.6, NAN], [1.0, 0.2]]), (0.5, 0.9), np.arange(2))
+    assert targets.bars == pytest.approx([0.5, 0.9])
+    assert targets.outcome.tolist() == [[[1, 0], [0, 0]], [[1, 1], [0, 0]]]
+    assert targets.weight.tolist() == [[1, 0], [1, 1]]
+    assert not targets.has_tokens
+
+
+def test_quality_equal_to_the_bar_succeeds():
+    assert build_targets(outcomes([[0.7, 0.69]]), (0.7,), np.arange(1)).outcome[0, :, 0].tolist() == [1, 0]
+
+
+def test_token_target_is_the_log_less_the_models_mean():
+    """Tokens e^2 - 1 and e^4 - 1 have mean log 3: targets -1 and 1."""
+    tokens = [[np.exp(2) - 1, NAN], [np.exp(4) - 1, NAN]]
+    targets = build_targets(outcomes([[1, 0], [1, 0]], tokens), (0.5,), np.arange(2))
+    assert targets.has_tokens
+    assert targets.outcome[:, 0, -1] == pytest.approx([-1, 1])
+    assert targets.mean_log_tokens == pytest.approx([3, 3])  # a model without tokens gets the others' mean
+
+
+def test_bars_are_told_apart_by_training_prompts_only():
+    table = outcomes([[0.0, 1.0], [0.6, 1.0]])
+    assert len(build_targets(table, (0.5, 0.9), np.array([0])).bars) == 1
+    assert len(build_targets(table, (0.5, 0.9), np.array([0, 1])).bars) == 2
+
+
+def test_weights_are_inverse_propensities_with_mean_one():
+    """Propensities 1/2, 1/4 and none (certain): 2, 4, 1 over their mean 7/3."""
+    weight = inverse_propensity_weights(np.array([[0.5, 0.25, NAN]]), np.array([[True, True, True]]))
+    assert weight == pytest.approx(np.array([[6 / 7, 12 / 7, 3 / 7]]))
+
+
+def test_one_lucky_exploration_is_capped():
+    propensity = np.full((1000, 1), 1.0)
+    propensity[0] = 1e-6
+    weight = inverse_propensity_weights(propensity, np.ones((1000, 1), dtype=bool))
+    assert weight.mean() == pytest.approx(1)
+    assert weight[0, 0] / weight[1, 0] == pytest.approx(MAX_WEIGHT_RATIO)

@@ -1,0 +1,127 @@
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from simulated_world import simulate
+
+from router_model import Router, TrainingError
+from training.boosters import BoosterConfig
+from training.fit import FitConfig
+from training.train import TrainConfig, train
+
+QUICK = TrainConfig(fit=FitConfig(boosters=BoosterConfig(max_rounds=30), token_boosters=BoosterConfig(max_rounds=10)))
+
+
+@pytest.fixture
+def fit(tmp_path, catalog):
+    """Train on a frame and return the report and the loaded router."""
+
+    def run(frame, config=QUICK):
+        frame.write_parquet(tmp_path / "t.parquet")
+        report = train(tmp_path / "t.parquet", tmp_path / "router", catalog=catalog, config=config)
+        return report, Router.load(tmp_path / "router")
+
+    return run
+
+
+def test_report_says_what_was_learned_and_measured(trained):
+    report = trained.report
+    assert report.n_train + report.n_calibration + report.n_test == 500
+    assert sum(report.trust.values()) == pytest.approx(1, abs=1e-5)
+    assert report.held_out.n_prompts == report.n_test
+    assert report.held_out.best_single == "large"
+    assert report.held_out.router.saving > 0.1
+    assert report.held_out.router.quality > report.held_out.singles[0].quality - 0.06
+    assert report.as_dict()["held_out"]["metrics"]["auc"] > 0.6
+
+
+def test_same_table_seed_and_version_give_the_same_bytes(table, catalog, tmp_path):
+    hashes = [train(table, tmp_path / name, catalog=catalog, config=QUICK).content_hash for name in ("a", "b")]
+    other = train(table, tmp_path / "c", catalog=catalog, config=replace(QUICK, seed=1)).content_hash
+    assert hashes[0] == hashes[1] != other
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_partial_logs_train_the_same_predictor(fit):
+    """One model a prompt, chosen at random and logged with its propensity: probabilities stay near the truth."""
+    full = simulate(1500, seed=3)
+    logged = full.sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", keep="first", maintain_order=True)
+    report, router = fit(logged.with_columns(propensity=pl.lit(1 / 3)))
+    assert report.held_out is None
+    assert any("no held-out prompt has an outcome of every model" in warning for warning in report.warnings)
+    new = simulate(200, seed=9).filter(pl.col("task") == "poetry").unique("prompt_id", maintain_order=True)
+    p = router.predict(new["prompt"].to_list()).p_success.mean(axis=0)
+    assert p == pytest.approx([0.15, 0.9, 0.3], abs=0.12)  # coder, large, small
+
+
+def test_two_models_and_two_hundred_prompts_are_enough(fit):
+    frame = simulate(200, seed=5).filter(pl.col("model") != "coder")
+    report, router = fit(frame)
+    assert router.models == ("large", "small")
+    assert np.isfinite(report.held_out.metrics["log_loss"])
+
+
+def test_a_model_that_never_fails_stays_below_certainty(fit):
+    frame = simulate(200).with_columns(
+        quality=pl.when(pl.col("model") == "large").then(1.0).otherwise(pl.col("quality"))
+    )
+    report, router = fit(frame)
+    p = router.predict(["add 3", "moon rhyme"]).p_success[:, router.models.index("large")]
+    assert np.all((p > 0.9) & (p < 1))
+    assert any(warning.startswith("large: succeeds on every graded") for warning in report.warnings)
+
+
+def test_only_prompt_model_and_quality_are_needed(fit):
+    _, router = fit(simulate(150).select("prompt", "model", "quality"))
+    assert np.all(router.predict(["add 3"]).expected_cost_usd > 0)
+
+
+def test_graded_qualities_keep_their_bars(graded):
+    predictor = graded.router.artifact.predictor
+    assert predictor.bars == pytest.approx([0.5, 0.7, 0.9])
+    assert (predictor.bar_range.low, predictor.bar_range.high) == (0.5, 0.9)
+
+
+def test_without_holdout_everything_but_calibration_is_trained_on(fit):
+    report, _ = fit(simulate(150), replace(QUICK, holdout=False))
+    assert (report.n_test, report.held_out) == (0, None)
+    assert report.n_train > 120
+
+
+def test_ungraded_models_are_left_out_and_named(fit):
+    frame = simulate(150).with_columns(
+        quality=pl.when(pl.col("model") == "coder").then(None).otherwise(pl.col("quality"))
+    )
+    report, router = fit(frame)
+    assert router.models == ("large", "small")
+    assert "coder: left out, none of its answers is graded" in report.warnings
+
+
+@pytest.mark.parametrize(
+    ("frame", "match"),
+    [
+        (simulate(30), "training prompts; at least 50 are needed"),
+        (simulate(150).filter(pl.col("model") == "large"), "graded answers of at least 2 models; .* of large"),
+        (simulate(150).with_columns(quality=pl.lit(1.0)), "nothing to learn"),
+        (simulate(150).with_columns(quality=pl.lit(None, dtype=pl.Float64)), "at least 2 models; .* of none"),
+    ],
+)
+def test_tables_that_teach_nothing_are_refused(fit, frame, match):
+    with pytest.raises(TrainingError, match=match):
+        fit(frame)
+
+
+@pytest.mark.parametrize("bars", [(), (0.0,), (0.5, 1.2)])
+def test_impossible_bars_are_refused(fit, bars):
+    with pytest.raises(TrainingError, match="expected one or more numbers above 0 and up to 1"):
+        fit(simulate(150), TrainConfig(quality_bars=bars))
+
+
+def test_a_failed_training_leaves_the_old_router(trained, tmp_path, catalog):
+    simulate(30).write_parquet(tmp_path / "small.parquet")
+    before = trained.path.joinpath("manifest.json").read_bytes()
+    with pytest.raises(TrainingError):
+        train(tmp_path / "small.parquet", trained.path, catalog=catalog)
+    assert trained.path.joinpath("manifest.json").read_bytes() == before
