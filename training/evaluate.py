@@ -37,6 +37,10 @@ from training.outcomes import Outcomes
 Float64Array = npt.NDArray[np.float64]
 
 
+TRADEOFF_SHARES = (1.0, 0.99, 0.95)
+"""Shares of the best single model's quality that an evaluation prices."""
+
+
 @dataclass(frozen=True, slots=True)
 class Realised:
     """What a way to choose models would have brought on n prompts.
@@ -58,6 +62,25 @@ class Realised:
 
 
 @dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """The cheapest setting that kept a share of the best single model's quality, in hindsight.
+
+    Attributes
+    ----------
+    share : float
+        Of the best single model's mean quality.
+    saving : float or None
+        Of its cost; None where no setting reached the share.
+    success_value_usd : float or None
+        The setting.
+    """
+
+    share: float
+    saving: float | None
+    success_value_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """A router on a table.
 
@@ -76,6 +99,7 @@ class Evaluation:
     by_task : task -> (n_prompts, router, best single model overall)
     metrics : prediction and frontier metrics by name; None where one is not defined
     frontier : the router over all values of a success
+    tradeoffs : what could have been saved for how much quality, chosen on the same prompts
     """
 
     n_prompts: int
@@ -90,6 +114,7 @@ class Evaluation:
     by_task: dict[str, tuple[int, Realised, Realised]]
     metrics: dict[str, float | None]
     frontier: Points
+    tradeoffs: tuple[Tradeoff, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
@@ -112,6 +137,7 @@ class Evaluation:
                 "cost_usd": self.frontier.cost_usd.tolist(),
                 "quality": self.frontier.quality.tolist(),
             },
+            "tradeoffs": [asdict(tradeoff) for tradeoff in self.tradeoffs],
         }
 
 
@@ -246,7 +272,17 @@ def _evaluation(
         by_task=by_task,
         metrics=_metrics(table, realised, points, singles),
         frontier=points,
+        tradeoffs=tuple(_tradeoff(share, points, singles, table) for share in TRADEOFF_SHARES),
     )
+
+
+def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionTable) -> Tradeoff:
+    saving = cost_save(points, singles, share=share)
+    if saving is None:
+        return Tradeoff(share, None, None)
+    reached = points.quality >= share * singles.quality[singles.best] - 1e-12
+    cheapest = int(np.argmin(np.where(reached, points.cost_usd, np.inf)))
+    return Tradeoff(share, saving, success_values(table.expected_cost_usd)[cheapest])
 
 
 def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:

@@ -65,7 +65,7 @@ def _show(description: dict[str, Any]) -> None:
 
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("model")
+    table.add_column("model", overflow="fold")
     for title in ("outcomes", "record", "$/Mtok in", "out"):
         table.add_column(title, justify="right")
     table.add_column("price from")

@@ -82,7 +82,7 @@ def _show(decision: "Decision") -> None:
     console = Console()
     console.print(f"[bold green]{escape(decision.model)}[/]  ({decision.reason.value.replace('_', ' ')})")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("plan")
+    table.add_column("plan", overflow="fold")
     for title in ("P(success)", "expected cost", "output tokens"):
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:

@@ -55,6 +55,14 @@ def test_other_rules_are_measured_on_request(trained):
     assert safe.router.quality > cheap.router.quality
 
 
+def test_tradeoffs_are_settings_that_can_be_asked_for(trained):
+    outcomes = table(simulate(100, seed=8))
+    for tradeoff in evaluate(trained.router, outcomes).tradeoffs:
+        again = evaluate(trained.router, outcomes, success_value_usd=tradeoff.success_value_usd)
+        assert again.router.saving == pytest.approx(tradeoff.saving)
+        assert again.router.quality >= tradeoff.share * max(single.quality for single in again.singles) - 1e-9
+
+
 def test_incomplete_prompts_are_counted_not_guessed(trained):
     frame = simulate(60, seed=8)
     missing = frame.filter(~((pl.col("prompt_id") == "p8-0") & (pl.col("model") == "large")))

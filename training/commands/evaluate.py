@@ -69,6 +69,7 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         highlight=False,
     )
     _show_models(evaluation, console)
+    _show_tradeoffs(evaluation, console)
     if evaluation.by_task:
         _show_tasks(evaluation, console)
     _show_metrics(evaluation, console)
@@ -78,15 +79,29 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("every prompt to")
-    for title in ("quality", "success", "$ / 1,000 prompts", "saving", "routed share"):
+    table.add_column("every prompt to", overflow="fold")
+    for title in ("quality", "success", "$ per 1k", "saving", "share"):
         table.add_column(title, justify="right")
     table.add_row(*_cells(evaluation.router, "the router"), "", style="bold green")
     for single in evaluation.singles:
         share = f"{evaluation.shares[single.label]:.1%}"
         table.add_row(*_cells(single, single.label), share)
     console.print(table)
-    console.print(f"Savings are against {evaluation.best_single}, the best single model.", style="dim")
+    console.print(
+        f"Savings are against the best single model, {evaluation.best_single}. Share: of prompts routed to a model.",
+        style="dim",
+    )
+
+
+def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
+    console.print("On these prompts, in hindsight, the router could have kept", style="dim")
+    for tradeoff in evaluation.tradeoffs:
+        quality = f"  {tradeoff.share:>4.0%} of its quality"
+        if tradeoff.saving is None:
+            console.print(f"{quality}: not at any setting", style="dim", highlight=False)
+        else:
+            said = f"{tradeoff.saving:.1%} less cost  (--success-value-usd {tradeoff.success_value_usd:g})"
+            console.print(f"{quality} for {said}", style="dim", highlight=False)
 
 
 def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
@@ -94,7 +109,7 @@ def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     for title in ("prompts", "router quality", "best single's", "saving"):
         table.add_column(title, justify="right")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
@@ -117,7 +132,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
             ("AIQ-log", "aiq_log"),
         )
     ]
-    console.print("  ".join(parts), style="dim", highlight=False)
+    console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
 
 
 def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str, str]:
