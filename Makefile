@@ -44,8 +44,9 @@ type: $(VENV)/.dev  ## static types, strict
 test: $(VENV)/.dev  ## all tests and doctests, with coverage
 	ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
 
-bench: $(VENV)/.dev  ## quality beside the floors (needs DATA), decision latency, import memory
+bench: $(VENV)/.dev  ## quality beside the floors, ablations, decision latency (needs DATA; half an hour)
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json
+	$(BIN)/python tests/performance/bench_ablation.py $(DATA)
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
 
 notebooks: $(VENV)/.dev  ## execute every notebook

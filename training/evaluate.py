@@ -290,6 +290,7 @@ def _metrics(table: PredictionTable, realised: _Realiser, points: Points, single
     area = mean_auc(table.p_success, success)
     return {
         "aiq": aiq(points, singles),
+        "aiq_singles": aiq(Points(singles.cost_usd, singles.quality), singles),
         "aiq_log": aiq_log(points, singles),
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),

@@ -20,7 +20,8 @@ from router_model.errors import TrainingError
 from router_model.policy import OperatingPoint
 from router_model.predictor import BarRange, Predictor, at_bar
 from router_model.router import Router
-from training.costs import fill_tokens, price_mismatches, tokens_per_piece
+from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
+from training.dominance import ModelRecord, model_records
 from training.evaluate import Evaluation, evaluate
 from training.fit import FitConfig, OutOfFold, fit_predictor
 from training.operating_point import choose_operating_point
@@ -74,6 +75,7 @@ class TrainingReport:
         Prompts.
     models : ids
     trust : share of the prediction that comes from each member of the blend
+    records : every model over its training prompts, best first
     held_out : Evaluation on test prompts, or None without them
     warnings : things a person should look at
     provenance : as stored in the artifact
@@ -86,6 +88,7 @@ class TrainingReport:
     n_test: int
     models: tuple[str, ...]
     trust: dict[str, float]
+    records: tuple[ModelRecord, ...]
     held_out: Evaluation | None
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
@@ -100,6 +103,7 @@ class TrainingReport:
             "n_test": self.n_test,
             "models": list(self.models),
             "trust": self.trust,
+            "records": [asdict(record) | {"cost_usd": _number(record.cost_usd)} for record in self.records],
             "held_out": None if self.held_out is None else self.held_out.as_dict(),
             "warnings": list(self.warnings),
             "provenance": self.provenance,
@@ -132,9 +136,9 @@ def train(
     config = config or TrainConfig()
     _check_bars(config.quality_bars)
     outcomes, warnings = _learnable(read_outcomes(table))
-    cards = complete_catalog(catalog, outcomes.models)
     split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
     _check_size(split)
+    cards = complete_catalog(catalog, outcomes.models)
     advance("read")
     encoder = load_encoder(config.encoder)
     run = Run(Path(table), outcomes, featurise(outcomes.prompts, encoder), split, cards, encoder, config)
@@ -156,6 +160,7 @@ def train(
         n_test=len(split.test),
         models=outcomes.models,
         trust={member: float(share) for member, share in zip(blend.members, blend.weights, strict=True)},
+        records=run.records(),
         held_out=held_out,
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
@@ -217,6 +222,11 @@ class Run:
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
         )
+
+    def records(self) -> tuple[ModelRecord, ...]:
+        """Average every model over the training prompts."""
+        known = self.outcomes.take(self.split.train)
+        return model_records(known.models, known.quality, realised_costs(known, self.catalog))
 
     def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
         """Evaluate on the test prompts; warn where partial logs do not allow it."""
@@ -329,3 +339,8 @@ def _provenance(table: Path, outcomes: Outcomes, split: Split, config: TrainConf
 def _versions() -> dict[str, str]:
     found = {name: version(name) for name in ("router-model", *_LIBRARIES)}
     return {**found, "python": platform.python_version()}
+
+
+def _number(value: float) -> float | None:
+    """Return None for NaN, which JSON has no word for."""
+    return None if np.isnan(value) else value

@@ -53,10 +53,7 @@ def main() -> None:
 
 def bench(folder: Path, encoder_name: str, n_seeds: int, cache: Path | None) -> dict[str, list[float | None]]:
     """Train and measure once a seed; return each metric's values."""
-    outcomes = read_outcomes(folder / "outcomes.parquet")
-    catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
-    encoder = load_encoder(encoder_name)
-    features = cached_features(outcomes, encoder, cache)
+    outcomes, catalog, encoder, features = prepare(folder, encoder_name, cache)
     values: dict[str, list[float | None]] = {}
     for seed in range(n_seeds):
         split = split_prompts(outcomes.prompt_ids, seed=seed)
@@ -70,6 +67,14 @@ def bench(folder: Path, encoder_name: str, n_seeds: int, cache: Path | None) -> 
         for name, value in {**evaluation.metrics, "fit_s": seconds}.items():
             values.setdefault(name, []).append(value)
     return values
+
+
+def prepare(folder: Path, encoder_name: str, cache: Path | None) -> tuple[Outcomes, Catalog, Encoder, PromptFeatures]:
+    """Read a table with its catalog and compute its features."""
+    outcomes = read_outcomes(folder / "outcomes.parquet")
+    catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
+    encoder = load_encoder(encoder_name)
+    return outcomes, catalog, encoder, cached_features(outcomes, encoder, cache)
 
 
 def cached_features(outcomes: Outcomes, encoder: Encoder, cache: Path | None) -> PromptFeatures:

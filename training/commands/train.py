@@ -114,6 +114,14 @@ class _Steps:
         )
 
 
+def _dominance(report: "TrainingReport") -> str:
+    """Say which models another one makes superfluous on average; single prompts may still want them."""
+    worth = [record.model for record in report.records if record.dominated_by is None]
+    dominated = [f"{record.model} (by {record.dominated_by})" for record in report.records if record.dominated_by]
+    said = f"On average worth their price: {', '.join(worth)}."
+    return f"{said} Dominated: {', '.join(dominated)}." if dominated else said
+
+
 def _show(report: "TrainingReport", tracked: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
@@ -128,6 +136,7 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     trusted = sorted(report.trust.items(), key=lambda item: -item[1])
     said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
     console.print(f"Prediction rests on: {said}.", highlight=False)
+    console.print(escape(_dominance(report)), highlight=False)
     if report.held_out is None:
         console.print("Nothing was held out that could be measured on.")
     else:
