@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # Real outcome tables (optional): <DATA>/<table>/outcomes.parquet and catalog.toml.
 DATA ?= ../shared/data
 
+export PROMPT
 .PHONY: help setup encoders quickstart lint type test bench notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -31,7 +32,7 @@ setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)
 encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (large)
 
 quickstart: $(VENV)/.base  ## train on real graded outcomes, measure, and route a prompt (PROMPT="...")
-	@$(BIN)/python -m training.quickstart quickstart "$(PROMPT)"
+	@$(BIN)/python -m training.quickstart quickstart "$$PROMPT"
 
 lint: $(VENV)/.dev  ## style, formatting and layering
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 Decides which text stands for a conversation when it is encoded. Simplifies: roles are not encoded, only
 contents in their order, so that a single user message and the same plain string give the same vector; and
-of a very long text only its beginning and its end are read.
+of what is very long only a part is read (`conversation_text`).
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
-"""Characters of a prompt that reach an encoder: half from its beginning, half from its end."""
+"""Characters of a prompt that reach an encoder."""
 
 PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt"
 
@@ -25,7 +25,8 @@ class Prompt:
     Attributes
     ----------
     text : str
-        The contents of all messages, joined by a blank line; at most `MAX_ENCODED_CHARS` characters.
+        What is encoded: the contents of all messages, joined by a blank line, or the part of them that
+        `conversation_text` keeps.
     n_chars : int
         Length of the whole text before clipping.
     n_turns : int
@@ -75,9 +76,11 @@ class Prompt:
         messages = body.get("messages")
         if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
             raise PromptError(
-                f"a chat body needs a list 'messages'; got {type(messages).__name__} and the keys {sorted(body)}"
+                f"a chat body needs a list 'messages'; got {type(messages).__name__} "
+                f"and the keys {sorted(map(str, body))}"
             )
         parts: list[str] = []
+        last_user = -1
         n_turns = n_system = n_images = 0
         for position, message in enumerate(messages):
             if not isinstance(message, Mapping):
@@ -85,19 +88,49 @@ class Prompt:
             texts, images = _contents(message, position)
             parts += texts
             n_images += images
-            instruction = message.get("role") in {"system", "developer"}
+            if message.get("role") == "user" and texts:
+                last_user = len(parts) - 1
+            instruction = message.get("role") in ("system", "developer")
             n_system += instruction
             n_turns += not instruction
-        text = "\n\n".join(parts)
         return cls(
-            text=clip(text),
-            n_chars=len(text),
+            text=conversation_text(parts, last_user),
+            n_chars=sum(map(len, parts)) + 2 * max(len(parts) - 1, 0),
             n_turns=n_turns,
             has_system=n_system > 0,
             has_tools=bool(body.get("tools")),
             has_images=n_images > 0,
             wants_json=_asks_for_json(body.get("response_format")),
         )
+
+
+def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:
+    r"""Join the texts of a conversation, keeping what matters most where not all of it fits.
+
+    The last user turn is always read first: it is the question. Then whole texts are added from the end of the
+    conversation backwards, as long as they fit; the first that does not is clipped into what is left.
+
+    Parameters
+    ----------
+    parts : the texts in their order
+    last_user : index of the last user turn's text; -1 where there is none, which means the last text
+
+    Examples
+    --------
+    >>> conversation_text(["You are an editor, with a very long manual.", "commit it", "ok"], 1, max_chars=21)
+    'You a\nnual.\n\ncommit it\n\nok'
+    """
+    if not parts:
+        return ""
+    order = [last_user % len(parts), *(i for i in reversed(range(len(parts))) if i != last_user % len(parts))]
+    kept: dict[int, str] = {}
+    left = max_chars
+    for i in order:
+        if left <= 1:
+            break
+        kept[i] = clip(parts[i], left)
+        left -= len(parts[i])
+    return "\n\n".join(kept[i] for i in sorted(kept))
 
 
 def clip(text: str, max_chars: int = MAX_ENCODED_CHARS) -> str:

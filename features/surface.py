@@ -71,7 +71,7 @@ PATTERNS: Final = {
     "negations": r"\b(?i:not|no|never|except|neither|nor|cannot|false|incorrect)\b|n't\b",
     "answer_options": r"(?m)(?:^|\s)\(?[A-Ja-j][).:]\s",
     "blanks": r"_{3,}",
-    "list_items": r"(?m)^\s*(?:[-*•]|\d+[.)])\s",
+    "list_items": r"(?m)^[ \t]{0,20}(?:[-*•]|\d{1,4}[.)])[ \t]",
     "quoted_spans": r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”",
     "proper_names": r"(?<=[a-z,] )[A-Z][a-z]+",
     "asks_json": r"\b(?i:json|yaml|xml|csv)\b",

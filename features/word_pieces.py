@@ -52,7 +52,7 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
         encodings = [tokeniser.encode(clean[0], add_special_tokens=False)]
     else:
         encodings = tokeniser.encode_batch_fast(clean, add_special_tokens=False)
-    return TextBatch(texts=texts, pieces=[np.asarray(e.ids, dtype=np.int64) for e in encodings])
+    return TextBatch(texts=clean, pieces=[np.asarray(e.ids, dtype=np.int64) for e in encodings])
 
 
 @cache

@@ -38,6 +38,8 @@ from router_model.serialise import pack_predictor, unpack_predictor
 FORMAT = "router-model artifact"
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+SHIPPED_ENCODERS = ("static", "minilm")
+"""Encoders that an artifact may name and have loaded: a name from a file must not fetch or run anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,30 @@ class Artifact:
         Raises
         ------
         ArtifactError
-            If the installed encoder of that name gives other vectors.
+            If it is not one of `SHIPPED_ENCODERS`, or the installed one gives other vectors.
         """
+        if self.encoder_name not in SHIPPED_ENCODERS:
+            raise ArtifactError(
+                f"this router was trained with the encoder {self.encoder_name!r}. Loading a router never fetches or "
+                f"runs what a file names, so name it yourself: --encoder {self.encoder_name}, or "
+                "Router.load(path, encoder=load_encoder(name))"
+            )
         encoder = load_encoder(self.encoder_name)
+        self.check_encoder(encoder)
+        return encoder
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Refuse an encoder that gives other vectors than the one the predictor was trained with.
+
+        Raises
+        ------
+        ArtifactError
+        """
         if encoder.content_hash != self.encoder_hash:
             raise ArtifactError(
-                f"encoder {self.encoder_name!r} here is {encoder.content_hash}, the router was trained with "
+                f"encoder {encoder.name!r} here is {encoder.content_hash}, the router was trained with "
                 f"{self.encoder_hash}; install the version it was trained with, or train again"
             )
-        return encoder
 
 
 def prompt_hash(text: str) -> int:
@@ -107,7 +124,7 @@ def save_artifact(artifact: Artifact, path: str | Path) -> str:
         If `path` holds something that is not an artifact, or cannot be written.
     """
     target = Path(path)
-    _refuse_foreign(target)
+    refuse_foreign(target)
     files = _files(artifact)
     manifest = _manifest(artifact, files)
     try:
@@ -271,11 +288,30 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     return payload
 
 
-def _refuse_foreign(target: Path) -> None:
-    if target.is_dir() and not any(target.iterdir()):
+def refuse_foreign(target: Path) -> None:
+    """Refuse to replace anything but an artifact or an empty folder.
+
+    Raises
+    ------
+    ArtifactError
+        If something else is there, also beside the files of an artifact; nothing is touched.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        if target.resolve() == Path.cwd():
+            raise ArtifactError(f"{target}: is the working folder; give --out a folder of its own")
         return
-    if target.exists() and not (target / MANIFEST).is_file():
-        raise ArtifactError(f"{target}: exists and is not a trained router; choose another --out, nothing was written")
+    try:
+        known = {MANIFEST, *read_manifest(target)["files"]}
+    except ArtifactError as exc:
+        raise ArtifactError(
+            f"{target}: exists and is not a trained router; choose another --out, nothing was written"
+        ) from exc
+    strangers = sorted(path.name for path in target.iterdir() if path.name not in known)
+    if strangers:
+        raise ArtifactError(
+            f"{target}: holds files that are not the router's ({', '.join(strangers[:3])}); "
+            "move them or choose another --out, nothing was written"
+        )
 
 
 def _write(path: Path, payload: bytes) -> None:
@@ -286,11 +322,27 @@ def _write(path: Path, payload: bytes) -> None:
 
 
 def _swap(staging: Path, target: Path) -> None:
-    """Rename `staging` to `target`, moving what is there aside first and deleting it last."""
-    if not target.exists():
+    """Rename `staging` to `target`; what was there is moved aside first, back on failure, and deleted last."""
+    aside = None
+    if target.exists():
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        target.rename(aside / "old")
+    try:
         staging.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-    target.rename(aside / "old")
-    staging.rename(target)
-    shutil.rmtree(aside)
+    except BaseException:
+        if aside is not None:
+            (aside / "old").rename(target)
+            aside.rmdir()
+        raise
+    _sync_folder(target.parent)
+    if aside is not None:
+        shutil.rmtree(aside)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -70,7 +70,7 @@ def main() -> None:
         exc.show()
         sys.exit(exc.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing was written", err=True)
+        click.echo("interrupted; a file or folder that was not finished was not kept", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except (RouterModelError, FeatureError, ImportError) as exc:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)

@@ -55,8 +55,9 @@ class Bank:
     outcome : float32 array, shape (n_bank, n_models, n_targets)
         For a quality bar 1 where the quality met it, else 0; for output tokens the logarithm less the
         model's mean logarithm. 0 where unknown.
-    weight : float32 array, shape (n_bank, n_models)
-        0 where the outcome is unknown, else the inverse propensity weight (1 in full tables).
+    weight : float32 array, shape (n_bank, n_models, n_targets)
+        0 where the outcome is unknown, else the inverse propensity weight (1 in full tables). Quality and
+        tokens of a call may be known without each other.
     base : float32 array, shape (n_models, n_targets)
         Overall record, the prior that evidence is shrunk to.
     """
@@ -128,20 +129,24 @@ def nearest_rows(similarity: FloatArray, k: int) -> tuple[npt.NDArray[np.intp], 
 
     Ties go to the smaller index; where there are fewer than `k` columns, all are returned.
     """
-    k = min(k, similarity.shape[1])
-    found = np.argpartition(-similarity, k - 1, axis=1)[:, :k] if k < similarity.shape[1] else None
-    if found is None:
-        found = np.tile(np.arange(k), (len(similarity), 1))
-    found.sort(axis=1)
+    n, n_columns = similarity.shape
+    k = min(k, n_columns)
+    boundary = np.partition(similarity, n_columns - k, axis=1)[:, [n_columns - k]]
+    above = similarity > boundary
+    # Of entries equal to the k-th largest, the first ones fill what is left.
+    equal = similarity == boundary
+    left = k - above.sum(axis=1, keepdims=True)
+    chosen = above | (equal & (np.cumsum(equal, axis=1) <= left))
+    found = np.nonzero(chosen)[1].reshape(n, k)
     values = np.take_along_axis(similarity, found, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
 
 
 def _weighted_mean(bank: Bank, nearest: npt.NDArray[np.intp], kernel: FloatArray) -> FloatArray:
-    weight = bank.weight[nearest] * kernel[:, :, None]  # (n, k, n_models)
-    total = np.einsum("nkm,nkmb->nmb", weight, bank.outcome[nearest])
-    mass = weight.sum(axis=1)[:, :, None]
+    weight = bank.weight[nearest]  # (n, k, n_models, n_targets)
+    mass = np.einsum("nk,nkmt->nmt", kernel, weight)
+    total = np.einsum("nk,nkmt->nmt", kernel, weight * bank.outcome[nearest])
     return np.asarray((total + PRIOR_WEIGHT * bank.base) / (mass + PRIOR_WEIGHT), dtype=np.float32)
 
 
@@ -161,17 +166,16 @@ class Evidence:
     ----------
     names : kinds of evidence, e.g. ``embedding_head``
     values : float32 array, shape (n, n_models, n_targets, n_kinds)
+    record : float32 array, shape (n, n_models, n_targets)
+        The models' overall record; of a training prompt, over the other folds.
     familiarity : float32 array, shape (n, 2)
         Similarity of the nearest logged prompt in the embedding and in the bag.
     """
 
     names: tuple[str, ...]
     values: FloatArray
+    record: FloatArray
     familiarity: FloatArray
-
-    def take(self, rows: npt.NDArray[np.intp]) -> "Evidence":
-        """Return the evidence of some prompts."""
-        return Evidence(self.names, self.values[rows], self.familiarity[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,4 +205,5 @@ def gather_evidence(spaces: dict[str, tuple[Space, Vectors]], bank: Bank) -> Evi
         names += [f"{label}_neighbours_{size}" for size in space.neighbourhood.sizes]
         values += near
         familiarity.append(nearest)
-    return Evidence(tuple(names), np.stack(values, axis=-1), np.stack(familiarity, axis=-1))
+    record = np.broadcast_to(bank.base, (len(familiarity[0]), *bank.base.shape))
+    return Evidence(tuple(names), np.stack(values, axis=-1), record, np.stack(familiarity, axis=-1))

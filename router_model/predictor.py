@@ -20,6 +20,9 @@ from router_model.evidence import Evidence, EvidenceModel
 FloatArray = npt.NDArray[np.float32]
 
 
+_BAR_TOLERANCE = 1e-6  # bars are stored as float32
+
+
 @dataclass(frozen=True, slots=True)
 class BarRange:
     """Quality bars that can be asked for.
@@ -27,7 +30,8 @@ class BarRange:
     Attributes
     ----------
     low, high : float
-        Inclusive; with binary outcomes any bar in (0, 1] is the same question, so low is 0.
+        Inclusive, and above 0: everything meets a bar of 0. With binary outcomes any bar in (0, 1] is the
+        same question, so low is 0.
     """
 
     low: float
@@ -40,10 +44,10 @@ class BarRange:
         ------
         RequestError
         """
-        if not self.low <= bar <= self.high:
+        if not (self.low <= bar <= self.high and bar > 0):
             raise RequestError(
-                f"quality_bar={bar:g} is outside {self.low:g} to {self.high:g}, the bars this router was trained "
-                f"for; ask within, or train with --quality-bars that span it"
+                f"quality_bar={bar:g} is outside {self.low:g} to {self.high:g} (above 0), the bars this router "
+                "was trained for; ask within, or train with --quality-bars that span it"
             )
 
 
@@ -129,15 +133,14 @@ class Predictor:
         """
         self.bar_range.check(quality_bar)
         evidence = self.evidence_model.evidence(features)
-        base = self.evidence_model.bank.base
         n, n_bars = len(features), len(self.bars)
-        rows = pair_rows(evidence, features.surface, base, self.bars, targets=range(n_bars))
+        rows = pair_rows(evidence, features.surface, self.bars, targets=range(n_bars))
         score = np.mean([raw_scores(booster, rows) for booster in self.boosters], axis=0)
         boosted = sigmoid(score).reshape(n, len(self.models), n_bars)
-        p = self.calibration.correct(self.blend.combine(member_probabilities(evidence, base, boosted)))
+        p = self.calibration.correct(self.blend.combine(member_probabilities(evidence, boosted)))
         token_rows = rows[:0]
         if self.tokens.booster is not None:
-            token_rows = pair_rows(evidence, features.surface, base, self.bars, targets=[n_bars])
+            token_rows = pair_rows(evidence, features.surface, self.bars, targets=[n_bars])
         return Prediction(
             p_success=at_bar(p, self.bars, quality_bar),
             output_tokens=self.tokens.expected_tokens(token_rows, n),
@@ -163,9 +166,7 @@ def pair_names(evidence_names: Sequence[str], surface_names: Sequence[str], n_ba
     return [*names, *surface_names]
 
 
-def pair_rows(
-    evidence: Evidence, surface: FloatArray, base: FloatArray, bars: FloatArray, *, targets: Sequence[int]
-) -> FloatArray:
+def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targets: Sequence[int]) -> FloatArray:
     """Lay evidence out as one row a (prompt, model, target) for the boosters.
 
     Every kind of evidence gives three columns: its value, its mean over models (how hard the prompt is) and
@@ -181,7 +182,7 @@ def pair_rows(
     n, n_models, n_targets, n_kinds = values.shape
     difficulty = values.mean(axis=1, keepdims=True)
     blocks: list[npt.NDArray[np.float32]] = [
-        base[None, :, chosen, None],
+        evidence.record[:, :, chosen, None],
         evidence.familiarity[:, None, None, :],
     ]
     if len(bars) > 1:
@@ -196,7 +197,7 @@ def pair_rows(
     return rows.reshape(n * n_models * n_targets, sum(widths))
 
 
-def member_probabilities(evidence: Evidence, base: FloatArray, boosted: FloatArray) -> FloatArray:
+def member_probabilities(evidence: Evidence, boosted: FloatArray) -> FloatArray:
     """Stack what is blended: the model's record, every kind of evidence, the booster.
 
     Returns
@@ -204,20 +205,18 @@ def member_probabilities(evidence: Evidence, base: FloatArray, boosted: FloatArr
     float32 array, shape (n, n_models, n_bars, n_members)
     """
     n_bars = boosted.shape[2]
-    record = np.broadcast_to(base[None, :, :n_bars, None], (*boosted.shape, 1))
-    return np.concatenate([record, evidence.values[:, :, :n_bars], boosted[..., None]], axis=-1)
+    return np.concatenate(
+        [evidence.record[:, :, :n_bars, None], evidence.values[:, :, :n_bars], boosted[..., None]], axis=-1
+    )
 
 
 def at_bar(p: FloatArray, bars: FloatArray, bar: float) -> FloatArray:
-    """Interpolate probabilities of shape (n, n_models, n_bars) to one bar; flat outside the outermost ones.
+    """Return the probabilities, of shape (n, n_models, n_bars), of meeting the next trained bar from `bar` up.
+
+    Never too high for a bar between two trained ones, whatever levels the qualities have.
 
     >>> p = np.array([[[0.9, 0.5]]], dtype=np.float32)
-    >>> at_bar(p, np.array([0.5, 0.9], dtype=np.float32), 0.7).round(3).tolist()
-    [[0.699999988079071]]
+    >>> [at_bar(p, np.array([0.5, 0.9], dtype=np.float32), bar).item() for bar in (0.4, 0.5, 0.7, 0.9)]
+    [0.8999999761581421, 0.8999999761581421, 0.5, 0.5]
     """
-    if len(bars) == 1:
-        return p[:, :, 0]
-    right = int(np.clip(np.searchsorted(bars, bar), 1, len(bars) - 1))
-    left = right - 1
-    share = np.float32(np.clip((bar - bars[left]) / (bars[right] - bars[left]), 0, 1))
-    return np.asarray((1 - share) * p[:, :, left] + share * p[:, :, right], dtype=np.float32)
+    return p[:, :, min(int(np.searchsorted(bars, bar - _BAR_TOLERANCE)), len(bars) - 1)]

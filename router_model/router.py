@@ -37,13 +37,16 @@ class Router:
     catalog: Catalog
 
     @classmethod
-    def load(cls, path: str | Path, *, catalog: str | Path | Catalog | None = None) -> "Router":
+    def load(
+        cls, path: str | Path, *, catalog: str | Path | Catalog | None = None, encoder: Encoder | None = None
+    ) -> "Router":
         """Load a trained router from its folder.
 
         Parameters
         ----------
         path : the folder `router-model train` wrote
         catalog : replaces prices and capabilities that were saved with it; nothing is retrained
+        encoder : the encoder it was trained with; needed where that is neither ``static`` nor ``minilm``
 
         Raises
         ------
@@ -53,7 +56,10 @@ class Router:
             If `catalog` lacks one of the router's models.
         """
         artifact = load_artifact(path)
-        return cls.assemble(artifact, artifact.load_encoder(), catalog=catalog)
+        if encoder is None:
+            encoder = artifact.load_encoder()
+        artifact.check_encoder(encoder)
+        return cls.assemble(artifact, encoder, catalog=catalog)
 
     @classmethod
     def assemble(cls, artifact: Artifact, encoder: Encoder, *, catalog: str | Path | Catalog | None = None) -> "Router":

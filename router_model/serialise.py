@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import BagVocabulary
+from features import SURFACE_NAMES, BagVocabulary
 from router_model.calibration import Blend, LogisticCalibration
 from router_model.evidence import Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
-from router_model.predictor import BarRange, Predictor, TokenPredictor
+from router_model.predictor import BarRange, Predictor, TokenPredictor, pair_names
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -66,7 +66,7 @@ def unpack_predictor(
     }
     bank = Bank(*(arrays[f"bank.{part}"] for part in ("outcome", "weight", "base")))
     vocabulary = BagVocabulary(arrays["vocabulary.codes"], arrays["vocabulary.idf"])
-    return Predictor(
+    predictor = Predictor(
         models=tuple(description["models"]),
         bars=arrays["bars"],
         bar_range=BarRange(*description["bar_range"]),
@@ -76,6 +76,64 @@ def unpack_predictor(
         calibration=LogisticCalibration(arrays["calibration.slope"], arrays["calibration.intercept"]),
         tokens=TokenPredictor(token_booster, arrays["tokens.mean_log"], arrays["tokens.smearing"]),
     )
+    check_shapes(predictor)
+    return predictor
+
+
+def check_shapes(predictor: Predictor) -> None:
+    """Check that the parts of a predictor fit each other and hold only finite numbers.
+
+    Raises
+    ------
+    ValueError
+        Naming the part. LightGBM and scipy read past the end of arrays that lie about their size.
+    """
+    model, n_models, n_bars = predictor.evidence_model, len(predictor.models), len(predictor.bars)
+    n_bank, _, n_targets = model.bank.outcome.shape
+    n_terms = len(model.vocabulary.codes)
+    shapes = {
+        "bank.outcome": (model.bank.outcome, (n_bank, n_models, n_targets)),
+        "bank.weight": (model.bank.weight, (n_bank, n_models, n_targets)),
+        "bank.base": (model.bank.base, (n_models, n_targets)),
+        "embedding.head.weights": (model.embedding.head.weights, (None, n_models, n_targets)),
+        "embedding.head.bias": (model.embedding.head.bias, (n_models, n_targets)),
+        "bag.head.weights": (model.bag.head.weights, (n_terms, n_models, n_targets)),
+        "bag.head.bias": (model.bag.head.bias, (n_models, n_targets)),
+        "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),
+        "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
+        "calibration.slope": (predictor.calibration.slope, (n_bars,)),
+        "calibration.intercept": (predictor.calibration.intercept, (n_bars,)),
+        "tokens.mean_log": (predictor.tokens.mean_log_tokens, (n_models,)),
+        "tokens.smearing": (predictor.tokens.smearing, (n_models,)),
+    }
+    for name, (array, shape) in shapes.items():
+        fits = len(array.shape) == len(shape) and all(
+            want is None or got == want for got, want in zip(array.shape, shape, strict=True)
+        )
+        if not fits or not np.isfinite(array).all():
+            raise ValueError(f"{name} has shape {array.shape}, expected {shape} of finite numbers")
+    _check_index("bag", model.bag.neighbourhood.index, (n_terms, n_bank))
+    _check_index("embedding", model.embedding.neighbourhood.index, (len(model.embedding.head.weights), n_bank))
+    if n_targets not in (n_bars, n_bars + 1):
+        raise ValueError(f"{n_targets} targets for {n_bars} bars")
+    kinds = [
+        f"{label}_{kind}"
+        for label, space in (("embedding", model.embedding), ("bag", model.bag))
+        for kind in ("head", *(f"neighbours_{size}" for size in space.neighbourhood.sizes))
+    ]
+    names = pair_names(kinds, SURFACE_NAMES, n_bars)
+    for booster in (*predictor.boosters, predictor.tokens.booster):
+        if booster is not None and booster.feature_name() != names:
+            raise ValueError("a booster's columns are not those of this version")
+
+
+def _check_index(label: str, index: Vectors, shape: tuple[int, int]) -> None:
+    if index.shape != shape:
+        raise ValueError(f"{label}.index has shape {index.shape}, expected {shape}")
+    if isinstance(index, sp.csr_array):
+        index.check_format(full_check=True)
+    if not np.isfinite(index.data if isinstance(index, sp.csr_array) else index).all():
+        raise ValueError(f"{label}.index holds numbers that are not finite")
 
 
 def _pack_vectors(arrays: Arrays, name: str, vectors: Vectors) -> None:

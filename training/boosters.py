@@ -8,6 +8,7 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
+from router_model.errors import TrainingError
 from router_model.predictor import raw_scores
 
 FloatArray = npt.NDArray[np.float32]
@@ -34,6 +35,23 @@ class BoosterConfig:
     max_rounds: int = 600
     patience: int = 50
     max_rows: int = 3_000_000
+
+    def __post_init__(self) -> None:
+        checks = {
+            "num_leaves": self.num_leaves >= 2,  # noqa: PLR2004
+            "learning_rate": self.learning_rate > 0,
+            "feature_fraction": 0 < self.feature_fraction <= 1,
+            "bagging_fraction": 0 < self.bagging_fraction <= 1,
+            "lambda_l2": self.lambda_l2 >= 0,
+            "max_rounds": self.max_rounds >= 1,
+            "patience": self.patience >= 1,
+            "max_rows": self.max_rows >= 1,
+        }
+        wrong = [f"{name}={getattr(self, name)!r}" for name, fits in checks.items() if not fits]
+        if wrong:
+            raise TrainingError(
+                f"boosters: {', '.join(wrong)} cannot be used; see the LightGBM parameters of that name"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ def _like(current: object, value: object, *, where: str) -> object:
         return tuple(_like(current[0], item, where=where) for item in value)
     if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if is_dataclass(current):
+        raise TrainingError(f"{where} is {value!r}; expected a table of settings")
     if type(value) is not type(current):
         raise TrainingError(f"{where} is {value!r}; expected something like {current!r}")
     return value

@@ -5,7 +5,7 @@ guessed here. Reads outcomes, predictions and costs; decides nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,12 @@ class Evaluation:
 
     Attributes
     ----------
-    n_prompts, n_left_out, n_incomplete : int
-        Prompts counted; left out because the router had seen them; left out because an outcome is missing.
+    n_prompts, n_seen, n_left_out, n_incomplete : int
+        Prompts counted; of these, prompts whose text the router was trained on; left out because it was;
+        left out because an outcome is missing.
+    cost_sources : where the counted costs come from
+        Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
+        ``assumed`` (the router's own expectation, which proves nothing).
     quality_bar : float
     rule : str
         How models were chosen, in words.
@@ -103,8 +107,10 @@ class Evaluation:
     """
 
     n_prompts: int
+    n_seen: int
     n_left_out: int
     n_incomplete: int
+    cost_sources: dict[str, int]
     quality_bar: float
     rule: str
     router: Realised
@@ -120,6 +126,8 @@ class Evaluation:
         """Return the evaluation as plain JSON types."""
         return {
             "n_prompts": self.n_prompts,
+            "n_seen": self.n_seen,
+            "cost_sources": self.cost_sources,
             "n_left_out": self.n_left_out,
             "n_incomplete": self.n_incomplete,
             "quality_bar": self.quality_bar,
@@ -169,21 +177,32 @@ def evaluate(
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
-    unseen = np.ones(len(outcomes), dtype=bool) if include_seen else ~seen_before(router, outcomes.prompts)
-    cost = realised_costs(outcomes, router.catalog)
+    seen = seen_before(router, outcomes.prompts)
     complete = ~np.isnan(outcomes.quality).any(axis=1)
-    rows = np.flatnonzero(unseen & complete)
+    rows = np.flatnonzero(complete if include_seen else complete & ~seen)
+    n_left_out = 0 if include_seen else int(seen.sum())
     if not len(rows):
+        remedy = " (--include-seen counts them)" if n_left_out else ""
         raise TableError(
-            f"no prompt left to evaluate: {int((~unseen).sum())} of {len(outcomes)} were trained on (--include-seen "
-            f"counts them) and {int((~complete).sum())} lack an outcome of some model"
+            f"no prompt left to evaluate: {n_left_out} of {len(outcomes)} were trained on{remedy} and "
+            f"{int((~complete).sum())} lack an outcome of some model"
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar
     rule = Rule.choose(point, target_success, success_value_usd)
     table = router.predict_features(features.take(rows), bar)
-    realised = _Realiser(outcomes.take(rows), np.where(np.isnan(cost[rows]), table.expected_cost_usd, cost[rows]), bar)
-    return _evaluation(realised, table, rule, int((~unseen).sum()), int((unseen & ~complete).sum()))
+    kept = outcomes.take(rows)
+    cost = realised_costs(kept, router.catalog)
+    realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
+    result = _evaluation(realised, table, rule)
+    n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
+    return replace(
+        result,
+        n_seen=int(seen[rows].sum()),
+        n_left_out=n_left_out,
+        n_incomplete=len(outcomes) - n_left_out - len(rows),
+        cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
+    )
 
 
 def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
@@ -239,9 +258,7 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     return Points(costs, qualities)
 
 
-def _evaluation(
-    realised: _Realiser, table: PredictionTable, rule: Rule, n_left_out: int, n_incomplete: int
-) -> Evaluation:
+def _evaluation(realised: _Realiser, table: PredictionTable, rule: Rule) -> Evaluation:
     outcomes, models = realised.outcomes, realised.outcomes.models
     everything = np.arange(len(outcomes))
     singles = realised.singles()
@@ -261,8 +278,10 @@ def _evaluation(
     points = sweep_frontier(table, realised.cost, outcomes.quality)
     return Evaluation(
         n_prompts=len(outcomes),
-        n_left_out=n_left_out,
-        n_incomplete=n_incomplete,
+        n_seen=0,
+        n_left_out=0,
+        n_incomplete=0,
+        cost_sources={},
         quality_bar=table.quality_bar,
         rule=rule.in_words(),
         router=realised.of("router", chosen, best, everything),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
+from router_model.errors import TrainingError
 from router_model.evidence import (
     Bank,
     Evidence,
@@ -34,7 +35,7 @@ class EvidenceConfig:
     Attributes
     ----------
     neighbours : ascending sizes of the neighbourhoods
-    embedding_sharpness, bag_sharpness : of the neighbours' kernels
+    sharpness : of the neighbours' kernel
     head_penalties : tried for each space's head; out-of-fold squared error chooses
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
     max_bank : prompts kept to find neighbours among; of more, this many are drawn
@@ -42,12 +43,22 @@ class EvidenceConfig:
     """
 
     neighbours: tuple[int, ...] = (10, 40, 100)
-    embedding_sharpness: float = 5.0
-    bag_sharpness: float = 10.0
+    sharpness: float = 10.0
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
-    min_prompts_per_term: int = 3
+    min_prompts_per_term: int = 5
     max_terms: int = 200_000
     max_bank: int = 30_000
+
+    def __post_init__(self) -> None:
+        if not self.neighbours or self.neighbours[0] < 1 or list(self.neighbours) != sorted(set(self.neighbours)):
+            raise TrainingError(f"evidence: neighbours={list(self.neighbours)}; expected ascending sizes from 1")
+        if not self.head_penalties or min(self.head_penalties) <= 0:
+            raise TrainingError(f"evidence: head_penalties={list(self.head_penalties)}; expected positive numbers")
+        if self.sharpness < 0 or min(self.min_prompts_per_term, self.max_terms, self.max_bank) < 1:
+            raise TrainingError(
+                f"evidence: sharpness={self.sharpness}, min_prompts_per_term={self.min_prompts_per_term}, "
+                f"max_terms={self.max_terms}, max_bank={self.max_bank}; expected 0 or more, and 1 or more"
+            )
 
 
 def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -> FloatArray:
@@ -58,11 +69,11 @@ def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -
     Parameters
     ----------
     outcome : shape (n, n_models, n_targets)
-    weight : shape (n, n_models)
+    weight : shape (n, n_models, n_targets)
     prior : shape (n_targets,)
     """
-    total = np.einsum("nm,nmt->mt", weight, outcome)
-    mass = weight.sum(axis=0)[:, None]
+    total = np.einsum("nmt,nmt->mt", weight, outcome)
+    mass = weight.sum(axis=0)
     return np.asarray((total + 2 * prior) / (mass + 2), dtype=np.float32)
 
 
@@ -81,7 +92,6 @@ def fit_evidence(
         "embedding": features.embedding,
         "bag": vocabulary.transform(features.pieces),
     }
-    sharpness = {"embedding": config.embedding_sharpness, "bag": config.bag_sharpness}
     penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
 
     def fit(rows: Rows) -> tuple[dict[str, Space], Bank]:
@@ -89,7 +99,7 @@ def fit_evidence(
         heads = {label: fit_head(v[rows], bank, penalty=penalties[label]) for label, v in vectors.items()}
         kept = _sample(len(rows), config.max_bank)
         spaces = {
-            label: Space(heads[label], Neighbourhood.of(v[rows[kept]], config.neighbours, sharpness[label]))
+            label: Space(heads[label], Neighbourhood.of(v[rows[kept]], config.neighbours, config.sharpness))
             for label, v in vectors.items()
         }
         return spaces, bank.take(kept)
@@ -122,6 +132,7 @@ def _join(parts: list[tuple[Rows, Evidence]]) -> Evidence:
     return Evidence(
         parts[0][1].names,
         np.concatenate([evidence.values for _, evidence in parts])[order],
+        np.concatenate([evidence.record for _, evidence in parts])[order],
         np.concatenate([evidence.familiarity for _, evidence in parts])[order],
     )
 
@@ -135,5 +146,5 @@ def _choose_penalty(vectors: Vectors, targets: Targets, folds: npt.NDArray[np.in
     for penalty in config.head_penalties:
         score = fit_head(vectors[~held_out], bank, penalty=penalty).score(vectors[inside])
         error = (score - targets.outcome[inside]) ** 2
-        errors.append(float(np.einsum("nm,nmt->", targets.weight[inside], error[:, :, : targets.n_bars])))
+        errors.append(float((targets.weight[inside] * error)[:, :, : targets.n_bars].sum()))
     return config.head_penalties[int(np.argmin(errors))]

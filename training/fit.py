@@ -76,10 +76,10 @@ def fit_predictor(
     """
     evidence_model, evidence = fit_evidence(features, targets, folds, config.evidence)
     advance("evidence")
-    stage = _Stage(features, targets, folds, evidence, evidence_model.bank.base, seed, advance)
+    stage = _Stage(features, targets, folds, evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
     boosted = sigmoid(boosters.out_of_fold.astype(np.float32)).reshape(len(features), len(models), targets.n_bars)
-    members = member_probabilities(evidence, stage.base, boosted)
+    members = member_probabilities(evidence, boosted)
     blend, calibration, p_success = _fit_probabilities(("record", *evidence.names, "booster"), members, targets)
     tokens, output_tokens = stage.fit_tokens(config.token_boosters)
     predictor = Predictor(
@@ -99,8 +99,8 @@ def _fit_probabilities(
     names: tuple[str, ...], members: FloatArray, targets: Targets
 ) -> tuple[Blend, LogisticCalibration, FloatArray]:
     """Fit blend and calibration; return them with the out-of-fold probabilities they give."""
-    known = targets.weight > 0
-    success, weight = targets.outcome[known][:, : targets.n_bars], targets.weight[known]
+    known = targets.graded
+    success, weight = targets.outcome[known][:, : targets.n_bars], targets.weight[known][:, 0]
     blend = fit_blend(
         names, members[known].reshape(-1, len(names)), success.reshape(-1), np.repeat(weight, targets.n_bars)
     )
@@ -117,12 +117,11 @@ class _Stage:
     targets: Targets
     folds: npt.NDArray[np.int64]
     evidence: Evidence
-    base: FloatArray
     seed: int
     advance: Advance
 
     def rows(self, columns: Sequence[int]) -> FloatArray:
-        return pair_rows(self.evidence, self.features.surface, self.base, self.targets.bars, targets=columns)
+        return pair_rows(self.evidence, self.features.surface, self.targets.bars, targets=columns)
 
     @property
     def names(self) -> list[str]:
@@ -130,11 +129,11 @@ class _Stage:
 
     def fit_success(self, config: BoosterConfig) -> FoldBoosters:
         """Fit success at every bar, pooled over models and bars."""
-        n_bars, n_models = self.targets.n_bars, len(self.base)
+        n_bars, n_models = self.targets.n_bars, self.targets.outcome.shape[1]
         return fit_boosters(
             self.rows(range(n_bars)),
             self.targets.outcome[:, :, :n_bars].reshape(-1),
-            np.repeat(self.targets.weight.reshape(-1), n_bars),
+            self.targets.weight[:, :, :n_bars].reshape(-1),
             np.repeat(self.folds, n_models * n_bars),
             objective="binary",
             names=self.names,
@@ -148,7 +147,7 @@ class _Stage:
 
         Returns the predictor and the out-of-fold expected tokens.
         """
-        shape = n, n_models = len(self.features), len(self.base)
+        shape = n, n_models = self.targets.outcome.shape[:2]
         targets, n_bars = self.targets, self.targets.n_bars
         if not targets.has_tokens:
             flat = TokenPredictor(None, targets.mean_log_tokens, np.ones(n_models, dtype=np.float32))
@@ -157,7 +156,7 @@ class _Stage:
         fitted = fit_boosters(
             self.rows([n_bars]),
             residual.reshape(-1),
-            (targets.weight > 0).astype(np.float32).reshape(-1),
+            targets.weight[:, :, n_bars].reshape(-1),
             np.repeat(self.folds % 2, n_models),
             objective="regression",
             names=self.names,
@@ -173,7 +172,7 @@ class _Stage:
 
 def _smearing(predicted: npt.NDArray[np.float64], residual: FloatArray, targets: Targets) -> FloatArray:
     """Return mean observed over mean predicted tokens of each model, shape (n_models,); 1 where none is known."""
-    known = targets.weight > 0
+    known = targets.weight[:, :, targets.n_bars] > 0
     observed_tokens = np.where(known, np.expm1(residual + targets.mean_log_tokens), 0)
     predicted_tokens = np.where(known, np.expm1(predicted + targets.mean_log_tokens), 0)
     total = predicted_tokens.sum(axis=0)

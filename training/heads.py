@@ -28,9 +28,8 @@ def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
     penalty : float
         Of the squared weights.
     """
-    n_targets = bank.base.shape[1]
     residual = (bank.outcome - bank.base).reshape(len(bank.outcome), -1)
-    weight = np.repeat(bank.weight, n_targets, axis=1)
+    weight = bank.weight.reshape(len(residual), -1)
     # Dense vectors are centred, so that the record stays the intercept; centring would fill sparse ones.
     centre = None if sp.issparse(vectors) else np.asarray(vectors.mean(axis=0))
     flat = solve_ridge(vectors if centre is None else vectors - centre, residual, weight, penalty=penalty)

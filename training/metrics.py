@@ -81,15 +81,16 @@ def aiq_log(points: Points, singles: Singles) -> float:
     return float(np.diff(np.log(edges)) @ height / np.log(high / low))
 
 
-def perf_gain(points: Points, singles: Singles) -> float:
-    """Return the best quality of any configuration over the best single model's, minus 1."""
-    return float(points.quality.max() / singles.quality[singles.best] - 1)
+def perf_gain(points: Points, singles: Singles) -> float | None:
+    """Return the best quality of any configuration over the best single model's, minus 1; None if that is 0."""
+    best = singles.quality[singles.best]
+    return float(points.quality.max() / best - 1) if best > 0 else None
 
 
 def cost_save(points: Points, singles: Singles, *, share: float = 1.0) -> float | None:
-    """Return the share of the best single model's cost saved at `share` of its quality; None if not reached."""
+    """Return the share of the best single model's cost saved at `share` of its quality; None if not reached or free."""
     reached = points.quality >= share * singles.quality[singles.best] - 1e-12
-    if not reached.any():
+    if not reached.any() or singles.cost_usd[singles.best] <= 0:
         return None
     return float(1 - points.cost_usd[reached].min() / singles.cost_usd[singles.best])
 

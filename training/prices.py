@@ -1,6 +1,7 @@
 """Prices that a catalog lacks, looked up in the `genai-prices` package (a public list, shipped offline)."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from router_model.errors import CatalogError
 
 if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
+
+_PROBE_TIME = datetime(2026, 11, 2, 15, tzinfo=UTC)
+"""Some lists charge by the hour or have changed: the same look-up must give the same price on any day."""
 
 _PROBE_TOKENS = 1000
 """Prices are read off a call of this size: some lists charge more for very long ones."""
@@ -60,7 +64,10 @@ def _calculate(reference: str, provider: str | None) -> "PriceCalculation | None
 
     try:
         return calc_price(
-            Usage(input_tokens=_PROBE_TOKENS, output_tokens=_PROBE_TOKENS), reference, provider_id=provider
+            Usage(input_tokens=_PROBE_TOKENS, output_tokens=_PROBE_TOKENS),
+            reference,
+            provider_id=provider,
+            genai_request_timestamp=_PROBE_TIME,
         )
     except LookupError:
         return None

@@ -46,7 +46,10 @@ def ask() -> str:
     """Ask a person for a prompt; the example where there is none."""
     if not sys.stdin.isatty():
         return EXAMPLE
-    return input("Your prompt (Enter for an example): ").strip() or EXAMPLE
+    try:
+        return input("Your prompt (Enter for an example): ").strip() or EXAMPLE
+    except EOFError:
+        return EXAMPLE
 
 
 def run(*arguments: str) -> None:

@@ -22,8 +22,9 @@ class Targets:
     outcome : float32 array, shape (n, n_models, n_targets)
         One target a bar (1 success, 0 failure or unknown), then, if `has_tokens`, the logarithm of
         ``1 + output tokens`` less the model's mean of it (0 where unknown).
-    weight : float32 array, shape (n, n_models)
-        Inverse propensity weight with mean 1 over known pairs; 0 where the quality is unknown.
+    weight : float32 array, shape (n, n_models, n_targets)
+        Inverse propensity weight with mean 1 over known pairs; 0 where the quality, or for
+        the token target the number of tokens, is unknown.
     prior : float32 array, shape (n_targets,)
         What a model without any outcome is assumed to do.
     bars : float32 array, shape (n_bars,), ascending
@@ -43,6 +44,11 @@ class Targets:
     def n_bars(self) -> int:
         """Number of targets that are bars."""
         return len(self.bars)
+
+    @property
+    def graded(self) -> npt.NDArray[np.bool_]:
+        """Which pairs have a known quality, shape (n, n_models)."""
+        return self.weight[:, :, 0] > 0
 
     def take(self, rows: npt.NDArray[np.intp]) -> "Targets":
         """Return the targets of some prompts."""
@@ -75,13 +81,15 @@ def build_targets(outcomes: Outcomes, bars: tuple[float, ...], learn_from: npt.N
     has_tokens = bool(np.isfinite(log_tokens[learn_from]).any())
     mean_log = _known_mean(log_tokens[learn_from])
     layers = [success.astype(np.float32)]
+    weights = [np.repeat(inverse_propensity_weights(outcomes.propensity, known)[:, :, None], len(kept), axis=2)]
     if has_tokens:
         residual = np.nan_to_num(log_tokens - mean_log)[:, :, None]
         layers.append(residual.astype(np.float32))
+        weights.append(np.isfinite(log_tokens)[:, :, None].astype(np.float32))
     prior = np.array([0.5] * len(kept) + [0.0] * has_tokens, dtype=np.float32)
     return Targets(
         outcome=np.concatenate(layers, axis=2),
-        weight=inverse_propensity_weights(outcomes.propensity, known),
+        weight=np.concatenate(weights, axis=2),
         prior=prior,
         bars=kept.astype(np.float32),
         has_tokens=has_tokens,

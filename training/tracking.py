@@ -33,6 +33,17 @@ def track_run(report: TrainingReport, config: TrainConfig) -> str:
         return "not tracked: MLflow is not installed (pip install 'router-model[train]')"
     _quieten()
     uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    try:
+        name = _record(mlflow, uri, report, config)
+    except Exception as exc:
+        # MLflow's stores raise whatever their backends raise
+        logger.warning("MLflow failed", exc_info=exc)
+        return f"not tracked: {uri} failed ({type(exc).__name__}: {exc}); the router itself is saved"
+    return f"tracked as {name} in {uri}"
+
+
+def _record(mlflow: Any, uri: str, report: TrainingReport, config: TrainConfig) -> str:
+    """Record everything and return the run's name."""
     mlflow.set_tracking_uri(uri)
     _experiment(mlflow)
     with mlflow.start_run() as run:
@@ -44,7 +55,7 @@ def track_run(report: TrainingReport, config: TrainConfig) -> str:
         with tempfile.TemporaryDirectory() as folder:
             for figure in draw_figures(report, Path(folder)):
                 mlflow.log_artifact(str(figure), "plots")
-    return f"tracked as {run.info.run_name} in {uri}"
+    return str(run.info.run_name)
 
 
 def metrics_of(report: TrainingReport) -> dict[str, float]:

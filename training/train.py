@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from features import Encoder, Prompt, load_encoder
 from features.featuriser import PromptFeatures, featurise
-from router_model.artifact import Artifact, prompt_hash, save_artifact
+from router_model.artifact import Artifact, prompt_hash, refuse_foreign, save_artifact
 from router_model.catalog import Catalog
 from router_model.cost import expected_cost_usd
 from router_model.errors import TrainingError
@@ -135,6 +135,7 @@ def train(
     """
     config = config or TrainConfig()
     _check_bars(config.quality_bars)
+    refuse_foreign(Path(out))
     outcomes, warnings = _learnable(read_outcomes(table))
     split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
     _check_size(split)
@@ -184,7 +185,7 @@ class Run:
         rows = self.split.train
         filled = fill_tokens(self.outcomes, self.catalog, self.features.n_input_tokens)
         targets = build_targets(filled, self.config.quality_bars, rows).take(rows)
-        if len(np.unique(targets.outcome[targets.weight > 0][:, : targets.n_bars])) < 2:  # noqa: PLR2004
+        if len(np.unique(targets.outcome[targets.graded][:, : targets.n_bars])) < 2:  # noqa: PLR2004
             raise TrainingError(
                 "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"
             )
@@ -198,9 +199,9 @@ class Run:
             seed=self.config.seed,
             advance=advance,
         )
-        return Router.assemble(self._artifact(predictor, out_of_fold, targets), self.encoder), targets
+        return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
 
-    def _artifact(self, predictor: Predictor, out_of_fold: OutOfFold, targets: Targets) -> Artifact:
+    def _artifact(self, predictor: Predictor, out_of_fold: OutOfFold) -> Artifact:
         rows = self.split.train
         n_input_tokens = self.features.n_input_tokens[rows]
         ratio = tokens_per_piece(self.outcomes.take(rows), n_input_tokens)
@@ -215,7 +216,7 @@ class Run:
             predictor=predictor,
             catalog=self.catalog,
             tokens_per_piece=ratio,
-            operating_point=_operating_point(predictor, out_of_fold, targets, cost),
+            operating_point=_operating_point(predictor, out_of_fold, self.outcomes.quality[rows], cost),
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, np.concatenate([rows, self.split.calibration])),
@@ -234,21 +235,23 @@ class Run:
         if np.isnan(self.outcomes.quality[rows]).any(axis=1).all():
             warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured here")
             return None
-        # Twins of training prompts stay in: the split is by id, as in every published figure of these metrics.
+        # Twins of training prompts stay in, and are counted: the split is by id, as in every published figure.
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
 
 
 def _operating_point(
-    predictor: Predictor, out_of_fold: OutOfFold, targets: Targets, cost_usd: npt.NDArray[np.float64]
+    predictor: Predictor,
+    out_of_fold: OutOfFold,
+    quality: npt.NDArray[np.float64],
+    cost_usd: npt.NDArray[np.float64],
 ) -> OperatingPoint:
     bars = predictor.bar_range
     bar = DEFAULT_BAR if bars.low <= DEFAULT_BAR <= bars.high else bars.low
-    column = min(int(np.searchsorted(targets.bars, bar - 1e-6)), targets.n_bars - 1)
     return choose_operating_point(
-        at_bar(out_of_fold.p_success, targets.bars, bar).astype(np.float64),
+        at_bar(out_of_fold.p_success, predictor.bars, bar).astype(np.float64),
         cost_usd,
-        targets.outcome[:, :, column].astype(np.float64),
-        targets.weight > 0,
+        (np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64),
+        ~np.isnan(quality),
         bar=bar,
     )
 
@@ -261,7 +264,7 @@ def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
 
 
 def _learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
-    """Leave out models without a graded answer.
+    """Leave out models and prompts without a graded answer.
 
     Raises
     ------
@@ -276,13 +279,17 @@ def _learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
         )
     dropped = [model for model in outcomes.models if model not in kept]
     warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]
-    return outcomes.select_models(kept), warnings
+    learnable = outcomes.select_models(kept)
+    rows = np.flatnonzero((~np.isnan(learnable.quality)).any(axis=1))
+    if len(rows) < len(learnable):
+        warnings.append(f"{len(learnable) - len(rows):,} prompts left out, none of their answers is graded")
+    return learnable.take(rows), warnings
 
 
 def _check_size(split: Split) -> None:
     if len(split.train) < MIN_PROMPTS:
         raise TrainingError(
-            f"{len(split.train)} training prompts; at least {MIN_PROMPTS} are needed, which is about "
+            f"{len(split.train)} graded training prompts; at least {MIN_PROMPTS} are needed, which is about "
             f"{MIN_PROMPTS * 10 // 6} prompts in the table (some are held out to measure; --no-holdout trains on them)"
         )
 
@@ -309,7 +316,7 @@ def _hashes(outcomes: Outcomes, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.ui
 def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:
     warnings = []
     for column, model in enumerate(models):
-        known = targets.weight[:, column] > 0
+        known = targets.graded[:, column]
         values = np.unique(targets.outcome[known, column, : targets.n_bars])
         if len(values) == 1:
             word = "succeeds" if values[0] > 0 else "fails"

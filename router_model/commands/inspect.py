@@ -35,7 +35,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "models": [
             {
                 "model": model,
-                "n_outcomes": int((bank.weight[:, column] > 0).sum()),
+                "n_outcomes": int((bank.weight[:, column, 0] > 0).sum()),
                 "record": round(float(bank.base[column, 0]), 4),
                 "usd_per_mtok_input": float(artifact.catalog[model].usd_per_mtok_input),
                 "usd_per_mtok_output": float(artifact.catalog[model].usd_per_mtok_output),

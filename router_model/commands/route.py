@@ -25,6 +25,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--max-cost-usd", type=float, help="Largest expected cost of the call.")
 @click.option("--max-output-tokens", type=int, help="Output the call may take, counted against context windows.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
+@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
     artifact: Path,
@@ -38,16 +39,19 @@ def command(
     max_cost_usd: float | None,
     max_output_tokens: int | None,
     catalog: Path | None,
+    encoder: str | None,
     as_json: bool,
 ) -> None:
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
-    PROMPT is text, or - to read standard input: text, or a JSON chat body with "messages".
+    PROMPT is text, or - to read standard input: text, a JSON chat body with
+    "messages", or a JSON list of messages.
     """
+    from features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.constraints import Constraints  # noqa: PLC0415  (--help stays fast)
     from router_model.router import Router  # noqa: PLC0415
 
-    router = Router.load(artifact, catalog=catalog)
+    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     decision = router.route(
         _read(prompt),
         quality_bar=quality_bar,
@@ -68,10 +72,11 @@ def _read(prompt: str) -> "PromptLike":
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # not JSON, or nested so deeply that it is no chat body either
         return text
-    is_chat = isinstance(body, dict) and "messages" in body
-    return cast("PromptLike", body) if is_chat else text
+    is_body = isinstance(body, dict) and "messages" in body
+    is_messages = isinstance(body, list) and bool(body) and all(isinstance(m, dict) and "role" in m for m in body)
+    return cast("PromptLike", body) if is_body or is_messages else text
 
 
 def _show(decision: "Decision") -> None:

@@ -35,6 +35,21 @@ def test_tool_calls_count_as_text():
     assert "search" in prompt.text
 
 
+def test_the_last_user_turn_survives_a_long_system_prompt_and_a_long_tool_result():
+    prompt = Prompt.parse(
+        [
+            {"role": "system", "content": "s" * 10_000},
+            {"role": "user", "content": "Fix the parser. " + "q" * 5000},
+            {"role": "user", "content": "commit it"},
+            {"role": "tool", "content": "t" * 20_000},
+        ]
+    )
+    assert "commit it" in prompt.text
+    assert len(prompt.text) <= MAX_ENCODED_CHARS + 10
+    short = Prompt.parse([{"role": "system", "content": "s" * 10_000}, {"role": "user", "content": "q" * 6000}])
+    assert "q" * 6000 in short.text
+
+
 def test_long_text_keeps_beginning_and_end():
     prompt = Prompt.parse("a" * 50_000 + "z" * 50_000)
     assert prompt.n_chars == 100_000

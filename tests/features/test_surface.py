@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,6 +55,14 @@ def test_lone_surrogates_and_a_megabyte_are_fine():
     rows = surface_features([Prompt.parse("\ud800"), Prompt.parse("x " * 500_000), Prompt.parse("")])
     assert rows.shape == (3, len(SURFACE_NAMES))
     assert np.isfinite(rows).all()
+
+
+@pytest.mark.parametrize("unit", ["\n", " ", "1", "a_", '"', "$", "\\a", "1.", "- ", "\n  "])
+def test_no_pattern_takes_quadratic_time(unit):
+    """Five prompts of a bad kind; a quadratic pattern takes ten seconds, the bound leaves room for noise."""
+    started = time.perf_counter()
+    surface_features([Prompt.parse(unit * (8000 // len(unit)))] * 5)
+    assert time.perf_counter() - started < 2
 
 
 def test_a_batch_equals_its_prompts_one_by_one():

@@ -2,12 +2,15 @@ import json
 import random
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from safetensors.numpy import save as save_tensors
 
 from router_model import ArtifactError, Router
-from router_model.artifact import MANIFEST, load_artifact, prompt_hash, save_artifact
+from router_model.artifact import MANIFEST, _digest, _sealed, load_artifact, prompt_hash, save_artifact
 
 
 @pytest.fixture
@@ -101,8 +104,6 @@ def test_foreign_folders_and_files_are_refused(tmp_path):
 
 def test_a_manifest_cannot_point_outside_its_folder(copy, tmp_path):
     """A forged, correctly sealed manifest that lists ../secret is refused."""
-    from router_model.artifact import _digest, _sealed
-
     (tmp_path / "secret").write_text("x")
     manifest = json.loads((copy / MANIFEST).read_text())
     manifest["files"]["../secret"] = _digest(b"x")
@@ -124,10 +125,71 @@ def test_saving_replaces_an_artifact_and_nothing_else(trained, copy, tmp_path):
     assert (thesis / "chapter.txt").read_text() == "words"
 
 
+def test_foreign_manifests_and_stray_files_are_not_deleted(trained, copy, tmp_path):
+    """A web app has a manifest.json, too; and a router's folder may hold somebody's notes."""
+    web = tmp_path / "web"
+    web.mkdir()
+    (web / MANIFEST).write_text('{"name": "app"}')
+    (web / "index.html").write_text("page")
+    with pytest.raises(ArtifactError, match="exists and is not a trained router"):
+        save_artifact(trained.router.artifact, web)
+    (copy / "notes.txt").write_text("words")
+    with pytest.raises(ArtifactError, match=r"holds files that are not the router's \(notes.txt\)"):
+        save_artifact(trained.router.artifact, copy)
+    assert (web / "index.html").read_text() == "page"
+    assert (copy / "notes.txt").read_text() == "words"
+
+
+def test_a_failed_swap_leaves_the_old_router(trained, copy, tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def fail_for_staging(self, target):
+        if target == copy and self.parent == tmp_path:
+            raise OSError("no space left")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_for_staging)
+    with pytest.raises(ArtifactError, match="cannot be written"):
+        save_artifact(replace(trained.router.artifact, metrics={}), copy)
+    monkeypatch.undo()
+    assert load_artifact(copy).content_hash == trained.report.content_hash
+    assert [path.name for path in tmp_path.iterdir()] == ["router"]
+
+
+FORGERIES = {
+    "bank.base": lambda a: np.full_like(a, np.nan),
+    "bank.outcome": lambda a: a[:5],
+    "bag.index.indices": lambda a: np.full_like(a, 2_000_000_000),
+    "bag.head.weights": lambda a: a[:-1],
+    "blend.weights": lambda a: a[:-1],
+    "tokens.smearing": lambda a: np.append(a, np.float32(1)),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_sealed_forgeries_that_do_not_fit_are_refused(copy, name):
+    """Hashes that fit prove nothing: arrays that lie about their sizes would make native code read anywhere."""
+    arrays = load_file(copy / "arrays.safetensors")
+    arrays[name] = np.ascontiguousarray(FORGERIES[name](arrays[name]))
+    (copy / "arrays.safetensors").write_bytes(save_tensors(arrays))
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["files"]["arrays.safetensors"] = _digest((copy / "arrays.safetensors").read_bytes())
+    del manifest["content_hash"]
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    with pytest.raises(ArtifactError, match="the files are intact but do not form a router"):
+        load_artifact(copy)
+
+
 def test_a_path_that_cannot_be_written_is_named(trained, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(ArtifactError, match="cannot be written"):
         save_artifact(trained.router.artifact, tmp_path / "file" / "router")
+
+
+def test_an_artifact_cannot_make_us_load_a_model_it_names(trained):
+    artifact = replace(trained.router.artifact, encoder_name="evil/model")
+    with pytest.raises(ArtifactError, match="never fetches or runs what a file names"):
+        artifact.load_encoder()
 
 
 def test_another_encoder_is_refused(trained):

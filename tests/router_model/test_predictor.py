@@ -10,17 +10,17 @@ from router_model.predictor import BarRange, TokenPredictor, at_bar, member_prob
 f32 = np.float32
 
 
-def evidence(values):
+def evidence(values, record=0.0):
     values = np.asarray(values, f32)
-    return Evidence(("near",), values, np.array([[0.5, 0.25]] * len(values), f32))
+    record = np.broadcast_to(np.asarray(record, f32), values.shape[:3])
+    return Evidence(("near",), values, record, np.array([[0.5, 0.25]] * len(values), f32))
 
 
 def test_pair_rows_are_value_difficulty_and_edge():
     """One prompt, two models, one bar: evidence 0.2 and 0.8, so the difficulty is 0.5 and the edges -0.3, 0.3."""
     rows = pair_rows(
-        evidence([[[[0.2]], [[0.8]]]]),
+        evidence([[[[0.2]], [[0.8]]]], record=[[0.4], [0.6]]),
         np.array([[7.0]], f32),
-        np.array([[0.4], [0.6]], f32),
         np.array([0.5], f32),
         targets=[0],
     )
@@ -33,23 +33,20 @@ def test_pair_rows_are_value_difficulty_and_edge():
 
 def test_several_bars_are_rows_with_their_bar():
     values = np.zeros((2, 3, 2, 1))
-    rows = pair_rows(
-        evidence(values), np.zeros((2, 1), f32), np.zeros((3, 2), f32), np.array([0.5, 0.9], f32), targets=[0, 1]
-    )
+    rows = pair_rows(evidence(values), np.zeros((2, 1), f32), np.array([0.5, 0.9], f32), targets=[0, 1])
     column = pair_names(["near"], ["surface"], n_bars=2).index("quality_bar")
     assert rows.shape == (2 * 3 * 2, 8)
     assert rows[:, column].tolist() == pytest.approx([0.5, 0.9] * 6)
 
 
 def test_members_are_record_evidence_and_booster():
-    members = member_probabilities(
-        evidence([[[[0.2]], [[0.8]]]]), np.array([[0.4], [0.6]], f32), np.full((1, 2, 1), 0.9, f32)
-    )
+    found = evidence([[[[0.2]], [[0.8]]]], record=[[0.4], [0.6]])
+    members = member_probabilities(found, np.full((1, 2, 1), 0.9, f32))
     assert members == pytest.approx(np.array([[[[0.4, 0.2, 0.9]], [[0.6, 0.8, 0.9]]]], f32))
 
 
 @given(st.floats(0.4, 1.0), st.floats(0.4, 1.0))
-def test_interpolated_probabilities_never_increase_in_the_bar(bar, other):
+def test_probabilities_never_increase_in_the_bar(bar, other):
     p = np.array([[[0.9, 0.6, 0.1]]], f32)
     bars = np.array([0.5, 0.7, 0.9], f32)
     low, high = min(bar, other), max(bar, other)
@@ -59,6 +56,8 @@ def test_interpolated_probabilities_never_increase_in_the_bar(bar, other):
 def test_bars_outside_the_range_are_refused_with_the_remedy():
     with pytest.raises(RequestError, match="quality_bar=0.95 is outside 0.5 to 0.9.*--quality-bars"):
         BarRange(0.5, 0.9).check(0.95)
+    with pytest.raises(RequestError, match="quality_bar=0 is outside"):
+        BarRange(0.0, 1.0).check(0.0)
 
 
 def test_without_a_booster_tokens_are_the_models_means():

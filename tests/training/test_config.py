@@ -26,6 +26,11 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
         ("seed = 'x'", "seed is 'x'; expected something like 0"),
         ("seed = true", "seed is True"),
         ("quality_bars = 0.5", r"quality_bars is 0.5; expected something like \(0.5, 0.7, 0.9\)"),
+        ("fit = 3", "fit is 3; expected a table of settings"),
+        ("[fit.evidence]\nneighbours = [100, 10]", r"neighbours=\[100, 10\]; expected ascending sizes"),
+        ("[fit.evidence]\nhead_penalties = []", r"head_penalties=\[\]; expected positive"),
+        ("[fit.boosters]\nnum_leaves = 1", "boosters: num_leaves=1 cannot be used"),
+        ("[fit.boosters]\nmax_rounds = 0", "boosters: max_rounds=0 cannot be used"),
         ("seed =", "the settings cannot be read"),
     ],
 )

@@ -92,3 +92,12 @@ def test_operating_point_without_reach_is_the_best_there_is():
     p, cost = np.array([[0.9, 0.1]]), np.array([[0.001, 0.002]])
     point = choose_operating_point(p, cost, np.array([[0.0, 1.0]]), np.ones((1, 2), bool), bar=0.5)
     assert point.success_value_usd == 0.0
+
+
+def test_costs_that_nobody_logged_are_called_assumed(trained):
+    frame = simulate(50, seed=8)
+    assert evaluate(trained.router, table(frame)).cost_sources == {"billed": 0, "listed": 150, "assumed": 0}
+    bare = table(frame.select("prompt", "model", "quality"))
+    assert evaluate(trained.router, bare).cost_sources == {"billed": 0, "listed": 0, "assumed": 150}
+    billed = table(frame.with_columns(cost_usd=pl.lit(0.01)))
+    assert evaluate(trained.router, billed).cost_sources["billed"] == 150

@@ -24,7 +24,7 @@ def test_a_huge_penalty_leaves_the_record():
     vectors = rng.normal(size=(20, 4)).astype(np.float32)
     outcome = rng.integers(0, 2, size=(20, 2, 1)).astype(np.float32)
     base = np.array([[0.25], [0.75]], np.float32)
-    head = fit_head(vectors, Bank(outcome, np.ones((20, 2), np.float32), base), penalty=1e9)
+    head = fit_head(vectors, Bank(outcome, np.ones_like(outcome), base), penalty=1e9)
     assert head.score(vectors) == pytest.approx(np.tile(base, (20, 1, 1)), abs=1e-4)
 
 
@@ -33,8 +33,8 @@ def test_unknown_pairs_do_not_teach():
     rng = np.random.default_rng(1)
     vectors = rng.normal(size=(30, 3)).astype(np.float32)
     outcome = rng.integers(0, 2, size=(30, 2, 1)).astype(np.float32)
-    weight = rng.integers(0, 2, size=(30, 2)).astype(np.float32)
-    changed = np.where(weight[:, :, None] > 0, outcome, 1 - outcome)
+    weight = rng.integers(0, 2, size=(30, 2, 1)).astype(np.float32)
+    changed = np.where(weight > 0, outcome, 1 - outcome)
     base = np.full((2, 1), 0.5, np.float32)
     first, second = (fit_head(vectors, Bank(o, weight, base), penalty=1.0) for o in (outcome, changed))
     assert np.allclose(first.weights, second.weights)

@@ -69,6 +69,13 @@ def test_all_wrong_prompts_have_no_gain_to_divide():
     singles = Singles(np.array([1.0, 2.0]), np.array([0.0, 0.0]))
     assert singles.best == 0
     assert aiq(points((1, 0.0)), singles) == 0.0
+    assert perf_gain(points((1, 0.0)), singles) is None
+
+
+def test_nothing_can_be_saved_on_free_models():
+    singles = Singles(np.array([0.0, 0.0]), np.array([0.5, 0.9]))
+    assert cost_save(points((0, 0.9)), singles) is None
+    assert aiq_log(points((0, 0.9)), singles) == pytest.approx(0.9)
 
 
 def test_singles_break_ties_by_cost_and_quality():

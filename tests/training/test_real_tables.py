@@ -54,7 +54,7 @@ def test_no_member_of_the_blend_beats_the_whole(runs):
         model = router.artifact.predictor.evidence_model
         evidence = model.evidence(features.take(split.test))
         success = outcomes.quality[split.test]
-        members = [np.broadcast_to(model.bank.base[:, 0], success.shape), *np.moveaxis(evidence.values[:, :, 0], -1, 0)]
+        members = [evidence.record[:, :, 0], *np.moveaxis(evidence.values[:, :, 0], -1, 0)]
         for member in members:
             p = np.clip(member, 0.02, 0.98)
             alone = -np.mean(success * np.log(p) + (1 - success) * np.log1p(-p))

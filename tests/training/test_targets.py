@@ -29,7 +29,8 @@ def test_success_at_each_bar_and_nothing_for_the_unknown():
     targets = build_targets(outcomes([[0.6, NAN], [1.0, 0.2]]), (0.5, 0.9), np.arange(2))
     assert targets.bars == pytest.approx([0.5, 0.9])
     assert targets.outcome.tolist() == [[[1, 0], [0, 0]], [[1, 1], [0, 0]]]
-    assert targets.weight.tolist() == [[1, 0], [1, 1]]
+    assert targets.weight.tolist() == [[[1, 1], [0, 0]], [[1, 1], [1, 1]]]
+    assert targets.graded.tolist() == [[True, False], [True, True]]
     assert not targets.has_tokens
 
 
@@ -43,6 +44,7 @@ def test_token_target_is_the_log_less_the_models_mean():
     targets = build_targets(outcomes([[1, 0], [1, 0]], tokens), (0.5,), np.arange(2))
     assert targets.has_tokens
     assert targets.outcome[:, 0, -1] == pytest.approx([-1, 1])
+    assert targets.weight[:, :, -1].tolist() == [[1, 0], [1, 0]]
     assert targets.mean_log_tokens == pytest.approx([3, 3])  # a model without tokens gets the others' mean
 
 

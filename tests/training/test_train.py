@@ -3,21 +3,23 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from simulated_world import simulate
+from simulated_world import WORDS, simulate
 
-from router_model import Router, TrainingError
+from router_model import Catalog, Router, TrainingError
 from training.boosters import BoosterConfig
 from training.fit import FitConfig
 from training.train import TrainConfig, train
 
-QUICK = TrainConfig(fit=FitConfig(boosters=BoosterConfig(max_rounds=30), token_boosters=BoosterConfig(max_rounds=10)))
+QUICK = TrainConfig(
+    fit=FitConfig(boosters=BoosterConfig(max_rounds=30), token_boosters=BoosterConfig(learning_rate=0.1, max_rounds=60))
+)
 
 
 @pytest.fixture
 def fit(tmp_path, catalog):
     """Train on a frame and return the report and the loaded router."""
 
-    def run(frame, config=QUICK):
+    def run(frame, config=QUICK, catalog=catalog):
         frame.write_parquet(tmp_path / "t.parquet")
         report = train(tmp_path / "t.parquet", tmp_path / "router", catalog=catalog, config=config)
         return report, Router.load(tmp_path / "router")
@@ -54,6 +56,57 @@ def test_partial_logs_train_the_same_predictor(fit):
     new = simulate(200, seed=9).filter(pl.col("task") == "poetry").unique("prompt_id", maintain_order=True)
     p = router.predict(new["prompt"].to_list()).p_success.mean(axis=0)
     assert p == pytest.approx([0.15, 0.9, 0.3], abs=0.12)  # coder, large, small
+
+
+def test_coin_tosses_teach_nothing(fit):
+    """One graded model a prompt, 40 models, quality a fair coin: whatever is in-sample would show as skill."""
+    rng = np.random.default_rng(0)
+    words = WORDS["poetry"]
+    frame = pl.DataFrame(
+        {
+            "prompt": [f"{' '.join(rng.choice(words, 8))} {i}" for i in range(500)],
+            "model": [f"m{i % 40}" for i in range(500)],
+            "quality": rng.integers(0, 2, 500).astype(float),
+        }
+    )
+    cards = "".join(f"[models.m{i}]\nusd_per_mtok_input=1\nusd_per_mtok_output=1\n" for i in range(40))
+    _, router = fit(frame, catalog=Catalog.parse(cards, origin="c"))
+    p = router.predict([f"{' '.join(rng.choice(words, 8))} new {i}" for i in range(50)]).p_success
+    assert np.mean(np.log(p) + np.log1p(-p)) / -2 < 0.72  # log 2 is 0.693
+
+
+def test_three_quality_levels_are_not_interpolated_between(fit):
+    """Qualities 0, 0.5 and 1 with chances 0.1, 0.6, 0.3: above 0.5 every bar is met as often as 1 is."""
+    rng = np.random.default_rng(0)
+    frame = simulate(400).with_columns(quality=pl.Series(rng.choice([0.0, 0.5, 1.0], 1200, p=[0.1, 0.6, 0.3])))
+    _, router = fit(frame)
+    for bar, truth in ((0.5, 0.9), (0.6, 0.3), (0.7, 0.3), (0.9, 0.3)):
+        assert router.predict(["moon verse", "add 3"], quality_bar=bar).p_success.mean() == pytest.approx(
+            truth, abs=0.06
+        )
+
+
+def test_unknown_tokens_are_not_taken_for_average_ones(fit):
+    """Poems take four times the tokens; four in five counts are missing at random."""
+    frame = simulate(600)
+    kept = np.random.default_rng(0).random(len(frame)) < 0.2
+    sparse = frame.with_columns(output_tokens=pl.when(pl.Series(kept)).then(pl.col("output_tokens")).otherwise(None))
+    _, router = fit(sparse)
+    new = simulate(100, seed=9).unique("prompt_id", maintain_order=True)
+    tokens = router.predict(new["prompt"].to_list()).expected_output_tokens.mean(axis=1)
+    poems = (new["task"] == "poetry").to_numpy()
+    assert tokens[poems].mean() == pytest.approx(298, rel=0.15)
+    assert tokens[~poems].mean() == pytest.approx(74.5, rel=0.2)
+
+
+def test_free_models_and_sparse_grades_train(fit):
+    free = "".join(f"[models.{m}]\nusd_per_mtok_input=0\nusd_per_mtok_output=0\n" for m in ("small", "coder", "large"))
+    frame = simulate(300)
+    report, _ = fit(frame, catalog=Catalog.parse(free, origin="c"))
+    assert report.held_out.metrics["cost_save"] is None
+    graded = pl.col("prompt_id").str.ends_with("7")
+    with pytest.raises(TrainingError, match="graded training prompts; at least 50 are needed"):
+        fit(frame.with_columns(quality=pl.when(graded).then(pl.col("quality")).otherwise(None)))
 
 
 def test_two_models_and_two_hundred_prompts_are_enough(fit):

@@ -22,6 +22,7 @@ _TASKS_SHOWN = 20
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
+@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -31,6 +32,7 @@ def command(
     target_success: float | None,
     success_value_usd: float | None,
     catalog: Path | None,
+    encoder: str | None,
     include_seen: bool,
     as_json: bool,
 ) -> None:
@@ -40,11 +42,12 @@ def command(
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
+    from features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
     from training.evaluate import evaluate  # noqa: PLC0415
     from training.outcomes import read_outcomes  # noqa: PLC0415
 
-    router = Router.load(artifact, catalog=catalog)
+    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     evaluation = evaluate(
         router,
         read_outcomes(table),
@@ -61,13 +64,24 @@ def command(
 
 def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
-    left_out = f"; {evaluation.n_left_out:,} left out as seen in training" if evaluation.n_left_out else ""
-    incomplete = f"; {evaluation.n_incomplete:,} without an outcome of every model" if evaluation.n_incomplete else ""
+    notes = [
+        (evaluation.n_seen, "of them with a text the router was trained on"),
+        (evaluation.n_left_out, "left out as the router was trained on them"),
+        (evaluation.n_incomplete, "left out for want of an outcome of every model"),
+    ]
+    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     console.print(
-        f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts the router had not seen{left_out}{incomplete}. "
+        f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts{said}. "
         f"Success: quality >= {evaluation.quality_bar:g}. Rule: {evaluation.rule}.",
         highlight=False,
     )
+    assumed = evaluation.cost_sources["assumed"]
+    if assumed:
+        console.print(
+            f"[yellow]note:[/] {assumed:,} of {sum(evaluation.cost_sources.values()):,} costs are not in the table and "
+            "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings",
+            highlight=False,
+        )
     _show_models(evaluation, console)
     _show_tradeoffs(evaluation, console)
     if evaluation.by_task:
