@@ -55,7 +55,7 @@ class Artifact:
     operating_point : OperatingPoint
     encoder_name, encoder_hash : str
     seen_prompts : uint64 array, sorted
-        Hashes of the prompts that were trained or calibrated on, so that evaluation can leave them out.
+        Hashes of the prompts that were trained on, so that evaluation can leave them out.
     provenance : hash and size of the training table, split, seed, configuration
     metrics : what training measured
     versions : of this project and the libraries that trained it

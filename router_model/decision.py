@@ -61,8 +61,8 @@ class Decision:
     excluded : models that constraints ruled out
     quality_bar : float
         The quality a success has at least.
-    threshold : float or None
-        The probability that was asked for; None for a trade-off.
+    threshold, success_value_usd : float or None
+        The knob of the rule that decided (`router_model.policy.Rule`); the other is None.
     familiarity : float
         Cosine similarity of the nearest logged prompt; low values mean little evidence.
     artifact : str
@@ -75,6 +75,7 @@ class Decision:
     excluded: tuple[Exclusion, ...]
     quality_bar: float
     threshold: float | None
+    success_value_usd: float | None
     familiarity: float
     artifact: str
 

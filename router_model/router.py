@@ -16,7 +16,7 @@ from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
 from router_model.policy import Rule
 
-_CHUNK = 4096  # prompts predicted at once by `predict`; bounds memory for long lists
+_CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,16 @@ class Router:
         RequestError
             If the router was not trained for the bar.
         """
-        parts = [
-            self.predict_features(featurise(prompts[start : start + _CHUNK], self.encoder), quality_bar)
-            for start in range(0, max(len(prompts), 1), _CHUNK)
-        ]
-        return parts[0] if len(parts) == 1 else _concatenate(parts)
+        return self.predict_features(featurise(prompts, self.encoder), quality_bar)
 
     def predict_features(self, features: PromptFeatures, quality_bar: float = 0.5) -> PredictionTable:
         """Predict from features that were computed before; see `predict`."""
+        starts = range(0, max(len(features), 1), _CHUNK)
+        parts = [features.take(np.arange(start, min(start + _CHUNK, len(features)))) for start in starts]
+        tables = [self._predict_part(part, quality_bar) for part in parts]
+        return tables[0] if len(tables) == 1 else _concatenate(tables)
+
+    def _predict_part(self, features: PromptFeatures, quality_bar: float) -> PredictionTable:
         prediction = self.artifact.predictor.predict(features, quality_bar=quality_bar)
         cost = expected_cost_usd(
             self.catalog,
@@ -178,18 +180,21 @@ class Router:
         parsed = [Prompt.parse(prompt) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
-        reasons = self._exclusions(parsed, features, table, constraints or Constraints())
-        eligible = np.array([[r is None for r in row] for row in reasons], dtype=bool)
+        reasons = self.exclusions(parsed, features, table, constraints or Constraints())
+        for row in reasons:
+            require_candidate(row, self.models)
+        eligible = np.array([[reason is None for reason in row] for row in reasons], dtype=bool)
         ranked = rule.rank(table, eligible.reshape(table.p_success.shape))
-        return [self._decision(table, row, ranked[row], reasons[row], rule.threshold) for row in range(len(parsed))]
+        return [self._decision(table, row, ranked[row], reasons[row], rule) for row in range(len(parsed))]
 
-    def _exclusions(
+    def exclusions(
         self,
         prompts: Sequence[Prompt],
         features: PromptFeatures,
         table: PredictionTable,
         constraints: Constraints,
     ) -> list[list[str | None]]:
+        """Return for every prompt and model the constraint that rules it out, or None."""
         rows: list[list[str | None]] = []
         for row, prompt in enumerate(prompts):
             tokens = features.n_input_tokens[row] * self.artifact.tokens_per_piece
@@ -202,7 +207,6 @@ class Router:
                 )
                 for column, model in enumerate(self.models)
             ]
-            require_candidate(found, self.models)
             rows.append(found)
         return rows
 
@@ -212,7 +216,7 @@ class Router:
         row: int,
         ranked: npt.NDArray[np.intp],
         reasons: list[str | None],
-        threshold: float | None,
+        rule: Rule,
     ) -> Decision:
         plan = tuple(
             PlanStep(
@@ -226,7 +230,7 @@ class Router:
         )
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, threshold),
+            reason=_reason(plan, rule.threshold),
             plan=plan,
             excluded=tuple(
                 Exclusion(model, reason)
@@ -234,7 +238,8 @@ class Router:
                 if reason is not None
             ),
             quality_bar=table.quality_bar,
-            threshold=threshold,
+            threshold=rule.threshold,
+            success_value_usd=rule.success_value_usd,
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
         )

@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, befo
 from router_model import Catalog, Router
 from training.train import TrainConfig, TrainingReport, train
 
+collect_ignore = ["performance"]  # benchmarks: run by `make bench`
+
 
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:

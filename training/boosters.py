@@ -151,7 +151,7 @@ def _grow(
 
 
 def _best_rounds(curves: list[list[float]]) -> int:
-    """Return the number of rounds with the least mean held-out loss over folds.
+    """Return the number of rounds, among those every fold reached, with the least mean held-out loss.
 
     One number for all folds, as in `lightgbm.cv`: a fold that chose its own would make its held-out predictions
     look better than they are, and the blend would trust the boosters too much on small tables.

@@ -10,9 +10,6 @@ from training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float64]
 
-DEFAULT_OUTPUT_TOKENS = 300.0
-"""Assumed where a table says neither tokens nor costs of any answer."""
-
 
 def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray) -> Outcomes:
     """Work out output tokens from billed costs where only those are known.
@@ -33,8 +30,6 @@ def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray
     implied = np.where(np.isfinite(implied), implied, np.nan)
     known = ~np.isnan(outcomes.output_tokens)
     output_tokens = np.where(known, outcomes.output_tokens, implied)
-    if np.isnan(output_tokens).all():
-        output_tokens = np.full_like(output_tokens, DEFAULT_OUTPUT_TOKENS)
     return replace(outcomes, output_tokens=output_tokens)
 
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from features import Prompt
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import prompt_hash
+from router_model.constraints import Constraints
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.policy import Rule, rank_by_value
@@ -194,7 +195,7 @@ def evaluate(
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
-    result = _evaluation(realised, table, rule)
+    result = _evaluation(realised, table, rule, _eligible(router, kept, features.take(rows), table))
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
@@ -206,9 +207,19 @@ def evaluate(
 
 
 def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
-    """Return which prompts the router was trained or calibrated on, shape (n,)."""
+    """Return which prompts the router was trained on, by the hash of their text, shape (n,)."""
     hashes = np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in prompts], dtype=np.uint64)
     return np.isin(hashes, router.artifact.seen_prompts)
+
+
+def _eligible(
+    router: Router, outcomes: Outcomes, features: PromptFeatures, table: PredictionTable
+) -> npt.NDArray[np.bool_]:
+    """Return which models a decision could have chosen; all of them for a prompt that fits none."""
+    prompts = [Prompt.parse(prompt) for prompt in outcomes.prompts]
+    reasons = router.exclusions(prompts, features, table, Constraints())
+    eligible = np.array([[reason is None for reason in row] for row in reasons], dtype=bool)
+    return eligible | ~eligible.any(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,12 +269,11 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     return Points(costs, qualities)
 
 
-def _evaluation(realised: _Realiser, table: PredictionTable, rule: Rule) -> Evaluation:
+def _evaluation(realised: _Realiser, table: PredictionTable, rule: Rule, eligible: npt.NDArray[np.bool_]) -> Evaluation:
     outcomes, models = realised.outcomes, realised.outcomes.models
     everything = np.arange(len(outcomes))
     singles = realised.singles()
     best = singles.best
-    eligible = np.ones(outcomes.quality.shape, dtype=bool)
     chosen = rule.rank(table, eligible)[:, 0]
     each = [realised.of(model, np.full(len(outcomes), column), best, everything) for column, model in enumerate(models)]
     tasks = np.array(outcomes.tasks)

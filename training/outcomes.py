@@ -121,11 +121,16 @@ def checked_frame(path: Path) -> pl.DataFrame:
     good, problems = check_batch(frame)
     if problems:
         alike = [problem for problem in problems if problem.is_like(problems[0])]
-        raise TableError(problems[0].message(path, problems[0].index + 1, n_alike=len(alike)))
+        raise TableError(_for_table(problems[0].message(path, problems[0].index + 1, n_alike=len(alike))))
     repeated = find_duplicates(good)
     if repeated:
-        raise TableError(repeated[0].message(path, repeated[0].index + 1, n_alike=len(repeated)))
+        raise TableError(_for_table(repeated[0].message(path, repeated[0].index + 1, n_alike=len(repeated))))
     return good
+
+
+def _for_table(message: str) -> str:
+    """Say where the importer's option is to be given."""
+    return message.replace("use --on-error skip", "put it through 'router-model import --on-error skip'")
 
 
 def outcomes_of(frame: pl.DataFrame, *, origin: str) -> Outcomes:

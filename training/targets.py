@@ -9,6 +9,9 @@ from training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float32]
 
+DEFAULT_OUTPUT_TOKENS = 300.0
+"""Assumed of every answer where a table says neither tokens nor costs of any."""
+
 MAX_WEIGHT_RATIO = 20.0
 """Largest weight of a row over the median weight: one lucky exploration must not outvote a table."""
 
@@ -30,7 +33,7 @@ class Targets:
     bars : float32 array, shape (n_bars,), ascending
     has_tokens : bool
     mean_log_tokens : float32 array, shape (n_models,)
-        Zeros where no model's tokens are known.
+        Of `DEFAULT_OUTPUT_TOKENS` where no model's tokens are known.
     """
 
     outcome: FloatArray
@@ -79,7 +82,7 @@ def build_targets(outcomes: Outcomes, bars: tuple[float, ...], learn_from: npt.N
     success = quality[:, :, None] >= kept - 1e-9
     log_tokens = np.log1p(outcomes.output_tokens)
     has_tokens = bool(np.isfinite(log_tokens[learn_from]).any())
-    mean_log = _known_mean(log_tokens[learn_from])
+    mean_log = _known_mean(log_tokens[learn_from], otherwise=np.log1p(DEFAULT_OUTPUT_TOKENS))
     layers = [success.astype(np.float32)]
     weights = [np.repeat(inverse_propensity_weights(outcomes.propensity, known)[:, :, None], len(kept), axis=2)]
     if has_tokens:
@@ -124,10 +127,13 @@ def inverse_propensity_weights(propensity: npt.NDArray[np.float64], known: npt.N
     return weight.astype(np.float32)
 
 
-def _known_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the mean of each column over its finite entries; the mean of all where a column has none."""
+def _known_mean(values: npt.NDArray[np.float64], *, otherwise: float) -> npt.NDArray[np.float64]:
+    """Return the mean of each column over its finite entries.
+
+    The mean of all of them where a column has none, and `otherwise` where nothing is finite.
+    """
     finite = np.isfinite(values)
     total = np.where(finite, values, 0.0)
-    overall = total.sum() / max(int(finite.sum()), 1)
+    overall = total.sum() / finite.sum() if finite.any() else otherwise
     count = finite.sum(axis=0)
     return np.asarray(np.where(count > 0, total.sum(axis=0) / np.maximum(count, 1), overall), dtype=np.float64)

@@ -219,7 +219,7 @@ class Run:
             operating_point=_operating_point(predictor, out_of_fold, self.outcomes.quality[rows], cost),
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
-            seen_prompts=_hashes(self.outcomes, np.concatenate([rows, self.split.calibration])),
+            seen_prompts=_hashes(self.outcomes, rows),
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
         )
@@ -257,7 +257,13 @@ def _operating_point(
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
-    return [
+    looked_up = [
+        f"{card.model}: price looked up, {card.usd_per_mtok_input} in and {card.usd_per_mtok_output} out per million "
+        f"tokens, from {card.price_source}"
+        for card in catalog.cards.values()
+        if card.price_source != "catalog"
+    ]
+    return looked_up + [
         f"{model}: billed costs are {ratio:.2g} times the catalog's prices; check its price and units"
         for model, ratio in price_mismatches(outcomes, catalog).items()
     ]

@@ -85,10 +85,17 @@ def _show(description: dict[str, Any]) -> None:
         "content": description["content_hash"],
         "encoder": description["encoder"]["name"],
         "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence)",
-        "quality bars": ", ".join(f"{bar:g}" for bar in description["quality_bars"]),
+        "quality bars": _bars(description),
         "default rule": f"bar {point['quality_bar']:g}, a success is worth ${point['success_value_usd']:g}",
         "trust": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
     for name, value in facts.items():
         console.print(f"[dim]{name:>13}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+
+
+def _bars(description: dict[str, Any]) -> str:
+    """Say which bars can be asked for."""
+    if description["bar_range"] == [0.0, 1.0]:
+        return "any (outcomes are right or wrong)"
+    return ", ".join(f"{bar:g}" for bar in description["quality_bars"])

@@ -72,7 +72,7 @@ def test_train_route_evaluate_inspect(table, tmp_path, catalog):
     decision = json.loads(run("route", tmp_path / "router", "moon verse", "--json").stdout)
     assert decision["artifact"] == report["content_hash"]
     evaluation = json.loads(run("evaluate", tmp_path / "router", table, "--json").stdout)
-    assert evaluation["n_prompts"] == report["n_test"]
+    assert evaluation["n_prompts"] == 500 - report["n_train"]
     described = json.loads(run("inspect", tmp_path / "router", "--json").stdout)
     assert described["content_hash"] == report["content_hash"]
     assert [row["model"] for row in described["models"]] == ["coder", "large", "small"]

@@ -102,7 +102,10 @@ def test_a_catalog_without_one_of_the_models_is_refused(trained):
 def test_batch_equals_single_decisions(trained):
     prompts = [SUM, POEM, "def loop(): return list index", ""]
     together = trained.router.route_batch(prompts)
-    assert [d.model for d in together] == [trained.router.route(prompt).model for prompt in prompts]
+    for decision, prompt in zip(together, prompts, strict=True):
+        alone = trained.router.route(prompt)
+        assert [step.model for step in decision.plan] == [step.model for step in alone.plan]
+        assert [s.p_success for s in decision.plan] == pytest.approx([s.p_success for s in alone.plan], abs=1e-5)
     assert trained.router.route_batch([]) == []
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from router_model import Catalog
-from training.costs import DEFAULT_OUTPUT_TOKENS, fill_tokens, price_mismatches, realised_costs, tokens_per_piece
+from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.outcomes import Outcomes
 
 NAN = np.nan
@@ -29,9 +29,9 @@ def test_our_own_count_stands_in_for_missing_input_tokens():
     assert np.isnan(filled.output_tokens[1, 0])
 
 
-def test_given_tokens_are_kept_and_nothing_known_is_the_default():
+def test_given_tokens_are_kept_and_nothing_is_invented():
     assert fill_tokens(outcomes(output_tokens=[5, 6]), CATALOG, np.ones(2)).output_tokens.ravel().tolist() == [5, 6]
-    assert np.all(fill_tokens(outcomes(), CATALOG, np.ones(2)).output_tokens == DEFAULT_OUTPUT_TOKENS)
+    assert np.isnan(fill_tokens(outcomes(), CATALOG, np.ones(2)).output_tokens).all()
 
 
 def test_realised_cost_is_the_bill_or_tokens_at_list_prices():

@@ -128,7 +128,9 @@ def test_a_model_that_never_fails_stays_below_certainty(fit):
 
 def test_only_prompt_model_and_quality_are_needed(fit):
     _, router = fit(simulate(150).select("prompt", "model", "quality"))
-    assert np.all(router.predict(["add 3"]).expected_cost_usd > 0)
+    table = router.predict(["add 3"])
+    assert table.expected_output_tokens == pytest.approx(np.full((1, 3), 300.0), rel=1e-3)
+    assert np.all(table.expected_cost_usd > 0)
 
 
 def test_graded_qualities_keep_their_bars(graded):

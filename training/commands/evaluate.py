@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
 
-    Prompts it was trained or calibrated on are left out, by the hash of their text.
+    Prompts it was trained on are left out, by the hash of their text.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 

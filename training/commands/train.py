@@ -131,7 +131,7 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     console = Console()
     console.print(
         f"[bold]Learned[/] from {report.n_train:,} prompts and {len(report.models)} models; "
-        f"{report.n_calibration:,} prompts kept for calibration, {report.n_test:,} to measure on."
+        f"{report.n_calibration:,} set aside for certificates, {report.n_test:,} to measure on."
     )
     trusted = sorted(report.trust.items(), key=lambda item: -item[1])
     said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
