@@ -4,7 +4,8 @@ Knows nothing of language models, prices or HTTP.
 """
 
 from features.bag import BagVocabulary
-from features.encoder import Encoder, load_encoder
+from features.encoder import Encoder
+from features.encoders import load_encoder
 from features.errors import EncoderError, FeatureError, PromptError
 from features.prompt import Prompt, PromptLike
 from features.surface import SURFACE_NAMES, surface_features

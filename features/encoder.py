@@ -1,8 +1,4 @@
-"""What an encoder is, and how one is found by its name.
-
-An artifact records an encoder's name and content hash; `load_encoder` finds it again and the caller compares
-the hash, so that a router never runs on vectors it was not trained on.
-"""
+"""What an encoder is."""
 
 from typing import Protocol
 
@@ -20,7 +16,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     name : str
-        What `load_encoder` takes to find this encoder again.
+        What `features.load_encoder` takes to find this encoder again.
     dimension : int
         Length of a vector.
     content_hash : str
@@ -29,7 +25,7 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What `load_encoder` takes."""
+        """What `features.load_encoder` takes."""
         ...
 
     @property
@@ -45,32 +41,6 @@ class Encoder(Protocol):
     def encode(self, batch: TextBatch) -> FloatArray:
         """Return one row a text, shape (n, dimension), of unit length; zeros for an empty text."""
         ...
-
-
-def load_encoder(name: str) -> Encoder:
-    """Find an encoder by name.
-
-    Parameters
-    ----------
-    name : str
-        ``static`` (shipped, no download), ``minilm`` (all-MiniLM-L6-v2), a folder with a
-        sentence-transformers model, or the id of one on a model hub.
-
-    Raises
-    ------
-    EncoderError
-        If the model cannot be loaded; the message says what was tried.
-    ImportError
-        If the encoder needs the extra ``encoders`` and it is not installed.
-    """
-    # Imported here so that the static path never loads torch.
-    if name == "static":
-        from features.static_encoder import StaticEncoder  # noqa: PLC0415
-
-        return StaticEncoder.load()
-    from features.transformer_encoder import TransformerEncoder  # noqa: PLC0415
-
-    return TransformerEncoder.load(name)
 
 
 def unit_rows(vectors: FloatArray) -> FloatArray:

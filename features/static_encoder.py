@@ -62,7 +62,7 @@ class StaticEncoder:
 
     @property
     def name(self) -> str:
-        """The name `features.encoder.load_encoder` takes."""
+        """The name `features.load_encoder` takes."""
         return "static"
 
     @property

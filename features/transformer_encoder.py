@@ -45,7 +45,7 @@ class TransformerEncoder:
 
     @classmethod
     def load(cls, name: str) -> "TransformerEncoder":
-        """Load a model; see `features.encoder.load_encoder`.
+        """Load a model; see `features.load_encoder`.
 
         Raises
         ------

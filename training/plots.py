@@ -1,8 +1,9 @@
 """Figures (extra ``train``: matplotlib). Each function draws one figure from results and saves it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from training.evaluate import Evaluation
+from training.evaluate import Evaluation, Realised
 
 
 def cost_and_quality(evaluation: Evaluation, path: Path) -> None:
@@ -23,7 +24,7 @@ def cost_and_quality(evaluation: Evaluation, path: Path) -> None:
     axes = figure.add_subplot()
     shown = [single for single in evaluation.singles if single.cost_usd > 0]
     axes.scatter([s.cost_usd * 1000 for s in shown], [s.quality for s in shown], color="0.55", label="single models")
-    for single in shown:
+    for single in _undominated(shown):
         axes.annotate(
             single.label.rsplit("/", 1)[-1],
             (single.cost_usd * 1000, single.quality),
@@ -42,6 +43,15 @@ def cost_and_quality(evaluation: Evaluation, path: Path) -> None:
         label="router, default",
     )
     axes.set(xscale="log", xlabel="USD per 1,000 prompts", ylabel="mean quality")
-    axes.set_title(f"{evaluation.n_prompts:,} prompts not seen in training")
+    axes.set_title(f"{evaluation.n_prompts:,} held-out prompts")
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=120)
+
+
+def _undominated(singles: Sequence[Realised]) -> list[Realised]:
+    """Return the models that none betters for no more money: the names worth reading."""
+    return [
+        single
+        for single in singles
+        if not any(other.quality > single.quality and other.cost_usd <= single.cost_usd for other in singles)
+    ]

@@ -1,0 +1,33 @@
+"""How an encoder is found by its name.
+
+An artifact records an encoder's name and content hash; `load_encoder` finds it again and the caller compares
+the hash, so that a router never runs on vectors it was not trained on.
+"""
+
+from features.encoder import Encoder
+
+
+def load_encoder(name: str) -> Encoder:
+    """Find an encoder by name.
+
+    Parameters
+    ----------
+    name : str
+        ``static`` (shipped, no download), ``minilm`` (all-MiniLM-L6-v2), a folder with a
+        sentence-transformers model, or the id of one on a model hub.
+
+    Raises
+    ------
+    EncoderError
+        If the model cannot be loaded; the message says what was tried.
+    ImportError
+        If the encoder needs the extra ``encoders`` and it is not installed.
+    """
+    # Imported here so that the static path never loads torch.
+    if name == "static":
+        from features.static_encoder import StaticEncoder  # noqa: PLC0415
+
+        return StaticEncoder.load()
+    from features.transformer_encoder import TransformerEncoder  # noqa: PLC0415
+
+    return TransformerEncoder.load(name)
