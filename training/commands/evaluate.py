@@ -70,8 +70,9 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         (evaluation.n_incomplete, "left out for want of an outcome of every model"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
+    unseen = "" if evaluation.n_seen else " the router was not trained on"
     console.print(
-        f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts{said}. "
+        f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts{unseen}{said}. "
         f"Success: quality >= {evaluation.quality_bar:g}. Rule: {evaluation.rule}.",
         highlight=False,
     )
@@ -123,7 +124,7 @@ def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("task", overflow="fold")
+    table.add_column("task")
     for title in ("prompts", "router quality", "best single's", "saving"):
         table.add_column(title, justify="right")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
