@@ -96,6 +96,59 @@ SURFACE_NAMES: Final = (
 """Names of the columns of `surface_features`, in order."""
 
 
+MEANINGS: Final = {
+    "log_chars": "characters of the whole prompt, before clipping",
+    "log_words": "runs of non-space characters",
+    "log_lines": "line breaks",
+    "mean_word_chars": "mean length of a word, at most 50; long in code, URLs and languages without spaces",
+    "log_longest_word": "length of the longest word",
+    "share_space": "white space",
+    "share_digit": "ASCII digits: arithmetic, tables, identifiers",
+    "share_lower": "a to z",
+    "share_upper": "A to Z: names, acronyms, shouting",
+    "share_punctuation": "sentence punctuation, also of other scripts",
+    "share_code_symbol": "brackets, slashes, semicolons and the like: code and mark-up",
+    "share_math_symbol": "plus, equals, integrals, arrows: formulas",
+    "share_latin_extended": "Latin letters with marks: European languages other than English",
+    "share_greek": "Greek: the language, or variables of a formula",
+    "share_cyrillic": "Cyrillic",
+    "share_semitic": "Hebrew and Arabic",
+    "share_indic": "Devanagari, Tamil and their kin",
+    "share_kana": "Japanese syllables",
+    "share_han": "Chinese characters",
+    "share_hangul": "Korean",
+    "share_emoji": "emoji and pictographs",
+    "share_other": "everything else",
+    "log_code_fences": "triple back-ticks: quoted code",
+    "log_code_words": "key words of common programming languages",
+    "log_indented_lines": "lines that begin with two spaces or a tab",
+    "log_latex_commands": "LaTeX commands and dollar formulas",
+    "log_numbers": "numbers",
+    "log_arithmetic": "an operator between two digits",
+    "log_long_numbers": "numbers of four digits or more: arithmetic that small models get wrong",
+    "log_question_marks": "question marks, also of other scripts",
+    "log_question_words": "what, which, who, how and the like",
+    "log_negations": "not, except, never: the questions that are misread",
+    "log_answer_options": "(A), B., c): multiple choice",
+    "log_blanks": "___: gaps to fill in",
+    "log_list_items": "lines that begin with a bullet or a number",
+    "log_quoted_spans": "text in double quotation marks",
+    "log_proper_names": "capitalised words inside sentences: questions of knowledge",
+    "log_asks_json": "JSON, YAML, XML or CSV is named: a machine reads the answer",
+    "log_asks_list_or_table": "a list or table is named",
+    "log_asks_steps": "reasoning, a proof or an explanation is asked for: long answers",
+    "log_asks_brief": "a short answer is asked for",
+    "log_asks_writing": "an essay, a poem, a translation and the like",
+    "log_asks_code": "a programming language or a program is named",
+    "log_turns": "messages that are not instructions",
+    "has_system": "there is a system or developer message",
+    "has_tools": "tools are offered",
+    "has_images": "a message holds an image",
+    "wants_json": "the request's response_format asks for JSON",
+}
+"""What each feature counts, and why where that is not plain."""
+
+
 def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     """Describe prompts by what they look like.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import SURFACE_NAMES, Prompt, surface_features
-from features.surface import CHARACTER_CLASSES
+from features.surface import CHARACTER_CLASSES, MEANINGS
 
 
 def named(text: str) -> dict[str, float]:
@@ -69,6 +69,10 @@ def test_a_batch_equals_its_prompts_one_by_one():
     prompts = [Prompt.parse(text) for text in ("def f():\n    return 1", "", "¿Qué es 3 + 4?", "数学")]
     together = surface_features(prompts)
     assert np.array_equal(together, np.concatenate([surface_features([prompt]) for prompt in prompts]))
+
+
+def test_every_feature_is_explained():
+    assert list(MEANINGS) == list(SURFACE_NAMES)
 
 
 def test_no_prompts_give_no_rows():
