@@ -42,8 +42,8 @@ class LinearHead:
 
     def score(self, vectors: Vectors) -> FloatArray:
         """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it."""
-        product = np.asarray(vectors @ self.weights.reshape(len(self.weights), -1))
-        return np.asarray(product.reshape(-1, *self.bias.shape) + self.bias, dtype=np.float32)
+        product = np.asarray(vectors @ self.weights.reshape(len(self.weights), self.bias.size))
+        return np.asarray(product.reshape(len(product), *self.bias.shape) + self.bias, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)

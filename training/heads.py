@@ -34,7 +34,9 @@ def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
     centre = None if sp.issparse(vectors) else np.asarray(vectors.mean(axis=0))
     flat = solve_ridge(vectors if centre is None else vectors - centre, residual, weight, penalty=penalty)
     offset = 0.0 if centre is None else (centre @ flat).reshape(bank.base.shape)
-    return LinearHead(weights=flat.reshape(-1, *bank.base.shape), bias=(bank.base - offset).astype(np.float32))
+    return LinearHead(
+        weights=flat.reshape(vectors.shape[1], *bank.base.shape), bias=(bank.base - offset).astype(np.float32)
+    )
 
 
 def solve_ridge(vectors: Vectors, target: FloatArray, weight: FloatArray, *, penalty: float) -> FloatArray:

@@ -99,6 +99,16 @@ def test_unknown_tokens_are_not_taken_for_average_ones(fit):
     assert tokens[~poems].mean() == pytest.approx(74.5, rel=0.2)
 
 
+def test_prompts_without_a_common_word_train(fit):
+    """Every prompt is one Chinese character of its own, so the bag is empty."""
+    frame = simulate(150).with_columns(prompt=pl.col("prompt_id").str.extract(r"-(\d+)$").cast(pl.Int64))
+    characters = frame["prompt"].map_elements(lambda i: chr(0x4E00 + 37 * i), return_dtype=pl.String)
+    report, router = fit(frame.with_columns(prompt=characters))
+    assert router.artifact.predictor.evidence_model.vocabulary.codes.size < 5
+    assert np.isfinite(report.held_out.metrics["log_loss"])
+    assert np.isfinite(router.predict(["", "add 3"]).p_success).all()
+
+
 def test_free_models_and_sparse_grades_train(fit):
     free = "".join(f"[models.{m}]\nusd_per_mtok_input=0\nusd_per_mtok_output=0\n" for m in ("small", "coder", "large"))
     frame = simulate(300)
