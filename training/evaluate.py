@@ -123,6 +123,15 @@ class Evaluation:
     frontier: Points
     tradeoffs: tuple[Tradeoff, ...]
 
+    @property
+    def savings(self) -> dict[str, float | None]:
+        """The share of each single model's cost that the router saves; negative where it costs more.
+
+        None for a model that is free.
+        """
+        cost = self.router.cost_usd
+        return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
+
     def as_dict(self) -> dict[str, Any]:
         """Return the evaluation as plain JSON types."""
         return {
@@ -136,6 +145,7 @@ class Evaluation:
             "router": asdict(self.router),
             "singles": [asdict(single) for single in self.singles],
             "best_single": self.best_single,
+            "savings": self.savings,
             "shares": self.shares,
             "by_task": {
                 task: {"n_prompts": n, "router": asdict(router), "best_single": asdict(single)}

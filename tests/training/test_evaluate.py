@@ -31,6 +31,10 @@ def test_realised_cost_and_quality_are_those_of_the_chosen_models(trained):
     assert result.router.cost_usd == pytest.approx(np.mean(cost))
     best = next(single for single in result.singles if single.label == result.best_single)
     assert result.router.saving == pytest.approx(1 - np.mean(cost) / best.cost_usd)
+    assert result.savings[best.label] == pytest.approx(result.router.saving)
+    assert all(
+        result.savings[single.label] == pytest.approx(1 - np.mean(cost) / single.cost_usd) for single in result.singles
+    )
     assert sum(result.shares.values()) == pytest.approx(1)
     assert sum(n for n, _, _ in result.by_task.values()) == 120
 

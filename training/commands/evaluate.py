@@ -95,23 +95,25 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("every prompt to", overflow="fold")
-    for title in ("quality", "success", "$ per 1k", "saving", "share"):
+    for title in ("quality", "success", "$ per 1k", "router saves", "share"):
         table.add_column(title, justify="right")
-    table.add_row(*_cells(evaluation.router, "the router"), "", style="bold green")
+    table.add_row(*_cells(evaluation.router, "the router"), "", "", style="bold green")
     for single in evaluation.singles:
-        share = f"{evaluation.shares[single.label]:.1%}"
-        table.add_row(*_cells(single, single.label), share)
+        saving = evaluation.savings[single.label]
+        best = " *" if single.label == evaluation.best_single else ""
+        table.add_row(
+            *_cells(single, f"{single.label}{best}"), _saving(saving), f"{evaluation.shares[single.label]:.1%}"
+        )
     console.print(table)
-    console.print(
-        f"Savings are against the best single model, {evaluation.best_single}. Share: of prompts routed to a model.",
-        style="dim",
-    )
+    console.print("* the best single model. Share: of prompts the router sends to a model.", style="dim")
 
 
 def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
-    console.print("On these prompts, in hindsight, the router could have kept", style="dim")
+    console.print(
+        "On these prompts, in hindsight, the router could have kept of the best single model's quality", style="dim"
+    )
     for tradeoff in evaluation.tradeoffs:
-        quality = f"  {tradeoff.share:>4.0%} of its quality"
+        quality = f"  {tradeoff.share:>4.0%}"
         if tradeoff.saving is None:
             console.print(f"{quality}: not at any setting", style="dim", highlight=False)
         else:
@@ -125,7 +127,7 @@ def _show_tasks(evaluation: "Evaluation", console: "Console") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("task")
-    for title in ("prompts", "router quality", "best single's", "saving"):
+    for title in ("prompts", "router quality", "best single's", "router saves"):
         table.add_column(title, justify="right")
     largest = sorted(evaluation.by_task.items(), key=lambda item: -item[1][0])
     for task, (n, router, single) in largest[:_TASKS_SHOWN]:
@@ -150,7 +152,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
     console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
 
 
-def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str, str]:
+def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
     from rich.markup import escape  # noqa: PLC0415
 
     return (
@@ -158,8 +160,14 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str, str]:
         f"{realised.quality:.3f}",
         f"{realised.success:.3f}",
         f"{realised.cost_usd * 1000:.4f}",
-        f"{realised.saving:.1%}",
     )
+
+
+def _saving(saving: float | None) -> str:
+    """Show a share of cost saved; where the router costs more than twice as much, how many times as much."""
+    if saving is None:
+        return "-"
+    return f"{saving:.1%}" if saving >= -1 else f"({1 - saving:.0f} x cost)"
 
 
 def _number(value: float | None) -> str:
