@@ -10,16 +10,17 @@ FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 _EM_ITERATIONS = 200
+_PRIOR_ROWS = 50
 _MIN_SLOPE = 0.05
 _NEGLIGIBLE = 1e-3  # weights below this are dropped
 
 
 def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weight: FloatArray) -> Blend:
-    """Choose convex weights by maximum likelihood.
+    """Choose convex weights by likelihood, with a prior that all members are equally good.
 
     Expectation maximisation for a mixture whose components are fixed: each weight becomes the mean
-    responsibility of its member. The likelihood never falls, and the start (equal weights) makes it
-    deterministic.
+    responsibility of its member, with `_PRIOR_ROWS` pseudo-rows shared by all. The start (equal weights) makes
+    it deterministic. The prior matters on tables of a few hundred rows only (docs/decisions/0001).
 
     Parameters
     ----------
@@ -29,11 +30,12 @@ def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weig
     """
     inside = np.clip(p.astype(np.float64), P_FLOOR, 1 - P_FLOOR)
     likelihood = np.where(success[:, None] > 0, inside, 1 - inside)
-    mass = weight / weight.sum()
+    total = float(weight.sum())
     share = np.full(len(members), 1 / len(members))
     for _ in range(_EM_ITERATIONS):
         mixed = likelihood @ share
-        share = share * ((mass / mixed) @ likelihood)
+        responsibility = share * ((weight / mixed) @ likelihood)
+        share = (responsibility + _PRIOR_ROWS / len(members)) / (total + _PRIOR_ROWS)
     share[share < _NEGLIGIBLE] = 0
     return Blend(members, (share / share.sum()).astype(np.float32))
 

@@ -1,4 +1,4 @@
-"""On small sub-tables of real outcomes the blend must not lose to what it is made of."""
+"""On small sub-tables of real outcomes the blend must not lose to what it is made of, on average over draws."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def test_mean_log_loss_over_seeds_is_the_least(real_data, table, n_prompts, n_mo
     outcomes = outcomes.select_models(outcomes.models[:n_models])
     features = featurise(outcomes.prompts, load_encoder("static"))
     losses: list[list[float]] = []
-    for seed in range(3):
+    for seed in range(6 if n_models else 3):
         split = split_prompts(outcomes.prompt_ids, seed=seed)
         rows = np.sort(np.random.default_rng(seed).permutation(split.train)[:n_prompts])
         predictor, _ = fit_predictor(
