@@ -95,7 +95,7 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("every prompt to", overflow="fold")
-    for title in ("quality", "success", "$ per 1k", "router saves", "share"):
+    for title in ("quality", "success", "$ per 1k", "saves", "share"):
         table.add_column(title, justify="right")
     table.add_row(*_cells(evaluation.router, "the router"), "", "", style="bold green")
     for single in evaluation.singles:
@@ -105,7 +105,10 @@ def _show_models(evaluation: "Evaluation", console: "Console") -> None:
             *_cells(single, f"{single.label}{best}"), _saving(saving), f"{evaluation.shares[single.label]:.1%}"
         )
     console.print(table)
-    console.print("* the best single model. Share: of prompts the router sends to a model.", style="dim")
+    console.print(
+        "* the best single model. Saves: what the router saves against it. Share: of prompts the router sends to it.",
+        style="dim",
+    )
 
 
 def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
