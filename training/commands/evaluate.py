@@ -170,7 +170,7 @@ def _saving(saving: float | None) -> str:
     """Show a share of cost saved; where the router costs more than twice as much, how many times as much."""
     if saving is None:
         return "-"
-    return f"{saving:.1%}" if saving >= -1 else f"({1 - saving:.0f} x cost)"
+    return f"{saving:.1%}" if saving >= -1 else f"{1 - saving:.0f}x cost"
 
 
 def _number(value: float | None) -> str:
