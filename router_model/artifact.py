@@ -4,7 +4,7 @@
     predictor.json       names and small numbers: models, bars, blend, calibration, operating point
     arrays.safetensors   evidence: banks, heads, vocabulary
     success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
-    tokens.lgb.txt       LightGBM booster of output tokens, if the table had tokens
+    <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
     catalog.toml         prices and capabilities
 
 Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
@@ -208,10 +208,11 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         "arrays.safetensors": save_tensors({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}),
         "catalog.toml": artifact.catalog.dump().encode(),
     }
-    for fold, booster in enumerate(artifact.predictor.boosters):
-        files[f"success_{fold}.lgb.txt"] = booster.model_to_string().encode()
-    if artifact.predictor.tokens.booster is not None:
-        files["tokens.lgb.txt"] = artifact.predictor.tokens.booster.model_to_string().encode()
+    boosters = {"success": artifact.predictor.boosters}
+    boosters |= {name: model.boosters for name, model in artifact.predictor.amounts.items()}
+    for name, copies in boosters.items():
+        for fold, booster in enumerate(copies):
+            files[f"{name}_{fold}.lgb.txt"] = booster.model_to_string().encode()
     return files
 
 
@@ -221,12 +222,14 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         arrays = load_tensors(files["arrays.safetensors"])
     except SafetensorError as exc:
         raise ArtifactError(f"arrays.safetensors: {exc}; train again") from exc
+    counts = {"success": description["n_boosters"]}
+    counts |= {said["name"]: said["n_boosters"] for said in description["amounts"]}
     boosters = {
-        name: lgb.Booster(model_str=payload.decode()) for name, payload in files.items() if name.endswith(".lgb.txt")
+        name: tuple(lgb.Booster(model_str=files[f"{name}_{fold}.lgb.txt"].decode()) for fold in range(count))
+        for name, count in counts.items()
     }
-    success = tuple(boosters[f"success_{fold}.lgb.txt"] for fold in range(description["n_boosters"]))
     return Artifact(
-        predictor=unpack_predictor(description, arrays, success, boosters.get("tokens.lgb.txt")),
+        predictor=unpack_predictor(description, arrays, boosters),
         catalog=Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml"),
         tokens_per_piece=arrays["tokens_per_piece"],
         operating_point=OperatingPoint(**description["operating_point"]),

@@ -9,6 +9,8 @@ The kernel is ``exp(sharpness * (similarity - nearest similarity))``; means are 
 record by `PRIOR_WEIGHT` pseudo-observations, so a model that was never tried nearby falls back to it.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +20,7 @@ import scipy.sparse as sp
 
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
+from router_model.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
 Vectors: TypeAlias = "FloatArray | sp.csr_array"
@@ -107,13 +110,16 @@ class Neighbourhood:
         n = queries.shape[0]
         evidence = [np.empty((n, *bank.base.shape), dtype=np.float32) for _ in self.sizes]
         familiarity = np.zeros(n, dtype=np.float32)
-        for start in range(0, n, _CHUNK):
+
+        def fill(start: int) -> None:
             rows = slice(start, start + _CHUNK)
             nearest, similarity = nearest_rows(similarities(queries[rows], self.index), self.sizes[-1])
             kernel = np.exp(self.sharpness * (similarity - similarity[:, :1]))
             familiarity[rows] = similarity[:, 0]
-            for size, out in zip(self.sizes, evidence, strict=True):
-                out[rows] = _weighted_mean(bank, nearest[:, :size], kernel[:, :size])
+            for out, mean in zip(evidence, _weighted_means(bank, nearest, kernel, self.sizes), strict=True):
+                out[rows] = mean
+
+        in_parallel(fill, range(0, n, _CHUNK))
         return evidence, familiarity
 
 
@@ -132,22 +138,33 @@ def nearest_rows(similarity: FloatArray, k: int) -> tuple[npt.NDArray[np.intp], 
     n, n_columns = similarity.shape
     k = min(k, n_columns)
     boundary = np.partition(similarity, n_columns - k, axis=1)[:, [n_columns - k]]
-    above = similarity > boundary
-    # Of entries equal to the k-th largest, the first ones fill what is left.
-    equal = similarity == boundary
-    left = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (equal & (np.cumsum(equal, axis=1) <= left))
+    chosen = similarity >= boundary
+    for row in np.flatnonzero(np.count_nonzero(chosen, axis=1) > k):
+        # Of entries equal to the k-th largest, the first ones fill what is left.
+        equal = np.flatnonzero(similarity[row] == boundary[row])
+        chosen[row, equal[k - np.count_nonzero(chosen[row]) :]] = False
     found = np.nonzero(chosen)[1].reshape(n, k)
     values = np.take_along_axis(similarity, found, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
 
 
-def _weighted_mean(bank: Bank, nearest: npt.NDArray[np.intp], kernel: FloatArray) -> FloatArray:
-    weight = bank.weight[nearest]  # (n, k, n_models, n_targets)
-    mass = np.einsum("nk,nkmt->nmt", kernel, weight)
-    total = np.einsum("nk,nkmt->nmt", kernel, weight * bank.outcome[nearest])
-    return np.asarray((total + PRIOR_WEIGHT * bank.base) / (mass + PRIOR_WEIGHT), dtype=np.float32)
+def _weighted_means(
+    bank: Bank, nearest: npt.NDArray[np.intp], kernel: FloatArray, sizes: tuple[int, ...]
+) -> Iterator[FloatArray]:
+    """Yield the mean outcome of the first neighbours at each size; a larger size adds to the smaller one's sums."""
+    n_outputs = bank.base.size
+    weight, outcome = bank.weight.reshape(-1, n_outputs), bank.outcome.reshape(-1, n_outputs)
+    mass = np.zeros((len(nearest), n_outputs), dtype=np.float32)
+    total = np.zeros_like(mass)
+    for start, end in itertools.pairwise((0, *sizes)):
+        kernel_rows = kernel[:, None, start:end]
+        near_weight = weight[nearest[:, start:end]]  # (n, end - start, n_outputs)
+        mass += (kernel_rows @ near_weight)[:, 0]
+        near_weight *= outcome[nearest[:, start:end]]
+        total += (kernel_rows @ near_weight)[:, 0]
+        mean = (total + PRIOR_WEIGHT * bank.base.ravel()) / (mass + PRIOR_WEIGHT)
+        yield mean.reshape(-1, *bank.base.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +193,10 @@ class Evidence:
     values: FloatArray
     record: FloatArray
     familiarity: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Evidence":
+        """Return the evidence for some prompts."""
+        return Evidence(self.names, self.values[rows], self.record[rows], self.familiarity[rows])
 
 
 @dataclass(frozen=True, slots=True)

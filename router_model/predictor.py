@@ -1,11 +1,11 @@
-"""The predictor: prompt features to P(quality >= bar) and expected output tokens, for every model at once.
+"""The predictor: prompt features to P(quality >= bar), output tokens and latency, for every model at once.
 
 Evidence per (prompt, model) goes into pooled gradient-boosted trees (one booster a training fold, averaged);
 their probability is blended with the evidence itself as far as out-of-fold likelihood trusts each, and
 calibrated. Training calls the same functions on out-of-fold evidence, so what is served is what was measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import lightgbm as lgb
@@ -13,72 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.featuriser import PromptFeatures
+from router_model.amounts import AmountModel
+from router_model.bars import BarGrid
 from router_model.calibration import Blend, LogisticCalibration, sigmoid
-from router_model.errors import RequestError
 from router_model.evidence import Evidence, EvidenceModel
 
 FloatArray = npt.NDArray[np.float32]
-
-
-_BAR_TOLERANCE = 1e-6  # bars are stored as float32
-
-
-@dataclass(frozen=True, slots=True)
-class BarRange:
-    """Quality bars that can be asked for.
-
-    Attributes
-    ----------
-    low, high : float
-        Inclusive, and above 0: everything meets a bar of 0. With binary outcomes any bar in (0, 1] is the
-        same question, so low is 0.
-    """
-
-    low: float
-    high: float
-
-    def check(self, bar: float) -> None:
-        """Refuse a bar outside the range.
-
-        Raises
-        ------
-        RequestError
-        """
-        if not (self.low <= bar <= self.high and bar > 0):
-            raise RequestError(
-                f"quality_bar={bar:g} is outside {self.low:g} to {self.high:g} (above 0), the bars this router "
-                "was trained for; ask within, or train with --quality-bars that span it"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPredictor:
-    """Expected output tokens from the same evidence.
-
-    Attributes
-    ----------
-    booster : lightgbm.Booster or None
-        Predicts ``log(1 + tokens)`` less the model's mean of it; None predicts the mean.
-    mean_log_tokens : float32 array, shape (n_models,)
-    smearing : float32 array, shape (n_models,)
-        Mean of observed over predicted, which turns a median on the log scale into a mean (Duan 1983).
-    """
-
-    booster: lgb.Booster | None
-    mean_log_tokens: FloatArray
-    smearing: FloatArray
-
-    def expected_tokens(self, rows: FloatArray, n_prompts: int) -> FloatArray:
-        """Return expected output tokens, shape (n_prompts, n_models), from `pair_rows` of the token target."""
-        shape = (n_prompts, len(self.mean_log_tokens))
-        if self.booster is None:
-            return self.from_scores(np.zeros(shape))
-        return self.from_scores(raw_scores(self.booster, rows).reshape(shape))
-
-    def from_scores(self, scores: npt.NDArray[np.float64]) -> FloatArray:
-        """Turn booster scores of shape (n_prompts, n_models) into expected tokens."""
-        log_tokens = np.clip(scores + self.mean_log_tokens, 0, 15)
-        return np.asarray(np.expm1(log_tokens) * self.smearing, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +30,18 @@ class Prediction:
     p_success : float32 array, shape (n, n_models)
     output_tokens : float32 array, shape (n, n_models)
         Expected.
+    output_token_quantiles : float32 array, shape (n, n_models, 3)
+        `QUANTILES` of them.
+    latency_s : float32 array, shape (n, n_models), or None
+        Expected; None where the training table had no latencies.
     familiarity : float32 array, shape (n, 2)
         Similarity of the nearest logged prompt, in the embedding and in the bag.
     """
 
     p_success: FloatArray
     output_tokens: FloatArray
+    output_token_quantiles: FloatArray
+    latency_s: FloatArray | None
     familiarity: FloatArray
 
 
@@ -106,22 +52,21 @@ class Predictor:
     Attributes
     ----------
     models : ids, in the order of every array's model axis
-    bars : float32 array, shape (n_bars,), ascending
-    bar_range : BarRange
+    grid : BarGrid
     evidence_model : EvidenceModel
     boosters : one a training fold; their scores are averaged on the logit scale
     blend, calibration : fitted on out-of-fold predictions
-    tokens : TokenPredictor
+    amounts : amount -> AmountModel
+        In the order of their targets; ``output_tokens`` always, last where it is not a target (has no boosters).
     """
 
     models: tuple[str, ...]
-    bars: FloatArray
-    bar_range: BarRange
+    grid: BarGrid
     evidence_model: EvidenceModel
     boosters: tuple[lgb.Booster, ...]
     blend: Blend
     calibration: LogisticCalibration
-    tokens: TokenPredictor
+    amounts: Mapping[str, AmountModel]
 
     def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
         """Predict success at one bar, and output tokens.
@@ -131,21 +76,39 @@ class Predictor:
         RequestError
             If the predictor was not trained for the bar.
         """
-        self.bar_range.check(quality_bar)
+        self.grid.check(quality_bar)
         evidence = self.evidence_model.evidence(features)
-        n, n_bars = len(features), len(self.bars)
-        rows = pair_rows(evidence, features.surface, self.bars, targets=range(n_bars))
-        score = np.mean([raw_scores(booster, rows) for booster in self.boosters], axis=0)
-        boosted = sigmoid(score).reshape(n, len(self.models), n_bars)
+        n, n_bars = len(features), len(self.grid)
+        rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
+        boosted = sigmoid(mean_score(self.boosters, rows).astype(np.float32)).reshape(n, len(self.models), n_bars)
         p = self.calibration.correct(self.blend.combine(member_probabilities(evidence, boosted)))
-        token_rows = rows[:0]
-        if self.tokens.booster is not None:
-            token_rows = pair_rows(evidence, features.surface, self.bars, targets=[n_bars])
+        scores = self._amount_scores(evidence, features)
+        tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
         return Prediction(
-            p_success=at_bar(p, self.bars, quality_bar),
-            output_tokens=self.tokens.expected_tokens(token_rows, n),
+            p_success=self.grid.at(p, quality_bar),
+            output_tokens=tokens.expected(scores["output_tokens"]),
+            output_token_quantiles=tokens.quantiles(scores["output_tokens"]),
+            latency_s=None if latency is None else latency.expected(scores["latency_s"]),
             familiarity=evidence.familiarity,
         )
+
+    def _amount_scores(self, evidence: Evidence, features: PromptFeatures) -> dict[str, npt.NDArray[np.float64]]:
+        """Return each amount's booster scores, shape (n, n_models)."""
+        shape = (len(features), len(self.models))
+        scores = {}
+        for position, (name, amount) in enumerate(self.amounts.items()):
+            if not amount.boosters:
+                scores[name] = np.zeros(shape)
+                continue
+            target = len(self.grid) + position
+            rows = pair_rows(evidence, features.surface, self.grid.bars, targets=[target])
+            scores[name] = mean_score(amount.boosters, rows).reshape(shape)
+        return scores
+
+
+def mean_score(boosters: Sequence[lgb.Booster], rows: FloatArray) -> npt.NDArray[np.float64]:
+    """Return the mean of the boosters' scores, shape (n_rows,)."""
+    return np.asarray(np.mean([raw_scores(booster, rows) for booster in boosters], axis=0))
 
 
 _SINGLE_THREAD_ROWS = 10_000  # waking threads costs more than it saves below, and hurts concurrent callers
@@ -208,15 +171,3 @@ def member_probabilities(evidence: Evidence, boosted: FloatArray) -> FloatArray:
     return np.concatenate(
         [evidence.record[:, :, :n_bars, None], evidence.values[:, :, :n_bars], boosted[..., None]], axis=-1
     )
-
-
-def at_bar(p: FloatArray, bars: FloatArray, bar: float) -> FloatArray:
-    """Return the probabilities, of shape (n, n_models, n_bars), of meeting the next trained bar from `bar` up.
-
-    Never too high for a bar between two trained ones, whatever levels the qualities have.
-
-    >>> p = np.array([[[0.9, 0.5]]], dtype=np.float32)
-    >>> [at_bar(p, np.array([0.5, 0.9], dtype=np.float32), bar).item() for bar in (0.4, 0.5, 0.7, 0.9)]
-    [0.8999999761581421, 0.8999999761581421, 0.5, 0.5]
-    """
-    return p[:, :, min(int(np.searchsorted(bars, bar - _BAR_TOLERANCE)), len(bars) - 1)]

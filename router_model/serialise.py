@@ -1,5 +1,6 @@
 """A predictor as JSON-able description, arrays and boosters, and back."""
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -9,23 +10,25 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from features import SURFACE_NAMES, BagVocabulary
+from router_model.amounts import QUANTILES, AmountModel
+from router_model.bars import BarGrid
 from router_model.calibration import Blend, LogisticCalibration
 from router_model.evidence import Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
-from router_model.predictor import BarRange, Predictor, TokenPredictor, pair_names
+from router_model.predictor import Predictor, pair_names
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+_AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
 
 
 def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
     """Split a predictor (but for its boosters) into a description and arrays."""
     model = predictor.evidence_model
     arrays: Arrays = {
-        "bars": predictor.bars,
+        "bars": predictor.grid.bars,
         "blend.weights": predictor.blend.weights,
         "calibration.slope": predictor.calibration.slope,
         "calibration.intercept": predictor.calibration.intercept,
-        "tokens.mean_log": predictor.tokens.mean_log_tokens,
-        "tokens.smearing": predictor.tokens.smearing,
         "vocabulary.codes": model.vocabulary.codes,
         "vocabulary.idf": model.vocabulary.idf,
         "bank.outcome": model.bank.outcome,
@@ -34,11 +37,14 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
     }
     description: dict[str, Any] = {
         "models": list(predictor.models),
-        "bar_range": [predictor.bar_range.low, predictor.bar_range.high],
+        "quality": {"low": predictor.grid.low, "high": predictor.grid.high, "stepwise": predictor.grid.stepwise},
         "blend_members": list(predictor.blend.members),
         "n_boosters": len(predictor.boosters),
+        "amounts": [{"name": name, "n_boosters": len(model.boosters)} for name, model in predictor.amounts.items()],
         "spaces": {},
     }
+    for name, amount in predictor.amounts.items():
+        arrays |= {f"{name}.{part}": getattr(amount, part) for part in _AMOUNT_PARTS}
     for label, space in (("embedding", model.embedding), ("bag", model.bag)):
         arrays[f"{label}.head.weights"] = space.head.weights
         arrays[f"{label}.head.bias"] = space.head.bias
@@ -53,10 +59,9 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
 def unpack_predictor(
     description: Mapping[str, Any],
     arrays: Arrays,
-    boosters: tuple[lgb.Booster, ...],
-    token_booster: lgb.Booster | None,
+    boosters: Mapping[str, tuple[lgb.Booster, ...]],
 ) -> Predictor:
-    """Join what `pack_predictor` split with the boosters."""
+    """Join what `pack_predictor` split with the boosters, by what they predict: ``success`` or an amount."""
     spaces = {
         label: Space(
             LinearHead(*(arrays[f"{label}.head.{part}"] for part in ("weights", "bias"))),
@@ -68,13 +73,15 @@ def unpack_predictor(
     vocabulary = BagVocabulary(arrays["vocabulary.codes"], arrays["vocabulary.idf"])
     predictor = Predictor(
         models=tuple(description["models"]),
-        bars=arrays["bars"],
-        bar_range=BarRange(*description["bar_range"]),
+        grid=BarGrid(arrays["bars"], **description["quality"]),
         evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank),
-        boosters=boosters,
+        boosters=boosters["success"],
         blend=Blend(tuple(description["blend_members"]), arrays["blend.weights"]),
         calibration=LogisticCalibration(arrays["calibration.slope"], arrays["calibration.intercept"]),
-        tokens=TokenPredictor(token_booster, arrays["tokens.mean_log"], arrays["tokens.smearing"]),
+        amounts={
+            name: AmountModel(boosters[name], *(arrays[f"{name}.{part}"] for part in _AMOUNT_PARTS))
+            for name in (said["name"] for said in description["amounts"])
+        },
     )
     check_shapes(predictor)
     return predictor
@@ -88,7 +95,7 @@ def check_shapes(predictor: Predictor) -> None:
     ValueError
         Naming the part. LightGBM and scipy read past the end of arrays that lie about their size.
     """
-    model, n_models, n_bars = predictor.evidence_model, len(predictor.models), len(predictor.bars)
+    model, n_models, n_bars = predictor.evidence_model, len(predictor.models), len(predictor.grid)
     n_bank, _, n_targets = model.bank.outcome.shape
     n_terms = len(model.vocabulary.codes)
     shapes = {
@@ -103,9 +110,12 @@ def check_shapes(predictor: Predictor) -> None:
         "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
         "calibration.slope": (predictor.calibration.slope, (n_bars,)),
         "calibration.intercept": (predictor.calibration.intercept, (n_bars,)),
-        "tokens.mean_log": (predictor.tokens.mean_log_tokens, (n_models,)),
-        "tokens.smearing": (predictor.tokens.smearing, (n_models,)),
+        "bars": (predictor.grid.bars, (n_bars,)),
     }
+    for name, amount in predictor.amounts.items():
+        shapes[f"{name}.mean_log"] = (amount.mean_log, (n_models,))
+        shapes[f"{name}.residual_quantiles"] = (amount.residual_quantiles, (n_models, len(QUANTILES)))
+        shapes[f"{name}.smearing"] = (amount.smearing, (n_models,))
     for name, (array, shape) in shapes.items():
         fits = len(array.shape) == len(shape) and all(
             want is None or got == want for got, want in zip(array.shape, shape, strict=True)
@@ -114,16 +124,19 @@ def check_shapes(predictor: Predictor) -> None:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape} of finite numbers")
     _check_index("bag", model.bag.neighbourhood.index, (n_terms, n_bank))
     _check_index("embedding", model.embedding.neighbourhood.index, (len(model.embedding.head.weights), n_bank))
-    if n_targets not in (n_bars, n_bars + 1):
-        raise ValueError(f"{n_targets} targets for {n_bars} bars")
+    learned = [name for name, amount in predictor.amounts.items() if amount.boosters]
+    if n_targets != n_bars + len(learned) or learned != list(predictor.amounts)[: len(learned)]:
+        raise ValueError(f"{n_targets} targets for {n_bars} bars and the amounts {learned}")
+    if "output_tokens" not in predictor.amounts:
+        raise ValueError("no output tokens among the amounts")
     kinds = [
         f"{label}_{kind}"
         for label, space in (("embedding", model.embedding), ("bag", model.bag))
         for kind in ("head", *(f"neighbours_{size}" for size in space.neighbourhood.sizes))
     ]
     names = pair_names(kinds, SURFACE_NAMES, n_bars)
-    for booster in (*predictor.boosters, predictor.tokens.booster):
-        if booster is not None and booster.feature_name() != names:
+    for booster in itertools.chain(predictor.boosters, *(amount.boosters for amount in predictor.amounts.values())):
+        if booster.feature_name() != names:
             raise ValueError("a booster's columns are not those of this version")
 
 

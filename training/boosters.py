@@ -1,6 +1,6 @@
 """Fit the pooled boosters on out-of-fold evidence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,12 @@ from router_model.errors import TrainingError
 from router_model.predictor import raw_scores
 
 FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
 N_THREADS = 2
 """Fixed, because the number of threads changes the order of sums and so the last bits of a booster."""
+
+_CHUNK_ROWS = 200_000  # of about 80 columns, 64 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class BoosterConfig:
     Attributes
     ----------
     max_rounds, patience : early stopping on each fold's own prompts
-    max_rows : more rows than this are sampled down before fitting
+    max_rows : of more rows than this, a sample is fitted and stopped on
     """
 
     num_leaves: int = 15
@@ -34,7 +37,7 @@ class BoosterConfig:
     lambda_l2: float = 5.0
     max_rounds: int = 600
     patience: int = 50
-    max_rows: int = 3_000_000
+    max_rows: int = 1_000_000
 
     def __post_init__(self) -> None:
         checks = {
@@ -55,13 +58,54 @@ class BoosterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PairTable:
+    """Rows to learn from, laid out a few prompts at a time: all at once they would not fit into memory.
+
+    Attributes
+    ----------
+    layout : Callable
+        Prompts (indices) to their rows, float32 array of shape (len(prompts) * n_outputs, n_columns).
+    names : of the columns
+    target, weight : float32 arrays, shape (n_prompts, n_outputs)
+        An output is a (model, bar), or a model. Rows of weight 0 are left out of fitting.
+    folds : shape (n_prompts,)
+    """
+
+    layout: Callable[[Rows], FloatArray]
+    names: list[str]
+    target: FloatArray
+    weight: FloatArray
+    folds: npt.NDArray[np.int64]
+
+    def chunks(self, prompts: Rows) -> Iterator[Rows]:
+        """Split prompts so that a chunk's rows stay near `_CHUNK_ROWS`."""
+        size = max(_CHUNK_ROWS // self.target.shape[1], 1)
+        for start in range(0, len(prompts), size):
+            yield prompts[start : start + size]
+
+    def gather(self, pairs: Rows) -> FloatArray:
+        """Lay out some rows, given by ascending indices into the flattened table."""
+        n_outputs = self.target.shape[1]
+        prompts, first = np.unique(pairs // n_outputs, return_index=True)
+        ends = np.append(first, len(pairs))
+        rows = np.empty((len(pairs), len(self.names)), dtype=np.float32)
+        done = 0
+        for chunk in self.chunks(prompts):
+            start, end = ends[done], ends[done + len(chunk)]
+            within = np.searchsorted(chunk, pairs[start:end] // n_outputs) * n_outputs + pairs[start:end] % n_outputs
+            rows[start:end] = self.layout(chunk)[within]
+            done += len(chunk)
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
 class FoldBoosters:
-    """Boosters of all folds, and what each said of its own held-out rows.
+    """Boosters of all folds, and what each said of its own held-out prompts.
 
     Attributes
     ----------
     boosters : one a fold
-    out_of_fold : float64 array, shape (n_rows,)
+    out_of_fold : float64 array, shape (n_prompts, n_outputs)
         Scores on the logit (or log) scale.
     """
 
@@ -70,82 +114,59 @@ class FoldBoosters:
 
 
 def fit_boosters(
-    rows: FloatArray,
-    target: FloatArray,
-    weight: FloatArray,
-    folds: npt.NDArray[np.int64],
-    *,
-    objective: str,
-    names: list[str],
-    config: BoosterConfig,
-    seed: int,
-    advance: Callable[[], None],
+    table: PairTable, *, objective: str, config: BoosterConfig, seed: int, advance: Callable[[], None]
 ) -> FoldBoosters:
     """Fit one booster a fold on the other folds' rows, stopped early on its own.
 
     Parameters
     ----------
-    rows : shape (n_rows, n_columns), as `router_model.predictor.pair_rows`
-    target, weight, folds : shape (n_rows,); rows of weight 0 are left out of fitting
-    objective : ``binary`` or ``regression``
+    objective : ``binary`` or ``regression_l1``
     advance : called after each booster, for a progress bar
     """
-    grown = [
-        _grow(
-            Part(rows, target, weight, fitted=(folds != fold) & (weight > 0), held_out=(folds == fold) & (weight > 0)),
-            _parameters(objective, config, seed=seed + int(fold), n_rows=int(np.count_nonzero(weight))),
-            names=names,
-            config=config,
-            advance=advance,
-        )
-        for fold in np.unique(folds)
-    ]
+    pairs = _sampled(np.flatnonzero(table.weight.reshape(-1) > 0), config.max_rows, seed)
+    fold_of_row = table.folds[pairs // table.target.shape[1]]
+    parameters = _parameters(objective, config, n_rows=len(pairs))
+    rows = lgb.Dataset(
+        table.gather(pairs),
+        table.target.reshape(-1)[pairs],
+        weight=table.weight.reshape(-1)[pairs],
+        feature_name=table.names,
+        params=parameters,
+    ).construct()
+    grown = []
+    for fold in np.unique(table.folds):
+        fitted, held_out = (rows.subset(np.flatnonzero(side)) for side in (fold_of_row != fold, fold_of_row == fold))
+        grown.append(_grow(fitted, held_out, {**parameters, "seed": seed + int(fold)}, config))
+        advance()
     n_rounds = _best_rounds([curve for _, curve in grown])
     boosters = tuple(_cut(booster, n_rounds) for booster, _ in grown)
-    out_of_fold = np.zeros(len(rows))
-    for fold, booster in zip(np.unique(folds), boosters, strict=True):
-        out_of_fold[folds == fold] = raw_scores(booster, rows[folds == fold])
+    out_of_fold = np.zeros(table.target.shape)
+    for fold, booster in zip(np.unique(table.folds), boosters, strict=True):
+        for prompts in table.chunks(np.flatnonzero(table.folds == fold)):
+            out_of_fold[prompts] = raw_scores(booster, table.layout(prompts)).reshape(len(prompts), -1)
     return FoldBoosters(boosters, out_of_fold)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Rows with masks of those to fit on and those to stop on."""
-
-    rows: FloatArray
-    target: FloatArray
-    weight: FloatArray
-    fitted: npt.NDArray[np.bool_]
-    held_out: npt.NDArray[np.bool_]
+def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
+    """Return `size` of the ascending indices, drawn without replacement, or all of them if they are fewer."""
+    if len(pairs) <= size:
+        return pairs
+    return np.sort(np.random.default_rng(seed).choice(pairs, size, replace=False))
 
 
 def _grow(
-    part: Part, parameters: dict[str, Any], *, names: list[str], config: BoosterConfig, advance: Callable[[], None]
+    fitted: lgb.Dataset, held_out: lgb.Dataset, parameters: dict[str, Any], config: BoosterConfig
 ) -> tuple[lgb.Booster, list[float]]:
     """Fit until the held-out loss has not fallen for `patience` rounds; return the loss after each round, too."""
-    chosen = np.flatnonzero(part.fitted)
-    if len(chosen) > config.max_rows:
-        rng = np.random.default_rng(parameters["seed"])
-        chosen = np.sort(rng.choice(chosen, config.max_rows, replace=False))
-    train = lgb.Dataset(
-        part.rows[chosen],
-        part.target[chosen],
-        weight=part.weight[chosen],
-        feature_name=names,
-        params={"verbose": -1},
-    )
-    stop = part.held_out
-    held_out = train.create_valid(part.rows[stop], part.target[stop], weight=part.weight[stop])
     curves: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         parameters,
-        train,
+        fitted,
         config.max_rounds,
         valid_sets=[held_out],
         valid_names=["held_out"],
         callbacks=[lgb.early_stopping(config.patience, verbose=False), lgb.record_evaluation(curves)],
     )
-    advance()
     (curve,) = curves["held_out"].values()
     return booster, curve
 
@@ -166,7 +187,7 @@ def _cut(booster: lgb.Booster, n_rounds: int) -> lgb.Booster:
     return lgb.Booster(model_str=booster.model_to_string(num_iteration=n_rounds))
 
 
-def _parameters(objective: str, config: BoosterConfig, *, seed: int, n_rows: int) -> dict[str, Any]:
+def _parameters(objective: str, config: BoosterConfig, *, n_rows: int) -> dict[str, Any]:
     return {
         "objective": objective,
         "num_leaves": config.num_leaves,
@@ -176,9 +197,9 @@ def _parameters(objective: str, config: BoosterConfig, *, seed: int, n_rows: int
         "bagging_fraction": config.bagging_fraction,
         "bagging_freq": 1,
         "lambda_l2": config.lambda_l2,
-        "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": N_THREADS,
+        "feature_pre_filter": False,  # the folds share one set of bins
         "verbose": -1,
     }

@@ -12,17 +12,12 @@ import numpy.typing as npt
 
 from features import SURFACE_NAMES
 from features.featuriser import PromptFeatures
+from router_model.amounts import AmountModel
 from router_model.calibration import Blend, LogisticCalibration, sigmoid
 from router_model.evidence import Evidence
-from router_model.predictor import (
-    BarRange,
-    Predictor,
-    TokenPredictor,
-    member_probabilities,
-    pair_names,
-    pair_rows,
-)
-from training.boosters import BoosterConfig, FoldBoosters, fit_boosters
+from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
+from training.amounts import residual_quantiles, smearing
+from training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters
 from training.calibrate import fit_blend, fit_logistic
 from training.evidence import EvidenceConfig, fit_evidence
 from training.targets import Targets
@@ -37,7 +32,7 @@ class FitConfig:
 
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     boosters: BoosterConfig = field(default_factory=BoosterConfig)
-    token_boosters: BoosterConfig = field(default_factory=lambda: BoosterConfig(learning_rate=0.1, max_rounds=200))
+    amount_boosters: BoosterConfig = field(default_factory=lambda: BoosterConfig(learning_rate=0.1, max_rounds=200))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,6 @@ def fit_predictor(
     models: tuple[str, ...],
     *,
     folds: npt.NDArray[np.int64],
-    bar_range: BarRange,
     config: FitConfig,
     seed: int,
     advance: Advance,
@@ -81,16 +75,15 @@ def fit_predictor(
     boosted = sigmoid(boosters.out_of_fold.astype(np.float32)).reshape(len(features), len(models), targets.n_bars)
     members = member_probabilities(evidence, boosted)
     blend, calibration, p_success = _fit_probabilities(("record", *evidence.names, "booster"), members, targets)
-    tokens, output_tokens = stage.fit_tokens(config.token_boosters)
+    amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
-        bars=targets.bars,
-        bar_range=bar_range,
+        grid=targets.grid,
         evidence_model=evidence_model,
         boosters=boosters.boosters,
         blend=blend,
         calibration=calibration,
-        tokens=tokens,
+        amounts=amounts,
     )
     return predictor, OutOfFold(p_success, output_tokens)
 
@@ -120,61 +113,60 @@ class _Stage:
     seed: int
     advance: Advance
 
-    def rows(self, columns: Sequence[int]) -> FloatArray:
-        return pair_rows(self.evidence, self.features.surface, self.targets.bars, targets=columns)
+    def pairs(self, columns: Sequence[int], folds: npt.NDArray[np.int64]) -> PairTable:
+        """Return the rows of some targets."""
+        n, shown = len(self.features), list(columns)
 
-    @property
-    def names(self) -> list[str]:
-        return pair_names(self.evidence.names, SURFACE_NAMES, self.targets.n_bars)
+        def layout(prompts: npt.NDArray[np.intp]) -> FloatArray:
+            surface = self.features.surface[prompts]
+            return pair_rows(self.evidence.take(prompts), surface, self.targets.grid.bars, targets=shown)
+
+        return PairTable(
+            layout=layout,
+            names=pair_names(self.evidence.names, SURFACE_NAMES, self.targets.n_bars),
+            target=self.targets.outcome[:, :, shown].reshape(n, -1),
+            weight=self.targets.weight[:, :, shown].reshape(n, -1),
+            folds=folds,
+        )
 
     def fit_success(self, config: BoosterConfig) -> FoldBoosters:
         """Fit success at every bar, pooled over models and bars."""
-        n_bars, n_models = self.targets.n_bars, self.targets.outcome.shape[1]
         return fit_boosters(
-            self.rows(range(n_bars)),
-            self.targets.outcome[:, :, :n_bars].reshape(-1),
-            self.targets.weight[:, :, :n_bars].reshape(-1),
-            np.repeat(self.folds, n_models * n_bars),
+            self.pairs(range(self.targets.n_bars), self.folds),
             objective="binary",
-            names=self.names,
             config=config,
             seed=self.seed,
             advance=lambda: self.advance("boosters"),
         )
 
-    def fit_tokens(self, config: BoosterConfig) -> tuple[TokenPredictor, FloatArray]:
-        """Fit output tokens on the last target, in two halves; the first half's booster serves.
+    def fit_amounts(self, config: BoosterConfig) -> tuple[dict[str, AmountModel], FloatArray]:
+        """Fit every amount; return the models with the out-of-fold expected output tokens."""
+        targets = self.targets
+        fitted = {name: self._fit_amount(name, config) for name in targets.amounts}
+        models = {name: model for name, (model, _) in fitted.items()}
+        if "output_tokens" in fitted:
+            return models, fitted["output_tokens"][1]
+        n_models = targets.outcome.shape[1]
+        flat = AmountModel(
+            (), targets.mean_log["output_tokens"], np.zeros((n_models, 3), np.float32), np.ones(n_models, np.float32)
+        )
+        return {**models, "output_tokens": flat}, flat.expected(np.zeros(targets.outcome.shape[:2]))
 
-        Returns the predictor and the out-of-fold expected tokens.
-        """
-        shape = n, n_models = self.targets.outcome.shape[:2]
-        targets, n_bars = self.targets, self.targets.n_bars
-        if not targets.has_tokens:
-            flat = TokenPredictor(None, targets.mean_log_tokens, np.ones(n_models, dtype=np.float32))
-            return flat, flat.from_scores(np.zeros(shape))
-        residual = targets.outcome[:, :, n_bars]
+    def _fit_amount(self, name: str, config: BoosterConfig) -> tuple[AmountModel, FloatArray]:
+        """Fit one amount in two halves, both of which serve; return it with its out-of-fold expectation."""
+        column, mean_log = self.targets.column(name), self.targets.mean_log[name]
         fitted = fit_boosters(
-            self.rows([n_bars]),
-            residual.reshape(-1),
-            targets.weight[:, :, n_bars].reshape(-1),
-            np.repeat(self.folds % 2, n_models),
-            objective="regression",
-            names=self.names,
+            self.pairs([column], self.folds % 2),
+            objective="regression_l1",
             config=config,
             seed=self.seed,
-            advance=lambda: self.advance("tokens"),
+            advance=lambda: self.advance("amounts"),
         )
-        scores = fitted.out_of_fold.reshape(n, n_models)
-        smearing = _smearing(scores, residual, targets)
-        tokens = TokenPredictor(fitted.boosters[0], targets.mean_log_tokens, smearing)
-        return tokens, tokens.from_scores(scores)
-
-
-def _smearing(predicted: npt.NDArray[np.float64], residual: FloatArray, targets: Targets) -> FloatArray:
-    """Return mean observed over mean predicted tokens of each model, shape (n_models,); 1 where none is known."""
-    known = targets.weight[:, :, targets.n_bars] > 0
-    observed_tokens = np.where(known, np.expm1(residual + targets.mean_log_tokens), 0)
-    predicted_tokens = np.where(known, np.expm1(predicted + targets.mean_log_tokens), 0)
-    total = predicted_tokens.sum(axis=0)
-    ratio = np.divide(observed_tokens.sum(axis=0), total, out=np.ones_like(total), where=total > 0)
-    return np.asarray(ratio, dtype=np.float32)
+        observed, known = self.targets.outcome[:, :, column].astype(np.float64), self.targets.weight[:, :, column] > 0
+        model = AmountModel(
+            boosters=fitted.boosters,
+            mean_log=mean_log,
+            residual_quantiles=residual_quantiles(observed - fitted.out_of_fold, known),
+            smearing=smearing(fitted.out_of_fold + mean_log, observed + mean_log, known),
+        )
+        return model, model.expected(fitted.out_of_fold)

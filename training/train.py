@@ -18,7 +18,7 @@ from router_model.catalog import Catalog
 from router_model.cost import expected_cost_usd
 from router_model.errors import TrainingError
 from router_model.policy import OperatingPoint
-from router_model.predictor import BarRange, Predictor, at_bar
+from router_model.predictor import Predictor
 from router_model.router import Router
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
@@ -32,12 +32,12 @@ from training.targets import Targets, build_targets
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
-"""The bar a router decides by when a request names none, if it was trained for it; else its lowest."""
+"""The bar a router decides by when a request names none; the highest quality in the table if that is less."""
 MIN_PROMPTS = 50
 """Fewer training prompts than this are refused: five folds of ten teach nothing."""
 
-STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, *["tokens"] * 2, "evaluate", "save")
-"""What `advance` is called with, in order; tables without tokens skip one of the ``tokens``."""
+STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, *["amounts"] * 4, "evaluate", "save")
+"""What `advance` is called with, in order; tables without tokens or latencies skip ``amounts``."""
 
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
 
@@ -48,7 +48,8 @@ class TrainConfig:
 
     Attributes
     ----------
-    quality_bars : bars that can be asked for later, in (0, 1]
+    quality_bars : bars that matter most, in (0, 1]
+        Any bar can be asked for later; these are answered without interpolation.
     encoder : name for `features.load_encoder`
     seed : of the split, the folds and the boosters
     holdout : bool
@@ -194,7 +195,6 @@ class Run:
             targets,
             self.outcomes.models,
             folds=assign_folds([self.outcomes.prompt_ids[row] for row in rows], seed=self.config.seed),
-            bar_range=_bar_range(self.outcomes.quality, self.config.quality_bars),
             config=self.config.fit,
             seed=self.config.seed,
             advance=advance,
@@ -245,10 +245,9 @@ def _operating_point(
     quality: npt.NDArray[np.float64],
     cost_usd: npt.NDArray[np.float64],
 ) -> OperatingPoint:
-    bars = predictor.bar_range
-    bar = DEFAULT_BAR if bars.low <= DEFAULT_BAR <= bars.high else bars.low
+    bar = min(DEFAULT_BAR, predictor.grid.high)
     return choose_operating_point(
-        at_bar(out_of_fold.p_success, predictor.bars, bar).astype(np.float64),
+        predictor.grid.at(out_of_fold.p_success, bar).astype(np.float64),
         cost_usd,
         (np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64),
         ~np.isnan(quality),
@@ -304,14 +303,6 @@ def _check_bars(bars: Sequence[float]) -> None:
     wrong = [bar for bar in bars if not 0 < bar <= 1]
     if wrong or not bars:
         raise TrainingError(f"quality bars {list(bars)}; expected one or more numbers above 0 and up to 1")
-
-
-def _bar_range(quality: npt.NDArray[np.float64], bars: Sequence[float]) -> BarRange:
-    """Binary qualities answer every bar alike; graded ones only those that were trained for."""
-    values = quality[~np.isnan(quality)]
-    if np.isin(values, (0.0, 1.0)).all():
-        return BarRange(0.0, 1.0)
-    return BarRange(min(bars), max(bars))
 
 
 def _hashes(outcomes: Outcomes, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:

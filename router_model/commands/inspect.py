@@ -43,8 +43,8 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
             }
             for column, model in enumerate(predictor.models)
         ],
-        "quality_bars": [round(float(bar), 6) for bar in predictor.bars],
-        "bar_range": [predictor.bar_range.low, predictor.bar_range.high],
+        "quality_bars": [round(float(bar), 6) for bar in predictor.grid.bars],
+        "quality_range": [predictor.grid.low, predictor.grid.high],
         "operating_point": {
             "quality_bar": artifact.operating_point.quality_bar,
             "success_value_usd": artifact.operating_point.success_value_usd,
@@ -96,6 +96,5 @@ def _show(description: dict[str, Any]) -> None:
 
 def _bars(description: dict[str, Any]) -> str:
     """Say which bars can be asked for."""
-    if description["bar_range"] == [0.0, 1.0]:
-        return "any (outcomes are right or wrong)"
-    return ", ".join(f"{bar:g}" for bar in description["quality_bars"])
+    learned = ", ".join(f"{bar:.3g}" for bar in description["quality_bars"])
+    return f"any up to {description['quality_range'][1]:g} (learned at {learned})"

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from router_model import RequestError
 from router_model.evidence import Evidence
-from router_model.predictor import BarRange, TokenPredictor, at_bar, member_probabilities, pair_names, pair_rows
+from router_model.predictor import member_probabilities, pair_names, pair_rows
 
 f32 = np.float32
 
@@ -43,24 +40,3 @@ def test_members_are_record_evidence_and_booster():
     found = evidence([[[[0.2]], [[0.8]]]], record=[[0.4], [0.6]])
     members = member_probabilities(found, np.full((1, 2, 1), 0.9, f32))
     assert members == pytest.approx(np.array([[[[0.4, 0.2, 0.9]], [[0.6, 0.8, 0.9]]]], f32))
-
-
-@given(st.floats(0.4, 1.0), st.floats(0.4, 1.0))
-def test_probabilities_never_increase_in_the_bar(bar, other):
-    p = np.array([[[0.9, 0.6, 0.1]]], f32)
-    bars = np.array([0.5, 0.7, 0.9], f32)
-    low, high = min(bar, other), max(bar, other)
-    assert at_bar(p, bars, low).item() >= at_bar(p, bars, high).item()
-
-
-def test_bars_outside_the_range_are_refused_with_the_remedy():
-    with pytest.raises(RequestError, match="quality_bar=0.95 is outside 0.5 to 0.9.*--quality-bars"):
-        BarRange(0.5, 0.9).check(0.95)
-    with pytest.raises(RequestError, match="quality_bar=0 is outside"):
-        BarRange(0.0, 1.0).check(0.0)
-
-
-def test_without_a_booster_tokens_are_the_models_means():
-    """log(1 + tokens) of mean log(101), smeared by 1.5: (101 - 1) * 1.5."""
-    tokens = TokenPredictor(None, np.log([101.0]).astype(f32), np.array([1.5], f32))
-    assert tokens.expected_tokens(np.empty((0, 1), f32), 2) == pytest.approx(np.full((2, 1), 150.0), rel=1e-4)

@@ -119,11 +119,11 @@ def test_any_text_is_decided(trained, prompt):
 
 
 def test_graded_qualities_answer_any_bar_between_and_never_more_for_more(graded):
-    bars = (0.5, 0.55, 0.7, 0.8, 0.9)
+    bars = (0.01, 0.3, 0.5, 0.55, 0.7, 0.8, 0.9, 0.99)
     p = np.stack([graded.router.predict([SUM, POEM], quality_bar=bar).p_success for bar in bars])
     assert np.all(np.diff(p, axis=0) <= 1e-7)
-    with pytest.raises(RequestError, match=r"quality_bar=0.95 is outside 0.5 to 0.9"):
-        graded.router.predict([SUM], quality_bar=0.95)
+    with pytest.raises(RequestError, match=r"quality_bar=1: the best answer .* has quality 0.99"):
+        graded.router.predict([SUM], quality_bar=1.0)
 
 
 def test_binary_outcomes_answer_every_bar_alike(trained):

@@ -5,7 +5,6 @@ import pytest
 
 from features import load_encoder
 from features.featuriser import featurise
-from router_model.predictor import BarRange
 from training.fit import FitConfig, fit_predictor
 from training.outcomes import read_outcomes
 from training.split import assign_folds, split_prompts
@@ -29,7 +28,6 @@ def test_mean_log_loss_over_seeds_is_the_least(real_data, table, n_prompts, n_mo
             build_targets(outcomes, (0.5,), rows).take(rows),
             outcomes.models,
             folds=assign_folds([outcomes.prompt_ids[row] for row in rows], seed=seed),
-            bar_range=BarRange(0, 1),
             config=FitConfig(),
             seed=seed,
             advance=lambda _: None,

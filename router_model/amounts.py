@@ -1,0 +1,53 @@
+"""Positive amounts of a call, output tokens and seconds: quantiles and expectation for every model.
+
+A pooled booster predicts the median of ``log(1 + amount)`` less the model's mean of it; what is left over
+(out of fold) gives each model its quantiles and turns the median into a mean.
+"""
+
+from dataclasses import dataclass
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+
+QUANTILES = (0.1, 0.5, 0.9)
+"""Quantiles that are predicted."""
+
+AMOUNTS = ("output_tokens", "latency_s")
+"""Columns of an outcome table that are learned as amounts, where it has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmountModel:
+    """Predicts one amount.
+
+    Attributes
+    ----------
+    boosters : averaged; none predict the model's mean
+    mean_log : float32 array, shape (n_models,)
+        Mean of ``log(1 + amount)``.
+    residual_quantiles : float32 array, shape (n_models, 3)
+        `QUANTILES` of the observed less the predicted logarithm, so that each is met by its share of answers
+        (split conformal prediction on the log scale; Papadopoulos et al. 2002).
+    smearing : float32 array, shape (n_models,)
+        Mean of observed amounts over the mean of predicted medians (Duan 1983).
+    """
+
+    boosters: tuple[lgb.Booster, ...]
+    mean_log: FloatArray
+    residual_quantiles: FloatArray
+    smearing: FloatArray
+
+    def expected(self, scores: npt.NDArray[np.float64]) -> FloatArray:
+        """Return expected amounts from booster scores, both of shape (n_prompts, n_models)."""
+        return np.asarray(self._amount(scores) * self.smearing, dtype=np.float32)
+
+    def quantiles(self, scores: npt.NDArray[np.float64]) -> FloatArray:
+        """Return `QUANTILES` of the amounts, shape (n_prompts, n_models, 3)."""
+        return np.asarray(self._amount(scores[..., None] + self.residual_quantiles, extra_axes=1), dtype=np.float32)
+
+    def _amount(self, scores: npt.NDArray[np.float64], *, extra_axes: int = 0) -> npt.NDArray[np.float64]:
+        mean_log = self.mean_log.reshape(-1, *(1,) * extra_axes)
+        return np.expm1(np.clip(scores + mean_log, 0, 15))

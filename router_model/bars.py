@@ -1,0 +1,81 @@
+"""Quality bars: which ones success was learned at, and how any other is answered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.errors import RequestError
+
+FloatArray = npt.NDArray[np.float32]
+
+_TOLERANCE = 1e-6  # bars are stored as float32
+
+
+@dataclass(frozen=True, slots=True)
+class BarGrid:
+    """The bars success was learned at.
+
+    Attributes
+    ----------
+    bars : float32 array, shape (n_bars,), ascending
+    low, high : float
+        Least and largest logged quality: everything meets `low`, nothing exceeds `high`.
+    stepwise : bool
+        Whether the bars are all the (positive) qualities that occur, as with binary or three-level grades. A bar
+        between two of them then asks the same as the upper one, exactly. With continuous qualities, probabilities
+        are interpolated.
+    """
+
+    bars: FloatArray
+    low: float
+    high: float
+    stepwise: bool
+
+    def __len__(self) -> int:
+        return len(self.bars)
+
+    def check(self, bar: float) -> None:
+        """Refuse a bar that is not a quality above 0, or that no logged answer reached.
+
+        Raises
+        ------
+        RequestError
+        """
+        if not 0 < bar <= 1:
+            raise RequestError(f"quality_bar={bar:g}; expected a quality above 0 and up to 1")
+        if bar > self.high + _TOLERANCE:
+            raise RequestError(
+                f"quality_bar={bar:g}: the best answer this router learned from has quality {self.high:g}; "
+                "ask for that or less, or train on answers that reach it"
+            )
+
+    def at(self, p: FloatArray, bar: float) -> FloatArray:
+        """Return the probabilities of meeting `bar`, given those of meeting each of `bars`.
+
+        Non-increasing in the bar wherever `p` is.
+
+        Parameters
+        ----------
+        p : shape (..., n_bars)
+
+        Examples
+        --------
+        >>> grid = BarGrid(np.array([0.5, 0.9], dtype=np.float32), low=0.1, high=1.0, stepwise=False)
+        >>> p = np.array([0.8, 0.4], dtype=np.float32)
+        >>> [round(float(grid.at(p, bar)), 3) for bar in (0.1, 0.3, 0.5, 0.7, 0.9, 0.95)]
+        [1.0, 0.9, 0.8, 0.6, 0.4, 0.2]
+        >>> steps = BarGrid(np.array([0.5, 1.0], dtype=np.float32), low=0.0, high=1.0, stepwise=True)
+        >>> [round(float(steps.at(p, bar)), 3) for bar in (0.2, 0.5, 0.51, 1.0)]
+        [0.8, 0.8, 0.4, 0.4]
+        """
+        if bar <= self.low:
+            return np.ones(p.shape[:-1], dtype=np.float32)
+        upper = int(np.searchsorted(self.bars, bar - _TOLERANCE))
+        if self.stepwise or (upper < len(self) and abs(self.bars[upper] - bar) <= _TOLERANCE):
+            return p[..., min(upper, len(self) - 1)]
+        # Between the ends, where probabilities are 1 and 0 whatever was learned.
+        below, p_below = (self.bars[upper - 1], p[..., upper - 1]) if upper else (np.float32(self.low), np.float32(1))
+        above, p_above = (self.bars[upper], p[..., upper]) if upper < len(self) else (self.high, np.float32(0))
+        share = np.float32((bar - below) / max(float(above - below), _TOLERANCE))
+        return np.asarray(p_below + share * (p_above - p_below), dtype=np.float32)

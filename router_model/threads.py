@@ -1,0 +1,21 @@
+"""Work in chunks on two cores; numpy and scipy release the interpreter lock where it matters."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+_N_THREADS = 2
+
+
+def in_parallel(work: Callable[[int], None], chunks: Iterable[int]) -> None:
+    """Call `work` for each chunk; a single chunk (every decision has one) runs where it is.
+
+    Chunks must write to places of their own, so that the result does not depend on their order.
+    """
+    starts = list(chunks)
+    if len(starts) <= 1:
+        for start in starts:
+            work(start)
+        return
+    with ThreadPoolExecutor(_N_THREADS) as pool:
+        for _ in pool.map(work, starts):
+            pass
