@@ -7,6 +7,7 @@ inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,26 @@ import scipy.sparse as sp
 from features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
+
+
+class Bags(NamedTuple):
+    """The bags of n prompts.
+
+    Attributes
+    ----------
+    vectors : float32 CSR array, shape (n, n_terms)
+    n_terms : int64 array, shape (n,)
+        Different terms in the prompt, known or not.
+    """
+
+    vectors: sp.csr_array
+    n_terms: IntArray
+
+    @property
+    def coverage(self) -> npt.NDArray[np.float32]:
+        """Share of each prompt's terms that are known, shape (n,); 0 of an empty prompt."""
+        known = np.diff(self.vectors.indptr)
+        return np.asarray(known / np.maximum(self.n_terms, 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +65,18 @@ class BagVocabulary:
         idf = np.log((1 + len(pieces)) / (1 + frequency[kept])) + 1
         return cls(codes=codes[kept], idf=idf.astype(np.float32))
 
-    def transform(self, pieces: Sequence[IntArray]) -> sp.csr_array:
-        """Return the weighted bags, a float32 CSR array of shape (n_prompts, n_terms).
-
-        A prompt with no known term gets an empty row.
-        """
+    def transform(self, pieces: Sequence[IntArray]) -> Bags:
+        """Return the weighted bags. A prompt with no known term gets an empty row."""
         columns: list[IntArray] = []
+        n_terms = np.zeros(len(pieces), dtype=np.int64)
         values: list[npt.NDArray[np.float32]] = []
         row_ends = np.zeros(len(pieces) + 1, dtype=np.int64)
         for row, ids in enumerate(pieces):
-            column, value = self._weigh(ids)
+            column, value, n_terms[row] = self._weigh(ids)
             columns.append(column)
             values.append(value)
             row_ends[row + 1] = row_ends[row] + len(column)
-        return sp.csr_array(
+        vectors = sp.csr_array(
             (
                 np.concatenate([*values, np.empty(0, np.float32)]),
                 np.concatenate([*columns, np.empty(0, np.int64)]),
@@ -65,8 +84,10 @@ class BagVocabulary:
             ),
             shape=(len(pieces), len(self.codes)),
         )
+        return Bags(vectors, n_terms)
 
-    def _weigh(self, ids: IntArray) -> tuple[IntArray, npt.NDArray[np.float32]]:
+    def _weigh(self, ids: IntArray) -> tuple[IntArray, npt.NDArray[np.float32], int]:
+        """Return the known terms, their weights, and the number of different terms."""
         codes, counts = np.unique(term_codes(ids), return_counts=True)
         column = np.searchsorted(self.codes, codes)
         column[column == len(self.codes)] = 0
@@ -74,7 +95,7 @@ class BagVocabulary:
         column = column[known]
         value = ((1 + np.log(counts[known])) * self.idf[column]).astype(np.float32)
         norm = np.sqrt(value @ value)
-        return column, value / norm if norm > 0 else value
+        return column, value / norm if norm > 0 else value, len(codes)
 
 
 def term_codes(ids: IntArray) -> IntArray:

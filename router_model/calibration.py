@@ -1,12 +1,13 @@
-"""From scores to probabilities: a convex blend of predictors, then a logistic correction.
+"""From scores to probabilities: a convex blend of predictors, then a correction of the log odds.
 
 The blend's weights are those that out-of-fold likelihood chose, so no member can make the whole worse than the
 best member by more than estimation noise (the super learner of van der Laan, Polley & Hubbard 2007). An
-average of probabilities is too timid (Ranjan & Gneiting 2010); the logistic correction on the logit scale
-(Platt 1999) undoes that.
+average of probabilities is too timid (Ranjan & Gneiting 2010), most of all about how hard a prompt is, and too bold
+about which model is better on it; the correction stretches and shrinks each (Platt 1999, by parts).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,22 +36,60 @@ class Blend:
         return np.clip(probabilities, P_FLOOR, 1 - P_FLOOR) @ self.weights
 
 
+class Parts(NamedTuple):
+    """Log odds as a sum: the model's overall record, the prompt's difficulty, the model's edge on the prompt."""
+
+    record: FloatArray
+    difficulty: FloatArray
+    edge: FloatArray
+
+
+def split_logit(p: FloatArray, record: FloatArray) -> Parts:
+    """Split the log odds of probabilities of shape (n, n_models, n_bars) into their parts.
+
+    The difficulty, shape (n, 1, n_bars), is the mean over models of what the prompt changes; edges sum to 0.
+    """
+    base = logit(record)
+    change = logit(np.clip(p, P_FLOOR / 2, 1 - P_FLOOR / 2)) - base
+    difficulty = change.mean(axis=1, keepdims=True)
+    return Parts(base, difficulty, change - difficulty)
+
+
 @dataclass(frozen=True, slots=True)
-class LogisticCalibration:
-    """``sigmoid(slope * logit(p) + intercept)``, one pair of parameters a quality bar.
+class Calibration:
+    """The parts of the log odds, each stretched or shrunk as held-out prompts showed it should be.
+
+    With slopes ``a``, ``logit p = a0 + a1 record + a2 difficulty + a3 trust edge``. The trust falls
+    from 1 towards 0 as prompts get less familiar: on tasks a router never saw, the models' differences from prompt
+    to prompt are mostly noise, and acting on them costs quality (docs/decisions/0006).
 
     Attributes
     ----------
-    slope, intercept : float32 arrays, shape (n_bars,)
-        Slopes are positive, so the order of prompts never changes.
+    slopes : float32 array, shape (4, n_bars)
+        Of 1, record, difficulty and edge; all but the first are positive.
+    trust_weights : float32 array, shape (1 + n_familiarity,)
+        ``trust = sigmoid(w0 + w . familiarity)``; only w0 may be negative, so that trust never falls with familiarity.
     """
 
-    slope: FloatArray
-    intercept: FloatArray
+    slopes: FloatArray
+    trust_weights: FloatArray
 
-    def correct(self, p: FloatArray) -> FloatArray:
-        """Correct probabilities of shape (..., n_bars), and make them non-increasing in the bar."""
-        corrected = sigmoid(self.slope * logit(p) + self.intercept)
+    def trust(self, familiarity: FloatArray) -> FloatArray:
+        """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity)."""
+        return sigmoid(self.trust_weights[0] + familiarity @ self.trust_weights[1:])
+
+    def correct(self, p: FloatArray, record: FloatArray, familiarity: FloatArray) -> FloatArray:
+        """Correct probabilities of shape (n, n_models, n_bars), and make them non-increasing in the bar.
+
+        Parameters
+        ----------
+        p, record : shape (n, n_models, n_bars)
+        familiarity : shape (n, n_familiarity)
+        """
+        parts = split_logit(p, record)
+        constant, record_slope, difficulty_slope, edge_slope = self.slopes
+        edge = edge_slope * self.trust(familiarity)[:, None, None] * parts.edge
+        corrected = sigmoid(constant + record_slope * parts.record + difficulty_slope * parts.difficulty + edge)
         return np.asarray(np.minimum.accumulate(corrected, axis=-1), dtype=np.float32)
 
 

@@ -26,6 +26,9 @@ FloatArray = npt.NDArray[np.float32]
 Vectors: TypeAlias = "FloatArray | sp.csr_array"
 """Rows of unit length, dense (embedding) or sparse (bag)."""
 
+FAMILIARITY = ("embedding", "bag", "coverage")
+"""Similarity of the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
+
 PRIOR_WEIGHT = 1.0
 _CHUNK = 512  # prompts compared with the whole bank at once; bounds memory at 512 x n_bank floats
 
@@ -185,8 +188,8 @@ class Evidence:
     values : float32 array, shape (n, n_models, n_targets, n_kinds)
     record : float32 array, shape (n, n_models, n_targets)
         The models' overall record; of a training prompt, over the other folds.
-    familiarity : float32 array, shape (n, 2)
-        Similarity of the nearest logged prompt in the embedding and in the bag.
+    familiarity : float32 array, shape (n, 3)
+        How like the logged prompts: see `FAMILIARITY`.
     """
 
     names: tuple[str, ...]
@@ -211,11 +214,21 @@ class EvidenceModel:
     def evidence(self, features: PromptFeatures) -> Evidence:
         """Look the prompts up in both spaces."""
         bags = self.vocabulary.transform(features.pieces)
-        return gather_evidence({"embedding": (self.embedding, features.embedding), "bag": (self.bag, bags)}, self.bank)
+        spaces: dict[str, tuple[Space, Vectors]] = {
+            "embedding": (self.embedding, features.embedding),
+            "bag": (self.bag, bags.vectors),
+        }
+        return gather_evidence(spaces, self.bank, coverage=bags.coverage)
 
 
-def gather_evidence(spaces: dict[str, tuple[Space, Vectors]], bank: Bank) -> Evidence:
-    """Collect heads and neighbours of several spaces, in a fixed order."""
+def gather_evidence(spaces: dict[str, tuple[Space, Vectors]], bank: Bank, *, coverage: FloatArray) -> Evidence:
+    """Collect heads and neighbours of several spaces, in a fixed order.
+
+    Parameters
+    ----------
+    spaces : name -> (space, vectors of n prompts)
+    coverage : shape (n,), share of each prompt's terms that the bag knows
+    """
     names: list[str] = []
     values: list[FloatArray] = []
     familiarity: list[FloatArray] = []
@@ -227,4 +240,4 @@ def gather_evidence(spaces: dict[str, tuple[Space, Vectors]], bank: Bank) -> Evi
         values += near
         familiarity.append(nearest)
     record = np.broadcast_to(bank.base, (len(familiarity[0]), *bank.base.shape))
-    return Evidence(tuple(names), np.stack(values, axis=-1), record, np.stack(familiarity, axis=-1))
+    return Evidence(tuple(names), np.stack(values, axis=-1), record, np.stack([*familiarity, coverage], axis=-1))

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from features.featuriser import PromptFeatures
 from router_model.amounts import AmountModel
 from router_model.bars import BarGrid
-from router_model.calibration import Blend, LogisticCalibration, sigmoid
-from router_model.evidence import Evidence, EvidenceModel
+from router_model.calibration import Blend, Calibration, sigmoid
+from router_model.evidence import FAMILIARITY, Evidence, EvidenceModel
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -34,8 +34,10 @@ class Prediction:
         `QUANTILES` of them.
     latency_s : float32 array, shape (n, n_models), or None
         Expected; None where the training table had no latencies.
-    familiarity : float32 array, shape (n, 2)
-        Similarity of the nearest logged prompt, in the embedding and in the bag.
+    familiarity : float32 array, shape (n, 3)
+        As `FAMILIARITY`.
+    trust : float32 array, shape (n,)
+        How far the models' differences on this prompt are believed; 0 leaves their overall records.
     """
 
     p_success: FloatArray
@@ -43,6 +45,7 @@ class Prediction:
     output_token_quantiles: FloatArray
     latency_s: FloatArray | None
     familiarity: FloatArray
+    trust: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Predictor:
     evidence_model: EvidenceModel
     boosters: tuple[lgb.Booster, ...]
     blend: Blend
-    calibration: LogisticCalibration
+    calibration: Calibration
     amounts: Mapping[str, AmountModel]
 
     def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
@@ -81,7 +84,8 @@ class Predictor:
         n, n_bars = len(features), len(self.grid)
         rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
         boosted = sigmoid(mean_score(self.boosters, rows).astype(np.float32)).reshape(n, len(self.models), n_bars)
-        p = self.calibration.correct(self.blend.combine(member_probabilities(evidence, boosted)))
+        blended = self.blend.combine(member_probabilities(evidence, boosted))
+        p = self.calibration.correct(blended, evidence.record[:, :, :n_bars], evidence.familiarity)
         scores = self._amount_scores(evidence, features)
         tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
         return Prediction(
@@ -90,6 +94,7 @@ class Predictor:
             output_token_quantiles=tokens.quantiles(scores["output_tokens"]),
             latency_s=None if latency is None else latency.expected(scores["latency_s"]),
             familiarity=evidence.familiarity,
+            trust=self.calibration.trust(evidence.familiarity),
         )
 
     def _amount_scores(self, evidence: Evidence, features: PromptFeatures) -> dict[str, npt.NDArray[np.float64]]:
@@ -122,7 +127,7 @@ def raw_scores(booster: lgb.Booster, rows: FloatArray) -> npt.NDArray[np.float64
 
 def pair_names(evidence_names: Sequence[str], surface_names: Sequence[str], n_bars: int) -> list[str]:
     """Name the columns of `pair_rows`."""
-    names = ["record", "familiarity_embedding", "familiarity_bag"]
+    names = ["record", *(f"familiarity_{kind}" for kind in FAMILIARITY)]
     names += ["quality_bar"] if n_bars > 1 else []
     for kind in evidence_names:
         names += [kind, f"{kind}_difficulty", f"{kind}_edge"]

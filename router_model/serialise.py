@@ -12,12 +12,13 @@ import scipy.sparse as sp
 from features import SURFACE_NAMES, BagVocabulary
 from router_model.amounts import QUANTILES, AmountModel
 from router_model.bars import BarGrid
-from router_model.calibration import Blend, LogisticCalibration
-from router_model.evidence import Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
+from router_model.calibration import Blend, Calibration
+from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
 from router_model.predictor import Predictor, pair_names
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
+_CALIBRATION_PARTS = ("slopes", "trust_weights")
 _AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
 
 
@@ -27,8 +28,7 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {
         "bars": predictor.grid.bars,
         "blend.weights": predictor.blend.weights,
-        "calibration.slope": predictor.calibration.slope,
-        "calibration.intercept": predictor.calibration.intercept,
+        **{f"calibration.{part}": getattr(predictor.calibration, part) for part in _CALIBRATION_PARTS},
         "vocabulary.codes": model.vocabulary.codes,
         "vocabulary.idf": model.vocabulary.idf,
         "bank.outcome": model.bank.outcome,
@@ -77,7 +77,7 @@ def unpack_predictor(
         evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank),
         boosters=boosters["success"],
         blend=Blend(tuple(description["blend_members"]), arrays["blend.weights"]),
-        calibration=LogisticCalibration(arrays["calibration.slope"], arrays["calibration.intercept"]),
+        calibration=Calibration(*(arrays[f"calibration.{part}"] for part in _CALIBRATION_PARTS)),
         amounts={
             name: AmountModel(boosters[name], *(arrays[f"{name}.{part}"] for part in _AMOUNT_PARTS))
             for name in (said["name"] for said in description["amounts"])
@@ -108,8 +108,8 @@ def check_shapes(predictor: Predictor) -> None:
         "bag.head.bias": (model.bag.head.bias, (n_models, n_targets)),
         "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),
         "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
-        "calibration.slope": (predictor.calibration.slope, (n_bars,)),
-        "calibration.intercept": (predictor.calibration.intercept, (n_bars,)),
+        "calibration.slopes": (predictor.calibration.slopes, (4, n_bars)),
+        "calibration.trust_weights": (predictor.calibration.trust_weights, (1 + len(FAMILIARITY),)),
         "bars": (predictor.grid.bars, (n_bars,)),
     }
     for name, amount in predictor.amounts.items():

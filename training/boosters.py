@@ -1,6 +1,6 @@
 """Fit the pooled boosters on out-of-fold evidence."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,11 +140,21 @@ def fit_boosters(
         advance()
     n_rounds = _best_rounds([curve for _, curve in grown])
     boosters = tuple(_cut(booster, n_rounds) for booster, _ in grown)
-    out_of_fold = np.zeros(table.target.shape)
+    return FoldBoosters(boosters, out_of_fold_scores(boosters, table))
+
+
+def out_of_fold_scores(boosters: Sequence[lgb.Booster], table: PairTable) -> npt.NDArray[np.float64]:
+    """Return each prompt's scores from the booster that did not see its fold, shape (n_prompts, n_outputs).
+
+    Parameters
+    ----------
+    boosters : one a fold of the table, in order
+    """
+    scores = np.zeros(table.target.shape)
     for fold, booster in zip(np.unique(table.folds), boosters, strict=True):
         for prompts in table.chunks(np.flatnonzero(table.folds == fold)):
-            out_of_fold[prompts] = raw_scores(booster, table.layout(prompts)).reshape(len(prompts), -1)
-    return FoldBoosters(boosters, out_of_fold)
+            scores[prompts] = raw_scores(booster, table.layout(prompts)).reshape(len(prompts), -1)
+    return scores
 
 
 def _sampled(pairs: Rows, size: int, seed: int) -> Rows:

@@ -1,10 +1,12 @@
-"""Fit the blend and its logistic correction on out-of-fold predictions."""
+"""Fit the blend and its correction on held-out predictions."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from router_model.calibration import P_FLOOR, Blend, LogisticCalibration, logit
+from router_model.calibration import P_FLOOR, Blend, Calibration, split_logit
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -13,6 +15,7 @@ _EM_ITERATIONS = 200
 _PRIOR_ROWS = 50
 _MIN_SLOPE = 0.05
 _NEGLIGIBLE = 1e-3  # weights below this are dropped
+_TRUSTING = 4.0  # log odds of a trust of 0.98: where nothing speaks against it
 
 
 def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weight: FloatArray) -> Blend:
@@ -40,31 +43,106 @@ def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weig
     return Blend(members, (share / share.sum()).astype(np.float32))
 
 
-def fit_logistic(p: FloatArray, success: FloatArray, weight: FloatArray) -> LogisticCalibration:
-    """Fit slope and intercept for every bar by penalised likelihood.
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What prompts were predicted by models that had not seen them, and what came of it.
 
-    The penalty is one pseudo-observation's worth towards the identity, so that a handful of prompts, or a
-    target that never fails, leaves the probabilities as they are.
+    Attributes
+    ----------
+    p, record : float32 arrays, shape (n, n_models, n_bars)
+        Blended probability and the models' record.
+    familiarity : float32 array, shape (n, n_familiarity)
+    success, weight : float32 arrays, shape (n, n_models, n_bars)
+        Weight 0 where the outcome is unknown.
+    """
+
+    p: FloatArray
+    record: FloatArray
+    familiarity: FloatArray
+    success: FloatArray
+    weight: FloatArray
+
+
+def fit_calibration(alike: HeldOut, unlike: HeldOut) -> Calibration:
+    """Fit the slopes on prompts like those learned from, then the trust on both kinds.
+
+    Penalties of one pseudo-observation towards leaving everything as it is matter for a handful of prompts, and
+    for models that never fail.
 
     Parameters
     ----------
-    p, success : shape (n_rows, n_bars)
-    weight : shape (n_rows,)
+    alike : predicted from other prompts of the same tasks
+    unlike : predicted from other tasks alone
     """
-    fitted = [_fit_one(logit(p[:, bar]).astype(np.float64), success[:, bar], weight) for bar in range(p.shape[1])]
-    slope, intercept = np.array(fitted, dtype=np.float32).T
-    return LogisticCalibration(slope=slope, intercept=intercept)
+    slopes = np.stack([_fit_slopes(alike, bar) for bar in range(alike.p.shape[2])], axis=1).astype(np.float32)
+    return Calibration(slopes, _fit_trust(slopes, alike, unlike))
 
 
-def _fit_one(x: Float64Array, success: FloatArray, weight: FloatArray) -> tuple[float, float]:
+def _fit_slopes(held_out: HeldOut, bar: int) -> Float64Array:
+    """Return the slopes of 1, record, difficulty and edge at one bar and full trust."""
+    known = held_out.weight[:, :, bar] > 0
+    parts = split_logit(held_out.p, held_out.record)
+    record, difficulty, edge = (np.broadcast_to(part, held_out.p.shape)[:, :, bar][known] for part in parts)
+    columns = np.stack([np.ones(len(record)), record, difficulty, edge]).astype(np.float64)
+    success, weight = (part[:, :, bar][known].astype(np.float64) for part in (held_out.success, held_out.weight))
+    start = np.array([0.0, 1.0, 1.0, 1.0])
+
     def loss(parameters: Float64Array) -> tuple[float, Float64Array]:
-        slope, intercept = parameters
-        score = slope * x + intercept
+        score = parameters @ columns
         value = weight @ (np.logaddexp(0, score) - success * score)
         error = weight * (1 / (1 + np.exp(-score)) - success)
-        penalty = (slope - 1) ** 2 + intercept**2
-        gradient = np.array([error @ x + 2 * (slope - 1), error.sum() + 2 * intercept])
-        return float(value + penalty), gradient
+        return float(value + ((parameters - start) ** 2).sum()), columns @ error + 2 * (parameters - start)
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(_MIN_SLOPE, None), (None, None)])
-    return float(found.x[0]), float(found.x[1])
+    bounds = [(None, None), *[(_MIN_SLOPE, None)] * 3]
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+
+def _fit_trust(slopes: FloatArray, alike: HeldOut, unlike: HeldOut) -> FloatArray:
+    """Return the trust's weights of greatest likelihood over both kinds of prompts, counted alike."""
+    centre = alike.familiarity.mean(axis=0).astype(np.float64)
+    spread = alike.familiarity.std(axis=0).astype(np.float64) + 1e-3
+    sides = [_TrustSide.of(slopes, held_out, centre, spread) for held_out in (alike, unlike)]
+    start = np.array([_TRUSTING, *np.zeros(len(centre))])
+
+    def loss(parameters: Float64Array) -> tuple[float, Float64Array]:
+        found = [side.loss(parameters) for side in sides]
+        off = parameters - start
+        value = sum(value for value, _ in found) + float(off @ off)
+        return value, sum(gradient for _, gradient in found) + 2 * off
+
+    bounds = [(None, _TRUSTING), *[(0.0, None)] * len(centre)]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    weights = found[1:] / spread
+    return np.array([found[0] - weights @ centre, *weights], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _TrustSide:
+    """The trust's likelihood on one kind of prompts."""
+
+    standardised: Float64Array
+    rest: Float64Array
+    edge: Float64Array
+    success: FloatArray
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, slopes: FloatArray, held_out: HeldOut, centre: Float64Array, spread: Float64Array) -> "_TrustSide":
+        parts = split_logit(held_out.p, held_out.record)
+        rest = slopes[0] + slopes[1] * parts.record + slopes[2] * parts.difficulty
+        n = len(held_out.p)
+        return cls(
+            standardised=np.column_stack([np.ones(n), (held_out.familiarity - centre) / spread]),
+            rest=rest.reshape(n, -1).astype(np.float64),
+            edge=(slopes[3] * parts.edge).reshape(n, -1).astype(np.float64),
+            success=held_out.success.reshape(n, -1),
+            weight=held_out.weight.reshape(n, -1),
+        )
+
+    def loss(self, parameters: Float64Array) -> tuple[float, Float64Array]:
+        trust = 1 / (1 + np.exp(-(self.standardised @ parameters)))
+        score = self.rest + trust[:, None] * self.edge
+        value = float((self.weight * (np.logaddexp(0, score) - self.success * score)).sum())
+        error = self.weight * (1 / (1 + np.exp(-score)) - self.success)
+        per_prompt = (error * self.edge).sum(axis=1) * trust * (1 - trust)
+        return value, per_prompt @ self.standardised

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
@@ -77,41 +78,86 @@ def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -
     return np.asarray((total + 2 * prior) / (mass + 2), dtype=np.float32)
 
 
-def fit_evidence(
-    features: PromptFeatures, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig
-) -> tuple[EvidenceModel, Evidence]:
-    """Fit evidence on all prompts and return it with their out-of-fold evidence.
+@dataclass(frozen=True, slots=True)
+class EvidenceFitter:
+    """Fits evidence on some of n training prompts, so that the others' evidence is out of sample.
 
-    Parameters
+    Attributes
     ----------
-    features, targets : of n prompts
-    folds : shape (n,), the fold each prompt belongs to
+    vocabulary : BagVocabulary
+    vectors : space -> vectors of all n prompts
+    n_terms : shape (n,), different terms of each prompt
+    targets : of all n prompts
+    penalties : space -> penalty of its head
+    config : EvidenceConfig
     """
-    vocabulary = BagVocabulary.fit(features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms)
-    vectors: dict[str, Vectors] = {
-        "embedding": features.embedding,
-        "bag": vocabulary.transform(features.pieces),
-    }
-    penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
 
-    def fit(rows: Rows) -> tuple[dict[str, Space], Bank]:
-        bank = _bank(targets, rows)
-        heads = {label: fit_head(v[rows], bank, penalty=penalties[label]) for label, v in vectors.items()}
-        kept = _sample(len(rows), config.max_bank)
+    vocabulary: BagVocabulary
+    vectors: dict[str, Vectors]
+    n_terms: npt.NDArray[np.int64]
+    targets: Targets
+    penalties: dict[str, float]
+    config: EvidenceConfig
+
+    @classmethod
+    def prepare(
+        cls, features: PromptFeatures, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig
+    ) -> "EvidenceFitter":
+        """Choose terms and penalties.
+
+        Parameters
+        ----------
+        features, targets : of n prompts
+        folds : shape (n,); the first one's prompts choose the penalties
+        """
+        vocabulary = BagVocabulary.fit(
+            features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms
+        )
+        bags = vocabulary.transform(features.pieces)
+        vectors: dict[str, Vectors] = {"embedding": features.embedding, "bag": bags.vectors}
+        penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
+        return cls(vocabulary, vectors, bags.n_terms, targets, penalties, config)
+
+    def fit(self) -> EvidenceModel:
+        """Fit on all prompts."""
+        spaces, bank = self._fit_on(np.arange(len(self.targets.outcome)))
+        return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], bank)
+
+    def out_of_fold(self, folds: npt.NDArray[np.int64]) -> Evidence:
+        """Return the evidence for every prompt from the prompts of other folds.
+
+        Parameters
+        ----------
+        folds : shape (n,)
+            Random folds give the evidence of prompts like those learned from; folds of whole tasks give that of
+            prompts unlike them.
+        """
+        parts: list[tuple[Rows, Evidence]] = []
+        for fold in np.unique(folds):
+            inside = np.flatnonzero(folds == fold)
+            spaces, bank = self._fit_on(np.flatnonzero(folds != fold))
+            queries = {label: (space, self.vectors[label][inside]) for label, space in spaces.items()}
+            parts.append((inside, gather_evidence(queries, bank, coverage=self._coverage_from_outside(inside))))
+        return _join(parts)
+
+    def _coverage_from_outside(self, inside: Rows) -> FloatArray:
+        """Return the share of each inside prompt's terms that enough prompts outside have, shape (n_inside,)."""
+        occurs = sp.csr_array(self.vectors["bag"]).astype(bool).astype(np.float32)
+        own = occurs[inside]
+        known = (occurs.sum(axis=0) - own.sum(axis=0)) >= self.config.min_prompts_per_term
+        return np.asarray(own @ known.astype(np.float32) / np.maximum(self.n_terms[inside], 1), dtype=np.float32)
+
+    def _fit_on(self, rows: Rows) -> tuple[dict[str, Space], Bank]:
+        bank = _bank(self.targets, rows)
+        kept = _sample(len(rows), self.config.max_bank)
         spaces = {
-            label: Space(heads[label], Neighbourhood.of(v[rows[kept]], config.neighbours, config.sharpness))
-            for label, v in vectors.items()
+            label: Space(
+                fit_head(v[rows], bank, penalty=self.penalties[label]),
+                Neighbourhood.of(v[rows[kept]], self.config.neighbours, self.config.sharpness),
+            )
+            for label, v in self.vectors.items()
         }
         return spaces, bank.take(kept)
-
-    parts: list[tuple[Rows, Evidence]] = []
-    for fold in np.unique(folds):
-        inside = np.flatnonzero(folds == fold)
-        spaces, bank = fit(np.flatnonzero(folds != fold))
-        queries = {label: (space, vectors[label][inside]) for label, space in spaces.items()}
-        parts.append((inside, gather_evidence(queries, bank)))
-    spaces, bank = fit(np.arange(len(features)))
-    return EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank), _join(parts)
 
 
 def _bank(targets: Targets, rows: Rows) -> Bank:

@@ -5,7 +5,7 @@ prompts; calibration and test prompts are not touched here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,14 @@ import numpy.typing as npt
 from features import SURFACE_NAMES
 from features.featuriser import PromptFeatures
 from router_model.amounts import AmountModel
-from router_model.calibration import Blend, LogisticCalibration, sigmoid
+from router_model.calibration import Blend, Calibration, sigmoid
 from router_model.evidence import Evidence
 from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
 from training.amounts import residual_quantiles, smearing
-from training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters
-from training.calibrate import fit_blend, fit_logistic
-from training.evidence import EvidenceConfig, fit_evidence
+from training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters, out_of_fold_scores
+from training.calibrate import HeldOut, fit_blend, fit_calibration
+from training.evidence import EvidenceConfig, EvidenceFitter
+from training.groups import group_folds
 from training.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
@@ -55,6 +56,7 @@ def fit_predictor(
     models: tuple[str, ...],
     *,
     folds: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
     config: FitConfig,
     seed: int,
     advance: Advance,
@@ -66,40 +68,29 @@ def fit_predictor(
     features, targets : of n prompts
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
+    groups : shape (n,)
+        Kinds of prompts unlike each other (`training.groups`), to learn how far to trust predictions on new kinds.
     advance : called with the name of each step that is done
     """
-    evidence_model, evidence = fit_evidence(features, targets, folds, config.evidence)
+    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
+    evidence = fitter.out_of_fold(folds)
     advance("evidence")
     stage = _Stage(features, targets, folds, evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
-    boosted = sigmoid(boosters.out_of_fold.astype(np.float32)).reshape(len(features), len(models), targets.n_bars)
-    members = member_probabilities(evidence, boosted)
-    blend, calibration, p_success = _fit_probabilities(("record", *evidence.names, "booster"), members, targets)
+    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))))
+    advance("other tasks")
+    blend, calibration, p_success = stage.fit_probabilities(boosters, unlike)
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
         grid=targets.grid,
-        evidence_model=evidence_model,
+        evidence_model=fitter.fit(),
         boosters=boosters.boosters,
         blend=blend,
         calibration=calibration,
         amounts=amounts,
     )
     return predictor, OutOfFold(p_success, output_tokens)
-
-
-def _fit_probabilities(
-    names: tuple[str, ...], members: FloatArray, targets: Targets
-) -> tuple[Blend, LogisticCalibration, FloatArray]:
-    """Fit blend and calibration; return them with the out-of-fold probabilities they give."""
-    known = targets.graded
-    success, weight = targets.outcome[known][:, : targets.n_bars], targets.weight[known][:, 0]
-    blend = fit_blend(
-        names, members[known].reshape(-1, len(names)), success.reshape(-1), np.repeat(weight, targets.n_bars)
-    )
-    blended = blend.combine(members)
-    calibration = fit_logistic(blended[known], success, weight)
-    return blend, calibration, calibration.correct(blended)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +129,33 @@ class _Stage:
             seed=self.seed,
             advance=lambda: self.advance("boosters"),
         )
+
+    def fit_probabilities(self, boosters: FoldBoosters, unlike: Evidence) -> tuple[Blend, Calibration, FloatArray]:
+        """Fit blend and calibration; return them with the out-of-fold probabilities they give.
+
+        Parameters
+        ----------
+        boosters : fitted on the out-of-fold evidence
+        unlike : evidence from other groups of prompts
+        """
+        n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
+        success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
+        members = member_probabilities(self.evidence, self._boosted(boosters.out_of_fold))
+        known = weight > 0
+        blend = fit_blend(names, members[known], success[known], weight[known])
+        alike = HeldOut(
+            blend.combine(members), self.evidence.record[:, :, :n_bars], self.evidence.familiarity, success, weight
+        )
+        pairs = replace(self, evidence=unlike).pairs(range(n_bars), self.folds)
+        far = member_probabilities(unlike, self._boosted(out_of_fold_scores(boosters.boosters, pairs)))
+        calibration = fit_calibration(
+            alike,
+            replace(alike, p=blend.combine(far), record=unlike.record[:, :, :n_bars], familiarity=unlike.familiarity),
+        )
+        return blend, calibration, calibration.correct(alike.p, alike.record, alike.familiarity)
+
+    def _boosted(self, scores: npt.NDArray[np.float64]) -> FloatArray:
+        return sigmoid(scores.astype(np.float32)).reshape(len(scores), -1, self.targets.n_bars)
 
     def fit_amounts(self, config: BoosterConfig) -> tuple[dict[str, AmountModel], FloatArray]:
         """Fit every amount; return the models with the out-of-fold expected output tokens."""

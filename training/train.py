@@ -24,6 +24,7 @@ from training.costs import fill_tokens, price_mismatches, realised_costs, tokens
 from training.dominance import ModelRecord, model_records
 from training.evaluate import Evaluation, evaluate
 from training.fit import FitConfig, OutOfFold, fit_predictor
+from training.groups import novelty_groups
 from training.operating_point import choose_operating_point
 from training.outcomes import Outcomes, read_outcomes
 from training.prices import complete_catalog
@@ -36,7 +37,7 @@ DEFAULT_BAR = 0.5
 MIN_PROMPTS = 50
 """Fewer training prompts than this are refused: five folds of ten teach nothing."""
 
-STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, *["amounts"] * 4, "evaluate", "save")
+STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, "other tasks", *["amounts"] * 4, "evaluate", "save")
 """What `advance` is called with, in order; tables without tokens or latencies skip ``amounts``."""
 
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
@@ -195,6 +196,9 @@ class Run:
             targets,
             self.outcomes.models,
             folds=assign_folds([self.outcomes.prompt_ids[row] for row in rows], seed=self.config.seed),
+            groups=novelty_groups(
+                [self.outcomes.tasks[row] for row in rows], self.features.embedding[rows], seed=self.config.seed
+            ),
             config=self.config.fit,
             seed=self.config.seed,
             advance=advance,

@@ -17,7 +17,7 @@ def test_hand_worked_weights():
     vocabulary = BagVocabulary.fit(prompts, min_prompts=2, max_terms=10)
     assert vocabulary.codes.tolist() == [1]
     assert vocabulary.idf.tolist() == [1.0]
-    assert vocabulary.transform(prompts).toarray().tolist() == [[1.0], [1.0]]
+    assert vocabulary.transform(prompts).vectors.toarray().tolist() == [[1.0], [1.0]]
 
 
 @given(pieces)
@@ -28,18 +28,20 @@ def test_weights_are_scikit_learns(prompts):
         return
     counts = np.array([[np.sum(term_codes(ids) == code) for code in vocabulary.codes] for ids in prompts])
     expected = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
-    assert vocabulary.transform(prompts).toarray() == pytest.approx(expected, abs=1e-5)
+    assert vocabulary.transform(prompts).vectors.toarray() == pytest.approx(expected, abs=1e-5)
 
 
 @given(pieces)
 def test_rows_have_unit_length_or_are_empty(prompts):
-    norms = np.linalg.norm(BagVocabulary.fit(prompts, min_prompts=1, max_terms=5).transform(prompts).toarray(), axis=1)
+    norms = np.linalg.norm(
+        BagVocabulary.fit(prompts, min_prompts=1, max_terms=5).transform(prompts).vectors.toarray(), axis=1
+    )
     assert np.all(np.isclose(norms, 1) | (norms == 0))
 
 
 def test_unknown_terms_and_empty_prompts_give_empty_rows():
     vocabulary = BagVocabulary.fit([np.array([1, 2])], min_prompts=1, max_terms=10)
-    bags = vocabulary.transform([np.array([9]), np.array([], np.int64)])
+    bags = vocabulary.transform([np.array([9]), np.array([], np.int64)]).vectors
     assert bags.shape == (2, 3)
     assert bags.nnz == 0
 
@@ -51,4 +53,10 @@ def test_the_commonest_terms_are_kept():
 
 def test_an_empty_vocabulary_transforms():
     vocabulary = BagVocabulary.fit([np.array([], np.int64)], min_prompts=1, max_terms=10)
-    assert vocabulary.transform([np.array([1, 2])]).shape == (1, 0)
+    assert vocabulary.transform([np.array([1, 2])]).vectors.shape == (1, 0)
+
+
+def test_coverage_is_the_share_of_terms_that_are_known():
+    """Of 1, 2 and the pair (1, 2) a vocabulary of single pieces knows two; an empty prompt has nothing known."""
+    vocabulary = BagVocabulary.fit([np.array([1]), np.array([2])], min_prompts=1, max_terms=5)
+    assert vocabulary.transform([np.array([1, 2]), np.array([], np.int64)]).coverage == pytest.approx([2 / 3, 0])

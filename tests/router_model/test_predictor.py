@@ -10,7 +10,7 @@ f32 = np.float32
 def evidence(values, record=0.0):
     values = np.asarray(values, f32)
     record = np.broadcast_to(np.asarray(record, f32), values.shape[:3])
-    return Evidence(("near",), values, record, np.array([[0.5, 0.25]] * len(values), f32))
+    return Evidence(("near",), values, record, np.array([[0.5, 0.25, 0.75]] * len(values), f32))
 
 
 def test_pair_rows_are_value_difficulty_and_edge():
@@ -23,16 +23,19 @@ def test_pair_rows_are_value_difficulty_and_edge():
     )
     names = pair_names(["near"], ["surface"], n_bars=1)
     assert names == [
-        "record", "familiarity_embedding", "familiarity_bag", "near", "near_difficulty", "near_edge", "surface",
+        "record", "familiarity_embedding", "familiarity_bag", "familiarity_coverage",
+        "near", "near_difficulty", "near_edge", "surface",
     ]  # fmt: skip
-    assert rows == pytest.approx(np.array([[0.4, 0.5, 0.25, 0.2, 0.5, -0.3, 7], [0.6, 0.5, 0.25, 0.8, 0.5, 0.3, 7]]))
+    assert rows == pytest.approx(
+        np.array([[0.4, 0.5, 0.25, 0.75, 0.2, 0.5, -0.3, 7], [0.6, 0.5, 0.25, 0.75, 0.8, 0.5, 0.3, 7]])
+    )
 
 
 def test_several_bars_are_rows_with_their_bar():
     values = np.zeros((2, 3, 2, 1))
     rows = pair_rows(evidence(values), np.zeros((2, 1), f32), np.array([0.5, 0.9], f32), targets=[0, 1])
     column = pair_names(["near"], ["surface"], n_bars=2).index("quality_bar")
-    assert rows.shape == (2 * 3 * 2, 8)
+    assert rows.shape == (2 * 3 * 2, 9)
     assert rows[:, column].tolist() == pytest.approx([0.5, 0.9] * 6)
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.calibrate import fit_blend, fit_logistic
+from router_model.calibration import logit, sigmoid
+from training.calibrate import HeldOut, fit_blend, fit_calibration
 from training.metrics import log_loss
 
 
@@ -39,17 +40,54 @@ def test_rows_of_weight_zero_do_not_count():
     assert fit_blend(("a", "b"), np.concatenate([members, members]), wrong, weights).weights[1] > 0.9
 
 
-def test_logistic_correction_undoes_a_known_distortion():
-    """Log odds were halved and shifted by 0.3; the correction is slope 2, intercept -0.6."""
-    _, truth, success, weight = world(20_000)
-    odds = np.log(truth / (1 - truth))
-    distorted = (1 / (1 + np.exp(-(0.5 * odds + 0.3)))).astype(np.float32)
-    fitted = fit_logistic(distorted[:, None], success[:, None], weight)
-    assert fitted.slope.item() == pytest.approx(2.0, abs=0.15)
-    assert fitted.intercept.item() == pytest.approx(-0.6, abs=0.1)
+RECORD = np.array([0.3, 0.5, 0.7, 0.6], np.float32)
+
+
+def held_out(rng, n, *, difficulty, edge, familiarity=1.0, real_edges=True):
+    """Prompts whose log odds were predicted with difficulty and edges multiplied by the numbers given."""
+    hard = rng.normal(size=(n, 1))
+    edges = rng.normal(size=(n, len(RECORD)))
+    edges -= edges.mean(axis=1, keepdims=True)
+    truth = logit(RECORD) + hard + edges * real_edges
+    predicted = logit(RECORD) + difficulty * hard + edge * edges
+    return HeldOut(
+        p=sigmoid(predicted.astype(np.float32))[..., None],
+        record=np.broadcast_to(RECORD[:, None], (n, len(RECORD), 1)),
+        familiarity=np.full((n, 1), familiarity, np.float32) + rng.normal(0, 0.05, (n, 1)).astype(np.float32),
+        success=(rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype(np.float32)[..., None],
+        weight=np.ones((n, len(RECORD), 1), np.float32),
+    )
+
+
+def test_known_distortions_are_undone():
+    """The difficulty was halved and the edges doubled: slopes 2 and 0.5; familiar and unfamiliar prompts are alike."""
+    rng = np.random.default_rng(0)
+    alike, unlike = (held_out(rng, 8000, difficulty=0.5, edge=2.0, familiarity=f) for f in (1.0, 0.5))
+    fitted = fit_calibration(alike, unlike)
+    assert fitted.slopes.ravel() == pytest.approx([0, 1, 2, 0.5], abs=0.1)
+    assert np.all(fitted.trust(unlike.familiarity) > 0.9)
+
+
+def test_edges_that_are_noise_on_unfamiliar_prompts_lose_trust_there_alone():
+    rng = np.random.default_rng(1)
+    alike = held_out(rng, 4000, difficulty=1.0, edge=1.0, familiarity=1.0)
+    unlike = held_out(rng, 4000, difficulty=1.0, edge=1.0, familiarity=0.3, real_edges=False)
+    fitted = fit_calibration(alike, unlike)
+    assert fitted.trust(unlike.familiarity).mean() < 0.1
+    assert fitted.trust(alike.familiarity).mean() > 0.9
+
+
+def test_noise_that_familiarity_cannot_tell_lowers_trust_everywhere():
+    """Half of what looks the same is noise, so half of the edge is believed."""
+    rng = np.random.default_rng(2)
+    alike = held_out(rng, 4000, difficulty=1.0, edge=1.0)
+    unlike = held_out(rng, 4000, difficulty=1.0, edge=1.0, real_edges=False)
+    assert fit_calibration(alike, unlike).trust(alike.familiarity).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_target_that_never_fails_is_left_nearly_alone():
-    p = np.full((10, 1), 0.8, np.float32)
-    corrected = fit_logistic(p, np.ones((10, 1), np.float32), np.ones(10, np.float32)).correct(p)
+    shape = (10, 2, 1)
+    p = np.full(shape, 0.8, np.float32)
+    sure = HeldOut(p, np.full(shape, 0.75, np.float32), np.ones((10, 1), np.float32), np.ones_like(p), np.ones_like(p))
+    corrected = fit_calibration(sure, sure).correct(p, sure.record, sure.familiarity)
     assert np.all((corrected > 0.8) & (corrected < 0.999))

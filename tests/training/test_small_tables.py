@@ -6,6 +6,7 @@ import pytest
 from features import load_encoder
 from features.featuriser import featurise
 from training.fit import FitConfig, fit_predictor
+from training.groups import novelty_groups
 from training.outcomes import read_outcomes
 from training.split import assign_folds, split_prompts
 from training.targets import build_targets
@@ -28,6 +29,7 @@ def test_mean_log_loss_over_seeds_is_the_least(real_data, table, n_prompts, n_mo
             build_targets(outcomes, (0.5,), rows).take(rows),
             outcomes.models,
             folds=assign_folds([outcomes.prompt_ids[row] for row in rows], seed=seed),
+            groups=novelty_groups([outcomes.tasks[row] for row in rows], features.embedding[rows], seed=seed),
             config=FitConfig(),
             seed=seed,
             advance=lambda _: None,
