@@ -6,6 +6,7 @@ RouterModelError(Exception)
 ├── ArtifactError(ValueError)    a saved router is damaged, foreign or too new
 ├── TrainingError(ValueError)    a table cannot be learned from
 ├── RequestError(ValueError)     a decision was asked for with impossible knobs
+├── UsageError(ValueError)       token counts of a call contradict each other
 └── NoCandidateError(LookupError) constraints left no model to choose from
 
 `features.FeatureError` stands beside the tree: that package knows nothing of this one. Messages say what was
@@ -35,6 +36,10 @@ class TrainingError(RouterModelError, ValueError):
 
 class RequestError(RouterModelError, ValueError):
     """Raise when a decision is asked for with impossible knobs."""
+
+
+class UsageError(RouterModelError, ValueError):
+    """Raise when token counts of a call contradict each other."""
 
 
 class NoCandidateError(RouterModelError, LookupError):
