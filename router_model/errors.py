@@ -13,6 +13,11 @@ RouterModelError(Exception)
 got, what was expected and what to do.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router_model.decision import Exclusion
+
 
 class RouterModelError(Exception):
     """Base of the tree."""
@@ -43,4 +48,17 @@ class UsageError(RouterModelError, ValueError):
 
 
 class NoCandidateError(RouterModelError, LookupError):
-    """Raise when constraints leave no model to choose from."""
+    """Raise when constraints leave no model to choose from.
+
+    Attributes
+    ----------
+    excluded : tuple of Exclusion
+        Every model, with the constraint that rules it out.
+    relax : str or None
+        The constraint to relax: without it alone, most candidates would be left. None where every model breaks several.
+    """
+
+    def __init__(self, message: str, *, excluded: "tuple[Exclusion, ...]" = (), relax: str | None = None) -> None:
+        super().__init__(message)
+        self.excluded = excluded
+        self.relax = relax

@@ -17,6 +17,16 @@ def test_known_models_are_found_with_their_source(model):
     assert card.price_source.startswith("genai-prices ")
 
 
+def test_cache_prices_and_fees_are_looked_up_too():
+    """A token that Anthropic reads from its cache costs a tenth, one it writes 1.25 times the price of input."""
+    card = look_up("anthropic/claude-sonnet-4-5")
+    assert card is not None
+    assert card.usd_per_mtok_cached_input == card.usd_per_mtok_input / 10
+    assert card.usd_per_mtok_cache_write == card.usd_per_mtok_input * Decimal("1.25")
+    assert (card.usd_per_mtok_reasoning, card.usd_per_request) == (None, None)
+    assert Catalog({card.model: card}) == Catalog.parse(Catalog({card.model: card}).dump(), origin="again")
+
+
 def test_the_catalog_wins_over_the_list():
     assert complete_catalog(GIVEN, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input == Decimal(7)
     assert complete_catalog(None, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input != Decimal(7)
