@@ -100,12 +100,12 @@ def _listed(found: "PriceCalculation", name: str, *, per: int = 1) -> Decimal | 
 
 
 def _cache_write(found: "PriceCalculation", usd_per_mtok_input: Decimal) -> Decimal | None:
-    """Return what a token written to the cache costs in all.
+    """Return the price of input written to the cache, or None where the list's cannot be that.
 
-    Where the list has less than for plain input it is a surcharge for storage (Google's), which comes on top.
+    Less than for plain input is a surcharge for storage (Google's) or a slip: such input is better billed as plain.
     """
     price = _listed(found, "cache_write_mtok")
-    return price + usd_per_mtok_input if price is not None and 0 < price < usd_per_mtok_input else price
+    return None if price is None or price < usd_per_mtok_input else price
 
 
 def _plain(price: Decimal) -> Decimal:

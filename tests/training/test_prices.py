@@ -27,6 +27,14 @@ def test_cache_prices_and_fees_are_looked_up_too():
     assert Catalog({card.model: card}) == Catalog.parse(Catalog({card.model: card}).dump(), origin="again")
 
 
+def test_a_cache_write_below_the_price_of_input_is_not_believed():
+    """The list of OpenRouter has Google's charge for storage there, 0.375 for input at 1.25."""
+    card = look_up("openrouter/google/gemini-2.5-pro") or look_up("google/gemini-2.5-pro")
+    assert card is not None
+    write = card.usd_per_mtok_cache_write
+    assert write is None or write >= card.usd_per_mtok_input
+
+
 def test_the_catalog_wins_over_the_list():
     assert complete_catalog(GIVEN, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input == Decimal(7)
     assert complete_catalog(None, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input != Decimal(7)
