@@ -144,7 +144,9 @@ def _dearer(price: str, cap: str) -> Callable[[Case], BoolArray]:
 
     def broken(case: Case) -> BoolArray:
         given = getattr(case.constraints, cap)
-        most = Decimal("Infinity") if given is None else Decimal(str(given))
+        if given is None:
+            return np.zeros(1, dtype=bool)
+        most = Decimal(str(given))
         return np.array([(getattr(card, price) or Decimal(0)) > most for card in case.cards])
 
     return broken
