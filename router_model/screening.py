@@ -91,7 +91,7 @@ class Screening:
             return "There are no models"
         nearest = int(n_broken.argmin())
         reasons = " and ".join(CHECKS[check].reason for check in np.flatnonzero(broken[:, nearest]))
-        return f"Relaxing one is not enough; {self.case.cards[nearest].model} is nearest and needs {reasons} relaxed"
+        return f"Each breaks several; {self.case.cards[nearest].model} is nearest and needs {reasons} relaxed"
 
     def _exclusion(self, row: int, column: int, check: int) -> Exclusion:
         """Return why one model is left out; what does not depend on the prompt is written once."""

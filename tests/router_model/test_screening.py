@@ -138,7 +138,7 @@ def test_where_each_model_breaks_several_the_nearest_is_named():
     found = screened(knobs, CARDS[:2], prompt=TOOLS, cost=[0.02, 0.001])
     with pytest.raises(
         NoCandidateError,
-        match=r"denied \(2 of 2\). .* not enough; b is nearest and needs denied and max_output_tokens and",
+        match=r"denied \(2 of 2\). Each breaks several; b is nearest and needs denied and max_output_tokens and",
     ) as caught:
         found.require_candidate(0)
     assert caught.value.relax is None
