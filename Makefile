@@ -49,6 +49,7 @@ bench: $(VENV)/.dev  ## quality beside the floors, ablations, decision latency (
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json
 	$(BIN)/python tests/performance/bench_ablation.py $(DATA)
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
+	$(BIN)/python tests/performance/bench_screening.py
 
 notebooks: $(VENV)/.dev  ## execute every notebook
 	@set -e; found=0; for notebook in notebooks/[0-9]*.py; do [ -e "$$notebook" ] || continue; found=1; \

@@ -27,12 +27,17 @@ class PromptFeatures:
         Word-piece ids.
     n_input_tokens : float64 array, shape (n,)
         Word pieces of the whole prompt; scaled up from the part that was read where it was clipped.
+    n_images : float64 array, shape (n,)
+    max_output_tokens : float64 array, shape (n,)
+        The most a request lets a model write; infinite where it does not say.
     """
 
     embedding: FloatArray
     surface: FloatArray
     pieces: list[IntArray]
     n_input_tokens: npt.NDArray[np.float64]
+    n_images: npt.NDArray[np.float64]
+    max_output_tokens: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.pieces)
@@ -44,6 +49,8 @@ class PromptFeatures:
             surface=self.surface[rows],
             pieces=[self.pieces[row] for row in rows],
             n_input_tokens=self.n_input_tokens[rows],
+            n_images=self.n_images[rows],
+            max_output_tokens=self.max_output_tokens[rows],
         )
 
 
@@ -63,4 +70,6 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
         surface=surface_features(parsed),
         pieces=batch.pieces,
         n_input_tokens=batch.lengths().astype(np.float64) * np.maximum(clipped_by, 1.0),
+        n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),
+        max_output_tokens=np.array([prompt.max_output_tokens or np.inf for prompt in parsed], dtype=np.float64),
     )

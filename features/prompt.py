@@ -31,8 +31,12 @@ class Prompt:
         Length of the whole text before clipping.
     n_turns : int
         Number of messages that are not system or developer instructions (1 for a plain string).
-    has_system, has_tools, has_images, wants_json : bool
+    has_system, has_tools, wants_json, has_audio : bool
         What the conversation or the request around it asks of a model.
+    n_images : int
+        Images in the messages.
+    max_output_tokens : int or None
+        The most that the request lets a model write, reasoning included; None where it does not say.
 
     Examples
     --------
@@ -49,8 +53,15 @@ class Prompt:
     n_turns: int = 1
     has_system: bool = False
     has_tools: bool = False
-    has_images: bool = False
     wants_json: bool = False
+    has_audio: bool = False
+    n_images: int = 0
+    max_output_tokens: int | None = None
+
+    @property
+    def has_images(self) -> bool:
+        """Whether a message holds an image."""
+        return self.n_images > 0
 
     @classmethod
     def parse(cls, value: PromptLike) -> "Prompt":
@@ -59,7 +70,8 @@ class Prompt:
         Raises
         ------
         PromptError
-            If `value` is none of these; the message says what was got.
+            If `value` is none of these, or a part of it is not what a chat body has there; the message says what
+            was got.
         """
         if isinstance(value, cls):
             return value
@@ -81,13 +93,14 @@ class Prompt:
             )
         parts: list[str] = []
         last_user = -1
-        n_turns = n_system = n_images = 0
+        n_turns = n_system = n_images = n_audio = 0
         for position, message in enumerate(messages):
             if not isinstance(message, Mapping):
                 raise PromptError(f"messages[{position}] is {type(message).__name__}; expected an object")
-            texts, images = _contents(message, position)
+            texts, images, audio = _contents(message, position)
             parts += texts
             n_images += images
+            n_audio += audio
             if message.get("role") == "user" and texts:
                 last_user = len(parts) - 1
             instruction = message.get("role") in ("system", "developer")
@@ -99,8 +112,10 @@ class Prompt:
             n_turns=n_turns,
             has_system=n_system > 0,
             has_tools=bool(body.get("tools")),
-            has_images=n_images > 0,
             wants_json=_asks_for_json(body.get("response_format")),
+            has_audio=n_audio > 0,
+            n_images=n_images,
+            max_output_tokens=_output_limit(body),
         )
 
 
@@ -145,11 +160,11 @@ def clip(text: str, max_chars: int = MAX_ENCODED_CHARS) -> str:
     return f"{text[:half]}\n{text[-half:]}"
 
 
-def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int]:
-    """Return the texts of one message and the number of its images."""
+def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int, int]:
+    """Return the texts of one message and the numbers of its images and of its audio parts."""
     content = message.get("content")
     texts: list[str] = []
-    n_images = 0
+    n_images = n_audio = 0
     if isinstance(content, str):
         texts.append(content)
     elif isinstance(content, Sequence):
@@ -158,15 +173,33 @@ def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int
                 texts.append(part)
             elif isinstance(part, Mapping) and isinstance(part.get("text"), str):
                 texts.append(part["text"])
-            elif isinstance(part, Mapping) and "image" in str(part.get("type")):
-                n_images += 1
+            elif isinstance(part, Mapping):
+                kind = str(part.get("type"))  # image_url, image, input_image; input_audio, audio_url
+                n_images += "image" in kind
+                n_audio += "audio" in kind
     elif content is not None:
         raise PromptError(f"messages[{position}].content is {type(content).__name__}; expected text or parts")
     calls = message.get("tool_calls")
     if calls:
         texts.append(json.dumps(calls, ensure_ascii=False, default=str))
-    return [text for text in texts if text], n_images
+    return [text for text in texts if text], n_images, n_audio
 
 
 def _asks_for_json(response_format: object) -> bool:
     return isinstance(response_format, Mapping) and str(response_format.get("type", "")).startswith("json")
+
+
+def _output_limit(body: Mapping[str, Any]) -> int | None:
+    """Return the most tokens a chat body lets a model write; OpenAI's newer name wins over the older one.
+
+    >>> _output_limit({"max_tokens": 100, "max_completion_tokens": 80}), _output_limit({"max_tokens": None})
+    (80, None)
+    """
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = body.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise PromptError(f"{name}={value!r}; expected a whole number, 1 or more, or leave it out")
+        return value
+    return None

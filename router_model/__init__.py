@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         RouterModelError,
         TableError,
         TrainingError,
+        UsageError,
     )
     from router_model.router import Router
 
@@ -42,6 +43,7 @@ __all__ = [
     "RouterModelError",
     "TableError",
     "TrainingError",
+    "UsageError",
 ]
 
 _HOMES = {

@@ -11,7 +11,8 @@ A TOML file with one table a model::
     provider = "openai"
     tools = true
     vision = true
-    structured_output = true
+
+`docs/catalog.md` lists all keys and what a missing one means.
 
 Money is `Decimal` here, where it is exact and shown to people; matrices of expected costs are floats.
 """
@@ -25,7 +26,7 @@ from typing import Any
 
 import tomli_w
 
-from router_model.errors import CatalogError
+from router_model.errors import CatalogError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,17 @@ class ModelCard:
         The id used in outcome tables and requests.
     usd_per_mtok_input, usd_per_mtok_output : Decimal
         List price in USD per million tokens.
-    usd_per_mtok_cached_input : Decimal or None
-        Price of input read from the provider's cache; None where unknown.
+    usd_per_mtok_cached_input, usd_per_mtok_cache_write : Decimal or None
+        Price of input read from, and written to, the provider's cache; None: as other input.
+    usd_per_mtok_reasoning : Decimal or None
+        Price of output spent on reasoning; None: as other output.
+    usd_per_request, usd_per_image : Decimal or None
+        Fees for a call and for an image in it, in USD, beside the tokens; None: no fee.
     context_window, max_output_tokens : int or None
         Tokens of input and output together, and of output alone; None where unknown, which filters nothing.
     provider : str or None
-    tools, vision, structured_output : bool or None
+    tools, vision, audio, structured_output : bool or None
+        What it takes (tools, images, audio) and whether it can be held to JSON or a JSON schema;
         None where unknown, which filters nothing.
     price_source : str
         ``catalog`` or where the price was looked up.
@@ -53,27 +59,90 @@ class ModelCard:
     usd_per_mtok_input: Decimal
     usd_per_mtok_output: Decimal
     usd_per_mtok_cached_input: Decimal | None = None
+    usd_per_mtok_cache_write: Decimal | None = None
+    usd_per_mtok_reasoning: Decimal | None = None
+    usd_per_request: Decimal | None = None
+    usd_per_image: Decimal | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
     provider: str | None = None
     tools: bool | None = None
     vision: bool | None = None
+    audio: bool | None = None
     structured_output: bool | None = None
     price_source: str = "catalog"
 
-    def cost_usd(self, *, input_tokens: int, output_tokens: int) -> Decimal:
-        """Return the list price of a call, in USD.
+    def cost_usd(
+        self,
+        *,
+        input_tokens: int,
+        output_tokens: int,
+        cached_input_tokens: int = 0,
+        cache_write_tokens: int = 0,
+        reasoning_tokens: int = 0,
+        n_images: int = 0,
+    ) -> Decimal:
+        """Return the list price of a call, in USD, exactly; each token is billed once.
 
-        >>> card = ModelCard("m", Decimal("2.5"), Decimal(10))
+        Parameters
+        ----------
+        input_tokens, output_tokens : int
+            All tokens read and written.
+        cached_input_tokens, cache_write_tokens : int
+            The part of the input that was read from the provider's cache, and the part that was written to it.
+        reasoning_tokens : int
+            The part of the output that was reasoning.
+        n_images : int
+
+        Raises
+        ------
+        UsageError
+            If a count is negative or the parts are more than the whole.
+
+        Notes
+        -----
+        The parts are within the whole, as in OpenAI's ``usage`` and in OpenTelemetry's ``gen_ai.usage``. Anthropic
+        counts ``input_tokens`` without the cached ones: add them first.
+
+        Examples
+        --------
+        >>> card = ModelCard("m", Decimal("2.5"), Decimal(10), usd_per_mtok_cached_input=Decimal("0.25"))
         >>> card.cost_usd(input_tokens=1000, output_tokens=200)  # 0.0025 + 0.002
         Decimal('0.0045')
+        >>> card.cost_usd(input_tokens=1000, output_tokens=200, cached_input_tokens=800)  # 0.0005 + 0.0002 + 0.002
+        Decimal('0.0027')
         """
-        micro = input_tokens * self.usd_per_mtok_input + output_tokens * self.usd_per_mtok_output
-        return micro / 1_000_000
+        fresh = _rest("input_tokens", input_tokens, cached_input_tokens, cache_write_tokens)
+        written = _rest("output_tokens", output_tokens, reasoning_tokens)
+        if n_images < 0:
+            raise UsageError(f"n_images={n_images}; expected 0 or more")
+        per_mtok = (
+            fresh * self.usd_per_mtok_input
+            + cached_input_tokens * _else(self.usd_per_mtok_cached_input, self.usd_per_mtok_input)
+            + cache_write_tokens * _else(self.usd_per_mtok_cache_write, self.usd_per_mtok_input)
+            + written * self.usd_per_mtok_output
+            + reasoning_tokens * _else(self.usd_per_mtok_reasoning, self.usd_per_mtok_output)
+        )
+        fees = _else(self.usd_per_request, Decimal(0)) + n_images * _else(self.usd_per_image, Decimal(0))
+        return per_mtok / 1_000_000 + fees
 
 
-_PRICES = ("usd_per_mtok_input", "usd_per_mtok_output", "usd_per_mtok_cached_input")
-_FLAGS = ("tools", "vision", "structured_output")
+def _else(price: Decimal | None, other: Decimal) -> Decimal:
+    return other if price is None else price
+
+
+def _rest(name: str, whole: int, *parts: int) -> int:
+    """Return the tokens that are in none of the parts."""
+    if min(whole, *parts) < 0 or sum(parts) > whole:
+        raise UsageError(
+            f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts from 0 and parts within "
+            "the whole (where the source counts them beside it, add them to it)"
+        )
+    return whole - sum(parts)
+
+
+_PRICES = tuple(field.name for field in fields(ModelCard) if field.name.startswith("usd_per_"))
+_FLAGS = ("tools", "vision", "audio", "structured_output")
 _TEXTS = ("provider", "price_source")
 _REQUIRED = _PRICES[:2]
 
@@ -188,7 +257,8 @@ def _price(where: str, key: str, value: object) -> Decimal:
     except InvalidOperation:
         price = Decimal("nan")
     if not price.is_finite() or price < 0:
-        raise CatalogError(f"{where}.{key}: got {value!r}, expected USD per million tokens, 0 or more")
+        unit = "USD per million tokens" if "_mtok_" in key else "USD"
+        raise CatalogError(f"{where}.{key}: got {value!r}, expected {unit}, 0 or more")
     return price
 
 

@@ -1,12 +1,28 @@
-"""Hard constraints: which models may be considered at all, and why the others may not."""
+"""Hard constraints: what a request demands of its candidates.
+
+Values only; `router_model.screening` holds them against models and says why one is left out. What a prompt itself
+needs (room, tools, vision, audio, structured output) is read from the chat body (`features.Prompt`), not given here.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from decimal import Decimal
+from math import isfinite
+from typing import TypeAlias
 
 from features import Prompt
-from router_model.catalog import ModelCard
-from router_model.errors import NoCandidateError, RequestError
+from router_model.errors import RequestError
+
+Usd: TypeAlias = float | Decimal
+
+_LISTS = {
+    "allow": "globs, e.g. ['openai/*']",
+    "deny": "globs, e.g. ['openai/*']",
+    "providers": "names, e.g. ['openai']",
+    "ignore_providers": "names, e.g. ['openai']",
+}
+_POSITIVE = {"max_cost_usd": "amount in USD", "max_latency_s": "number of seconds"}
+_PRICE_CAPS = ("max_usd_per_mtok_input", "max_usd_per_mtok_output", "max_usd_per_request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,62 +33,64 @@ class Constraints:
     ----------
     allow, deny : globs over model ids, e.g. ``openai/gpt-*``
         An empty `allow` allows all; `deny` wins.
+    providers, ignore_providers : names of providers, in any case
+        An empty `providers` allows all; `ignore_providers` wins. A model of unknown provider is on neither list.
     max_cost_usd : float or None
         Largest expected cost of one call.
+    max_usd_per_mtok_input, max_usd_per_mtok_output : float, Decimal or None
+        Largest list price in USD per million tokens, of input and of output; 0 asks for free models.
+    max_usd_per_request : float, Decimal or None
+        Largest fee for a call; a model without one stays.
+    max_latency_s : float or None
+        Largest expected time to the end of the answer; a model whose latency is not known stays.
     max_output_tokens : int or None
-        Output the request may take, counted against context windows.
+        The most a model may write, reasoning included: counted against context windows, and expected output and cost
+        are capped by it. Where the chat body says so too, the smaller one holds.
     """
 
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
-    max_cost_usd: float | None = None
+    providers: tuple[str, ...] = ()
+    ignore_providers: tuple[str, ...] = ()
+    max_cost_usd: Usd | None = None
+    max_usd_per_mtok_input: Usd | None = None
+    max_usd_per_mtok_output: Usd | None = None
+    max_usd_per_request: Usd | None = None
+    max_latency_s: float | None = None
     max_output_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_cost_usd is not None and not self.max_cost_usd > 0:
-            raise RequestError(f"max_cost_usd={self.max_cost_usd!r}; expected a positive amount in USD")
-        if self.max_output_tokens is not None and self.max_output_tokens < 1:
-            raise RequestError(f"max_output_tokens={self.max_output_tokens!r}; expected 1 or more")
-        for name in ("allow", "deny"):
-            if isinstance(getattr(self, name), str):
-                raise RequestError(f"{name}={getattr(self, name)!r}; expected a list of globs, e.g. ['openai/*']")
+        for name, expected in _LISTS.items():
+            value = getattr(self, name)
+            if not _is_list_of_text(value):
+                raise RequestError(f"{name}={value!r}; expected a list of {expected}")
+            object.__setattr__(self, name, tuple(value))
+        for name, expected in _POSITIVE.items():
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and value > 0):
+                raise RequestError(f"{name}={value!r}; expected a positive {expected}")
+        for name in _PRICE_CAPS:
+            value = getattr(self, name)
+            if value is not None and not (_is_number(value) and value >= 0):
+                unit = "USD per million tokens" if "_mtok_" in name else "USD"
+                raise RequestError(f"{name}={value!r}; expected {unit}, 0 or more")
+        limit = self.max_output_tokens
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise RequestError(f"max_output_tokens={limit!r}; expected 1 or more, a whole number")
 
-    def violated_by(
-        self, card: ModelCard, prompt: Prompt, *, n_input_tokens: float, expected_cost_usd: float
-    ) -> str | None:
-        """Return the first constraint a model breaks for a prompt, or None."""
-        checks = (
-            ("not_allowed", bool(self.allow) and not _matches(card.model, self.allow)),
-            ("denied", _matches(card.model, self.deny)),
-            ("context_window", self._overflows(card, n_input_tokens)),
-            ("tools", prompt.has_tools and card.tools is False),
-            ("vision", prompt.has_images and card.vision is False),
-            ("structured_output", prompt.wants_json and card.structured_output is False),
-            ("max_cost_usd", self.max_cost_usd is not None and expected_cost_usd > self.max_cost_usd),
-        )
-        return next((name for name, broken in checks if broken), None)
+    def output_limit(self, prompt: Prompt) -> int | None:
+        """Return the most tokens a model may write: the smaller one of this limit and the prompt's own.
 
-    def _overflows(self, card: ModelCard, n_input_tokens: float) -> bool:
-        wanted = self.max_output_tokens or 0
-        if card.max_output_tokens is not None and wanted > card.max_output_tokens:
-            return True
-        return card.context_window is not None and n_input_tokens + wanted > card.context_window
+        >>> Constraints(max_output_tokens=50).output_limit(Prompt("x", 1, max_output_tokens=80))
+        50
+        """
+        given = [limit for limit in (self.max_output_tokens, prompt.max_output_tokens) if limit is not None]
+        return min(given, default=None)
 
 
-def require_candidate(reasons: Sequence[str | None], models: Sequence[str]) -> None:
-    """Refuse an empty set of candidates.
-
-    Raises
-    ------
-    NoCandidateError
-        Naming the constraints that emptied it and how many models each ruled out.
-    """
-    if not models or any(reason is None for reason in reasons):
-        return
-    counts = {reason: reasons.count(reason) for reason in reasons}
-    said = ", ".join(f"{reason} ({count} of {len(models)})" for reason, count in sorted(counts.items(), key=str))
-    raise NoCandidateError(f"no candidate model is left; ruled out by {said}. Models: {', '.join(models)}")
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and isfinite(value)
 
 
-def _matches(model: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(model, glob) for glob in globs)
+def _is_list_of_text(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(one, str) for one in value)

@@ -1,4 +1,9 @@
-"""Expected cost of a call: input tokens and predicted output tokens at list prices."""
+"""Expected cost of a call: input tokens, predicted output tokens and fees, at list prices.
+
+Floats, as decisions compare thousands of them; `router_model.catalog.ModelCard.cost_usd` is the exact cost of
+one call. Simplifies: all predicted output is billed as output, as its share of reasoning is not predicted; writing to a
+cache is billed as reading.
+"""
 
 from collections.abc import Sequence
 
@@ -19,6 +24,8 @@ def expected_cost_usd(
     n_input_tokens: Float64Array,
     tokens_per_piece: Float64Array,
     output_tokens: npt.NDArray[np.floating],
+    cached_input_tokens: npt.NDArray[np.floating] | None = None,
+    n_images: Float64Array | None = None,
 ) -> Float64Array:
     """Return the expected cost of one call in USD, shape (n_prompts, n_models).
 
@@ -30,18 +37,47 @@ def expected_cost_usd(
         The model's own input tokens for one of our word pieces, learned from logs.
     output_tokens : shape (n_prompts, n_models)
         Expected output tokens.
+    cached_input_tokens : shape (n_prompts,) or (n_prompts, n_models), optional
+        The model's own tokens that it would read from a warm cache, at most its input; a session's cache is warm
+        for the models it has used, so the others have 0. Default: none.
+    n_images : shape (n_prompts,), optional
+        Images in each prompt. Default: none.
 
     Examples
     --------
-    100 input tokens at 2 USD and 50 output tokens at 10 USD a million, 0.0002 + 0.0005 USD:
+    100 input tokens at 2 USD and 50 output tokens at 10 USD a million, 0.0002 + 0.0005 USD; with 80 of the input
+    tokens in a warm cache at 0.5 USD a million, 0.00004 + 0.00004 + 0.0005 USD:
 
     >>> from decimal import Decimal
     >>> from router_model.catalog import ModelCard
-    >>> catalog = Catalog({"m": ModelCard("m", Decimal(2), Decimal(10))})
-    >>> expected_cost_usd(catalog, ["m"], n_input_tokens=np.array([100.0]),
-    ...                   tokens_per_piece=np.ones(1), output_tokens=np.array([[50.0]])).round(6).tolist()
+    >>> catalog = Catalog({"m": ModelCard("m", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))})
+    >>> known = {"n_input_tokens": np.array([100.0]), "tokens_per_piece": np.ones(1),
+    ...          "output_tokens": np.array([[50.0]])}
+    >>> expected_cost_usd(catalog, ["m"], **known).round(6).tolist()
     [[0.0007]]
+    >>> expected_cost_usd(catalog, ["m"], **known, cached_input_tokens=np.array([80.0])).round(6).tolist()
+    [[0.00058]]
     """
-    per_input = np.array([float(catalog[model].usd_per_mtok_input) for model in models]) * _USD_PER_TOKEN
-    per_output = np.array([float(catalog[model].usd_per_mtok_output) for model in models]) * _USD_PER_TOKEN
-    return np.asarray(n_input_tokens[:, None] * (tokens_per_piece * per_input) + output_tokens * per_output)
+    per_input = prices_usd(catalog, models, "usd_per_mtok_input") * _USD_PER_TOKEN
+    per_output = prices_usd(catalog, models, "usd_per_mtok_output") * _USD_PER_TOKEN
+    cost = n_input_tokens[:, None] * (tokens_per_piece * per_input) + output_tokens * per_output
+    cost += prices_usd(catalog, models, "usd_per_request")
+    if n_images is not None:
+        cost += n_images[:, None] * prices_usd(catalog, models, "usd_per_image")
+    if cached_input_tokens is not None:
+        warm = cached_input_tokens[:, None] if cached_input_tokens.ndim == 1 else cached_input_tokens
+        per_cached = prices_usd(catalog, models, "usd_per_mtok_cached_input", default="usd_per_mtok_input")
+        cost -= np.minimum(warm, n_input_tokens[:, None] * tokens_per_piece) * (per_input - per_cached * _USD_PER_TOKEN)
+    return np.asarray(cost)
+
+
+def prices_usd(catalog: Catalog, models: Sequence[str], name: str, *, default: str | None = None) -> Float64Array:
+    """Return one price of every model's card, shape (n_models,), in its own unit.
+
+    Where a card has none: its price named `default`, or else 0.
+    """
+    prices = [getattr(catalog[model], name) for model in models]
+    if default is not None:
+        others = [getattr(catalog[model], default) for model in models]
+        prices = [other if price is None else price for price, other in zip(prices, others, strict=True)]
+    return np.array([float(price or 0) for price in prices])

@@ -42,10 +42,20 @@ class PlanStep:
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A model that was no candidate, and the constraint that ruled it out."""
+    """A model that was no candidate, and the constraint that ruled it out.
+
+    Attributes
+    ----------
+    model : str
+    reason : str
+        The constraint's short code, e.g. ``context_window`` (`router_model.checks.CHECKS` has all).
+    detail : str
+        What was asked and what the model has, for people: ``needs 130,412 tokens, has 128,000``.
+    """
 
     model: str
     reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,17 @@ RouterModelError(Exception)
 ├── ArtifactError(ValueError)    a saved router is damaged, foreign or too new
 ├── TrainingError(ValueError)    a table cannot be learned from
 ├── RequestError(ValueError)     a decision was asked for with impossible knobs
+├── UsageError(ValueError)       token counts of a call contradict each other
 └── NoCandidateError(LookupError) constraints left no model to choose from
 
 `features.FeatureError` stands beside the tree: that package knows nothing of this one. Messages say what was
 got, what was expected and what to do.
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router_model.decision import Exclusion
 
 
 class RouterModelError(Exception):
@@ -37,5 +43,22 @@ class RequestError(RouterModelError, ValueError):
     """Raise when a decision is asked for with impossible knobs."""
 
 
+class UsageError(RouterModelError, ValueError):
+    """Raise when token counts of a call contradict each other."""
+
+
 class NoCandidateError(RouterModelError, LookupError):
-    """Raise when constraints leave no model to choose from."""
+    """Raise when constraints leave no model to choose from.
+
+    Attributes
+    ----------
+    excluded : tuple of Exclusion
+        Every model, with the constraint that rules it out.
+    relax : str or None
+        The constraint to relax: without it alone, most candidates would be left. None where every model breaks several.
+    """
+
+    def __init__(self, message: str, *, excluded: "tuple[Exclusion, ...]" = (), relax: str | None = None) -> None:
+        super().__init__(message)
+        self.excluded = excluded
+        self.relax = relax

@@ -1,7 +1,7 @@
 """The router: prompts in, decisions out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ from features import Encoder, Prompt, PromptLike
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import Artifact, load_artifact
 from router_model.catalog import Catalog
-from router_model.constraints import Constraints, require_candidate
+from router_model.constraints import Constraints
 from router_model.cost import expected_cost_usd
-from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
+from router_model.decision import Decision, PlanStep, PredictionTable, Reason
 from router_model.policy import Rule
+from router_model.screening import Screening, screen
 
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
@@ -106,18 +107,21 @@ class Router:
 
     def _predict_part(self, features: PromptFeatures, quality_bar: float) -> PredictionTable:
         prediction = self.artifact.predictor.predict(features, quality_bar=quality_bar)
+        # E[min(tokens, limit)] <= min(E[tokens], limit): capped so, no call looks cheaper than it is.
+        output_tokens = np.minimum(prediction.output_tokens.astype(np.float64), features.max_output_tokens[:, None])
         cost = expected_cost_usd(
             self.catalog,
             self.models,
             n_input_tokens=features.n_input_tokens,
             tokens_per_piece=self.artifact.tokens_per_piece,
-            output_tokens=prediction.output_tokens,
+            output_tokens=output_tokens,
+            n_images=features.n_images,
         )
         return PredictionTable(
             models=self.models,
             p_success=prediction.p_success.astype(np.float64),
             expected_cost_usd=cost,
-            expected_output_tokens=prediction.output_tokens.astype(np.float64),
+            expected_output_tokens=output_tokens,
             familiarity=prediction.familiarity.max(axis=1).astype(np.float64),
             quality_bar=quality_bar,
         )
@@ -177,47 +181,42 @@ class Router:
         """Decide for many prompts at once; see `route`."""
         rule = Rule.choose(self.artifact.operating_point, target_success, success_value_usd)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
-        parsed = [Prompt.parse(prompt) for prompt in prompts]
+        constraints = constraints or Constraints()
+        parsed = [_limited(Prompt.parse(prompt), constraints) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
-        reasons = self.exclusions(parsed, features, table, constraints or Constraints())
-        for row in reasons:
-            require_candidate(row, self.models)
-        eligible = np.array([[reason is None for reason in row] for row in reasons], dtype=bool)
-        ranked = rule.rank(table, eligible.reshape(table.p_success.shape))
-        return [self._decision(table, row, ranked[row], reasons[row], rule) for row in range(len(parsed))]
+        screening = self.screen(parsed, features, table, constraints)
+        for row in range(len(parsed)):
+            screening.require_candidate(row)
+        ranked = rule.rank(table, screening.eligible)
+        return [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
 
-    def exclusions(
+    def screen(
         self,
         prompts: Sequence[Prompt],
         features: PromptFeatures,
         table: PredictionTable,
         constraints: Constraints,
-    ) -> list[list[str | None]]:
-        """Return for every prompt and model the constraint that rules it out, or None."""
-        rows: list[list[str | None]] = []
-        for row, prompt in enumerate(prompts):
-            tokens = features.n_input_tokens[row] * self.artifact.tokens_per_piece
-            found = [
-                constraints.violated_by(
-                    self.catalog[model],
-                    prompt,
-                    n_input_tokens=float(tokens[column]),
-                    expected_cost_usd=float(table.expected_cost_usd[row, column]),
-                )
-                for column, model in enumerate(self.models)
-            ]
-            rows.append(found)
-        return rows
+    ) -> Screening:
+        """Tell for every prompt and model whether constraints leave it a candidate, and why not."""
+        return screen(
+            constraints,
+            prompts,
+            [self.catalog[model] for model in self.models],
+            n_input_tokens=features.n_input_tokens[:, None] * self.artifact.tokens_per_piece,
+            expected_cost_usd=table.expected_cost_usd,
+        )
 
     def _decision(
         self,
         table: PredictionTable,
         row: int,
         ranked: npt.NDArray[np.intp],
-        reasons: list[str | None],
+        screening: Screening,
         rule: Rule,
     ) -> Decision:
+        excluded = screening.exclusions(row)
+        left_out = {exclusion.model for exclusion in excluded}
         plan = tuple(
             PlanStep(
                 model=self.models[column],
@@ -226,23 +225,25 @@ class Router:
                 expected_output_tokens=float(table.expected_output_tokens[row, column]),
             )
             for column in ranked
-            if reasons[column] is None
+            if self.models[column] not in left_out
         )
         return Decision(
             model=plan[0].model,
             reason=_reason(plan, rule.threshold),
             plan=plan,
-            excluded=tuple(
-                Exclusion(model, reason)
-                for model, reason in zip(self.models, reasons, strict=True)
-                if reason is not None
-            ),
+            excluded=excluded,
             quality_bar=table.quality_bar,
             threshold=rule.threshold,
             success_value_usd=rule.success_value_usd,
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
         )
+
+
+def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
+    """Let the request's own limit on output hold for a prompt, too."""
+    limit = constraints.output_limit(prompt)
+    return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
 def _reason(plan: tuple[PlanStep, ...], threshold: float | None) -> Reason:

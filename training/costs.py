@@ -1,11 +1,13 @@
 """Costs and tokens that a table leaves out, worked out from what it has."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from router_model.catalog import Catalog
+from router_model.cost import prices_usd
 from training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float64]
@@ -14,8 +16,8 @@ FloatArray = npt.NDArray[np.float64]
 def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray) -> Outcomes:
     """Work out output tokens from billed costs where only those are known.
 
-    ``output = (cost - input x price) / output price``, never below 0; the input tokens are ours where the
-    table has none.
+    ``output = (cost - fee - input x price) / output price``, never below 0; the input tokens are ours where the
+    table has none. Where a bill had cached input, this is too little, as the table does not say how much.
 
     Parameters
     ----------
@@ -23,10 +25,11 @@ def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray
         Our word pieces of each prompt.
     """
     per_input, per_output = token_prices(catalog, outcomes.models)
+    fee = prices_usd(catalog, outcomes.models, "usd_per_request")
     given = ~np.isnan(outcomes.input_tokens)
     input_tokens = np.where(given, outcomes.input_tokens, n_input_tokens[:, None])
     with np.errstate(divide="ignore", invalid="ignore"):
-        implied = np.maximum(outcomes.cost_usd - input_tokens * per_input, 0) / per_output
+        implied = np.maximum(outcomes.cost_usd - fee - input_tokens * per_input, 0) / per_output
     implied = np.where(np.isfinite(implied), implied, np.nan)
     known = ~np.isnan(outcomes.output_tokens)
     output_tokens = np.where(known, outcomes.output_tokens, implied)
@@ -34,10 +37,27 @@ def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray
 
 
 def realised_costs(outcomes: Outcomes, catalog: Catalog) -> FloatArray:
-    """Return what each call cost in USD, shape (n, m): as billed, else tokens at list prices, else NaN."""
+    """Return what each call cost in USD, shape (n, m): as billed, else tokens at list prices, else NaN.
+
+    A bill knows of caches, reasoning and discounts; a table's tokens do not, so all are at the price of plain ones.
+    """
+    return np.where(np.isnan(outcomes.cost_usd), listed_costs(outcomes, catalog), outcomes.cost_usd)
+
+
+def listed_costs(outcomes: Outcomes, catalog: Catalog) -> FloatArray:
+    """Return tokens at list prices plus the fee of a request, in USD, shape (n, m); NaN where tokens are unknown."""
     per_input, per_output = token_prices(catalog, outcomes.models)
-    listed = outcomes.input_tokens * per_input + outcomes.output_tokens * per_output
-    return np.where(np.isnan(outcomes.cost_usd), listed, outcomes.cost_usd)
+    fee = prices_usd(catalog, outcomes.models, "usd_per_request")
+    return outcomes.input_tokens * per_input + outcomes.output_tokens * per_output + fee
+
+
+def mean_cost_usd(costs: FloatArray) -> float:
+    """Return the mean of costs, added up exactly (`math.fsum`) so that it does not depend on their order.
+
+    >>> mean_cost_usd(np.array([0.1] * 10))
+    0.1
+    """
+    return math.fsum(costs.tolist()) / len(costs)
 
 
 def tokens_per_piece(outcomes: Outcomes, n_input_tokens: FloatArray) -> FloatArray:
@@ -54,9 +74,8 @@ def tokens_per_piece(outcomes: Outcomes, n_input_tokens: FloatArray) -> FloatArr
 
 def token_prices(catalog: Catalog, models: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
     """Return USD per input and per output token, each of shape (m,)."""
-    cards = [catalog[model] for model in models]
-    per_input = np.array([float(card.usd_per_mtok_input) for card in cards]) / 1e6
-    per_output = np.array([float(card.usd_per_mtok_output) for card in cards]) / 1e6
+    per_input = prices_usd(catalog, models, "usd_per_mtok_input") / 1e6
+    per_output = prices_usd(catalog, models, "usd_per_mtok_output") / 1e6
     return per_input, per_output
 
 
@@ -65,8 +84,7 @@ def price_mismatches(outcomes: Outcomes, catalog: Catalog) -> dict[str, float]:
 
     Only rows with costs and both token counts are compared; a wrong price or a wrong unit shows here.
     """
-    per_input, per_output = token_prices(catalog, outcomes.models)
-    listed = outcomes.input_tokens * per_input + outcomes.output_tokens * per_output
+    listed = listed_costs(outcomes, catalog)
     known = ~np.isnan(listed) & ~np.isnan(outcomes.cost_usd)
     billed = np.where(known, outcomes.cost_usd, 0).sum(axis=0)
     expected = np.where(known, listed, 0).sum(axis=0)

@@ -19,7 +19,7 @@ from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.policy import Rule, rank_by_value
 from router_model.router import Router
-from training.costs import realised_costs
+from training.costs import mean_cost_usd, realised_costs
 from training.metrics import (
     Points,
     Singles,
@@ -227,8 +227,7 @@ def _eligible(
 ) -> npt.NDArray[np.bool_]:
     """Return which models a decision could have chosen; all of them for a prompt that fits none."""
     prompts = [Prompt.parse(prompt) for prompt in outcomes.prompts]
-    reasons = router.exclusions(prompts, features, table, Constraints())
-    eligible = np.array([[reason is None for reason in row] for row in reasons], dtype=bool)
+    eligible = router.screen(prompts, features, table, Constraints()).eligible
     return eligible | ~eligible.any(axis=1, keepdims=True)
 
 
@@ -249,8 +248,8 @@ class _Realiser:
 
     def of(self, label: str, chosen: npt.NDArray[np.intp], best: int, rows: npt.NDArray[np.intp]) -> Realised:
         """Average over `rows` what `chosen` (a column for each of them) brought."""
-        cost = float(self.cost[rows, chosen].mean())
-        reference = float(self.cost[rows, best].mean())
+        cost = mean_cost_usd(self.cost[rows, chosen])
+        reference = mean_cost_usd(self.cost[rows, best])
         return Realised(
             label=label,
             cost_usd=cost,

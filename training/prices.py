@@ -77,14 +77,35 @@ def _card(model: str, found: "PriceCalculation") -> ModelCard:
     from genai_prices import __version__  # noqa: PLC0415
 
     per_mtok = Decimal(1_000_000) / _PROBE_TOKENS
+    usd_per_mtok_input = _plain(found.input_price * per_mtok)
     return ModelCard(
         model=model,
-        usd_per_mtok_input=_plain(found.input_price * per_mtok),
+        usd_per_mtok_input=usd_per_mtok_input,
         usd_per_mtok_output=_plain(found.output_price * per_mtok),
+        usd_per_mtok_cached_input=_listed(found, "cache_read_mtok"),
+        usd_per_mtok_cache_write=_cache_write(found, usd_per_mtok_input),
+        usd_per_mtok_reasoning=_listed(found, "output_reasoning_mtok"),
+        usd_per_request=_listed(found, "requests_kcount", per=1000),
         context_window=found.model.context_window,
         provider=found.provider.id,
         price_source=f"genai-prices {__version__} ({found.provider.id}/{found.model.id})",
     )
+
+
+def _listed(found: "PriceCalculation", name: str, *, per: int = 1) -> Decimal | None:
+    """Return one price of a list, for calls of ordinary length, or None where it has none."""
+    price = getattr(found.model_price, name, None)
+    price = getattr(price, "base", price)  # tiers: dearer for very long calls
+    return _plain(price / per) if isinstance(price, Decimal) else None
+
+
+def _cache_write(found: "PriceCalculation", usd_per_mtok_input: Decimal) -> Decimal | None:
+    """Return the price of input written to the cache, or None where the list's cannot be that.
+
+    Less than for plain input is a surcharge for storage (Google's) or a slip: such input is better billed as plain.
+    """
+    price = _listed(found, "cache_write_mtok")
+    return None if price is None or price < usd_per_mtok_input else price
 
 
 def _plain(price: Decimal) -> Decimal:

@@ -215,6 +215,7 @@ class Run:
             n_input_tokens=n_input_tokens,
             tokens_per_piece=ratio,
             output_tokens=out_of_fold.output_tokens,
+            n_images=self.features.n_images[rows],
         )
         return Artifact(
             predictor=predictor,

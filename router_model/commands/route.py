@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -22,8 +22,14 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
 @click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
+@click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider's; repeatable.")
+@click.option("--ignore-provider", "ignore_providers", multiple=True, metavar="NAME", help="None of its; repeatable.")
 @click.option("--max-cost-usd", type=float, help="Largest expected cost of the call.")
-@click.option("--max-output-tokens", type=int, help="Output the call may take, counted against context windows.")
+@click.option("--max-price-input", "max_usd_per_mtok_input", type=float, help="Largest price, USD a million tokens in.")
+@click.option("--max-price-output", "max_usd_per_mtok_output", type=float, help="Largest price, USD a million out.")
+@click.option("--max-price-request", "max_usd_per_request", type=float, help="Largest fee for a call, in USD.")
+@click.option("--max-latency-s", type=float, help="Largest expected latency; a model without one known stays.")
+@click.option("--max-output-tokens", type=int, help="The most the model may write; caps the expected cost.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
@@ -34,13 +40,10 @@ def command(
     quality_bar: float | None,
     target_success: float | None,
     success_value_usd: float | None,
-    allow: tuple[str, ...],
-    deny: tuple[str, ...],
-    max_cost_usd: float | None,
-    max_output_tokens: int | None,
     catalog: Path | None,
     encoder: str | None,
     as_json: bool,
+    **constraints: Any,
 ) -> None:
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
@@ -57,7 +60,7 @@ def command(
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
-        constraints=Constraints(allow=allow, deny=deny, max_cost_usd=max_cost_usd, max_output_tokens=max_output_tokens),
+        constraints=Constraints(**constraints),
     )
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
@@ -101,7 +104,8 @@ def _show(decision: "Decision") -> None:
     if len(decision.plan) > _SHOWN:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
     for exclusion in decision.excluded:
-        console.print(f"left out: {escape(exclusion.model)} ({exclusion.reason})", style="dim")
+        said = f"left out: {exclusion.model} ({exclusion.reason}: {exclusion.detail})"
+        console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
     console.print(
         f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}",
         style="dim",

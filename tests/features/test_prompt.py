@@ -30,6 +30,39 @@ def test_chat_body_tells_turns_tools_images_and_format():
     )
 
 
+def test_images_are_counted_and_audio_is_heard():
+    parts = [
+        {"type": "image_url"},
+        {"type": "input_image"},
+        {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}},
+    ]
+    prompt = Prompt.parse([{"role": "user", "content": parts}])
+    assert (prompt.n_images, prompt.has_images, prompt.has_audio) == (2, True, True)
+    silent = Prompt.parse([{"role": "user", "content": [{"type": "text", "text": "audio of an image"}]}])
+    assert (silent.n_images, silent.has_images, silent.has_audio) == (0, False, False)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "limit"),
+    [
+        ({}, None),
+        ({"max_tokens": None}, None),
+        ({"max_tokens": 20}, 20),
+        ({"max_completion_tokens": 10, "max_tokens": 20}, 10),
+        ({"max_completion_tokens": None, "max_tokens": 20}, 20),
+    ],
+)
+def test_requested_output_is_read_from_a_chat_body(knobs, limit):
+    assert Prompt.parse({"messages": [{"role": "user", "content": "x"}], **knobs}).max_output_tokens == limit
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "10", True, float("nan")])
+def test_an_impossible_requested_output_is_refused(name, value):
+    with pytest.raises(PromptError, match=f"{name}=.*; expected a whole number, 1 or more, or leave it out"):
+        Prompt.parse({"messages": [{"role": "user", "content": "x"}], name: value})
+
+
 def test_tool_calls_count_as_text():
     prompt = Prompt.parse([{"role": "assistant", "content": None, "tool_calls": [{"name": "search"}]}])
     assert "search" in prompt.text

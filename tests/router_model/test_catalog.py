@@ -1,8 +1,10 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router_model import Catalog, CatalogError, ModelCard
+from router_model import Catalog, CatalogError, ModelCard, UsageError
 
 GOOD = "usd_per_mtok_input = 1\nusd_per_mtok_output = 2\n"
 
@@ -17,8 +19,71 @@ def test_prices_stay_exact():
     assert card.cost_usd(input_tokens=3, output_tokens=1) == Decimal("0.0000006")
 
 
+FULL = ModelCard(
+    "full", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"), usd_per_mtok_cache_write=Decimal("2.5"),
+    usd_per_mtok_reasoning=Decimal(4), usd_per_request=Decimal("0.005"), usd_per_image=Decimal("0.001"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("usage", "cost"),
+    [
+        ({"input_tokens": 1000, "output_tokens": 100}, "0.003"),  # 0.002 + 0.001
+        ({"input_tokens": 1000, "output_tokens": 100, "cached_input_tokens": 800}, "0.0018"),  # 0.0004 + 0.0004 + 0.001
+        ({"input_tokens": 1000, "output_tokens": 100, "cache_write_tokens": 400}, "0.0032"),  # 0.0012 + 0.001 + 0.001
+        (
+            {"input_tokens": 1000, "output_tokens": 100, "cached_input_tokens": 500, "cache_write_tokens": 500},
+            "0.0025",  # 0.00025 + 0.00125 + 0.001
+        ),
+        ({"input_tokens": 1000, "output_tokens": 100, "reasoning_tokens": 75}, "0.00255"),  # 0.002 + 0.00025 + 0.0003
+        ({"input_tokens": 0, "output_tokens": 0, "n_images": 3}, "0.003"),
+    ],
+)
+def test_a_call_costs_each_token_once_and_its_fee(usage, cost):
+    """At 2 USD in, 0.5 cached, 2.5 cache write, 10 out, 4 reasoning a million; 0.005 USD a request, 0.001 an image."""
+    assert FULL.cost_usd(**usage) == Decimal("0.005") + Decimal(cost)
+
+
+def test_parts_without_a_price_of_their_own_cost_as_the_whole():
+    card = ModelCard("m", Decimal("0.1"), Decimal("0.3"))
+    parts = {"cached_input_tokens": 3, "cache_write_tokens": 2, "reasoning_tokens": 4, "n_images": 1}
+    whole = {"input_tokens": 7, "output_tokens": 5}
+    assert card.cost_usd(**whole, **parts) == card.cost_usd(**whole) == Decimal("0.0000022")
+
+
+@pytest.mark.parametrize(
+    ("usage", "match"),
+    [
+        (
+            {"cached_input_tokens": 11},
+            "input_tokens=10 with parts of 11 and 0; expected counts from 0",
+        ),
+        ({"cached_input_tokens": 6, "cache_write_tokens": 5}, "input_tokens=10 with parts of 6 and 5"),
+        ({"reasoning_tokens": 6}, "output_tokens=5 with parts of 6"),
+        ({"reasoning_tokens": -1}, "output_tokens=5 with parts of -1"),
+        ({"input_tokens": -1}, "input_tokens=-1 with parts of 0 and 0"),
+        ({"n_images": -1}, "n_images=-1; expected 0 or more"),
+    ],
+)
+def test_counts_that_contradict_each_other_are_refused(usage, match):
+    with pytest.raises(UsageError, match=match):
+        FULL.cost_usd(**{"input_tokens": 10, "output_tokens": 5, **usage})
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=20))
+def test_a_bill_is_the_same_in_any_order(calls):
+    """Calls at 0.1 and 0.3 USD a million tokens add up to the price of all their tokens at once."""
+    card = ModelCard("m", Decimal("0.1"), Decimal("0.3"))
+    n_input, n_output = (sum(counts) for counts in zip(*calls, strict=True))
+    bill = sum(card.cost_usd(input_tokens=read, output_tokens=wrote) for read, wrote in calls)
+    assert bill == card.cost_usd(input_tokens=n_input, output_tokens=n_output)
+
+
 def test_dump_reads_back_equal():
-    catalog = parse(GOOD + 'context_window = 8000\ntools = false\nprovider = "a"\nusd_per_mtok_cached_input = 0.25\n')
+    catalog = parse(
+        GOOD + 'context_window = 8000\ntools = false\naudio = true\nprovider = "a"\nusd_per_mtok_cached_input = 0.25\n'
+        "usd_per_mtok_cache_write = 3.75\nusd_per_mtok_reasoning = 0.1\nusd_per_request = 0.01\nusd_per_image = 0\n"
+    )
     assert Catalog.parse(catalog.dump(), origin="again") == catalog
 
 
@@ -31,11 +96,15 @@ def test_only_names_every_missing_model_and_the_remedy():
     ("entry", "match"),
     [
         ("usd_per_mtok_input = 1\n", "usd_per_mtok_output missing"),
-        (GOOD + "colour = 3\n", "unknown key colour; expected some of context_window"),
+        (GOOD + "colour = 3\n", "unknown key colour; expected some of audio, context_window"),
         (GOOD.replace("1", "-1"), r"usd_per_mtok_input: got -1, expected USD per million tokens, 0 or more"),
         (GOOD.replace("1", "nan"), "usd_per_mtok_input: got Decimal"),
         (GOOD.replace("1", '"one"'), "usd_per_mtok_input: got 'one'"),
         (GOOD.replace("1", "true"), "usd_per_mtok_input: got True"),
+        (GOOD + "usd_per_mtok_reasoning = -1\n", "usd_per_mtok_reasoning: got -1, expected USD per million tokens"),
+        (GOOD + "usd_per_request = -1\n", "usd_per_request: got -1, expected USD, 0 or more"),
+        (GOOD + "usd_per_image = inf\n", "usd_per_image: got Decimal"),
+        (GOOD + "audio = 'yes'\n", "audio: got 'yes', expected true or false"),
         (GOOD + "context_window = 0\n", "context_window: got 0, expected a positive whole number"),
         (GOOD + "context_window = true\n", "context_window: got True"),
         (GOOD + "tools = 1\n", "tools: got 1, expected true or false"),

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
+from router_model import Constraints
 from router_model.cli import COMMANDS
+from router_model.commands.route import command as route_command
 
 
 def run(*arguments, stdin=None, check=True):
@@ -89,7 +92,8 @@ def test_standard_input_is_text_or_a_chat_body(trained):
     assert text["excluded"] == []
     body = json.dumps({"messages": [{"role": "user", "content": "moon verse"}], "tools": [{"type": "function"}]})
     chat = json.loads(run("route", trained.path, "-", "--json", stdin=body).stdout)
-    assert chat["excluded"] == [{"model": "small", "reason": "tools"}]
+    detail = "the request has tools, the model takes none"
+    assert chat["excluded"] == [{"model": "small", "reason": "tools", "detail": detail}]
 
 
 def test_command_and_library_decide_alike(trained):
@@ -119,4 +123,25 @@ def test_mistakes_end_in_one_line_and_status_two(arguments, match):
 def test_constraints_that_leave_nothing_are_said(trained):
     done = run("route", trained.path, "x", "--allow", "gpt-*", check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "ruled out by not_allowed (3 of 3)" in done.stderr
+    assert "ruled out by not_allowed (3 of 3)" in " ".join(done.stderr.split())
+
+
+def test_every_constraint_is_an_option():
+    options = (
+        "--allow * --deny none --provider a --provider b --ignore-provider b --max-cost-usd 1 --max-price-input 1 "
+        "--max-price-output 2 --max-price-request 0 --max-latency-s 9 --max-output-tokens 50"
+    )
+    given = route_command.make_context("route", ["router", "x", *options.split()]).params
+    names = {field.name for field in fields(Constraints)}
+    assert Constraints(**{name: value for name, value in given.items() if name in names}) == Constraints(
+        allow=("*",), deny=("none",), providers=("a", "b"), ignore_providers=("b",), max_cost_usd=1,
+        max_usd_per_mtok_input=1, max_usd_per_mtok_output=2, max_usd_per_request=0, max_latency_s=9,
+        max_output_tokens=50,
+    )  # fmt: skip
+    assert names <= given.keys()
+
+
+def test_the_table_says_why_a_model_is_left_out(trained):
+    said = run("route", trained.path, "x", "--max-price-output", "1", "--deny", "coder").stdout
+    assert "left out: coder (denied: matches coder)" in said
+    assert "left out: large (max_usd_per_mtok_output: 15 USD per million output tokens, allowed 1)" in said

@@ -10,7 +10,7 @@ PUBLIC = {
     "router_model": [
         "ArtifactError", "Catalog", "CatalogError", "Constraints", "Decision", "Exclusion", "ModelCard",
         "NoCandidateError", "PlanStep", "PredictionTable", "Reason", "RequestError", "Router", "RouterModelError",
-        "TableError", "TrainingError",
+        "TableError", "TrainingError", "UsageError",
     ],
 }  # fmt: skip
 

@@ -73,7 +73,7 @@ def test_value_decides_how_much_quality_is_bought(trained):
 
 def test_constraints_exclude_with_reasons(trained):
     decision = trained.router.route(SUM, constraints=Constraints(deny=("small",)))
-    assert [(e.model, e.reason) for e in decision.excluded] == [("small", "denied")]
+    assert decision.as_dict()["excluded"] == ({"model": "small", "reason": "denied", "detail": "matches small"},)
     assert "small" not in [step.model for step in decision.plan]
     only = trained.router.route(SUM, constraints=Constraints(allow=("coder",)))
     assert only.reason is Reason.ONLY_CANDIDATE
@@ -84,6 +84,45 @@ def test_constraints_exclude_with_reasons(trained):
 def test_tools_in_a_chat_body_rule_out_a_model_without_them(trained):
     body = {"messages": [{"role": "user", "content": SUM}], "tools": [{"type": "function"}]}
     assert "small" in [e.model for e in trained.router.route(body).excluded]
+
+
+def test_requested_output_caps_what_is_expected(trained):
+    """A poem of 'small' is 300 tokens; asked for 50, it costs 14 x 0.1 + 50 x 0.3 per million."""
+    body = {"messages": [{"role": "user", "content": POEM}], "max_tokens": 50}
+    table = trained.router.predict([POEM, body])
+    assert table.expected_output_tokens[0].min() > 50
+    assert table.expected_output_tokens[1].tolist() == [50, 50, 50]
+    assert table.expected_cost_usd[1, 2] == pytest.approx((14 * 0.1 + 50 * 0.3) / 1e6, rel=0.1)
+    assert np.array_equal(table.p_success[0], table.p_success[1])
+    step = trained.router.route(body, constraints=Constraints(max_output_tokens=20)).plan[0]
+    assert step.expected_output_tokens == 20
+    cap = float(table.expected_cost_usd[1, 1]) * 1.01  # 'large' fits under it only because its answer is cut short
+    assert trained.router.route(body, constraints=Constraints(allow=("large",), max_cost_usd=cap)).model == "large"
+    with pytest.raises(NoCandidateError, match=r"max_cost_usd \(1 of 3\)"):
+        trained.router.route(POEM, constraints=Constraints(allow=("large",), max_cost_usd=cap))
+
+
+def test_fees_of_the_catalog_are_expected_and_decide(trained, catalog):
+    """A cent a request makes 'small' dearer than 'coder'; an image costs its fee where the prompt has one."""
+    fee = "usd_per_mtok_output = 0.3\nusd_per_request = 0.01\nusd_per_image = 0.02"
+    router = Router.load(
+        trained.path, catalog=Catalog.parse(catalog.dump().replace("usd_per_mtok_output = 0.3", fee), origin="fees")
+    )
+    image = [{"role": "user", "content": [{"type": "text", "text": SUM}, {"type": "image_url"}]}]
+    more = router.predict([SUM, image]).expected_cost_usd - trained.router.predict([SUM, image]).expected_cost_usd
+    assert more[:, :2].tolist() == [[0, 0], [0, 0]]
+    assert more[:, 2] == pytest.approx([0.01, 0.03])
+    assert router.route(SUM, target_success=0.6).model != "small"
+
+
+@pytest.mark.parametrize("glob", ["small", "*l*", "coder"])
+def test_an_excluded_model_is_never_in_the_plan(trained, glob):
+    for decision in trained.router.route_batch([SUM, POEM, "x"], constraints=Constraints(deny=(glob,))):
+        left_out = {exclusion.model for exclusion in decision.excluded}
+        planned = {step.model for step in decision.plan}
+        assert left_out
+        assert left_out | planned == set(trained.router.models)
+        assert not left_out & planned
 
 
 def test_a_price_change_changes_cost_and_decision_without_retraining(trained, catalog):

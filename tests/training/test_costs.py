@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from router_model import Catalog
-from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
+from training.costs import fill_tokens, mean_cost_usd, price_mismatches, realised_costs, tokens_per_piece
 from training.outcomes import Outcomes
 
 NAN = np.nan
@@ -37,6 +37,20 @@ def test_given_tokens_are_kept_and_nothing_is_invented():
 def test_realised_cost_is_the_bill_or_tokens_at_list_prices():
     table = outcomes(cost_usd=[0.5, NAN], input_tokens=[100, 100], output_tokens=[50, 50])
     assert realised_costs(table, CATALOG).ravel() == pytest.approx([0.5, 0.0006])
+
+
+def test_a_fee_a_request_is_part_of_the_listed_cost_and_no_tokens():
+    """100 x 1 + 50 x 10 per million and 0.001 a request; of a bill of 0.0016, 0.0005 are output, which is 50 tokens."""
+    fee = Catalog.parse(f"{CATALOG.dump()}usd_per_request = 0.001\n", origin="fee")
+    table = outcomes(input_tokens=[100, 100], output_tokens=[50, NAN], cost_usd=[NAN, 0.0016])
+    assert realised_costs(table, fee).ravel() == pytest.approx([0.0016, 0.0016])
+    assert fill_tokens(table, fee, np.ones(2)).output_tokens.ravel() == pytest.approx([50, 50])
+
+
+def test_a_mean_cost_does_not_depend_on_the_order():
+    """Small bills and a large one: added in floats from the left, the total depends on which comes first."""
+    bills = np.array([1e8, *[1e-9] * 1000])
+    assert mean_cost_usd(bills) == mean_cost_usd(bills[::-1]) == pytest.approx((1e8 + 1e-6) / 1001, rel=1e-16)
 
 
 def test_tokens_per_piece_is_a_ratio_of_sums():

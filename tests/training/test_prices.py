@@ -17,6 +17,25 @@ def test_known_models_are_found_with_their_source(model):
     assert card.price_source.startswith("genai-prices ")
 
 
+def test_cache_prices_and_fees_are_looked_up_too():
+    """A token that Anthropic reads from its cache costs a tenth, one it writes 1.25 times the price of input."""
+    card = look_up("anthropic/claude-sonnet-4-5")
+    assert card is not None
+    assert card.usd_per_mtok_cached_input == card.usd_per_mtok_input / 10
+    assert card.usd_per_mtok_cache_write == card.usd_per_mtok_input * Decimal("1.25")
+    assert (card.usd_per_mtok_reasoning, card.usd_per_request) == (None, None)
+    assert Catalog({card.model: card}) == Catalog.parse(Catalog({card.model: card}).dump(), origin="again")
+
+
+@pytest.mark.parametrize("model", ["minimax/MiniMax-M2.1-highspeed", "google/gemini-2.5-pro", "openai/gpt-4o"])
+def test_a_cache_write_below_the_price_of_input_is_not_believed(model):
+    """The list has 0.375 for the first one's cache writes, and 0.6 for its input."""
+    card = look_up(model)
+    assert card is not None
+    write = card.usd_per_mtok_cache_write
+    assert write is None or write >= card.usd_per_mtok_input
+
+
 def test_the_catalog_wins_over_the_list():
     assert complete_catalog(GIVEN, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input == Decimal(7)
     assert complete_catalog(None, ["gpt-4o"])["gpt-4o"].usd_per_mtok_input != Decimal(7)

@@ -29,6 +29,7 @@ _PLACED: Final = frozenset(
         "gen_ai.response.model",
         "gen_ai.usage.input_tokens",
         "gen_ai.usage.output_tokens",
+        "gen_ai.usage.cost",
         "gen_ai.input.messages",
         "gen_ai.output.messages",
         "gen_ai.system_instructions",
@@ -51,9 +52,10 @@ def otel(record: Source, context: Source) -> Conversion:
     """Read GenAI spans of OpenTelemetry: one span, or a part of an OTLP export with many.
 
     Attributes: ``gen_ai.response.model`` (else ``gen_ai.request.model``), ``gen_ai.usage.input_tokens``,
-    ``gen_ai.usage.output_tokens``, ``gen_ai.system_instructions``, ``gen_ai.input.messages``,
-    ``gen_ai.conversation.id``, ``gen_ai.evaluation.score.value`` (quality); ``gen_ai.output.messages`` is
-    dropped. Of the span: ``startTimeUnixNano`` and ``endTimeUnixNano`` (or ``start_time`` and ``end_time``).
+    ``gen_ai.usage.output_tokens``, ``gen_ai.usage.cost`` (USD; no convention, but widely written),
+    ``gen_ai.system_instructions``, ``gen_ai.input.messages``, ``gen_ai.conversation.id``,
+    ``gen_ai.evaluation.score.value`` (quality); ``gen_ai.output.messages`` is dropped. Of the span:
+    ``startTimeUnixNano`` and ``endTimeUnixNano`` (or ``start_time`` and ``end_time``).
     A span counts if its ``gen_ai.operation.name`` is chat, text_completion or generate_content, or if it has
     none but a ``gen_ai.request.model``; the others are skipped.
     """
@@ -153,6 +155,7 @@ def _span_row(span: Source, attributes: Source, resource: Source) -> Row:
         "quality": attributes.get("gen_ai.evaluation.score.value"),
         "input_tokens": attributes.get("gen_ai.usage.input_tokens"),
         "output_tokens": attributes.get("gen_ai.usage.output_tokens"),
+        "cost_usd": attributes.get("gen_ai.usage.cost"),
         "latency_s": duration_s,
         "timestamp": start,
         "session_id": attributes.get("gen_ai.conversation.id"),

@@ -219,7 +219,7 @@ def _one_conversation(value: object) -> str | None:
     if not isinstance(decoded, list) or not decoded:
         raise TypeError(type(decoded).__name__)
     prompt = Prompt.parse(decoded)  # its PromptError is a ValueError
-    if not prompt.n_chars and not prompt.has_images:
+    if not (prompt.n_chars or prompt.has_images or prompt.has_audio):
         raise ValueError("no text")
     canonical = canonical_messages(decoded)
     canonical.encode("utf-8")

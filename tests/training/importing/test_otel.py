@@ -62,6 +62,14 @@ def test_response_model_and_score_are_preferred_where_present():
     assert (row["model"], row["quality"]) == ("gpt-4o-mini", 0.5)
 
 
+def test_a_bill_is_taken_and_counts_of_cached_tokens_are_kept():
+    """Input tokens include cached ones, so the bill is what tells a warm call from a cold one."""
+    changes = {"gen_ai.usage.cost": 0.0004, "gen_ai.usage.cache_read.input_tokens": 6}
+    (row,) = otel(span(**changes), {}).rows
+    assert (row["cost_usd"], row["input_tokens"]) == (0.0004, 8)
+    assert row["extra"]["gen_ai.usage.cache_read.input_tokens"] == 6
+
+
 def test_otlp_export_gives_the_same_rows_as_flat_spans():
     attributes = ATTRIBUTES | {"gen_ai.input.messages": MESSAGES, "a": 0.5, "b": [True, {"c": 1}]}
     flat = otel({"attributes": attributes, **TIMES}, {}).rows
