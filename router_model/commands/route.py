@@ -18,7 +18,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
-@click.option("--target-success", type=float, help="Cheapest model at least this likely to succeed.")
+@click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
 @click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
@@ -102,6 +102,8 @@ def _show(decision: "Decision") -> None:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
     for exclusion in decision.excluded:
         console.print(f"left out: {escape(exclusion.model)} ({exclusion.reason})", style="dim")
+    if decision.certificate is not None:
+        console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
     console.print(
         f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}",
         style="dim",
