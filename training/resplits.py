@@ -50,6 +50,15 @@ def random_sides(n_prompts: int, n_calibration: int, n_draws: int, *, seed: int)
     return rng.permuted(np.tile(np.arange(n_prompts) < n_calibration, (n_draws, 1)), axis=1)
 
 
+def with_replacement(n_prompts: int, n_calibration: int, n_draws: int, *, seed: int) -> Int64Array:
+    """Return how often each prompt calibrates where they are drawn independently, shape (n_draws, n_prompts).
+
+    That is what the proof assumes of the world: all prompts are the world, and `Draws.all_rate` is the true rate.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n_calibration, np.full(n_prompts, 1 / n_prompts), size=n_draws)
+
+
 def task_sides(
     tasks: npt.NDArray[np.str_], n_calibration: int, n_draws: int, *, seed: int
 ) -> tuple[BoolArray, BoolArray]:
@@ -75,7 +84,7 @@ def task_sides(
 
 
 def certify_draws(
-    succeeded: BoolArray, calibration: BoolArray, test: BoolArray, *, target: float, level: float
+    succeeded: BoolArray, calibration: BoolArray | Int64Array, test: BoolArray, *, target: float, level: float
 ) -> Draws:
     """Certify a target on the calibration side of every draw.
 
@@ -84,6 +93,7 @@ def certify_draws(
     succeeded : shape (n_values, n_prompts)
         Whether the model chosen at each value succeeds, values in the order of the walk.
     calibration, test : shape (n_draws, n_prompts)
+        Which prompts calibrate (or how often each), and which test.
     level : the probability of an error that is allowed
     """
     counted = _counts(succeeded, calibration)
@@ -98,7 +108,7 @@ def naive_draws(succeeded: BoolArray, calibration: BoolArray, test: BoolArray, *
     return _draws(succeeded, test, np.where(reached.any(axis=0), cheapest, -1))
 
 
-def _counts(succeeded: BoolArray, side: BoolArray) -> Float64Array:
+def _counts(succeeded: BoolArray, side: BoolArray | Int64Array) -> Float64Array:
     """Count successes, shape (n_values, n_draws)."""
     return np.asarray(succeeded.astype(np.float64) @ side.T.astype(np.float64))
 
