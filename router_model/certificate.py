@@ -90,12 +90,12 @@ class Certificate:
         """Say what is promised, or why nothing is."""
         if not self.certified:
             return (
-                f"success >= {self.target_success:g} is not certified: {self.reason}. "
+                f"not certified: success >= {self.target_success:g}, as {self.reason}. "
                 f"Prompts go to {self.safest_model} ({self.safest_success:.3f} on calibration)"
             )
         return (
-            f"success >= {self.target_success:g} on average, certified at delta {self.delta:g} on "
-            f"{self.n_prompts:,} prompts ({self.realised_success:.3f} of them succeeded)"
+            f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "
+            f"{self.realised_success:.3f} of {self.n_prompts:,} calibration prompts succeeded)"
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -151,5 +151,6 @@ class Rule:
         if self.safest_model is not None:
             return f"always {self.safest_model}, as the target is not certified"
         if self.success_value_usd is not None:
-            return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost"
+            certified = f", certified for {self.certificate.target_success:g}" if self.certificate else ""
+            return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost{certified}"
         return f"cheapest with P(success) >= {self.threshold:g}"

@@ -202,8 +202,8 @@ def test_what_is_packed_is_unpacked():
 
 def test_words_for_people():
     assert CERTIFIED.in_words() == (
-        "success >= 0.8 on average, certified at delta 0.1 on 200 prompts (0.850 of them succeeded)"
+        "certified: success >= 0.8 on average (delta 0.1; 0.850 of 200 calibration prompts succeeded)"
     )
-    assert REFUSED.in_words().endswith(
-        "is not certified: 0.95 is not reached. Prompts go to large (0.900 on calibration)"
+    assert REFUSED.in_words() == (
+        "not certified: success >= 0.95, as 0.95 is not reached. Prompts go to large (0.900 on calibration)"
     )

@@ -116,6 +116,5 @@ def show_certificates(certificates: "Sequence[Certificate]", console: "Console")
     from rich.markup import escape  # noqa: PLC0415
 
     for certificate in certificates:
-        mark = "[bold green]certified[/]" if certificate.certified else "[yellow]not certified[/]"
-        knob = f"  (a success is worth ${certificate.success_value_usd:g})" if certificate.certified else ""
-        console.print(f"{mark}  {escape(certificate.in_words())}{knob}", highlight=False)
+        style = "green" if certificate.certified else "yellow"
+        console.print(f"[{style}]{escape(certificate.in_words())}[/]", highlight=False)
