@@ -167,6 +167,7 @@ def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str
 
 _NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success")
 _COUNTS = ("n_targets", "n_prompts")
+_MANY = 2**53  # beyond this floats are no longer exact
 _TEXTS = ("split_hash", "safest_model", "assumptions")
 
 
@@ -177,19 +178,20 @@ def _certificate(entry: object, where: str) -> Certificate:
         raise ArtifactError(f"{where}: got {got!r}, expected the keys {sorted(names)}; certify the router again")
     right = {
         **{name: _is_number(entry[name]) for name in _NUMBERS},
-        **{name: type(entry[name]) is int for name in _COUNTS},
+        **{name: type(entry[name]) is int and entry[name] < _MANY for name in _COUNTS},
         **{name: isinstance(entry[name], str) for name in _TEXTS},
         "success_value_usd": entry["success_value_usd"] is None or _is_number(entry["success_value_usd"]),
         "reason": entry["reason"] is None or isinstance(entry["reason"], str),
     }
     wrong = [name for name, fits in right.items() if not fits]
     if wrong:
-        raise ArtifactError(f"{where}: {wrong[0]} is {entry[wrong[0]]!r}, which has the wrong type; certify again")
+        raise ArtifactError(f"{where}: {wrong[0]} is {entry[wrong[0]]!r}, of the wrong type or size; certify again")
     return Certificate(**entry)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    # compared rather than asked for finiteness, which whole numbers of 400 digits answer with an OverflowError
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MANY < value < _MANY
 
 
 def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> None:

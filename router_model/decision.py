@@ -66,7 +66,8 @@ class Decision:
     quality_bar : float
         The quality a success has at least.
     threshold, success_value_usd : float or None
-        The knob of the rule that decided (`router_model.policy.Rule`); the other is None.
+        The knob of the rule that decided (`router_model.policy.Rule`); the other is None. After the safest model of
+        a target that could not be certified, the plan is ranked by a value so large that the likeliest come first.
     familiarity : float
         Cosine similarity of the nearest logged prompt; low values mean little evidence.
     artifact : str
