@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from router_model.catalog import Catalog, ModelCard
+    from router_model.certificate import Certificate
     from router_model.constraints import Constraints
     from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
     from router_model.errors import (
@@ -30,6 +31,7 @@ __all__ = [
     "ArtifactError",
     "Catalog",
     "CatalogError",
+    "Certificate",
     "Constraints",
     "Decision",
     "Exclusion",
@@ -49,6 +51,7 @@ __all__ = [
 _HOMES = {
     "Catalog": "catalog",
     "ModelCard": "catalog",
+    "Certificate": "certificate",
     "Constraints": "constraints",
     "Decision": "decision",
     "Exclusion": "decision",

@@ -6,6 +6,7 @@
     success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
     <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
     catalog.toml         prices and capabilities
+    certificates.json    promised success rates and what they rest on; artifacts before them have none
 
 Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
 it, so the same table, seed and version give the same bytes.
@@ -30,6 +31,7 @@ from safetensors.numpy import save as save_tensors
 
 from features import Encoder, load_encoder
 from router_model.catalog import Catalog
+from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
@@ -59,6 +61,7 @@ class Artifact:
     provenance : hash and size of the training table, split, seed, configuration
     metrics : what training measured
     versions : of this project and the libraries that trained it
+    certificates : what may be promised, one a target and quality bar
     content_hash : str
         Of the manifest; empty until saved.
     """
@@ -73,6 +76,7 @@ class Artifact:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
     content_hash: str = ""
 
     def load_encoder(self) -> Encoder:
@@ -207,6 +211,7 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         "predictor.json": _json(description),
         "arrays.safetensors": save_tensors({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}),
         "catalog.toml": artifact.catalog.dump().encode(),
+        "certificates.json": _json(pack_certificates(artifact.certificates)),
     }
     boosters = {"success": artifact.predictor.boosters}
     boosters |= {name: model.boosters for name, model in artifact.predictor.amounts.items()}
@@ -228,8 +233,9 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         name: tuple(lgb.Booster(model_str=files[f"{name}_{fold}.lgb.txt"].decode()) for fold in range(count))
         for name, count in counts.items()
     }
+    predictor = unpack_predictor(description, arrays, boosters)
     return Artifact(
-        predictor=unpack_predictor(description, arrays, boosters),
+        predictor=predictor,
         catalog=Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml"),
         tokens_per_piece=arrays["tokens_per_piece"],
         operating_point=OperatingPoint(**description["operating_point"]),
@@ -239,8 +245,20 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         provenance=manifest["provenance"],
         metrics=manifest["metrics"],
         versions=manifest["versions"],
+        certificates=_certificates(files, predictor),
         content_hash=manifest["content_hash"],
     )
+
+
+def _certificates(files: dict[str, bytes], predictor: Predictor) -> tuple[Certificate, ...]:
+    origin = "certificates.json"
+    if origin not in files:
+        return ()
+    try:
+        content = json.loads(files[origin])
+    except (ValueError, RecursionError) as exc:
+        raise ArtifactError(f"{origin}: not valid JSON ({exc}); certify the router again") from exc
+    return unpack_certificates(content, models=predictor.models, origin=origin)
 
 
 def _manifest(artifact: Artifact, files: dict[str, bytes]) -> bytes:

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "import": ("training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("training.commands.train", "Train a router on an outcome table."),
     "evaluate": ("training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "certify": ("training.commands.certify", "Certify success rates of a router on prompts it never saw."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
 }

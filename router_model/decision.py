@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from router_model.certificate import Certificate
+
 
 class Reason(StrEnum):
     """Why the first model of a plan is first."""
@@ -17,6 +19,8 @@ class Reason(StrEnum):
     """No candidate reaches the threshold; the one most likely to meet the bar."""
     BEST_TRADEOFF = "best_tradeoff"
     """The highest expected value of a success less its cost."""
+    SAFEST_MODEL = "safest_model"
+    """The target could not be certified; the model that succeeded on most calibration prompts."""
     ONLY_CANDIDATE = "only_candidate"
     """Constraints left a single candidate."""
 
@@ -72,11 +76,16 @@ class Decision:
     quality_bar : float
         The quality a success has at least.
     threshold, success_value_usd : float or None
-        The knob of the rule that decided (`router_model.policy.Rule`); the other is None.
+        The knob of the rule that decided (`router_model.policy.Rule`); the other is None. After the safest model of
+        a target that could not be certified, the plan is ranked by a value so large that the likeliest come first.
     familiarity : float
         Cosine similarity of the nearest logged prompt; low values mean little evidence.
     artifact : str
         Content hash of the router that decided.
+    certificate : Certificate or None
+        What is promised of requests like this one on average, or (``certified`` is false) why nothing is. None
+        where no certificate covers the decision: there is none for its target and bar, the catalog was replaced,
+        or the request's own constraints ruled out a model that the certified rule could have chosen.
     """
 
     model: str
@@ -88,10 +97,11 @@ class Decision:
     success_value_usd: float | None
     familiarity: float
     artifact: str
+    certificate: Certificate | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""
-        return asdict(self)
+        return {**asdict(self), "certificate": self.certificate and self.certificate.as_dict()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from router_model.certificate import LIKELIEST_USD, Certificate
 from router_model.decision import PredictionTable
 from router_model.errors import RequestError
 
@@ -88,14 +89,30 @@ class Rule:
     ----------
     threshold, success_value_usd : float or None
         Exactly one is set, and names the rule: `rank_by_threshold` or `rank_by_value`.
+    certificate : Certificate or None
+        Where the rule comes from. If it certifies nothing, its safest model is put before all others.
     """
 
     threshold: float | None
     success_value_usd: float | None
+    certificate: Certificate | None = None
 
     @classmethod
-    def choose(cls, default: OperatingPoint, target_success: float | None, success_value_usd: float | None) -> "Rule":
+    def choose(
+        cls,
+        default: OperatingPoint,
+        target_success: float | None,
+        success_value_usd: float | None,
+        *,
+        certificate: Certificate | None = None,
+    ) -> "Rule":
         """Return what is asked for, or else the artifact's operating point.
+
+        Parameters
+        ----------
+        default : what the artifact does when nothing is asked for
+        target_success, success_value_usd : what is asked for; None for not
+        certificate : of `target_success`, where the artifact has one; its rule replaces the threshold
 
         Raises
         ------
@@ -110,17 +127,30 @@ class Rule:
             raise RequestError(f"target_success={target_success!r}; expected a probability between 0 and 1")
         if success_value_usd is not None and not 0 <= success_value_usd < float("inf"):
             raise RequestError(f"success_value_usd={success_value_usd!r}; expected an amount in USD, 0 or more")
+        if target_success is not None and certificate is not None:
+            return cls(None, certificate.success_value_usd if certificate.certified else LIKELIEST_USD, certificate)
         return cls(target_success, success_value_usd)
+
+    @property
+    def safest_model(self) -> str | None:
+        """The model that is to be called whatever the predictions, as the target could not be certified."""
+        return None if self.certificate is None or self.certificate.certified else self.certificate.safest_model
 
     def rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
         """Rank the models of every prompt, best first, shape (n_prompts, n_models)."""
         p, cost = table.p_success, table.expected_cost_usd
+        if self.safest_model is not None:
+            # certain on paper, so that the likeliest of the others follow it, and still last where it is ineligible
+            p = np.where(np.array(table.models) == self.safest_model, 2.0, p)
         if self.success_value_usd is not None:
             return rank_by_value(p, cost, eligible, success_value_usd=self.success_value_usd)
         return rank_by_threshold(p, cost, eligible, threshold=self.threshold or 0.0)
 
     def in_words(self) -> str:
         """Say the rule."""
+        if self.safest_model is not None:
+            return f"always {self.safest_model}, as the target is not certified"
         if self.success_value_usd is not None:
-            return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost"
+            certified = f", certified for {self.certificate.target_success:g}" if self.certificate else ""
+            return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost{certified}"
         return f"cheapest with P(success) >= {self.threshold:g}"

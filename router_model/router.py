@@ -11,6 +11,7 @@ from features import Encoder, Prompt, PromptLike
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import Artifact, load_artifact
 from router_model.catalog import Catalog
+from router_model.certificate import Certificate, find_certificate
 from router_model.constraints import Constraints
 from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, PlanStep, PredictionTable, Reason
@@ -74,6 +75,11 @@ class Router:
     def models(self) -> tuple[str, ...]:
         """Ids of the candidate models, in the order of the columns of `predict`."""
         return self.artifact.predictor.models
+
+    @property
+    def certificates(self) -> tuple[Certificate, ...]:
+        """What the router may promise, one a target and quality bar; see `router_model.certificate`."""
+        return self.artifact.certificates
 
     def predict(self, prompts: Sequence[PromptLike], quality_bar: float = 0.5) -> PredictionTable:
         """Predict success, cost and output tokens of every model on every prompt.
@@ -143,14 +149,17 @@ class Router:
         quality_bar : float, optional
             Default: the artifact's.
         target_success : float, optional
-            Choose the cheapest model whose probability to meet the bar is at least this; if none has it, the
-            likeliest.
+            Where the artifact holds a certificate for this target and bar (`certificates`): decide by its rule,
+            so that prompts like the calibration prompts succeed at least this often *on average*, or go to the
+            safest model if nothing could be certified. Otherwise: choose the cheapest model whose probability to
+            meet the bar is at least this; if none has it, the likeliest. The decision's ``certificate`` says which.
         success_value_usd : float, optional
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
             is worth, in USD. Default: the artifact's, chosen on its training prompts (out of fold) as the least
             that succeeds as often as the best single model.
         constraints : Constraints, optional
-            What a candidate must be and may cost.
+            What a candidate must be and may cost. A certificate was made without them: where they rule out a
+            model, the rule stays and the decision carries no certificate.
 
         Raises
         ------
@@ -179,17 +188,43 @@ class Router:
         constraints: Constraints | None = None,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`."""
-        rule = Rule.choose(self.artifact.operating_point, target_success, success_value_usd)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
-        constraints = constraints or Constraints()
-        parsed = [_limited(Prompt.parse(prompt), constraints) for prompt in prompts]
+        rule = self.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
+        limits = constraints or Constraints()
+        parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
-        screening = self.screen(parsed, features, table, constraints)
+        screening = self.screen(parsed, features, table, limits)
         for row in range(len(parsed)):
             screening.require_candidate(row)
         ranked = rule.rank(table, screening.eligible)
-        return [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
+        decisions = [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
+        if rule.certificate is None or not self._has_own_prices:
+            return decisions
+        usual = screening if limits == Constraints() else self.screen(parsed, features, table, Constraints())
+        unlimited = (screening.eligible == usual.eligible).all(axis=1)
+        return [
+            replace(decision, certificate=rule.certificate) if same else decision
+            for decision, same in zip(decisions, unlimited, strict=True)
+        ]
+
+    def rule(
+        self, quality_bar: float, *, target_success: float | None = None, success_value_usd: float | None = None
+    ) -> Rule:
+        """Return the rule for a request; see `route`.
+
+        Raises
+        ------
+        RequestError
+            If a knob is out of its range, or both a target and a value are given.
+        """
+        certificate = find_certificate(self.certificates, target_success, quality_bar)
+        return Rule.choose(self.artifact.operating_point, target_success, success_value_usd, certificate=certificate)
+
+    @property
+    def _has_own_prices(self) -> bool:
+        """Whether the catalog is the one the artifact was certified with; another one makes other decisions."""
+        return self.catalog == self.artifact.catalog.only(self.models)
 
     def screen(
         self,
@@ -229,7 +264,7 @@ class Router:
         )
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, rule.threshold),
+            reason=_reason(plan, rule),
             plan=plan,
             excluded=excluded,
             quality_bar=table.quality_bar,
@@ -246,12 +281,14 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
-def _reason(plan: tuple[PlanStep, ...], threshold: float | None) -> Reason:
+def _reason(plan: tuple[PlanStep, ...], rule: Rule) -> Reason:
     if len(plan) == 1:
         return Reason.ONLY_CANDIDATE
-    if threshold is None:
+    if plan[0].model == rule.safest_model:
+        return Reason.SAFEST_MODEL
+    if rule.threshold is None:
         return Reason.BEST_TRADEOFF
-    return Reason.CHEAPEST_ABOVE_BAR if plan[0].p_success >= threshold else Reason.NONE_ABOVE_BAR
+    return Reason.CHEAPEST_ABOVE_BAR if plan[0].p_success >= rule.threshold else Reason.NONE_ABOVE_BAR
 
 
 def _concatenate(parts: list[PredictionTable]) -> PredictionTable:

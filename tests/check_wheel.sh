@@ -30,5 +30,5 @@ assert "torch" not in sys.modules
 print(f"wheel: {len(names)} files, {sum(i.compress_size for i in zipfile.ZipFile(sys.argv[1]).infolist()) / 1e6:.1f} MB")
 PY
 "$work/env/bin/router-model" --help >/dev/null
-for command in import train evaluate route inspect; do "$work/env/bin/router-model" "$command" --help >/dev/null; done
+for command in import train evaluate certify route inspect; do "$work/env/bin/router-model" "$command" --help >/dev/null; done
 echo "wheel: installs, imports and runs outside the repository"

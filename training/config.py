@@ -63,7 +63,8 @@ def _changed(settings: T, changes: Mapping[str, Any], *, where: str) -> T:
 def _like(current: object, value: object, *, where: str) -> object:
     """Return `value` in the type of the default it replaces."""
     if isinstance(current, tuple) and isinstance(value, list):
-        return tuple(_like(current[0], item, where=where) for item in value)
+        like = current[0] if current else 0.5  # what may be left out entirely are numbers
+        return tuple(_like(like, item, where=where) for item in value)
     if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if is_dataclass(current):

@@ -200,12 +200,12 @@ def evaluate(
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar
-    rule = Rule.choose(point, target_success, success_value_usd)
+    rule = router.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
     table = router.predict_features(features.take(rows), bar)
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
-    result = _evaluation(realised, table, rule, _eligible(router, kept, features.take(rows), table))
+    result = _evaluation(realised, table, rule, eligible_models(router, kept, features.take(rows), table))
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
@@ -222,7 +222,7 @@ def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]
     return np.isin(hashes, router.artifact.seen_prompts)
 
 
-def _eligible(
+def eligible_models(
     router: Router, outcomes: Outcomes, features: PromptFeatures, table: PredictionTable
 ) -> npt.NDArray[np.bool_]:
     """Return which models a decision could have chosen; all of them for a prompt that fits none."""

@@ -15,11 +15,13 @@ from features import Encoder, Prompt, load_encoder
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import Artifact, prompt_hash, refuse_foreign, save_artifact
 from router_model.catalog import Catalog
+from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
-from router_model.errors import TrainingError
+from router_model.errors import TableError, TrainingError
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
 from router_model.router import Router
+from training.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
 from training.evaluate import Evaluation, evaluate
@@ -37,7 +39,10 @@ DEFAULT_BAR = 0.5
 MIN_PROMPTS = 50
 """Fewer training prompts than this are refused: five folds of ten teach nothing."""
 
-STEPS = ("read", "features", "evidence", *["boosters"] * N_FOLDS, "other tasks", *["amounts"] * 4, "evaluate", "save")
+STEPS = (
+    "read", "features", "evidence", *["boosters"] * N_FOLDS, "other tasks", *["amounts"] * 4, "certify", "evaluate",
+    "save",
+)  # fmt: skip
 """What `advance` is called with, in order; tables without tokens or latencies skip ``amounts``."""
 
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
@@ -55,6 +60,11 @@ class TrainConfig:
     seed : of the split, the folds and the boosters
     holdout : bool
         False trains on the test prompts, too; nothing is then measured.
+    target_success : success rates to certify, above 0 and below 1
+        None given: shares of the best single model's success rate on training prompts, see
+        `training.certify.default_targets`.
+    delta : float
+        Largest probability that any of them is certified in error.
     fit : FitConfig
     """
 
@@ -62,6 +72,8 @@ class TrainConfig:
     encoder: str = "static"
     seed: int = 0
     holdout: bool = True
+    target_success: tuple[float, ...] = ()
+    delta: float = DEFAULT_DELTA
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -78,6 +90,7 @@ class TrainingReport:
     models : ids
     trust : share of the prediction that comes from each member of the blend
     records : every model over its training prompts, best first
+    certificates : one a target; none where no calibration prompt has an outcome of every model
     held_out : Evaluation on test prompts, or None without them
     warnings : things a person should look at
     provenance : as stored in the artifact
@@ -91,6 +104,7 @@ class TrainingReport:
     models: tuple[str, ...]
     trust: dict[str, float]
     records: tuple[ModelRecord, ...]
+    certificates: tuple[Certificate, ...]
     held_out: Evaluation | None
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
@@ -106,6 +120,7 @@ class TrainingReport:
             "models": list(self.models),
             "trust": self.trust,
             "records": [asdict(record) | {"cost_usd": _number(record.cost_usd)} for record in self.records],
+            "certificates": [certificate.as_dict() for certificate in self.certificates],
             "held_out": None if self.held_out is None else self.held_out.as_dict(),
             "warnings": list(self.warnings),
             "provenance": self.provenance,
@@ -137,6 +152,7 @@ def train(
     """
     config = config or TrainConfig()
     _check_bars(config.quality_bars)
+    check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
     outcomes, warnings = _learnable(read_outcomes(table))
     split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
@@ -149,9 +165,13 @@ def train(
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)
     warnings += _target_warnings(targets, outcomes.models)
+    certificates = run.certify(router, warnings)
+    advance("certify")
     held_out = run.measure(router, warnings) if len(split.test) else None
     advance("evaluate")
-    artifact = router.artifact if held_out is None else replace(router.artifact, metrics=held_out.as_dict())
+    artifact = replace(
+        router.artifact, certificates=certificates, metrics={} if held_out is None else held_out.as_dict()
+    )
     content_hash = save_artifact(artifact, out)
     advance("save")
     blend = artifact.predictor.blend
@@ -164,6 +184,7 @@ def train(
         models=outcomes.models,
         trust={member: float(share) for member, share in zip(blend.members, blend.weights, strict=True)},
         records=run.records(),
+        certificates=certificates,
         held_out=held_out,
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
@@ -233,6 +254,25 @@ class Run:
         """Average every model over the training prompts."""
         known = self.outcomes.take(self.split.train)
         return model_records(known.models, known.quality, realised_costs(known, self.catalog))
+
+    def certify(self, router: Router, warnings: list[str]) -> tuple[Certificate, ...]:
+        """Certify the wanted targets on the calibration prompts; warn where that cannot be done."""
+        targets = self.config.target_success or self._default_targets(router.artifact.operating_point.quality_bar)
+        rows = self.split.calibration
+        known = self.outcomes.take(rows)
+        if not len(rows) or not targets:
+            warnings.append("nothing is certified: there are no calibration prompts, or no model ever succeeds")
+            return ()
+        try:
+            found = certify(router, known, targets=targets, delta=self.config.delta, features=self.features.take(rows))
+        except TableError as exc:
+            warnings.append(f"nothing is certified: {exc}")
+            return ()
+        return found.certificates
+
+    def _default_targets(self, bar: float) -> tuple[float, ...]:
+        quality = self.outcomes.quality[self.split.train]
+        return default_targets((np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64), ~np.isnan(quality))
 
     def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
         """Evaluate on the test prompts; warn where partial logs do not allow it."""

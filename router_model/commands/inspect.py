@@ -49,6 +49,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
             "quality_bar": artifact.operating_point.quality_bar,
             "success_value_usd": artifact.operating_point.success_value_usd,
         },
+        "certificates": [certificate.as_dict() for certificate in artifact.certificates],
         "n_bank_prompts": len(bank.outcome),
         "n_trees": [booster.num_trees() for booster in predictor.boosters],
         "trust": {member: round(float(weight), 4) for member, weight in members},
@@ -90,8 +91,18 @@ def _show(description: dict[str, Any]) -> None:
         "trust": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
+    facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}
     for name, value in facts.items():
         console.print(f"[dim]{name:>13}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+
+
+def _certificates(description: dict[str, Any]) -> list[str]:
+    """Say what may be promised, one line a target."""
+    return [
+        f"success >= {c['target_success']:g} at bar {c['quality_bar']:g}, delta {c['delta']:g}, on {c['n_prompts']:,} "
+        "prompts: " + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"no, {c['reason']}")
+        for c in description["certificates"]
+    ]
 
 
 def _bars(description: dict[str, Any]) -> str:

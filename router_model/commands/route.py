@@ -18,7 +18,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("prompt")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
-@click.option("--target-success", type=float, help="Cheapest model at least this likely to succeed.")
+@click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
 @click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
@@ -106,6 +106,8 @@ def _show(decision: "Decision") -> None:
     for exclusion in decision.excluded:
         said = f"left out: {exclusion.model} ({exclusion.reason}: {exclusion.detail})"
         console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
+    if decision.certificate is not None:
+        console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
     console.print(
         f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}",
         style="dim",

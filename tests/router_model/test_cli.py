@@ -1,11 +1,13 @@
 """The command as people run it: in its own process."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
 
 import pytest
+from simulated_world import simulate
 
 from router_model import Constraints
 from router_model.cli import COMMANDS
@@ -81,6 +83,31 @@ def test_train_route_evaluate_inspect(table, tmp_path, catalog):
     assert [row["model"] for row in described["models"]] == ["coder", "large", "small"]
 
 
+def test_certify_replaces_the_certificates_of_the_artifact(trained, table, tmp_path):
+    """On its own training table only the calibration prompts count; on another one, every prompt."""
+    router = tmp_path / "router"
+    shutil.copytree(trained.path, router)
+    said = json.loads(run("certify", router, table, "--target-success", "0.7", "--json").stdout)
+    assert said["source"] == "the calibration prompts of its training table (seed 0)"
+    assert said["n_prompts"] == trained.report.n_calibration
+    assert [(c["target_success"], c["n_targets"]) for c in said["certificates"]] == [(0.7, 1)]
+    assert said["content_hash"] != trained.report.content_hash
+    decision = json.loads(run("route", router, "moon verse", "--target-success", "0.7", "--json").stdout)
+    assert decision["artifact"] == said["content_hash"]
+    assert decision["certificate"] == said["certificates"][0]
+    simulate(300, seed=31).write_parquet(tmp_path / "new.parquet")
+    arguments = ("--target-success", "0.7", "--target-success", "0.999", "--delta", "0.2")
+    shown = " ".join(run("certify", router, tmp_path / "new.parquet", *arguments).stdout.split())
+    assert "Tested on 300 prompts: all prompts of the table the router was not trained on." in shown
+    assert "certified: success >= 0.7 on average" in shown
+    assert "not certified: success >= 0.999, as too few prompts: 300" in shown
+    assert "each target was tested at 0.1." in shown
+    described = json.loads(run("inspect", router, "--json").stdout)
+    assert [c["certified"] for c in described["certificates"]] == [True, False]
+    assert "certificate 2" in run("inspect", router).stdout
+    assert "safest model" in run("route", router, "moon verse", "--target-success", "0.999").stdout
+
+
 def test_tables_for_people_hold_the_same_facts(trained, table):
     assert "P(success)" in run("route", trained.path, "moon verse").stdout
     assert "large *" in run("evaluate", trained.path, table).stdout
@@ -110,6 +137,8 @@ def test_command_and_library_decide_alike(trained):
         (["train", "none.parquet", "--out", "r"], "none.parquet: no such file; make it with"),
         (["train", "none.parquet", "--out", "r", "--quality-bars", "a"], "got 'a', expected numbers with commas"),
         (["train", "none.parquet"], "Missing option '--out'"),
+        (["certify", "r", "t.parquet"], "Missing option '--target-success'"),
+        (["certify", "r", "t.parquet", "--target-success", "90"], "expected one or more rates above 0 and below 1"),
         (["rout"], "No such command 'rout'"),
     ],
 )

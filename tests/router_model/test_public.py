@@ -8,9 +8,9 @@ PUBLIC = {
         "PromptError", "PromptLike", "TextBatch", "load_encoder", "surface_features", "tokenise",
     ],
     "router_model": [
-        "ArtifactError", "Catalog", "CatalogError", "Constraints", "Decision", "Exclusion", "ModelCard",
-        "NoCandidateError", "PlanStep", "PredictionTable", "Reason", "RequestError", "Router", "RouterModelError",
-        "TableError", "TrainingError", "UsageError",
+        "ArtifactError", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision", "Exclusion",
+        "ModelCard", "NoCandidateError", "PlanStep", "PredictionTable", "Reason", "RequestError", "Router",
+        "RouterModelError", "TableError", "TrainingError", "UsageError",
     ],
 }  # fmt: skip
 

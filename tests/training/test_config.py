@@ -14,6 +14,7 @@ def write(tmp_path: Path, content: str) -> Path:
 def test_a_file_changes_defaults_and_options_win(tmp_path):
     path = write(tmp_path, "seed = 3\nquality_bars = [0.5, 1]\n[fit.evidence]\nneighbours = [7]\n")
     config = read_config(path, {"seed": 4})
+    assert read_config(write(tmp_path, "target_success = [0.9]\ndelta = 0.2"), {}).target_success == (0.9,)
     assert (config.seed, config.quality_bars, config.fit.evidence.neighbours) == (4, (0.5, 1.0), (7,))
     assert config.fit.boosters == read_config(None, {}).fit.boosters
 
@@ -21,7 +22,7 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ("sed = 1", "unknown setting sed; expected some of encoder, fit, holdout, quality_bars, seed"),
+        ("sed = 1", "unknown setting sed; expected some of delta, encoder, fit, holdout, quality_bars, seed"),
         ("[fit.evidence]\nk = 1", r"\[fit\]: \[evidence\]: unknown setting k"),
         ("seed = 'x'", "seed is 'x'; expected something like 0"),
         ("seed = true", "seed is True"),
@@ -31,6 +32,7 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
         ("[fit.evidence]\nhead_penalties = []", r"head_penalties=\[\]; expected positive"),
         ("[fit.boosters]\nnum_leaves = 1", "boosters: num_leaves=1 cannot be used"),
         ("[fit.boosters]\nmax_rounds = 0", "boosters: max_rounds=0 cannot be used"),
+        ("target_success = ['x']", "target_success is 'x'; expected something like 0.5"),
         ("seed =", "the settings cannot be read"),
     ],
 )

@@ -193,3 +193,31 @@ def test_a_failed_training_leaves_the_old_router(trained, tmp_path, catalog):
     with pytest.raises(TrainingError):
         train(tmp_path / "small.parquet", trained.path, catalog=catalog)
     assert trained.path.joinpath("manifest.json").read_bytes() == before
+
+
+def test_training_certifies_on_the_calibration_prompts(trained):
+    """Two default targets, 95 and 90 % of the best single model's rate in training, rounded down to percents."""
+    report = trained.report
+    best = report.records[0]
+    assert [c.target_success for c in report.certificates] == [
+        np.floor(share * best.quality * 100) / 100 for share in (0.9, 0.95)
+    ]
+    assert trained.router.certificates == report.certificates
+    assert all((c.n_prompts, c.n_targets, c.delta) == (report.n_calibration, 2, 0.1) for c in report.certificates)
+    assert report.as_dict()["certificates"][0]["safest_model"] == "large"
+
+
+def test_targets_and_delta_can_be_set(fit):
+    report, router = fit(simulate(400), replace(QUICK, target_success=(0.6, 0.995), delta=0.2))
+    assert [(c.target_success, c.certified) for c in router.certificates] == [(0.6, True), (0.995, False)]
+    assert "too few prompts" in router.certificates[1].reason
+    assert report.certificates[0].delta == 0.2
+    with pytest.raises(TrainingError, match="expected one or more rates above 0 and below 1"):
+        fit(simulate(150), replace(QUICK, target_success=(90.0,)))
+
+
+def test_partial_logs_are_not_certified_and_say_so(fit):
+    logged = simulate(400).sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", maintain_order=True)
+    report, router = fit(logged)
+    assert router.certificates == ()
+    assert any(warning.startswith("nothing is certified: no prompt to certify on") for warning in report.warnings)

@@ -18,7 +18,7 @@ _TASKS_SHOWN = 20
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
-@click.option("--target-success", type=float, help="Cheapest model at least this likely to succeed.")
+@click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="Of the split, folds and boosters [0].")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (TOML); options given here win.")
 @click.option("--holdout/--no-holdout", default=None, help="Keep 30 % of prompts to measure on [holdout].")
+@click.option(
+    "--target-success", type=float, multiple=True, help="Rate to certify; repeatable [95 and 90 % of the best model's]."
+)
+@click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
 @click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -32,6 +36,8 @@ def command(
     seed: int | None,
     config: Path | None,
     holdout: bool | None,
+    target_success: tuple[float, ...],
+    delta: float | None,
     track: bool,
     as_json: bool,
 ) -> None:
@@ -46,6 +52,8 @@ def command(
         "quality_bars": None if quality_bars is None else _numbers(quality_bars),
         "seed": seed,
         "holdout": holdout,
+        "target_success": target_success or None,
+        "delta": delta,
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)
@@ -126,6 +134,7 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
 
+    from training.commands.certify import show_certificates  # noqa: PLC0415
     from training.commands.evaluate import show_evaluation  # noqa: PLC0415
 
     console = Console()
@@ -137,6 +146,7 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
     console.print(f"Prediction rests on: {said}.", highlight=False)
     console.print(escape(_dominance(report)), highlight=False)
+    show_certificates(report.certificates, console)
     if report.held_out is None:
         console.print("Nothing was held out that could be measured on.")
     else:

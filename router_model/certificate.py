@@ -1,0 +1,218 @@
+"""Certificates: what a router promises of the prompts it routes, with what confidence, and on what evidence.
+
+A certificate is made by `training.certify` on prompts the router never saw, stored in the artifact, and handed
+out with every decision that follows it. It promises an *average*: of many prompts like the calibration prompts,
+at least the target share succeeds. It promises nothing of any single prompt.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import betainc
+
+from router_model.errors import ArtifactError
+
+LIKELIEST_USD = 1e6
+"""A success value in USD so large that the model most likely to succeed is chosen: the safest knob there is."""
+
+ASSUMPTIONS = (
+    "Future prompts are drawn as the calibration prompts were, independently of each other; models, prices and the "
+    "way answers are judged stay as they were; requests add no constraints of their own. Then, with probability at "
+    "least 1 - delta over the draw of the calibration prompts and for all targets certified together (each tested at "
+    "delta / n_targets), the average success rate of routed prompts is at least the target. Nothing is promised of "
+    "a single prompt, of one kind of prompts, or under drift."
+)
+
+_TOLERANCE = 1e-9  # targets and bars nearer than this are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A promised success rate, or the reason why none is promised.
+
+    Attributes
+    ----------
+    target_success : float
+        Share of prompts that shall succeed, above 0 and below 1.
+    quality_bar : float
+        The quality a success has at least.
+    delta : float
+        Largest probability that any of the targets certified together is promised in error.
+    n_targets : int
+        Targets certified together; each was tested at ``delta / n_targets`` (Bonferroni).
+    split_hash : str
+        Of the calibration prompts' texts, in any order.
+    n_prompts : int
+        Calibration prompts.
+    realised_success : float
+        Share of them that succeeded by the certified rule; by the likeliest model where nothing is certified.
+    success_value_usd : float or None
+        The certified knob of `router_model.policy.rank_by_value`, in USD; None where nothing is certified.
+    safest_model : str
+        The single model that succeeded on most calibration prompts; all prompts go there where nothing is certified.
+    safest_success : float
+        Share of calibration prompts it succeeded on; itself an estimate, not a promise.
+    reason : str or None
+        Why nothing is certified; None where something is.
+    assumptions : str
+        What the promise rests on.
+    """
+
+    target_success: float
+    quality_bar: float
+    delta: float
+    n_targets: int
+    split_hash: str
+    n_prompts: int
+    realised_success: float
+    success_value_usd: float | None
+    safest_model: str
+    safest_success: float
+    reason: str | None
+    assumptions: str = ASSUMPTIONS
+
+    @property
+    def certified(self) -> bool:
+        """Whether the target is promised."""
+        return self.success_value_usd is not None
+
+    def matches(self, target_success: float, quality_bar: float) -> bool:
+        """Whether this is the certificate of a target at a bar."""
+        return (
+            abs(self.target_success - target_success) <= _TOLERANCE
+            and abs(self.quality_bar - quality_bar) <= _TOLERANCE
+        )
+
+    def in_words(self) -> str:
+        """Say what is promised, or why nothing is."""
+        if not self.certified:
+            return (
+                f"not certified: success >= {self.target_success:g}, as {self.reason}. "
+                f"Prompts go to {self.safest_model} ({self.safest_success:.3f} on calibration)"
+            )
+        return (
+            f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "
+            f"{self.realised_success:.3f} of {self.n_prompts:,} calibration prompts succeeded)"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the certificate as plain JSON types, with ``certified``."""
+        return {**asdict(self), "certified": self.certified}
+
+
+def find_certificate(
+    certificates: Iterable[Certificate], target_success: float | None, quality_bar: float
+) -> Certificate | None:
+    """Return the certificate of a target at a bar, or None."""
+    if target_success is None:
+        return None
+    return next((found for found in certificates if found.matches(target_success, quality_bar)), None)
+
+
+def binomial_p_value(
+    n_succeeded: npt.ArrayLike, n_prompts: npt.ArrayLike, target_success: float
+) -> npt.NDArray[np.float64]:
+    """Return the exact p-value of "the success rate is below the target".
+
+    P(S >= n_succeeded) for S ~ Binomial(n_prompts, target_success): the chance to see at least as many successes
+    if the rate were just the target. The counts broadcast.
+
+    Examples
+    --------
+    All of 22 succeed, which at a rate of 0.9 has the chance 0.9 ** 22:
+
+    >>> round(float(binomial_p_value(22, 22, 0.9)), 4), round(0.9**22, 4)
+    (0.0985, 0.0985)
+    """
+    count, n = np.asarray(n_succeeded, dtype=np.float64), np.asarray(n_prompts, dtype=np.float64)
+    # The tail of a binomial is an incomplete beta function, which spares the decision path scipy.stats.
+    return np.where(count > 0, betainc(np.maximum(count, 1.0), n - count + 1.0, target_success), 1.0)
+
+
+def pack_certificates(certificates: Iterable[Certificate]) -> dict[str, Any]:
+    """Return certificates as a JSON object that `unpack_certificates` reads back."""
+    return {"certificates": [asdict(certificate) for certificate in certificates]}
+
+
+def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str) -> tuple[Certificate, ...]:
+    """Read certificates, believing nothing that their own numbers do not bear out.
+
+    Parameters
+    ----------
+    content : what `pack_certificates` returned, through JSON
+    models : ids the router may choose
+    origin : names the file in errors
+
+    Raises
+    ------
+    ArtifactError
+        If an entry is malformed, contradicts itself, or promises what its counts do not support.
+    """
+    entries = content.get("certificates") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not isinstance(content, dict) or set(content) != {"certificates"}:
+        raise ArtifactError(f'{origin}: expected {{"certificates": [...]}} and nothing else; certify the router again')
+    found: list[Certificate] = []
+    for number, entry in enumerate(entries, start=1):
+        where = f"{origin}: certificate {number}"
+        certificate = _certificate(entry, where)
+        _check(certificate, models, where)
+        if find_certificate(found, certificate.target_success, certificate.quality_bar) is not None:
+            raise ArtifactError(f"{where}: a second one for the same target and bar; certify the router again")
+        found.append(certificate)
+    return tuple(found)
+
+
+_NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success")
+_COUNTS = ("n_targets", "n_prompts")
+_MANY = 2**53  # beyond this floats are no longer exact
+_TEXTS = ("split_hash", "safest_model", "assumptions")
+
+
+def _certificate(entry: object, where: str) -> Certificate:
+    names = {field.name for field in fields(Certificate)}
+    if not isinstance(entry, Mapping) or set(entry) != names:
+        got = sorted(entry) if isinstance(entry, Mapping) else entry
+        raise ArtifactError(f"{where}: got {got!r}, expected the keys {sorted(names)}; certify the router again")
+    right = {
+        **{name: _is_number(entry[name]) for name in _NUMBERS},
+        **{name: type(entry[name]) is int and entry[name] < _MANY for name in _COUNTS},
+        **{name: isinstance(entry[name], str) for name in _TEXTS},
+        "success_value_usd": entry["success_value_usd"] is None or _is_number(entry["success_value_usd"]),
+        "reason": entry["reason"] is None or isinstance(entry["reason"], str),
+    }
+    wrong = [name for name, fits in right.items() if not fits]
+    if wrong:
+        raise ArtifactError(f"{where}: {wrong[0]} is {entry[wrong[0]]!r}, of the wrong type or size; certify again")
+    return Certificate(**entry)
+
+
+def _is_number(value: object) -> bool:
+    # compared rather than asked for finiteness, which whole numbers of 400 digits answer with an OverflowError
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_MANY < value < _MANY
+
+
+def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> None:
+    n_succeeded = certificate.realised_success * certificate.n_prompts
+    checks = {
+        "target_success and delta lie between 0 and 1": 0 < certificate.target_success < 1 > certificate.delta > 0,
+        "quality_bar, realised_success and safest_success lie in 0 to 1": all(
+            0 <= value <= 1
+            for value in (certificate.quality_bar, certificate.realised_success, certificate.safest_success)
+        ),
+        "n_targets and n_prompts are 1 or more": certificate.n_targets >= 1 <= certificate.n_prompts,
+        "success_value_usd is 0 or more": (certificate.success_value_usd or 0.0) >= 0,
+        "safest_model is one of the router's": certificate.safest_model in models,
+        "a reason is given if and only if nothing is certified": certificate.certified == (certificate.reason is None),
+        "realised_success is a share of n_prompts": abs(n_succeeded - round(n_succeeded)) < 1e-6 * (1 + n_succeeded),
+    }
+    broken = [rule for rule, holds in checks.items() if not holds]
+    if not broken and certificate.certified:
+        level = certificate.delta / certificate.n_targets
+        p_value = float(binomial_p_value(round(n_succeeded), certificate.n_prompts, certificate.target_success))
+        if p_value > level * (1 + 1e-9):
+            broken = [f"what is certified follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
+    if broken:
+        raise ArtifactError(f"{where}: it does not hold that {broken[0]}; it may be forged, certify the router again")

@@ -1,0 +1,120 @@
+"""``router-model certify``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+    from rich.console import Console
+
+    from router_model.artifact import Artifact
+    from router_model.certificate import Certificate
+    from training.certify import Certification
+    from training.outcomes import Outcomes
+
+
+@click.command("certify")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option(
+    "--target-success", "targets", type=float, multiple=True, required=True, help="Rate to certify; repeatable."
+)
+@click.option("--delta", type=float, default=0.1, show_default=True, help="Largest chance of an error in any of them.")
+@click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
+@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
+def command(
+    artifact: Path,
+    table: Path,
+    *,
+    targets: tuple[float, ...],
+    delta: float,
+    quality_bar: float | None,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
+    """Certify success rates of the router in ARTIFACT on the outcomes in TABLE.
+
+    Of the table it was trained on, the calibration prompts are used; of
+    another, every prompt it was not trained on and that every model has
+    answered. Several targets share DELTA: each is tested at DELTA divided by
+    their number. The certificates replace those in ARTIFACT, which is saved
+    anew. Choose targets before you look at results: DELTA covers one run, not
+    the best of several.
+    """
+    from dataclasses import replace  # noqa: PLC0415  (--help stays fast)
+
+    from features import load_encoder  # noqa: PLC0415
+    from router_model.artifact import save_artifact  # noqa: PLC0415
+    from router_model.router import Router  # noqa: PLC0415
+    from training.certify import certify, check_targets  # noqa: PLC0415
+    from training.outcomes import read_outcomes  # noqa: PLC0415
+
+    check_targets(targets, delta)
+    router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
+    outcomes = read_outcomes(table)
+    rows, source = calibration_rows(router.artifact, table, outcomes)
+    found = certify(router, outcomes.take(rows), targets=targets, delta=delta, quality_bar=quality_bar)
+    content_hash = save_artifact(replace(router.artifact, certificates=found.certificates), artifact)
+    if as_json:
+        click.echo(json.dumps({**found.as_dict(), "source": source, "content_hash": content_hash}, ensure_ascii=False))
+    else:
+        _show(found, source, artifact, content_hash)
+
+
+def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") -> "tuple[npt.NDArray[np.intp], str]":
+    """Return the prompts of a table that may be certified on, and in words which these are.
+
+    The table the router was trained on is known by its hash; of it only the calibration side of the split counts,
+    as the test side has been read already.
+    """
+    import hashlib  # noqa: PLC0415
+
+    import numpy as np  # noqa: PLC0415
+
+    from training.split import split_prompts  # noqa: PLC0415
+
+    with table.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    trained_on, config = artifact.provenance.get("table", {}), artifact.provenance.get("config", {})
+    if digest != trained_on.get("sha256") or not isinstance(config.get("seed"), int):
+        return np.arange(len(outcomes)), "all prompts of the table the router was not trained on"
+    split = split_prompts(outcomes.prompt_ids, seed=config["seed"])
+    return split.calibration, f"the calibration prompts of its training table (seed {config['seed']})"
+
+
+def _show(found: "Certification", source: str, artifact: Path, content_hash: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+
+    console = Console()
+    notes = [
+        (found.n_seen, "left out as the router was trained on them"),
+        (found.n_incomplete, "left out for want of an outcome of every model"),
+    ]
+    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
+    console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
+    show_certificates(found.certificates, console)
+    first = found.certificates[0]
+    console.print(
+        f"Success: quality >= {first.quality_bar:g}. All of this holds together with probability {1 - first.delta:g} "
+        f"or more; each target was tested at {first.delta / first.n_targets:.3g}. {first.assumptions}",
+        style="dim",
+        highlight=False,
+    )
+    console.print(f"Saved in [bold]{escape(str(artifact))}[/] ({content_hash[:19]}…)")
+
+
+def show_certificates(certificates: "Sequence[Certificate]", console: "Console") -> None:
+    """Print certificates for people, one a line."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    for certificate in certificates:
+        style = "green" if certificate.certified else "yellow"
+        console.print(f"[{style}]{escape(certificate.in_words())}[/]", highlight=False)
