@@ -65,6 +65,32 @@ def rank_by_value(
     return np.asarray(np.lexsort((cost_usd, -net, ~eligible), axis=-1))
 
 
+def best_by_value(
+    p_success: FloatArray, cost_usd: FloatArray, eligible: BoolArray, *, success_value_usd: float
+) -> IndexArray:
+    """Return the first choice of `rank_by_value`, shape (n_prompts,), without sorting the rest.
+
+    For sweeps, which need nothing else: a maximum a row, and the sort only where it is tied or nothing is eligible.
+
+    Examples
+    --------
+    >>> best_by_value(np.array([[0.6, 0.9], [0.6, 0.6]]), np.array([[0.0, 0.02], [0.2, 0.2]]),
+    ...               np.ones((2, 2), bool), success_value_usd=0.1).tolist()
+    [1, 0]
+    """
+    net = p_success * success_value_usd
+    net -= cost_usd
+    if not eligible.all():
+        net[~eligible] = -np.inf
+    first = net.argmax(axis=1)
+    top = np.take_along_axis(net, first[:, None], axis=1)
+    unclear = np.flatnonzero((np.count_nonzero(net == top, axis=1) != 1) | ~np.isfinite(top[:, 0]))
+    if len(unclear):
+        part = (array[unclear] for array in (p_success, cost_usd, eligible))
+        first[unclear] = rank_by_value(*part, success_value_usd=success_value_usd)[:, 0]
+    return first
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """How a router decides when a request does not say.
