@@ -17,6 +17,8 @@ class Reason(StrEnum):
     """No candidate reaches the threshold; the one most likely to meet the bar."""
     BEST_TRADEOFF = "best_tradeoff"
     """The highest expected value of a success less its cost."""
+    BEST_UNDER_BUDGET = "best_under_budget"
+    """The highest expected value at the price a budget pacer puts on money."""
     ONLY_CANDIDATE = "only_candidate"
     """Constraints left a single candidate."""
 

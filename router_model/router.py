@@ -14,7 +14,9 @@ from router_model.catalog import Catalog
 from router_model.constraints import Constraints, require_candidate
 from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
+from router_model.errors import RequestError
 from router_model.policy import Rule
+from router_model.tradeoff import success_value_at
 
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
@@ -129,6 +131,7 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
     ) -> Decision:
         """Decide which model to call for one prompt.
@@ -145,13 +148,16 @@ class Router:
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
             is worth, in USD. Default: the artifact's, chosen on its training prompts (out of fold) as the least
             that succeeds as often as the best single model.
+        cost_quality_tradeoff : float, optional
+            0 (the likeliest model) to 10 (the cheapest) instead of a value; 7 is the artifact's value. See
+            `router_model.tradeoff.success_value_at`.
         constraints : Constraints, optional
             What a candidate must be and may cost.
 
         Raises
         ------
         RequestError
-            If a knob is out of its range, or both a target and a value are given.
+            If a knob is out of its range, or more than one of target, value and trade-off is given.
         NoCandidateError
             If the constraints leave no model; the message names them.
         PromptError
@@ -162,6 +168,7 @@ class Router:
             quality_bar=quality_bar,
             target_success=target_success,
             success_value_usd=success_value_usd,
+            cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
         )[0]
 
@@ -172,9 +179,14 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`."""
+        if cost_quality_tradeoff is not None:
+            _refuse_second_knob(target_success, success_value_usd)
+            point, cards = self.artifact.operating_point, self.artifact.catalog
+            success_value_usd = success_value_at(cost_quality_tradeoff, point, cards)
         rule = Rule.choose(self.artifact.operating_point, target_success, success_value_usd)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
         parsed = [Prompt.parse(prompt) for prompt in prompts]
@@ -243,6 +255,11 @@ class Router:
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
         )
+
+
+def _refuse_second_knob(target_success: float | None, success_value_usd: float | None) -> None:
+    if target_success is not None or success_value_usd is not None:
+        raise RequestError("give one of cost_quality_tradeoff, target_success and success_value_usd, not more")
 
 
 def _reason(plan: tuple[PlanStep, ...], threshold: float | None) -> Reason:

@@ -20,6 +20,9 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
 @click.option("--target-success", type=float, help="Cheapest model at least this likely to succeed.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
+@click.option(
+    "--cost-quality-tradeoff", type=float, help="0 (likeliest) to 10 (cheapest); 7 is the router's own value."
+)
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
 @click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
 @click.option("--max-cost-usd", type=float, help="Largest expected cost of the call.")
@@ -34,6 +37,7 @@ def command(
     quality_bar: float | None,
     target_success: float | None,
     success_value_usd: float | None,
+    cost_quality_tradeoff: float | None,
     allow: tuple[str, ...],
     deny: tuple[str, ...],
     max_cost_usd: float | None,
@@ -57,6 +61,7 @@ def command(
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
+        cost_quality_tradeoff=cost_quality_tradeoff,
         constraints=Constraints(allow=allow, deny=deny, max_cost_usd=max_cost_usd, max_output_tokens=max_output_tokens),
     )
     if as_json:

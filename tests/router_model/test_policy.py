@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from router_model import RequestError
-from router_model.policy import OperatingPoint, Rule, best_by_value, rank_by_threshold, rank_by_value
+from router_model.policy import OperatingPoint, Rule, best_by_value, rank_by_budget, rank_by_threshold, rank_by_value
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 5))
 
@@ -82,6 +82,18 @@ def test_an_ineligible_model_is_never_first_where_another_is_eligible(world, num
     by_threshold = rank_by_threshold(p, cost, eligible, threshold=number)[:, 0]
     assert eligible[rows, by_value[rows]].all()
     assert eligible[rows, by_threshold[rows]].all()
+
+
+@given(tied_worlds(), st.sampled_from([0.0, 0.5, 2.0]), st.sampled_from([-1.0, 0.0, 0.25, 1.0]))
+def test_budget_rule_against_the_value_rule(world, value, allowance):
+    """It is the value rule among what is eligible and fits; where nothing is, the cheapest eligible model."""
+    p, cost, eligible = world
+    first = rank_by_budget(p, cost, eligible, success_value_usd=value, allowance_usd=allowance)[:, 0]
+    fits = eligible & (cost <= allowance)
+    by_value = rank_by_value(p, cost, fits, success_value_usd=value)[:, 0]
+    cheapest = rank_by_value(p, cost, eligible, success_value_usd=0.0)[:, 0]
+    known = eligible.any(axis=1)
+    assert np.array_equal(first[known], np.where(fits.any(axis=1), by_value, cheapest)[known])
 
 
 @given(tied_worlds(), st.sampled_from([0.25, 0.5, 1.0]))
