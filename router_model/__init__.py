@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from router_model.budget import Budget
     from router_model.catalog import Catalog, ModelCard
     from router_model.constraints import Constraints
     from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
         TableError,
         TrainingError,
     )
+    from router_model.pacing import BudgetPacer, Paced
     from router_model.router import Router
+    from router_model.spend_curve import SpendCurve
 
 __all__ = [
     "ArtifactError",
+    "Budget",
+    "BudgetPacer",
     "Catalog",
     "CatalogError",
     "Constraints",
@@ -34,26 +39,32 @@ __all__ = [
     "Exclusion",
     "ModelCard",
     "NoCandidateError",
+    "Paced",
     "PlanStep",
     "PredictionTable",
     "Reason",
     "RequestError",
     "Router",
     "RouterModelError",
+    "SpendCurve",
     "TableError",
     "TrainingError",
 ]
 
 _HOMES = {
+    "Budget": "budget",
+    "BudgetPacer": "pacing",
     "Catalog": "catalog",
     "ModelCard": "catalog",
     "Constraints": "constraints",
     "Decision": "decision",
     "Exclusion": "decision",
+    "Paced": "pacing",
     "PlanStep": "decision",
     "PredictionTable": "decision",
     "Reason": "decision",
     "Router": "router",
+    "SpendCurve": "spend_curve",
 }
 
 

@@ -20,6 +20,7 @@ from router_model.errors import TrainingError
 from router_model.policy import OperatingPoint
 from router_model.predictor import BarRange, Predictor, at_bar
 from router_model.router import Router
+from router_model.spend_curve import SpendCurve
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
 from training.evaluate import Evaluation, evaluate
@@ -220,6 +221,7 @@ class Run:
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, rows),
+            spend_curve=_spend_curve(predictor, out_of_fold, cost),
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
         )
@@ -245,8 +247,7 @@ def _operating_point(
     quality: npt.NDArray[np.float64],
     cost_usd: npt.NDArray[np.float64],
 ) -> OperatingPoint:
-    bars = predictor.bar_range
-    bar = DEFAULT_BAR if bars.low <= DEFAULT_BAR <= bars.high else bars.low
+    bar = _default_bar(predictor)
     return choose_operating_point(
         at_bar(out_of_fold.p_success, predictor.bars, bar).astype(np.float64),
         cost_usd,
@@ -254,6 +255,16 @@ def _operating_point(
         ~np.isnan(quality),
         bar=bar,
     )
+
+
+def _spend_curve(predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDArray[np.float64]) -> SpendCurve:
+    p_success = at_bar(out_of_fold.p_success, predictor.bars, _default_bar(predictor))
+    return SpendCurve.measure(p_success.astype(np.float64), cost_usd)
+
+
+def _default_bar(predictor: Predictor) -> float:
+    bars = predictor.bar_range
+    return DEFAULT_BAR if bars.low <= DEFAULT_BAR <= bars.high else bars.low
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
