@@ -32,6 +32,7 @@ OVERDRAFT = 0.005
 
 _LANDING = 20  # requests over which a difference is spread at least, so that the last few do not swing
 _RATE_PRIOR = 0.1  # the expected request rate weighs as much as a tenth of a period
+_FLOOR_PRIOR = 20  # requests that the curve's cheapest cost weighs against what is seen
 _MOST_PENDING = 10_000  # decisions whose realised cost is waited for; older ones keep their expected cost
 _SCALE_LIMIT = 10.0  # the curve may be corrected by this factor at most
 _STATE_VERSION = 1
@@ -61,6 +62,7 @@ class _State:
     n_requests: int = 0
     spent_usd: float = 0.0
     owed_usd: float = 0.0  # by earlier periods
+    cheapest_usd: float = 0.0  # what the cheapest models would have cost
     steered_usd: float = 0.0  # spent by decisions that the guard left alone ...
     steered_curve_usd: float = 0.0  # ... and what the curve expected of them
     scale: float = 1.0  # of costs against the curve, learned in earlier periods
@@ -82,8 +84,9 @@ class BudgetPacer:
     -----
     With budget ``B`` for ``N`` requests, ``L = B / N``, after ``n`` requests that spent ``S``, the value of a success
     is the curve's value at the cost ``L + sqrt(n / N) * (n L - S) / max(N - n, 20)``. A model is only chosen if its
-    expected cost leaves enough for the remaining requests at the curve's cheapest, with an overdraft of 0.5 % of the
-    budget; if none is cheap enough, the cheapest model is. A limit below the cheapest model's cost cannot be kept.
+    expected cost leaves enough for the remaining requests at the cheapest models' cost (the curve's, or what is seen
+    where that is more), with an overdraft of 0.5 % of the budget; if none is cheap enough, the cheapest model is. A
+    limit below the cheapest model's cost cannot be kept, nor can one whose costs jump when little is left.
     Several processes share a budget by each having its part of it.
 
     Examples
@@ -141,12 +144,13 @@ class BudgetPacer:
         p = np.array([[step.p_success for step in decision.plan]])
         cost = np.array([[step.expected_cost_usd for step in decision.plan]])
         with self._lock:
-            self._roll_over()
+            self._roll_over(for_request=True)
             value, allowance = self._success_value_usd(), self._allowance_usd()
             ranked = rank_by_budget(
                 p, cost, np.ones(p.shape, dtype=bool), success_value_usd=value, allowance_usd=allowance
             )[0]
             steered = ranked[0] == np.argmin(cost[0] - p[0] * value)
+            self._state.cheapest_usd += float(cost.min())
             ticket = self._charge(float(cost[0, ranked[0]]), value, steered=bool(steered))
         plan = tuple(decision.plan[index] for index in ranked)
         reason = Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.BEST_UNDER_BUDGET
@@ -158,7 +162,7 @@ class BudgetPacer:
     def settle(self, ticket: int, cost_usd: float) -> bool:
         """Replace the expected cost of a decision by what was billed; 0 where the call was not made.
 
-        May come late or never: until then the expected cost stands. It counts in the period in which it comes.
+        May come late or never: until then the expected cost stands. It counts in the period that runs when it comes.
 
         Returns
         -------
@@ -177,7 +181,6 @@ class BudgetPacer:
             expected = self._pending.pop(ticket, None)
             if expected is None:
                 return False
-            self._roll_over()
             self._state.spent_usd += cost_usd - expected
             self._state.steered_usd += cost_usd - expected
             return True
@@ -254,14 +257,16 @@ class BudgetPacer:
         """Return what this request may cost such that the others can still be answered by the cheapest model."""
         state = self._state
         _, left = self._progress()
-        reserved = (left - 1) * self.curve.mean_cost_usd[0] * state.scale
+        cheapest = self.curve.mean_cost_usd[0] * state.scale
+        seen = (state.cheapest_usd + _FLOOR_PRIOR * cheapest) / (state.n_requests + _FLOOR_PRIOR)
+        reserved = (left - 1) * max(cheapest, seen)
         return self.budget.usd * (1 + OVERDRAFT) - state.owed_usd - state.spent_usd - reserved
 
-    def _roll_over(self) -> None:
-        """Begin a new period where the old one is over."""
+    def _roll_over(self, *, for_request: bool = False) -> None:
+        """Begin a new period where the old one is over: by the clock, or with the request that comes after it."""
         state, period = self._state, self.budget.period_s
         if period is None:
-            n_periods = int(state.n_requests >= self.budget.n_requests)
+            n_periods = int(for_request and state.n_requests >= self.budget.n_requests)
         else:
             n_periods = max(int((self._now() - state.started_s) // period), 0)
         if not n_periods:

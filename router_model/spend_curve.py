@@ -1,6 +1,7 @@
 """What routing is expected to cost at every value of a success: where a budget pacer starts from."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class SpendCurve:
 
     success_values_usd: tuple[float, ...]
     mean_cost_usd: tuple[float, ...]
+    _log_values: Float64Array = field(init=False, repr=False, compare=False)
+    _log_costs: Float64Array = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         values, costs = self.success_values_usd, self.mean_cost_usd
@@ -37,6 +40,9 @@ class SpendCurve:
                 f"a spend curve of {len(values)} values and {len(costs)} costs; expected as many of both, finite and "
                 "ascending, values above 0 (make one with SpendCurve.measure)"
             )
+        # logarithms are taken once: a pacer interpolates twice a request
+        object.__setattr__(self, "_log_values", np.log(values))
+        object.__setattr__(self, "_log_costs", np.log(np.maximum(costs, _TINY)))
 
     @classmethod
     def measure(cls, p_success: Float64Array, cost_usd: Float64Array) -> "SpendCurve":
@@ -70,15 +76,11 @@ class SpendCurve:
 
     def value_at(self, cost_usd: float) -> float:
         """Return the success value at which a request costs this on average; the nearest end outside the curve."""
-        return float(np.exp(np.interp(_log(cost_usd), self._log_costs(), np.log(self.success_values_usd))))
+        return math.exp(np.interp(_log(cost_usd), self._log_costs, self._log_values))
 
     def cost_at(self, success_value_usd: float) -> float:
         """Return the mean cost of a request at a success value, in USD."""
-        logs = np.log(self.success_values_usd)
-        return float(np.exp(np.interp(_log(success_value_usd), logs, self._log_costs())))
-
-    def _log_costs(self) -> Float64Array:
-        return np.log(np.maximum(self.mean_cost_usd, _TINY))
+        return math.exp(np.interp(_log(success_value_usd), self._log_values, self._log_costs))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the curve as plain JSON types."""
@@ -94,4 +96,4 @@ class SpendCurve:
 
 
 def _log(amount: float) -> float:
-    return float(np.log(max(amount, _TINY)))
+    return math.log(max(amount, _TINY))

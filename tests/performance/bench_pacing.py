@@ -37,7 +37,7 @@ def main() -> None:
         for seed in range(options.seeds):
             stream, tasks, curve = prepare_stream(options.data / table, seed)
             for limit in limits(stream):
-                cells = row(stream, tasks, curve, limit, options.n_requests, options.delay)
+                cells = row(stream, tasks, curve, limit, n_requests=options.n_requests, delay=options.delay)
                 print(f"| {table}, {seed} | {limit:.3g} | {' | '.join(cells)} |", flush=True)
     print("\nCells: spend / limit, and quality less hindsight's in points (hundredths).")
 
@@ -68,7 +68,7 @@ def orders_of(tasks: np.ndarray) -> list[list[np.ndarray]]:
 
 
 def row(
-    stream: Stream, tasks: np.ndarray, curve: SpendCurve, limit: float, n_requests: int | None, delay: int
+    stream: Stream, tasks: np.ndarray, curve: SpendCurve, limit: float, *, n_requests: int | None, delay: int
 ) -> list[str]:
     best, decisions = stream.best_static(limit), stream.decisions()
     cells = [f"{best.cost_usd / limit:.3f}", f"{best.quality:.4f}"]
