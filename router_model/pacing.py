@@ -84,9 +84,10 @@ class BudgetPacer:
     -----
     With budget ``B`` for ``N`` requests, ``L = B / N``, after ``n`` requests that spent ``S``, the value of a success
     is the curve's value at the cost ``L + sqrt(n / N) * (n L - S) / max(N - n, 20)``. A model is only chosen if its
-    expected cost leaves enough for the remaining requests at the cheapest models' cost (the curve's, or what is seen
-    where that is more), with an overdraft of 0.5 % of the budget; if none is cheap enough, the cheapest model is. A
-    limit below the cheapest model's cost cannot be kept, nor can one whose costs jump when little is left.
+    expected cost leaves enough for the remaining requests at the cheapest models' cost (the curve's, moved towards
+    what is seen, if dearer, as the period passes), with an overdraft of 0.5 % of the budget; if none is cheap
+    enough, the cheapest model is. What cannot be kept: a limit below the cheapest model's cost, or one whose costs
+    jump or whose bills arrive when little of the period is left; the next period pays.
     Several processes share a budget by each having its part of it.
 
     Examples
@@ -256,10 +257,11 @@ class BudgetPacer:
     def _allowance_usd(self) -> float:
         """Return what this request may cost such that the others can still be answered by the cheapest model."""
         state = self._state
-        _, left = self._progress()
+        passed, left = self._progress()
         cheapest = self.curve.mean_cost_usd[0] * state.scale
         seen = (state.cheapest_usd + _FLOOR_PRIOR * cheapest) / (state.n_requests + _FLOOR_PRIOR)
-        reserved = (left - 1) * max(cheapest, seen)
+        # What is seen counts as far as the period has passed: a stream may begin with its dearest requests.
+        reserved = (left - 1) * (cheapest + passed * max(seen - cheapest, 0.0))
         return self.budget.usd * (1 + OVERDRAFT) - state.owed_usd - state.spent_usd - reserved
 
     def _roll_over(self, *, for_request: bool = False) -> None:
