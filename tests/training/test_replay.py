@@ -60,7 +60,7 @@ def real_stream(request, real_data):
 @pytest.mark.real_data
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.8, 0.95])
 def test_a_budget_is_kept_and_costs_little_quality(real_stream, share):
-    """Against hindsight; in the order of tasks one limit costs 1.3 points here, and seed 1 more: docs/decisions/0005."""
+    """Against hindsight; in the order of tasks one limit costs 1.3 points, on seed 1 more: docs/decisions/0005."""
     curve, stream, tasks = real_stream
     mean = stream.cost_usd.mean(axis=0)
     low, high = mean.min(), mean[stream.quality.mean(axis=0).argmax()]
