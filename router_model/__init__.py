@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from router_model.budget import Budget
     from router_model.catalog import Catalog, ModelCard
     from router_model.certificate import Certificate
     from router_model.constraints import Constraints
@@ -25,10 +26,14 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from router_model.pacing import BudgetPacer, Paced
     from router_model.router import Router
+    from router_model.spend_curve import SpendCurve
 
 __all__ = [
     "ArtifactError",
+    "Budget",
+    "BudgetPacer",
     "Catalog",
     "CatalogError",
     "Certificate",
@@ -37,28 +42,34 @@ __all__ = [
     "Exclusion",
     "ModelCard",
     "NoCandidateError",
+    "Paced",
     "PlanStep",
     "PredictionTable",
     "Reason",
     "RequestError",
     "Router",
     "RouterModelError",
+    "SpendCurve",
     "TableError",
     "TrainingError",
     "UsageError",
 ]
 
 _HOMES = {
+    "Budget": "budget",
+    "BudgetPacer": "pacing",
     "Catalog": "catalog",
     "ModelCard": "catalog",
     "Certificate": "certificate",
     "Constraints": "constraints",
     "Decision": "decision",
     "Exclusion": "decision",
+    "Paced": "pacing",
     "PlanStep": "decision",
     "PredictionTable": "decision",
     "Reason": "decision",
     "Router": "router",
+    "SpendCurve": "spend_curve",
 }
 
 

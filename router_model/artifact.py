@@ -1,7 +1,7 @@
 """A trained router on disk: a folder of open formats that cannot run code.
 
     manifest.json        format, schema version, hash of every file, versions, provenance, metrics
-    predictor.json       names and small numbers: models, bars, blend, calibration, operating point
+    predictor.json       names and small numbers: models, bars, blend, calibration, operating point, spend curve
     arrays.safetensors   evidence: banks, heads, vocabulary
     success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
     <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
@@ -36,6 +36,7 @@ from router_model.errors import ArtifactError
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
 from router_model.serialise import pack_predictor, unpack_predictor
+from router_model.spend_curve import SpendCurve
 
 FORMAT = "router-model artifact"
 SCHEMA_VERSION = 1
@@ -58,6 +59,8 @@ class Artifact:
     encoder_name, encoder_hash : str
     seen_prompts : uint64 array, sorted
         Hashes of the prompts that were trained on, so that evaluation can leave them out.
+    spend_curve : SpendCurve or None
+        Where budget pacing starts; None in artifacts of before it was measured.
     provenance : hash and size of the training table, split, seed, configuration
     metrics : what training measured
     versions : of this project and the libraries that trained it
@@ -73,6 +76,7 @@ class Artifact:
     encoder_name: str
     encoder_hash: str
     seen_prompts: npt.NDArray[np.uint64]
+    spend_curve: SpendCurve | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -205,6 +209,8 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         "quality_bar": artifact.operating_point.quality_bar,
         "success_value_usd": artifact.operating_point.success_value_usd,
     }
+    if artifact.spend_curve is not None:
+        description["spend_curve"] = artifact.spend_curve.as_dict()
     arrays["tokens_per_piece"] = artifact.tokens_per_piece
     arrays["seen_prompts"] = artifact.seen_prompts
     files = {
@@ -242,6 +248,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         encoder_name=manifest["encoder"]["name"],
         encoder_hash=manifest["encoder"]["content_hash"],
         seen_prompts=arrays["seen_prompts"],
+        spend_curve=SpendCurve.from_dict(description["spend_curve"]) if "spend_curve" in description else None,
         provenance=manifest["provenance"],
         metrics=manifest["metrics"],
         versions=manifest["versions"],

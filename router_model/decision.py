@@ -21,6 +21,8 @@ class Reason(StrEnum):
     """The highest expected value of a success less its cost."""
     SAFEST_MODEL = "safest_model"
     """The target could not be certified; the model that succeeded on most calibration prompts."""
+    BEST_UNDER_BUDGET = "best_under_budget"
+    """The highest expected value at the price a budget pacer puts on money."""
     ONLY_CANDIDATE = "only_candidate"
     """Constraints left a single candidate."""
 

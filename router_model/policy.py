@@ -66,6 +66,57 @@ def rank_by_value(
     return np.asarray(np.lexsort((cost_usd, -net, ~eligible), axis=-1))
 
 
+def best_by_value(
+    p_success: FloatArray, cost_usd: FloatArray, eligible: BoolArray, *, success_value_usd: float
+) -> IndexArray:
+    """Return the first choice of `rank_by_value`, shape (n_prompts,), without sorting the rest.
+
+    For sweeps, which need nothing else: a maximum a row, and the sort only where it is tied or nothing is eligible.
+
+    Examples
+    --------
+    >>> best_by_value(np.array([[0.6, 0.9], [0.6, 0.6]]), np.array([[0.0, 0.02], [0.2, 0.2]]),
+    ...               np.ones((2, 2), bool), success_value_usd=0.1).tolist()
+    [1, 0]
+    """
+    net = p_success * success_value_usd
+    net -= cost_usd
+    if not eligible.all():
+        net[~eligible] = -np.inf
+    first = net.argmax(axis=1)
+    top = np.take_along_axis(net, first[:, None], axis=1)
+    unclear = np.flatnonzero((np.count_nonzero(net == top, axis=1) != 1) | ~np.isfinite(top[:, 0]))
+    if len(unclear):
+        p, cost, allowed = p_success[unclear], cost_usd[unclear], eligible[unclear]
+        first[unclear] = rank_by_value(p, cost, allowed, success_value_usd=success_value_usd)[:, 0]
+    return np.asarray(first)
+
+
+def rank_by_budget(
+    p_success: FloatArray,
+    cost_usd: FloatArray,
+    eligible: BoolArray,
+    *,
+    success_value_usd: float,
+    allowance_usd: float,
+) -> IndexArray:
+    """Rank as `rank_by_value` the models that cost at most `allowance_usd`, then the others from the cheapest up.
+
+    Where no model fits, the cheapest is first: a request is answered, and paid back later.
+
+    Examples
+    --------
+    The last model is worth its price, but only the first two fit 3 cents:
+
+    >>> rank_by_budget(np.array([[0.5, 0.7, 0.9, 0.9]]), np.array([[0.01, 0.02, 0.06, 0.05]]),
+    ...                np.ones((1, 4), bool), success_value_usd=1.0, allowance_usd=0.03).tolist()
+    [[1, 0, 3, 2]]
+    """
+    fits = cost_usd <= allowance_usd
+    first = np.where(fits, cost_usd - p_success * success_value_usd, cost_usd)
+    return np.asarray(np.lexsort((cost_usd, first, ~fits, ~eligible), axis=-1))
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """How a router decides when a request does not say.

@@ -15,8 +15,10 @@ from router_model.certificate import Certificate, find_certificate
 from router_model.constraints import Constraints
 from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, PlanStep, PredictionTable, Reason
+from router_model.errors import RequestError
 from router_model.policy import Rule
 from router_model.screening import Screening, screen
+from router_model.tradeoff import success_value_at
 
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
@@ -139,6 +141,7 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
     ) -> Decision:
         """Decide which model to call for one prompt.
@@ -157,6 +160,9 @@ class Router:
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
             is worth, in USD. Default: the artifact's, chosen on its training prompts (out of fold) as the least
             that succeeds as often as the best single model.
+        cost_quality_tradeoff : float, optional
+            0 (the likeliest model) to 10 (the cheapest) instead of a value; 7 is the artifact's value. See
+            `router_model.tradeoff.success_value_at`.
         constraints : Constraints, optional
             What a candidate must be and may cost. A certificate was made without them: where they rule out a
             model, the rule stays and the decision carries no certificate.
@@ -164,7 +170,7 @@ class Router:
         Raises
         ------
         RequestError
-            If a knob is out of its range, or both a target and a value are given.
+            If a knob is out of its range, or more than one of target, value and trade-off is given.
         NoCandidateError
             If the constraints leave no model; the message names them.
         PromptError
@@ -175,6 +181,7 @@ class Router:
             quality_bar=quality_bar,
             target_success=target_success,
             success_value_usd=success_value_usd,
+            cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
         )[0]
 
@@ -185,9 +192,14 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`."""
+        if cost_quality_tradeoff is not None:
+            _refuse_second_knob(target_success, success_value_usd)
+            point, cards = self.artifact.operating_point, self.artifact.catalog
+            success_value_usd = success_value_at(cost_quality_tradeoff, point, cards)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
         rule = self.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
         limits = constraints or Constraints()
@@ -279,6 +291,11 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     """Let the request's own limit on output hold for a prompt, too."""
     limit = constraints.output_limit(prompt)
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
+
+
+def _refuse_second_knob(target_success: float | None, success_value_usd: float | None) -> None:
+    if target_success is not None or success_value_usd is not None:
+        raise RequestError("give one of cost_quality_tradeoff, target_success and success_value_usd, not more")
 
 
 def _reason(plan: tuple[PlanStep, ...], rule: Rule) -> Reason:

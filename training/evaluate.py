@@ -17,7 +17,7 @@ from router_model.artifact import prompt_hash
 from router_model.constraints import Constraints
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
-from router_model.policy import Rule, rank_by_value
+from router_model.policy import Rule, best_by_value
 from router_model.router import Router
 from training.costs import mean_cost_usd, realised_costs
 from training.metrics import (
@@ -271,8 +271,7 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     eligible = np.ones(quality.shape, dtype=bool)
     points = []
     for value in success_values(table.expected_cost_usd):
-        ranked = rank_by_value(table.p_success, table.expected_cost_usd, eligible, success_value_usd=value)
-        chosen = ranked[:, 0]
+        chosen = best_by_value(table.p_success, table.expected_cost_usd, eligible, success_value_usd=value)
         points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
     costs, qualities = np.array(points).T
     return Points(costs, qualities)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from router_model.policy import OperatingPoint, rank_by_value
+from router_model.policy import OperatingPoint, best_by_value
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -37,7 +37,7 @@ def choose_operating_point(
     wanted = float(outcome.mean(axis=0).max())
     best_value, best_success = 0.0, -1.0
     for value in success_values(cost_usd):
-        chosen = rank_by_value(p_success, cost_usd, eligible, success_value_usd=value)[:, 0]
+        chosen = best_by_value(p_success, cost_usd, eligible, success_value_usd=value)
         reached = float(outcome[rows, chosen].mean())
         if reached >= wanted - 1e-9:
             return OperatingPoint(bar, value)

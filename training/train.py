@@ -21,6 +21,7 @@ from router_model.errors import TableError, TrainingError
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
 from router_model.router import Router
+from router_model.spend_curve import SpendCurve
 from training.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
@@ -246,6 +247,7 @@ class Run:
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, rows),
+            spend_curve=_spend_curve(predictor, out_of_fold, cost),
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
         )
@@ -290,7 +292,7 @@ def _operating_point(
     quality: npt.NDArray[np.float64],
     cost_usd: npt.NDArray[np.float64],
 ) -> OperatingPoint:
-    bar = min(DEFAULT_BAR, predictor.grid.high)
+    bar = _default_bar(predictor)
     return choose_operating_point(
         predictor.grid.at(out_of_fold.p_success, bar).astype(np.float64),
         cost_usd,
@@ -298,6 +300,15 @@ def _operating_point(
         ~np.isnan(quality),
         bar=bar,
     )
+
+
+def _spend_curve(predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDArray[np.float64]) -> SpendCurve:
+    p_success = predictor.grid.at(out_of_fold.p_success, _default_bar(predictor))
+    return SpendCurve.measure(p_success.astype(np.float64), cost_usd)
+
+
+def _default_bar(predictor: Predictor) -> float:
+    return min(DEFAULT_BAR, predictor.grid.high)
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:

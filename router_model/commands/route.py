@@ -20,6 +20,9 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
 @click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
+@click.option(
+    "--cost-quality-tradeoff", type=float, help="0 (likeliest) to 10 (cheapest); 7 is the router's own value."
+)
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
 @click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
 @click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider's; repeatable.")
@@ -40,6 +43,7 @@ def command(
     quality_bar: float | None,
     target_success: float | None,
     success_value_usd: float | None,
+    cost_quality_tradeoff: float | None,
     catalog: Path | None,
     encoder: str | None,
     as_json: bool,
@@ -60,6 +64,7 @@ def command(
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
+        cost_quality_tradeoff=cost_quality_tradeoff,
         constraints=Constraints(**constraints),
     )
     if as_json:

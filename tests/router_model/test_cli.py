@@ -123,6 +123,11 @@ def test_standard_input_is_text_or_a_chat_body(trained):
     assert chat["excluded"] == [{"model": "small", "reason": "tools", "detail": detail}]
 
 
+def test_the_dial_is_an_option(trained):
+    said = json.loads(run("route", trained.path, "moon verse", "--cost-quality-tradeoff", "10", "--json").stdout)
+    assert (said["model"], said["success_value_usd"]) == ("small", 0.0)
+
+
 def test_command_and_library_decide_alike(trained):
     """Golden decisions: one code path."""
     for prompt in ("add 3 numbers", "moon verse rhyme", "def loop", "数学", ""):

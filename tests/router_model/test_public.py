@@ -8,9 +8,9 @@ PUBLIC = {
         "PromptError", "PromptLike", "TextBatch", "load_encoder", "surface_features", "tokenise",
     ],
     "router_model": [
-        "ArtifactError", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision", "Exclusion",
-        "ModelCard", "NoCandidateError", "PlanStep", "PredictionTable", "Reason", "RequestError", "Router",
-        "RouterModelError", "TableError", "TrainingError", "UsageError",
+        "ArtifactError", "Budget", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision",
+        "Exclusion", "ModelCard", "NoCandidateError", "Paced", "PlanStep", "PredictionTable", "Reason", "RequestError",
+        "Router", "RouterModelError", "SpendCurve", "TableError", "TrainingError", "UsageError",
     ],
 }  # fmt: skip
 

@@ -71,6 +71,20 @@ def test_value_decides_how_much_quality_is_bought(trained):
     assert precious.reason is Reason.BEST_TRADEOFF
 
 
+def test_the_dial_goes_from_the_likeliest_to_the_cheapest_model(trained):
+    """POEM: 'large' is the likeliest, 'small' the cheapest; 7 decides as no knob does."""
+    router = trained.router
+    quality, default, cost = (router.route(POEM, cost_quality_tradeoff=position) for position in (0, 7, 10))
+    assert (quality.model, cost.model, cost.success_value_usd) == ("large", "small", 0.0)
+    assert default == router.route(POEM)
+
+
+@pytest.mark.parametrize("knob", ["target_success", "success_value_usd"])
+def test_the_dial_and_another_knob_are_refused(trained, knob):
+    with pytest.raises(RequestError, match="give one of cost_quality_tradeoff, target_success and success_value_usd"):
+        trained.router.route(SUM, cost_quality_tradeoff=5, **{knob: 0.5})
+
+
 def test_constraints_exclude_with_reasons(trained):
     decision = trained.router.route(SUM, constraints=Constraints(deny=("small",)))
     assert decision.as_dict()["excluded"] == ({"model": "small", "reason": "denied", "detail": "matches small"},)

@@ -1,0 +1,81 @@
+"""The dial from quality to cost, 0 to 10, as a value of a success.
+
+The direction and the default of 7 are those of OpenRouter's and Not Diamond's ``cost_quality_tradeoff``, so that
+clients can keep what they send; what lies between is ours, as theirs is not documented.
+"""
+
+from router_model.catalog import Catalog
+from router_model.errors import RequestError
+from router_model.policy import OperatingPoint
+
+MOST_QUALITY, DEFAULT, LEAST_COST = 0.0, 7.0, 10.0
+"""Ends of the dial, and where an artifact's operating point lies."""
+
+_TYPICAL_TOKENS = 1000  # in and out; only the order of magnitude matters
+_DEAREST_CALLS = 1e4  # just above 0, one call of the dearest model is worth a ten-thousandth of a success
+_ROOM = 10.0  # the dial reaches at least this factor to both sides of the operating point
+_PURE = 1e5  # at 0 a success is worth this much more still: only differences below 1e-9 give way to cost
+
+
+def success_value_at(cost_quality_tradeoff: float, point: OperatingPoint, catalog: Catalog) -> float:
+    """Return the success value, in USD, that a position of the dial stands for.
+
+    Never rises with the position. At 0 it is so large that the likeliest model is chosen, at 7 it is the operating
+    point's, at 10 it is 0, which chooses the cheapest model. Between 0 and 7 and between 7 and 10 it moves
+    geometrically: from 10,000 times a typical call of the dearest model (1,000 tokens in, 1,000 out), to a typical
+    call of the cheapest model that is not free; either is moved out where it is less than a factor of 10 from the
+    operating point.
+
+    Parameters
+    ----------
+    cost_quality_tradeoff : float
+        0 (quality) to 10 (cost).
+    point, catalog
+        Of the artifact, so that a position means the same wherever it is loaded.
+
+    Raises
+    ------
+    RequestError
+        If the position is outside 0 to 10.
+
+    Examples
+    --------
+    A cheap model at 0.001 and a dear one at 0.01 USD a typical call; a success is worth 1 USD by default. Halfway
+    from 0 to 7 is the geometric mean of 100 and 1 USD, halfway from 7 to 10 that of 1 USD and 0.001 USD:
+
+    >>> from decimal import Decimal
+    >>> from router_model.catalog import ModelCard
+    >>> cards = (ModelCard("cheap", Decimal("0.5"), Decimal("0.5")), ModelCard("dear", Decimal(5), Decimal(5)))
+    >>> catalog = Catalog({card.model: card for card in cards})
+    >>> [round(success_value_at(t, OperatingPoint(0.5, 1.0), catalog), 4) for t in (3.5, 7, 8.5, 10)]
+    [10.0, 1.0, 0.0316, 0.0]
+    """
+    if not MOST_QUALITY <= cost_quality_tradeoff <= LEAST_COST:
+        raise RequestError(
+            f"cost_quality_tradeoff={cost_quality_tradeoff!r}; expected a number from 0 (quality) to 10 (cost)"
+        )
+    if cost_quality_tradeoff == DEFAULT:
+        return point.success_value_usd
+    if cost_quality_tradeoff == LEAST_COST:
+        return 0.0
+    high, low = _ends(point.success_value_usd, catalog)
+    if cost_quality_tradeoff == MOST_QUALITY:
+        return _PURE * high
+    if cost_quality_tradeoff < DEFAULT:
+        middle = point.success_value_usd or low  # where the cheapest model is the best, 7 drops to 0
+        return _between(high, middle, cost_quality_tradeoff / DEFAULT)
+    return _between(point.success_value_usd, low, (cost_quality_tradeoff - DEFAULT) / (LEAST_COST - DEFAULT))
+
+
+def _ends(middle: float, catalog: Catalog) -> tuple[float, float]:
+    """Return the success values just above 0 and just below 10."""
+    tokens = {"input_tokens": _TYPICAL_TOKENS, "output_tokens": _TYPICAL_TOKENS}
+    calls = [float(catalog[model].cost_usd(**tokens)) for model in catalog]
+    paid = [call for call in calls if call > 0] or [1.0]  # where all is free, any amount will do
+    low = min(*paid, middle / _ROOM) if middle > 0 else min(paid)
+    return max(_DEAREST_CALLS * max(paid), _ROOM * middle), low
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """Move geometrically from `start` to `end`; stay at a `start` of 0."""
+    return float(start * (end / start) ** share) if start > 0 else 0.0
