@@ -61,6 +61,8 @@ class Artifact:
         Hashes of the prompts that were trained on, so that evaluation can leave them out.
     spend_curve : SpendCurve or None
         Where budget pacing starts; None in artifacts of before it was measured.
+    safe_model : id or None
+        The model that prompts unlike the logged ones go to; None lets the models' overall records decide.
     provenance : hash and size of the training table, split, seed, configuration
     metrics : what training measured
     versions : of this project and the libraries that trained it
@@ -77,6 +79,7 @@ class Artifact:
     encoder_hash: str
     seen_prompts: npt.NDArray[np.uint64]
     spend_curve: SpendCurve | None = None
+    safe_model: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -209,6 +212,7 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         "quality_bar": artifact.operating_point.quality_bar,
         "success_value_usd": artifact.operating_point.success_value_usd,
     }
+    description["safe_model"] = artifact.safe_model
     if artifact.spend_curve is not None:
         description["spend_curve"] = artifact.spend_curve.as_dict()
     arrays["tokens_per_piece"] = artifact.tokens_per_piece
@@ -249,12 +253,20 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         encoder_hash=manifest["encoder"]["content_hash"],
         seen_prompts=arrays["seen_prompts"],
         spend_curve=SpendCurve.from_dict(description["spend_curve"]) if "spend_curve" in description else None,
+        safe_model=_safe_model(description, predictor),
         provenance=manifest["provenance"],
         metrics=manifest["metrics"],
         versions=manifest["versions"],
         certificates=_certificates(files, predictor),
         content_hash=manifest["content_hash"],
     )
+
+
+def _safe_model(description: Mapping[str, Any], predictor: Predictor) -> str | None:
+    safe: str | None = description["safe_model"]
+    if safe is not None and safe not in predictor.models:
+        raise ArtifactError(f"predictor.json: the safe model {safe!r} is none of {', '.join(predictor.models)}")
+    return safe
 
 
 def _certificates(files: dict[str, bytes], predictor: Predictor) -> tuple[Certificate, ...]:

@@ -67,16 +67,23 @@ class Calibration:
     ----------
     slopes : float32 array, shape (4, n_bars)
         Of 1, record, difficulty and edge; all but the first are positive.
+    model_intercept : float32 array, shape (n_models, n_bars)
+        Added to a model's log odds.
     trust_weights : float32 array, shape (1 + n_familiarity,)
         ``trust = sigmoid(w0 + w . familiarity)``; only w0 may be negative, so that trust never falls with familiarity.
+    trust_floor : float
+        Below it the trust is 0: the router abstains from telling models apart.
     """
 
     slopes: FloatArray
+    model_intercept: FloatArray
     trust_weights: FloatArray
+    trust_floor: float = 0.0
 
     def trust(self, familiarity: FloatArray) -> FloatArray:
         """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity)."""
-        return sigmoid(self.trust_weights[0] + familiarity @ self.trust_weights[1:])
+        trust = sigmoid(self.trust_weights[0] + familiarity @ self.trust_weights[1:])
+        return np.where(trust < self.trust_floor, np.float32(0), trust)
 
     def correct(self, p: FloatArray, record: FloatArray, familiarity: FloatArray) -> FloatArray:
         """Correct probabilities of shape (n, n_models, n_bars), and make them non-increasing in the bar.
@@ -89,7 +96,8 @@ class Calibration:
         parts = split_logit(p, record)
         constant, record_slope, difficulty_slope, edge_slope = self.slopes
         edge = edge_slope * self.trust(familiarity)[:, None, None] * parts.edge
-        corrected = sigmoid(constant + record_slope * parts.record + difficulty_slope * parts.difficulty + edge)
+        level = constant + self.model_intercept + record_slope * parts.record
+        corrected = sigmoid(level + difficulty_slope * parts.difficulty + edge)
         return np.asarray(np.minimum.accumulate(corrected, axis=-1), dtype=np.float32)
 
 

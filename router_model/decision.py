@@ -1,6 +1,7 @@
 """What a router answers: a ranked plan, what was left out, and why."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +20,8 @@ class Reason(StrEnum):
     """No candidate reaches the threshold; the one most likely to meet the bar."""
     BEST_TRADEOFF = "best_tradeoff"
     """The highest expected value of a success less its cost."""
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    """The prompt is unlike the logged ones: the router's safe model, or the best tradeoff by overall records."""
     SAFEST_MODEL = "safest_model"
     """The target could not be certified; the model that succeeded on most calibration prompts."""
     BEST_UNDER_BUDGET = "best_under_budget"
@@ -38,12 +41,20 @@ class PlanStep:
         Calibrated probability that its quality meets the bar.
     expected_cost_usd : float
     expected_output_tokens : float
+    p_interval : lower and upper end, or None
+        The model's success rate on prompts of this kind lies within, 9 times out of 10 (`router_model.uncertainty`).
+    output_token_quantiles : 10 %, 50 % and 90 % quantile, or None
+    expected_latency_s : float or None
+        None where the training table had no latencies.
     """
 
     model: str
     p_success: float
     expected_cost_usd: float
     expected_output_tokens: float
+    p_interval: tuple[float, float] | None = None
+    output_token_quantiles: tuple[float, float, float] | None = None
+    expected_latency_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,8 @@ class Decision:
         Cosine similarity of the nearest logged prompt; low values mean little evidence.
     artifact : str
         Content hash of the router that decided.
+    trust : float
+        How far the models' differences on this prompt were believed, 0 to 1; 0 where the router abstained.
     certificate : Certificate or None
         What is promised of requests like this one on average, or (``certified`` is false) why nothing is. None
         where no certificate covers the decision: there is none for its target and bar, the catalog was replaced,
@@ -100,6 +113,7 @@ class Decision:
     familiarity: float
     artifact: str
     certificate: Certificate | None = None
+    trust: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""
@@ -121,6 +135,13 @@ class PredictionTable:
     familiarity : float64 array, shape (n,)
         Cosine similarity of the nearest logged prompt.
     quality_bar : float
+    trust : float64 array, shape (n,), or None
+        How far differences between models on this prompt are believed, 0 to 1; exactly 0 past the point where the
+        router abstains and leans on the models' overall records.
+    p_interval : float64 array, shape (n, m, 2), or None
+        See `PlanStep`.
+    output_token_quantiles : float64 array, shape (n, m, 3), or None
+    expected_latency_s : float64 array, shape (n, m), or None
     """
 
     models: tuple[str, ...]
@@ -129,3 +150,36 @@ class PredictionTable:
     expected_output_tokens: npt.NDArray[np.float64]
     familiarity: npt.NDArray[np.float64]
     quality_bar: float
+    trust: npt.NDArray[np.float64] | None = None
+    p_interval: npt.NDArray[np.float64] | None = None
+    output_token_quantiles: npt.NDArray[np.float64] | None = None
+    expected_latency_s: npt.NDArray[np.float64] | None = None
+
+    def step(self, row: int, column: int) -> PlanStep:
+        """Return what is predicted of one model on one prompt."""
+        interval, quantiles, latency = self.p_interval, self.output_token_quantiles, self.expected_latency_s
+        return PlanStep(
+            model=self.models[column],
+            p_success=float(self.p_success[row, column]),
+            expected_cost_usd=float(self.expected_cost_usd[row, column]),
+            expected_output_tokens=float(self.expected_output_tokens[row, column]),
+            p_interval=None if interval is None else tuple(interval[row, column].tolist()),
+            output_token_quantiles=None if quantiles is None else tuple(quantiles[row, column].tolist()),
+            expected_latency_s=None if latency is None else float(latency[row, column]),
+        )
+
+    @property
+    def abstained(self) -> npt.NDArray[np.bool_]:
+        """Which prompts are too unlike the logged ones to tell models apart, shape (n,)."""
+        return np.zeros(len(self.p_success), dtype=bool) if self.trust is None else self.trust == 0
+
+    @classmethod
+    def concatenate(cls, tables: "Sequence[PredictionTable]") -> "PredictionTable":
+        """Join tables of the same models and bar."""
+        first = tables[0]
+        joined: dict[str, Any] = {
+            name: None if getattr(first, name) is None else np.concatenate([getattr(table, name) for table in tables])
+            for name in cls.__dataclass_fields__
+            if name not in ("models", "quality_bar")
+        }
+        return replace(first, **joined)

@@ -17,6 +17,7 @@ from router_model.amounts import AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration, sigmoid
 from router_model.evidence import FAMILIARITY, Evidence, EvidenceModel
+from router_model.uncertainty import Uncertainty
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,6 +39,7 @@ class Prediction:
         As `FAMILIARITY`.
     trust : float32 array, shape (n,)
         How far the models' differences on this prompt are believed; 0 leaves their overall records.
+    p_interval : float32 array, shape (n, n_models, 2)
     """
 
     p_success: FloatArray
@@ -46,6 +48,12 @@ class Prediction:
     latency_s: FloatArray | None
     familiarity: FloatArray
     trust: FloatArray
+    p_interval: FloatArray
+
+    @property
+    def nearest_similarity(self) -> FloatArray:
+        """Cosine similarity of the nearest logged prompt, in the space where it is nearer, shape (n,)."""
+        return np.asarray(self.familiarity[:, : FAMILIARITY.index("coverage")].max(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,7 @@ class Predictor:
     evidence_model : EvidenceModel
     boosters : one a training fold; their scores are averaged on the logit scale
     blend, calibration : fitted on out-of-fold predictions
+    uncertainty : Uncertainty
     amounts : amount -> AmountModel
         In the order of their targets; ``output_tokens`` always, last where it is not a target (has no boosters).
     """
@@ -69,6 +78,7 @@ class Predictor:
     boosters: tuple[lgb.Booster, ...]
     blend: Blend
     calibration: Calibration
+    uncertainty: Uncertainty
     amounts: Mapping[str, AmountModel]
 
     def predict(self, features: PromptFeatures, *, quality_bar: float) -> Prediction:
@@ -86,15 +96,17 @@ class Predictor:
         boosted = sigmoid(mean_score(self.boosters, rows).astype(np.float32)).reshape(n, len(self.models), n_bars)
         blended = self.blend.combine(member_probabilities(evidence, boosted))
         p = self.calibration.correct(blended, evidence.record[:, :, :n_bars], evidence.familiarity)
+        p_at_bar, trust = self.grid.at(p, quality_bar), self.calibration.trust(evidence.familiarity)
         scores = self._amount_scores(evidence, features)
         tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
         return Prediction(
-            p_success=self.grid.at(p, quality_bar),
+            p_success=p_at_bar,
             output_tokens=tokens.expected(scores["output_tokens"]),
             output_token_quantiles=tokens.quantiles(scores["output_tokens"]),
             latency_s=None if latency is None else latency.expected(scores["latency_s"]),
             familiarity=evidence.familiarity,
-            trust=self.calibration.trust(evidence.familiarity),
+            trust=trust,
+            p_interval=self.uncertainty.interval(p_at_bar, trust),
         )
 
     def _amount_scores(self, evidence: Evidence, features: PromptFeatures) -> dict[str, npt.NDArray[np.float64]]:

@@ -111,7 +111,7 @@ class Router:
         starts = range(0, max(len(features), 1), _CHUNK)
         parts = [features.take(np.arange(start, min(start + _CHUNK, len(features)))) for start in starts]
         tables = [self._predict_part(part, quality_bar) for part in parts]
-        return tables[0] if len(tables) == 1 else _concatenate(tables)
+        return tables[0] if len(tables) == 1 else PredictionTable.concatenate(tables)
 
     def _predict_part(self, features: PromptFeatures, quality_bar: float) -> PredictionTable:
         prediction = self.artifact.predictor.predict(features, quality_bar=quality_bar)
@@ -130,8 +130,14 @@ class Router:
             p_success=prediction.p_success.astype(np.float64),
             expected_cost_usd=cost,
             expected_output_tokens=output_tokens,
-            familiarity=prediction.familiarity.max(axis=1).astype(np.float64),
+            familiarity=prediction.nearest_similarity.astype(np.float64),
             quality_bar=quality_bar,
+            trust=prediction.trust.astype(np.float64),
+            p_interval=prediction.p_interval.astype(np.float64),
+            output_token_quantiles=np.minimum(
+                prediction.output_token_quantiles, features.max_output_tokens[:, None, None]
+            ),
+            expected_latency_s=None if prediction.latency_s is None else prediction.latency_s.astype(np.float64),
         )
 
     def route(
@@ -209,7 +215,7 @@ class Router:
         screening = self.screen(parsed, features, table, limits)
         for row in range(len(parsed)):
             screening.require_candidate(row)
-        ranked = rule.rank(table, screening.eligible)
+        ranked = self.rank(rule, table, screening.eligible)
         decisions = [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
         if rule.certificate is None or not self._has_own_prices:
             return decisions
@@ -238,6 +244,25 @@ class Router:
         """Whether the catalog is the one the artifact was certified with; another one makes other decisions."""
         return self.catalog == self.artifact.catalog.only(self.models)
 
+    def rank(self, rule: Rule, table: PredictionTable, eligible: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+        """Rank the models of every prompt, best first, shape (n_prompts, n_models).
+
+        By the rule; where the router abstains and has a safe model, that one comes first.
+        """
+        ranked = rule.rank(table, eligible)
+        rows, column = self.safe_rows(table, eligible)
+        for row in rows:
+            ranked[row] = np.concatenate([[column], ranked[row][ranked[row] != column]])
+        return ranked
+
+    def safe_rows(self, table: PredictionTable, eligible: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], int]:
+        """Return the prompts that go to the safe model whatever the rule, and its column; none where there is none."""
+        safe = self.artifact.safe_model
+        if safe is None:
+            return np.empty(0, dtype=np.intp), 0
+        column = self.models.index(safe)
+        return np.flatnonzero(table.abstained & eligible[:, column]), column
+
     def screen(
         self,
         prompts: Sequence[Prompt],
@@ -252,6 +277,7 @@ class Router:
             [self.catalog[model] for model in self.models],
             n_input_tokens=features.n_input_tokens[:, None] * self.artifact.tokens_per_piece,
             expected_cost_usd=table.expected_cost_usd,
+            expected_latency_s=table.expected_latency_s,
         )
 
     def _decision(
@@ -264,19 +290,10 @@ class Router:
     ) -> Decision:
         excluded = screening.exclusions(row)
         left_out = {exclusion.model for exclusion in excluded}
-        plan = tuple(
-            PlanStep(
-                model=self.models[column],
-                p_success=float(table.p_success[row, column]),
-                expected_cost_usd=float(table.expected_cost_usd[row, column]),
-                expected_output_tokens=float(table.expected_output_tokens[row, column]),
-            )
-            for column in ranked
-            if self.models[column] not in left_out
-        )
+        plan = tuple(table.step(row, int(column)) for column in ranked if self.models[column] not in left_out)
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, rule),
+            reason=_reason(plan, rule, abstained=bool(table.abstained[row])),
             plan=plan,
             excluded=excluded,
             quality_bar=table.quality_bar,
@@ -284,6 +301,7 @@ class Router:
             success_value_usd=rule.success_value_usd,
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
+            trust=1.0 if table.trust is None else float(table.trust[row]),
         )
 
 
@@ -298,22 +316,13 @@ def _refuse_second_knob(target_success: float | None, success_value_usd: float |
         raise RequestError("give one of cost_quality_tradeoff, target_success and success_value_usd, not more")
 
 
-def _reason(plan: tuple[PlanStep, ...], rule: Rule) -> Reason:
+def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reason:
     if len(plan) == 1:
         return Reason.ONLY_CANDIDATE
     if plan[0].model == rule.safest_model:
         return Reason.SAFEST_MODEL
+    if abstained:
+        return Reason.OUT_OF_DISTRIBUTION
     if rule.threshold is None:
         return Reason.BEST_TRADEOFF
     return Reason.CHEAPEST_ABOVE_BAR if plan[0].p_success >= rule.threshold else Reason.NONE_ABOVE_BAR
-
-
-def _concatenate(parts: list[PredictionTable]) -> PredictionTable:
-    return PredictionTable(
-        models=parts[0].models,
-        p_success=np.concatenate([part.p_success for part in parts]),
-        expected_cost_usd=np.concatenate([part.expected_cost_usd for part in parts]),
-        expected_output_tokens=np.concatenate([part.expected_output_tokens for part in parts]),
-        familiarity=np.concatenate([part.familiarity for part in parts]),
-        quality_bar=parts[0].quality_bar,
-    )

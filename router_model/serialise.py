@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, TypeAlias
 
 import lightgbm as lgb
@@ -15,10 +16,11 @@ from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
 from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
 from router_model.predictor import Predictor, pair_names
+from router_model.uncertainty import Uncertainty
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
-_CALIBRATION_PARTS = ("slopes", "trust_weights")
+_CALIBRATION_PARTS = ("slopes", "model_intercept", "trust_weights")
 _AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
 
 
@@ -40,6 +42,8 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
         "quality": {"low": predictor.grid.low, "high": predictor.grid.high, "stepwise": predictor.grid.stepwise},
         "blend_members": list(predictor.blend.members),
         "n_boosters": len(predictor.boosters),
+        "trust_floor": predictor.calibration.trust_floor,
+        "uncertainty": asdict(predictor.uncertainty),
         "amounts": [{"name": name, "n_boosters": len(model.boosters)} for name, model in predictor.amounts.items()],
         "spaces": {},
     }
@@ -77,7 +81,13 @@ def unpack_predictor(
         evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank),
         boosters=boosters["success"],
         blend=Blend(tuple(description["blend_members"]), arrays["blend.weights"]),
-        calibration=Calibration(*(arrays[f"calibration.{part}"] for part in _CALIBRATION_PARTS)),
+        calibration=Calibration(
+            slopes=arrays["calibration.slopes"],
+            model_intercept=arrays["calibration.model_intercept"],
+            trust_weights=arrays["calibration.trust_weights"],
+            trust_floor=description["trust_floor"],
+        ),
+        uncertainty=Uncertainty(**description["uncertainty"]),
         amounts={
             name: AmountModel(boosters[name], *(arrays[f"{name}.{part}"] for part in _AMOUNT_PARTS))
             for name in (said["name"] for said in description["amounts"])
@@ -109,6 +119,7 @@ def check_shapes(predictor: Predictor) -> None:
         "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),
         "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
         "calibration.slopes": (predictor.calibration.slopes, (4, n_bars)),
+        "calibration.model_intercept": (predictor.calibration.model_intercept, (n_models, n_bars)),
         "calibration.trust_weights": (predictor.calibration.trust_weights, (1 + len(FAMILIARITY),)),
         "bars": (predictor.grid.bars, (n_bars,)),
     }
@@ -129,6 +140,9 @@ def check_shapes(predictor: Predictor) -> None:
         raise ValueError(f"{n_targets} targets for {n_bars} bars and the amounts {learned}")
     if "output_tokens" not in predictor.amounts:
         raise ValueError("no output tokens among the amounts")
+    numbers = (predictor.calibration.trust_floor, *asdict(predictor.uncertainty).values())
+    if not all(isinstance(number, float) and np.isfinite(number) and number >= 0 for number in numbers):
+        raise ValueError(f"trust floor and uncertainty {numbers}; expected finite numbers, 0 or more")
     kinds = [
         f"{label}_{kind}"
         for label, space in (("embedding", model.embedding), ("bag", model.bag))

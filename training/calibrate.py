@@ -1,6 +1,6 @@
 """Fit the blend and its correction on held-out predictions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,18 @@ FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 _EM_ITERATIONS = 200
+_NEWTON_STEPS = 8
 _PRIOR_ROWS = 50
 _MIN_SLOPE = 0.05
+ABSTAINED_SHARE = 0.01
+"""Share of prompts like those learned from that the router abstains on: the price of abstaining on others."""
+
+ABSTAIN_BELOW = 0.5
+"""It abstains only where less than this share of the usual trust is left."""
+
+_FULL_TRUST = np.array([np.inf], dtype=np.float32)
+_PRIOR_VARIANCE = 0.05  # of models' intercepts, on the log odds
+
 _NEGLIGIBLE = 1e-3  # weights below this are dropped
 _TRUSTING = 4.0  # log odds of a trust of 0.98: where nothing speaks against it
 
@@ -75,7 +85,12 @@ def fit_calibration(alike: HeldOut, unlike: HeldOut) -> Calibration:
     unlike : predicted from other tasks alone
     """
     slopes = np.stack([_fit_slopes(alike, bar) for bar in range(alike.p.shape[2])], axis=1).astype(np.float32)
-    return Calibration(slopes, _fit_trust(slopes, alike, unlike))
+    levels = np.stack([_fit_model_intercepts(alike, slopes, bar) for bar in range(alike.p.shape[2])], axis=1)
+    trusted = Calibration(slopes, levels.astype(np.float32), _FULL_TRUST)
+    trusting = replace(trusted, trust_weights=_fit_trust(trusted, alike, unlike))
+    trust = trusting.trust(alike.familiarity)
+    floor = min(np.quantile(trust, ABSTAINED_SHARE), ABSTAIN_BELOW * np.median(trust))
+    return replace(trusting, trust_floor=float(floor))
 
 
 def _fit_slopes(held_out: HeldOut, bar: int) -> Float64Array:
@@ -97,11 +112,25 @@ def _fit_slopes(held_out: HeldOut, bar: int) -> Float64Array:
     return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
-def _fit_trust(slopes: FloatArray, alike: HeldOut, unlike: HeldOut) -> FloatArray:
+def _fit_model_intercepts(held_out: HeldOut, slopes: FloatArray, bar: int) -> Float64Array:
+    """Return what each model's log odds lack on average at one bar, shape (n_models,), shrunk to 0; Newton's method."""
+    parts = split_logit(held_out.p, held_out.record)
+    columns = (1.0, *(np.broadcast_to(part, held_out.p.shape)[:, :, bar].astype(np.float64) for part in parts))
+    score = sum(slope * column for slope, column in zip(slopes[:, bar], columns, strict=True))
+    success, weight = held_out.success[:, :, bar], held_out.weight[:, :, bar]
+    intercept = np.zeros(score.shape[1])
+    for _ in range(_NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-(score + intercept)))
+        gradient = (weight * (success - p)).sum(axis=0) - intercept / _PRIOR_VARIANCE
+        intercept += gradient / ((weight * p * (1 - p)).sum(axis=0) + 1 / _PRIOR_VARIANCE)
+    return intercept
+
+
+def _fit_trust(trusted: Calibration, alike: HeldOut, unlike: HeldOut) -> FloatArray:
     """Return the trust's weights of greatest likelihood over both kinds of prompts, counted alike."""
     centre = alike.familiarity.mean(axis=0).astype(np.float64)
     spread = alike.familiarity.std(axis=0).astype(np.float64) + 1e-3
-    sides = [_TrustSide.of(slopes, held_out, centre, spread) for held_out in (alike, unlike)]
+    sides = [_TrustSide.of(trusted, held_out, centre, spread) for held_out in (alike, unlike)]
     start = np.array([_TRUSTING, *np.zeros(len(centre))])
 
     def loss(parameters: Float64Array) -> tuple[float, Float64Array]:
@@ -127,9 +156,10 @@ class _TrustSide:
     weight: FloatArray
 
     @classmethod
-    def of(cls, slopes: FloatArray, held_out: HeldOut, centre: Float64Array, spread: Float64Array) -> "_TrustSide":
+    def of(cls, trusted: Calibration, held_out: HeldOut, centre: Float64Array, spread: Float64Array) -> "_TrustSide":
         parts = split_logit(held_out.p, held_out.record)
-        rest = slopes[0] + slopes[1] * parts.record + slopes[2] * parts.difficulty
+        slopes = trusted.slopes
+        rest = slopes[0] + trusted.model_intercept + slopes[1] * parts.record + slopes[2] * parts.difficulty
         n = len(held_out.p)
         return cls(
             standardised=np.column_stack([np.ones(n), (held_out.familiarity - centre) / spread]),

@@ -126,6 +126,8 @@ def certify(
     success = np.asarray(kept.quality >= bar - 1e-9)
     eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
+    rows_of_safe, safe = router.safe_rows(table, eligible)
+    chosen[:, rows_of_safe] = safe
     certificates = certificates_of(
         success[np.arange(len(rows)), chosen].sum(axis=1),
         success.mean(axis=0),

@@ -17,7 +17,7 @@ from router_model.artifact import prompt_hash
 from router_model.constraints import Constraints
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
-from router_model.policy import Rule, best_by_value
+from router_model.policy import best_by_value
 from router_model.router import Router
 from training.costs import mean_cost_usd, realised_costs
 from training.metrics import (
@@ -205,7 +205,8 @@ def evaluate(
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
-    result = _evaluation(realised, table, rule, eligible_models(router, kept, features.take(rows), table))
+    chosen = router.rank(rule, table, eligible_models(router, kept, features.take(rows), table))[:, 0]
+    result = _evaluation(realised, table, chosen, rule=rule.in_words())
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
@@ -277,12 +278,11 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     return Points(costs, qualities)
 
 
-def _evaluation(realised: _Realiser, table: PredictionTable, rule: Rule, eligible: npt.NDArray[np.bool_]) -> Evaluation:
+def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:
     outcomes, models = realised.outcomes, realised.outcomes.models
     everything = np.arange(len(outcomes))
     singles = realised.singles()
     best = singles.best
-    chosen = rule.rank(table, eligible)[:, 0]
     each = [realised.of(model, np.full(len(outcomes), column), best, everything) for column, model in enumerate(models)]
     tasks = np.array(outcomes.tasks)
     by_task = {}
@@ -301,7 +301,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, rule: Rule, eligibl
         n_incomplete=0,
         cost_sources={},
         quality_bar=table.quality_bar,
-        rule=rule.in_words(),
+        rule=rule,
         router=realised.of("router", chosen, best, everything),
         singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
         best_single=models[best],

@@ -16,12 +16,14 @@ from router_model.amounts import AmountModel
 from router_model.calibration import Blend, Calibration, sigmoid
 from router_model.evidence import Evidence
 from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
+from router_model.uncertainty import Uncertainty
 from training.amounts import residual_quantiles, smearing
 from training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters, out_of_fold_scores
 from training.calibrate import HeldOut, fit_blend, fit_calibration
 from training.evidence import EvidenceConfig, EvidenceFitter
 from training.groups import group_folds
 from training.targets import Targets
+from training.uncertainty import fit_uncertainty, kinds_of
 
 FloatArray = npt.NDArray[np.float32]
 Advance = Callable[[str], None]
@@ -79,18 +81,29 @@ def fit_predictor(
     boosters = stage.fit_success(config.boosters)
     unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))))
     advance("other tasks")
-    blend, calibration, p_success = stage.fit_probabilities(boosters, unlike)
+    fitted = stage.fit_probabilities(boosters, unlike, groups)
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
         grid=targets.grid,
         evidence_model=fitter.fit(),
         boosters=boosters.boosters,
-        blend=blend,
-        calibration=calibration,
+        blend=fitted.blend,
+        calibration=fitted.calibration,
+        uncertainty=fitted.uncertainty,
         amounts=amounts,
     )
-    return predictor, OutOfFold(p_success, output_tokens)
+    return predictor, OutOfFold(fitted.p_success, output_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probabilities:
+    """How members become probabilities, and the out-of-fold probabilities that gives, (n, n_models, n_bars)."""
+
+    blend: Blend
+    calibration: Calibration
+    uncertainty: Uncertainty
+    p_success: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +143,16 @@ class _Stage:
             advance=lambda: self.advance("boosters"),
         )
 
-    def fit_probabilities(self, boosters: FoldBoosters, unlike: Evidence) -> tuple[Blend, Calibration, FloatArray]:
-        """Fit blend and calibration; return them with the out-of-fold probabilities they give.
+    def fit_probabilities(
+        self, boosters: FoldBoosters, unlike: Evidence, groups: npt.NDArray[np.int64]
+    ) -> "_Probabilities":
+        """Fit blend, calibration and uncertainty.
 
         Parameters
         ----------
         boosters : fitted on the out-of-fold evidence
         unlike : evidence from other groups of prompts
+        groups : shape (n,)
         """
         n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
         success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
@@ -148,11 +164,17 @@ class _Stage:
         )
         pairs = replace(self, evidence=unlike).pairs(range(n_bars), self.folds)
         far = member_probabilities(unlike, self._boosted(out_of_fold_scores(boosters.boosters, pairs)))
-        calibration = fit_calibration(
-            alike,
-            replace(alike, p=blend.combine(far), record=unlike.record[:, :, :n_bars], familiarity=unlike.familiarity),
+        other = replace(
+            alike, p=blend.combine(far), record=unlike.record[:, :, :n_bars], familiarity=unlike.familiarity
         )
-        return blend, calibration, calibration.correct(alike.p, alike.record, alike.familiarity)
+        calibration = fit_calibration(alike, other)
+        kinds = kinds_of(self.features.embedding, seed=self.seed)
+        return _Probabilities(
+            blend,
+            calibration,
+            fit_uncertainty(calibration, (alike, kinds), (other, groups)),
+            calibration.correct(alike.p, alike.record, alike.familiarity),
+        )
 
     def _boosted(self, scores: npt.NDArray[np.float64]) -> FloatArray:
         return sigmoid(scores.astype(np.float32)).reshape(len(scores), -1, self.targets.n_bars)

@@ -129,6 +129,21 @@ def calibration_error(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -
     return float(np.sum(gaps) / len(order))
 
 
+def excess_calibration_error(
+    p: FloatArray, success: FloatArray, *, n_bins: int = 15, n_simulations: int = 200, seed: int = 0
+) -> float:
+    """Return the calibration error above what a perfectly calibrated predictor would show on as many outcomes.
+
+    A binned error is never 0 in a finite sample. So labels are simulated from the probabilities themselves, and
+    the mean of their calibration errors is taken off (the bias correction of Ferro & Fricker 2012, by simulation).
+    """
+    known = ~np.isnan(success)
+    probability = p[known].astype(np.float64)
+    simulated = np.random.default_rng(seed).random((n_simulations, len(probability))) < probability
+    floor = np.mean([calibration_error(probability, labels, n_bins=n_bins) for labels in simulated.astype(np.float64)])
+    return calibration_error(p, success, n_bins=n_bins) - float(floor)
+
+
 def _auc(p: FloatArray, success: FloatArray) -> float:
     known = ~np.isnan(success)
     positive = success[known] > 0

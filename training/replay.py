@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.decision import Decision, PlanStep, PredictionTable, Reason
+from router_model.decision import Decision, PredictionTable, Reason
 from router_model.errors import TrainingError
 from router_model.pacing import BudgetPacer
 from router_model.policy import best_by_value
@@ -46,14 +46,7 @@ class Stream:
 
     def _decision(self, row: int) -> Decision:
         table = self.table
-        columns = zip(
-            table.models,
-            table.p_success[row].tolist(),
-            table.expected_cost_usd[row].tolist(),
-            table.expected_output_tokens[row].tolist(),
-            strict=True,
-        )
-        plan = tuple(PlanStep(*column) for column in columns)
+        plan = tuple(table.step(row, column) for column in range(len(table.models)))
         return Decision(plan[0].model, Reason.BEST_TRADEOFF, plan, (), table.quality_bar, None, 0.0, 1.0, "")
 
     def best_static(self, limit_usd_per_request: float) -> Spent:

@@ -66,6 +66,8 @@ class TrainConfig:
         `training.certify.default_targets`.
     delta : float
         Largest probability that any of them is certified in error.
+    safe_model : str
+        The model that prompts unlike the logged ones go to; empty lets the models' overall records decide.
     fit : FitConfig
     """
 
@@ -75,6 +77,7 @@ class TrainConfig:
     holdout: bool = True
     target_success: tuple[float, ...] = ()
     delta: float = DEFAULT_DELTA
+    safe_model: str = ""
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -158,6 +161,7 @@ def train(
     outcomes, warnings = _learnable(read_outcomes(table))
     split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
     _check_size(split)
+    _check_safe_model(config.safe_model, outcomes.models)
     cards = complete_catalog(catalog, outcomes.models)
     advance("read")
     encoder = load_encoder(config.encoder)
@@ -248,6 +252,7 @@ class Run:
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, rows),
             spend_curve=_spend_curve(predictor, out_of_fold, cost),
+            safe_model=self.config.safe_model or None,
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
         )
@@ -353,6 +358,11 @@ def _check_size(split: Split) -> None:
             f"{len(split.train)} graded training prompts; at least {MIN_PROMPTS} are needed, which is about "
             f"{MIN_PROMPTS * 10 // 6} prompts in the table (some are held out to measure; --no-holdout trains on them)"
         )
+
+
+def _check_safe_model(safe_model: str, models: tuple[str, ...]) -> None:
+    if safe_model and safe_model not in models:
+        raise TrainingError(f"safe model {safe_model!r} is not in the table; it has {', '.join(models)}")
 
 
 def _check_bars(bars: Sequence[float]) -> None:

@@ -17,7 +17,8 @@ def test_blend_is_a_weighted_mean_of_clipped_members():
 
 def calibration(n_bars, *, edge=1.0, trust=(20.0, 0.0)):
     ones = np.ones(n_bars, f32)
-    return Calibration(np.stack([0 * ones, ones, ones, edge * ones]), np.array(trust, f32))
+    slopes = np.stack([0 * ones, ones, ones, edge * ones])
+    return Calibration(slopes, np.zeros((2, n_bars), f32), np.array(trust, f32))
 
 
 def test_parts_add_up_and_edges_cancel():
@@ -56,7 +57,9 @@ def test_trust_never_falls_with_familiarity(familiarity, other, weight, start):
     arrays(f32, 4, elements=st.floats(-3, 3, width=32)),
 )
 def test_probabilities_never_increase_in_the_bar(p, slope, intercept):
-    stretched = Calibration(np.stack([intercept, slope, slope[::-1], slope]), np.array([0.0, 1.0], f32))
+    stretched = Calibration(
+        np.stack([intercept, slope, slope[::-1], slope]), np.zeros((2, 4), f32), np.array([0.0, 1.0], f32)
+    )
     corrected = stretched.correct(p, np.full(p.shape, 0.5, f32), np.ones((3, 1), f32))
     assert np.all(np.diff(corrected, axis=-1) <= 0)
     assert np.all((corrected >= 0) & (corrected <= 1))

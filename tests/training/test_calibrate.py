@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,23 @@ def test_a_target_that_never_fails_is_left_nearly_alone():
     sure = HeldOut(p, np.full(shape, 0.75, np.float32), np.ones((10, 1), np.float32), np.ones_like(p), np.ones_like(p))
     corrected = fit_calibration(sure, sure).correct(p, sure.record, sure.familiarity)
     assert np.all((corrected > 0.8) & (corrected < 0.999))
+
+
+def test_a_model_that_does_worse_than_its_evidence_says_is_lowered():
+    """The first model's log odds are predicted 0.8 too high."""
+    rng = np.random.default_rng(3)
+    alike = held_out(rng, 8000, difficulty=1.0, edge=1.0)
+    shifted = logit(alike.p) + np.array([0.8, 0, 0, 0], np.float32)[:, None]
+    fitted = fit_calibration(replace(alike, p=sigmoid(shifted), record=alike.record), alike)
+    corrected = fitted.correct(sigmoid(shifted), alike.record, alike.familiarity)
+    assert corrected.mean(axis=0).ravel() == pytest.approx(alike.success.mean(axis=0).ravel(), abs=0.01)
+
+
+def test_the_router_abstains_where_hardly_any_trust_is_left_and_not_where_it_is_a_little_less():
+    rng = np.random.default_rng(1)
+    alike = held_out(rng, 4000, difficulty=1.0, edge=1.0, familiarity=1.0)
+    noise = held_out(rng, 4000, difficulty=1.0, edge=1.0, familiarity=0.3, real_edges=False)
+    fine = held_out(rng, 4000, difficulty=1.0, edge=1.0, familiarity=0.3)
+    assert (fit_calibration(alike, noise).trust(noise.familiarity) == 0).mean() > 0.95
+    assert (fit_calibration(alike, noise).trust(alike.familiarity) == 0).mean() <= 0.011
+    assert (fit_calibration(alike, fine).trust(fine.familiarity) > 0).all()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--target-success", type=float, multiple=True, help="Rate to certify; repeatable [95 and 90 % of the best model's]."
 )
 @click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
+@click.option("--safe-model", help="Where prompts unlike all logged ones go [what the models' overall records say].")
 @click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -38,6 +39,7 @@ def command(
     holdout: bool | None,
     target_success: tuple[float, ...],
     delta: float | None,
+    safe_model: str | None,
     track: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +56,7 @@ def command(
         "holdout": holdout,
         "target_success": target_success or None,
         "delta": delta,
+        "safe_model": safe_model,
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)

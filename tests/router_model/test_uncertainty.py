@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router_model.uncertainty import Uncertainty
+from training.uncertainty import kinds_of, spread_of
+
+f32 = np.float32
+MEASURED = Uncertainty(spread_alike=0.2, spread_unlike=0.8, trust_alike=0.9, trust_unlike=0.3)
+
+
+@given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0, 1))
+def test_the_interval_holds_the_probability_and_widens_as_trust_falls(p, trust, other):
+    high, low = (np.array([value], f32) for value in (max(trust, other), min(trust, other)))
+    narrow, wide = (MEASURED.interval(np.full((1, 1), p, f32), t)[0, 0] for t in (high, low))
+    assert wide[0] - 1e-6 <= narrow[0] <= p + 1e-5
+    assert p - 1e-5 <= narrow[1] <= wide[1] + 1e-6
+
+
+def test_spreads_are_interpolated_between_the_two_kinds_of_prompts():
+    assert MEASURED.spread(np.array([1.0, 0.9, 0.6, 0.3, 0.0], f32)) == pytest.approx([0.2, 0.2, 0.5, 0.8, 0.8])
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 0.6])
+def test_a_known_spread_is_found(spread):
+    """400 kinds x 3 models, 50 prompts each; deviations drawn with the spread, predictions without them."""
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(np.arange(400), 50)
+    odds = rng.normal(0, 0.5, (len(kinds), 3))
+    truth = 1 / (1 + np.exp(-(odds + rng.normal(0, spread, (400, 3))[kinds])))
+    success = (rng.random(truth.shape) < truth).astype(f32)
+    p = (1 / (1 + np.exp(-odds))).astype(f32)
+    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(max(spread, 0.05), abs=0.08)
+
+
+def test_a_handful_of_prompts_leans_on_the_prior():
+    p = np.full((5, 2), 0.5, f32)
+    found = spread_of(p, np.zeros_like(p), np.ones_like(p), np.zeros(5, np.int64))
+    assert 0.2 < found < 1.0
+
+
+def test_kinds_are_small_groups_of_similar_prompts():
+    rng = np.random.default_rng(0)
+    embedding = np.repeat(np.eye(4, 8, dtype=f32), 100, axis=0) + 0.01 * rng.normal(size=(400, 8)).astype(f32)
+    kinds = kinds_of(embedding, seed=0)
+    assert 4 <= len(set(kinds)) <= 8
+    assert all(len(set(np.repeat(np.arange(4), 100)[kinds == kind])) <= 2 for kind in set(kinds))
