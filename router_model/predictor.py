@@ -91,11 +91,8 @@ class Predictor:
         """
         self.grid.check(quality_bar)
         evidence = self.evidence_model.evidence(features)
-        n, n_bars = len(features), len(self.grid)
-        rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
-        boosted = sigmoid(mean_score(self.boosters, rows).astype(np.float32)).reshape(n, len(self.models), n_bars)
-        blended = self.blend.combine(member_probabilities(evidence, boosted))
-        p = self.calibration.correct(blended, evidence.record[:, :, :n_bars], evidence.familiarity)
+        blended = self.blend.combine(member_probabilities(evidence, self.boosted(evidence, features)))
+        p = self.calibration.correct(blended, evidence.record[:, :, : len(self.grid)], evidence.familiarity)
         p_at_bar, trust = self.grid.at(p, quality_bar), self.calibration.trust(evidence.familiarity)
         scores = self._amount_scores(evidence, features)
         tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
@@ -108,6 +105,13 @@ class Predictor:
             trust=trust,
             p_interval=self.uncertainty.interval(p_at_bar, trust),
         )
+
+    def boosted(self, evidence: Evidence, features: PromptFeatures) -> FloatArray:
+        """Return the boosters' probabilities alone, shape (n, n_models, n_bars)."""
+        n_bars = len(self.grid)
+        rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
+        scores = mean_score(self.boosters, rows).astype(np.float32)
+        return sigmoid(scores).reshape(len(features), len(self.models), n_bars)
 
     def _amount_scores(self, evidence: Evidence, features: PromptFeatures) -> dict[str, npt.NDArray[np.float64]]:
         """Return each amount's booster scores, shape (n, n_models)."""

@@ -4,14 +4,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.cluster.vq import kmeans2
 
-from router_model.calibration import Calibration
+from router_model.calibration import Calibration, logit
 from router_model.uncertainty import Uncertainty
 from training.calibrate import HeldOut
 
 FloatArray = npt.NDArray[np.float32]
 
 _PROMPTS_PER_KIND = 50
-_PRIOR_KINDS = 10
+_PRIOR_KINDS = 1
+_NEWTON_STEPS = 12
 _PRIOR_SPREAD = 0.3
 
 
@@ -26,9 +27,9 @@ def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMP
 def spread_of(p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt.NDArray[np.int64]) -> float:
     """Return the standard deviation on the log odds between predicted and actual rates of (kind, model) pairs.
 
-    A moment estimate: with residual sum R, variance V = sum p(1 - p) of a pair's outcomes and spread s,
-    ``E[R^2] = V + s^2 V^2`` to first order (DerSimonian & Laird 1986, for binomial rates), shrunk to
-    `_PRIOR_SPREAD` by `_PRIOR_KINDS` pseudo-kinds of average size.
+    Each pair's deviation is estimated by likelihood, with half a success and half a failure added; its sampling
+    variance is taken off its square (DerSimonian & Laird 1986). `_PRIOR_KINDS` pseudo-kinds of spread
+    `_PRIOR_SPREAD` stand in where there are few.
 
     Parameters
     ----------
@@ -37,16 +38,28 @@ def spread_of(p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt
     kinds : shape (n,)
     """
     known = weight > 0
-    residual = np.where(known, success - p, 0).astype(np.float64)
-    variance = np.where(known, p * (1 - p), 0).astype(np.float64)
-    n_kinds = int(kinds.max()) + 1
-    residual_sum, variance_sum = (np.zeros((n_kinds, p.shape[1])) for _ in range(2))
-    np.add.at(residual_sum, kinds, residual)
-    np.add.at(variance_sum, kinds, variance)
-    excess = float((residual_sum**2 - variance_sum).sum())
-    size = float((variance_sum**2).sum())
-    prior = _PRIOR_KINDS * p.shape[1] * float(np.mean(variance_sum**2))
-    return float(np.sqrt(max(excess + prior * _PRIOR_SPREAD**2, 0.0) / max(size + prior, 1e-9)))
+    score = logit(p).astype(np.float64)
+    n_kinds, n_models = int(kinds.max()) + 1, p.shape[1]
+
+    def summed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+        sums = np.zeros((n_kinds, n_models))
+        np.add.at(sums, kinds, np.where(known, values, 0))
+        return sums
+
+    succeeded, count = summed(success), summed(np.ones(p.shape))
+    deviation = np.zeros((n_kinds, n_models))
+    for _ in range(_NEWTON_STEPS):
+        rate = 1 / (1 + np.exp(-(score + deviation[kinds])))
+        shrink = 1 / (1 + np.exp(-deviation))  # of the added half success and half failure
+        information = summed(rate * (1 - rate)) + shrink * (1 - shrink)
+        deviation += np.clip((succeeded + 0.5 - summed(rate) - shrink) / information, -1, 1)
+    seen = count > 0
+    excess = (deviation**2 - 1 / information)[seen]
+    # A pair of few outcomes says little: its square has a variance of about 2 (s^2 + 1/information)^2.
+    trust = (1 / (_PRIOR_SPREAD**2 + 1 / information) ** 2)[seen]
+    prior = _PRIOR_KINDS * n_models * float(trust.mean()) if seen.any() else 1.0
+    spread = (float(trust @ excess) + prior * _PRIOR_SPREAD**2) / (float(trust.sum()) + prior)
+    return float(np.sqrt(max(spread, 0.0)))
 
 
 def fit_uncertainty(

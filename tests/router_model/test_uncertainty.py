@@ -22,7 +22,7 @@ def test_spreads_are_interpolated_between_the_two_kinds_of_prompts():
     assert MEASURED.spread(np.array([1.0, 0.9, 0.6, 0.3, 0.0], f32)) == pytest.approx([0.2, 0.2, 0.5, 0.8, 0.8])
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("spread", [0.0, 0.3, 0.6, 1.5])
 def test_a_known_spread_is_found(spread):
     """400 kinds x 3 models, 50 prompts each; deviations drawn with the spread, predictions without them."""
     rng = np.random.default_rng(0)
@@ -31,13 +31,13 @@ def test_a_known_spread_is_found(spread):
     truth = 1 / (1 + np.exp(-(odds + rng.normal(0, spread, (400, 3))[kinds])))
     success = (rng.random(truth.shape) < truth).astype(f32)
     p = (1 / (1 + np.exp(-odds))).astype(f32)
-    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(max(spread, 0.05), abs=0.08)
+    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(spread, abs=0.1, rel=0.15)
 
 
 def test_a_handful_of_prompts_leans_on_the_prior():
     p = np.full((5, 2), 0.5, f32)
-    found = spread_of(p, np.zeros_like(p), np.ones_like(p), np.zeros(5, np.int64))
-    assert 0.2 < found < 1.0
+    success = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], f32)
+    assert 0.1 < spread_of(p, success, np.ones_like(p), np.zeros(5, np.int64)) < 0.4
 
 
 def test_kinds_are_small_groups_of_similar_prompts():
