@@ -168,7 +168,8 @@ class _Stage:
             alike, p=blend.combine(far), record=unlike.record[:, :, :n_bars], familiarity=unlike.familiarity
         )
         calibration = fit_calibration(alike, other)
-        kinds = kinds_of(self.features.embedding, seed=self.seed)
+        # Over all folds a kind's deviations cancel, as each fold is predicted from the others: so a fold at a time.
+        kinds = kinds_of(self.features.embedding, seed=self.seed) * (int(self.folds.max()) + 1) + self.folds
         return _Probabilities(
             blend,
             calibration,

@@ -1,5 +1,9 @@
 """Measure how far success rates of kinds of prompts lie from what was predicted."""
 
+import itertools
+import warnings
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.vq import kmeans2
@@ -11,9 +15,11 @@ from training.calibrate import HeldOut
 
 FloatArray = npt.NDArray[np.float32]
 
-_PROMPTS_PER_KIND = 50
-_PRIOR_SPREAD = 0.3
-_SPREADS = np.geomspace(0.05, 3, 30)
+_PROMPTS_PER_KIND = 100
+_PRIOR_SPREAD = 0.2
+_PRIOR_SAMPLING = 0.01
+_SAMPLINGS = np.geomspace(0.0005, 0.1, 12)
+_SPREADS = np.geomspace(0.05, 3, 20)
 _DEVIATIONS = np.sinh(np.linspace(-3, 3, 49)) / 2  # from -5 to 5, finest around 0
 
 
@@ -21,36 +27,59 @@ def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMP
     """Return small clusters of similar prompts, shape (n,)."""
     n_kinds = max(len(embedding) // prompts_per_kind, 1)
     centred = embedding.astype(np.float64) - embedding.mean(axis=0)
-    _, labels = kmeans2(centred, n_kinds, minit="points", rng=np.random.default_rng(seed), missing="warn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cluster: there are fewer kinds, then
+        _, labels = kmeans2(centred, n_kinds, minit="++", rng=np.random.default_rng(seed))
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def spread_of(p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt.NDArray[np.int64]) -> float:
-    """Return the standard deviation on the log odds between predicted and actual rates of (kind, model) pairs.
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Held-out prompts of one model and kind, taken together.
 
-    The spread of greatest marginal likelihood, deviations integrated out on a grid; a log-normal prior around
-    `_PRIOR_SPREAD` decides where there are a handful of prompts.
-
-    Parameters
+    Attributes
     ----------
-    p, success, weight : shape (n, n_models)
-        Held-out probabilities of one bar; weight 0 where the outcome is unknown.
-    kinds : shape (n,)
+    log_likelihood : float64 array, shape (n_deviations, n_cells)
+        Of the cell's outcomes if its log odds were off by each of `_DEVIATIONS`.
+    inverse_variance : float64 array, shape (n_cells,)
+        Mean of ``1 / (p (1 - p))``.
     """
-    known = weight > 0
-    score = logit(p).astype(np.float64)
-    likelihood = np.zeros((len(_DEVIATIONS), int(kinds.max()) + 1, p.shape[1]))
-    for position, deviation in enumerate(_DEVIATIONS):
-        shifted = score + deviation
-        np.add.at(likelihood[position], kinds, np.where(known, success * shifted - np.logaddexp(0, shifted), 0))
-    # (n_spreads, n_deviations): the density of each deviation under each spread, normalised on the grid.
-    density = np.log(np.gradient(_DEVIATIONS)) - 0.5 * (_DEVIATIONS / _SPREADS[:, None]) ** 2
-    density -= logsumexp(density, axis=1, keepdims=True)
-    posterior = [
-        logsumexp(log_density[:, None, None] + likelihood, axis=0).sum() - 0.5 * np.log(spread / _PRIOR_SPREAD) ** 2
-        for spread, log_density in zip(_SPREADS, density, strict=True)
-    ]
-    return float(_SPREADS[int(np.argmax(posterior))])
+
+    log_likelihood: npt.NDArray[np.float64]
+    inverse_variance: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt.NDArray[np.int64]) -> "Cells":
+        """Gather cells.
+
+        Parameters
+        ----------
+        p, success, weight : shape (n, n_models)
+            Held-out probabilities; weight 0 where the outcome is unknown.
+        kinds : shape (n,)
+        """
+        kinds = np.unique(kinds, return_inverse=True)[1]
+        known, score = weight > 0, logit(p).astype(np.float64)
+
+        def summed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+            sums = np.zeros((int(kinds.max()) + 1, p.shape[1]))
+            np.add.at(sums, kinds, np.where(known, values, 0))
+            return sums.ravel()
+
+        count = summed(np.ones(p.shape))
+        likelihood = [
+            summed(success * (score + deviation) - np.logaddexp(0, score + deviation)) for deviation in _DEVIATIONS
+        ]
+        inverse = summed(1 / np.clip(p * (1 - p), 1e-3, None)) / np.maximum(count, 1)
+        return cls(np.array(likelihood)[:, count > 0], inverse[count > 0])
+
+    def evidence(self, spread: float, sampling: float) -> float:
+        """Return the log marginal likelihood of deviations of variance ``spread^2 + sampling / (p (1 - p))``."""
+        variance = spread**2 + sampling * self.inverse_variance
+        density = np.log(np.gradient(_DEVIATIONS))[:, None] - 0.5 * _DEVIATIONS[:, None] ** 2 / variance
+        density -= logsumexp(density, axis=0)
+        prior = -0.5 * np.log(spread / _PRIOR_SPREAD) ** 2 - 0.5 * np.log(sampling / _PRIOR_SAMPLING) ** 2
+        return float(logsumexp(density + self.log_likelihood, axis=0).sum() + prior)
 
 
 def fit_uncertainty(
@@ -58,11 +87,18 @@ def fit_uncertainty(
     alike: tuple[HeldOut, npt.NDArray[np.int64]],
     unlike: tuple[HeldOut, npt.NDArray[np.int64]],
 ) -> Uncertainty:
-    """Measure the spread on prompts like those learned from, by small kinds, and on other tasks, by task."""
-    spreads, trusts = [], []
+    """Measure the spread on prompts like those learned from, by small kinds, and on other tasks, by task.
+
+    Spreads of greatest marginal likelihood, deviations integrated out on a grid; log-normal priors decide where there
+    are a handful of prompts.
+    """
+    sides, trusts = [], []
     for held_out, kinds in (alike, unlike):
         n = len(held_out.p)
         p = calibration.correct(held_out.p, held_out.record, held_out.familiarity).reshape(n, -1)
-        spreads.append(spread_of(p, held_out.success.reshape(n, -1), held_out.weight.reshape(n, -1), kinds))
+        sides.append(Cells.of(p, held_out.success.reshape(n, -1), held_out.weight.reshape(n, -1), kinds))
         trusts.append(float(calibration.trust(held_out.familiarity).mean()))
-    return Uncertainty(spreads[0], max(spreads), trusts[0], min(trusts))
+    near, far = sides
+    spread, sampling = max(itertools.product(_SPREADS, _SAMPLINGS), key=lambda pair: near.evidence(*pair))
+    other = max(_SPREADS, key=lambda found: far.evidence(found, sampling))
+    return Uncertainty(float(spread), max(float(other), float(spread)), float(sampling), trusts[0], min(trusts))

@@ -1,6 +1,7 @@
 """``router-model inspect``."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         ],
         "quality_bars": [round(float(bar), 6) for bar in predictor.grid.bars],
         "quality_range": [predictor.grid.low, predictor.grid.high],
+        "trust_floor": predictor.calibration.trust_floor,
+        "uncertainty": asdict(predictor.uncertainty),
+        "safe_model": artifact.safe_model,
         "operating_point": {
             "quality_bar": artifact.operating_point.quality_bar,
             "success_value_usd": artifact.operating_point.success_value_usd,
@@ -88,12 +92,14 @@ def _show(description: dict[str, Any]) -> None:
         "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence)",
         "quality bars": _bars(description),
         "default rule": f"bar {point['quality_bar']:g}, a success is worth ${point['success_value_usd']:g}",
-        "trust": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
+        "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
+        + (description["safe_model"] or "overall records decide"),
+        "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
     facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}
     for name, value in facts.items():
-        console.print(f"[dim]{name:>13}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+        console.print(f"[dim]{name:>14}[/]  {escape(value)}", highlight=False, soft_wrap=True)
 
 
 def _certificates(description: dict[str, Any]) -> list[str]:

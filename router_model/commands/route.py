@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from features import PromptLike
-    from router_model.decision import Decision
+    from router_model.decision import Decision, PlanStep
 
 _SHOWN = 10  # candidates in the table; all are in --json
 
@@ -96,15 +96,11 @@ def _show(decision: "Decision") -> None:
     console.print(f"[bold green]{escape(decision.model)}[/]  ({decision.reason.value.replace('_', ' ')})")
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("plan", overflow="fold")
-    for title in ("P(success)", "expected cost", "output tokens"):
+    with_latency = any(step.expected_latency_s is not None for step in decision.plan)
+    for title in ("P(success)", "9 in 10 within", "expected cost", "output tokens", *["seconds"] * with_latency):
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:
-        table.add_row(
-            escape(step.model),
-            f"{step.p_success:.3f}",
-            f"${step.expected_cost_usd:.6f}",
-            f"{step.expected_output_tokens:.0f}",
-        )
+        table.add_row(escape(step.model), *_cells(step, with_latency=with_latency))
     console.print(table)
     if len(decision.plan) > _SHOWN:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")
@@ -114,6 +110,21 @@ def _show(decision: "Decision") -> None:
     if decision.certificate is not None:
         console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
     console.print(
-        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}",
+        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}, "
+        f"trust in differences between models {decision.trust:.0%}",
         style="dim",
+        highlight=False,
+        soft_wrap=True,
     )
+
+
+def _cells(step: "PlanStep", *, with_latency: bool) -> list[str]:
+    """Return the numbers of one candidate as text."""
+    interval = "" if step.p_interval is None else "{:.2f} to {:.2f}".format(*step.p_interval)
+    tokens = f"{step.expected_output_tokens:.0f}"
+    if step.output_token_quantiles is not None:
+        low, _, high = step.output_token_quantiles
+        tokens += f" ({low:.0f} to {high:.0f})"
+    latency = "" if step.expected_latency_s is None else f"{step.expected_latency_s:.2f}"
+    cells = [f"{step.p_success:.3f}", interval, f"${step.expected_cost_usd:.6f}", tokens]
+    return [*cells, *[latency] * with_latency]

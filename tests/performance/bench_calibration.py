@@ -77,8 +77,8 @@ def coverage(router: Router, test: Outcomes, features: PromptFeatures, seed: int
     """Return the share of pairs covered by interval and chance, and by chance alone."""
     rng = np.random.default_rng(seed)
     prediction = router.artifact.predictor.predict(features, quality_bar=0.5)
-    kinds = kinds_of(features.embedding, seed=seed + 100)
-    spread = router.artifact.predictor.uncertainty.spread(prediction.trust)[:, None]
+    kinds = kinds_of(features.embedding, seed=seed + 100, prompts_per_kind=50)
+    spread = router.artifact.predictor.uncertainty.spread(prediction.p_success, prediction.trust)
     covered = []
     for width in (spread, np.zeros_like(spread)):
         inside = []

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.uncertainty import Uncertainty
-from training.uncertainty import kinds_of, spread_of
+from training.uncertainty import Cells, kinds_of
 
 f32 = np.float32
-MEASURED = Uncertainty(spread_alike=0.2, spread_unlike=0.8, trust_alike=0.9, trust_unlike=0.3)
+MEASURED = Uncertainty(spread_alike=0.2, spread_unlike=0.8, sampling=0.0, trust_alike=0.9, trust_unlike=0.3)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0, 1), st.floats(0, 1))
@@ -19,7 +19,20 @@ def test_the_interval_holds_the_probability_and_widens_as_trust_falls(p, trust, 
 
 
 def test_spreads_are_interpolated_between_the_two_kinds_of_prompts():
-    assert MEASURED.spread(np.array([1.0, 0.9, 0.6, 0.3, 0.0], f32)) == pytest.approx([0.2, 0.2, 0.5, 0.8, 0.8])
+    trust = np.array([1.0, 0.9, 0.6, 0.3, 0.0], f32)
+    assert MEASURED.spread(np.full((5, 1), 0.5, f32), trust).ravel() == pytest.approx([0.2, 0.2, 0.5, 0.8, 0.8])
+
+
+def test_rare_outcomes_are_less_certain():
+    """Spread 0.3 and one in 100: 0.09 + 0.01 / 0.25 and 0.09 + 0.01 / 0.0475."""
+    measured = Uncertainty(0.3, 0.3, sampling=0.01, trust_alike=1.0, trust_unlike=0.0)
+    found = measured.spread(np.array([[0.5, 0.05]], f32), np.ones(1, f32))
+    assert found**2 == pytest.approx(np.array([[0.13, 0.09 + 0.01 / 0.0475]]), rel=1e-4)
+
+
+def best_spread(cells, sampling=0.0005):
+    spreads = np.geomspace(0.05, 3, 40)
+    return spreads[np.argmax([cells.evidence(spread, sampling) for spread in spreads])]
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3, 0.6, 1.5])
@@ -31,13 +44,21 @@ def test_a_known_spread_is_found(spread):
     truth = 1 / (1 + np.exp(-(odds + rng.normal(0, spread, (400, 3))[kinds])))
     success = (rng.random(truth.shape) < truth).astype(f32)
     p = (1 / (1 + np.exp(-odds))).astype(f32)
-    assert spread_of(p, success, np.ones_like(p), kinds) == pytest.approx(max(spread, 0.05), abs=0.1)
+    assert best_spread(Cells.of(p, success, np.ones_like(p), kinds)) == pytest.approx(max(spread, 0.05), abs=0.1)
 
 
 def test_a_handful_of_prompts_leans_on_the_prior():
     p = np.full((5, 2), 0.5, f32)
     success = np.array([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], f32)
-    assert 0.1 < spread_of(p, success, np.ones_like(p), np.zeros(5, np.int64)) < 0.5
+    assert 0.1 < best_spread(Cells.of(p, success, np.ones_like(p), np.zeros(5, np.int64))) < 0.5
+
+
+def test_unknown_outcomes_count_nothing():
+    rng = np.random.default_rng(0)
+    p, kinds = np.full((100, 2), 0.5, f32), np.arange(100) // 10
+    success, weight = rng.integers(0, 2, (2, 100, 2)).astype(f32)
+    one, other = (Cells.of(p, np.where(weight > 0, success, value), weight, kinds) for value in (0, 1))
+    assert np.array_equal(one.log_likelihood, other.log_likelihood)
 
 
 def test_kinds_are_small_groups_of_similar_prompts():
