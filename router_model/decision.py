@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.certificate import Certificate
+from router_model.explanation.records import Explanation
 
 
 class Reason(StrEnum):
@@ -88,6 +89,8 @@ class Decision:
         What is promised of requests like this one on average, or (``certified`` is false) why nothing is. None
         where no certificate covers the decision: there is none for its target and bar, the catalog was replaced,
         or the request's own constraints ruled out a model that the certified rule could have chosen.
+    explanation : Explanation or None
+        Where it was asked for.
     """
 
     model: str
@@ -100,6 +103,7 @@ class Decision:
     familiarity: float
     artifact: str
     certificate: Certificate | None = None
+    explanation: Explanation | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""

@@ -22,7 +22,10 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ("sed = 1", "unknown setting sed; expected some of delta, encoder, fit, holdout, quality_bars, seed"),
+        (
+            "sed = 1",
+            "unknown setting sed; expected some of delta, encoder, fit, holdout, keep_prompts, quality_bars, seed",
+        ),
         ("[fit.evidence]\nk = 1", r"\[fit\]: \[evidence\]: unknown setting k"),
         ("seed = 'x'", "seed is 'x'; expected something like 0"),
         ("seed = true", "seed is True"),

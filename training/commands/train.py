@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     "--target-success", type=float, multiple=True, help="Rate to certify; repeatable [95 and 90 % of the best model's]."
 )
 @click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
+@click.option(
+    "--keep-prompts/--no-keep-prompts",
+    default=None,
+    help="Store prompt texts in the router, for 'route --explain' to show; else ids only [no-keep-prompts].",
+)
 @click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -38,6 +43,7 @@ def command(
     holdout: bool | None,
     target_success: tuple[float, ...],
     delta: float | None,
+    keep_prompts: bool | None,
     track: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +60,7 @@ def command(
         "holdout": holdout,
         "target_success": target_success or None,
         "delta": delta,
+        "keep_prompts": keep_prompts,
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)
