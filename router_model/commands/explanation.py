@@ -9,7 +9,8 @@ from rich.table import Table
 from router_model.decision import Decision
 from router_model.explanation import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
 
-_SHOWN_CHARS = 60  # of a logged prompt
+_SHOWN_CHARS = 40  # of a logged prompt
+_SHOWN_LOG_ODDS = 0.005  # less is nothing
 _IN_WORDS = {
     "record": "trees on the record",
     "similar_prompts": "similar logged prompts",
@@ -29,7 +30,7 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
     if told:
         console.print()
         console.print(_contributions(told))
-        for feature in told[0].surface:
+        for feature in (found for found in told[0].surface if abs(found.log_odds) >= _SHOWN_LOG_ODDS):
             said = f"  {feature.log_odds:+.2f} {feature.name}: {feature.meaning}"
             console.print(escape(said), style="dim", highlight=False)
     if explanation.cost is not None:
@@ -40,7 +41,7 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
 
 
 def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str]) -> Table:
-    table = _table("nearest logged prompts", ["similarity", *models, "of all models"])
+    table = _table("nearest logged prompts", ["similarity", *models, "succeed"])
     for near in neighbours:
         by_model = {outcome.model: outcome for outcome in near.outcomes}
         known = [outcome.success for outcome in near.outcomes if outcome.success is not None]
@@ -48,7 +49,7 @@ def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str]) -> Table:
             escape(_named(near)),
             f"{near.similarity:.2f}",
             *(_outcome(by_model[model]) for model in models),
-            f"{sum(known)} of {len(known)} succeed",
+            f"{sum(known)} of {len(known)}",
         )
     return table
 

@@ -11,6 +11,8 @@ from router_model.decision import PlanStep
 from router_model.explanation.records import Change, Changes
 from router_model.policy import Rule
 
+_SLIM = 1e-9  # a range of values narrower than this, relatively, is rounding: three models level at once
+
 
 def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule) -> Changes | None:
     """Return what would put the second model of a plan first; None where there is no second.
@@ -75,9 +77,10 @@ def _value_change(p: Sequence[float], cost_usd: Sequence[float], value: float) -
             high = min(high, price / gain)
         elif price > 0 or (price == 0 and place == 0):
             return None
-    if not low < high:
+    if not low * (1 + _SLIM) < high:
         return None
-    return Change(value, low, "above") if value <= low else Change(value, high, "below")
+    # Today's value is outside of the two, so the nearer one is the one to cross, whatever rounding made of a tie.
+    return Change(value, low, "above") if abs(value - low) <= abs(value - high) else Change(value, high, "below")
 
 
 def changes_by_threshold(p: Sequence[float], cost_usd: Sequence[float], *, threshold: float) -> Changes:
@@ -103,12 +106,11 @@ def changes_by_threshold(p: Sequence[float], cost_usd: Sequence[float], *, thres
     """
     cheaper = cost_usd[1] < cost_usd[0]
     lowered = Change(threshold, p[1], "below") if cheaper else None
-    if p[0] < threshold:  # none is likely enough: the likeliest is first
-        return Changes(threshold=lowered, p_success=Change(p[1], p[0], "above"))
+    factor = cost_usd[0] / cost_usd[1] if cost_usd[1] > 0 else 0.0
+    undercut = Change(1.0, factor, "below") if factor > 0 else None
+    if p[0] < threshold:  # none is likely enough: the likeliest is first, of equals the cheapest
+        level = undercut if p[0] == p[1] else None
+        return Changes(threshold=lowered, p_success=Change(p[1], p[0], "above"), cost_factor=level)
     if p[1] < threshold:  # the first alone is
         return Changes(threshold=lowered, p_success=Change(p[1], threshold, "above") if cheaper else None)
-    factor = cost_usd[0] / cost_usd[1] if cost_usd[1] > 0 else 0.0
-    return Changes(
-        threshold=Change(threshold, p[0], "above") if p[1] > p[0] else None,
-        cost_factor=Change(1.0, factor, "below") if factor > 0 else None,
-    )
+    return Changes(threshold=Change(threshold, p[0], "above") if p[1] > p[0] else None, cost_factor=undercut)
