@@ -9,12 +9,15 @@ from rich.table import Table
 from router_model.decision import Decision
 from router_model.explanation import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
 
-_SHOWN_CHARS = 40  # of a logged prompt
+_SHOWN_ID = 10  # characters of an id before a text
+_OTHER_COLUMNS = 49  # characters beside the logged prompts
+_LEAST_CHARS = 24  # of a logged prompt, however narrow the terminal
 _SHOWN_LOG_ODDS = 0.005  # less is nothing
+_ROLES = ("chosen", "runner-up")
 _IN_WORDS = {
-    "record": "trees on the record",
+    "record": "trees, against the record",
     "similar_prompts": "similar logged prompts",
-    "learned_scores": "learned scores of topic and wording",
+    "learned_scores": "learned scores",
     "difficulty": "mean over all models",
     "familiarity": "familiarity",
     "surface": "surface of the text",
@@ -25,7 +28,10 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
     """Print why a decision is what it is."""
     models = [step.model for step in decision.plan[:2]]
     console.print()
-    console.print(_neighbours(explanation.neighbours, models))
+    console.print(escape(_heading(models)), highlight=False)
+    console.print()
+    room = max(console.width - _OTHER_COLUMNS, _LEAST_CHARS)
+    console.print(_neighbours(explanation.neighbours, models, room))
     told = [success for success in (explanation.chosen, explanation.runner_up) if success is not None]
     if told:
         console.print()
@@ -40,38 +46,42 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
         console.print(escape(_changes(explanation.changes, models[1])), highlight=False)
 
 
-def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str]) -> Table:
-    table = _table("nearest logged prompts", ["similarity", *models, "succeed"])
+def _heading(models: list[str]) -> str:
+    chosen, *others = models
+    return f"Why {chosen}, and not {others[0]} (the runner-up)" if others else f"Why {chosen}, the only candidate"
+
+
+def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str], room: int) -> Table:
+    table = _table("nearest logged prompts", ["similarity", *_ROLES[: len(models)], "all models"])
     for near in neighbours:
         by_model = {outcome.model: outcome for outcome in near.outcomes}
         known = [outcome.success for outcome in near.outcomes if outcome.success is not None]
         table.add_row(
-            escape(_named(near)),
+            escape(_named(near, room)),
             f"{near.similarity:.2f}",
             *(_outcome(by_model[model]) for model in models),
-            f"{sum(known)} of {len(known)}",
+            f"{sum(known)} of {len(known)} succeed",
         )
     return table
 
 
-def _named(near: Neighbour) -> str:
+def _named(near: Neighbour, room: int) -> str:
     name = near.prompt_id or "(no id stored)"
     if near.text is None:
         return name
-    text = " ".join(near.text.split())
-    return f"{name}: {text[: _SHOWN_CHARS - 1]}…" if len(text) > _SHOWN_CHARS else f"{name}: {text}"
+    short = f"{name[: _SHOWN_ID - 1]}…" if len(name) > _SHOWN_ID else name
+    said = f"{short}: {' '.join(near.text.split())}"
+    return f"{said[: room - 1]}…" if len(said) > room else said
 
 
 def _outcome(outcome: LoggedOutcome) -> str:
-    if outcome.quality_from is None or outcome.quality_to is None:
+    if outcome.quality_from is None:
         return "not tried"
-    low, high = outcome.quality_from, outcome.quality_to
-    quality = f"{low:.3g}" if low == high else f"{low:.2g} to {high:.2g}"
-    return {True: f"succeeds ({quality})", False: f"fails ({quality})", None: f"? ({quality})"}[outcome.success]
+    return {True: "succeeds", False: "fails", None: "near the bar"}[outcome.success]
 
 
 def _contributions(told: list[SuccessExplanation]) -> Table:
-    table = _table("log odds of success", [success.model for success in told])
+    table = _table("log odds of success", list(_ROLES[: len(told)]))
     table.add_row("overall record", *(f"{s.record_log_odds:.2f} ({s.record:.0%})" for s in told))
     table.add_row("calibration of it", *(f"{s.calibration:+.2f}" for s in told))
     for each in zip(*(success.contributions for success in told), strict=True):

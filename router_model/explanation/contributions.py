@@ -19,6 +19,10 @@ Where a bar lies between two learned ones, the probability is a mean of theirs, 
 once more; where a higher bar was predicted more likely than a lower one and is answered as that, the lower one is
 explained. What a chain of chords means is a convention, as in every additive explanation of a curved function; that it
 adds up is not.
+
+The trees are pooled over models, so their bias is the average pair's, not the model's record. Where a model is much
+better or worse than average, the source ``record`` takes most of that difference back, and evidence that merely
+confirms the record gets the credit for it: compare two models, or two prompts, rather than read one number alone.
 """
 
 from collections.abc import Sequence
