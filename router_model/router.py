@@ -169,7 +169,7 @@ class Router:
             What a candidate must be and may cost. A certificate was made without them: where they rule out a
             model, the rule stays and the decision carries no certificate.
         explain : bool
-            Attach an `Explanation` to the decision, which takes many times as long as deciding.
+            Attach an `Explanation` to the decision, which takes several times as long as deciding.
 
         Raises
         ------

@@ -21,7 +21,7 @@ from router_model.policy import Rule
 def explain_decisions(
     decisions: Sequence[Decision], features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
 ) -> list[Decision]:
-    """Return decisions with their explanations. Takes many times as long as deciding.
+    """Return decisions with their explanations. Takes several times as long as deciding.
 
     Parameters
     ----------

@@ -21,7 +21,8 @@ def nearest_prompts(
 ) -> tuple[Neighbour, ...]:
     """Return the `N_NEIGHBOURS` logged prompts most similar to one prompt, in topic or wording.
 
-    The nearest in each space are put together, each once, and ranked by the larger of their two similarities.
+    The nearest in each space are put together, each once, and ranked by the larger of their two similarities. Fewer
+    where there are no more with any likeness.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ def nearest_prompts(
     wording = similarities(bags, model.bag.neighbourhood.index)
     found = np.unique([nearest_rows(similarity, N_NEIGHBOURS)[0] for similarity in (topic, wording)])
     larger = np.maximum(topic[0], wording[0])
+    found = found[larger[found] > 0]  # an empty prompt is like none
     order = np.argsort(-larger[found], kind="stable")[:N_NEIGHBOURS]
     return tuple(
         Neighbour(

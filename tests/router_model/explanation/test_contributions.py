@@ -15,17 +15,17 @@ f32 = np.float32
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 
 
-def with_parts(router, *, members=None, slopes=(0, 1, 1, 1), trust=20.0):
-    """Return the router's predictor with another blend and calibration."""
+def with_parts(router, *, members=None, slopes=(0, 1, 1, 1), trust=20.0, rise=0.0):
+    """Return the router's predictor with another blend and calibration; `rise` makes higher bars look easier."""
     predictor = router.artifact.predictor
     n_bars = len(predictor.grid)
     weights = predictor.blend.weights if members is None else np.asarray(members, f32) / f32(np.sum(members))
+    by_bar = np.repeat(np.array(slopes, f32)[:, None], n_bars, axis=1)
+    by_bar[0] += np.linspace(0, rise, n_bars, dtype=f32)
     return replace(
         predictor,
         blend=Blend(predictor.blend.members, weights),
-        calibration=Calibration(
-            np.repeat(np.array(slopes, f32)[:, None], n_bars, axis=1), np.array([trust, 0, 0, 0], f32)
-        ),
+        calibration=Calibration(by_bar, np.array([trust, 0, 0, 0], f32)),
     )
 
 
@@ -51,10 +51,11 @@ words = st.lists(st.sampled_from([word for task in WORDS.values() for word in ta
     members=st.lists(st.floats(0.01, 1), min_size=10, max_size=10),
     slopes=st.tuples(st.floats(-1, 1), *[st.floats(0.2, 1.5)] * 3),
     trust=st.floats(-3, 3),
+    rise=st.sampled_from([0.0, 3.0, 6.0]),
 )
-def test_contributions_add_up_to_the_log_odds_of_success(trained, graded, *, prompt, bar, members, slopes, trust):
+def test_contributions_add_up_to_the_log_odds_of_success(trained, graded, *, prompt, bar, members, slopes, trust, rise):
     for router in (trained.router, graded.router):
-        predictor = with_parts(router, members=members, slopes=slopes, trust=trust)
+        predictor = with_parts(router, members=members, slopes=slopes, trust=trust, rise=rise)
         features = featurise([prompt], router.encoder)
         predicted = predictor.predict(features, quality_bar=bar).p_success[0]
         for p, success in zip(predicted, explain(predictor, router, prompt, bar), strict=True):

@@ -60,6 +60,10 @@ def test_a_logged_prompt_is_its_own_neighbour(kept):
         assert nearest.similarity == pytest.approx(1, abs=1e-4)
 
 
+def test_an_empty_prompt_is_like_none(trained):
+    assert trained.router.route("", explain=True).explanation.neighbours == ()
+
+
 def test_ids_and_texts_are_those_of_the_sampled_bank(kept):
     """Every text, embedded again, is the vector of its row; every id is the one of its text."""
     prompts, texts = kept.artifact.bank_prompts, dict(simulate(500).select("prompt_id", "prompt").iter_rows())
