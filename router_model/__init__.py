@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from router_model.explanation import Explanation
     from router_model.pacing import BudgetPacer, Paced
     from router_model.router import Router
     from router_model.spend_curve import SpendCurve
@@ -40,6 +41,7 @@ __all__ = [
     "Constraints",
     "Decision",
     "Exclusion",
+    "Explanation",
     "ModelCard",
     "NoCandidateError",
     "Paced",
@@ -64,6 +66,7 @@ _HOMES = {
     "Constraints": "constraints",
     "Decision": "decision",
     "Exclusion": "decision",
+    "Explanation": "explanation",
     "Paced": "pacing",
     "PlanStep": "decision",
     "PredictionTable": "decision",

@@ -7,6 +7,7 @@
     <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
     catalog.toml         prices and capabilities
     certificates.json    promised success rates and what they rest on; artifacts before them have none
+    bank_prompts.json    ids of the logged prompts, texts only if asked for; artifacts before them have none
 
 Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
 it, so the same table, seed and version give the same bytes.
@@ -30,6 +31,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from features import Encoder, load_encoder
+from router_model.bank_prompts import BankPrompts
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
@@ -67,6 +69,8 @@ class Artifact:
     metrics : what training measured
     versions : of this project and the libraries that trained it
     certificates : what may be promised, one a target and quality bar
+    bank_prompts : BankPrompts or None
+        Which prompts the evidence compares with; None in artifacts of before they were stored.
     content_hash : str
         Of the manifest; empty until saved.
     """
@@ -84,6 +88,7 @@ class Artifact:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
+    bank_prompts: BankPrompts | None = None
     content_hash: str = ""
 
     def load_encoder(self) -> Encoder:
@@ -223,6 +228,8 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         "catalog.toml": artifact.catalog.dump().encode(),
         "certificates.json": _json(pack_certificates(artifact.certificates)),
     }
+    if artifact.bank_prompts is not None:
+        files["bank_prompts.json"] = _json(artifact.bank_prompts.as_dict())
     boosters = {"success": artifact.predictor.boosters}
     boosters |= {name: model.boosters for name, model in artifact.predictor.amounts.items()}
     for name, copies in boosters.items():
@@ -258,6 +265,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         metrics=manifest["metrics"],
         versions=manifest["versions"],
         certificates=_certificates(files, predictor),
+        bank_prompts=_bank_prompts(files, predictor),
         content_hash=manifest["content_hash"],
     )
 
@@ -278,6 +286,17 @@ def _certificates(files: dict[str, bytes], predictor: Predictor) -> tuple[Certif
     except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"{origin}: not valid JSON ({exc}); certify the router again") from exc
     return unpack_certificates(content, models=predictor.models, origin=origin)
+
+
+def _bank_prompts(files: dict[str, bytes], predictor: Predictor) -> BankPrompts | None:
+    origin = "bank_prompts.json"
+    if origin not in files:
+        return None
+    try:
+        content = json.loads(files[origin])
+    except (ValueError, RecursionError) as exc:
+        raise ArtifactError(f"{origin}: not valid JSON ({exc}); train again") from exc
+    return BankPrompts.from_dict(content, n_bank=len(predictor.evidence_model.bank.outcome), origin=origin)
 
 
 def _manifest(artifact: Artifact, files: dict[str, bytes]) -> bytes:

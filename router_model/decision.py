@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.certificate import Certificate
+from router_model.explanation.records import Explanation
 
 
 class Reason(StrEnum):
@@ -101,6 +102,8 @@ class Decision:
         What is promised of requests like this one on average, or (``certified`` is false) why nothing is. None
         where no certificate covers the decision: there is none for its target and bar, the catalog was replaced,
         or the request's own constraints ruled out a model that the certified rule could have chosen.
+    explanation : Explanation or None
+        Where it was asked for.
     """
 
     model: str
@@ -114,6 +117,7 @@ class Decision:
     artifact: str
     certificate: Certificate | None = None
     trust: float = 1.0
+    explanation: Explanation | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""

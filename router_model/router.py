@@ -16,6 +16,7 @@ from router_model.constraints import Constraints
 from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, PlanStep, PredictionTable, Reason
 from router_model.errors import RequestError
+from router_model.explanation.explain import explain_decisions
 from router_model.policy import Rule
 from router_model.screening import Screening, screen
 from router_model.tradeoff import success_value_at
@@ -149,6 +150,7 @@ class Router:
         success_value_usd: float | None = None,
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
+        explain: bool = False,
     ) -> Decision:
         """Decide which model to call for one prompt.
 
@@ -172,6 +174,8 @@ class Router:
         constraints : Constraints, optional
             What a candidate must be and may cost. A certificate was made without them: where they rule out a
             model, the rule stays and the decision carries no certificate.
+        explain : bool
+            Attach an `Explanation` to the decision, which takes several times as long as deciding.
 
         Raises
         ------
@@ -189,6 +193,7 @@ class Router:
             success_value_usd=success_value_usd,
             cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
+            explain=explain,
         )[0]
 
     def route_batch(
@@ -200,6 +205,7 @@ class Router:
         success_value_usd: float | None = None,
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
+        explain: bool = False,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`."""
         if cost_quality_tradeoff is not None:
@@ -217,6 +223,8 @@ class Router:
             screening.require_candidate(row)
         ranked = self.rank(rule, table, screening.eligible)
         decisions = [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
+        if explain:
+            decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
         if rule.certificate is None or not self._has_own_prices:
             return decisions
         usual = screening if limits == Constraints() else self.screen(parsed, features, table, Constraints())

@@ -149,7 +149,7 @@ class EvidenceFitter:
 
     def _fit_on(self, rows: Rows) -> tuple[dict[str, Space], Bank]:
         bank = _bank(self.targets, rows)
-        kept = _sample(len(rows), self.config.max_bank)
+        kept = bank_rows(len(rows), self.config)
         spaces = {
             label: Space(
                 fit_head(v[rows], bank, penalty=self.penalties[label]),
@@ -158,6 +158,11 @@ class EvidenceFitter:
             for label, v in self.vectors.items()
         }
         return spaces, bank.take(kept)
+
+
+def bank_rows(n: int, config: EvidenceConfig) -> Rows:
+    """Return which of `n` training prompts the bank keeps, in its order: those `EvidenceFitter.fit` keeps."""
+    return _sample(n, config.max_bank)
 
 
 def _bank(targets: Targets, rows: Rows) -> Bank:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from features import Encoder, Prompt, load_encoder
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import Artifact, prompt_hash, refuse_foreign, save_artifact
+from router_model.bank_prompts import BankPrompts
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
@@ -26,6 +27,7 @@ from training.certify import DEFAULT_DELTA, certify, check_targets, default_targ
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
 from training.evaluate import Evaluation, evaluate
+from training.evidence import bank_rows
 from training.fit import FitConfig, OutOfFold, fit_predictor
 from training.groups import novelty_groups
 from training.operating_point import choose_operating_point
@@ -68,6 +70,8 @@ class TrainConfig:
         Largest probability that any of them is certified in error.
     safe_model : str
         The model that prompts unlike the logged ones go to; empty lets the models' overall records decide.
+    keep_prompts : bool
+        Store the texts of logged prompts in the artifact, for explanations to show. False stores their ids only.
     fit : FitConfig
     """
 
@@ -78,6 +82,7 @@ class TrainConfig:
     target_success: tuple[float, ...] = ()
     delta: float = DEFAULT_DELTA
     safe_model: str = ""
+    keep_prompts: bool = False
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -255,7 +260,16 @@ class Run:
             safe_model=self.config.safe_model or None,
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
+            bank_prompts=self._bank_prompts(),
         )
+
+    def _bank_prompts(self) -> BankPrompts:
+        rows = self.split.train
+        kept = rows[bank_rows(len(rows), self.config.fit.evidence)]
+        ids = tuple(self.outcomes.prompt_ids[row] for row in kept)
+        if not self.config.keep_prompts:
+            return BankPrompts(ids)
+        return BankPrompts(ids, tuple(Prompt.parse(self.outcomes.prompts[row]).text for row in kept))
 
     def records(self) -> tuple[ModelRecord, ...]:
         """Average every model over the training prompts."""

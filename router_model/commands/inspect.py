@@ -55,6 +55,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         },
         "certificates": [certificate.as_dict() for certificate in artifact.certificates],
         "n_bank_prompts": len(bank.outcome),
+        "keeps_prompt_texts": artifact.bank_prompts is not None and artifact.bank_prompts.texts is not None,
         "n_trees": [booster.num_trees() for booster in predictor.boosters],
         "trust": {member: round(float(weight), 4) for member, weight in members},
         "provenance": dict(artifact.provenance),
@@ -86,10 +87,11 @@ def _show(description: dict[str, Any]) -> None:
     console.print(table)
     point = description["operating_point"]
     trained = description["provenance"].get("split", {})
+    texts = ", with their texts" if description["keeps_prompt_texts"] else ""
     facts = {
         "content": description["content_hash"],
         "encoder": description["encoder"]["name"],
-        "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence)",
+        "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
         "quality bars": _bars(description),
         "default rule": f"bar {point['quality_bar']:g}, a success is worth ${point['success_value_usd']:g}",
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "

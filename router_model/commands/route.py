@@ -35,6 +35,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--max-output-tokens", type=int, help="The most the model may write; caps the expected cost.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--explain", is_flag=True, help="Say why: similar logged prompts, contributions, what would change it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
     artifact: Path,
@@ -46,6 +47,7 @@ def command(
     cost_quality_tradeoff: float | None,
     catalog: Path | None,
     encoder: str | None,
+    explain: bool,
     as_json: bool,
     **constraints: Any,
 ) -> None:
@@ -66,6 +68,7 @@ def command(
         success_value_usd=success_value_usd,
         cost_quality_tradeoff=cost_quality_tradeoff,
         constraints=Constraints(**constraints),
+        explain=explain,
     )
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
@@ -116,6 +119,10 @@ def _show(decision: "Decision") -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if decision.explanation is not None:
+        from router_model.commands.explanation import show_explanation  # noqa: PLC0415
+
+        show_explanation(decision, decision.explanation, console)
 
 
 def _cells(step: "PlanStep", *, with_latency: bool) -> list[str]:

@@ -70,16 +70,18 @@ def test_train_route_evaluate_inspect(table, tmp_path, catalog):
     report = json.loads(
         run(
             "train", table, "--out", tmp_path / "router", "--catalog", tmp_path / "catalog.toml",
-            "--config", tmp_path / "train.toml", "--quality-bars", "0.5", "--no-track", "--json",
+            "--config", tmp_path / "train.toml", "--quality-bars", "0.5", "--keep-prompts", "--no-track", "--json",
         ).stdout
     )  # fmt: skip
     assert report["tracking"] == "not tracked (--no-track)"
-    decision = json.loads(run("route", tmp_path / "router", "moon verse", "--json").stdout)
+    decision = json.loads(run("route", tmp_path / "router", "moon verse", "--explain", "--json").stdout)
     assert decision["artifact"] == report["content_hash"]
+    assert "moon" in decision["explanation"]["neighbours"][0]["text"]
     evaluation = json.loads(run("evaluate", tmp_path / "router", table, "--json").stdout)
     assert evaluation["n_prompts"] == 500 - report["n_train"]
     described = json.loads(run("inspect", tmp_path / "router", "--json").stdout)
     assert described["content_hash"] == report["content_hash"]
+    assert described["keeps_prompt_texts"] is True
     assert [row["model"] for row in described["models"]] == ["coder", "large", "small"]
 
 

@@ -9,8 +9,8 @@ PUBLIC = {
     ],
     "router_model": [
         "ArtifactError", "Budget", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision",
-        "Exclusion", "ModelCard", "NoCandidateError", "Paced", "PlanStep", "PredictionTable", "Reason", "RequestError",
-        "Router", "RouterModelError", "SpendCurve", "TableError", "TrainingError", "UsageError",
+        "Exclusion", "Explanation", "ModelCard", "NoCandidateError", "Paced", "PlanStep", "PredictionTable", "Reason",
+        "RequestError", "Router", "RouterModelError", "SpendCurve", "TableError", "TrainingError", "UsageError",
     ],
 }  # fmt: skip
 

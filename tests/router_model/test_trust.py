@@ -21,7 +21,7 @@ def new_prompts():
 
 
 def test_intervals_hold_the_true_success_rates_of_kinds_of_prompts(trained, new_prompts):
-    """The world's three kinds of prompts have known rates: of nine (kind, model) pairs at least seven lie in the interval."""
+    """The world's three kinds of prompts have known rates: of nine (kind, model) pairs at least seven are held."""
     prompts, tasks = new_prompts
     table = trained.router.predict(prompts)
     low, high = np.moveaxis(table.p_interval, -1, 0)

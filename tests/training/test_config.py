@@ -24,7 +24,7 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
     [
         (
             "sed = 1",
-            "unknown setting sed; expected some of delta, encoder, fit, holdout, quality_bars, safe_model, seed",
+            "unknown setting sed; expected some of delta, encoder, fit, holdout, keep_prompts, quality_bars",
         ),
         ("[fit.evidence]\nk = 1", r"\[fit\]: \[evidence\]: unknown setting k"),
         ("seed = 'x'", "seed is 'x'; expected something like 0"),

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 )
 @click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
 @click.option("--safe-model", help="Where prompts unlike all logged ones go [what the models' overall records say].")
+@click.option(
+    "--keep-prompts/--no-keep-prompts",
+    default=None,
+    help="Store prompt texts in the router, for 'route --explain' to show; else ids only [no-keep-prompts].",
+)
 @click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -40,6 +45,7 @@ def command(
     target_success: tuple[float, ...],
     delta: float | None,
     safe_model: str | None,
+    keep_prompts: bool | None,
     track: bool,
     as_json: bool,
 ) -> None:
@@ -57,6 +63,7 @@ def command(
         "target_success": target_success or None,
         "delta": delta,
         "safe_model": safe_model,
+        "keep_prompts": keep_prompts,
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)

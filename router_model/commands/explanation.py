@@ -1,0 +1,131 @@
+"""Explanations on a terminal: ``router-model route --explain``."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from router_model.decision import Decision
+from router_model.explanation import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
+
+_SHOWN_ID = 10  # characters of an id before a text
+_OTHER_COLUMNS = 49  # characters beside the logged prompts
+_LEAST_CHARS = 24  # of a logged prompt, however narrow the terminal
+_SHOWN_LOG_ODDS = 0.005  # less is nothing
+_ROLES = ("chosen", "runner-up")
+_IN_WORDS = {
+    "record": "trees, against the record",
+    "similar_prompts": "similar logged prompts",
+    "learned_scores": "learned scores",
+    "difficulty": "mean over all models",
+    "familiarity": "familiarity",
+    "surface": "surface of the text",
+}
+
+
+def show_explanation(decision: Decision, explanation: Explanation, console: Console) -> None:
+    """Print why a decision is what it is."""
+    models = [step.model for step in decision.plan[:2]]
+    console.print()
+    console.print(escape(_heading(models)), highlight=False)
+    console.print()
+    room = max(console.width - _OTHER_COLUMNS, _LEAST_CHARS)
+    console.print(_neighbours(explanation.neighbours, models, room))
+    told = [success for success in (explanation.chosen, explanation.runner_up) if success is not None]
+    if told:
+        console.print()
+        console.print(_contributions(told))
+        for feature in (found for found in told[0].surface if abs(found.log_odds) >= _SHOWN_LOG_ODDS):
+            said = f"  {feature.log_odds:+.2f} {feature.name}: {feature.meaning}"
+            console.print(escape(said), style="dim", highlight=False)
+    if explanation.cost is not None:
+        console.print()
+        console.print(escape(_cost(explanation.cost, *models)), highlight=False)
+    if explanation.changes is not None:
+        console.print(escape(_changes(explanation.changes, models[1])), highlight=False)
+
+
+def _heading(models: list[str]) -> str:
+    chosen, *others = models
+    return f"Why {chosen}, and not {others[0]} (the runner-up)" if others else f"Why {chosen}, the only candidate"
+
+
+def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str], room: int) -> Table:
+    table = _table("nearest logged prompts", ["similarity", *_ROLES[: len(models)], "all models"])
+    for near in neighbours:
+        by_model = {outcome.model: outcome for outcome in near.outcomes}
+        known = [outcome.success for outcome in near.outcomes if outcome.success is not None]
+        table.add_row(
+            escape(_named(near, room)),
+            f"{near.similarity:.2f}",
+            *(_outcome(by_model[model]) for model in models),
+            f"{sum(known)} of {len(known)} succeed",
+        )
+    return table
+
+
+def _named(near: Neighbour, room: int) -> str:
+    name = near.prompt_id or "(no id stored)"
+    if near.text is None:
+        return name
+    short = f"{name[: _SHOWN_ID - 1]}…" if len(name) > _SHOWN_ID else name
+    said = f"{short}: {' '.join(near.text.split())}"
+    return f"{said[: room - 1]}…" if len(said) > room else said
+
+
+def _outcome(outcome: LoggedOutcome) -> str:
+    if outcome.quality_from is None:
+        return "not tried"
+    return {True: "succeeds", False: "fails", None: "near the bar"}[outcome.success]
+
+
+def _contributions(told: list[SuccessExplanation]) -> Table:
+    table = _table("log odds of success", list(_ROLES[: len(told)]))
+    table.add_row("overall record", *(f"{s.record_log_odds:.2f} ({s.record:.0%})" for s in told))
+    table.add_row("calibration of it", *(f"{s.calibration:+.2f}" for s in told))
+    for each in zip(*(success.contributions for success in told), strict=True):
+        table.add_row(_IN_WORDS[each[0].source], *(f"{contribution.log_odds:+.2f}" for contribution in each))
+    table.add_row("together", *(f"{s.log_odds:.2f} ({s.p_success:.1%})" for s in told), style="bold")
+    return table
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(title, overflow="fold")
+    for column in columns:
+        table.add_column(escape(column), justify="right", overflow="fold")
+    return table
+
+
+def _cost(gap: CostGap, chosen: str, runner_up: str) -> str:
+    more = "more" if gap.difference_usd > 0 else "less"
+    return (
+        f"{chosen} is expected to cost ${abs(gap.difference_usd):.6f} {more} than {runner_up}: "
+        f"{_signed(gap.from_prices_usd)} by prices, {_signed(gap.from_tokens_usd)} by tokens."
+    )
+
+
+def _signed(usd: float) -> str:
+    return f"{'-' if usd < 0 else '+'}${abs(usd):.6f}"
+
+
+def _changes(changes: Changes, runner_up: str) -> str:
+    said = list(_conditions(changes))
+    if not said:
+        return f"No single change of price, probability or knob would put {runner_up} first."
+    return f"{runner_up} would be first if {', or '.join(said)}."
+
+
+def _conditions(changes: Changes) -> Iterator[str]:
+    value, threshold, p, factor = changes.success_value_usd, changes.threshold, changes.p_success, changes.cost_factor
+    if value is not None:
+        side = "more" if value.direction == "above" else "less"
+        yield f"a success were worth {side} than ${value.flips_at:.3g} (now ${value.now:.3g})"
+    if threshold is not None:
+        side = "above" if threshold.direction == "above" else "at most"
+        yield f"the threshold were {side} {threshold.flips_at:.4g} (now {threshold.now:.4g})"
+    if p is not None:
+        yield f"its P(success) were above {p.flips_at:.4g} (now {p.now:.4g})"
+    if factor is not None:
+        yield f"its prices were under {factor.flips_at:.1%} of today's"

@@ -1,0 +1,93 @@
+"""Explanations of decisions, put together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from features.featuriser import PromptFeatures
+from router_model.artifact import Artifact
+from router_model.catalog import Catalog
+from router_model.cost import prices_usd
+from router_model.decision import Decision, PlanStep
+from router_model.explanation.changes import changes_for_runner_up
+from router_model.explanation.contributions import explain_success
+from router_model.explanation.neighbours import nearest_prompts
+from router_model.explanation.records import CostGap, Explanation
+from router_model.policy import Rule
+
+
+def explain_decisions(
+    decisions: Sequence[Decision], features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
+) -> list[Decision]:
+    """Return decisions with their explanations. Takes several times as long as deciding.
+
+    Parameters
+    ----------
+    decisions : of n prompts
+    features : of the same n prompts
+    catalog : that was decided by
+    rule : that decided
+    """
+    explained = []
+    for row, decision in enumerate(decisions):
+        own = features.take(np.array([row]))
+        explanation = _explain(decision, own, artifact=artifact, catalog=catalog, rule=rule)
+        explained.append(replace(decision, explanation=explanation))
+    return explained
+
+
+def _explain(
+    decision: Decision, features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
+) -> Explanation:
+    predictor, bar = artifact.predictor, decision.quality_bar
+    pair = decision.plan[:2]
+    columns = [predictor.models.index(step.model) for step in pair]
+    chosen, *others = explain_success(predictor, features, columns, quality_bar=bar)
+    gap = None
+    if others:
+        pieces = float(features.n_input_tokens[0])
+        gap = cost_gap(pair[0], pair[1], catalog, n_input_tokens=pieces * artifact.tokens_per_piece[columns])
+    return Explanation(
+        neighbours=nearest_prompts(predictor, features, artifact.bank_prompts, quality_bar=bar),
+        chosen=chosen,
+        runner_up=others[0] if others else None,
+        cost=gap,
+        changes=changes_for_runner_up(decision.plan, rule),
+    )
+
+
+def cost_gap(
+    chosen: PlanStep, runner_up: PlanStep, catalog: Catalog, *, n_input_tokens: npt.NDArray[np.float64]
+) -> CostGap:
+    """Split the difference of two expected costs into what prices and what tokens make of it.
+
+    ``t p - u q = (t - u) (p + q) / 2 + (p - q) (t + u) / 2`` for tokens t, u at prices p, q: the mean over
+    both orders in which the two could change (Shapley 1953).
+
+    Parameters
+    ----------
+    n_input_tokens : shape (2,), the models' own
+
+    Examples
+    --------
+    1,000 tokens at 2 USD a million for 500 at 6: 0.002 - 0.003 USD. 500 tokens more at 4 USD in the mean are 0.002
+    USD, 4 USD less for 750 tokens in the mean -0.003 USD:
+
+    >>> from decimal import Decimal
+    >>> from router_model.catalog import ModelCard
+    >>> catalog = Catalog({"a": ModelCard("a", Decimal(0), Decimal(2)), "b": ModelCard("b", Decimal(0), Decimal(6))})
+    >>> gap = cost_gap(PlanStep("a", 0.9, 0.002, 1000.0), PlanStep("b", 0.9, 0.003, 500.0), catalog,
+    ...                n_input_tokens=np.zeros(2))
+    >>> round(gap.difference_usd, 9), round(gap.from_prices_usd, 9), round(gap.from_tokens_usd, 9)
+    (-0.001, -0.003, 0.002)
+    """
+    models = (chosen.model, runner_up.model)
+    per_input = prices_usd(catalog, models, "usd_per_mtok_input").mean() * 1e-6
+    per_output = prices_usd(catalog, models, "usd_per_mtok_output").mean() * 1e-6
+    more_input = n_input_tokens[0] - n_input_tokens[1]
+    more_output = chosen.expected_output_tokens - runner_up.expected_output_tokens
+    from_tokens = float(more_input * per_input + more_output * per_output)
+    difference = chosen.expected_cost_usd - runner_up.expected_cost_usd
+    return CostGap(difference, difference - from_tokens, from_tokens)  # fees are prices, and need no tokens
