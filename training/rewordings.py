@@ -19,7 +19,9 @@ TYPO_RATE: Final = 0.02
 """Expected typos a letter, in words that may have one."""
 
 _FENCE: Final = "```"
-_CODE_LINE: Final = re.compile(r"^(?: {2,}|\t)|;\s*$|==|^\s*(?:def|class|import|from|return|assert|for|if|while)\b.*:?$")
+_CODE_LINE: Final = re.compile(
+    r"^(?: {2,}|\t)|;\s*$|==|^\s*(?:def|class|import|from|return|assert|for|if|while)\b.*:?$"
+)
 # Plain words: four letters or more, no capital inside, not part of an identifier, path, call or LaTeX command.
 _WORD: Final = re.compile(r"(?<![\w\\./@#${'-])[A-Za-z][a-z]{3,}(?![\w(\[=/'-]|\.\w)")
 _SPACES_A_LINE: Final = 10
@@ -181,7 +183,9 @@ REWORDINGS: Final = (
     Rewording("swapped letters", "typos", partial(with_typos, slip=swap_letters)),
     Rewording("dropped letters", "typos", partial(with_typos, slip=drop_letter)),
     Rewording("doubled letters", "typos", partial(with_typos, slip=double_letter)),
-    Rewording("please answer", "template", partial(in_template, before="Please answer the following question: ", after="")),
+    Rewording(
+        "please answer", "template", partial(in_template, before="Please answer the following question: ", after="")
+    ),
     Rewording("thank you", "template", partial(in_template, before="", after=" Thank you.")),
     Rewording("question, answer", "template", partial(in_template, before="Question: ", after="\nAnswer:")),
     Rewording("need help", "template", partial(in_template, before="I need help with this: ", after="")),

@@ -67,6 +67,9 @@ class Robustness:
     n_prompts : int
     rule : the rule, in words
     quality, cost_usd : means of the decisions on the prompts as they were
+    chance : float
+        Share of flips if each prompt got another prompt's decision: what a router that reads nothing would reach,
+        and small where nearly all prompts go to one model.
     rewordings : one each, in order
     kinds : the mean of each kind's rewordings, then of all of them
     """
@@ -75,6 +78,7 @@ class Robustness:
     rule: str
     quality: float
     cost_usd: float
+    chance: float
     rewordings: tuple[Flips, ...]
     kinds: tuple[Flips, ...]
 
@@ -147,9 +151,20 @@ def measure_robustness(
         rule=rule.in_words(),
         quality=ledger.mean_quality(before),
         cost_usd=ledger.mean_cost_usd(before),
+        chance=chance_of_flips(before),
         rewordings=measured,
         kinds=(*(_mean(kind, [f for f in measured if f.kind == kind]) for kind in names), _mean("all", measured)),
     )
+
+
+def chance_of_flips(chosen: Chosen) -> float:
+    """Return the probability that two prompts, drawn with replacement, get different models.
+
+    >>> chance_of_flips(np.array([0, 0, 1, 1]))
+    0.5
+    """
+    shares = np.unique(chosen, return_counts=True)[1] / len(chosen)
+    return float(1 - (shares**2).sum())
 
 
 def choose(
