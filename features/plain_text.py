@@ -24,4 +24,5 @@ def _plain_line(line: str) -> str:
     words = line.strip()
     if "  " in words or "\t" in words:
         words = _BLANKS.sub(" ", words)
-    return f"  {words}" if line.startswith(("  ", "\t")) else words
+    indented = line[0] == "\t" or len(line) - len(line.lstrip()) > 1
+    return f"  {words}" if indented else words
