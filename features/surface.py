@@ -4,7 +4,7 @@ Each says something about which model will do: long prompts and other scripts ne
 mathematics have their specialists, a requested format or a tool rules candidates out. All are finite for any
 text, also an empty one or lone surrogates; counts are ``log(1 + count)``, shares lie in [0, 1].
 Pattern counts read the clipped text (`features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more than
-a page.
+a page, and all read it without white space that means nothing (`features.plain_text`).
 """
 
 import re
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from features.plain_text import plain_text
 from features.prompt import Prompt
 
 FloatArray = npt.NDArray[np.float32]
@@ -97,9 +98,9 @@ SURFACE_NAMES: Final = (
 
 
 MEANINGS: Final = {
-    "log_chars": "characters of the whole prompt, before clipping",
+    "log_chars": "characters of the whole prompt, before clipping; without surplus white space, as all of these",
     "log_words": "runs of non-space characters",
-    "log_lines": "line breaks",
+    "log_lines": "line breaks, blank lines left out",
     "mean_word_chars": "mean length of a word, at most 50; long in code, URLs and languages without spaces",
     "log_longest_word": "length of the longest word",
     "share_space": "white space",
@@ -165,9 +166,9 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     """
     if not prompts:
         return np.zeros((0, len(SURFACE_NAMES)), dtype=np.float32)
-    texts = [prompt.text for prompt in prompts]
+    texts = [plain_text(prompt.text) for prompt in prompts]
     columns = [
-        _shapes(prompts),
+        _shapes(prompts, texts),
         _class_shares(texts),
         np.log1p([[len(p.findall(text)) for p in _COMPILED.values()] for text in texts]),
         [_context(prompt) for prompt in prompts],
@@ -175,16 +176,16 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     return np.concatenate([np.asarray(block, dtype=np.float32) for block in columns], axis=1)
 
 
-def _shapes(prompts: Sequence[Prompt]) -> FloatArray:
+def _shapes(prompts: Sequence[Prompt], texts: Sequence[str]) -> FloatArray:
     rows = []
-    for prompt in prompts:
-        words = prompt.text.split()
+    for prompt, text in zip(prompts, texts, strict=True):
+        words = text.split()
         lengths = [len(word) for word in words] or [0]
         rows.append(
             (
-                np.log1p(prompt.n_chars),
+                np.log1p(len(text) * prompt.n_chars / max(len(prompt.text), 1)),
                 np.log1p(len(words)),
-                np.log1p(prompt.text.count("\n")),
+                np.log1p(text.count("\n")),
                 min(sum(lengths) / len(lengths), 50.0),
                 np.log1p(max(lengths)),
             )

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from training.evaluate import Evaluation, Realised
+    from training.robustness import Robustness
 
 _TASKS_SHOWN = 20
 
@@ -22,6 +23,7 @@ _TASKS_SHOWN = 20
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
+@click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
 @click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
@@ -34,6 +36,7 @@ def command(
     catalog: Path | None,
     encoder: str | None,
     include_seen: bool,
+    robustness: bool,
     as_json: bool,
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
@@ -48,18 +51,31 @@ def command(
     from training.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
+    outcomes = read_outcomes(table)
     evaluation = evaluate(
         router,
-        read_outcomes(table),
+        outcomes,
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
         include_seen=include_seen,
     )
+    measured = None
+    if robustness:
+        from training.robustness import measure_robustness  # noqa: PLC0415
+
+        rule = router.rule(evaluation.quality_bar, target_success=target_success, success_value_usd=success_value_usd)
+        measured = measure_robustness(
+            router, outcomes, rule=rule, quality_bar=evaluation.quality_bar, include_seen=include_seen
+        )
     if as_json:
-        click.echo(json.dumps(evaluation.as_dict(), ensure_ascii=False))
-    else:
-        show_evaluation(evaluation, Console())
+        extra = {} if measured is None else {"robustness": measured.as_dict()}
+        click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))
+        return
+    console = Console()
+    show_evaluation(evaluation, console)
+    if measured is not None:
+        show_robustness(measured, console)
 
 
 def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
@@ -153,6 +169,37 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
         )
     ]
     console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
+
+
+def show_robustness(robustness: "Robustness", console: "Console") -> None:
+    """Print how decisions fared under rewording."""
+    from rich.table import Table  # noqa: PLC0415
+
+    console.print(
+        f"[bold]Robustness {robustness.robustness:.3f}[/]: {1 - robustness.robustness:.1%} of the decisions on "
+        f"{robustness.n_prompts:,} prompts flip under rewording; {robustness.chance:.1%} would by chance.",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("reworded")
+    for title in ("flips", "costly flips", "quality", "cost"):
+        table.add_column(title, justify="right")
+    n_rewordings = len(robustness.rewordings)
+    for row, flips in enumerate((*robustness.rewordings, *robustness.kinds)):
+        table.add_row(
+            flips.name,
+            f"{flips.flipped:.1%}",
+            f"{flips.costly:.1%}",
+            f"{flips.quality_change:+.4f}",
+            f"{flips.cost_change:+.1%}",
+            style="bold" if row >= n_rewordings else None,
+        )
+    console.print(table)
+    console.print(
+        "Bold: means of a kind. Costly: gives up over 5% of the predicted net value. Quality, cost: realised change "
+        "over all prompts.",
+        style="dim",
+    )
 
 
 def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:

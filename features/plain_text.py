@@ -1,0 +1,28 @@
+r"""White space that means nothing, taken out before a prompt's looks are counted.
+
+Doubled blanks, blanks at line ends and blank lines come from copying and typing, not from the question; counts and
+shares that include them change decisions for nothing (docs/decisions/0008). What stays is the line breaks between
+lines with something in them, and that a line is indented, which tells code.
+"""
+
+import re
+from typing import Final
+
+_BLANKS: Final = re.compile(r"[ \t]+")
+
+
+def plain_text(text: str) -> str:
+    r"""Return the text with one blank between words, no blank lines, and two blanks where a line is indented.
+
+    >>> plain_text("def f(x):\n\n\treturn  x  \n")
+    'def f(x):\n  return x'
+    """
+    return "\n".join(_plain_line(line) for line in text.strip().split("\n") if line and not line.isspace())
+
+
+def _plain_line(line: str) -> str:
+    words = line.strip()
+    if "  " in words or "\t" in words:
+        words = _BLANKS.sub(" ", words)
+    indented = line[0] == "\t" or len(line) - len(line.lstrip()) > 1
+    return f"  {words}" if indented else words
