@@ -17,6 +17,8 @@ from features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
 
+_INT32_LIMIT = 2**31  # entries; below it indices take half the memory
+
 
 class Bags(NamedTuple):
     """The bags of n prompts.
@@ -79,8 +81,8 @@ class BagVocabulary:
         vectors = sp.csr_array(
             (
                 np.concatenate([*values, np.empty(0, np.float32)]),
-                np.concatenate([*columns, np.empty(0, np.int64)]),
-                row_ends,
+                np.concatenate([*columns, np.empty(0, np.int64)]).astype(np.int32),
+                row_ends.astype(np.int32) if row_ends[-1] < _INT32_LIMIT else row_ends,
             ),
             shape=(len(pieces), len(self.codes)),
         )
