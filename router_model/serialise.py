@@ -13,8 +13,9 @@ from features import SURFACE_NAMES, BagVocabulary
 from router_model.amounts import QUANTILES, AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
-from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
+from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space
 from router_model.predictor import Predictor, pair_names
+from router_model.similarity import Vectors
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
