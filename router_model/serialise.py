@@ -19,6 +19,8 @@ from router_model.similarity import Vectors
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
+_INT32_LIMIT = 2**31
+
 _CALIBRATION_PARTS = ("slopes", "trust_weights")
 _AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
 
@@ -166,4 +168,7 @@ def _unpack_vectors(arrays: Arrays, name: str) -> Vectors:
         return arrays[name]
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     n_rows, n_columns = (int(n) for n in arrays[f"{name}.shape"])
-    return sp.csr_array(parts, shape=(n_rows, n_columns))
+    index = sp.csr_array(parts, shape=(n_rows, n_columns))
+    if index.nnz < _INT32_LIMIT:  # wide row ends make the column indices wide, too, which are read in every decision
+        index.indices, index.indptr = index.indices.astype(np.int32), index.indptr.astype(np.int32)
+    return index
