@@ -17,6 +17,9 @@ from features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
 
+_INT32_LIMIT = 2**31  # entries; below it indices take half the memory
+_CHUNK = 4096  # prompts whose terms are counted at once; their common terms are then one entry each
+
 
 class Bags(NamedTuple):
     """The bags of n prompts.
@@ -56,8 +59,7 @@ class BagVocabulary:
     @classmethod
     def fit(cls, pieces: Sequence[IntArray], *, min_prompts: int, max_terms: int) -> "BagVocabulary":
         """Keep the terms that occur in at least `min_prompts` prompts, the `max_terms` commonest of them."""
-        per_prompt = [np.unique(term_codes(ids)) for ids in pieces]
-        codes, frequency = np.unique(np.concatenate([*per_prompt, np.empty(0, np.int64)]), return_counts=True)
+        codes, frequency = _prompt_frequency(pieces)
         kept = np.flatnonzero(frequency >= min_prompts)
         if len(kept) > max_terms:
             # A stable sort makes ties deterministic: the smaller code wins.
@@ -79,8 +81,8 @@ class BagVocabulary:
         vectors = sp.csr_array(
             (
                 np.concatenate([*values, np.empty(0, np.float32)]),
-                np.concatenate([*columns, np.empty(0, np.int64)]),
-                row_ends,
+                np.concatenate([*columns, np.empty(0, np.int64)]).astype(np.int32),
+                row_ends.astype(np.int32) if row_ends[-1] < _INT32_LIMIT else row_ends,
             ),
             shape=(len(pieces), len(self.codes)),
         )
@@ -96,6 +98,19 @@ class BagVocabulary:
         value = ((1 + np.log(counts[known])) * self.idf[column]).astype(np.float32)
         norm = np.sqrt(value @ value)
         return column, value / norm if norm > 0 else value, len(codes)
+
+
+def _prompt_frequency(pieces: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """Return all codes, ascending, and in how many prompts each occurs."""
+    none = np.empty(0, np.int64)
+    codes, counts = [none], [none]
+    for start in range(0, len(pieces), _CHUNK):
+        per_prompt = [np.unique(term_codes(ids)) for ids in pieces[start : start + _CHUNK]]
+        for found, part in zip((codes, counts), np.unique(np.concatenate(per_prompt), return_counts=True), strict=True):
+            found.append(part)
+    different, place = np.unique(np.concatenate(codes), return_inverse=True)
+    frequency = np.bincount(place, weights=np.concatenate(counts), minlength=len(different))
+    return different, frequency.astype(np.int64)
 
 
 def term_codes(ids: IntArray) -> IntArray:

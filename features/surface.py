@@ -7,13 +7,13 @@ Pattern counts read the clipped text (`features.prompt.MAX_ENCODED_CHARS`), so a
 a page, and all read it without white space that means nothing (`features.plain_text`).
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from features.patterns import PATTERNS, count_patterns
 from features.plain_text import plain_text
 from features.prompt import Prompt
 
@@ -57,34 +57,8 @@ _ASCII_TABLE: Final = np.full(128, _CLASS_ID["other"], dtype=np.int64)
 for _name, _characters in _ASCII_CLASSES.items():
     _ASCII_TABLE[[ord(c) for c in _characters]] = _CLASS_ID[_name]
 
-# --- patterns --------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------------------
 
-PATTERNS: Final = {
-    "code_fences": r"```",
-    "code_words": r"\b(?:def|return|import|class|function|const|var|public|static|void|SELECT|assert|lambda|print)\b",
-    "indented_lines": r"\n(?: {2,}|\t)\S",
-    "latex_commands": r"\\[a-zA-Z]+|\$[^$\n]{1,200}\$",
-    "numbers": r"\d+(?:[.,]\d+)*",
-    "arithmetic": r"\d\s*[-+*/^=\u00d7\u00f7<>]\s*\d",
-    "long_numbers": r"\d{4,}",
-    "question_marks": r"[?\uff1f\u061f]",
-    "question_words": r"\b(?i:what|which|who|whom|whose|when|where|why|how)\b",
-    "negations": r"\b(?i:not|no|never|except|neither|nor|cannot|false|incorrect)\b|n't\b",
-    "answer_options": r"(?m)(?:^|\s)\(?[A-Ja-j][).:]\s",
-    "blanks": r"_{3,}",
-    "list_items": r"(?m)^[ \t]{0,20}(?:[-*•]|\d{1,4}[.)])[ \t]",
-    "quoted_spans": r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”",
-    "proper_names": r"(?<=[a-z,] )[A-Z][a-z]+",
-    "asks_json": r"\b(?i:json|yaml|xml|csv)\b",
-    "asks_list_or_table": r"\b(?i:table|bullet|list|enumerate)\b",
-    "asks_steps": r"(?i:step[- ]by[- ]step|explain|reasoning|show your work|derive|prove)",
-    "asks_brief": r"(?i:\bbriefly\b|\bconcise|in one (?:word|sentence)|only the|just the|single letter|\bsummar)",
-    "asks_writing": r"\b(?i:write|essay|story|poem|email|letter|translate|rewrite|paraphrase)\b",
-    "asks_code": r"\b(?i:python|javascript|java|sql|c\+\+|rust|code|script|function|regex|program)\b",
-}
-"""Regular expressions whose number of matches is a feature ``log_<name>``."""
-
-_COMPILED: Final = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
 _SHAPE_NAMES: Final = ("log_chars", "log_words", "log_lines", "mean_word_chars", "log_longest_word")
 _CONTEXT_NAMES: Final = ("log_turns", "has_system", "has_tools", "has_images", "wants_json")
 
@@ -96,6 +70,7 @@ SURFACE_NAMES: Final = (
 )
 """Names of the columns of `surface_features`, in order."""
 
+_CHUNK: Final = 1024  # prompts whose characters are classified at once, 20 bytes each
 
 MEANINGS: Final = {
     "log_chars": "characters of the whole prompt, before clipping; without surplus white space, as all of these",
@@ -164,13 +139,19 @@ def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
     >>> values["share_digit"], round(values["log_question_words"], 4)
     (0.25, 0.6931)
     """
-    if not prompts:
-        return np.zeros((0, len(SURFACE_NAMES)), dtype=np.float32)
+    rows = np.zeros((len(prompts), len(SURFACE_NAMES)), dtype=np.float32)
+    for start in range(0, len(prompts), _CHUNK):
+        chunk = prompts[start : start + _CHUNK]
+        rows[start : start + len(chunk)] = _describe(chunk)
+    return rows
+
+
+def _describe(prompts: Sequence[Prompt]) -> FloatArray:
     texts = [plain_text(prompt.text) for prompt in prompts]
     columns = [
         _shapes(prompts, texts),
         _class_shares(texts),
-        np.log1p([[len(p.findall(text)) for p in _COMPILED.values()] for text in texts]),
+        np.log1p([count_patterns(text) for text in texts]),
         [_context(prompt) for prompt in prompts],
     ]
     return np.concatenate([np.asarray(block, dtype=np.float32) for block in columns], axis=1)
@@ -181,16 +162,13 @@ def _shapes(prompts: Sequence[Prompt], texts: Sequence[str]) -> FloatArray:
     for prompt, text in zip(prompts, texts, strict=True):
         words = text.split()
         lengths = [len(word) for word in words] or [0]
-        rows.append(
-            (
-                np.log1p(len(text) * prompt.n_chars / max(len(prompt.text), 1)),
-                np.log1p(len(words)),
-                np.log1p(text.count("\n")),
-                min(sum(lengths) / len(lengths), 50.0),
-                np.log1p(max(lengths)),
-            )
-        )
-    return np.asarray(rows, dtype=np.float32)
+        mean_length = min(sum(lengths) / len(lengths), 50.0)
+        n_chars = len(text) * prompt.n_chars / max(len(prompt.text), 1)
+        rows.append((n_chars, len(words), text.count("\n"), mean_length, max(lengths)))
+    shapes = np.array(rows, dtype=np.float64)
+    logs = [column for column, name in enumerate(_SHAPE_NAMES) if name.startswith("log_")]
+    shapes[:, logs] = np.log1p(shapes[:, logs])
+    return shapes.astype(np.float32)
 
 
 def _class_shares(texts: Sequence[str]) -> FloatArray:

@@ -1,8 +1,7 @@
 """Word pieces: one tokenisation, shared by the static encoder, the bag and the token counts.
 
 The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces), shipped with the package; nothing is
-downloaded. Tokenising is the largest part of a decision on a short prompt, so it happens once and travels
-as a `TextBatch`.
+downloaded. Tokenising happens once and travels as a `TextBatch`.
 """
 
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from importlib.resources import files
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+
+from features.words import WordPieces
 
 N_WORD_PIECES = 30522
 
@@ -46,18 +47,14 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
     [3, 0]
     """
     # Lone surrogates are valid in a Python string but not in UTF-8, which the tokeniser reads.
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    tokeniser = _tokeniser()
-    if len(clean) == 1:  # encode_batch starts worker threads; a single prompt must not pay for them
-        encodings = [tokeniser.encode(clean[0], add_special_tokens=False)]
-    else:
-        encodings = tokeniser.encode_batch_fast(clean, add_special_tokens=False)
-    return TextBatch(texts=clean, pieces=[np.asarray(e.ids, dtype=np.int64) for e in encodings])
+    clean = [text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    words = _words()
+    return TextBatch(texts=clean, pieces=[np.array(list(words.of_text(text)), dtype=np.int64) for text in clean])
 
 
 @cache
-def _tokeniser() -> Tokenizer:
+def _words() -> WordPieces:
     tokeniser = Tokenizer.from_buffer(files("features").joinpath("assets/word_pieces.json").read_bytes())
     tokeniser.no_truncation()
     tokeniser.no_padding()
-    return tokeniser
+    return WordPieces(tokeniser)

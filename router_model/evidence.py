@@ -12,25 +12,23 @@ record by `PRIOR_WEIGHT` pseudo-observations, so a model that was never tried ne
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
+from router_model.similarity import Vectors, comparer
 from router_model.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
-Vectors: TypeAlias = "FloatArray | sp.csr_array"
-"""Rows of unit length, dense (embedding) or sparse (bag)."""
 
 FAMILIARITY = ("embedding", "bag", "coverage")
 """Similarity of the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
 
 PRIOR_WEIGHT = 1.0
-_CHUNK = 512  # prompts compared with the whole bank at once; bounds memory at 512 x n_bank floats
+_CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a few times 256 x n_bank floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +111,11 @@ class Neighbourhood:
         n = queries.shape[0]
         evidence = [np.empty((n, *bank.base.shape), dtype=np.float32) for _ in self.sizes]
         familiarity = np.zeros(n, dtype=np.float32)
+        compare = comparer(self.index, n)
 
         def fill(start: int) -> None:
             rows = slice(start, start + _CHUNK)
-            nearest, similarity = nearest_rows(similarities(queries[rows], self.index), self.sizes[-1])
+            nearest, similarity = nearest_rows(compare(queries[rows]), self.sizes[-1])
             kernel = np.exp(self.sharpness * (similarity - similarity[:, :1]))
             familiarity[rows] = similarity[:, 0]
             for out, mean in zip(evidence, _weighted_means(bank, nearest, kernel, self.sizes), strict=True):
@@ -124,13 +123,6 @@ class Neighbourhood:
 
         in_parallel(fill, range(0, n, _CHUNK))
         return evidence, familiarity
-
-
-def similarities(queries: Vectors, index: Vectors) -> FloatArray:
-    """Return dense cosine similarities of queries with indexed vectors, shape (n_queries, n_bank)."""
-    product: Any = queries @ index
-    dense = product.toarray() if hasattr(product, "toarray") else product
-    return np.asarray(dense, dtype=np.float32)
 
 
 def nearest_rows(similarity: FloatArray, k: int) -> tuple[npt.NDArray[np.intp], FloatArray]:

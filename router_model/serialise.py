@@ -14,11 +14,14 @@ from features import SURFACE_NAMES, BagVocabulary
 from router_model.amounts import QUANTILES, AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
-from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space, Vectors
+from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space
 from router_model.predictor import Predictor, pair_names
+from router_model.similarity import Vectors
 from router_model.uncertainty import Uncertainty
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+_INT32_LIMIT = 2**31
 
 _CALIBRATION_PARTS = ("slopes", "model_intercept", "trust_weights")
 _AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
@@ -179,4 +182,7 @@ def _unpack_vectors(arrays: Arrays, name: str) -> Vectors:
         return arrays[name]
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     n_rows, n_columns = (int(n) for n in arrays[f"{name}.shape"])
-    return sp.csr_array(parts, shape=(n_rows, n_columns))
+    index = sp.csr_array(parts, shape=(n_rows, n_columns))
+    if index.nnz < _INT32_LIMIT:  # wide row ends make the column indices wide, too, which are read in every decision
+        index.indices, index.indptr = index.indices.astype(np.int32), index.indptr.astype(np.int32)
+    return index

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from router_model.calibration import P_FLOOR, Blend, Calibration, split_logit
 
@@ -71,6 +72,11 @@ class HeldOut:
     familiarity: FloatArray
     success: FloatArray
     weight: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "HeldOut":
+        """Return some of the prompts."""
+        parts = (self.p, self.record, self.familiarity, self.success, self.weight)
+        return HeldOut(*(part[rows] for part in parts))
 
 
 def fit_calibration(alike: HeldOut, unlike: HeldOut) -> Calibration:
@@ -170,9 +176,9 @@ class _TrustSide:
         )
 
     def loss(self, parameters: Float64Array) -> tuple[float, Float64Array]:
-        trust = 1 / (1 + np.exp(-(self.standardised @ parameters)))
+        trust = expit(self.standardised @ parameters)
         score = self.rest + trust[:, None] * self.edge
         value = float((self.weight * (np.logaddexp(0, score) - self.success * score)).sum())
-        error = self.weight * (1 / (1 + np.exp(-score)) - self.success)
+        error = self.weight * (expit(score) - self.success)
         per_prompt = (error * self.edge).sum(axis=1) * trust * (1 - trust)
         return value, per_prompt @ self.standardised

@@ -19,14 +19,17 @@ from router_model.evidence import (
     EvidenceModel,
     Neighbourhood,
     Space,
-    Vectors,
     gather_evidence,
 )
+from router_model.similarity import Vectors
 from training.heads import fit_head
 from training.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
+
+_PENALTY_PROMPTS = 20_000
+"""Prompts that choose the penalties: of three values a factor of four apart, more of them choose none better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,9 @@ class EvidenceFitter:
         )
         bags = vocabulary.transform(features.pieces)
         vectors: dict[str, Vectors] = {"embedding": features.embedding, "bag": bags.vectors}
-        penalties = {label: _choose_penalty(v, targets, folds, config) for label, v in vectors.items()}
+        some = _sample(len(folds), _PENALTY_PROMPTS)
+        few, few_folds = targets.take(some), folds[some]
+        penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
         return cls(vocabulary, vectors, bags.n_terms, targets, penalties, config)
 
     def fit(self) -> EvidenceModel:
@@ -123,29 +128,41 @@ class EvidenceFitter:
         spaces, bank = self._fit_on(np.arange(len(self.targets.outcome)))
         return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], bank)
 
-    def out_of_fold(self, folds: npt.NDArray[np.int64]) -> Evidence:
-        """Return the evidence for every prompt from the prompts of other folds.
+    def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
+        """Return the evidence for prompts from the prompts of other folds.
 
         Parameters
         ----------
         folds : shape (n,)
             Random folds give the evidence of prompts like those learned from; folds of whole tasks give that of
             prompts unlike them.
+        asked : indices of the prompts that evidence is wanted for, ascending; default: all
+            All prompts are learned from.
         """
-        parts: list[tuple[Rows, Evidence]] = []
-        for fold in np.unique(folds):
-            inside = np.flatnonzero(folds == fold)
-            spaces, bank = self._fit_on(np.flatnonzero(folds != fold))
-            queries = {label: (space, self.vectors[label][inside]) for label, space in spaces.items()}
-            parts.append((inside, gather_evidence(queries, bank, coverage=self._coverage_from_outside(inside))))
-        return _join(parts)
+        asked = np.arange(len(folds)) if asked is None else asked
+        joined: Evidence | None = None
+        for fold in np.unique(folds[asked]):
+            at = np.flatnonzero(folds[asked] == fold)
+            part = self._evidence_from_outside(folds == fold, asked[at])
+            joined = joined or _empty_like(part, len(asked))
+            for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
+                whole[at] = rows
+        if joined is None:
+            raise TrainingError("evidence was asked for of no prompt")
+        return joined
 
-    def _coverage_from_outside(self, inside: Rows) -> FloatArray:
-        """Return the share of each inside prompt's terms that enough prompts outside have, shape (n_inside,)."""
-        occurs = sp.csr_array(self.vectors["bag"]).astype(bool).astype(np.float32)
-        own = occurs[inside]
-        known = (occurs.sum(axis=0) - own.sum(axis=0)) >= self.config.min_prompts_per_term
-        return np.asarray(own @ known.astype(np.float32) / np.maximum(self.n_terms[inside], 1), dtype=np.float32)
+    def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
+        spaces, bank = self._fit_on(np.flatnonzero(~inside))
+        queries = {label: (space, self.vectors[label][asked]) for label, space in spaces.items()}
+        return gather_evidence(queries, bank, coverage=self._coverage_from_outside(inside, asked))
+
+    def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
+        """Return the share of each asked prompt's terms that enough prompts outside have, shape (n_asked,)."""
+        bags = sp.csr_array(self.vectors["bag"])
+        n_prompts = np.bincount(bags[np.flatnonzero(~inside)].indices, minlength=bags.shape[1])
+        own = bags[asked].astype(bool).astype(np.float32)
+        known = (n_prompts >= self.config.min_prompts_per_term).astype(np.float32)
+        return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)
 
     def _fit_on(self, rows: Rows) -> tuple[dict[str, Space], Bank]:
         bank = _bank(self.targets, rows)
@@ -177,15 +194,13 @@ def _sample(n: int, size: int) -> Rows:
     return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
 
 
-def _join(parts: list[tuple[Rows, Evidence]]) -> Evidence:
-    """Put the folds' evidence back into the order of the prompts."""
-    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-    return Evidence(
-        parts[0][1].names,
-        np.concatenate([evidence.values for _, evidence in parts])[order],
-        np.concatenate([evidence.record for _, evidence in parts])[order],
-        np.concatenate([evidence.familiarity for _, evidence in parts])[order],
-    )
+def _arrays(evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return evidence.values, evidence.record, evidence.familiarity
+
+
+def _empty_like(part: Evidence, n: int) -> Evidence:
+    """Return room for the evidence of n prompts: joining the folds' at the end would hold all of it twice."""
+    return Evidence(part.names, *(np.empty((n, *array.shape[1:]), array.dtype) for array in _arrays(part)))
 
 
 def _choose_penalty(vectors: Vectors, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig) -> float:

@@ -7,6 +7,7 @@ prompts; calibration and test prompts are not touched here.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
@@ -26,7 +27,11 @@ from training.targets import Targets
 from training.uncertainty import fit_uncertainty, kinds_of
 
 FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 Advance = Callable[[str], None]
+
+UNLIKE_PROMPTS = 20_000
+"""Prompts whose evidence from other groups is looked up: it fits the four numbers of the trust and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +84,10 @@ def fit_predictor(
     advance("evidence")
     stage = _Stage(features, targets, folds, evidence, seed, advance)
     boosters = stage.fit_success(config.boosters)
-    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))))
+    some = _sample(len(folds), UNLIKE_PROMPTS, seed)
+    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))), some)
     advance("other tasks")
-    fitted = stage.fit_probabilities(boosters, unlike, groups)
+    fitted = stage.fit_probabilities(boosters, unlike, some, groups)
     amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
     predictor = Predictor(
         models=models,
@@ -104,6 +110,11 @@ class _Probabilities:
     calibration: Calibration
     uncertainty: Uncertainty
     p_success: FloatArray
+
+
+def _sample(n: int, size: int, seed: int) -> Rows:
+    """Return all of ``range(n)``, or `size` of it, ascending."""
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +155,14 @@ class _Stage:
         )
 
     def fit_probabilities(
-        self, boosters: FoldBoosters, unlike: Evidence, groups: npt.NDArray[np.int64]
+        self, boosters: FoldBoosters, unlike: Evidence, rows: Rows, groups: npt.NDArray[np.int64]
     ) -> "_Probabilities":
         """Fit blend, calibration and uncertainty.
 
         Parameters
         ----------
         boosters : fitted on the out-of-fold evidence
-        unlike : evidence from other groups of prompts
+        unlike : evidence from other groups of prompts, for the prompts `rows`
         groups : shape (n,)
         """
         n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
@@ -162,20 +173,32 @@ class _Stage:
         alike = HeldOut(
             blend.combine(members), self.evidence.record[:, :, :n_bars], self.evidence.familiarity, success, weight
         )
-        pairs = replace(self, evidence=unlike).pairs(range(n_bars), self.folds)
-        far = member_probabilities(unlike, self._boosted(out_of_fold_scores(boosters.boosters, pairs)))
-        other = replace(
-            alike, p=blend.combine(far), record=unlike.record[:, :, :n_bars], familiarity=unlike.familiarity
+        far = HeldOut(
+            blend.combine(self._take(rows, unlike).members(boosters.boosters)),
+            unlike.record[:, :, :n_bars],
+            unlike.familiarity,
+            success[rows],
+            weight[rows] * np.float32(len(weight) / len(rows)),  # both kinds of prompts are to count alike
         )
-        calibration = fit_calibration(alike, other)
+        calibration = fit_calibration(alike, far)
         # Over all folds a kind's deviations cancel, as each fold is predicted from the others: so a fold at a time.
-        kinds = kinds_of(self.features.embedding, seed=self.seed) * (int(self.folds.max()) + 1) + self.folds
+        kinds = kinds_of(self.features.embedding[rows], seed=self.seed) * (int(self.folds.max()) + 1) + self.folds[rows]
         return _Probabilities(
             blend,
             calibration,
-            fit_uncertainty(calibration, (alike, kinds), (other, groups)),
+            fit_uncertainty(calibration, (alike.take(rows), kinds), (far, groups[rows])),
             calibration.correct(alike.p, alike.record, alike.familiarity),
         )
+
+    def members(self, boosters: tuple[lgb.Booster, ...]) -> FloatArray:
+        """Return what is blended, each prompt's from the booster that did not see its fold."""
+        scores = out_of_fold_scores(boosters, self.pairs(range(self.targets.n_bars), self.folds))
+        return member_probabilities(self.evidence, self._boosted(scores))
+
+    def _take(self, rows: Rows, evidence: Evidence) -> "_Stage":
+        """Return the stage of some prompts, with other evidence for them."""
+        features, targets = self.features.take(rows), self.targets.take(rows)
+        return replace(self, features=features, targets=targets, folds=self.folds[rows], evidence=evidence)
 
     def _boosted(self, scores: npt.NDArray[np.float64]) -> FloatArray:
         return sigmoid(scores.astype(np.float32)).reshape(len(scores), -1, self.targets.n_bars)

@@ -5,18 +5,23 @@ gradients need only products with the matrix, which is dense for embeddings and 
 outputs at once (Hestenes & Stiefel 1952).
 """
 
-from typing import Any
+import itertools
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from router_model.evidence import Bank, LinearHead, Vectors
+from router_model.evidence import Bank, LinearHead
+from router_model.similarity import Vectors
+from router_model.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
 
 _MAX_ITERATIONS = 100
 _TOLERANCE = 0.03
+_N_BLOCKS = 4  # of a sparse matrix; more than there are threads, as terms differ in how fast they are read
 
 
 def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
@@ -56,8 +61,8 @@ def solve_ridge(
     -------
     float32 array, shape (dimension, n_outputs)
     """
-    transposed: Any = vectors.T.tocsr() if sp.issparse(vectors) else vectors.T
-    residual = np.asarray(transposed @ (weight * target), dtype=np.float32)
+    forward, backward = _products(vectors)
+    residual = np.asarray(backward(weight * target), dtype=np.float32)
     solution = np.zeros_like(residual)
     direction = residual.copy()
     norm = np.einsum("dj,dj->j", residual, residual)
@@ -65,7 +70,10 @@ def solve_ridge(
     for _ in range(_MAX_ITERATIONS):
         if np.all(norm <= goal):
             break
-        image = np.asarray(transposed @ (weight * np.asarray(vectors @ direction))) + penalty * direction
+        image = forward(direction)
+        image *= weight
+        image = backward(image)
+        image += penalty * direction
         step = norm / np.maximum(np.einsum("dj,dj->j", direction, image), 1e-30)
         solution += step * direction
         residual -= step * image
@@ -73,3 +81,42 @@ def solve_ridge(
         direction = residual + (new_norm / np.maximum(norm, 1e-30)) * direction
         norm = new_norm
     return solution.astype(np.float32)
+
+
+Product: TypeAlias = "Callable[[FloatArray], FloatArray]"
+
+
+def _products(vectors: Vectors) -> tuple[Product, Product]:
+    """Return the products with the vectors and with their transpose."""
+    if not isinstance(vectors, sp.csr_array):
+        return (lambda right: np.asarray(vectors @ right)), (lambda right: np.asarray(vectors.T @ right))
+    return _in_blocks(vectors), _in_blocks(vectors.T.tocsr())
+
+
+def _in_blocks(matrix: sp.csr_array) -> Product:
+    """Return the product with a sparse matrix, on two cores: scipy's own uses one.
+
+    A row of the result is one thread's sum, so the blocks do not change its last bits.
+    """
+    n_rows = matrix.shape[0]
+    goals = np.linspace(0, matrix.nnz, _N_BLOCKS + 1)[1:-1]
+    edges = [0, *np.searchsorted(matrix.indptr, goals).tolist(), n_rows]
+    blocks = [_row_block(matrix, start, end) for start, end in itertools.pairwise(edges)]
+
+    def product(right: FloatArray) -> FloatArray:
+        out = np.empty((n_rows, right.shape[1]), dtype=np.float32)
+
+        def fill(block: int) -> None:
+            out[edges[block] : edges[block + 1]] = blocks[block] @ right
+
+        in_parallel(fill, range(len(blocks)))
+        return out
+
+    return product
+
+
+def _row_block(matrix: sp.csr_array, start: int, end: int) -> sp.csr_array:
+    """Return some rows without copying them."""
+    first, last = matrix.indptr[start], matrix.indptr[end]
+    parts = (matrix.data[first:last], matrix.indices[first:last], matrix.indptr[start : end + 1] - first)
+    return sp.csr_array(parts, shape=(end - start, matrix.shape[1]), copy=False)

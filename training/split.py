@@ -1,7 +1,8 @@
 """The split of prompts into training, calibration and test, and of training prompts into folds.
 
 Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
-the same prompts whatever the order or the size of the table.
+the same prompts whatever the order or the size of the table. Where a table knows conversations, their ids stand for
+those of their prompts (`training.outcomes.Outcomes.split_keys`): a turn must not be predicted from the one before.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True)
 
     Parameters
     ----------
-    prompt_ids : ids, one a prompt
+    prompt_ids : ids, one a prompt; prompts of one id fall on one side
     seed : int
     holdout : bool
         False gives the test prompts to training.
@@ -53,11 +54,10 @@ def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True)
 
 
 def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:
-    """Give each prompt a fold in ``range(n_folds)``, balanced, in an order made by hashing, shape (n,)."""
-    order = sorted(range(len(prompt_ids)), key=lambda i: (_hash(f"{prompt_ids[i]}:fold:{seed}"), i))
-    folds = np.empty(len(prompt_ids), dtype=np.int64)
-    folds[order] = np.arange(len(prompt_ids)) % n_folds
-    return folds
+    """Give each id a fold in ``range(n_folds)``, as many to each, in an order made by hashing, shape (n,)."""
+    order = sorted(set(prompt_ids), key=lambda prompt_id: (_hash(f"{prompt_id}:fold:{seed}"), prompt_id))
+    fold_of = {prompt_id: rank % n_folds for rank, prompt_id in enumerate(order)}
+    return np.array([fold_of[prompt_id] for prompt_id in prompt_ids], dtype=np.int64)
 
 
 def _hash(text: str) -> int:

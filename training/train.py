@@ -164,8 +164,8 @@ def train(
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
     outcomes, warnings = _learnable(read_outcomes(table))
-    split = split_prompts(outcomes.prompt_ids, seed=config.seed, holdout=config.holdout)
-    _check_size(split)
+    split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
+    _check_size(split, outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     cards = complete_catalog(catalog, outcomes.models)
     advance("read")
@@ -226,7 +226,7 @@ class Run:
             self.features.take(rows),
             targets,
             self.outcomes.models,
-            folds=assign_folds([self.outcomes.prompt_ids[row] for row in rows], seed=self.config.seed),
+            folds=assign_folds(self.outcomes.take(rows).split_keys, seed=self.config.seed),
             groups=novelty_groups(
                 [self.outcomes.tasks[row] for row in rows], self.features.embedding[rows], seed=self.config.seed
             ),
@@ -366,11 +366,17 @@ def _learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
     return learnable.take(rows), warnings
 
 
-def _check_size(split: Split) -> None:
+def _check_size(split: Split, outcomes: Outcomes) -> None:
     if len(split.train) < MIN_PROMPTS:
         raise TrainingError(
             f"{len(split.train)} graded training prompts; at least {MIN_PROMPTS} are needed, which is about "
             f"{MIN_PROMPTS * 10 // 6} prompts in the table (some are held out to measure; --no-holdout trains on them)"
+        )
+    n_keys = len(set(outcomes.take(split.train).split_keys))
+    if n_keys < N_FOLDS:
+        raise TrainingError(
+            f"the training prompts belong to {n_keys} conversations (session_id); at least {N_FOLDS} are needed, as "
+            "each is held out whole"
         )
 
 

@@ -60,3 +60,13 @@ def test_coverage_is_the_share_of_terms_that_are_known():
     """Of 1, 2 and the pair (1, 2) a vocabulary of single pieces knows two; an empty prompt has nothing known."""
     vocabulary = BagVocabulary.fit([np.array([1]), np.array([2])], min_prompts=1, max_terms=5)
     assert vocabulary.transform([np.array([1, 2]), np.array([], np.int64)]).coverage == pytest.approx([2 / 3, 0])
+
+
+def test_terms_counted_in_chunks_are_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(0, 9, rng.integers(0, 12)) for _ in range(50)]
+    whole = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
+    monkeypatch.setattr("features.bag._CHUNK", 7)
+    parts = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
+    assert parts.codes.tolist() == whole.codes.tolist()
+    assert parts.idf.tolist() == whole.idf.tolist()

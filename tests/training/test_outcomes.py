@@ -77,3 +77,35 @@ def test_selecting_models_names_the_missing(tmp_path):
     assert outcomes.select_models(["m2"]).quality.shape == (2, 1)
     with pytest.raises(TableError, match="no outcomes of gpt-x, which the router may choose; it has m1, m2"):
         outcomes.select_models(["m1", "gpt-x"])
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_a_table_read_in_parts_is_the_same(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr("training.outcomes._ROWS_AT_ONCE", at_once)
+    rows = {"prompt_id": list("abacb"), "prompt": list("xyxzy"), "model": ["m", "m", "n", "n", "n"]}
+    pl.DataFrame({**rows, "quality": [0.0, 0.1, 0.2, 0.3, 0.4]}).write_parquet(tmp_path / "t.parquet")
+    outcomes = read_outcomes(tmp_path / "t.parquet")
+    assert (outcomes.prompt_ids, outcomes.prompts) == (["a", "b", "c"], ["x", "y", "z"])
+    assert np.array_equal(outcomes.quality, [[0.0, 0.2], [0.1, 0.4], [np.nan, 0.3]], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"quality": [1.0, 0.5, 1.7]}, r"row 3, column 'quality'"),
+        ({"prompt_id": ["a", "b", "a"], "prompt": ["x", "y", "x"], "model": ["m", "m", "m"]}, "row 3.*first in row 1"),
+        ({"prompt_id": ["a", "b", "a"]}, "prompt_id 'a' stands for 2 different prompts"),
+    ],
+)
+def test_faults_across_parts_are_found(tmp_path, monkeypatch, columns, match):
+    monkeypatch.setattr("training.outcomes._ROWS_AT_ONCE", 1)
+    with pytest.raises(TableError, match=match):
+        read_outcomes(write(tmp_path, **columns))
+
+
+def test_conversations_stand_for_their_prompts(tmp_path):
+    """Prompt a belongs to a conversation, b to none."""
+    outcomes = read_outcomes(write(tmp_path, session_id=["s", "s", None]))
+    assert outcomes.split_keys == ["s", "b"]
+    assert outcomes.take(np.array([1])).split_keys == ["b"]
+    assert read_outcomes(write(tmp_path)).split_keys == ["a", "b"]

@@ -47,3 +47,13 @@ def test_sides_and_folds_do_not_depend_on_order(order):
 def test_folds_are_balanced(n):
     counts = np.bincount(assign_folds(IDS[:n], seed=0), minlength=5)
     assert counts.max() - counts.min() <= 1
+
+
+def test_prompts_of_one_id_stay_together():
+    """Three turns a conversation: whole conversations on a side, and in a fold."""
+    sessions = [f"s{i // 3}" for i in range(300)]
+    split, folds = split_prompts(sessions, seed=0), assign_folds(sessions, seed=0)
+    sides = [{sessions[row] for row in side} for side in (split.train, split.calibration, split.test)]
+    assert sum(map(len, sides)) == 100
+    assert len(set(zip(sessions, folds.tolist(), strict=True))) == 100
+    assert np.bincount(folds).tolist() == [60] * 5

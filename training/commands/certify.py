@@ -85,7 +85,7 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
     trained_on, config = artifact.provenance.get("table", {}), artifact.provenance.get("config", {})
     if digest != trained_on.get("sha256") or not isinstance(config.get("seed"), int):
         return np.arange(len(outcomes)), "all prompts of the table the router was not trained on"
-    split = split_prompts(outcomes.prompt_ids, seed=config["seed"])
+    split = split_prompts(outcomes.split_keys, seed=config["seed"])
     return split.calibration, f"the calibration prompts of its training table (seed {config['seed']})"
 
 

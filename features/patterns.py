@@ -1,0 +1,144 @@
+"""Patterns of the surface features, and a fast way to count them.
+
+`PATTERNS` says what is counted; `count_patterns` gives the numbers of matches that these expressions have, a
+sixth of the time. It looks whole words up in one table, takes substrings for a first test of rare patterns, and
+gives what is left to expressions that begin with a character the engine can skip to.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+_WORDS: Final = {
+    "question_words": "what which who whom whose when where why how",
+    "negations": "not no never except neither nor cannot false incorrect",
+    "asks_json": "json yaml xml csv",
+    "asks_list_or_table": "table bullet list enumerate",
+    "asks_writing": "write essay story poem email letter translate rewrite paraphrase",
+    "asks_code": r"python javascript java sql c\+\+ rust code script function regex program",
+}
+"""Words that are counted whole, in upper or lower case."""
+
+_CODE_WORDS: Final = "def return import class function const var public static void SELECT assert lambda print"
+
+
+def _any_of(words: str) -> str:
+    return "|".join(words.split())
+
+
+PATTERNS: Final = {
+    "code_fences": r"```",
+    "code_words": rf"\b(?:{_any_of(_CODE_WORDS)})\b",
+    "indented_lines": r"\n(?: {2,}|\t)\S",
+    "latex_commands": r"\\[a-zA-Z]+|\$[^$\n]{1,200}\$",
+    "numbers": r"\d+(?:[.,]\d+)*",
+    "arithmetic": r"\d\s*[-+*/^=\u00d7\u00f7<>]\s*\d",
+    "long_numbers": r"\d{4,}",
+    "question_marks": r"[?\uff1f\u061f]",
+    "question_words": rf"\b(?i:{_any_of(_WORDS['question_words'])})\b",
+    "negations": rf"\b(?i:{_any_of(_WORDS['negations'])})\b|n't\b",
+    "answer_options": r"(?m)(?:^|\s)\(?[A-Ja-j][).:]\s",
+    "blanks": r"_{3,}",
+    "list_items": r"(?m)^[ \t]{0,20}(?:[-*•]|\d{1,4}[.)])[ \t]",
+    "quoted_spans": r"\"[^\"\n]{1,200}\"|“[^”\n]{1,200}”",
+    "proper_names": r"(?<=[a-z,] )[A-Z][a-z]+",
+    "asks_json": rf"\b(?i:{_any_of(_WORDS['asks_json'])})\b",
+    "asks_list_or_table": rf"\b(?i:{_any_of(_WORDS['asks_list_or_table'])})\b",
+    "asks_steps": r"(?i:step[- ]by[- ]step|explain|reasoning|show your work|derive|prove)",
+    "asks_brief": r"(?i:\bbriefly\b|\bconcise|in one (?:word|sentence)|only the|just the|single letter|\bsummar)",
+    "asks_writing": rf"\b(?i:{_any_of(_WORDS['asks_writing'])})\b",
+    "asks_code": rf"\b(?i:{_any_of(_WORDS['asks_code'])})\b",
+}
+"""Regular expressions whose number of matches is a feature ``log_<name>``."""
+
+_COLUMN: Final = {name: column for column, name in enumerate(PATTERNS)}
+_COLUMN_OF_WORD: Final = {word: _COLUMN[name] for name, words in _WORDS.items() for word in words.split()}
+_CODE_WORD_FOLDED: Final = frozenset(_CODE_WORDS.lower().split())
+_WORD: Final = re.compile(r"\w+")
+
+# The only characters beyond ASCII that an expression takes for a letter of it where case is ignored.
+_ODD_LETTERS: Final = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
+
+_Test = Callable[[str], bool]
+
+
+def _has_any(*parts: str) -> _Test:
+    return lambda text: any(part in text for part in parts)
+
+
+def _may_have_digit(text: str) -> bool:
+    return not text.isascii() or any(digit in text for digit in "0123456789")
+
+
+# What is counted only where a substring says that there may be one; of "folded" ones, of the text in lower case.
+_RARE: Final[tuple[tuple[str, _Test], ...]] = (
+    ("code_fences", _has_any("```")),
+    ("indented_lines", _has_any("\n  ", "\n\t")),
+    ("latex_commands", _has_any("\\", "$")),
+    ("blanks", _has_any("___")),
+    ("quoted_spans", _has_any('"', "“")),
+)
+_RARE_FOLDED: Final[tuple[tuple[str, _Test], ...]] = (
+    ("asks_steps", _has_any("step", "explain", "reasoning", "show your work", "derive", "prove")),
+    ("asks_brief", _has_any("briefly", "concise", "in one ", "only the", "just the", "single letter", "summar")),
+)
+
+# The same matches as in `PATTERNS`, but beginning with a character to look for.
+_FROM_LINE_BREAK: Final = {
+    "answer_options": re.compile(r"\s\(?[A-Ja-j][).:](?:(?=\n)|\s)"),
+    "list_items": re.compile(r"\n[ \t]{0,20}(?:[-*•]|\d{1,4}[.)])[ \t]"),
+}
+_PROPER_NAME: Final = re.compile(r" (?<=[a-z,] )[A-Z][a-z]+")
+_CODE_WORD, _NUMBER, _ARITHMETIC, _LONG_NUMBER = (
+    re.compile(PATTERNS[name]) for name in ("code_words", "numbers", "arithmetic", "long_numbers")
+)
+_LONG_FROM: Final = 4  # digits
+_CUT_NOT: Final = re.compile(r"n't\b")
+_C_PLUS_PLUS: Final = re.compile(r"\bc\+\+\b")
+_COMPILED: Final = {name: re.compile(PATTERNS[name]) for name, _ in (*_RARE, *_RARE_FOLDED)}
+
+
+def count_patterns(text: str) -> list[int]:
+    """Return the number of matches of each of `PATTERNS`, in order.
+
+    >>> found = count_patterns("Which of 12 + 30 and 1,000 is not prime?")
+    >>> [name for name, count in zip(PATTERNS, found, strict=True) if count]
+    ['numbers', 'arithmetic', 'question_marks', 'question_words', 'negations']
+    """
+    counts = [0] * len(PATTERNS)
+    folded = (text if text.isascii() else text.translate(_ODD_LETTERS)).lower()
+    _count_words(text, folded, counts)
+    for rare, shown in ((_RARE, text), (_RARE_FOLDED, folded)):
+        for name, may_occur in rare:
+            if may_occur(shown):
+                counts[_COLUMN[name]] = len(_COMPILED[name].findall(text))
+    if _may_have_digit(text):
+        _count_numbers(text, counts)
+    counts[_COLUMN["question_marks"]] = text.count("?") + text.count("\uff1f") + text.count("\u061f")
+    counts[_COLUMN["proper_names"]] = len(_PROPER_NAME.findall(text))
+    after_break = f"\n{text}"
+    for name, pattern in _FROM_LINE_BREAK.items():
+        counts[_COLUMN[name]] = len(pattern.findall(after_break))
+    return counts
+
+
+def _count_words(text: str, folded: str, counts: list[int]) -> None:
+    words = _WORD.findall(folded)
+    for column in map(_COLUMN_OF_WORD.get, words):
+        if column is not None:
+            counts[column] += 1
+    if not _CODE_WORD_FOLDED.isdisjoint(words):
+        counts[_COLUMN["code_words"]] = len(_CODE_WORD.findall(text))
+    if "n't" in text:
+        counts[_COLUMN["negations"]] += len(_CUT_NOT.findall(text))
+    if "c++" in folded:
+        counts[_COLUMN["asks_code"]] += len(_C_PLUS_PLUS.findall(folded))
+
+
+def _count_numbers(text: str, counts: list[int]) -> None:
+    numbers = _NUMBER.findall(text)
+    counts[_COLUMN["numbers"]] = len(numbers)
+    counts[_COLUMN["arithmetic"]] = len(_ARITHMETIC.findall(text))
+    # A number holds whole runs of digits, so the long runs are inside the long numbers.
+    long = [number for number in numbers if len(number) >= _LONG_FROM]
+    counts[_COLUMN["long_numbers"]] = sum(len(_LONG_NUMBER.findall(number)) for number in long)

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from router_model import similarity
+from router_model.similarity import comparer
+
+
+def sparse_rows(n, n_terms, seed):
+    """Return rows whose first terms are common and whose last are rare."""
+    rng = np.random.default_rng(seed)
+    present = rng.random((n, n_terms)) < np.linspace(0.9, 0.01, n_terms)
+    return sp.csr_array((rng.random((n, n_terms)) * present).astype(np.float32))
+
+
+@pytest.mark.parametrize("n_queries", [1, 5, 100])
+@pytest.mark.parametrize("max_common", [0, 3, 768])
+def test_bags_are_compared_as_dense_vectors_would_be(n_queries, max_common, monkeypatch):
+    monkeypatch.setattr(similarity, "_MAX_COMMON", max_common)
+    bank, queries = sparse_rows(200, 40, seed=0), sparse_rows(n_queries, 40, seed=1)
+    found = comparer(bank.T.tocsr(), n_queries)(queries)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(queries.toarray() @ bank.toarray().T, abs=1e-5)
+
+
+def test_a_bag_without_terms_is_like_nothing():
+    bank = sparse_rows(10, 4, seed=0)
+    for n_queries in (1, 64):
+        assert not comparer(bank.T.tocsr(), n_queries)(sp.csr_array((n_queries, 4), dtype=np.float32)).any()
+
+
+def test_an_index_without_terms_compares():
+    empty = sp.csr_array((0, 3), dtype=np.float32)
+    for n_queries in (1, 64):
+        assert comparer(empty, n_queries)(sp.csr_array((n_queries, 0), dtype=np.float32)).shape == (n_queries, 3)
+
+
+def test_dense_vectors_are_multiplied():
+    assert comparer(np.eye(2, dtype=np.float32), 1)(np.array([[0.6, 0.8]], np.float32)) == pytest.approx(
+        np.array([[0.6, 0.8]])
+    )
