@@ -18,9 +18,11 @@ def choose_operating_point(
     *,
     bar: float,
 ) -> OperatingPoint:
-    """Return the least success value that succeeds as often as the best single model.
+    """Return the least success value that succeeds as often as the best single model, to one standard error.
 
-    Success of a (prompt, model) pair that was not logged is taken as predicted, so partial logs can be used;
+    The standard error is of the difference between the two on the same prompts; without it, a handful of prompts
+    that went the other way would decide between settings that differ tenfold in cost (the one-standard-error rule
+    of Breiman et al. 1984; docs/decisions/0002). Success of a (prompt, model) pair that was not logged is taken as predicted, so partial logs can be used;
     with full tables only real outcomes count.
 
     Parameters
@@ -34,13 +36,14 @@ def choose_operating_point(
     outcome = np.where(known, success, p_success)
     rows = np.arange(len(outcome))
     eligible = np.ones(outcome.shape, dtype=bool)
-    wanted = float(outcome.mean(axis=0).max())
+    best_single = outcome[:, int(np.argmax(outcome.mean(axis=0)))]
     best_value, best_success = 0.0, -1.0
     for value in success_values(cost_usd):
         chosen = best_by_value(p_success, cost_usd, eligible, success_value_usd=value)
-        reached = float(outcome[rows, chosen].mean())
-        if reached >= wanted - 1e-9:
+        difference = outcome[rows, chosen] - best_single
+        if difference.mean() >= -difference.std() / np.sqrt(len(difference)) - 1e-9:
             return OperatingPoint(bar, value)
+        reached = float(outcome[rows, chosen].mean())
         if reached > best_success:
             best_value, best_success = value, reached
     return OperatingPoint(bar, best_value)
