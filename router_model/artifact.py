@@ -53,6 +53,7 @@ class Artifact:
     ----------
     predictor : Predictor
     catalog : Catalog
+        Cards beyond the predictor's models are of models without outcomes.
     tokens_per_piece : float64 array, shape (n_models,)
         A model's input tokens for one of our word pieces.
     operating_point : OperatingPoint
@@ -61,7 +62,7 @@ class Artifact:
         Hashes of the prompts that were trained on, so that evaluation can leave them out.
     spend_curve : SpendCurve or None
         Where budget pacing starts; None in artifacts of before it was measured.
-    provenance : hash and size of the training table, split, seed, configuration
+    provenance : hash and size of the training table, split, seed, configuration, and ``changes`` of models since
     metrics : what training measured
     versions : of this project and the libraries that trained it
     certificates : what may be promised, one a target and quality bar
