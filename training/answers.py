@@ -94,8 +94,8 @@ def _likeness(model: EvidenceModel, features: PromptFeatures) -> Likeness:
     """Return the mean cosine similarity over both spaces."""
     bags: Any = model.vocabulary.transform(features.pieces).vectors
     within = (similarities(features.embedding, features.embedding.T) + similarities(bags, bags.T)) / 2
-    to_bank = similarities(features.embedding, model.embedding.neighbourhood.index)
-    to_bank = (to_bank + similarities(bags, model.bag.neighbourhood.index)) / 2
+    embedding, bag = model.embedding.neighbourhood.index, model.bag.neighbourhood.index
+    to_bank = (similarities(features.embedding, embedding) + similarities(bags, bag)) / 2
     return Likeness(within.astype(np.float64), to_bank.T.astype(np.float64))
 
 

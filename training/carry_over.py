@@ -171,7 +171,7 @@ def _most_likely(columns: Float64Array, likeness: Float64Array, target: Float64A
             best, chosen = unlikeliness, (each, covariance, variance)
     assert chosen is not None  # noqa: S101  (there is at least one of each)
     each, covariance, variance = chosen
-    explained = np.linalg.solve(covariance, target)
+    explained = np.asarray(np.linalg.solve(covariance, target), dtype=np.float64)
     # The mean is estimated, too: leaving one out moves it.
     inverse = np.linalg.inv(covariance + 100.0)
     left_out = (inverse @ target) / np.diag(inverse)
