@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Add a model to the router in ARTIFACT from its answers in TABLE.
 
-    50 to 300 graded prompts are enough, best of all prompts of the table the
-    router was trained on; no booster is trained. Without TABLE the model is
+    50 to 300 graded prompts, a fair sample of those to come; no booster is
+    trained. Without TABLE the model is
     announced: decisions list it as excluded (no_outcomes) and never choose
     it. Certificates and measured figures were of the old set of models and
     are dropped.
