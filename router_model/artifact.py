@@ -55,6 +55,7 @@ class Artifact:
     ----------
     predictor : Predictor
     catalog : Catalog
+        Cards beyond the predictor's models are of models without outcomes.
     tokens_per_piece : float64 array, shape (n_models,)
         A model's input tokens for one of our word pieces.
     operating_point : OperatingPoint
@@ -65,7 +66,7 @@ class Artifact:
         Where budget pacing starts; None in artifacts of before it was measured.
     safe_model : id or None
         The model that prompts unlike the logged ones go to; None lets the models' overall records decide.
-    provenance : hash and size of the training table, split, seed, configuration
+    provenance : hash and size of the training table, split, seed, configuration, and ``changes`` of models since
     metrics : what training measured
     versions : of this project and the libraries that trained it
     certificates : what may be promised, one a target and quality bar

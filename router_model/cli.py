@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "train": ("training.commands.train", "Train a router on an outcome table."),
     "evaluate": ("training.commands.evaluate", "What a router would have cost and achieved on a table."),
     "certify": ("training.commands.certify", "Certify success rates of a router on prompts it never saw."),
+    "add-model": ("training.commands.add_model", "Add a model from 50 to 300 graded prompts, without retraining."),
+    "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
 }

@@ -66,7 +66,8 @@ class Exclusion:
     ----------
     model : str
     reason : str
-        The constraint's short code, e.g. ``context_window`` (`router_model.checks.CHECKS` has all).
+        The constraint's short code, e.g. ``context_window`` (`router_model.checks.CHECKS` has all), or
+        ``no_outcomes`` of a model that was announced and has no graded prompt yet.
     detail : str
         What was asked and what the model has, for people: ``needs 130,412 tokens, has 128,000``.
     """

@@ -14,12 +14,15 @@ from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
 from router_model.constraints import Constraints
 from router_model.cost import expected_cost_usd
-from router_model.decision import Decision, PlanStep, PredictionTable, Reason
+from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.policy import Rule
 from router_model.screening import Screening, screen
 from router_model.tradeoff import success_value_at
+
+NO_OUTCOMES = "no_outcomes"
+"""The reason code of a model that was announced without outcomes."""
 
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
@@ -78,6 +81,13 @@ class Router:
     def models(self) -> tuple[str, ...]:
         """Ids of the candidate models, in the order of the columns of `predict`."""
         return self.artifact.predictor.models
+
+    @property
+    def without_outcomes(self) -> tuple[Exclusion, ...]:
+        """Models that the artifact knows the price of and no outcome: never chosen, as nothing speaks for them."""
+        detail = "no graded prompt of it; grade some and give them to 'router-model add-model'"
+        known = self.models
+        return tuple(Exclusion(model, NO_OUTCOMES, detail) for model in self.artifact.catalog if model not in known)
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -210,7 +220,7 @@ class Router:
         """Decide for many prompts at once; see `route`."""
         if cost_quality_tradeoff is not None:
             _refuse_second_knob(target_success, success_value_usd)
-            point, cards = self.artifact.operating_point, self.artifact.catalog
+            point, cards = self.artifact.operating_point, self.artifact.catalog.only(self.models)
             success_value_usd = success_value_at(cost_quality_tradeoff, point, cards)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
         rule = self.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
@@ -296,7 +306,7 @@ class Router:
         screening: Screening,
         rule: Rule,
     ) -> Decision:
-        excluded = screening.exclusions(row)
+        excluded = screening.exclusions(row) + self.without_outcomes
         left_out = {exclusion.model for exclusion in excluded}
         plan = tuple(table.step(row, int(column)) for column in ranked if self.models[column] not in left_out)
         return Decision(

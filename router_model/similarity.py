@@ -39,6 +39,11 @@ def comparer(index: Vectors, n_queries: int) -> Callable[[Vectors], FloatArray]:
     return _in_two_parts(index)
 
 
+def similarities(queries: Vectors, index: Vectors) -> FloatArray:
+    """Return the cosine similarities of queries with indexed vectors, shape (n, n_bank); see `comparer`."""
+    return comparer(sp.csr_array(index) if sp.issparse(index) else index, queries.shape[0])(queries)
+
+
 def _one_by_one(queries: sp.csr_array, index: sp.csr_array) -> FloatArray:
     found = np.empty((queries.shape[0], index.shape[1]), dtype=np.float32)
     for row in range(len(found)):

@@ -22,7 +22,9 @@ def choose_operating_point(
 
     The standard error is of the difference between the two on the same prompts; without it, a handful of prompts
     that went the other way would decide between settings that differ tenfold in cost (the one-standard-error rule
-    of Breiman et al. 1984; docs/decisions/0002). Success of a (prompt, model) pair that was not logged is taken as predicted, so partial logs can be used;
+    of Breiman et al. 1984; docs/decisions/0002).
+
+    Success of a (prompt, model) pair that was not logged is taken as predicted, so partial logs can be used;
     with full tables only real outcomes count.
 
     Parameters

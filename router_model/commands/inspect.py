@@ -44,6 +44,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
             }
             for column, model in enumerate(predictor.models)
         ],
+        "without_outcomes": [model for model in artifact.catalog if model not in predictor.models],
         "quality_bars": [round(float(bar), 6) for bar in predictor.grid.bars],
         "quality_range": [predictor.grid.low, predictor.grid.high],
         "trust_floor": predictor.calibration.trust_floor,
@@ -99,6 +100,8 @@ def _show(description: dict[str, Any]) -> None:
         "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
+    if description["without_outcomes"]:
+        facts["no outcomes"] = f"{', '.join(description['without_outcomes'])} (never chosen; see 'add-model')"
     facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}
     for name, value in facts.items():
         console.print(f"[dim]{name:>14}[/]  {escape(value)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,42 @@
+"""``router-model remove-model``."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("remove-model")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="Id of the model to take out.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> None:
+    """Take a model out of the router in ARTIFACT; nothing is retrained.
+
+    Certificates, measured figures and the spend curve were of the old set of
+    models and are dropped.
+    """
+    from router_model.artifact import load_artifact, save_artifact  # noqa: PLC0415  (--help stays fast)
+    from router_model.model_set import remove_model  # noqa: PLC0415
+
+    before = load_artifact(artifact)
+    after = remove_model(before, model)
+    content_hash = save_artifact(after, out or artifact)
+    n_dropped = len(before.certificates) - len(after.certificates)
+    if as_json:
+        done = {
+            "removed": model,
+            "models": list(after.predictor.models),
+            "n_certificates_dropped": n_dropped,
+            "spend_curve_dropped": before.spend_curve is not None and after.spend_curve is None,
+            "content_hash": content_hash,
+        }
+        click.echo(json.dumps(done, ensure_ascii=False))
+        return
+    click.echo(f"Removed {model}; left are {', '.join(after.predictor.models)}.")
+    if n_dropped:
+        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
+    if before.spend_curve is not None and after.spend_curve is None:
+        click.echo("note: the spend curve is dropped, too; measure one (SpendCurve.measure) before pacing a budget")
+    click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")

@@ -1,0 +1,188 @@
+"""The models of a trained router: one more, one less, or one that is only announced.
+
+Nothing in the boosters or the blend knows a model by name, so a change of models is a change of columns. What was
+promised or measured of the old set of models is not true of the new one: certificates and metrics are dropped. The
+operating point is what a success is worth, and stays.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from router_model.amounts import AmountModel
+from router_model.artifact import Artifact
+from router_model.catalog import Catalog, ModelCard
+from router_model.errors import ArtifactError
+from router_model.evidence import Bank, EvidenceModel, LinearHead, Space
+from router_model.predictor import Predictor
+from router_model.spend_curve import SpendCurve
+
+MIN_MODELS = 2
+"""A router of fewer models has nothing to decide."""
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Edit = Callable[[Array, Array, int], Array]
+"""Takes an array of the predictor, that of another one and the position of the model axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelColumn:
+    """Everything a predictor knows of one model: arrays as the predictor's, with a model axis of length 1.
+
+    Attributes
+    ----------
+    embedding_head, bag_head : LinearHead
+    bank : Bank
+        Aligned with the predictor's bank prompts.
+    amounts : amount -> AmountModel
+        Their boosters are not looked at: boosters are shared.
+    tokens_per_piece : float
+    level : float32 array, shape (1, n_bars)
+        The calibration's intercept of the model; 0 for a new one.
+    """
+
+    embedding_head: LinearHead
+    bag_head: LinearHead
+    bank: Bank
+    amounts: Mapping[str, AmountModel]
+    tokens_per_piece: float
+    level: Array
+
+
+def with_column(predictor: Predictor, model: str, column: ModelColumn) -> Predictor:
+    """Return a predictor that knows one more model, as its last."""
+
+    def append(array: Array, part: Array, axis: int) -> Array:
+        return np.concatenate([array, part], axis=axis)
+
+    return replace(_edited(predictor, append, column), models=(*predictor.models, model))
+
+
+def without_column(predictor: Predictor, model: str) -> Predictor:
+    """Return a predictor that does not know `model`."""
+    position = predictor.models.index(model)
+
+    def delete(array: Array, _: Array, axis: int) -> Array:
+        return np.delete(array, position, axis=axis)
+
+    evidence = predictor.evidence_model
+    itself = ModelColumn(
+        evidence.embedding.head,
+        evidence.bag.head,
+        evidence.bank,
+        predictor.amounts,
+        tokens_per_piece=1.0,
+        level=predictor.calibration.model_intercept,
+    )
+    left = tuple(name for name in predictor.models if name != model)
+    return replace(_edited(predictor, delete, itself), models=left)
+
+
+def append_model(
+    artifact: Artifact,
+    card: ModelCard,
+    column: ModelColumn,
+    *,
+    spend_curve: SpendCurve | None,
+    change: Mapping[str, Any],
+) -> Artifact:
+    """Return an artifact with one more candidate.
+
+    Parameters
+    ----------
+    spend_curve : of the new set of models
+    change : what is recorded of the change beside the model's id, see `recorded`
+    """
+    changed = replace(
+        artifact,
+        predictor=with_column(artifact.predictor, card.model, column),
+        catalog=Catalog({**artifact.catalog.cards, card.model: card}),
+        tokens_per_piece=np.append(artifact.tokens_per_piece, column.tokens_per_piece),
+        spend_curve=spend_curve,
+        certificates=(),
+        metrics={},
+    )
+    return recorded(changed, {"added": card.model, **change})
+
+
+def announce_model(artifact: Artifact, card: ModelCard) -> Artifact:
+    """Return an artifact that knows a model's prices, though no outcome of it: it is listed and never chosen."""
+    changed = replace(artifact, catalog=Catalog({**artifact.catalog.cards, card.model: card}))
+    return recorded(changed, {"announced": card.model})
+
+
+def remove_model(artifact: Artifact, model: str) -> Artifact:
+    """Return an artifact without one of its models; nothing is retrained.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no such model, or fewer than `MIN_MODELS` candidates would be left.
+    """
+    left = Catalog({name: card for name, card in artifact.catalog.cards.items() if name != model})
+    predictor = artifact.predictor
+    if model not in predictor.models:
+        if model not in artifact.catalog:
+            raise ArtifactError(f"there is no model {model!r} to remove; the router has {', '.join(predictor.models)}")
+        return recorded(replace(artifact, catalog=left), {"removed": model})
+    if len(predictor.models) <= MIN_MODELS:
+        raise ArtifactError(
+            f"{model} is one of the last {len(predictor.models)} models ({', '.join(predictor.models)}); at least "
+            f"{MIN_MODELS} must stay, so add another one first (router-model add-model)"
+        )
+    changed = replace(
+        artifact,
+        predictor=without_column(predictor, model),
+        catalog=left,
+        tokens_per_piece=np.delete(artifact.tokens_per_piece, predictor.models.index(model)),
+        safe_model=None if artifact.safe_model == model else artifact.safe_model,
+        spend_curve=None,  # measured on training prompts, which an artifact does not hold
+        certificates=(),
+        metrics={},
+    )
+    return recorded(changed, {"removed": model})
+
+
+def recorded(artifact: Artifact, change: Mapping[str, Any]) -> Artifact:
+    """Return an artifact whose provenance lists one more change; what, and never when: there is no clock in it."""
+    changes = [*artifact.provenance.get("changes", []), dict(change)]
+    return replace(artifact, provenance={**artifact.provenance, "changes": changes})
+
+
+def _edited(predictor: Predictor, edit: Edit, column: ModelColumn) -> Predictor:
+    """Apply an edit to every array that has a model axis."""
+    model = predictor.evidence_model
+    evidence_model = EvidenceModel(
+        model.vocabulary,
+        _edited_space(model.embedding, edit, column.embedding_head),
+        _edited_space(model.bag, edit, column.bag_head),
+        _edited_bank(model.bank, edit, column.bank),
+    )
+    amounts = {name: _edited_amount(amount, edit, column.amounts[name]) for name, amount in predictor.amounts.items()}
+    levels = edit(predictor.calibration.model_intercept, column.level, 0)
+    calibration = replace(predictor.calibration, model_intercept=levels)
+    return replace(predictor, evidence_model=evidence_model, calibration=calibration, amounts=amounts)
+
+
+def _edited_space(space: Space, edit: Edit, part: LinearHead) -> Space:
+    head = LinearHead(edit(space.head.weights, part.weights, 1), edit(space.head.bias, part.bias, 0))
+    return replace(space, head=head)
+
+
+def _edited_bank(bank: Bank, edit: Edit, part: Bank) -> Bank:
+    return Bank(
+        outcome=edit(bank.outcome, part.outcome, 1),
+        weight=edit(bank.weight, part.weight, 1),
+        base=edit(bank.base, part.base, 0),
+    )
+
+
+def _edited_amount(amount: AmountModel, edit: Edit, part: AmountModel) -> AmountModel:
+    return replace(
+        amount,
+        mean_log=edit(amount.mean_log, part.mean_log, 0),
+        residual_quantiles=edit(amount.residual_quantiles, part.residual_quantiles, 0),
+        smearing=edit(amount.smearing, part.smearing, 0),
+    )

@@ -1,0 +1,129 @@
+"""Adding a model against training with it: the learning curve, as a Markdown table; this file with ``--help``.
+
+Of each table five models, spread over quality, are left out one at a time (seed 0). The yardstick is a router
+trained with the model's outcomes on all training prompts; each is added to the router without it from some of the
+training prompts (``known``: the router has the others' outcomes there) and from calibration prompts (``unseen``).
+AUC and log-loss are of the model's P(success) on the same test prompts.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features import Encoder, load_encoder
+from features.featuriser import PromptFeatures, featurise
+from router_model.artifact import Artifact, load_artifact, save_artifact
+from router_model.catalog import Catalog
+from router_model.model_set import with_column
+from router_model.predictor import Predictor
+from training.add_model import fit_column
+from training.answers import answers_of
+from training.metrics import log_loss, mean_auc
+from training.outcomes import Outcomes, read_outcomes
+from training.prices import complete_catalog
+from training.split import Split, split_prompts
+from training.train import Run, TrainConfig
+
+RANKS = (0.1, 0.3, 0.5, 0.7, 0.95)
+"""Where the five models stand among all, by quality on training prompts."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
+    parser.add_argument("--tables", default="zeroeval,mmlu_pro")
+    parser.add_argument("--prompts", default="50,100,200,300", help="sizes of the draws")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--models", type=int, default=5, help="how many of the five")
+    parser.add_argument("--cache", type=Path, help="folder for the trained routers")
+    options = parser.parse_args()
+    sizes = [int(size) for size in options.prompts.split(",")]
+    for table in options.tables.split(","):
+        world = World.read(options.data / table, options.cache and options.cache / table)
+        for model in spread(world)[-options.models :]:
+            curve(world, model, sizes, options.draws)
+
+
+@dataclass(frozen=True)
+class World:
+    """A table, its features and split."""
+
+    table: Path
+    outcomes: Outcomes
+    features: PromptFeatures
+    split: Split
+    catalog: Catalog
+    encoder: Encoder
+    cache: Path | None
+
+    @classmethod
+    def read(cls, folder: Path, cache: Path | None = None) -> "World":
+        table, encoder = folder / "outcomes.parquet", load_encoder("static")
+        outcomes = read_outcomes(table)
+        catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
+        split = split_prompts(outcomes.prompt_ids, seed=0)
+        return cls(table, outcomes, featurise(outcomes.prompts, encoder), split, catalog, encoder, cache)
+
+    def trained(self, left_out: str | None) -> Artifact:
+        """Train without one model, or read what was trained before."""
+        path = self.cache and self.cache / (left_out or "full").replace("/", "__")
+        if path and path.exists():
+            return load_artifact(path)
+        kept = tuple(model for model in self.outcomes.models if model != left_out)
+        config, outcomes = TrainConfig(seed=0), self.outcomes.select_models(kept)
+        run = Run(self.table, outcomes, self.features, self.split, self.catalog.only(kept), self.encoder, config)
+        router, _ = run.fit(lambda _: None)
+        if path:
+            save_artifact(router.artifact, path)
+        return router.artifact
+
+    def score(self, predictor: Predictor, model: str) -> tuple[float, float]:
+        """Return AUC and log-loss of one model on test prompts."""
+        rows = self.split.test
+        success = self.outcomes.quality[rows][:, [self.outcomes.models.index(model)]]
+        table = predictor.predict(self.features.take(rows), quality_bar=1.0)
+        p = table.p_success[:, [predictor.models.index(model)]].astype(np.float64)
+        return mean_auc(p, success), log_loss(p, success)
+
+    def added(self, predictor: Predictor, model: str, rows: np.ndarray, *, seen: bool) -> Predictor:
+        """Add a model from some prompts."""
+        answers = answers_of(
+            predictor,
+            self.outcomes.select_models([model]).take(rows),
+            self.features.take(rows),
+            seen=np.full(len(rows), seen),
+            card=self.catalog[model],
+        )
+        return with_column(predictor, model, fit_column(predictor, answers)[0])
+
+
+def spread(world: World) -> list[str]:
+    """Return five models, spread over quality, the best last."""
+    order = np.argsort(np.nanmean(world.outcomes.quality[world.split.train], axis=0), kind="stable")
+    return [world.outcomes.models[order[round(rank * (len(order) - 1))]] for rank in RANKS]
+
+
+def curve(world: World, model: str, sizes: list[int], n_draws: int) -> None:
+    """Print one model's rows."""
+    auc, loss = world.score(world.trained(None).predictor, model)
+    print(f"| {world.table.parent.name} | {model} | trained | all | {auc:.4f} | | {loss:.4f} |", flush=True)
+    without = world.trained(model).predictor
+    rng = np.random.default_rng(0)
+    for kind, rows, seen in (("known", world.split.train, True), ("unseen", world.split.calibration, False)):
+        for size in sizes if kind == "known" else [size for size in sizes if size <= len(rows)][-2:-1]:
+            found = [
+                world.score(world.added(without, model, rng.permutation(rows)[:size], seen=seen), model)
+                for _ in range(n_draws)
+            ]
+            mean_area, mean_loss = np.mean(found, axis=0)
+            print(
+                f"| {world.table.parent.name} | {model} | {kind} | {size} | {mean_area:.4f} | {mean_area - auc:+.4f} "
+                f"| {mean_loss:.4f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""A model added to the simulated world: the router was trained on 'small' and 'large', 'coder' is new."""
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+from simulated_world import P_SUCCESS, simulate
+
+from router_model import Constraints, ModelCard, Router, TrainingError
+from router_model.artifact import save_artifact
+from training.add_model import add_model
+from training.answers import find_in_bank
+from training.importing.checks import check_batch
+from training.outcomes import outcomes_of
+from training.train import train
+
+CODER = ModelCard("coder", Decimal("0.5"), Decimal("1.5"), context_window=32000)
+CODE = "def return import class loop list index function bug compile string array"
+
+
+@pytest.fixture(scope="module")
+def table():
+    return simulate(500)
+
+
+@pytest.fixture(scope="module")
+def pair(table, catalog, tmp_path_factory):
+    """A router that has never seen 'coder'."""
+    folder = tmp_path_factory.mktemp("pair")
+    table.filter(pl.col("model") != "coder").write_parquet(folder / "outcomes.parquet")
+    train(folder / "outcomes.parquet", folder / "router", catalog=catalog)
+    return folder / "router"
+
+
+@pytest.fixture(scope="module")
+def router(pair):
+    return Router.load(pair)
+
+
+def answers(frame, n, *, seed=0):
+    """Draw n prompts and their outcomes of 'coder'."""
+    only = frame.filter(pl.col("model") == "coder")
+    return checked(only.sample(n, seed=seed))
+
+
+def checked(frame):
+    good, problems = check_batch(frame)
+    assert not problems
+    return outcomes_of(good, origin="new")
+
+
+@pytest.fixture(scope="module")
+def added(router, table):
+    return add_model(router, answers(table, 120), CODER, table_sha256="abc")
+
+
+def test_its_probabilities_are_near_the_true_ones(added, router):
+    """After 120 prompts: it does code (0.85) and sums (0.7), not poems (0.15), as no model before it."""
+    new = simulate(300, seed=9).unique("prompt_id", maintain_order=True)
+    extended = assembled(added, router)
+    p = extended.predict(new["prompt"].to_list()).p_success[:, -1]
+    truth = np.array([P_SUCCESS[task]["coder"] for task in new["task"]])
+    assert abs((p - truth).mean()) < 0.1
+    assert np.sqrt(((p - truth) ** 2).mean()) < 0.2
+
+
+def test_it_can_be_routed_to_and_survives_a_round_trip(added, router, tmp_path):
+    content_hash = save_artifact(added.artifact, tmp_path / "router")
+    loaded = Router.load(tmp_path / "router", encoder=router.encoder)
+    assert loaded.models == ("large", "small", "coder")
+    decision = loaded.route(CODE, constraints=Constraints(deny=("large", "small")))
+    assert (decision.model, decision.artifact) == ("coder", content_hash)
+    assert np.array_equal(loaded.predict([CODE]).p_success, assembled(added, router).predict([CODE]).p_success)
+
+
+def assembled(added, router):
+    return Router.assemble(added.artifact, router.encoder)
+
+
+def test_the_other_models_keep_their_evidence(added, router):
+    before = router.artifact.predictor.evidence_model.bank
+    after = added.artifact.predictor.evidence_model.bank
+    assert np.array_equal(after.outcome[:, :2], before.outcome)
+    assert np.array_equal(after.base[:2], before.base)
+
+
+def test_the_change_is_recorded_and_promises_are_dropped(added):
+    (change,) = added.artifact.provenance["changes"]
+    assert (change["added"], change["table_sha256"], change["n_prompts"]) == ("coder", "abc", 120)
+    assert change["record"] == pytest.approx(added.record, abs=1e-5)
+    assert (added.artifact.certificates, dict(added.artifact.metrics)) == ((), {})
+    assert added.artifact.spend_curve is not None
+
+
+def test_own_answers_stand_in_the_bank(added):
+    """Of the bank's prompts that were graded, the outcome is the real one; of others it is between 0 and 1."""
+    outcome = added.artifact.predictor.evidence_model.bank.outcome[:, 2, 0]
+    assert 0 < added.n_known < 120
+    assert np.isin(outcome, [0.0, 1.0]).sum() >= added.n_known
+    assert outcome.min() >= 0
+    assert outcome.max() <= 1
+
+
+def test_output_tokens_follow_its_answers(added, router):
+    """'coder' writes about 74 tokens, and 300 for a poem."""
+    extended = assembled(added, router)
+    poem = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
+    assert extended.predict([CODE, poem]).expected_output_tokens[:, -1] == pytest.approx([74, 300], rel=0.3)
+
+
+def test_prompts_the_router_never_saw_are_enough(router):
+    added = add_model(router, answers(simulate(200, seed=5), 150), CODER)
+    assert (added.n_known, added.n_unseen) == (0, 150)
+    assert added.auc is not None
+    assert added.auc > 0.7
+    seen = added.artifact.seen_prompts
+    assert len(seen) == len(router.artifact.seen_prompts) + 150
+    assert added.record == pytest.approx(np.mean([P_SUCCESS[task]["coder"] for task in P_SUCCESS]), abs=0.12)
+
+
+def test_bank_prompts_are_found_by_text_not_by_order(router, table):
+    from features.featuriser import featurise
+
+    texts = table["prompt"].unique(maintain_order=True).to_list()[:40]
+    features = featurise(texts, router.encoder)
+    found = find_in_bank(router.artifact.predictor.evidence_model, features, np.arange(40) % 2 == 0)
+    assert all(len(rows) == 0 for rows in found[1::2])
+    assert sum(len(rows) for rows in found[::2]) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "card", "message"),
+    [
+        (lambda o: o, ModelCard("small", Decimal(1), Decimal(1)), "has small already"),
+        (lambda o: o, ModelCard("typo", Decimal(1), Decimal(1)), "no outcomes of 'typo'; it has coder"),
+        (lambda o: o.take(np.arange(49)), CODER, "49 graded prompts of coder; at least 50 are needed"),
+    ],
+)
+def test_what_cannot_be_added_is_refused(router, table, change, card, message):
+    with pytest.raises(TrainingError, match=message):
+        add_model(router, change(answers(table, 60)), card)
+
+
+def test_the_commands_add_announce_and_remove(pair, table, tmp_path):
+    table.filter(pl.col("model") == "coder").sample(80, seed=3).write_parquet(tmp_path / "new.parquet")
+    (tmp_path / "new.toml").write_text("[models.coder]\nusd_per_mtok_input = 0.5\nusd_per_mtok_output = 1.5\n")
+    arguments = ("--model", "coder", "--catalog", tmp_path / "new.toml", "--json")
+    announced = run("add-model", pair, "--out", tmp_path / "announced", *arguments)
+    assert announced["announced"] == "coder"
+    decision = run("route", tmp_path / "announced", CODE, "--json")
+    assert decision["excluded"][0]["reason"] == "no_outcomes"
+    known = run("add-model", tmp_path / "announced", tmp_path / "new.parquet", "--model", "coder", "--json")
+    assert (known["n_prompts"], known["model"]) == (80, "coder")
+    assert run("inspect", tmp_path / "announced", "--json")["models"][-1]["model"] == "coder"
+    removed = run("remove-model", tmp_path / "announced", "--model", "small", "--json")
+    assert removed["models"] == ["large", "coder"]
+    refused = run("add-model", pair, tmp_path / "new.parquet", "--model", "coder", check=False)
+    assert "no price for coder" in refused
+
+
+def run(*arguments, check=True):
+    command = [sys.executable, "-m", "router_model", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == (0 if check else 2), done.stderr
+    return json.loads(done.stdout) if check else done.stderr

@@ -1,0 +1,51 @@
+"""Adding a model against training with it, on a real table; `tests/performance/bench_add_model.py` has all of it."""
+
+import numpy as np
+import pytest
+
+from features import load_encoder
+from features.featuriser import featurise
+from router_model import Catalog
+from router_model.model_set import with_column
+from training.add_model import fit_column
+from training.answers import answers_of
+from training.metrics import mean_auc
+from training.outcomes import read_outcomes
+from training.prices import complete_catalog
+from training.split import split_prompts
+from training.train import Run, TrainConfig
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_data]
+
+MODELS = ("gpt-3.5-turbo-0125", "qwen2-72b-instruct")
+N_PROMPTS = 100
+MOST_LOST = 0.02
+
+
+def test_a_hundred_prompts_come_near_training(real_data):
+    """AUC of each new model on test prompts: within 0.02 of a router trained with all its outcomes."""
+    path = real_data / "zeroeval" / "outcomes.parquet"
+    outcomes, encoder = read_outcomes(path), load_encoder("static")
+    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
+    features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.prompt_ids, seed=0)
+    test = features.take(split.test)
+
+    def predictor(*left_out):
+        kept = tuple(model for model in outcomes.models if model not in left_out)
+        table = outcomes.select_models(kept)
+        run = Run(path, table, features, split, catalog.only(kept), encoder, TrainConfig(seed=0))
+        return run.fit(lambda _: None)[0].artifact.predictor
+
+    def auc(predictor, model):
+        p = predictor.predict(test, quality_bar=1.0).p_success[:, [predictor.models.index(model)]]
+        return mean_auc(p, outcomes.quality[split.test][:, [outcomes.models.index(model)]])
+
+    # both are left out of one router: a harder case than one at a time, and one training less
+    full, without = predictor(), predictor(*MODELS)
+    rows = np.random.default_rng(0).permutation(split.train)[:N_PROMPTS]
+    for model in MODELS:
+        graded = outcomes.select_models([model]).take(rows)
+        seen = np.ones(len(rows), dtype=bool)
+        answers = answers_of(without, graded, features.take(rows), seen=seen, card=catalog[model])
+        added = with_column(without, model, fit_column(without, answers)[0])
+        assert auc(added, model) >= auc(full, model) - MOST_LOST

@@ -1,0 +1,178 @@
+"""From a hundred prompts to thousands: what a new model would have made of prompts that others have answered.
+
+The new model's outcomes are regressed on the other models', in two parts: what they were expected to do on a prompt
+of its kind (from its neighbours), and by how much they did better or worse on the very prompt. The first says which
+models the new one resembles in what it is good at; the second takes out noise, as some prompts are hard for all. The
+first part's weights are then applied to the others' outcomes on every prompt: on average over prompts of a kind these
+are what was expected. What the new model does unlike any mixture of the others is a Gaussian process over prompts,
+with a variance that the answers choose (none, where they show nothing of the kind). A regressor may be an expectation
+where the outcome is unknown: an error that is independent of it does not bias a linear fit (Berkson 1950).
+
+The mean over all prompts is the regression estimator of survey sampling (Cochran 1977, chapter 7): where the new
+model was given easier prompts than the others, its record is corrected for that.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array = npt.NDArray[np.float64]
+
+PENALTIES = (1.0, 5.0, 25.0, 125.0, 1000.0)
+"""Tried for the weights of single models' expectations; the last leaves next to nothing but their mean."""
+
+SURPRISE_PENALTIES = (30.0, 300.0)
+"""Tried for the weights of single models' deviations from what was expected of them."""
+
+OWN_VARIANCES = (0.0, 0.1, 0.5, 2.0)
+"""Tried for what is the new model's own, relative to the noise."""
+
+_MEAN_PENALTY = 1.0  # holds the weight of the mean over models near 1: a model like the average one
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedOver:
+    """One target of the new model on n prompts.
+
+    Attributes
+    ----------
+    values : float64 array, shape (n,)
+        Expected outcome on each prompt; for success near [0, 1] but not bound to it.
+    level : float
+        Their mean: its record over all prompts.
+    standard_error : float
+        Of the level, from leave-one-out residuals; NaN without answers.
+    """
+
+    values: Float64Array
+    level: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How alike prompts are, as a covariance.
+
+    Attributes
+    ----------
+    within : float64 array, shape (k, k)
+        Of the answered prompts.
+    to_all : float64 array, shape (n, k)
+        Of all prompts with the answered ones.
+    """
+
+    within: Float64Array
+    to_all: Float64Array
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Likeness":
+        """Return the likeness of some of the answered prompts."""
+        return Likeness(self.within[np.ix_(rows, rows)], self.to_all[:, rows])
+
+    def centred(self) -> "Likeness":
+        """Return the covariances of functions that are 0 on average over the answered prompts."""
+        column, mean = self.within.mean(axis=0), self.within.mean()
+        return Likeness(
+            self.within - column - column[:, None] + mean,
+            self.to_all - self.to_all.mean(axis=1, keepdims=True) - column + mean,
+        )
+
+
+def carry_over(
+    expected: Float64Array,
+    answered: Float64Array,
+    outcome: Float64Array,
+    others: Float64Array,
+    likeness: Likeness,
+    *,
+    level: float,
+) -> CarriedOver:
+    """Predict the new model's outcomes from the other models'.
+
+    Ridge regression on the mean over models (its weight held near 1) and on each one's deviation from it (held near
+    0), of the expectations and of the surprises, and a Gaussian process over prompts; penalties and its variance are
+    those of greatest marginal likelihood.
+
+    Parameters
+    ----------
+    expected : shape (k, n_models)
+        What the others were expected to make of the prompts the new model answered, without their outcomes there.
+    answered : shape (k, n_models)
+        What they made of them; the expectation where that is unknown.
+    outcome : shape (k,)
+        The new model's own.
+    others : shape (n, n_models)
+        The others' outcomes on all prompts.
+    likeness : of the k prompts with each other and with all n
+    level : float
+        Assumed where ``k`` is 0.
+
+    Examples
+    --------
+    Two models answered four prompts that are unlike each other. A third is only asked the two easy ones and succeeds
+    once; its record is put below one half, as the others do worse on the rest:
+
+    >>> others = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> alone = Likeness(np.eye(2), np.eye(4)[:, :2])
+    >>> carry_over(others[:2], others[:2], np.array([1.0, 0.0]), others, alone, level=0.5).level
+    0.125
+    """
+    centre = others.mean(axis=0)
+    population = _columns(others - centre)
+    if not len(outcome):
+        return CarriedOver(level + population[:, 0], level, float("nan"))
+    n_columns = population.shape[1]
+    sample = np.concatenate([_columns(expected - centre), _columns(answered - expected)], axis=1)
+    middle, mean = sample.mean(axis=0), float(outcome.mean())
+    own = likeness.centred()
+    off_the_mean = outcome - mean - (sample - middle)[:, [0, n_columns]].sum(axis=1)
+    fit = _most_likely(sample - middle, own.within, off_the_mean)
+    weights = fit.weights.copy()
+    weights[[0, n_columns]] += 1
+    # Over all prompts, expectations average to the outcomes, and surprises to nothing.
+    values = mean - float(middle @ weights) + population @ weights[:n_columns]
+    values += fit.own_variance * (own.to_all @ fit.explained)
+    return CarriedOver(values, float(values.mean()), float(np.sqrt((fit.left_out**2).mean() / len(outcome))))
+
+
+def _columns(outcomes: Float64Array) -> Float64Array:
+    """Return the mean over models and each one's deviation from it, shape (n, 1 + n_models)."""
+    mean = outcomes.mean(axis=1, keepdims=True)
+    return np.concatenate([mean, outcomes - mean], axis=1)
+
+
+class _Fit(NamedTuple):
+    """A fit of k residuals: ``explained`` is the inverse covariance times them, ``left_out`` the error without each."""
+
+    weights: Float64Array
+    explained: Float64Array
+    own_variance: float
+    left_out: Float64Array
+
+
+def _most_likely(columns: Float64Array, likeness: Float64Array, target: Float64Array) -> _Fit:
+    """Fit with the penalties and the variance of greatest marginal likelihood.
+
+    With noise of variance s, weights of variance s / penalty and a process of variance s v, the target is Gaussian
+    with covariance ``s (I + columns diag(1 / penalty) columns' + v likeness)``; s is at its most likely value
+    (Rasmussen & Williams 2006, chapter 5).
+    """
+    n, n_models = len(target), columns.shape[1] // 2 - 1
+    best = np.inf
+    chosen: tuple[Float64Array, Float64Array, float] | None = None
+    for penalty, surprise, variance in itertools.product(PENALTIES, SURPRISE_PENALTIES, OWN_VARIANCES):
+        each = np.repeat([_MEAN_PENALTY, penalty, _MEAN_PENALTY, surprise], [1, n_models, 1, n_models])
+        covariance = np.eye(n) + (columns / each) @ columns.T + variance * likeness
+        quadratic = float(target @ np.linalg.solve(covariance, target))
+        unlikeliness = float(np.linalg.slogdet(covariance)[1]) + (n - 1) * np.log(max(quadratic, 1e-12))
+        if chosen is None or unlikeliness < best:
+            best, chosen = unlikeliness, (each, covariance, variance)
+    assert chosen is not None  # noqa: S101  (there is at least one of each)
+    each, covariance, variance = chosen
+    explained = np.asarray(np.linalg.solve(covariance, target), dtype=np.float64)
+    # The mean is estimated, too: leaving one out moves it.
+    inverse = np.linalg.inv(covariance + 100.0)
+    left_out = (inverse @ target) / np.diag(inverse)
+    return _Fit(columns.T @ explained / each, explained, variance, left_out)

@@ -1,0 +1,99 @@
+"""``router-model add-model``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from router_model.artifact import Artifact
+    from router_model.catalog import ModelCard
+    from training.add_model import Added
+
+
+@click.command("add-model")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("table", type=click.Path(path_type=Path), required=False)
+@click.option("--model", required=True, help="Id of the new model, as in TABLE.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Its price and capabilities (TOML) [looked up].")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")
+@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(
+    artifact: Path,
+    table: Path | None,
+    *,
+    model: str,
+    catalog: Path | None,
+    out: Path | None,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
+    """Add a model to the router in ARTIFACT from its answers in TABLE.
+
+    50 to 300 graded prompts, a fair sample of those to come; no booster is
+    trained. Without TABLE the model is
+    announced: decisions list it as excluded (no_outcomes) and never choose
+    it. Certificates and measured figures were of the old set of models and
+    are dropped.
+    """
+    from features import load_encoder  # noqa: PLC0415  (--help stays fast)
+    from router_model.artifact import save_artifact  # noqa: PLC0415
+    from router_model.errors import TrainingError  # noqa: PLC0415
+    from router_model.model_set import announce_model  # noqa: PLC0415
+    from router_model.router import Router  # noqa: PLC0415
+    from training.add_model import add_model, file_sha256  # noqa: PLC0415
+    from training.outcomes import read_outcomes  # noqa: PLC0415
+
+    router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
+    if model in router.models:
+        raise TrainingError(f"the router has {model} already; train again, or remove it first (remove-model)")
+    card = _card(router.artifact, model, catalog)
+    if table is None:
+        announced = announce_model(router.artifact, card)
+        _report({"announced": model}, save_artifact(announced, out or artifact), as_json=as_json)
+        if not as_json:
+            click.echo(f"Announced {model}: it is never chosen until it has outcomes ('router-model add-model' TABLE).")
+        return
+    added = add_model(router, read_outcomes(table), card, table_sha256=file_sha256(table))
+    content_hash = save_artifact(added.artifact, out or artifact)
+    n_dropped = len(router.artifact.certificates)
+    _report({**added.as_dict(), "n_certificates_dropped": n_dropped}, content_hash, as_json=as_json)
+    if not as_json:
+        _show(added, card, n_dropped)
+        click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")
+
+
+def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":
+    """Return the new model's card: the file's, else the one it was announced with, else looked up."""
+    from router_model.catalog import Catalog  # noqa: PLC0415
+    from training.prices import complete_catalog  # noqa: PLC0415
+
+    cards = {} if catalog is None else dict(Catalog.load(catalog).cards)
+    if model in artifact.catalog:
+        cards.setdefault(model, artifact.catalog[model])
+    return complete_catalog(Catalog(cards), [model])[model]
+
+
+def _report(done: dict[str, Any], content_hash: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**done, "content_hash": content_hash}, ensure_ascii=False))
+
+
+def _show(added: "Added", card: "ModelCard", n_dropped: int) -> None:
+    """Print for people what was learned of the model."""
+    click.echo(
+        f"Added {added.model} from {added.n_prompts:,} graded prompts ({added.n_known:,} of them in the bank), at "
+        f"${card.usd_per_mtok_input} in and ${card.usd_per_mtok_output} out per million tokens ({card.price_source})."
+    )
+    click.echo(
+        f"It succeeded on {added.raw_record:.3f} of them; on all prompts of the bank it is expected to succeed on "
+        f"{added.record:.3f} (standard error {added.standard_error:.3f})."
+    )
+    if added.auc is None:
+        click.echo("Its AUC could not be measured: that takes 20 graded prompts the router was not trained on.")
+    else:
+        click.echo(f"AUC {added.auc:.3f}, cross-validated on {added.n_unseen:,} prompts the router never saw.")
+    if n_dropped:
+        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
