@@ -30,7 +30,7 @@ from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import prompt_hash
 from router_model.certificate import LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
-from router_model.policy import rank_by_value
+from router_model.policy import best_by_value
 from router_model.router import Router
 from training.evaluate import eligible_models, seen_before
 from training.outcomes import Outcomes
@@ -190,7 +190,7 @@ def chosen_by_value(
         Predictions, and which models a decision may choose.
     values : in USD
     """
-    first = [rank_by_value(p_success, cost_usd, eligible, success_value_usd=value)[:, 0] for value in values]
+    first = [best_by_value(p_success, cost_usd, eligible, success_value_usd=value) for value in values]
     return np.array(first, dtype=np.intp)
 
 
