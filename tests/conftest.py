@@ -1,7 +1,8 @@
 """Shared fixtures: routers trained in the simulated world, and the real tables."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,13 @@ from simulated_world import CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
 
+from features import load_encoder
+from features.featuriser import featurise
 from router_model import Catalog, Router
-from training.train import TrainConfig, TrainingReport, train
+from training.outcomes import read_outcomes
+from training.prices import complete_catalog
+from training.split import split_prompts
+from training.train import Run, TrainConfig, TrainingReport, train
 
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
 
@@ -58,3 +64,25 @@ def real_data() -> Path:
     if not (folder / "zeroeval" / "outcomes.parquet").is_file():
         pytest.skip(f"no real outcome tables in {folder} (set ROUTER_DATA to their folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_run(real_data: Path) -> Callable[..., tuple[Run, Router]]:
+    """Return what trains on a real table, with the defaults and the static encoder; each (table, seed) once."""
+    prepared: dict[str, Run] = {}
+    trained: dict[tuple[str, int], tuple[Run, Router]] = {}
+
+    def run(table: str, seed: int = 0) -> tuple[Run, Router]:
+        if table not in prepared:
+            path, encoder = real_data / table / "outcomes.parquet", load_encoder("static")
+            outcomes = read_outcomes(path)
+            cards = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
+            features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.prompt_ids, seed=0)
+            prepared[table] = Run(path, outcomes, features, split, cards, encoder, TrainConfig())
+        if (table, seed) not in trained:
+            split = split_prompts(prepared[table].outcomes.prompt_ids, seed=seed)
+            seeded = replace(prepared[table], split=split, config=TrainConfig(seed=seed))
+            trained[table, seed] = seeded, seeded.fit(lambda _: None)[0]
+        return trained[table, seed]
+
+    return run

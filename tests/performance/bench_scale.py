@@ -37,7 +37,9 @@ def main() -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_seconds, peak_gib = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
         size_mb = sum(path.stat().st_size for path in (folder / "router").iterdir()) / 1e6
-    print("| prompts | models | outcomes | seconds | CPU seconds | peak GiB | artifact MB |\n|---|---|---|---|---|---|---|")
+    print(
+        "| prompts | models | outcomes | seconds | CPU seconds | peak GiB | artifact MB |\n|---|---|---|---|---|---|---|"
+    )
     counts = f"{options.prompts:,} | {options.models} | {n_rows:,}"
     print(f"| {counts} | {seconds:.0f} | {cpu_seconds:.0f} | {peak_gib:.1f} | {size_mb:.0f} |")
 

@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
-from features import load_encoder
-from features.featuriser import featurise
-from router_model import Catalog
 from training.certify import chosen_by_value
 from training.evaluate import eligible_models
-from training.outcomes import read_outcomes
-from training.prices import complete_catalog
 from training.resplits import certify_draws, naive_draws, random_sides, with_replacement
-from training.split import split_prompts
-from training.train import Run, TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
@@ -23,13 +16,10 @@ SHARES = (1.0, 0.98, 0.95, 0.9, 0.8)  # of the best single model's success rate 
 
 
 @pytest.fixture(scope="module", params=["zeroeval", "mmlu_pro"])
-def world(request, real_data):
+def world(request, real_run):
     """Of one router (seed 0): targets, size of the calibration side, and every rule's successes on unseen prompts."""
-    path = real_data / request.param / "outcomes.parquet"
-    outcomes, encoder = read_outcomes(path), load_encoder("static")
-    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
-    split, features = split_prompts(outcomes.prompt_ids, seed=0), featurise(outcomes.prompts, encoder)
-    router, _ = Run(path, outcomes, features, split, catalog, encoder, TrainConfig()).fit(lambda _: None)
+    run, router = real_run(request.param)
+    outcomes, features, split = run.outcomes, run.features, run.split
     best = outcomes.quality[split.train].mean(axis=0).max()
     rows = np.concatenate([split.calibration, split.test])
     kept, taken = outcomes.take(rows), features.take(rows)

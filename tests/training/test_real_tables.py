@@ -2,18 +2,12 @@
 
 import resource
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from features import load_encoder
-from features.featuriser import featurise
-from router_model import Catalog
-from training.outcomes import read_outcomes
-from training.prices import complete_catalog
-from training.split import split_prompts
-from training.train import Run, TrainConfig
+from training.costs import realised_costs
+from training.metrics import excess_calibration_error
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 
@@ -25,18 +19,12 @@ N_SEEDS = 3
 
 
 @pytest.fixture(scope="module", params=FLOORS)
-def runs(request, real_data):
+def runs(request, real_run):
     """Evaluations of seeds 0-2 with the static encoder and the defaults."""
-    path: Path = real_data / request.param / "outcomes.parquet"
-    outcomes, encoder = read_outcomes(path), load_encoder("static")
-    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
-    features = featurise(outcomes.prompts, encoder)
     evaluations = []
     for seed in range(N_SEEDS):
-        split = split_prompts(outcomes.prompt_ids, seed=seed)
-        run = Run(path, outcomes, features, split, catalog, encoder, TrainConfig(seed=seed))
-        router, _ = run.fit(lambda _: None)
-        evaluations.append((router, run.measure(router, []), split, features, outcomes))
+        run, router = real_run(request.param, seed)
+        evaluations.append((router, run.measure(router, []), run.split, run.features, run.outcomes))
     return request.param, evaluations
 
 
@@ -62,8 +50,35 @@ def test_no_member_of_the_blend_beats_the_whole(runs):
 
 
 def test_probabilities_are_calibrated(runs):
+    """Excess over chance: all models together, and the worst one; docs/decisions/0006 has the figures."""
     _, evaluations = runs
-    assert np.mean([evaluation.metrics["calibration_error"] for _, evaluation, *_ in evaluations]) < 0.02
+    excess = []
+    for router, _, split, features, outcomes in evaluations:
+        p, quality = router.predict_features(features.take(split.test)).p_success, outcomes.quality[split.test]
+        of_models = [excess_calibration_error(p[:, [m]], quality[:, [m]], n_simulations=50) for m in range(p.shape[1])]
+        excess.append((excess_calibration_error(p, quality, n_simulations=50), max(of_models)))
+    overall, worst = np.mean(excess, axis=0)
+    assert overall < 0.0125
+    assert worst < 0.03
+
+
+def test_tokens_and_costs_are_predicted_a_quarter_better_than_by_means(runs):
+    """Median absolute percentage errors against each model's mean on the training prompts."""
+    _, evaluations = runs
+    for router, _, split, features, outcomes in evaluations:
+        test, train = outcomes.take(split.test), outcomes.take(split.train)
+        table = router.predict_features(features.take(split.test))
+        cost, usual = realised_costs(test, router.catalog), realised_costs(train, router.catalog)
+        tokens = table.output_token_quantiles[:, :, 1]
+        assert miss(tokens, test.output_tokens) < 0.75 * miss(train.output_tokens.mean(axis=0), test.output_tokens)
+        assert miss(table.expected_cost_usd, cost) < 0.75 * miss(usual.mean(axis=0), cost)
+        low, high = table.output_token_quantiles[:, :, 0], table.output_token_quantiles[:, :, 2]
+        inside = np.mean((low <= test.output_tokens) & (test.output_tokens <= high))
+        assert inside == pytest.approx(0.8, abs=0.03)
+
+
+def miss(predicted, observed):
+    return np.median(np.abs(predicted - observed) / np.maximum(observed, 1e-12))
 
 
 @pytest.mark.usefixtures("runs")

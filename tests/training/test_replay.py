@@ -1,19 +1,11 @@
 """A replay on hand-worked numbers, and the pacer's promises on the real tables."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from features import load_encoder
-from features.featuriser import featurise
-from router_model import Budget, BudgetPacer, Catalog, PredictionTable, SpendCurve, TrainingError
+from router_model import Budget, BudgetPacer, PredictionTable, SpendCurve, TrainingError
 from training.costs import realised_costs
-from training.outcomes import read_outcomes
-from training.prices import complete_catalog
 from training.replay import Spent, Stream, replay
-from training.split import split_prompts
-from training.train import Run, TrainConfig
 
 
 @pytest.fixture
@@ -41,17 +33,13 @@ def test_a_replay_counts_what_the_pacer_chose(stream, delay):
 
 
 @pytest.fixture(scope="module", params=["zeroeval", "mmlu_pro"])
-def real_stream(request, real_data):
-    path: Path = real_data / request.param / "outcomes.parquet"
-    outcomes, encoder = read_outcomes(path), load_encoder("static")
-    catalog = complete_catalog(Catalog.load(path.with_name("catalog.toml")), outcomes.models)
-    features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.prompt_ids, seed=0)
-    router, _ = Run(path, outcomes, features, split, catalog, encoder, TrainConfig(seed=0)).fit(lambda _: None)
-    test = outcomes.take(split.test)
-    table = router.predict_features(features.take(split.test))
+def real_stream(request, real_run):
+    run, router = real_run(request.param)
+    test = run.outcomes.take(run.split.test)
+    table = router.predict_features(run.features.take(run.split.test))
     return (
         router.artifact.spend_curve,
-        Stream(table, realised_costs(test, catalog), test.quality),
+        Stream(table, realised_costs(test, run.catalog), test.quality),
         np.array(test.tasks),
     )
 
