@@ -38,10 +38,10 @@ def main() -> None:
         cpu_seconds, peak_gib = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
         size_mb = sum(path.stat().st_size for path in (folder / "router").iterdir()) / 1e6
     print(
-        "| prompts | models | outcomes | seconds | CPU seconds | peak GiB | artifact MB |\n|---|---|---|---|---|---|---|"
+        "| prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |", "|---" * 7 + "|", sep="\n"
     )
     counts = f"{options.prompts:,} | {options.models} | {n_rows:,}"
-    print(f"| {counts} | {seconds:.0f} | {cpu_seconds:.0f} | {peak_gib:.1f} | {size_mb:.0f} |")
+    print(f"| {counts} | {cpu_seconds:.0f} | {seconds:.0f} | {peak_gib:.1f} | {size_mb:.0f} |")
 
 
 def write_table(folder: Path, n_prompts: int, n_models: int, known: float, *, graded: bool) -> int:
