@@ -45,9 +45,12 @@ type: $(VENV)/.dev  ## static types, strict
 test: $(VENV)/.dev  ## all tests and doctests, with coverage
 	ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
 
-bench: $(VENV)/.dev  ## quality beside the floors, ablations, budgets, robustness, certificates, latency (needs DATA)
+bench: $(VENV)/.dev  ## every measurement the documents cite (needs DATA; two hours)
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json
 	$(BIN)/python tests/performance/bench_ablation.py $(DATA)
+	$(BIN)/python tests/performance/bench_calibration.py $(DATA)
+	$(BIN)/python tests/performance/bench_shift.py $(DATA)
+	$(BIN)/python tests/performance/bench_add_model.py $(DATA)
 	$(BIN)/python tests/performance/bench_pacing.py $(DATA)
 	$(BIN)/python tests/performance/bench_robustness.py $(DATA)
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
