@@ -29,7 +29,7 @@ def test_case_and_white_space_flip_nothing_where_words_decide(trained, outcomes)
     assert result.n_prompts == 200
     assert by_kind["case"].flipped <= 0.01
     assert by_kind["whitespace"].flipped <= 0.01
-    assert by_kind["typos"].flipped <= 0.05
+    assert by_kind["typos"].flipped <= 0.1  # a typo takes a word from the few that decide
     assert result.chance > 0.3  # and it is not that there was nothing to flip
     assert result.robustness == pytest.approx(1 - np.mean([f.flipped for f in result.rewordings]))
 
