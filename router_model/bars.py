@@ -42,8 +42,8 @@ class BarGrid:
         ------
         RequestError
         """
-        if not 0 < bar <= 1:
-            raise RequestError(f"quality_bar={bar:g}; expected a quality above 0 and up to 1")
+        if not isinstance(bar, int | float) or not 0 < bar <= 1:
+            raise RequestError(f"quality_bar={bar!r}; expected a quality above 0 and up to 1")
         if bar > self.high + _TOLERANCE:
             raise RequestError(
                 f"quality_bar={bar:g}: the best answer this router learned from has quality {self.high:g}; "

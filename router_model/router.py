@@ -113,8 +113,10 @@ class Router:
         PromptError
             If a prompt is neither text nor chat messages.
         RequestError
-            If the router was not trained for the bar.
+            If `prompts` is a single text, or no logged answer reached the bar.
         """
+        if isinstance(prompts, str):
+            raise RequestError("prompts is one text; expected a list of prompts, e.g. [prompt]")
         return self.predict_features(featurise(prompts, self.encoder), quality_bar)
 
     def predict_features(self, features: PromptFeatures, quality_bar: float = 0.5) -> PredictionTable:

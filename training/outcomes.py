@@ -160,6 +160,8 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
     """Yield the outcome columns of a Parquet file, `_ROWS_AT_ONCE` rows at a time."""
     if not path.exists():
         raise TableError(f"{path}: no such file; make it with 'router-model import SOURCE --out {path}'")
+    if path.is_dir():
+        raise TableError(f"{path}: is a folder; make one table of what is in it with 'router-model import {path}/'")
     if path.suffix != ".parquet":
         raise TableError(
             f"{path}: expected a Parquet outcome table; make one with 'router-model import {path} --out "

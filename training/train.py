@@ -161,6 +161,8 @@ def train(
     """
     config = config or TrainConfig()
     _check_bars(config.quality_bars)
+    if config.seed < 0:
+        raise TrainingError(f"seed {config.seed}; expected 0 or more")
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
     outcomes, warnings = _learnable(read_outcomes(table))

@@ -73,7 +73,7 @@ def command(
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
     else:
-        _show(decision)
+        _show(decision, target_success)
 
 
 def _read(prompt: str) -> "PromptLike":
@@ -90,7 +90,7 @@ def _read(prompt: str) -> "PromptLike":
     return cast("PromptLike", body) if is_body or is_messages else text
 
 
-def _show(decision: "Decision") -> None:
+def _show(decision: "Decision", target_success: float | None) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -100,7 +100,7 @@ def _show(decision: "Decision") -> None:
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("plan", overflow="fold")
     with_latency = any(step.expected_latency_s is not None for step in decision.plan)
-    for title in ("P(success)", "9 in 10 within", "expected cost", "output tokens", *["seconds"] * with_latency):
+    for title in ("P(success)", "90 % interval", "cost", "tokens", *["seconds"] * with_latency):
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:
         table.add_row(escape(step.model), *_cells(step, with_latency=with_latency))
@@ -112,9 +112,12 @@ def _show(decision: "Decision") -> None:
         console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
     if decision.certificate is not None:
         console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
+    elif target_success is not None:
+        said = f"no certificate covers this: none for {target_success:g} at this bar, or constraints or prices differ"
+        console.print(said, style="dim", highlight=False, soft_wrap=True)
     console.print(
-        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f}, "
-        f"trust in differences between models {decision.trust:.0%}",
+        f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f};\n"
+        f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is",
         style="dim",
         highlight=False,
         soft_wrap=True,
@@ -128,10 +131,6 @@ def _show(decision: "Decision") -> None:
 def _cells(step: "PlanStep", *, with_latency: bool) -> list[str]:
     """Return the numbers of one candidate as text."""
     interval = "" if step.p_interval is None else "{:.2f} to {:.2f}".format(*step.p_interval)
-    tokens = f"{step.expected_output_tokens:.0f}"
-    if step.output_token_quantiles is not None:
-        low, _, high = step.output_token_quantiles
-        tokens += f" ({low:.0f} to {high:.0f})"
     latency = "" if step.expected_latency_s is None else f"{step.expected_latency_s:.2f}"
-    cells = [f"{step.p_success:.3f}", interval, f"${step.expected_cost_usd:.6f}", tokens]
+    cells = [f"{step.p_success:.3f}", interval, f"${step.expected_cost_usd:.6f}", f"{step.expected_output_tokens:.0f}"]
     return [*cells, *[latency] * with_latency]

@@ -14,14 +14,15 @@ from router_model.policy import Rule
 _SLIM = 1e-9  # a range of values narrower than this, relatively, is rounding: three models level at once
 
 
-def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule) -> Changes | None:
+def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule, *, fixed: bool = False) -> Changes | None:
     """Return what would put the second model of a plan first; None where there is no second.
 
-    The safest model of a target that could not be certified is called whatever is predicted: nothing displaces it.
+    The safest model of a target that could not be certified is called whatever is predicted: nothing displaces it. Nor
+    does anything where the decision is `fixed`, as a prompt unlike the logged ones that goes to the safe model is.
     """
     if len(plan) < 2:  # noqa: PLR2004  (a first and a second)
         return None
-    if plan[0].model == rule.safest_model:
+    if fixed or plan[0].model == rule.safest_model:
         return Changes()
     p, cost = [step.p_success for step in plan], [step.expected_cost_usd for step in plan]
     if rule.success_value_usd is not None:

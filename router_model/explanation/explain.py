@@ -10,7 +10,7 @@ from features.featuriser import PromptFeatures
 from router_model.artifact import Artifact
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
-from router_model.decision import Decision, PlanStep
+from router_model.decision import Decision, PlanStep, Reason
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.explanation.contributions import explain_success
 from router_model.explanation.neighbours import nearest_prompts
@@ -54,8 +54,12 @@ def _explain(
         chosen=chosen,
         runner_up=others[0] if others else None,
         cost=gap,
-        changes=changes_for_runner_up(decision.plan, rule),
+        changes=changes_for_runner_up(decision.plan, rule, fixed=_goes_to_safe_model(decision, artifact)),
     )
+
+
+def _goes_to_safe_model(decision: Decision, artifact: Artifact) -> bool:
+    return decision.reason is Reason.OUT_OF_DISTRIBUTION and decision.model == artifact.safe_model
 
 
 def cost_gap(

@@ -210,3 +210,13 @@ def test_loads_in_a_second(trained):
     started = time.perf_counter()
     Router.load(trained.path)
     assert time.perf_counter() - started < 5
+
+
+def test_one_text_is_not_a_list_of_prompts(trained):
+    with pytest.raises(RequestError, match="prompts is one text; expected a list of prompts"):
+        trained.router.predict(SUM)
+
+
+def test_a_bar_that_is_no_number_is_refused(trained):
+    with pytest.raises(RequestError, match="quality_bar='0.5'; expected a quality above 0"):
+        trained.router.route(SUM, quality_bar="0.5")

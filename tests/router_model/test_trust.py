@@ -8,6 +8,7 @@ import pytest
 from simulated_world import P_SUCCESS, simulate
 
 from router_model import Constraints, NoCandidateError, PredictionTable, Reason, Router, TrainingError
+from router_model.explanation.records import Changes
 from training.train import TrainConfig, train
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
@@ -76,6 +77,7 @@ def test_a_safe_model_comes_first_unless_constraints_rule_it_out(trained):
     assert sorted(step.model for step in decision.plan) == ["coder", "large", "small"]
     assert router.route(SUM, constraints=Constraints(deny=("coder",))).model != "coder"
     assert trained.router.route(SUM).reason is not Reason.OUT_OF_DISTRIBUTION
+    assert router.route(SUM, explain=True).explanation.changes == Changes()  # nothing would displace it
 
 
 def test_a_safe_model_is_saved_and_must_be_in_the_table(table, catalog, tmp_path):

@@ -109,3 +109,8 @@ def test_conversations_stand_for_their_prompts(tmp_path):
     assert outcomes.split_keys == ["s", "b"]
     assert outcomes.take(np.array([1])).split_keys == ["b"]
     assert read_outcomes(write(tmp_path)).split_keys == ["a", "b"]
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(TableError, match="is a folder; make one table of what is in it"):
+        read_outcomes(tmp_path)

@@ -221,3 +221,8 @@ def test_partial_logs_are_not_certified_and_say_so(fit):
     report, router = fit(logged)
     assert router.certificates == ()
     assert any(warning.startswith("nothing is certified: no prompt to certify on") for warning in report.warnings)
+
+
+def test_a_negative_seed_is_refused(fit):
+    with pytest.raises(TrainingError, match="seed -1; expected 0 or more"):
+        fit(simulate(150), TrainConfig(seed=-1))

@@ -61,11 +61,13 @@ def command(
     outcomes = read_outcomes(table)
     rows, source = calibration_rows(router.artifact, table, outcomes)
     found = certify(router, outcomes.take(rows), targets=targets, delta=delta, quality_bar=quality_bar)
+    replaced = router.certificates
     content_hash = save_artifact(replace(router.artifact, certificates=found.certificates), artifact)
     if as_json:
         click.echo(json.dumps({**found.as_dict(), "source": source, "content_hash": content_hash}, ensure_ascii=False))
     else:
         _show(found, source, artifact, content_hash)
+        _show_replaced(replaced)
 
 
 def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") -> "tuple[npt.NDArray[np.intp], str]":
@@ -87,6 +89,13 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
         return np.arange(len(outcomes)), "all prompts of the table the router was not trained on"
     split = split_prompts(outcomes.split_keys, seed=config["seed"])
     return split.calibration, f"the calibration prompts of its training table (seed {config['seed']})"
+
+
+def _show_replaced(certificates: "Sequence[Certificate]") -> None:
+    """Name the certificates that this run replaced, so that none is lost unnoticed."""
+    proven = [f"{one.target_success:g} (bar {one.quality_bar:g})" for one in certificates if one.certified]
+    if proven:
+        click.echo(f"Replaced what was certified before: success >= {', '.join(proven)}.")
 
 
 def _show(found: "Certification", source: str, artifact: Path, content_hash: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
 @click.option("--encoder", help="static, minilm, or a hub id or folder of a sentence-transformers model [static].")
-@click.option("--quality-bars", metavar="B,B,...", help="Bars that can be asked for later [0.5,0.7,0.9].")
+@click.option("--quality-bars", metavar="B,B,...", help="Bars that matter most; any can be asked for [0.5,0.7,0.9].")
 @click.option("--seed", type=int, help="Of the split, folds and boosters [0].")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (TOML); options given here win.")
 @click.option("--holdout/--no-holdout", default=None, help="Keep 30 % of prompts to measure on [holdout].")
