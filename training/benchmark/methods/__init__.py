@@ -1,0 +1,1 @@
+"""Methods of routing, one family a module; `REGISTRY` names them all."""

@@ -1,0 +1,118 @@
+"""Lines to beat: one model for everything, a random mix, and the oracles that know the answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
+from training.benchmark.trial import Side, Trial
+from training.metrics import Singles
+
+Float64Array = npt.NDArray[np.float64]
+
+_N_SHARES = 21
+
+
+def record(side: Side) -> tuple[Float64Array, Float64Array]:
+    """Return each model's mean cost and mean success over the prompts where they are known, each of shape (m,).
+
+    A model without a known cost or outcome has the highest cost and no success, so that nothing rests on it.
+    """
+    cost, success = _means(side.cost_usd), _means(side.success)
+    return np.where(np.isnan(cost), np.nanmax(cost, initial=0.0), cost), np.nan_to_num(success)
+
+
+def _means(values: Float64Array) -> Float64Array:
+    known = ~np.isnan(values)
+    n_known = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.asarray(np.divide(total, n_known, out=np.full(len(total), np.nan), where=n_known > 0))
+
+
+@dataclass(frozen=True, slots=True)
+class OneModel:
+    """The cheapest or the best model of the training prompts, for everything."""
+
+    best: bool
+
+    @property
+    def card(self) -> MethodCard:
+        """What it is."""
+        if self.best:
+            return MethodCard("best single", "simple", "the zero router's end (RouterBench)", "none")
+        return MethodCard("cheapest", "simple", "the zero router's end (RouterBench)", "none")
+
+    def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
+        """Look the model up."""
+        del advance
+        cost, success = record(trial.train)
+        singles = Singles(cost, success)
+        column = singles.best if self.best else singles.cheapest
+
+        def constant(side: Side) -> Routing:
+            return Routing(np.full((1, len(side)), column, dtype=np.intp), p_success=_repeated(success, side))
+
+        return Routed(constant(trial.validation), constant(trial.test), {"model": trial.models[column]})
+
+
+@dataclass(frozen=True, slots=True)
+class RandomMix:
+    """The cheapest and the best model in every proportion, by lot."""
+
+    @property
+    def card(self) -> MethodCard:
+        """What it is."""
+        return MethodCard("random mix", "simple", "RouteLLM's random baseline (Ong et al. 2024)", "share of the best")
+
+    def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
+        """Draw once for each prompt; a prompt that goes to the best at a share goes there at every larger one."""
+        del advance
+        cost, success = record(trial.train)
+        singles = Singles(cost, success)
+        shares = np.linspace(0, 1, _N_SHARES)[:, None]
+
+        def mixed(side: Side, seed: int) -> Routing:
+            lot = np.random.default_rng(seed).random(len(side))
+            choices = np.where(lot < shares, singles.best, singles.cheapest)
+            return Routing(choices.astype(np.intp), p_success=_repeated(success, side))
+
+        return Routed(mixed(trial.validation, 2 * trial.seed), mixed(trial.test, 2 * trial.seed + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """What could be had by knowing the answers: of every prompt, or every task's mean."""
+
+    by_task: bool
+
+    @property
+    def card(self) -> MethodCard:
+        """What it is."""
+        if self.by_task:
+            return MethodCard("oracle by task", "bound", "the best any router of tasks could do", "value of a success")
+        return MethodCard("oracle", "bound", "RouterBench's oracle (Hu et al. 2024)", "value of a success")
+
+    def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
+        """Read the outcomes."""
+        del advance
+        values = sweep_values(trial)
+
+        def informed(side: Side) -> Routing:
+            quality, success, cost = side.quality, side.success, side.cost_usd
+            if self.by_task:
+                quality, success, cost = (_task_means(array, side.outcomes.tasks) for array in (quality, success, cost))
+            return Routing(sweep(quality, cost, values), p_success=success, expected_cost_usd=cost)
+
+        return Routed(informed(trial.validation), informed(trial.test))
+
+
+def _repeated(values: Float64Array, side: Side) -> Float64Array:
+    return np.tile(values, (len(side), 1))
+
+
+def _task_means(array: Float64Array, tasks: list[str]) -> Float64Array:
+    labels, index = np.unique(tasks, return_inverse=True)
+    means = np.array([array[index == label].mean(axis=0) for label in range(len(labels))])
+    return np.asarray(means[index])

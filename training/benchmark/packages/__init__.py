@@ -1,0 +1,1 @@
+"""Rivals as published packages, each run in an environment of its own."""

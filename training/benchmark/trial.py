@@ -1,0 +1,103 @@
+"""A trial: one split of a table, as every method gets to see it.
+
+What a method may learn from is `train`; what it chooses (hyperparameters, a setting) it may choose on `validation`;
+`test` it only answers. `Trial.blinded` takes the outcomes of the test prompts away, so that no method can read them by
+mistake.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features import Encoder
+from features.featuriser import PromptFeatures
+from router_model.catalog import Catalog
+from training.costs import realised_costs
+from training.outcomes import MATRIX_COLUMNS, Outcomes
+
+Float64Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Prompts of one side of a split, with what is known of them.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        Of n prompts x m models.
+    features : PromptFeatures
+        Of the same prompts; ``features.embedding`` are the vectors every method shares.
+    success : float64 array, shape (n, m)
+        1 where the quality meets the bar, else 0; NaN where unknown.
+    cost_usd : float64 array, shape (n, m)
+        As billed, else tokens at list prices; NaN where unknown.
+    """
+
+    outcomes: Outcomes
+    features: PromptFeatures
+    success: Float64Array
+    cost_usd: Float64Array
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, features: PromptFeatures, catalog: Catalog, *, quality_bar: float) -> "Side":
+        """Work out successes at a bar and realised costs."""
+        success = np.where(
+            np.isnan(outcomes.quality), np.nan, (outcomes.quality >= quality_bar - 1e-9).astype(np.float64)
+        )
+        return cls(outcomes, features, success, realised_costs(outcomes, catalog))
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def quality(self) -> Float64Array:
+        """Quality of every answer, shape (n, m); NaN where unknown."""
+        return self.outcomes.quality
+
+    def take(self, rows: Rows) -> "Side":
+        """Return some of the prompts."""
+        return Side(self.outcomes.take(rows), self.features.take(rows), self.success[rows], self.cost_usd[rows])
+
+    def blinded(self) -> "Side":
+        """Return the prompts alone, with every outcome unknown."""
+        unknown = np.full_like(self.success, np.nan)
+        blank: dict[str, Any] = dict.fromkeys(MATRIX_COLUMNS, unknown)
+        return Side(replace(self.outcomes, **blank), self.features, unknown, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One split of a table.
+
+    Attributes
+    ----------
+    name : str
+        ``seed 0``, or ``law left out``.
+    seed : int
+    models : m ids, in the order of every array's model axis
+    catalog : prices of exactly these models
+    encoder : Encoder
+        What made the vectors.
+    quality_bar : float
+        The quality that counts as success.
+    train, validation, test : Side
+        Validation and test prompts have an outcome and a cost of every model; training prompts may lack some.
+    """
+
+    name: str
+    seed: int
+    models: tuple[str, ...]
+    catalog: Catalog
+    encoder: Encoder
+    quality_bar: float
+    train: Side
+    validation: Side
+    test: Side
+
+    def blinded(self) -> "Trial":
+        """Return the trial without the outcomes of its test prompts."""
+        return replace(self, test=self.test.blinded())
