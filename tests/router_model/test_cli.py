@@ -125,6 +125,15 @@ def test_standard_input_is_text_or_a_chat_body(trained):
     assert chat["excluded"] == [{"model": "small", "reason": "tools", "detail": detail}]
 
 
+def test_half_a_chat_body_is_refused_unless_it_is_meant_as_text(trained):
+    half = '{"messages": [{"role": "user"'
+    refused = run("route", trained.path, "-", stdin=half, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error: standard input begins like a chat body but is not JSON" in refused.stderr
+    text = json.loads(run("route", trained.path, "-", "--text", "--json", stdin=half).stdout)
+    assert text["plan"] == json.loads(run("route", trained.path, half, "--json").stdout)["plan"]
+
+
 def test_the_dial_is_an_option(trained):
     said = json.loads(run("route", trained.path, "moon verse", "--cost-quality-tradeoff", "10", "--json").stdout)
     assert (said["model"], said["success_value_usd"]) == ("small", 0.0)
