@@ -51,6 +51,7 @@ def command(
 ) -> None:
     """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving  # noqa: PLC0415
     from training.config import read_config  # noqa: PLC0415
     from training.tracking import track_run  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
@@ -69,11 +70,12 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog)
     with _progress(hidden=as_json) as advance:
         report = train(table, out, catalog=cards, config=settings, advance=advance)
-    tracked = track_run(report, settings) if track else "not tracked (--no-track)"
-    if as_json:
-        click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
-    else:
-        _show(report, tracked)
+    with after_saving(out):
+        tracked = track_run(report, settings) if track else "not tracked (--no-track)"
+        if as_json:
+            click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
+        else:
+            _show(report, tracked)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
