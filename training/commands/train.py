@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     default=None,
     help="Store prompt texts in the router, for 'route --explain' to show; else ids only [no-keep-prompts].",
 )
-@click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
+@click.option(
+    "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     table: Path,
@@ -165,4 +167,5 @@ def _show(report: "TrainingReport", tracked: str) -> None:
         show_evaluation(report.held_out, console)
     for warning in report.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
-    console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…); {tracked}")
+    console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")
+    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may hold a command to copy
