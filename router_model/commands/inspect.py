@@ -122,7 +122,8 @@ def _certificates(description: dict[str, Any]) -> list[str]:
     """Say what may be promised, one line a target."""
     return [
         f"success >= {c['target_success']:g} at bar {c['quality_bar']:g}, delta {c['delta']:g}, on {c['n_prompts']:,} "
-        "prompts: " + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"no, {c['reason']}")
+        "prompts: "
+        + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"not certified: {c['reason']}")
         for c in description["certificates"]
     ]
 

@@ -59,6 +59,7 @@ def command(
     """
     from features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
+    from router_model.commands.target import about_target  # noqa: PLC0415
     from router_model.constraints import Constraints  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
 
@@ -75,10 +76,11 @@ def command(
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
     else:
-        _show(decision, target_success)
+        said = "" if target_success is None else about_target(decision, target_success, router.certificates)
+        _show(decision, said)
 
 
-def _show(decision: "Decision", target_success: float | None) -> None:
+def _show(decision: "Decision", about_target: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -98,11 +100,8 @@ def _show(decision: "Decision", target_success: float | None) -> None:
     for exclusion in decision.excluded:
         said = f"left out: {exclusion.model} ({exclusion.reason}: {exclusion.detail})"
         console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
-    if decision.certificate is not None:
-        console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
-    elif target_success is not None:
-        said = f"no certificate covers this: none for {target_success:g} at this bar, or constraints or prices differ"
-        console.print(said, style="dim", highlight=False, soft_wrap=True)
+    if about_target:
+        console.print(escape(about_target), style="dim", highlight=False)
     console.print(
         f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f};\n"
         f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is",
