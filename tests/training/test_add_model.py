@@ -178,6 +178,15 @@ def test_the_commands_add_announce_and_remove(pair, table, tmp_path):
     assert "no price for coder" in refused
 
 
+def test_the_table_is_looked_at_before_a_price_is_asked_for(pair, table, tmp_path):
+    table.write_parquet(tmp_path / "new.parquet")
+    missing = run("add-model", pair, tmp_path / "none.parquet", "--model", "unpriced", check=False)
+    assert "none.parquet: no such file; make it with" in missing
+    mistyped = run("add-model", pair, tmp_path / "new.parquet", "--model", "codr", check=False)
+    assert "the table has no outcomes of 'codr'; it has coder, large, small" in mistyped
+    assert "price" not in missing + mistyped
+
+
 def run(*arguments, check=True):
     command = [sys.executable, "-m", "router_model", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
