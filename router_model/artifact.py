@@ -35,6 +35,7 @@ from router_model.bank_prompts import BankPrompts
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
+from router_model.interrupts import after_saving
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
 from router_model.serialise import pack_predictor, unpack_predictor
@@ -394,9 +395,10 @@ def _swap(staging: Path, target: Path) -> None:
             (aside / "old").rename(target)
             aside.rmdir()
         raise
-    _sync_folder(target.parent)
-    if aside is not None:
-        shutil.rmtree(aside)
+    with after_saving(target):
+        _sync_folder(target.parent)
+        if aside is not None:
+            shutil.rmtree(aside)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -89,9 +89,11 @@ class Certificate:
     def in_words(self) -> str:
         """Say what is promised, or why nothing is."""
         if not self.certified:
+            why = self.reason or ""
             return (
-                f"not certified: success >= {self.target_success:g}, as {self.reason}. "
-                f"Prompts go to {self.safest_model} ({self.safest_success:.3f} on calibration)"
+                f"not certified: success >= {self.target_success:g} on average. {why[:1].upper()}{why[1:]}. "
+                f"Requests for it go to {self.safest_model}, the best single model on these prompts "
+                f"({self.safest_success:.3f})"
             )
         return (
             f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from features import FeatureError
 from router_model.errors import RouterModelError
+from router_model.interrupts import what_was_saved
 
 COMMANDS: Final = {
     "import": ("training.commands.import_table", "Turn evaluations or logs into an outcome table."),
@@ -72,8 +73,8 @@ def main() -> None:
     except click.ClickException as exc:
         exc.show()
         sys.exit(exc.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; a file or folder that was not finished was not kept", err=True)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        click.echo(f"interrupted; {what_was_saved(exc)}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except (RouterModelError, FeatureError, ImportError) as exc:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)

@@ -145,6 +145,16 @@ def remove_model(artifact: Artifact, model: str) -> Artifact:
     return recorded(changed, {"removed": model})
 
 
+def graded_prompts_of_added(artifact: Artifact) -> dict[str, int]:
+    """Return the models that were added after training, and how many graded prompts each was added from.
+
+    In the bank such a model has an outcome of every prompt, most of them carried over from the other models'.
+    """
+    changes = [change for change in artifact.provenance.get("changes", []) if change.get("added") is not None]
+    counts = {change["added"]: int(change.get("n_prompts", 0)) for change in changes}  # added again: the last counts
+    return {model: count for model, count in counts.items() if model in artifact.predictor.models}
+
+
 def recorded(artifact: Artifact, change: Mapping[str, Any]) -> Artifact:
     """Return an artifact whose provenance lists one more change; what, and never when: there is no clock in it."""
     changes = [*artifact.provenance.get("changes", []), dict(change)]

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from features import PromptLike
+from features import Prompt, PromptLike
+from features.featuriser import featurise
 from router_model.budget import Budget
 from router_model.constraints import Constraints
 from router_model.decision import Decision, Reason
 from router_model.errors import RequestError
-from router_model.policy import rank_by_budget
+from router_model.explanation.explain import explain_decisions
+from router_model.policy import Rule, rank_by_budget
 from router_model.router import Router
 from router_model.spend_curve import SpendCurve
 
@@ -133,15 +135,29 @@ class BudgetPacer:
         *,
         quality_bar: float | None = None,
         constraints: Constraints | None = None,
+        explain: bool = False,
     ) -> Paced:
-        """Decide for one prompt within the budget; see `Router.route` for the arguments and errors."""
-        return self.pace(router.route(prompt, quality_bar=quality_bar, constraints=constraints))
+        """Decide for one prompt within the budget; see `Router.route` for the arguments and errors.
+
+        It has no target, value or trade-off: the budget sets the value of a success. An explanation is of the paced
+        decision; its ``changes`` are None where what is left of the budget ruled a model out, as no value would then
+        bring that one back.
+        """
+        paced, all_fit = self._pace(router.route(prompt, quality_bar=quality_bar, constraints=constraints))
+        if not explain:
+            return paced
+        return replace(paced, decision=_explained(router, prompt, paced.decision, all_fit=all_fit))
 
     def pace(self, decision: Decision) -> Paced:
         """Rank the plan of a decision anew at the current price of quality, and charge its expected cost.
 
-        Looking, choosing and charging are one step, so concurrent requests cannot spend the same money.
+        Looking, choosing and charging are one step, so concurrent requests cannot spend the same money. A certificate
+        and an explanation were of the decision before, and are dropped.
         """
+        return self._pace(decision)[0]
+
+    def _pace(self, decision: Decision) -> tuple[Paced, bool]:
+        """Return the paced decision, and whether all of its models fit what is left of the budget."""
         p = np.array([[step.p_success for step in decision.plan]])
         cost = np.array([[step.expected_cost_usd for step in decision.plan]])
         with self._lock:
@@ -156,9 +172,16 @@ class BudgetPacer:
         plan = tuple(decision.plan[index] for index in ranked)
         reason = Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.BEST_UNDER_BUDGET
         paced = replace(
-            decision, model=plan[0].model, reason=reason, plan=plan, threshold=None, success_value_usd=value
+            decision,
+            model=plan[0].model,
+            reason=reason,
+            plan=plan,
+            threshold=None,
+            success_value_usd=value,
+            certificate=None,
+            explanation=None,
         )
-        return Paced(paced, ticket)
+        return Paced(paced, ticket), bool((cost <= allowance).all())
 
     def settle(self, ticket: int, cost_usd: float) -> bool:
         """Replace the expected cost of a decision by what was billed; 0 where the call was not made.
@@ -281,6 +304,16 @@ class BudgetPacer:
             scale=_learned_scale(state),
             n_tickets=state.n_tickets,
         )
+
+
+def _explained(router: Router, prompt: PromptLike, decision: Decision, *, all_fit: bool) -> Decision:
+    """Attach the explanation of a paced decision."""
+    rule = Rule(None, decision.success_value_usd)
+    features = featurise([Prompt.parse(prompt)], router.encoder)
+    (explained,) = explain_decisions([decision], features, artifact=router.artifact, catalog=router.catalog, rule=rule)
+    if all_fit or explained.explanation is None:
+        return explained
+    return replace(explained, explanation=replace(explained.explanation, changes=None))
 
 
 def _learned_scale(state: _State) -> float:

@@ -275,24 +275,26 @@ def certificates_of(
 
 
 def why_not(n_succeeded: int, n_prompts: int, *, target: float, level: float) -> str:
-    """Say why a target is not certified by what the likeliest model achieved.
+    r"""Say why a target is not certified by what the likeliest model achieved.
 
     >>> why_not(20, 20, target=0.9, level=0.1)
-    'too few prompts: 20, at least 22 are needed even if all succeed'
+    '20 calibration prompts are too few: it takes 22 or more, even if all succeed'
     >>> why_not(850, 1200, target=0.9, level=0.1)
-    'the likeliest model succeeds on 0.708 of 1,200 calibration prompts; 0.9 is not reached'
-    >>> why_not(1083, 1200, target=0.9, level=0.1)
-    'the likeliest model succeeds on 0.902 of 1,200 calibration prompts; to be sure of 0.9 at level 0.1 takes 0.912'
+    'of 1,200 calibration prompts only 0.708 succeed even if each goes to the model likeliest to succeed'
+    >>> print(why_not(1083, 1200, target=0.9, level=0.1).replace("; ", ";\n"))
+    of 1,200 calibration prompts 0.902 succeed if each goes to the model likeliest to succeed;
+    to be sure of 0.9 (at level 0.1) takes 0.912
     """
     needed = prompts_needed(target, level)
     if n_prompts < needed:
-        return f"too few prompts: {n_prompts:,}, at least {needed:,} are needed even if all succeed"
+        return f"{n_prompts:,} calibration prompts are too few: it takes {needed:,} or more, even if all succeed"
     rate = n_succeeded / n_prompts
-    said = f"the likeliest model succeeds on {rate:.3f} of {n_prompts:,} calibration prompts"
+    among, best = f"of {n_prompts:,} calibration prompts", "if each goes to the model likeliest to succeed"
     if rate < target:
-        return f"{said}; {target:g} is not reached"
+        return f"{among} only {rate:.3f} succeed even {best}"
     enough = binomial_p_value(np.arange(n_prompts + 1), n_prompts, target) <= level
-    return f"{said}; to be sure of {target:g} at level {level:.3g} takes {int(np.argmax(enough)) / n_prompts:.3f}"
+    takes = int(np.argmax(enough)) / n_prompts
+    return f"{among} {rate:.3f} succeed {best}; to be sure of {target:g} (at level {level:.3g}) takes {takes:.3f}"
 
 
 def split_hash(outcomes: Outcomes) -> str:

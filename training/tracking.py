@@ -1,6 +1,7 @@
 """Record training runs in MLflow (extra ``train``), by default in a local SQLite file, with no server.
 
-``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` mean what they always mean.
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` mean what they always mean, and the default is MLflow's own:
+``mlflow.db`` in the working folder. What is said afterwards names the place, how to look at it and how to do without.
 """
 
 import logging
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from training.train import TrainConfig, TrainingReport
 
@@ -32,14 +34,43 @@ def track_run(report: TrainingReport, config: TrainConfig) -> str:
     except ImportError:
         return "not tracked: MLflow is not installed (pip install 'router-model[train]')"
     _quieten()
-    uri = os.environ.get("MLFLOW_TRACKING_URI", DEFAULT_URI)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     try:
         name = _record(mlflow, uri, report, config)
     except Exception as exc:
-        # MLflow's stores raise whatever their backends raise
-        logger.warning("MLflow failed", exc_info=exc)
-        return f"not tracked: {uri} failed ({type(exc).__name__}: {exc}); the router itself is saved"
-    return f"tracked as {name} in {uri}"
+        # MLflow's stores raise whatever their backends raise; a trace may hold the address with its password
+        logger.debug("MLflow failed", exc_info=exc)
+        shown = without_password(uri)
+        why = f"{type(exc).__name__}: {exc}".replace(uri, shown)
+        return f"not tracked: {shown} failed ({why}); the router itself is saved"
+    return f"tracked as {name} in {place(uri)}"
+
+
+def place(uri: str) -> str:
+    """Say where runs are recorded, and how to look at them where no server shows them.
+
+    >>> place("http://mlflow.example:5000")
+    'http://mlflow.example:5000'
+    >>> place("sqlite:////data/runs.db")
+    'sqlite:////data/runs.db; look at it with: mlflow ui --backend-store-uri sqlite:////data/runs.db'
+    """
+    if uri == DEFAULT_URI:
+        return (
+            f"mlflow.db and mlartifacts/ here; look at it with: mlflow ui --backend-store-uri {uri} "
+            "(elsewhere: set MLFLOW_TRACKING_URI; not at all: --no-track)"
+        )
+    is_local = urlsplit(uri).scheme in {"", "file", "sqlite"}
+    return f"{uri}; look at it with: mlflow ui --backend-store-uri {uri}" if is_local else without_password(uri)
+
+
+def without_password(uri: str) -> str:
+    """Return an address without the user and password that may be in it.
+
+    >>> without_password("https://ann:secret@mlflow.example/runs")
+    'https://mlflow.example/runs'
+    """
+    parts = urlsplit(uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else uri
 
 
 def _record(mlflow: Any, uri: str, report: TrainingReport, config: TrainConfig) -> str:

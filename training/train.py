@@ -184,7 +184,8 @@ def train(
     artifact = replace(
         router.artifact, certificates=certificates, metrics={} if held_out is None else held_out.as_dict()
     )
-    content_hash = save_artifact(artifact, out)
+    records = run.records()
+    content_hash = save_artifact(artifact, out)  # nothing that takes time comes after it
     advance("save")
     blend = artifact.predictor.blend
     return TrainingReport(
@@ -195,7 +196,7 @@ def train(
         n_test=len(split.test),
         models=outcomes.models,
         trust={member: float(share) for member, share in zip(blend.members, blend.weights, strict=True)},
-        records=run.records(),
+        records=records,
         certificates=certificates,
         held_out=held_out,
         warnings=tuple(warnings),

@@ -10,6 +10,11 @@ import click
 if TYPE_CHECKING:
     from router_model.artifact import Artifact
 
+_CARRIED_OVER = (
+    "* graded prompts it was added from; for the other logged prompts its outcomes are estimated from those of the\n"
+    "  models that answered them, and its record is the mean over all of them"
+)
+
 
 @click.command("inspect")
 @click.argument("artifact", type=click.Path(path_type=Path))
@@ -27,8 +32,11 @@ def command(artifact: Path, *, as_json: bool) -> None:
 
 def describe(artifact: "Artifact") -> dict[str, Any]:
     """Return what a person wants to know of an artifact, as plain JSON types."""
+    from router_model.model_set import graded_prompts_of_added  # noqa: PLC0415
+
     predictor = artifact.predictor
     bank = predictor.evidence_model.bank
+    added = graded_prompts_of_added(artifact)
     members = zip(predictor.blend.members, predictor.blend.weights, strict=True)
     return {
         "content_hash": artifact.content_hash,
@@ -36,7 +44,8 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "models": [
             {
                 "model": model,
-                "n_outcomes": int((bank.weight[:, column, 0] > 0).sum()),
+                "n_outcomes": added.get(model, int((bank.weight[:, column, 0] > 0).sum())),
+                "carried_over": model in added,
                 "record": round(float(bank.base[column, 0]), 4),
                 "usd_per_mtok_input": float(artifact.catalog[model].usd_per_mtok_input),
                 "usd_per_mtok_output": float(artifact.catalog[model].usd_per_mtok_output),
@@ -79,13 +88,15 @@ def _show(description: dict[str, Any]) -> None:
     for row in sorted(description["models"], key=lambda row: -row["record"]):
         table.add_row(
             escape(row["model"]),
-            str(row["n_outcomes"]),
+            f"{row['n_outcomes']}{' *' if row['carried_over'] else ''}",
             f"{row['record']:.3f}",
             f"{row['usd_per_mtok_input']:g}",
             f"{row['usd_per_mtok_output']:g}",
             escape(row["price_source"]),
         )
     console.print(table)
+    if any(row["carried_over"] for row in description["models"]):
+        console.print(_CARRIED_OVER, style="dim", highlight=False, soft_wrap=True)
     point = description["operating_point"]
     trained = description["provenance"].get("split", {})
     texts = ", with their texts" if description["keeps_prompt_texts"] else ""
@@ -111,7 +122,8 @@ def _certificates(description: dict[str, Any]) -> list[str]:
     """Say what may be promised, one line a target."""
     return [
         f"success >= {c['target_success']:g} at bar {c['quality_bar']:g}, delta {c['delta']:g}, on {c['n_prompts']:,} "
-        "prompts: " + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"no, {c['reason']}")
+        "prompts: "
+        + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"not certified: {c['reason']}")
         for c in description["certificates"]
     ]
 

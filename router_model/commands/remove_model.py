@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from router_model.artifact import Artifact
 
 
 @click.command("remove-model")
@@ -18,11 +22,20 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
     models and are dropped.
     """
     from router_model.artifact import load_artifact, save_artifact  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import remove_model  # noqa: PLC0415
 
     before = load_artifact(artifact)
     after = remove_model(before, model)
     content_hash = save_artifact(after, out or artifact)
+    with after_saving(out or artifact):
+        _report(before, after, model, content_hash, as_json=as_json)
+        if not as_json:
+            click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")
+
+
+def _report(before: "Artifact", after: "Artifact", model: str, content_hash: str, *, as_json: bool) -> None:
+    """Print what was done and what was dropped."""
     n_dropped = len(before.certificates) - len(after.certificates)
     if as_json:
         done = {
@@ -39,4 +52,3 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
         click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
     if before.spend_curve is not None and after.spend_curve is None:
         click.echo("note: the spend curve is dropped, too; measure one (SpendCurve.measure) before pacing a budget")
-    click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")

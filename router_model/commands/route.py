@@ -1,14 +1,12 @@
 """``router-model route``."""
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from features import PromptLike
     from router_model.decision import Decision, PlanStep
 
 _SHOWN = 10  # candidates in the table; all are in --json
@@ -35,6 +33,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--max-output-tokens", type=int, help="The most the model may write; caps the expected cost.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--text", "plain", is_flag=True, help="With -: read text, even where it looks like a chat body.")
 @click.option("--explain", is_flag=True, help="Say why: similar logged prompts, contributions, what would change it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
@@ -47,6 +46,7 @@ def command(
     cost_quality_tradeoff: float | None,
     catalog: Path | None,
     encoder: str | None,
+    plain: bool,
     explain: bool,
     as_json: bool,
     **constraints: Any,
@@ -54,15 +54,18 @@ def command(
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
     PROMPT is text, or - to read standard input: text, a JSON chat body with
-    "messages", or a JSON list of messages.
+    "messages", or a JSON list of messages. What begins like one of these
+    and is not JSON is refused; --text takes it as text.
     """
     from features import load_encoder  # noqa: PLC0415  (--help stays fast)
-    from router_model.constraints import Constraints  # noqa: PLC0415  (--help stays fast)
+    from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
+    from router_model.commands.target import about_target  # noqa: PLC0415
+    from router_model.constraints import Constraints  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     decision = router.route(
-        _read(prompt),
+        read_prompt(prompt, plain=plain),
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
@@ -73,24 +76,11 @@ def command(
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
     else:
-        _show(decision, target_success)
+        said = "" if target_success is None else about_target(decision, target_success, router.certificates)
+        _show(decision, said)
 
 
-def _read(prompt: str) -> "PromptLike":
-    """Return the prompt, or standard input as a chat body where it is one and as text otherwise."""
-    if prompt != "-":
-        return prompt
-    text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):  # not JSON, or nested so deeply that it is no chat body either
-        return text
-    is_body = isinstance(body, dict) and "messages" in body
-    is_messages = isinstance(body, list) and bool(body) and all(isinstance(m, dict) and "role" in m for m in body)
-    return cast("PromptLike", body) if is_body or is_messages else text
-
-
-def _show(decision: "Decision", target_success: float | None) -> None:
+def _show(decision: "Decision", about_target: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -110,11 +100,8 @@ def _show(decision: "Decision", target_success: float | None) -> None:
     for exclusion in decision.excluded:
         said = f"left out: {exclusion.model} ({exclusion.reason}: {exclusion.detail})"
         console.print(escape(said), style="dim", highlight=False, soft_wrap=True)
-    if decision.certificate is not None:
-        console.print(escape(decision.certificate.in_words()), style="dim", highlight=False)
-    elif target_success is not None:
-        said = f"no certificate covers this: none for {target_success:g} at this bar, or constraints or prices differ"
-        console.print(said, style="dim", highlight=False, soft_wrap=True)
+    if about_target:
+        console.print(escape(about_target), style="dim", highlight=False)
     console.print(
         f"success: quality >= {decision.quality_bar:g}; nearest logged prompt: similarity {decision.familiarity:.2f};\n"
         f"differences between models count by {decision.trust:.0%}, less the less familiar a prompt is",

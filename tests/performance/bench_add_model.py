@@ -7,13 +7,13 @@ AUC and log-loss are of the model's P(success) on the same test prompts.
 """
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from features import Encoder, load_encoder
-from features.featuriser import PromptFeatures, featurise
+from features import load_encoder
+from features.featuriser import featurise
 from router_model.artifact import Artifact, load_artifact, save_artifact
 from router_model.catalog import Catalog
 from router_model.model_set import with_column
@@ -21,9 +21,9 @@ from router_model.predictor import Predictor
 from training.add_model import fit_column
 from training.answers import answers_of
 from training.metrics import log_loss, mean_auc
-from training.outcomes import Outcomes, read_outcomes
+from training.outcomes import read_outcomes
 from training.prices import complete_catalog
-from training.split import Split, split_prompts
+from training.split import split_prompts
 from training.train import Run, TrainConfig
 
 RANKS = (0.1, 0.3, 0.5, 0.7, 0.95)
@@ -48,14 +48,9 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class World:
-    """A table, its features and split."""
+    """A table, ready to train on, and where routers trained on it are kept."""
 
-    table: Path
-    outcomes: Outcomes
-    features: PromptFeatures
-    split: Split
-    catalog: Catalog
-    encoder: Encoder
+    run: Run
     cache: Path | None
 
     @classmethod
@@ -64,16 +59,16 @@ class World:
         outcomes = read_outcomes(table)
         catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
         split = split_prompts(outcomes.prompt_ids, seed=0)
-        return cls(table, outcomes, featurise(outcomes.prompts, encoder), split, catalog, encoder, cache)
+        features = featurise(outcomes.prompts, encoder)
+        return cls(Run(table, outcomes, features, split, catalog, encoder, TrainConfig(seed=0)), cache)
 
     def trained(self, left_out: str | None) -> Artifact:
         """Train without one model, or read what was trained before."""
         path = self.cache and self.cache / (left_out or "full").replace("/", "__")
         if path and path.exists():
             return load_artifact(path)
-        kept = tuple(model for model in self.outcomes.models if model != left_out)
-        config, outcomes = TrainConfig(seed=0), self.outcomes.select_models(kept)
-        run = Run(self.table, outcomes, self.features, self.split, self.catalog.only(kept), self.encoder, config)
+        kept = tuple(model for model in self.run.outcomes.models if model != left_out)
+        run = replace(self.run, outcomes=self.run.outcomes.select_models(kept), catalog=self.run.catalog.only(kept))
         router, _ = run.fit(lambda _: None)
         if path:
             save_artifact(router.artifact, path)
@@ -81,9 +76,9 @@ class World:
 
     def score(self, predictor: Predictor, model: str) -> tuple[float, float]:
         """Return AUC and log-loss of one model on test prompts."""
-        rows = self.split.test
-        success = self.outcomes.quality[rows][:, [self.outcomes.models.index(model)]]
-        table = predictor.predict(self.features.take(rows), quality_bar=1.0)
+        rows = self.run.split.test
+        success = self.run.outcomes.quality[rows][:, [self.run.outcomes.models.index(model)]]
+        table = predictor.predict(self.run.features.take(rows), quality_bar=1.0)
         p = table.p_success[:, [predictor.models.index(model)]].astype(np.float64)
         return mean_auc(p, success), log_loss(p, success)
 
@@ -91,27 +86,28 @@ class World:
         """Add a model from some prompts."""
         answers = answers_of(
             predictor,
-            self.outcomes.select_models([model]).take(rows),
-            self.features.take(rows),
+            self.run.outcomes.select_models([model]).take(rows),
+            self.run.features.take(rows),
             seen=np.full(len(rows), seen),
-            card=self.catalog[model],
+            card=self.run.catalog[model],
         )
         return with_column(predictor, model, fit_column(predictor, answers)[0])
 
 
 def spread(world: World) -> list[str]:
     """Return five models, spread over quality, the best last."""
-    order = np.argsort(np.nanmean(world.outcomes.quality[world.split.train], axis=0), kind="stable")
-    return [world.outcomes.models[order[round(rank * (len(order) - 1))]] for rank in RANKS]
+    order = np.argsort(np.nanmean(world.run.outcomes.quality[world.run.split.train], axis=0), kind="stable")
+    return [world.run.outcomes.models[order[round(rank * (len(order) - 1))]] for rank in RANKS]
 
 
 def curve(world: World, model: str, sizes: list[int], n_draws: int) -> None:
     """Print one model's rows."""
+    name = world.run.table.parent.name
     auc, loss = world.score(world.trained(None).predictor, model)
-    print(f"| {world.table.parent.name} | {model} | trained | all | {auc:.4f} | | {loss:.4f} |", flush=True)
+    print(f"| {name} | {model} | trained | all | {auc:.4f} | | {loss:.4f} |", flush=True)
     without = world.trained(model).predictor
     rng = np.random.default_rng(0)
-    for kind, rows, seen in (("known", world.split.train, True), ("unseen", world.split.calibration, False)):
+    for kind, rows, seen in (("known", world.run.split.train, True), ("unseen", world.run.split.calibration, False)):
         for size in sizes if kind == "known" else [size for size in sizes if size <= len(rows)][-2:-1]:
             found = [
                 world.score(world.added(without, model, rng.permutation(rows)[:size], seen=seen), model)
@@ -119,8 +115,7 @@ def curve(world: World, model: str, sizes: list[int], n_draws: int) -> None:
             ]
             mean_area, mean_loss = np.mean(found, axis=0)
             print(
-                f"| {world.table.parent.name} | {model} | {kind} | {size} | {mean_area:.4f} | {mean_area - auc:+.4f} "
-                f"| {mean_loss:.4f} |",
+                f"| {name} | {model} | {kind} | {size} | {mean_area:.4f} | {mean_area - auc:+.4f} | {mean_loss:.4f} |",
                 flush=True,
             )
 

@@ -207,5 +207,6 @@ def test_words_for_people():
         "certified: success >= 0.8 on average (delta 0.1; 0.850 of 200 calibration prompts succeeded)"
     )
     assert REFUSED.in_words() == (
-        "not certified: success >= 0.95, as 0.95 is not reached. Prompts go to large (0.900 on calibration)"
+        "not certified: success >= 0.95 on average. 0.95 is not reached. Requests for it go to large, the best single "
+        "model on these prompts (0.900)"
     )

@@ -102,12 +102,16 @@ def test_certify_replaces_the_certificates_of_the_artifact(trained, table, tmp_p
     shown = " ".join(run("certify", router, tmp_path / "new.parquet", *arguments).stdout.split())
     assert "Tested on 300 prompts: all prompts of the table the router was not trained on." in shown
     assert "certified: success >= 0.7 on average" in shown
-    assert "not certified: success >= 0.999, as too few prompts: 300" in shown
+    assert "not certified: success >= 0.999 on average. 300 calibration prompts are too few: it takes" in shown
     assert "each target was tested at 0.1." in shown
     described = json.loads(run("inspect", router, "--json").stdout)
     assert [c["certified"] for c in described["certificates"]] == [True, False]
     assert "certificate 2" in run("inspect", router).stdout
-    assert "safest model" in run("route", router, "moon verse", "--target-success", "0.999").stdout
+    said = " ".join(run("route", router, "moon verse", "--target-success", "0.999").stdout.split())
+    assert "(safest model)" in said
+    assert "Requests for it go to large, the best single model on these prompts" in said
+    other = " ".join(run("route", router, "moon verse", "--target-success", "0.71").stdout.split())
+    assert "success >= 0.71 has no certificate at quality bar 0.5 (certified are 0.7; see" in other
 
 
 def test_tables_for_people_hold_the_same_facts(trained, table):
@@ -123,6 +127,15 @@ def test_standard_input_is_text_or_a_chat_body(trained):
     chat = json.loads(run("route", trained.path, "-", "--json", stdin=body).stdout)
     detail = "the request has tools, the model takes none"
     assert chat["excluded"] == [{"model": "small", "reason": "tools", "detail": detail}]
+
+
+def test_half_a_chat_body_is_refused_unless_it_is_meant_as_text(trained):
+    half = '{"messages": [{"role": "user"'
+    refused = run("route", trained.path, "-", stdin=half, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "error: standard input begins like a chat body but is not JSON" in refused.stderr
+    text = json.loads(run("route", trained.path, "-", "--text", "--json", stdin=half).stdout)
+    assert text["plan"] == json.loads(run("route", trained.path, half, "--json").stdout)["plan"]
 
 
 def test_the_dial_is_an_option(trained):

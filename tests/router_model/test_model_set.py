@@ -6,7 +6,7 @@ import pytest
 
 from router_model import ArtifactError, Catalog, ModelCard, Router
 from router_model.artifact import save_artifact
-from router_model.model_set import announce_model, remove_model
+from router_model.model_set import announce_model, graded_prompts_of_added, recorded, remove_model
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 NEW = ModelCard("newcomer", Decimal(0), Decimal(0))
@@ -77,6 +77,15 @@ def test_an_announced_model_can_be_removed(trained):
     assert list(after.catalog) == list(trained.router.artifact.catalog)
     assert after.certificates == trained.router.artifact.certificates
     assert after.provenance["changes"] == [{"announced": "newcomer"}, {"removed": "newcomer"}]
+
+
+def test_graded_prompts_of_added_models_are_those_of_the_last_addition(trained):
+    """'large' was added twice, 60 and 90; 'gone' is none of the router's models and 'newcomer' has no outcomes."""
+    artifact = announce_model(trained.router.artifact, NEW)
+    for change in ({"added": "large", "n_prompts": 60}, {"removed": "large"}, {"added": "gone", "n_prompts": 70}):
+        artifact = recorded(artifact, change)
+    assert graded_prompts_of_added(recorded(artifact, {"added": "large", "n_prompts": 90})) == {"large": 90}
+    assert graded_prompts_of_added(trained.router.artifact) == {}
 
 
 def test_a_price_change_changes_the_decision_without_retraining(trained):

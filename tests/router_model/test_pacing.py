@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from router_model import Budget, BudgetPacer, Constraints, Decision, PlanStep, Reason, RequestError, SpendCurve
+from router_model.explanation.changes import changes_for_runner_up
+from router_model.policy import Rule
 
 CURVE = SpendCurve((0.1, 1.0), (0.01, 0.10))
 """Log-linear: a success worth x USD costs x / 10."""
@@ -256,6 +258,38 @@ def test_a_router_is_paced_from_its_own_curve(trained):
         assert stream.route(router, poem).decision.model == model
     only = stream.route(router, poem, constraints=Constraints(allow=("large",)))
     assert (only.decision.model, only.decision.reason) == ("large", Reason.ONLY_CANDIDATE)
+
+
+def test_a_paced_decision_is_explained_as_it_is_paced(trained):
+    """A limit near what the cheapest models cost turns the router's plan around, and the explanation with it."""
+    poem = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
+    router, curve = trained.router, trained.router.artifact.spend_curve
+    stream = BudgetPacer.for_router(router, Budget.per_request(1.1 * curve.mean_cost_usd[0], n_requests=100_000))
+    unpaced = router.route(poem, explain=True)
+    decision = stream.route(router, poem, explain=True).decision
+    explanation = decision.explanation
+    assert [explanation.chosen.model, explanation.runner_up.model] == [step.model for step in decision.plan[:2]]
+    assert (unpaced.explanation.chosen.model, explanation.chosen.model) == ("large", "small")
+    assert explanation.chosen.p_success == pytest.approx(decision.plan[0].p_success)
+    assert explanation.changes == changes_for_runner_up(decision.plan, Rule(None, decision.success_value_usd))
+    assert stream.route(router, poem).decision.explanation is None
+
+
+def test_where_the_budget_rules_a_model_out_no_value_would_bring_it_back(trained):
+    router, curve = trained.router, trained.router.artifact.spend_curve
+    stream = BudgetPacer.for_router(router, Budget.per_request(curve.mean_cost_usd[0], n_requests=2))
+    explanation = stream.route(router, "moon verse", explain=True).decision.explanation
+    assert explanation.changes is None
+    assert explanation.chosen.model == "small"
+
+
+def test_promises_and_explanations_of_the_decision_before_are_dropped(trained):
+    before = trained.router.route(
+        "moon verse", target_success=trained.router.certificates[0].target_success, explain=True
+    )
+    paced = pacer().pace(before).decision
+    assert None not in (before.certificate, before.explanation)
+    assert (paced.certificate, paced.explanation) == (None, None)
 
 
 def test_a_router_without_a_curve_says_what_to_do(trained):

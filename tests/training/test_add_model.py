@@ -12,6 +12,7 @@ from simulated_world import P_SUCCESS, simulate
 
 from router_model import Constraints, ModelCard, Router, TrainingError
 from router_model.artifact import save_artifact
+from router_model.commands.inspect import _show, describe
 from training.add_model import add_model
 from training.answers import find_in_bank
 from training.importing.checks import check_batch
@@ -96,6 +97,20 @@ def test_the_change_is_recorded_and_promises_are_dropped(added):
     assert added.artifact.spend_curve is not None
 
 
+def test_inspect_counts_graded_prompts_not_what_was_carried_over(added, capsys):
+    """300 logged prompts of the two; 'coder' has 120 graded ones, and an estimate of all others."""
+    described = describe(added.artifact)
+    n_bank = described["n_bank_prompts"]
+    assert [(row["model"], row["n_outcomes"], row["carried_over"]) for row in described["models"]] == [
+        ("large", n_bank, False), ("small", n_bank, False), ("coder", 120, True),
+    ]  # fmt: skip
+    _show(described)
+    shown = capsys.readouterr().out
+    assert "120 *" in shown
+    assert f"{n_bank} *" not in shown
+    assert "* graded prompts it was added from" in shown
+
+
 def test_own_answers_stand_in_the_bank(added):
     """Of the bank's prompts that were graded, the outcome is the real one; of others it is between 0 and 1."""
     outcome = added.artifact.predictor.evidence_model.bank.outcome[:, 2, 0]
@@ -155,11 +170,21 @@ def test_the_commands_add_announce_and_remove(pair, table, tmp_path):
     assert decision["excluded"][0]["reason"] == "no_outcomes"
     known = run("add-model", tmp_path / "announced", tmp_path / "new.parquet", "--model", "coder", "--json")
     assert (known["n_prompts"], known["model"]) == (80, "coder")
-    assert run("inspect", tmp_path / "announced", "--json")["models"][-1]["model"] == "coder"
+    coder = run("inspect", tmp_path / "announced", "--json")["models"][-1]
+    assert (coder["model"], coder["n_outcomes"], coder["carried_over"]) == ("coder", 80, True)
     removed = run("remove-model", tmp_path / "announced", "--model", "small", "--json")
     assert removed["models"] == ["large", "coder"]
     refused = run("add-model", pair, tmp_path / "new.parquet", "--model", "coder", check=False)
     assert "no price for coder" in refused
+
+
+def test_the_table_is_looked_at_before_a_price_is_asked_for(pair, table, tmp_path):
+    table.write_parquet(tmp_path / "new.parquet")
+    missing = run("add-model", pair, tmp_path / "none.parquet", "--model", "unpriced", check=False)
+    assert "none.parquet: no such file; make it with" in missing
+    mistyped = run("add-model", pair, tmp_path / "new.parquet", "--model", "codr", check=False)
+    assert "the table has no outcomes of 'codr'; it has coder, large, small" in mistyped
+    assert "price" not in missing + mistyped
 
 
 def run(*arguments, check=True):

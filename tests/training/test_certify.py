@@ -148,15 +148,15 @@ def test_certificates_by_hand():
     pair = certificates_of(counts, np.array([0.91, 0.96]), 100, targets=(0.9, 0.99), **arguments)
     assert pair[0].success_value_usd == SUCCESS_VALUES[0]  # each is tested at 0.05
     assert not pair[1].certified
-    assert "too few prompts: 100, at least 299 are needed even if all succeed" in pair[1].in_words()
-    assert "go to b (0.960 on calibration)" in pair[1].in_words()
+    assert "100 calibration prompts are too few: it takes 299 or more, even if all succeed" in pair[1].in_words()
+    assert "go to b, the best single model on these prompts (0.960)" in pair[1].in_words()
 
 
 def test_reasons_say_what_was_reached_and_what_it_takes():
     needed = prompts_needed(0.9, 0.05)
     assert 0.9**needed <= 0.05 < 0.9 ** (needed - 1)
-    assert why_not(71, 100, target=0.9, level=0.1).endswith(
-        "succeeds on 0.710 of 100 calibration prompts; 0.9 is not reached"
+    assert why_not(71, 100, target=0.9, level=0.1) == (
+        "of 100 calibration prompts only 0.710 succeed even if each goes to the model likeliest to succeed"
     )
     assert "takes 0.950" in why_not(93, 100, target=0.9, level=0.1)
 

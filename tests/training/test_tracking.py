@@ -1,7 +1,9 @@
 import sys
+from pathlib import Path
 
 import pytest
 
+from training.commands.train import _show
 from training.tracking import track_run
 from training.train import TrainConfig
 
@@ -12,7 +14,9 @@ def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_p
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     said = track_run(trained.report, TrainConfig())
-    assert said.endswith("in sqlite:///mlflow.db")
+    assert " in mlflow.db and mlartifacts/ here; " in said
+    assert "mlflow ui --backend-store-uri sqlite:///mlflow.db (elsewhere: set MLFLOW_TRACKING_URI; " in said
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}
     (run,) = mlflow.search_runs(experiment_names=["router-model"], output_format="list")
     assert run.data.params["fit.evidence.neighbours"] == "(10, 40, 100)"
     assert run.data.tags["content_hash"] == trained.report.content_hash
@@ -22,6 +26,41 @@ def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_p
     assert files == {f"router/{path.name}" for path in trained.path.iterdir()}
     plots = mlflow.artifacts.list_artifacts(run_id=run.info.run_id, artifact_path="plots")
     assert [plot.path for plot in plots] == ["plots/cost_and_quality.png"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_usual_variable_names_another_place_and_nothing_is_left_here(trained, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow", reason="extra 'train' is not installed")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    uri = f"sqlite:///{tmp_path}/runs.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr("training.tracking._record", lambda *_: "gifted-shark")
+    assert track_run(trained.report, TrainConfig()) == (
+        f"tracked as gifted-shark in {uri}; look at it with: mlflow ui --backend-store-uri {uri}"
+    )
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_failing_store_is_named_without_its_password(trained, monkeypatch):
+    pytest.importorskip("mlflow", reason="extra 'train' is not installed")
+    uri = "http://ann:secret@127.0.0.1:9/"
+
+    def fail(*_):
+        raise OSError(f"{uri} does not answer")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr("training.tracking._record", fail)
+    assert track_run(trained.report, TrainConfig()) == (
+        "not tracked: http://127.0.0.1:9/ failed (OSError: http://127.0.0.1:9/ does not answer); "
+        "the router itself is saved"
+    )
+
+
+def test_the_summary_shows_the_extra_that_is_missing(trained, capsys):
+    """Square brackets are markup to what prints it."""
+    _show(trained.report, "not tracked: MLflow is not installed (pip install 'router-model[train]')")
+    assert "Run not tracked: MLflow is not installed (pip install 'router-model[train]')\n" in capsys.readouterr().out
 
 
 def test_without_mlflow_training_says_so(trained, monkeypatch):

@@ -210,7 +210,7 @@ def test_training_certifies_on_the_calibration_prompts(trained):
 def test_targets_and_delta_can_be_set(fit):
     report, router = fit(simulate(400), replace(QUICK, target_success=(0.6, 0.995), delta=0.2))
     assert [(c.target_success, c.certified) for c in router.certificates] == [(0.6, True), (0.995, False)]
-    assert "too few prompts" in router.certificates[1].reason
+    assert "calibration prompts are too few" in router.certificates[1].reason
     assert report.certificates[0].delta == 0.2
     with pytest.raises(TrainingError, match="expected one or more rates above 0 and below 1"):
         fit(simulate(150), replace(QUICK, target_success=(90.0,)))

@@ -41,28 +41,33 @@ def command(
     from features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.artifact import save_artifact  # noqa: PLC0415
     from router_model.errors import TrainingError  # noqa: PLC0415
+    from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import announce_model  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from training.add_model import add_model, file_sha256  # noqa: PLC0415
+    from training.add_model import add_model, file_sha256, graded_prompts  # noqa: PLC0415
     from training.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
     if model in router.models:
         raise TrainingError(f"the router has {model} already; train again, or remove it first (remove-model)")
+    # The table first: a file or id that was mistyped is no reason to ask for a price.
+    outcomes = None if table is None else graded_prompts(router, read_outcomes(table), model)
     card = _card(router.artifact, model, catalog)
-    if table is None:
-        announced = announce_model(router.artifact, card)
-        _report({"announced": model}, save_artifact(announced, out or artifact), as_json=as_json)
-        if not as_json:
-            click.echo(f"Announced {model}: it is never chosen until it has outcomes ('router-model add-model' TABLE).")
+    if table is None or outcomes is None:
+        content_hash = save_artifact(announce_model(router.artifact, card), out or artifact)
+        with after_saving(out or artifact):
+            _report({"announced": model}, content_hash, as_json=as_json)
+            if not as_json:
+                click.echo(f"Announced {model}: never chosen until it has outcomes ('router-model add-model' TABLE).")
         return
-    added = add_model(router, read_outcomes(table), card, table_sha256=file_sha256(table))
+    added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
     content_hash = save_artifact(added.artifact, out or artifact)
     n_dropped = len(router.artifact.certificates)
-    _report({**added.as_dict(), "n_certificates_dropped": n_dropped}, content_hash, as_json=as_json)
-    if not as_json:
-        _show(added, card, n_dropped)
-        click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")
+    with after_saving(out or artifact):
+        _report({**added.as_dict(), "n_certificates_dropped": n_dropped}, content_hash, as_json=as_json)
+        if not as_json:
+            _show(added, card, n_dropped)
+            click.echo(f"Router saved to {out or artifact} ({content_hash[:19]}…)")
 
 
 def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":

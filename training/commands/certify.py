@@ -52,6 +52,7 @@ def command(
 
     from features import load_encoder  # noqa: PLC0415
     from router_model.artifact import save_artifact  # noqa: PLC0415
+    from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
     from training.certify import certify, check_targets  # noqa: PLC0415
     from training.outcomes import read_outcomes  # noqa: PLC0415
@@ -63,11 +64,13 @@ def command(
     found = certify(router, outcomes.take(rows), targets=targets, delta=delta, quality_bar=quality_bar)
     replaced = router.certificates
     content_hash = save_artifact(replace(router.artifact, certificates=found.certificates), artifact)
-    if as_json:
-        click.echo(json.dumps({**found.as_dict(), "source": source, "content_hash": content_hash}, ensure_ascii=False))
-    else:
-        _show(found, source, artifact, content_hash)
-        _show_replaced(replaced)
+    with after_saving(artifact):
+        if as_json:
+            done = {**found.as_dict(), "source": source, "content_hash": content_hash}
+            click.echo(json.dumps(done, ensure_ascii=False))
+        else:
+            _show(found, source, artifact, content_hash)
+            _show_replaced(replaced)
 
 
 def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") -> "tuple[npt.NDArray[np.intp], str]":

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     default=None,
     help="Store prompt texts in the router, for 'route --explain' to show; else ids only [no-keep-prompts].",
 )
-@click.option("--track/--no-track", default=True, help="Record the run in MLflow [track].")
+@click.option(
+    "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     table: Path,
@@ -51,6 +53,7 @@ def command(
 ) -> None:
     """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving  # noqa: PLC0415
     from training.config import read_config  # noqa: PLC0415
     from training.tracking import track_run  # noqa: PLC0415
     from training.train import train  # noqa: PLC0415
@@ -69,11 +72,12 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog)
     with _progress(hidden=as_json) as advance:
         report = train(table, out, catalog=cards, config=settings, advance=advance)
-    tracked = track_run(report, settings) if track else "not tracked (--no-track)"
-    if as_json:
-        click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
-    else:
-        _show(report, tracked)
+    with after_saving(out):
+        tracked = track_run(report, settings) if track else "not tracked (--no-track)"
+        if as_json:
+            click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
+        else:
+            _show(report, tracked)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -163,4 +167,5 @@ def _show(report: "TrainingReport", tracked: str) -> None:
         show_evaluation(report.held_out, console)
     for warning in report.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
-    console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…); {tracked}")
+    console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")
+    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may hold a command to copy

@@ -1,0 +1,48 @@
+"""What ``router-model route --target-success`` says of the target: what was done, why, and whether it is promised."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from router_model.certificate import Certificate, find_certificate
+from router_model.decision import Reason
+
+if TYPE_CHECKING:
+    from router_model.decision import Decision
+
+
+def about_target(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
+    """Say how a target was met or what was done instead.
+
+    Parameters
+    ----------
+    decision : made for `target_success`
+    certificates : the router's
+    """
+    if decision.certificate is not None:
+        return decision.certificate.in_words()
+    found = find_certificate(certificates, target_success, decision.quality_bar)
+    if found is None:
+        return _as_threshold(decision, target_success, certificates)
+    if found.certified:
+        return (
+            f"nothing is promised: success >= {target_success:g} is certified, but not for requests like this, whose "
+            "constraints rule out a model or whose prices are others; the certified rule decided all the same"
+        )
+    left_out = any(exclusion.model == found.safest_model for exclusion in decision.excluded)
+    instead = "; it is left out here, so the likeliest of the others to succeed was chosen" if left_out else ""
+    return f"{found.in_words()}{instead}"
+
+
+def _as_threshold(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
+    """Say that a target without a certificate is asked of the single prompt."""
+    bar, target = decision.quality_bar, f"{target_success:g}"
+    known = ", ".join(f"{c.target_success:g}" for c in certificates if c.certified and c.matches(c.target_success, bar))
+    done = {
+        Reason.CHEAPEST_ABOVE_BAR: f": this is the cheapest model with P(success) >= {target}",
+        Reason.NONE_ABOVE_BAR: f": no model's P(success) reaches {target}, so this is the likeliest to succeed",
+    }.get(decision.reason, "")
+    certified = f"certified are {known}" if known else "nothing is certified"
+    return (
+        f"nothing is promised: success >= {target} has no certificate at quality bar {bar:g} ({certified}; see "
+        f"'router-model certify'), so {target} is asked of this prompt alone{done}"
+    )
