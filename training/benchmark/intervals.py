@@ -142,17 +142,16 @@ def _interval(values: Sequence[float | None], resamples: Sequence[Float64Array])
     """Average over trials, in the sample and in every resample."""
     known = [value for value in values if value is not None]
     value = float(np.mean(known)) if known else None
-    if value is None or not resamples:
-        return Interval(value, n_trials=len(known))
+    if not resamples:
+        return Interval(value, n_trials=len(known), reached=float(bool(known)))
     drawn = np.array(resamples)
     reached = ~np.isnan(drawn)
+    share = float(reached.mean())
+    if value is None or not share:
+        return Interval(value, n_trials=len(known), reached=share)
     n_reached = reached.sum(axis=0)
-    total = np.where(reached, drawn, 0).sum(axis=0)
-    means = total[n_reached > 0] / n_reached[n_reached > 0]
-    if not len(means):
-        return Interval(value, n_trials=len(known), reached=0.0)
-    low, high = interval(means)
-    return Interval(value, low, high, n_trials=len(known), reached=float(reached.mean()))
+    means = np.where(reached, drawn, 0).sum(axis=0)[n_reached > 0] / n_reached[n_reached > 0]
+    return Interval(value, *interval(means), n_trials=len(known), reached=share)
 
 
 def _minus(ours: float | None, other: float | None) -> float | None:

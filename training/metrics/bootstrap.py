@@ -154,8 +154,8 @@ def interval(resamples: FloatArray, *, level: float = 0.95) -> tuple[float, floa
 
     Examples
     --------
-    >>> interval(np.append(np.arange(101.0), np.nan), level=0.9)
-    (5.0, 95.0)
+    >>> interval(np.append(np.arange(101.0), np.nan), level=0.5)
+    (25.0, 75.0)
     """
     known = resamples[~np.isnan(resamples)]
     if not len(known):
