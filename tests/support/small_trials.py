@@ -39,7 +39,7 @@ def small_side(quality, cost, *, tasks=None, ids=None, tokens=None, sessions=(),
 def small_trial(validation, test, *, name="seed 0", seed=0):
     """Return a trial; nothing can be learned from its training prompts, which are the validation prompts again."""
     models = test.outcomes.models
-    catalog = Catalog.parse("".join(f"[models.{model}]\n{_CARD}" for model in models), origin="catalog.toml")
+    catalog = Catalog.parse("".join(f'[models."{model}"]\n{_CARD}' for model in models), origin="catalog.toml")
     return Trial(name, seed, models, catalog, load_encoder("static"), 1.0, validation, validation, test)
 
 

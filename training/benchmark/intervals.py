@@ -25,6 +25,9 @@ Resamples = Mapping[str, Float64Array]
 DIFFERENCES = ("aiq", "aiq_log", "log_loss", "auc", "brier", "chosen_saving", "chosen_quality_kept")
 """Metrics that ours is compared in."""
 
+_JUMPING = ("cost_save", "cost_save_95")
+"""Metrics whose intervals are plain percentiles; see `training.metrics.interval`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptWeights:
@@ -112,6 +115,7 @@ def metric_intervals(run: Run) -> dict[str, Interval]:
         name: _interval(
             [trial.metrics.get(name) for trial in run.trials],
             [each[name] for each in run.resamples if name in each],
+            corrected=name not in _JUMPING,
         )
         for name in names
     }
@@ -138,7 +142,7 @@ def _by_trial(run: Run) -> dict[str, tuple[MethodTrial, Resamples]]:
     return {trial.trial: (trial, each) for trial, each in zip(run.trials, run.resamples, strict=True)}
 
 
-def _interval(values: Sequence[float | None], resamples: Sequence[Float64Array]) -> Interval:
+def _interval(values: Sequence[float | None], resamples: Sequence[Float64Array], *, corrected: bool = True) -> Interval:
     """Average over trials, in the sample and in every resample."""
     known = [value for value in values if value is not None]
     value = float(np.mean(known)) if known else None
@@ -151,7 +155,8 @@ def _interval(values: Sequence[float | None], resamples: Sequence[Float64Array])
         return Interval(value, n_trials=len(known), reached=share)
     n_reached = reached.sum(axis=0)
     means = np.where(reached, drawn, 0).sum(axis=0)[n_reached > 0] / n_reached[n_reached > 0]
-    return Interval(value, *interval(means), n_trials=len(known), reached=share)
+    low, high = interval(means, value if corrected else None)
+    return Interval(value, low, high, n_trials=len(known), reached=share)
 
 
 def _minus(ours: float | None, other: float | None) -> float | None:

@@ -119,8 +119,12 @@ def configurations(side: Side, routing: Routing) -> Points:
 
 
 def single_models(side: Side) -> Singles:
-    """Return mean cost and quality of every model on a side's prompts."""
-    return Singles(side.cost_usd.mean(axis=0), side.quality.mean(axis=0))
+    """Return mean cost and quality of every model on a side's prompts.
+
+    Added up in the order in which `configurations` are, so that always choosing a model is exactly that model.
+    """
+    cost, quality = (np.ascontiguousarray(values.T).mean(axis=1) for values in (side.cost_usd, side.quality))
+    return Singles(cost, quality)
 
 
 def choose(trial: Trial, routed: Routed, *, share: float = 1.0) -> Chosen:

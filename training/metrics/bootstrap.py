@@ -10,6 +10,7 @@ the best of them, are part of the sample: they are averaged anew in every resamp
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr, ndtri
 
 from training.metrics import heights
 from training.metrics.prediction import log_losses, squared_errors, weighted_auc
@@ -139,13 +140,24 @@ def bootstrap_realised(
     return 1 - _divide(cost, reference_cost), _divide(kept, reference_quality)
 
 
-def interval(resamples: FloatArray, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the percentile interval of a metric (Efron & Tibshirani 1993, chapter 13).
+def interval(resamples: FloatArray, value: float | None = None, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the bias-corrected percentile interval of a metric; without its value, the plain percentile one.
 
-    Over the resamples that have a value. Simulations put the coverage of AIQ, AIQ-log, PerfGain, AUC, log loss and
-    Brier score within two points of the nominal 95 % (tests, `slow`). CostSave is a jump where the quality is just
-    about reached, and best on test: there the interval is too narrow and too favourable, so look at the share of
-    resamples that reach it, and at what was chosen on validation.
+    AIQ looks for the best configurations on the prompts it measures them on, so it is a little too high in a sample and
+    higher again in its resamples. With ``z = inverse normal of the share of resamples below value``, the quantiles at
+    ``normal(2 z -+ 1.96)`` are taken (Efron 1981; Efron & Tibshirani 1993, chapter 14), and `value` is never left out.
+    In simulations (tests, `slow`) intervals of AIQ cover the truth 93 times in 100 for a router whose configurations
+    differ by chance, where plain percentiles cover it 80 times; for sweeps of a value, and for the other metrics, it is
+    91 to 96 times.
+
+    CostSave is a jump where the quality is just reached, so that a share below its value means little: do without.
+    Where it is rarely reached, its interval is too narrow and too favourable.
+
+    Parameters
+    ----------
+    resamples : float array
+        Those that are NaN (not reached) are left out.
+    value : the metric of the sample itself
 
     Raises
     ------
@@ -160,8 +172,14 @@ def interval(resamples: FloatArray, *, level: float = 0.95) -> tuple[float, floa
     known = resamples[~np.isnan(resamples)]
     if not len(known):
         raise ValueError(f"all {len(resamples)} resamples are NaN (not defined or not reached); there is no interval")
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    levels = np.array([(1 - level) / 2, (1 + level) / 2])
+    if value is None:
+        low, high = np.quantile(known, levels)
+        return float(low), float(high)
+    below = float((known < value).mean() + (known <= value).mean()) / 2
+    bias = ndtri(np.clip(below, 0.5 / len(known), 1 - 0.5 / len(known)))
+    low, high = np.quantile(known, ndtr(2 * bias + ndtri(levels)))
+    return min(float(low), value), max(float(high), value)
 
 
 def resampled_sums(weights: FloatArray, values: Float64Array) -> Float64Array:

@@ -107,6 +107,14 @@ def test_the_interval_is_of_the_mean_over_trials():
     assert metric_intervals(run)["aiq"] == Interval(2.0, 2.0, 2.0, n_trials=2)
 
 
+def test_intervals_are_corrected_for_bias_but_not_those_of_savings():
+    """One resample in a hundred is below the value: the corrected interval is of the lowest, the plain one of all."""
+    values = [(0.5, np.arange(100.0))]
+    found = metric_intervals(hand_made(CARD, aiq=values, cost_save=values))
+    assert (found["cost_save"].low, found["cost_save"].high) == pytest.approx((2.475, 96.525))
+    assert found["aiq"].low < 0.5 <= found["aiq"].high < 2
+
+
 def test_a_metric_that_is_not_always_reached_says_how_often():
     """Reached in one trial of two, and there in 2 of 4 resamples: 2 of 8; the interval is over 0.1 and 0.3."""
     nan = np.nan

@@ -138,6 +138,15 @@ def test_the_reference_is_the_best_single_model_of_validation_not_of_test():
     assert (found.chosen.saving, found.chosen.quality_kept) == (0.0, 1.0)
 
 
+def test_always_choosing_a_model_is_exactly_that_model():
+    """Means of costs that are not binary fractions, whichever way the array lies in memory: no saving of 1e-17."""
+    rng = np.random.default_rng(0)
+    side = small_side(rng.random((1000, 5)) < 0.5, rng.random((1000, 5)), bar=0.5)
+    best = choose(small_trial(side, side), small_routed([[0] * 1000], [[0] * 1000])).reference
+    found = measure(small_trial(side, side), small_routed([[best] * 1000], [[best] * 1000]), CARD)
+    assert found.metrics["cost_save"] == found.metrics["perf_gain"] == found.metrics["chosen_saving"] == 0.0
+
+
 def test_free_models_and_wrong_answers_leave_ratios_undefined():
     side = small_side([[0, 0], [0, 0]], [[0, 0], [0, 0]])
     found = measure(small_trial(side, side), small_routed([[0, 1]], [[0, 1]]), CARD)

@@ -18,6 +18,7 @@ from training.metrics import (
     perf_gain,
     resample_weights,
 )
+from training.metrics.bootstrap import bootstrap_frontier
 
 
 def world(rng, n_prompts, *, n_models=3, n_configurations=8, noise=0.5):
@@ -145,6 +146,25 @@ def test_interval_is_over_the_resamples_that_reach_a_value():
         interval(np.array([np.nan, np.nan]))
 
 
+def test_interval_is_corrected_for_the_bias_of_resamples():
+    """Of 0 to 99, 16 lie below 15.5: z = -0.994, so quantiles at normal(-1.989 -+ 1.96): 0.00004 and 0.4883 of 99."""
+    low, high = interval(np.arange(100.0), 15.5)
+    assert low == pytest.approx(0.0039, abs=5e-4)
+    assert high == pytest.approx(48.35, abs=0.1)
+
+
+def test_interval_without_bias_is_the_plain_one():
+    values = np.random.default_rng(0).normal(size=1001)
+    assert interval(values, float(np.median(values))) == pytest.approx(interval(values))
+    assert interval(np.full(9, 0.3), 0.3) == pytest.approx((0.3, 0.3))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.floats(-2, 2))
+def test_a_corrected_interval_holds_the_value(resamples, value):
+    low, high = interval(np.array(resamples), value)
+    assert low <= value <= high
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.5, 2.0])
 def test_intervals_cover_the_truth_about_as_often_as_they_say(noise):
@@ -153,12 +173,35 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(noise):
     covered: dict[str, list[bool]] = {}
     for seed in range(300):
         sample = world(np.random.default_rng(seed), 400, noise=noise)
+        point = plain(*sample)
         for name, values in resampled(resample_weights(400, 400, seed=seed), *sample).items():
             if name not in ("cost_save", "cost_save_95"):
-                low, high = interval(values)
+                low, high = interval(values, point[name])
                 covered.setdefault(name, []).append(low <= truth[name] <= high)
     rates = {name: np.mean(each) for name, each in covered.items()}
     assert all(0.90 <= rate <= 0.99 for rate in rates.values()), rates
+
+
+@pytest.mark.slow
+def test_the_correction_is_needed_where_configurations_differ_by_chance():
+    """21 mixes of the cheapest and the best model, each by a lot of its own: the hull is of the luckiest ones."""
+    covered = {"plain": [], "corrected": []}
+
+    def lots(rng, n_prompts):
+        _, quality, cost, _ = world(rng, n_prompts)
+        return np.where(rng.random((21, n_prompts)) < np.linspace(0, 1, 21)[:, None], 2, 0), quality, cost
+
+    def point(choices, quality, cost):
+        return bootstrap_frontier(np.ones((1, len(quality)), np.float32), choices, quality, cost)["aiq"][0]
+
+    truth = point(*lots(np.random.default_rng(10_000), 1_000_000))
+    for seed in range(300):
+        sample = lots(np.random.default_rng(seed), 400)
+        values = bootstrap_frontier(resample_weights(400, 400, seed=seed), *sample)["aiq"]
+        for name, (low, high) in (("plain", interval(values)), ("corrected", interval(values, point(*sample)))):
+            covered[name].append(low <= truth <= high)
+    plain_rate, corrected_rate = (np.mean(each) for each in covered.values())
+    assert plain_rate < 0.86 < corrected_rate, (plain_rate, corrected_rate)
 
 
 @pytest.mark.slow
@@ -178,9 +221,11 @@ def test_paired_differences_cover_the_truth_and_are_narrower_than_unpaired_ones(
     covered, paired, unpaired = {name: [] for name in truth}, [], []
     for seed in range(300):
         weights = resample_weights(400, 400, seed=seed)
-        first, second = (resampled(weights, *each) for each in pair(np.random.default_rng(seed), 400))
+        samples = pair(np.random.default_rng(seed), 400)
+        first, second = (resampled(weights, *each) for each in samples)
+        point, other = (plain(*each) for each in samples)
         for name, value in truth.items():
-            low, high = interval(first[name] - second[name])
+            low, high = interval(first[name] - second[name], point[name] - other[name])
             covered[name].append(low <= value <= high)
         paired.append((first["log_loss"] - second["log_loss"]).std())
         unpaired.append(np.hypot(first["log_loss"].std(), second["log_loss"].std()))
