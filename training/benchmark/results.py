@@ -26,12 +26,14 @@ class Interval:
     value : mean over trials; None where no trial has it
     low, high : None where it was not resampled
     n_trials : trials that have it (of a metric that may be "not reached")
+    reached : share of resampled trials that have it; `low` and `high` are over these
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     n_trials: int = 0
+    reached: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

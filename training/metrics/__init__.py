@@ -1,0 +1,59 @@
+"""Metrics of predictions and of routers, each of arrays, with its formula and source.
+
+`frontier` measures configurations, `two_models` a choice between two, `prediction` probabilities and amounts;
+`bootstrap` says how sure all that is.
+"""
+
+from training.metrics.bootstrap import bootstrap_metrics, bootstrap_realised, interval, resample_weights
+from training.metrics.frontier import (
+    Points,
+    Singles,
+    aiq,
+    aiq_log,
+    arena_score,
+    cost_save,
+    pareto_distance,
+    perf_gain,
+    undominated,
+)
+from training.metrics.prediction import (
+    Reliability,
+    auc_by_model,
+    brier,
+    calibration_error,
+    excess_calibration_error,
+    log_loss,
+    log_loss_by_task,
+    mean_auc,
+    median_percentage_error,
+    reliability_curve,
+)
+from training.metrics.two_models import apgr, cpt
+
+__all__ = [
+    "Points",
+    "Reliability",
+    "Singles",
+    "aiq",
+    "aiq_log",
+    "apgr",
+    "arena_score",
+    "auc_by_model",
+    "bootstrap_metrics",
+    "bootstrap_realised",
+    "brier",
+    "calibration_error",
+    "cost_save",
+    "cpt",
+    "excess_calibration_error",
+    "interval",
+    "log_loss",
+    "log_loss_by_task",
+    "mean_auc",
+    "median_percentage_error",
+    "pareto_distance",
+    "perf_gain",
+    "reliability_curve",
+    "resample_weights",
+    "undominated",
+]
