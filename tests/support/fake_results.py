@@ -17,7 +17,7 @@ from training.benchmark.results import (
 
 LONG_MODEL = "some-provider/a-model-with-an-id-of-sixty-characters-2026-11"
 NASTY_MODEL = "<script>alert('model')</script>"
-NASTY_TASK = "<b onclick=alert(1)>law & \"order\"</b>"
+NASTY_TASK = '<b onclick=alert(1)>law & "order"</b>'
 NASTY_TITLE = "<img src=x onerror=alert(2)>.parquet"
 NASTY = (NASTY_MODEL, NASTY_TASK, NASTY_TITLE, "<script>", "<img", "<b ")
 MODELS = (
@@ -54,7 +54,7 @@ def fake_results(*, shift: bool = False, two_models: bool = False) -> Results:
     """Make results of three seeds, or of one trial for each task left out."""
     rng = np.random.default_rng(7)
     names = [f"{task} left out" for task in TASKS] if shift else ["seed 0", "seed 1", "seed 2"]
-    methods = [_method(*method, names, rng, two_models=two_models) for method in METHODS]
+    methods = [_method(*method, trials=names, rng=rng, two_models=two_models) for method in METHODS]
     return Results(
         title=NASTY_TITLE,
         provenance={
@@ -86,9 +86,9 @@ def _method(
     kind: str,
     skill: float,
     log_loss: float | None,
+    *,
     trials: list[str],
     rng: np.random.Generator,
-    *,
     two_models: bool,
 ) -> MethodResult:
     made = tuple(_method_trial(name, trial, skill, log_loss, rng, two_models=two_models) for trial in trials)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from training.benchmark.results import Interval
 
-NOT_DEFINED = "–"
+NOT_DEFINED = "-"
 """Shown where a method has no value of a metric."""
 
 
@@ -39,7 +39,7 @@ class Term:
         Examples
         --------
         >>> GLOSSARY["aiq"].write(0.88773), GLOSSARY["cost_save"].write(-0.2321), GLOSSARY["auc"].write(None)
-        ('0.8877', '-23.2%', '–')
+        ('0.8877', '-23.2%', '-')
         """
         return NOT_DEFINED if value is None else format(value, _FORMATS[self.form])
 

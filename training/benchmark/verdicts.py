@@ -117,7 +117,9 @@ def summary(results: Results) -> list[str]:
 def _sentences(results: Results, metric: str) -> list[str]:
     """Return a sentence on the rank of ours, and one on the differences."""
     reference, term = ours(results), GLOSSARY[metric]
-    learned = [method for method in results.methods if method.kind in LEARNED_KINDS and mean(method, metric) is not None]
+    learned = [
+        method for method in results.methods if method.kind in LEARNED_KINDS and mean(method, metric) is not None
+    ]
     order = ranked(learned, metric)
     if reference is None or reference not in order:
         return [f"{term.label}: ours has none."]

@@ -1,13 +1,15 @@
 """How far ours is ahead of, or behind, each rival."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 from matplotlib.lines import Line2D
 
 from training.benchmark.glossary import HEADLINE
-from training.benchmark.results import MethodResult, Results
+from training.benchmark.margins import by_margin
+from training.benchmark.results import Results
 from training.benchmark.verdicts import LEARNED_KINDS, Comparison, Verdict, comparisons, ranked
 from training.plots.style import AHEAD, BEHIND, NOISE, label, method_styles, new_figure, plain, short_name
 
@@ -109,24 +111,19 @@ def shift_by_task(results: Results) -> Any:
     -------
     matplotlib.figure.Figure, or None where no method has both
     """
-    methods = [method for method in ranked(results.methods) if method.kind in LEARNED_KINDS]
-    margins = {method.name: margins_of(method) for method in methods}
-    names = [trial.name for trial in results.trials]
-    if not any(margins.values()):
+    found, names = by_margin(results), [trial.name for trial in results.trials]
+    if not found:
         return None
     figure = new_figure(10, 1.8 + 0.34 * len(names))
     axes = figure.add_subplot()
     axes.axvline(0, color="0.3", linewidth=1)
-    styles = method_styles(methods)
+    styles = method_styles([method for method, _ in found])
     places = {name: len(names) - place for place, name in enumerate(names)}
-    for method in methods:
-        found, style = margins[method.name], styles[method.name]
-        strong = method.kind == "ours"
-        x, y = list(found.values()), [places[name] for name in found]
-        if found:
-            x, y = [*x, float(np.mean(x))], [*y, 0]
+    for method, margins in found:
+        style, strong = styles[method.name], method.kind == "ours"
         axes.scatter(
-            x, y, s=70 if strong else 26, color=style["color"], zorder=style["zorder"], alpha=1 if strong else 0.75,
+            [*margins.values(), fmean(margins.values())], [*(places[name] for name in margins), 0],
+            s=70 if strong else 26, color=style["color"], zorder=style["zorder"], alpha=1 if strong else 0.75,
             marker="D" if strong else "o", linewidth=0, label=label(short_name(method.name, 30)),
         )  # fmt: skip
     axes.axhline(0.5, color="0.7", linewidth=0.8)
@@ -135,12 +132,3 @@ def shift_by_task(results: Results) -> Any:
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     plain(axes)
     return figure
-
-
-def margins_of(method: MethodResult) -> dict[str, float]:
-    """Return trial -> AIQ minus the AIQ of the single models' hull, where both are known."""
-    return {
-        trial.trial: value - line
-        for trial in method.trials
-        if (value := trial.metrics.get("aiq")) is not None and (line := trial.metrics.get("aiq_singles")) is not None
-    }

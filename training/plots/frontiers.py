@@ -12,7 +12,18 @@ from training.benchmark.glossary import GLOSSARY
 from training.benchmark.results import Curve, MethodResult, Results
 from training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
 from training.evaluate import Evaluation
-from training.plots.style import DARK, GREY, OURS, cost_axis, label, method_styles, new_figure, plain, short_model, short_name
+from training.plots.style import (
+    DARK,
+    GREY,
+    OURS,
+    cost_axis,
+    label,
+    method_styles,
+    new_figure,
+    plain,
+    short_model,
+    short_name,
+)
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -62,8 +73,8 @@ def frontiers(results: Results) -> Any:
     """Draw every method's frontier, the mean over trials, among the single models; best AIQ first in the legend.
 
     Below, the gain of learned methods over the static mix of single models (concave hull over concave hull, as AIQ
-    compares them), where differences between methods can be seen. A frontier is a step function of cost; the mean over trials is taken at
-    equal costs. Costs of 0 have no place on a logarithmic axis and are left out.
+    compares them), where differences between methods can be seen. A frontier is a step function of cost; the mean over
+    trials is taken at equal costs. Costs of 0 have no place on a logarithmic axis and are left out.
 
     Returns
     -------
@@ -99,7 +110,7 @@ def frontiers(results: Results) -> Any:
 
 
 def static_mix(cost_usd: Float64Array, singles: Sequence[_Point]) -> Float64Array:
-    """Return the height of the single models' non-decreasing concave hull at each cost: what mixing them by lot gives."""
+    """Return what mixing the single models by lot gives at each cost: the height of their concave hull."""
     return _hull(np.array([s.cost_usd for s in singles]), np.array([s.quality for s in singles]), cost_usd)
 
 

@@ -89,7 +89,9 @@ def _draw_savings(axes: Any, rows: Sequence[TaskSaving]) -> None:
             fontsize=8,
         )
     axes.axvline(0, color="0.3", linewidth=0.8)
-    axes.set(xlabel="cost saved against the best single model", xlim=(min(0.0, *values) * 1.05, max(0.0, *values) + 0.2))
+    axes.set(
+        xlabel="cost saved against the best single model", xlim=(min(0.0, *values) * 1.05, max(0.0, *values) + 0.2)
+    )
     axes.xaxis.set_major_formatter("{x:.0%}")
     plain(axes, grid="x")
 

@@ -66,9 +66,7 @@ def decision_shares(
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(
-        title="cheap to dear", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, alignment="left"
-    )
+    axes.legend(title="cheap to dear", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, alignment="left")
     return figure
 
 

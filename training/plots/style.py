@@ -1,11 +1,11 @@
 """What all figures share: colours, how names are written, and an axis of costs.
 
-Ours is drawn in one strong colour, rivals thin and muted, bounds dashed black, single models grey. Colours are Okabe and
-Ito's (ours, verdicts) and Paul Tol's muted scheme (rivals), both readable with colour-blindness.
+Ours is drawn in one strong colour, rivals thin and muted, bounds dashed black, single models grey. Colours are Okabe
+and Ito's (ours, verdicts) and Paul Tol's muted scheme (rivals), both readable with colour-blindness.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 try:
@@ -55,12 +55,12 @@ def short_model(model: str, length: int = _NAME_LENGTH) -> str:
 
 
 def label(text: str) -> str:
-    """Return a name as matplotlib shows it unchanged: dollars start no formula, an underscore hides no label.
+    r"""Return a name as matplotlib shows it unchanged: dollars start no formula, an underscore hides no label.
 
     Examples
     --------
     >>> print(label("_cheap$"))
-     _cheap\\$
+     _cheap\$
     """
     escaped = text.replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
