@@ -70,6 +70,7 @@ def savings_by_task(savings: Sequence[TaskSaving], *, title: str = "") -> Any:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _draw_savings(left, rows)
     _draw_quality(right, rows)
+    left.set_ylim(-0.7, len(rows) - 0.3)
     left.set_yticks(range(len(rows)), [f"{label(short_name(row.task, 30))} ({row.n_prompts:,})" for row in rows])
     more = len(savings) - len(rows)
     figure.suptitle(title + (f"; {more} smaller tasks not shown" if more else ""), fontsize=11)

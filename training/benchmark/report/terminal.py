@@ -31,8 +31,9 @@ def show_results(results: Results, console: Console) -> None:
         console.print(_metrics(results, keys))
         console.print()
     console.print(
-        "Means over trials; * in some trials only; - not reached or not defined. Bold: best learned method. Saving, "
-        "quality kept: of the configuration chosen on validation, against the best single model; all else is best on test.",
+        "Means over trials; * in some trials only; - not reached or not defined. Bold: best learned method. "
+        "Saving, quality kept: of the configuration chosen on validation, against the best single model; all else "
+        "is best on test.",
         style="dim",
         highlight=False,
     )
