@@ -182,7 +182,7 @@ def differences(results: Results, metric: str) -> Table:
     better = "lower is better" if GLOSSARY[metric].lower_is_better else "higher is better"
     columns = (
         Column("rival", numeric=False),
-        Column(f"{GLOSSARY[metric].label}, ours minus it", f"{GLOSSARY[metric].meaning} Here {better}."),
+        Column("difference", f"Ours minus the rival; {better}. {GLOSSARY[metric].meaning}"),
         Column("95% interval", "Paired bootstrap over test prompts."),
         Column("ours is", "Within noise: the interval holds 0.", numeric=False),
     )

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from training.benchmark.glossary import HEADLINE, NOT_DEFINED
+from training.benchmark.glossary import GLOSSARY, HEADLINE, NOT_DEFINED
 from training.benchmark.margins import is_shift, shift_summary
 from training.benchmark.report import tables
 from training.benchmark.results import Results
@@ -40,6 +40,7 @@ def show_results(results: Results, console: Console) -> None:
     for metric in HEADLINE:
         if comparisons(results, metric):
             console.print()
+            console.print(Text(f"{GLOSSARY[metric].label}, ours minus each rival", style="bold"))
             console.print(_table(tables.differences(results, metric)))
     console.print()
     for sentence in (*summary(results), *(shift_summary(results) if is_shift(results) else ())):
