@@ -57,9 +57,11 @@ bench: $(VENV)/.dev  ## every measurement the documents cite (needs DATA; two ho
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
 
-notebooks: $(VENV)/.dev  ## execute every notebook
-	@set -e; found=0; for notebook in notebooks/[0-9]*.py; do [ -e "$$notebook" ] || continue; found=1; \
-	  echo "$$notebook"; $(BIN)/python "$$notebook"; done; [ $$found = 1 ] || echo "no notebooks yet"
+notebooks: $(VENV)/.dev  ## execute every notebook, into build/notebooks
+	@set -e; mkdir -p build/notebooks; for notebook in notebooks/[0-9]*.py; do \
+	  made=build/$${notebook%.py}.ipynb; echo "$$notebook -> $$made"; \
+	  $(BIN)/jupytext --quiet --to ipynb --output "$$made" "$$notebook"; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --inplace --timeout=600 "$$made"; done
 
 wheel: $(VENV)/.dev  ## build the wheel and import it in a clean environment outside the repository
 	PYTHON=$(BIN)/python sh tests/check_wheel.sh

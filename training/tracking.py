@@ -110,7 +110,7 @@ def draw_figures(report: TrainingReport, folder: Path) -> list[Path]:
     from training.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
 
     path = folder / "cost_and_quality.png"
-    cost_and_quality(report.held_out, path)
+    cost_and_quality(report.held_out).savefig(path, dpi=120)
     return [path]
 
 

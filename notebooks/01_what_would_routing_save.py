@@ -1,0 +1,117 @@
+# %% [markdown]
+# # What would routing save?
+#
+# Three current models answered 3,609 prompts; every answer was graded (0 to 1) and billed. A router learns from 1,785
+# of them; what it would have cost and achieved is measured on the 1,824 others. An answer succeeds here if its grade
+# is at least 0.8. The data is the sample of the package `paretobandit` (extra `sample`).
+
+# %%
+# %matplotlib inline
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from features.featuriser import featurise
+from router_model import Router
+from training.evaluate import evaluate
+from training.importing import import_sources
+from training.outcomes import read_outcomes
+from training.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
+from training.quickstart import copy_sample
+from training.regrets import worst_regrets
+from training.train import TrainConfig, train
+
+QUALITY_BAR = 0.8
+
+# %%
+folder = Path(tempfile.mkdtemp())
+copy_sample(folder)
+import_sources([folder / "val.jsonl"], folder / "train.parquet")
+import_sources([folder / "test_holdout.jsonl"], folder / "unseen.parquet")
+train(folder / "train.parquet", folder / "router", config=TrainConfig(quality_bars=(QUALITY_BAR,), holdout=False))
+
+router, unseen = Router.load(folder / "router"), read_outcomes(folder / "unseen.parquet")
+features = featurise(unseen.prompts, router.encoder)
+default = evaluate(router, unseen, features=features, quality_bar=QUALITY_BAR)
+
+# %% [markdown]
+# ## The frontier
+#
+# Every model used for everything is a point; the line is the router, for every value that a success could have. Where
+# the line runs above and left of a point, routing is better and cheaper than that model.
+
+# %%
+cost_and_quality(default)
+
+# %% [markdown]
+# ## What it saves for how much quality
+#
+# The cheapest setting that kept a share of the best single model's quality. These settings are picked in hindsight,
+# on the prompts they are measured on; `router-model certify` promises without hindsight.
+
+# %%
+settings = {
+    f"{tradeoff.share:.0%} of the quality": tradeoff for tradeoff in default.tradeoffs if tradeoff.saving is not None
+}
+for name, tradeoff in settings.items():
+    print(
+        f"{name}: {tradeoff.saving:.1%} of the cost saved, a success being worth {tradeoff.success_value_usd:.4g} USD"
+    )
+
+# %% [markdown]
+# ## Which models the prompts go to
+#
+# By default a success is worth what makes the router succeed as often as the best single model; where one model does
+# so for little money, it gets everything. Settings worth more or less spread the prompts.
+
+# %%
+evaluations = {"by default": default} | {
+    name: evaluate(
+        router,
+        unseen,
+        features=features,
+        quality_bar=QUALITY_BAR,
+        success_value_usd=tradeoff.success_value_usd,
+    )
+    for name, tradeoff in settings.items()
+}
+cheapest_first = [single.label for single in sorted(default.singles, key=lambda single: single.cost_usd)]
+decision_shares(
+    {name: evaluation.shares for name, evaluation in evaluations.items()},
+    cheapest_first=cheapest_first,
+)
+
+# %% [markdown]
+# ## Savings by task
+#
+# At the setting that keeps the most quality, against the best single model.
+
+# %%
+name, evaluation = list(evaluations.items())[1]
+savings_by_task(TaskSaving.of_evaluation(evaluation), title=f"keeping {name}")
+
+# %% [markdown]
+# ## The worst regrets
+#
+# Prompts where another model would have done better, or the same for less, by most. `p` is the probability of success
+# that the router expected: where it is high for the chosen model, the decision was sound and unlucky.
+
+# %%
+regrets = worst_regrets(
+    router,
+    unseen,
+    n_worst=8,
+    quality_bar=QUALITY_BAR,
+    success_value_usd=settings[name].success_value_usd,
+)
+pl.Config.set_fmt_str_lengths(120).set_tbl_hide_dataframe_shape(True).set_tbl_hide_column_data_types(True)
+pl.DataFrame([asdict(regret) for regret in regrets]).select(
+    "task",
+    "prompt",
+    "chosen",
+    "better",
+    pl.col("p_chosen", "p_better", "quality_chosen", "quality_better").round(2),
+    pl.col("regret_usd").round(4),
+)

@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulated_world import simulate
+
+from router_model.errors import TableError
+from training.evaluate import seen_before
+from training.outcomes import read_outcomes
+from training.regrets import worst_regrets
+
+
+@pytest.fixture(scope="module")
+def unseen(tmp_path_factory):
+    path = tmp_path_factory.mktemp("regrets") / "outcomes.parquet"
+    simulate(120, seed=9).write_parquet(path)
+    return read_outcomes(path)
+
+
+def test_regrets_are_what_the_best_choice_had_over_the_chosen_one(trained, unseen):
+    """At 1 USD a success, a failure where another succeeded gives up 1 USD plus the difference in cost."""
+    found = worst_regrets(trained.router, unseen, n_worst=5, success_value_usd=1.0)
+    assert found
+    assert [regret.regret_usd for regret in found] == sorted((r.regret_usd for r in found), reverse=True)
+    for regret in found:
+        gained = regret.quality_better - regret.quality_chosen
+        saved = regret.cost_chosen_usd - regret.cost_better_usd
+        assert regret.regret_usd == pytest.approx(gained + saved)
+        assert regret.chosen != regret.better
+
+
+def test_a_worthless_success_leaves_no_regret_but_cost(trained, unseen):
+    """At 0 USD the cheapest model is chosen, and is best: nothing was given up."""
+    assert worst_regrets(trained.router, unseen, success_value_usd=0.0) == []
+
+
+def test_without_complete_outcomes_there_is_nothing_to_look_at(trained, unseen):
+    blank = replace(unseen, quality=np.full_like(unseen.quality, np.nan))
+    with pytest.raises(TableError, match="no prompt left to look at: all 120 were trained on or lack an outcome"):
+        worst_regrets(trained.router, blank)
+
+
+def test_prompts_the_router_was_trained_on_are_left_out(trained, table):
+    outcomes = read_outcomes(table)
+    seen = outcomes.take(np.flatnonzero(seen_before(trained.router, outcomes.prompts)))
+    with pytest.raises(TableError, match="no prompt left to look at"):
+        worst_regrets(trained.router, seen)

@@ -1,0 +1,220 @@
+"""What the metrics of a benchmark are called, what they mean, and how they are written: one place for every reader."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from training.benchmark.results import Interval
+
+NOT_DEFINED = "-"
+"""Shown where a method has no value of a metric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A metric, for people.
+
+    Attributes
+    ----------
+    key : name in ``results.json``
+    label : short, as a column head
+    meaning : one or two sentences
+    form : how values are written
+        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3.
+    lower_is_better : bool
+    may_not_be_reached : bool
+        None then means that no configuration got there, rather than that the metric is not defined.
+    """
+
+    key: str
+    label: str
+    meaning: str
+    form: Literal["height", "share", "change", "score"] = "height"
+    lower_is_better: bool = False
+    may_not_be_reached: bool = False
+
+    def write(self, value: float | None) -> str:
+        """Write a value of this metric.
+
+        Examples
+        --------
+        >>> GLOSSARY["aiq"].write(0.88773), GLOSSARY["cost_save"].write(-0.2321), GLOSSARY["auc"].write(None)
+        ('0.8877', '-23.2%', '-')
+        """
+        return NOT_DEFINED if value is None else format(value, _FORMATS[self.form])
+
+    def write_mean(self, interval: Interval | None, n_trials: int) -> str:
+        """Write a mean over trials; an asterisk where only some of the trials have it.
+
+        Examples
+        --------
+        >>> GLOSSARY["cost_save"].write_mean(Interval(0.072, n_trials=2), 3)
+        '7.2%*'
+        """
+        if interval is None or interval.value is None:
+            return NOT_DEFINED
+        return self.write(interval.value) + ("*" if interval.n_trials < n_trials else "")
+
+    def write_difference(self, interval: Interval) -> str:
+        """Write a difference of this metric with its interval.
+
+        Examples
+        --------
+        >>> GLOSSARY["aiq"].write_difference(Interval(0.00712, 0.003, 0.01124, 3))
+        '+0.0071 [+0.0030, +0.0112]'
+        """
+        if interval.value is None:
+            return NOT_DEFINED
+        return f"{self.write_change(interval.value)}{self.write_bounds(interval)}"
+
+    def write_bounds(self, interval: Interval) -> str:
+        """Write an interval's bounds, with a space before; nothing where it was not resampled."""
+        if interval.low is None or interval.high is None:
+            return ""
+        return f" [{self.write_change(interval.low)}, {self.write_change(interval.high)}]"
+
+    def write_change(self, value: float) -> str:
+        """Write a difference of two values, with its sign."""
+        return format(value, f"+{_FORMATS[self.form].lstrip('+')}")
+
+
+_FORMATS = {"height": ".4f", "share": ".1%", "change": "+.1%", "score": ".1f"}
+
+_TERMS = (
+    Term(
+        "aiq",
+        "AIQ",
+        "Mean height of the frontier's concave hull over a linear cost axis, from the cheapest to the best single "
+        "model's mean cost (RouterBench).",
+    ),
+    Term(
+        "aiq_log",
+        "AIQ-log",
+        "Mean height of the step frontier over a logarithmic cost axis, same range: what matters where prices span "
+        "decades.",
+    ),
+    Term("aiq_singles", "AIQ of singles", "AIQ of the single models' hull: the static mix, the line to beat."),
+    Term(
+        "perf_gain",
+        "PerfGain",
+        "Best quality on the frontier over the best single model's, minus 1 (LLMRouterBench).",
+        form="change",
+    ),
+    Term(
+        "cost_save",
+        "CostSave",
+        "Share of the best single model's cost saved by the cheapest configuration with at least its quality, both "
+        "found on test (LLMRouterBench).",
+        form="share",
+        may_not_be_reached=True,
+    ),
+    Term(
+        "cost_save_95",
+        "CostSave 95%",
+        "Share of the best single model's cost saved by the cheapest configuration with at least 95% of its quality, "
+        "both found on test.",
+        form="share",
+        may_not_be_reached=True,
+    ),
+    Term("auc", "AUC", "Area under the ROC curve of P(success), mean over models: how well prompts are ranked."),
+    Term(
+        "log_loss",
+        "log-loss",
+        "Mean negative log likelihood of the observed successes under P(success).",
+        lower_is_better=True,
+    ),
+    Term("brier", "Brier", "Mean squared difference between P(success) and outcome.", lower_is_better=True),
+    Term(
+        "calibration_error",
+        "ECE",
+        "Expected calibration error: mean gap between predicted and observed success over 15 bins of equal mass.",
+        lower_is_better=True,
+    ),
+    Term(
+        "excess_calibration_error",
+        "excess ECE",
+        "Calibration error above what a perfectly calibrated predictor would show by chance.",
+        lower_is_better=True,
+    ),
+    Term(
+        "cost_error",
+        "cost error",
+        "Median absolute percentage error of the predicted cost.",
+        form="share",
+        lower_is_better=True,
+    ),
+    Term(
+        "tokens_error",
+        "token error",
+        "Median absolute percentage error of the predicted output tokens.",
+        form="share",
+        lower_is_better=True,
+    ),
+    Term(
+        "pareto_distance",
+        "ParetoDist",
+        "Mean distance of the configurations to the joint frontier of all methods, cost and quality scaled to 0..1 "
+        "(LLMRouterBench).",
+        lower_is_better=True,
+    ),
+    Term(
+        "arena_score",
+        "arena score",
+        "RouterArena's score: accuracy and the logarithm of cost, 10 to 1 in favour of accuracy, 0 to 100.",
+        form="score",
+    ),
+    Term(
+        "apgr",
+        "APGR",
+        "Two models: share of the quality gap between weak and strong that is recovered, averaged over all shares of "
+        "calls to the strong one (RouteLLM).",
+    ),
+    Term(
+        "cpt_50",
+        "CPT 50%",
+        "Two models: least share of calls to the strong one that recovers half of the quality gap (RouteLLM).",
+        form="share",
+        lower_is_better=True,
+        may_not_be_reached=True,
+    ),
+    Term(
+        "cpt_80",
+        "CPT 80%",
+        "Two models: least share of calls to the strong one that recovers 80% of the quality gap (RouteLLM).",
+        form="share",
+        lower_is_better=True,
+        may_not_be_reached=True,
+    ),
+    Term(
+        "chosen_saving",
+        "saving",
+        "Share of the best single model's cost saved on test by the configuration chosen on validation to have its "
+        "quality.",
+        form="share",
+    ),
+    Term(
+        "chosen_quality_kept",
+        "quality kept",
+        "Quality on test of that configuration over the best single model's.",
+        form="share",
+    ),
+    Term(
+        "chosen_saving_95",
+        "saving at 95%",
+        "Share of the best single model's cost saved on test by the configuration chosen on validation to have 95% of "
+        "its quality.",
+        form="share",
+    ),
+    Term(
+        "chosen_quality_kept_95",
+        "quality kept at 95%",
+        "Quality on test of that configuration over the best single model's.",
+        form="share",
+    ),
+)
+
+GLOSSARY: Mapping[str, Term] = {term.key: term for term in _TERMS}
+"""Name of a metric in ``results.json`` -> what it is."""
+
+HEADLINE = ("aiq", "aiq_log", "log_loss")
+"""What methods are compared by, in words and with intervals."""

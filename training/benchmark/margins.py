@@ -1,0 +1,49 @@
+"""How methods stand to the static mix of single models on tasks they never saw: the margin of AIQ over their hull's.
+
+Below 0 a method loses to doing nothing clever; a router for production should not.
+"""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from training.benchmark.results import MethodResult, Results
+from training.benchmark.verdicts import LEARNED_KINDS, ours
+
+LEFT_OUT = " left out"
+"""How the name of a trial ends that tests on a task kept from training."""
+
+
+def is_shift(results: Results) -> bool:
+    """Return whether the trials are tasks left out, rather than seeds."""
+    return bool(results.trials) and all(trial.name.endswith(LEFT_OUT) for trial in results.trials)
+
+
+def margins_of(method: MethodResult) -> dict[str, float]:
+    """Return trial -> AIQ minus the AIQ of the single models' hull, where both are known."""
+    return {
+        trial.trial: value - line
+        for trial in method.trials
+        if (value := trial.metrics.get("aiq")) is not None and (line := trial.metrics.get("aiq_singles")) is not None
+    }
+
+
+def by_margin(results: Results) -> list[tuple[MethodResult, Mapping[str, float]]]:
+    """Return the learned methods that have margins, with these, the largest mean first."""
+    found = [(method, margins_of(method)) for method in results.methods if method.kind in LEARNED_KINDS]
+    return sorted([pair for pair in found if pair[1]], key=lambda pair: -fmean(pair[1].values()))
+
+
+def shift_summary(results: Results) -> list[str]:
+    """Say in sentences who keeps most over the static mix, and where ours falls below it."""
+    found, reference = by_margin(results), ours(results)
+    said = []
+    for place, (method, margins) in enumerate(found):
+        if place and method is not reference:
+            continue
+        below = sorted((name for name in margins if margins[name] < 0), key=lambda name: margins[name])
+        where = f", below it on {len(below)} ({'; '.join(below)})" if below else ", never below it"
+        said.append(
+            f"Tasks never seen: {method.name} is number {place + 1} of {len(found)} learned methods, on average "
+            f"{fmean(margins.values()):+.4f} AIQ from the static mix of single models over {len(margins)} tasks{where}."
+        )
+    return said

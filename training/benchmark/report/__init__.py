@@ -1,0 +1,1 @@
+"""What people see of a benchmark: one HTML file, and tables in the terminal."""

@@ -1,0 +1,94 @@
+"""A benchmark in the terminal: one table, the verdicts below it."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from training.benchmark.glossary import GLOSSARY, HEADLINE, NOT_DEFINED
+from training.benchmark.margins import is_shift, shift_summary
+from training.benchmark.report import tables
+from training.benchmark.results import Results
+from training.benchmark.verdicts import by_kind, comparisons, summary
+
+_PREDICTION = ("aiq", "aiq_log", "perf_gain", "auc", "log_loss")
+_SAVINGS = ("cost_save", "cost_save_95", "chosen_saving", "chosen_quality_kept")
+_WIDE = 110
+_STYLES = {"ours": "bold green", "simple": "dim", "bound": "dim"}
+_MARKS = {"ahead": "green", "behind": "bold red", "noise": "dim", "best": "bold"}
+
+
+def show_results(results: Results, console: Console) -> None:
+    """Print a benchmark for people; readable from 80 columns on.
+
+    Rows of a kind stand together, by AIQ. A narrow terminal gets the columns in two tables.
+    """
+    wide = console.width >= _WIDE
+    for keys in ((*_PREDICTION, *_SAVINGS),) if wide else (_PREDICTION, _SAVINGS):
+        console.print(_metrics(results, keys))
+        console.print()
+    console.print(
+        "Means over trials; * in some trials only; - not reached or not defined. Bold: best learned method. "
+        "Saving, quality kept: of the configuration chosen on validation, against the best single model; all else "
+        "is best on test.",
+        style="dim",
+        highlight=False,
+    )
+    for metric in HEADLINE:
+        if comparisons(results, metric):
+            console.print()
+            console.print(Text(f"{GLOSSARY[metric].label}, ours minus each rival", style="bold"))
+            console.print(_table(tables.differences(results, metric)))
+    console.print()
+    for sentence in (*summary(results), *(shift_summary(results) if is_shift(results) else ())):
+        console.print(Text(sentence))
+    for method, reason in results.not_run.items():
+        console.print(f"[yellow]not run:[/] {escape(method)}: {escape(reason)}", highlight=False)
+    console.print(Text(leakage_line(results), style="dim"))
+
+
+def leakage_line(results: Results) -> str:
+    """Say in one line what the leakage audit counted."""
+    counted = ", ".join(f"{name} {value}" for name, value in tables.facts(results.leakage))
+    return f"leakage audit: {counted}" if counted else "leakage audit: none was made"
+
+
+def _metrics(results: Results, wanted: Sequence[str]) -> Table:
+    keys = tables.present(results, wanted)
+    table = _empty((tables.Column("method", numeric=False), *tables.metric_columns(keys)))
+    kind = ""
+    for method in by_kind(results.methods):
+        if kind and method.kind != kind:
+            table.add_section()
+        kind = method.kind
+        cells = tables.metric_cells(results, method, keys)
+        row = (tables.Cell(method.name), *(_brief(cell) for cell in cells))
+        table.add_row(*(_text(cell) for cell in row), style=_STYLES.get(kind, ""))
+    return table
+
+
+def _brief(cell: tables.Cell) -> tables.Cell:
+    return tables.Cell(NOT_DEFINED, mark=cell.mark) if cell.text == "not reached" else cell
+
+
+def _table(table: tables.Table) -> Table:
+    shown = _empty(table.columns)
+    for row in table.rows:
+        shown.add_row(*(_text(cell) for cell in row.cells), style="dim" if row.kind == "simple" else "")
+    return shown
+
+
+def _empty(columns: Sequence[tables.Column]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim", show_edge=False)
+    for column in columns:
+        table.add_column(
+            Text(column.head), justify="right" if column.numeric else "left", overflow="fold", vertical="bottom"
+        )
+    return table
+
+
+def _text(cell: tables.Cell) -> Text:
+    return Text(cell.text, style=_MARKS.get(cell.mark, ""))

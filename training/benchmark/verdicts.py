@@ -1,0 +1,170 @@
+"""Who is ahead: what a paired difference says, in one word, and what a benchmark says, in sentences.
+
+The HTML report, the terminal and the figures all ask here, so that they never disagree. An interval that holds 0 is
+*within noise*, however large its middle. Each interval is a 95 % one of its own; of many comparisons with nothing
+between them, one in twenty is expected outside it.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from training.benchmark.glossary import GLOSSARY, HEADLINE, Term
+from training.benchmark.results import Interval, MethodResult, Results
+
+LEARNED_KINDS = ("learned", "package", "ours")
+"""Kinds of methods that learn differences between prompts."""
+
+KIND_ORDER = ("ours", "learned", "package", "simple", "bound")
+"""The order in which kinds of methods are shown."""
+
+
+class Verdict(StrEnum):
+    """What a paired difference says of ours."""
+
+    AHEAD = "ahead"
+    BEHIND = "behind"
+    NOISE = "within noise"
+    UNTESTED = "no interval"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Ours against a rival in one metric.
+
+    Attributes
+    ----------
+    rival : MethodResult
+    term : Term
+    difference : Interval
+        Ours minus the rival.
+    verdict : Verdict
+    """
+
+    rival: MethodResult
+    term: Term
+    difference: Interval
+    verdict: Verdict
+
+
+def verdict(difference: Interval, *, lower_is_better: bool = False) -> Verdict:
+    """Judge a difference, ours minus a rival's, by its interval.
+
+    Examples
+    --------
+    >>> verdict(Interval(0.007, 0.003, 0.011, 3))
+    <Verdict.AHEAD: 'ahead'>
+    >>> verdict(Interval(0.007, 0.003, 0.011, 3), lower_is_better=True)
+    <Verdict.BEHIND: 'behind'>
+    >>> verdict(Interval(0.007, 0.0, 0.014, 3))
+    <Verdict.NOISE: 'within noise'>
+    """
+    if difference.value is None or difference.low is None or difference.high is None:
+        return Verdict.UNTESTED
+    if difference.low <= 0 <= difference.high:
+        return Verdict.NOISE
+    return Verdict.AHEAD if (difference.low > 0) != lower_is_better else Verdict.BEHIND
+
+
+def ours(results: Results) -> MethodResult | None:
+    """Return the method that the others are compared with; None where ours was not run."""
+    return results.method("ours") or next((method for method in results.methods if method.kind == "ours"), None)
+
+
+def mean(method: MethodResult, metric: str) -> float | None:
+    """Return a method's mean of a metric over trials; None where it has none."""
+    interval = method.metrics.get(metric)
+    return None if interval is None else interval.value
+
+
+def ranked(methods: Iterable[MethodResult], metric: str = "aiq") -> list[MethodResult]:
+    """Return methods, best first; those without the metric come last, in the order given."""
+    sign = 1 if GLOSSARY[metric].lower_is_better else -1
+
+    def rank(method: MethodResult) -> float:
+        value = mean(method, metric)
+        return float("inf") if value is None else sign * value
+
+    return sorted(methods, key=rank)
+
+
+def by_kind(methods: Iterable[MethodResult]) -> list[MethodResult]:
+    """Return methods by kind (ours, learned, packages, simple, bounds), and within a kind by AIQ."""
+    order = {kind: place for place, kind in enumerate(KIND_ORDER)}
+    return sorted(ranked(methods), key=lambda method: order.get(method.kind, len(order)))
+
+
+def comparisons(results: Results, metric: str) -> list[Comparison]:
+    """Return ours against every rival that has the metric, the best rival first; bounds are no rivals."""
+    term = GLOSSARY[metric]
+    return [
+        Comparison(rival, term, difference, verdict(difference, lower_is_better=term.lower_is_better))
+        for rival in ranked(results.methods, metric)
+        if rival.kind != "bound"
+        and (difference := rival.ours_minus.get(metric)) is not None
+        and difference.value is not None
+    ]
+
+
+def summary(results: Results) -> list[str]:
+    """Say in sentences who is first among learned methods in each headline metric, and how ours stands."""
+    if ours(results) is None:
+        return ["Ours was not run: nothing is compared with it."]
+    return [sentence for metric in HEADLINE for sentence in _sentences(results, metric)]
+
+
+def _sentences(results: Results, metric: str) -> list[str]:
+    """Return a sentence on the rank of ours, and one on the differences."""
+    reference, term = ours(results), GLOSSARY[metric]
+    learned = [
+        method for method in results.methods if method.kind in LEARNED_KINDS and mean(method, metric) is not None
+    ]
+    order = ranked(learned, metric)
+    if reference is None or reference not in order:
+        return [f"{term.label}: ours has none."]
+    against = comparisons(results, metric)
+    said = [_rank(order, reference, term, against)]
+    for title, kinds in (("other learned", LEARNED_KINDS), ("simple", ("simple",))):
+        chosen = [comparison for comparison in against if comparison.rival.kind in kinds]
+        if chosen:
+            said.append(f"{term.label}, against {_count(len(chosen), f'{title} method')}: {_tally(chosen)}.")
+    return said
+
+
+def _rank(order: Sequence[MethodResult], reference: MethodResult, term: Term, against: Sequence[Comparison]) -> str:
+    place = order.index(reference)
+    own = f"ours {term.write(mean(reference, term.key))}"
+    if len(order) == 1:
+        return f"{term.label}: {own}; no other learned method has it."
+    other = order[1] if place == 0 else order[0]
+    found = next((comparison for comparison in against if comparison.rival is other), None)
+    versus = f"{other.name} {term.write(mean(other, term.key))}"
+    difference = "" if found is None else f"; difference {term.write_difference(found.difference)}, {found.verdict}"
+    if place == 0:
+        return f"{term.label}: ours is first of {len(order)} learned methods ({own}, next {versus}{difference})."
+    return (
+        f"{term.label}: {other.name} is first of {len(order)} learned methods, ours is number {place + 1} "
+        f"({own}, {versus}{difference})."
+    )
+
+
+def _tally(found: Sequence[Comparison]) -> str:
+    """Count the verdicts; name every rival that ours is not ahead of."""
+    counts = Counter(comparison.verdict for comparison in found)
+    parts = []
+    for each, words in (
+        (Verdict.AHEAD, "ahead of"),
+        (Verdict.NOISE, "within noise of"),
+        (Verdict.BEHIND, "behind"),
+        (Verdict.UNTESTED, "without an interval against"),
+    ):
+        if counts[each]:
+            rivals = [comparison.rival.name for comparison in found if comparison.verdict is each]
+            everyone = "all" if counts[each] == len(found) else str(counts[each])
+            parts.append(f"{words} {everyone}" + ("" if each is Verdict.AHEAD else f" ({', '.join(rivals)})"))
+    return "ours is " + ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
