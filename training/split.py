@@ -44,13 +44,18 @@ def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True)
     >>> len(split.train), len(split.calibration), len(split.test)
     (599, 105, 296)
     """
-    percent = np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
+    percent = percentiles(prompt_ids, seed=seed)
     test = percent >= TEST_FROM
     calibration = (percent >= CALIBRATION_FROM) & ~test
     train = percent < CALIBRATION_FROM
     if not holdout:
         train, test = train | test, np.zeros_like(test)
     return Split(*(np.flatnonzero(side) for side in (train, calibration, test)))
+
+
+def percentiles(prompt_ids: Sequence[str], *, seed: int) -> npt.NDArray[np.int64]:
+    """Return a number in ``range(100)`` for each id, by hashing, shape (n,): what `split_prompts` cuts at 60 and 70."""
+    return np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
 
 
 def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:

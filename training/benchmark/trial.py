@@ -86,6 +86,8 @@ class Trial:
         The quality that counts as success.
     train, validation, test : Side
         Validation and test prompts have an outcome and a cost of every model; training prompts may lack some.
+    notes : what a reader of the figures must know
+        Prompts left out, costs assumed.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Trial:
     train: Side
     validation: Side
     test: Side
+    notes: tuple[str, ...] = ()
 
     def blinded(self) -> "Trial":
         """Return the trial without the outcomes of its test prompts."""

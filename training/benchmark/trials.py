@@ -1,0 +1,210 @@
+"""Split tables into trials: by seed, between two tables, or with one task left out.
+
+Figures of methods compare only where every model answered every prompt, so validation and test keep the prompts whose
+outcome is known for every model; what is left out is counted in the trial's notes. Training keeps every prompt with an
+outcome. A cost that is neither billed nor follows from tokens and prices is taken to be the model's mean cost on
+training prompts, and that, too, is noted.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from features import Encoder
+from features.featuriser import PromptFeatures
+from router_model.catalog import Catalog
+from router_model.errors import TableError
+from training.benchmark.trial import Rows, Side, Trial
+from training.outcomes import Outcomes
+from training.prices import complete_catalog
+from training.split import percentiles, split_prompts
+
+Float64Array = npt.NDArray[np.float64]
+
+_TABLE_TRAIN_BELOW = 85
+_SHIFT_TRAIN_BELOW = 86  # 60 : 10, as in a trial by seed
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all trials of a table share."""
+
+    catalog: Catalog
+    encoder: Encoder
+    quality_bar: float
+
+    def side(self, outcomes: Outcomes, features: PromptFeatures) -> Side:
+        return Side.of(outcomes, features, self.catalog, quality_bar=self.quality_bar)
+
+    def trial(self, name: str, seed: int, sides: Iterable[Side]) -> Trial:
+        """Keep of training, validation and test prompts what methods can learn from and be measured on."""
+        train, validation, test = sides
+        train = train.take(np.flatnonzero(~np.isnan(train.success).all(axis=1)))
+        if not len(train):
+            raise TableError(f"{name}: no training prompt has a graded answer; a benchmark takes 50 prompts or more")
+        notes: list[str] = []
+        validation, test = (
+            _priced(_complete(side, f"{name}, {word}", notes), train, f"{name}, {word}", notes)
+            for side, word in ((validation, "validation"), (test, "test"))
+        )
+        models = train.outcomes.models
+        return Trial(
+            name, seed, models, self.catalog, self.encoder, self.quality_bar, train, validation, test, tuple(notes)
+        )
+
+
+def seed_trials(
+    outcomes: Outcomes,
+    features: PromptFeatures,
+    catalog: Catalog | None,
+    encoder: Encoder,
+    *,
+    seeds: Sequence[int],
+    quality_bar: float,
+) -> Iterator[Trial]:
+    """Yield a trial for each seed, split 60 : 10 : 30 by `training.split`.
+
+    Parameters
+    ----------
+    outcomes, features : of the same prompts
+    catalog : prices; those it lacks are looked up
+    encoder : what made the vectors
+    quality_bar : the quality that counts as success
+
+    Raises
+    ------
+    TableError
+        If a side has no prompt left, or a cost is known nowhere.
+    """
+    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    everything = setting.side(outcomes, features)
+    for seed in seeds:
+        split = split_prompts(outcomes.split_keys, seed=seed)
+        sides = (everything.take(rows) for rows in (split.train, split.calibration, split.test))
+        yield setting.trial(f"seed {seed}", seed, sides)
+
+
+def test_table_trials(
+    outcomes: Outcomes,
+    features: PromptFeatures,
+    test_outcomes: Outcomes,
+    test_features: PromptFeatures,
+    *,
+    catalog: Catalog | None,
+    encoder: Encoder,
+    seeds: Sequence[int],
+    quality_bar: float,
+) -> Iterator[Trial]:
+    """Yield a trial for each seed: one table split 85 : 15 into training and validation, another to test on.
+
+    Models that only the test table has are left out.
+
+    Raises
+    ------
+    TableError
+        If the test table lacks a model, a side has no prompt left, or a cost is known nowhere.
+    """
+    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    everything = setting.side(outcomes, features)
+    test = setting.side(test_outcomes.select_models(outcomes.models), test_features)
+    for seed in seeds:
+        train, validation = _two_sides(outcomes.split_keys, seed, below=_TABLE_TRAIN_BELOW)
+        yield setting.trial(f"seed {seed}", seed, (everything.take(train), everything.take(validation), test))
+
+
+def shift_trials(
+    outcomes: Outcomes,
+    features: PromptFeatures,
+    catalog: Catalog | None,
+    encoder: Encoder,
+    *,
+    quality_bar: float,
+    seed: int = 0,
+    tasks: Sequence[str] = (),
+) -> Iterator[Trial]:
+    """Yield a trial for each task: its prompts to test on, the others split 86 : 14 into training and validation.
+
+    Prompts of other tasks in a conversation with one of the task are left out.
+
+    Parameters
+    ----------
+    tasks : to leave out in turn; none given: all of the table, in alphabetical order
+
+    Raises
+    ------
+    TableError
+        If the table has not two tasks or lacks one of `tasks`, a side has no prompt left, or a cost is known nowhere.
+    """
+    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    everything = setting.side(outcomes, features)
+    keys, labels = np.array(outcomes.split_keys), np.array(outcomes.tasks)
+    for task in _tasks(outcomes, tasks):
+        inside = np.flatnonzero(labels == task)
+        others = np.flatnonzero(~np.isin(keys, keys[inside]))
+        train, validation = _two_sides(keys[others].tolist(), seed, below=_SHIFT_TRAIN_BELOW)
+        sides = (everything.take(rows) for rows in (others[train], others[validation], inside))
+        yield setting.trial(f"{task} left out", seed, sides)
+
+
+def _tasks(outcomes: Outcomes, wanted: Sequence[str]) -> list[str]:
+    present = sorted({task for task in outcomes.tasks if task})
+    if len(present) < 2:  # noqa: PLR2004
+        raise TableError(
+            f"the table has {len(present)} tasks ({', '.join(present) or 'none'}); leaving one out takes at least 2: "
+            "give its prompts a column 'task'"
+        )
+    unknown = [task for task in wanted if task not in present]
+    if unknown:
+        raise TableError(f"the table has no task {', '.join(map(repr, unknown))}; it has {', '.join(present)}")
+    return list(wanted) or present
+
+
+def _two_sides(keys: Sequence[str], seed: int, *, below: int) -> tuple[Rows, Rows]:
+    first = percentiles(keys, seed=seed) < below
+    return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def _complete(side: Side, where: str, notes: list[str]) -> Side:
+    """Keep the prompts with an outcome of every model."""
+    known = ~np.isnan(side.success)
+    rows = np.flatnonzero(known.all(axis=1))
+    if not len(rows):
+        raise TableError(f"{where}: {_why_none(side, known)}")
+    if len(rows) < len(side):
+        notes.append(
+            f"{where}: {len(side) - len(rows):,} of {len(side):,} prompts left out, not answered by all models"
+        )
+    return side.take(rows)
+
+
+def _why_none(side: Side, known: npt.NDArray[np.bool_]) -> str:
+    if not len(side):
+        return "no prompt falls on this side of the split; a benchmark takes a table of some 50 prompts or more"
+    models = side.outcomes.models
+    rarest = np.argsort(known.sum(axis=0), kind="stable")[:3]
+    counts = ", ".join(f"{models[column]} {int(known[:, column].sum()):,}" for column in rarest)
+    return (
+        f"none of {len(side):,} prompts has a graded answer of every model (the fewest: {counts}); methods are "
+        "compared on prompts that all models answered: have the missing answers of a few hundred prompts graded, or "
+        "take models with few answers out of the table"
+    )
+
+
+def _priced(side: Side, train: Side, where: str, notes: list[str]) -> Side:
+    """Fill unknown costs with the models' means on training prompts."""
+    unknown = np.isnan(side.cost_usd)
+    if not unknown.any():
+        return side
+    known = ~np.isnan(train.cost_usd)
+    means = np.where(known, train.cost_usd, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    hopeless = unknown.any(axis=0) & ~known.any(axis=0)
+    if hopeless.any():
+        names = ", ".join(side.outcomes.models[column] for column in np.flatnonzero(hopeless))
+        raise TableError(
+            f"{where}: no training prompt tells what a call of {names} costs; give the table cost_usd, or input_tokens "
+            "and output_tokens, for some of its rows"
+        )
+    notes.append(f"{where}: {int(unknown.sum()):,} of {unknown.size:,} costs unknown, taken as the model's mean")
+    return replace(side, cost_usd=np.where(unknown, means, side.cost_usd))
