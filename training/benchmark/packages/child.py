@@ -1,6 +1,7 @@
 """Run an adapter in its own process: with a time limit, without the user's keys, ended when we are."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,8 @@ _PASSED_ON = (
     "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PATH", "SYSTEMROOT", "TEMP",
     "TMP", "TMPDIR",
 )  # fmt: skip
+
+_ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 
 
 def run_adapter(python: Path, adapter: Path, folder: Path, *, time_limit_s: float) -> None:
@@ -38,9 +41,11 @@ def run_adapter(python: Path, adapter: Path, folder: Path, *, time_limit_s: floa
         except OSError as exc:
             raise MethodUnavailableError(f"its process cannot be started: {exc}") from exc
     if done.returncode != 0:
-        raise MethodUnavailableError(f"its process ended with code {done.returncode}: {_last_line(written)}")
+        raise MethodUnavailableError(f"its process ended with code {done.returncode}: {_reason(written)}")
 
 
-def _last_line(path: Path) -> str:
+def _reason(path: Path) -> str:
+    """Return the last line that names an error, else the last; a progress bar may write after a traceback."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it wrote nothing"
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or ["it wrote nothing"])[-1]

@@ -7,7 +7,6 @@ installed. pip's own settings (an index of one's own, a proxy) apply as usual.
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ CACHE_VARIABLE = "ROUTER_MODEL_CACHE"
 NO_INDEX = "no package index can be reached"
 
 _INSTALL_LIMIT_S = 1800
+# A user's settings that would make pip install somewhere else than into the environment.
+_ELSEWHERE = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 _NO_CONNECTION = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "ConnectionError(")
 
 
@@ -72,6 +73,8 @@ class PackageEnvironment:
         """
         python = _python_of(self.folder)
         if not python.exists():
+            if self.folder.exists():
+                raise MethodUnavailableError(f"{self.folder} holds no working environment; delete it")
             try:
                 self._make()
             except OSError as exc:
@@ -97,20 +100,18 @@ class PackageEnvironment:
                     raise
                 logger.info("another process made %s first", self.folder)
 
-    def remove(self) -> None:
-        """Delete it; the next use makes it anew."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def _python_of(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def _run(command: Sequence[str], what: str) -> None:
+    settings = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
     try:
         done = subprocess.run(  # noqa: S603
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_INSTALL_LIMIT_S, check=False
-        )
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            env=settings, timeout=_INSTALL_LIMIT_S, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as exc:
         raise MethodUnavailableError(f"{what} was not done after {_INSTALL_LIMIT_S} s") from exc
     if done.returncode != 0:
@@ -118,16 +119,16 @@ def _run(command: Sequence[str], what: str) -> None:
 
 
 def _reason(output: str, code: int) -> str:
-    """Return the line of pip's output that says why it failed.
+    r"""Return the line of pip's output that says why it failed.
 
     Examples
     --------
-    >>> _reason("WARNING: old\\nERROR: no such version\\nERROR: No matching distribution found for x==9", 1)
+    >>> _reason("WARNING: old\nERROR: no such version\nERROR: No matching distribution found for x==9", 1)
     'no such version'
-    >>> _reason("WARNING: Retrying after NewConnectionError(...)\\nERROR: no such version", 1)
+    >>> _reason("WARNING: Retrying after NewConnectionError(...)\nERROR: no x==9 (from versions: none)", 1)
     'no package index can be reached'
     """
-    if any(sign in output for sign in _NO_CONNECTION):
+    if any(sign in output for sign in _NO_CONNECTION) and "(from versions: none)" in output:
         return NO_INDEX
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]

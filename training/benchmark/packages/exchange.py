@@ -1,8 +1,8 @@
 """What goes to a package's own process and what comes back: arrays in a folder, no code.
 
 ``task.npz`` holds ``vectors_train``, ``vectors_validation`` and ``vectors_test`` of shape (n, d), ``quality_*``,
-``success_*`` and ``cost_*`` (USD) of train and validation of shape (n, m) with NaN where unknown, ``values`` (USD that a
-success is worth, ascending from 0: for knobs in that unit) and ``seed``. Outcomes of test prompts are not in it.
+``success_*`` and ``cost_*`` (USD) of train and validation of shape (n, m) with NaN where unknown, ``values`` (USD that
+a success is worth, ascending from 0: for knobs in that unit) and ``seed``. Outcomes of test prompts are not in it.
 
 ``answer.npz`` holds ``choices_validation`` and ``choices_test`` of shape (v, c, n): the chosen column under v variants
 of hyperparameters and c configurations; and, where the package has such, ``p_success_validation`` and
@@ -75,6 +75,8 @@ def read_answer(folder: Path, trial: Trial) -> list[Variant]:
         _refuse("answer.json has no list 'settings' or 'decide_s'")
     if len(settings) != len(decide_s):
         _refuse(f"answer.json has {len(settings)} settings and {len(decide_s)} decide_s")
+    if not isinstance(report.get("fit_s"), int | float):
+        _refuse("answer.json has no number 'fit_s'")
     n_prompts = {"validation": len(trial.validation), "test": len(trial.test)}
     choices = {side: _choices(arrays, side, (len(settings), n_prompts[side]), len(trial.models)) for side in _SIDES}
     if choices["validation"].shape[1] != choices["test"].shape[1]:
@@ -116,7 +118,9 @@ def _choices(arrays: Mapping[str, npt.NDArray[Any]], side: str, known: tuple[int
     if array.ndim != 3 or (array.shape[0], array.shape[2]) != known or array.shape[1] == 0:  # noqa: PLR2004
         _refuse(f"{name!r} has shape {array.shape}, expected ({known[0]}, configurations, {known[1]})")
     if not np.issubdtype(array.dtype, np.integer) or array.min(initial=0) < 0 or array.max(initial=0) >= n_models:
-        _refuse(f"{name!r} must hold whole numbers from 0 to {n_models - 1}; it holds {array.dtype} values to {array.max()}")
+        _refuse(
+            f"{name!r} must hold whole numbers from 0 to {n_models - 1}; it holds {array.dtype} values to {array.max()}"
+        )
     return array.astype(np.intp)
 
 

@@ -18,8 +18,8 @@ What was adapted, and why:
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ CHUNK = 512
 
 
 def fit_head(vectors: Any, score: Any, regularisation: float) -> tuple[Any, float]:
-    """Return weights, shape (d,), and intercept of P(correct) of one model, from scores in [0, 1], NaN where unknown."""
+    """Return weights, shape (d,), and intercept of a model's P(correct), from scores in [0, 1], NaN where unknown."""
     known = ~np.isnan(score)
     x, y = vectors[known], score[known]
     labels = np.repeat([1, 0], len(y))
@@ -44,7 +44,7 @@ def fit_head(vectors: Any, score: Any, regularisation: float) -> tuple[Any, floa
     if len(np.unique(labels[used])) < 2:  # noqa: PLR2004
         always = bool(len(y)) and bool(y[0] > 0)
         return np.zeros(vectors.shape[1]), 10.0 if always else -10.0
-    head = LogisticRegression(C=regularisation, max_iter=1000)
+    head = LogisticRegression(C=regularisation, solver="newton-cholesky")
     head.fit(np.concatenate([x, x])[used], labels[used], sample_weight=weight[used])
     return head.coef_[0], float(head.intercept_[0])
 
@@ -75,27 +75,53 @@ def predict(router: Router, vectors: Any) -> tuple[Any, Any]:
     return np.concatenate([p for p, _ in parts]), np.concatenate([cost for _, cost in parts])
 
 
-def decide(router: Router, vectors: Any, lambdas: Any) -> Any:
+def of_heads(router: Router, vectors: Any) -> Any:
+    """Return P(correct) of the heads alone, shape (n, m); its vote has no weight, so one neighbour will do."""
+    bank = {name: getattr(router, name)[:1] for name in ("train_emb", "train_scores", "train_costs")}
+    return predict(replace(router, **bank, knn_weight=0.0), vectors)[0]
+
+
+def decide(p: Any, cost: Any, lambdas: Any) -> Any:
     """Return the choices at every lambda, shape (n_lambdas, n); as `Router.route_embeddings` makes them."""
-    p, cost = predict(router, vectors)
-    choices = np.array([(p - lam * cost).argmax(axis=1) for lam in lambdas])
+    return np.array([(p - lam * cost).argmax(axis=1) for lam in lambdas])
+
+
+def check(router: Router, vectors: Any, choices: Any, lambdas: Any) -> None:
+    """Compare a sample of choices with `Router.route_embeddings`."""
     for at in np.linspace(0, len(lambdas) - 1, N_CHECKED).astype(int):
         its_own = np.array(replace(router, lam=float(lambdas[at])).route_embeddings(vectors[:N_CHECKED]))
         if not np.array_equal(its_own, choices[at, :N_CHECKED]):
             raise SystemExit(f"route_embeddings chose {its_own}, this adapter {choices[at, :N_CHECKED]}")
-    return choices
 
 
-def variants(task: Any) -> Iterator[tuple[Router, Router, dict[str, float]]]:
-    """Yield a router of graded scores and one of successes, for every setting."""
-    binary = np.array_equal(task["quality_train"], task["success_train"], equal_nan=True)
-    for regularisation in REGULARISATIONS:
-        graded = build(task, "quality", regularisation)
-        passed = graded if binary else build(task, "success", regularisation)
+def answer(task: Any, side: str, routers: list[tuple[Router, Router]], lambdas: Any) -> tuple[Any, Any, list[float]]:
+    """Return choices (v, l, n), P(success) (v, n, m) and seconds to decide (v) of every variant.
+
+    `Router.predict` blends heads and vote; both are asked for once and blended here for every weight.
+    """
+    vectors = task[f"vectors_{side}"].astype(np.float64)
+    choices, p_success, seconds = [], [], []
+    votes: dict[int, tuple[Any, Any, Any, float]] = {}
+    for graded, passed in routers:
+        before = time.perf_counter()
+        heads = of_heads(graded, vectors)
+        heads_s = time.perf_counter() - before
+        passed_heads = heads if passed is graded else of_heads(passed, vectors)
         for k in NEIGHBOURS:
+            if k not in votes:
+                before = time.perf_counter()
+                vote, cost = predict(replace(graded, k=k, knn_weight=1.0), vectors)
+                vote_s = time.perf_counter() - before
+                passed_vote = vote if passed is graded else predict(replace(passed, k=k, knn_weight=1.0), vectors)[0]
+                votes[k] = vote, passed_vote, cost, vote_s
+            vote, passed_vote, cost, vote_s = votes[k]
             for weight in NEIGHBOUR_WEIGHTS:
-                settings = {"C": regularisation, "k": k, "knn_weight": weight}
-                yield replace(graded, k=k, knn_weight=weight), replace(passed, k=k, knn_weight=weight), settings
+                before = time.perf_counter()
+                choices.append(decide((1 - weight) * heads + weight * vote, cost, lambdas))
+                seconds.append(heads_s + vote_s + time.perf_counter() - before)
+                p_success.append((1 - weight) * passed_heads + weight * passed_vote)
+                check(replace(graded, k=k, knn_weight=weight), vectors, choices[-1], lambdas)
+    return np.array(choices), np.array(p_success).clip(0, 1), seconds
 
 
 def main(folder: Path) -> None:
@@ -104,20 +130,25 @@ def main(folder: Path) -> None:
     task = dict(np.load(folder / "task.npz", allow_pickle=False))
     values = task["values"]
     lambdas = 1.0 / np.where(values > 0, values, values[values > 0].min() / 1e3)
-    settings, decide_s = [], []
-    arrays: dict[str, list[Any]] = {
-        name: [] for name in ("choices_validation", "choices_test", "p_success_validation", "p_success_test")
-    }
-    for graded, passed, setting in variants(task):
-        settings.append(setting)
-        arrays["choices_validation"].append(decide(graded, task["vectors_validation"], lambdas))
-        arrays["p_success_validation"].append(predict(passed, task["vectors_validation"])[0])
-        arrays["p_success_test"].append(predict(passed, task["vectors_test"])[0])
-        before = time.perf_counter()
-        arrays["choices_test"].append(decide(graded, task["vectors_test"], lambdas))
-        decide_s.append(time.perf_counter() - before)
-    fit_s = time.perf_counter() - started - sum(decide_s)
-    np.savez(folder / "answer.npz", **{name: np.array(parts) for name, parts in arrays.items()})
+    binary = np.array_equal(task["quality_train"], task["success_train"], equal_nan=True)
+    routers = []
+    for regularisation in REGULARISATIONS:
+        graded = build(task, "quality", regularisation)
+        routers.append((graded, graded if binary else build(task, "success", regularisation)))
+    choices, p_success, _ = answer(task, "validation", routers, lambdas)
+    fit_s = time.perf_counter() - started
+    test_choices, test_p_success, decide_s = answer(task, "test", routers, lambdas)
+    np.savez(
+        folder / "answer.npz",
+        choices_validation=choices,
+        choices_test=test_choices,
+        p_success_validation=p_success,
+        p_success_test=test_p_success,
+    )
+    settings = [
+        {"C": regularisation, "k": k, "knn_weight": weight}
+        for regularisation, k, weight in product(REGULARISATIONS, NEIGHBOURS, NEIGHBOUR_WEIGHTS)
+    ]
     report = {"settings": settings, "fit_s": fit_s, "decide_s": decide_s}
     (folder / "answer.json").write_text(json.dumps(report), encoding="utf-8")
 

@@ -128,14 +128,15 @@ def main(folder: Path) -> None:
         graded = build(pca, vectors["train"], task["quality_train"], price, seed)
         passed = graded if binary else build(pca, vectors["train"], task["success_train"], price, seed)
         settings.append({"pca_components": n_components})
-        for side in x:
-            arrays[f"p_success_{side}"].append(np.clip(expected_rewards(passed, x[side]), 0, 1))
+        for side, contexts in x.items():
+            arrays[f"p_success_{side}"].append(np.clip(expected_rewards(passed, contexts), 0, 1))
         arrays["choices_validation"].append(decide(graded, x["validation"]))
         before = time.perf_counter()
         arrays["choices_test"].append(decide(graded, project(pca, vectors["test"])))
         decide_s.append(time.perf_counter() - before)
     fit_s = time.perf_counter() - started - sum(decide_s)
-    np.savez(folder / "answer.npz", **{name: np.array(parts) for name, parts in arrays.items()})
+    stacked: dict[str, Any] = {name: np.array(parts) for name, parts in arrays.items()}
+    np.savez(folder / "answer.npz", **stacked)
     report = {"settings": settings, "fit_s": fit_s, "decide_s": decide_s}
     (folder / "answer.json").write_text(json.dumps(report), encoding="utf-8")
 

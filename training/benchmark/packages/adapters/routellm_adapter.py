@@ -80,8 +80,8 @@ def train(folder: Path, fights: list[dict[str, Any]], shape: tuple[int, int], no
     n_prompts, text_dim = shape
     net = MFModel_Train(DIM, len(MODEL_IDS), n_prompts, text_dim=text_dim, npy_path=folder / "vectors.npy")
     batches = PairwiseDataset(fights).get_dataloaders(BATCH_SIZE)
-    # Its loop reports on a second set after every epoch and takes nothing from it.
-    reported = PairwiseDataset(fights[:1]).get_dataloaders(1, shuffle=False)
+    # Its loop reports on a second set (of two battles at least) after every epoch and takes nothing from it.
+    reported = PairwiseDataset((fights * 2)[:2]).get_dataloaders(2, shuffle=False)
     train_loops(net, batches, reported, LEARNING_RATE, WEIGHT_DECAY, noise, N_EPOCHS, device="cpu")
     served = MFModel(DIM, len(MODEL_IDS), text_dim, 1, use_proj=True)
     weights = {
@@ -96,9 +96,7 @@ def train(folder: Path, fights: list[dict[str, Any]], shape: tuple[int, int], no
 def win_rates(model: MFModel, vectors: Any) -> Any:
     """Return the strong model's win rate of every prompt, shape (n,)."""
     OUR_VECTORS.rows = vectors
-    return np.array(
-        [model.pred_win_rate(MODEL_IDS[STRONG], MODEL_IDS[WEAK], str(row)) for row in range(len(vectors))]
-    )
+    return np.array([model.pred_win_rate(MODEL_IDS[STRONG], MODEL_IDS[WEAK], str(row)) for row in range(len(vectors))])
 
 
 def main(folder: Path) -> None:
@@ -129,7 +127,8 @@ def main(folder: Path) -> None:
     if not settings:
         raise SystemExit("it learns from prompts that one model answers better than the other; there are 0")
     fit_s = time.perf_counter() - started - sum(decide_s)
-    np.savez(folder / "answer.npz", **{name: np.array(parts) for name, parts in arrays.items()})
+    stacked: dict[str, Any] = {name: np.array(parts) for name, parts in arrays.items()}
+    np.savez(folder / "answer.npz", **stacked)
     report = {"settings": settings, "fit_s": fit_s, "decide_s": decide_s}
     (folder / "answer.json").write_text(json.dumps(report), encoding="utf-8")
 
