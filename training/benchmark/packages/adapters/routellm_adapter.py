@@ -1,0 +1,137 @@
+"""routellm 0.2.0: its matrix factorisation, trained with its own loop on our vectors, threshold swept.
+
+What was adapted, and why:
+
+- The published router loads a checkpoint from a model hub, trained on vectors of OpenAI's embedding service and on
+  other models. Neither fits our vectors or our models, and nothing here may ask the network; so its training script's
+  own classes and loop (`MFModel_Train`, `train_loops`) are trained on the table, with that script's settings, on a CPU.
+- `OPENAI_CLIENT`, made on import by `routellm.routers.similarity_weighted.utils` and asked for every embedding, is an
+  object that answers with our vectors. That module needs nothing else of the OpenAI, pandas and dataset packages, which
+  are not installed. `routellm.routers.routers` would import them all for its other routers; the class of the matrix
+  factorisation router in there adds nothing to `MFModel.pred_win_rate`, which is what is called here.
+- It knows a fixed list of models: our two are trained under the ids of its default pair, the strong one being that
+  with the higher mean quality of the training prompts.
+- A battle is won by the model with the higher quality. Its script drops ties, its BERT router counts them for the weak
+  model; of graded answers most are ties, so both are answered, each with and without the noise that its script adds to
+  embeddings of 1,536 dimensions, and validation chooses.
+- Thresholds are quantiles of the win rates of the training prompts, as its `calibrate_threshold` sets them.
+- A win rate is not a probability of success; none is given.
+"""
+
+import json
+import random
+import sys
+import time
+from itertools import product
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+STRONG, WEAK = "gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1"
+# Of the package's training script.
+DIM, BATCH_SIZE, N_EPOCHS, LEARNING_RATE, WEIGHT_DECAY = 128, 64, 100, 3e-4, 1e-5
+TIES = ("dropped", "to the weak")
+NOISES = (0.1, 0.0)
+SHARES = np.linspace(0, 1, 101)
+
+
+class OurVectors:
+    """Stands in for the OpenAI client: the "prompt" is the row of a table of vectors."""
+
+    def __init__(self) -> None:
+        self.rows = np.empty((0, 0), dtype=np.float32)
+        self.embeddings = self
+
+    def create(self, input: list[str], model: str) -> Any:  # noqa: A002
+        """Return the vectors of rows, in the shape of OpenAI's answer."""
+        del model
+        return SimpleNamespace(data=[SimpleNamespace(embedding=self.rows[int(row)]) for row in input])
+
+
+OUR_VECTORS = OurVectors()
+sys.modules["routellm.routers.similarity_weighted.utils"] = ModuleType("utils")
+sys.modules["routellm.routers.similarity_weighted.utils"].OPENAI_CLIENT = OUR_VECTORS  # type: ignore[attr-defined]
+
+from routellm.routers.matrix_factorization.model import MODEL_IDS, MFModel  # noqa: E402
+from routellm.routers.matrix_factorization.train_matrix_factorization import (  # noqa: E402
+    MFModel_Train,
+    PairwiseDataset,
+    train_loops,
+)
+
+
+def battles(strong: Any, weak: Any, ties: str) -> list[dict[str, Any]]:
+    """Return the battles of prompts whose both outcomes are known, from qualities of shape (n,)."""
+    winner = np.where(strong > weak, "model_a", np.where(strong < weak, "model_b", "tie"))
+    if ties == "to the weak":
+        winner[winner == "tie"] = "model_b"
+    winner[np.isnan(strong) | np.isnan(weak)] = "unknown"
+    fought = np.flatnonzero(np.isin(winner, ["model_a", "model_b"]))
+    return [{"model_a": STRONG, "model_b": WEAK, "idx": int(i), "winner": str(winner[i])} for i in fought]
+
+
+def train(folder: Path, fights: list[dict[str, Any]], shape: tuple[int, int], noise: float, seed: int) -> MFModel:
+    """Train as the package's script does and load the result into the class it serves with."""
+    random.seed(seed)
+    torch.manual_seed(seed)
+    n_prompts, text_dim = shape
+    net = MFModel_Train(DIM, len(MODEL_IDS), n_prompts, text_dim=text_dim, npy_path=folder / "vectors.npy")
+    batches = PairwiseDataset(fights).get_dataloaders(BATCH_SIZE)
+    # Its loop reports on a second set (of two battles at least) after every epoch and takes nothing from it.
+    reported = PairwiseDataset((fights * 2)[:2]).get_dataloaders(2, shuffle=False)
+    train_loops(net, batches, reported, LEARNING_RATE, WEIGHT_DECAY, noise, N_EPOCHS, device="cpu")
+    served = MFModel(DIM, len(MODEL_IDS), text_dim, 1, use_proj=True)
+    weights = {
+        name.replace("text_proj.", "text_proj.0.").replace("classifier.", "classifier.0."): value
+        for name, value in net.state_dict().items()
+        if name != "Q.weight"
+    }
+    served.load_state_dict(weights)
+    return served.eval()
+
+
+def win_rates(model: MFModel, vectors: Any) -> Any:
+    """Return the strong model's win rate of every prompt, shape (n,)."""
+    OUR_VECTORS.rows = vectors
+    return np.array([model.pred_win_rate(MODEL_IDS[STRONG], MODEL_IDS[WEAK], str(row)) for row in range(len(vectors))])
+
+
+def main(folder: Path) -> None:
+    """Answer the task of a folder."""
+    started = time.perf_counter()
+    task = dict(np.load(folder / "task.npz", allow_pickle=False))
+    torch.set_num_threads(1)  # the layers are small: more threads only wait for each other
+    vectors = {side: task[f"vectors_{side}"] for side in ("train", "validation", "test")}
+    np.save(folder / "vectors.npy", vectors["train"])
+    quality = task["quality_train"]
+    strong = int(np.argmax(np.nanmean(quality, axis=0)))
+    columns = np.array([1 - strong, strong])
+    settings, decide_s = [], []
+    arrays: dict[str, list[Any]] = {"choices_validation": [], "choices_test": []}
+    for ties, noise in product(TIES, NOISES):
+        fights = battles(quality[:, strong], quality[:, 1 - strong], ties)
+        if not fights:
+            continue
+        model = train(folder, fights, vectors["train"].shape, noise, int(task["seed"]))
+        thresholds = np.append(1.0, np.quantile(win_rates(model, vectors["train"]), 1 - SHARES))[:, None]
+        settings.append({"ties": ties, "noise": noise})
+        validation = win_rates(model, vectors["validation"])
+        before = time.perf_counter()
+        test = win_rates(model, vectors["test"])
+        decide_s.append(time.perf_counter() - before)
+        arrays["choices_validation"].append(columns[(validation >= thresholds).astype(int)])
+        arrays["choices_test"].append(columns[(test >= thresholds).astype(int)])
+    if not settings:
+        raise SystemExit("it learns from prompts that one model answers better than the other; there are 0")
+    fit_s = time.perf_counter() - started - sum(decide_s)
+    stacked: dict[str, Any] = {name: np.array(parts) for name, parts in arrays.items()}
+    np.savez(folder / "answer.npz", **stacked)
+    report = {"settings": settings, "fit_s": fit_s, "decide_s": decide_s}
+    (folder / "answer.json").write_text(json.dumps(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,135 @@
+"""An environment of its own for a package: made on first use, kept in a cache, never the user's.
+
+The packages a rival pins need not agree with ours, and what a benchmark tries out should not change what a user has
+installed. pip's own settings (an index of one's own, a proxy) apply as usual.
+"""
+
+import logging
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from training.benchmark.method import MethodUnavailableError
+
+logger = logging.getLogger(__name__)
+
+CACHE_VARIABLE = "ROUTER_MODEL_CACHE"
+NO_INDEX = "no package index can be reached"
+
+_INSTALL_LIMIT_S = 1800
+# A user's settings that would make pip install somewhere else than into the environment.
+_ELSEWHERE = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
+_NO_CONNECTION = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "ConnectionError(")
+
+
+def cache_folder() -> Path:
+    """Return where environments are kept: ``ROUTER_MODEL_CACHE``, else the platform's cache of ``router-model``."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "router-model" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "router-model"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "router-model"
+
+
+@dataclass(frozen=True, slots=True)
+class PackageEnvironment:
+    """A virtual environment with pinned packages.
+
+    Attributes
+    ----------
+    name : str
+    requirements : tuple of str
+        Installed with what they depend on.
+    bare : tuple of str
+        Installed without it: packages that depend on far more than what is used of them imports.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    bare: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is kept; another set of requirements or another Python has another folder."""
+        made_of = "\n".join([*self.requirements, "--no-deps", *self.bare, sys.version, platform.platform()])
+        digest = sha256(made_of.encode()).hexdigest()[:12]
+        return cache_folder() / "benchmark" / f"{self.name}-{digest}"
+
+    def python(self) -> Path:
+        """Return the environment's Python, installing it all if this is the first use.
+
+        Raises
+        ------
+        MethodUnavailableError
+            If it cannot be made; the reason is one line.
+        """
+        python = _python_of(self.folder)
+        if not python.exists():
+            if self.folder.exists():
+                raise MethodUnavailableError(f"{self.folder} holds no working environment; delete it")
+            try:
+                self._make()
+            except OSError as exc:
+                raise MethodUnavailableError(f"its environment cannot be made in {self.folder.parent}: {exc}") from exc
+        return python
+
+    def _make(self) -> None:
+        """Make it beside its place and move it there whole, so that nobody ever sees half of it."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        logger.info("installing %s into %s", ", ".join(self.requirements + self.bare), self.folder)
+        with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.name}-") as scratch:
+            made = Path(scratch) / "environment"
+            _run([sys.executable, "-I", "-m", "venv", str(made)], "python -m venv")
+            install = [str(_python_of(made)), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            if self.requirements:
+                _run([*install, *self.requirements], "pip")
+            if self.bare:
+                _run([*install, "--no-deps", *self.bare], "pip")
+            try:
+                made.rename(self.folder)
+            except OSError:
+                if not _python_of(self.folder).exists():
+                    raise
+                logger.info("another process made %s first", self.folder)
+
+
+def _python_of(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def _run(command: Sequence[str], what: str) -> None:
+    settings = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            env=settings, timeout=_INSTALL_LIMIT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as exc:
+        raise MethodUnavailableError(f"{what} was not done after {_INSTALL_LIMIT_S} s") from exc
+    if done.returncode != 0:
+        raise MethodUnavailableError(f"{what}: {_reason(done.stderr or done.stdout, done.returncode)}")
+
+
+def _reason(output: str, code: int) -> str:
+    r"""Return the line of pip's output that says why it failed.
+
+    Examples
+    --------
+    >>> _reason("WARNING: old\nERROR: no such version\nERROR: No matching distribution found for x==9", 1)
+    'no such version'
+    >>> _reason("WARNING: Retrying after NewConnectionError(...)\nERROR: no x==9 (from versions: none)", 1)
+    'no package index can be reached'
+    """
+    if any(sign in output for sign in _NO_CONNECTION) and "(from versions: none)" in output:
+        return NO_INDEX
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    return (errors or lines[-1:] or [f"ended with code {code}"])[0]

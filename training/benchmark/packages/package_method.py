@@ -1,0 +1,64 @@
+"""A rival as published: its package answers in a process of its own, validation chooses among its variants."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.benchmark.method import MethodCard, MethodUnavailableError, Routed
+from training.benchmark.packages.child import run_adapter
+from training.benchmark.packages.environment import PackageEnvironment
+from training.benchmark.packages.exchange import Variant, read_answer, write_task
+from training.benchmark.trial import Side, Trial
+from training.metrics import Points, Singles, aiq
+
+
+@dataclass(frozen=True, slots=True)
+class PackageMethod:
+    """Run a package's adapter and choose the variant of its hyperparameters with the highest AIQ on validation.
+
+    Attributes
+    ----------
+    card : MethodCard
+    environment : PackageEnvironment
+    adapter : Path
+        The script; its docstring says what was adapted and why.
+    pair_only : bool
+        Whether it can route between two models only.
+    time_limit_s : float
+    """
+
+    card: MethodCard
+    environment: PackageEnvironment
+    adapter: Path
+    pair_only: bool = False
+    time_limit_s: float = 1800.0
+
+    def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
+        """Answer in the package's own environment, which is installed on first use."""
+        if self.pair_only and len(trial.models) != 2:  # noqa: PLR2004
+            raise MethodUnavailableError(f"needs exactly two models; the table has {len(trial.models)}")
+        python = self.environment.python()
+        advance(f"{self.environment.name} is installed")
+        with tempfile.TemporaryDirectory(prefix="router-model-") as name:
+            folder = Path(name)
+            write_task(folder, trial)
+            run_adapter(python, self.adapter, folder, time_limit_s=self.time_limit_s)
+            variants = read_answer(folder, trial)
+        best = choose(variants, trial.validation)
+        return Routed(best.validation, best.test, best.settings, best.fit_s, best.decide_s)
+
+
+def choose(variants: Sequence[Variant], validation: Side) -> Variant:
+    """Return the variant with the highest AIQ on validation; of equals, the first."""
+    singles = Singles(validation.cost_usd.mean(axis=0), validation.quality.mean(axis=0))
+    rows = np.arange(len(validation))
+
+    def height(variant: Variant) -> float:
+        chosen = variant.validation.choices
+        cost, quality = validation.cost_usd[rows, chosen], validation.quality[rows, chosen]
+        return aiq(Points(cost.mean(axis=1), quality.mean(axis=1)), singles)
+
+    return max(variants, key=height)
