@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "import": ("training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("training.commands.train", "Train a router on an outcome table."),
     "evaluate": ("training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "benchmark": ("training.commands.benchmark", "Measure routing methods side by side on a table."),
     "certify": ("training.commands.certify", "Certify success rates of a router on prompts it never saw."),
     "add-model": ("training.commands.add_model", "Add a model from 50 to 300 graded prompts, without retraining."),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),

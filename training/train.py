@@ -165,7 +165,7 @@ def train(
         raise TrainingError(f"seed {config.seed}; expected 0 or more")
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
-    outcomes, warnings = _learnable(read_outcomes(table))
+    outcomes, warnings = learnable(read_outcomes(table))
     split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
     _check_size(split, outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
@@ -346,7 +346,7 @@ def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
     ]
 
 
-def _learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
+def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
     """Leave out models and prompts without a graded answer.
 
     Raises

@@ -13,8 +13,9 @@ from training.benchmark.methods.mlp import Mlp
 from training.benchmark.methods.neighbours import KNearest
 from training.benchmark.methods.ours import Ours
 from training.benchmark.methods.simple import OneModel, Oracle, RandomMix
+from training.benchmark.packages import PACKAGES
 
-__all__ = ["REGISTRY", "methods_named"]
+__all__ = ["IN_HOUSE", "REGISTRY", "methods_named"]
 
 _FACTORIES: tuple[Callable[[], Method], ...] = (
     partial(OneModel, best=False),
@@ -34,12 +35,17 @@ _FACTORIES: tuple[Callable[[], Method], ...] = (
     Ours,
 )
 
-REGISTRY: dict[str, Callable[[], Method]] = {factory().card.name: factory for factory in _FACTORIES}
+IN_HOUSE: dict[str, Callable[[], Method]] = {factory().card.name: factory for factory in _FACTORIES}
 """Name -> what makes the method, in the order of the report."""
+
+REGISTRY: dict[str, Callable[[], Method]] = {**IN_HOUSE, **PACKAGES}
+"""The same, with the rivals as published packages after ours."""
 
 
 def methods_named(names: str) -> list[Method]:
-    """Return methods by their names, with commas between, in the order of the report; ``all`` for all.
+    """Return methods by their names, with commas between, in the order of the report.
+
+    ``all`` stands for all, ``in-house`` for all but the published packages (which need the package index once).
 
     Raises
     ------
@@ -52,12 +58,13 @@ def methods_named(names: str) -> list[Method]:
     ['cheapest', 'ours']
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if wanted == ["all"]:
-        return [factory() for factory in REGISTRY.values()]
+    for group, members in (("all", REGISTRY), ("in-house", IN_HOUSE)):
+        if wanted == [group]:
+            return [factory() for factory in members.values()]
     unknown = [name for name in wanted if name not in REGISTRY]
     if unknown or not wanted:
         raise RequestError(
             f"methods {names!r}: unknown {', '.join(map(repr, unknown)) or '(none given)'}; "
-            f"expected 'all' or some of {', '.join(REGISTRY)}"
+            f"expected 'all', 'in-house' or some of {', '.join(REGISTRY)}"
         )
     return [factory() for name, factory in REGISTRY.items() if name in wanted]

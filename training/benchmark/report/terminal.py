@@ -52,8 +52,7 @@ def show_results(results: Results, console: Console) -> None:
 
 def leakage_line(results: Results) -> str:
     """Say in one line what the leakage audit counted."""
-    counted = ", ".join(f"{name} {value}" for name, value in tables.facts(results.leakage))
-    return f"leakage audit: {counted}" if counted else "leakage audit: none was made"
+    return f"leakage audit: {results.leakage.get('summary', 'none was made')}"
 
 
 def _metrics(results: Results, wanted: Sequence[str]) -> Table:

@@ -1,0 +1,144 @@
+"""``router-model benchmark``."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from training.benchmark.benchmark import Bench
+    from training.benchmark.method import Method
+    from training.benchmark.results import Results
+
+
+@click.command("benchmark")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.json and report.html.")
+@click.option("--test", "test_table", type=click.Path(path_type=Path), help="Learn from TABLE, test on this table.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML) [looked up].")
+@click.option("--seeds", default=5, show_default=True, help="Splits to average over.")
+@click.option("--encoder", default="static", show_default=True, help="static, minilm, or a hub id or folder.")
+@click.option(
+    "--methods", default="all", show_default=True, help="all, in-house (no published packages), or names, with commas."
+)
+@click.option("--quality-bar", default=0.5, show_default=True, help="Quality that counts as success.")
+@click.option("--models", help="Ids to choose among, with commas [all of TABLE].")
+@click.option("--max-prompts", type=int, help="Learn from and choose on this many prompts [all].")
+@click.option("--dedupe", is_flag=True, help="Leave out test prompts that repeat a training prompt, or nearly.")
+@click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
+@click.option("--resamples", default=1000, show_default=True, help="Of the paired bootstrap, for intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+def command(
+    table: Path,
+    *,
+    out: Path,
+    test_table: Path | None,
+    catalog: Path | None,
+    seeds: int,
+    encoder: str,
+    methods: str,
+    quality_bar: float,
+    models: str | None,
+    max_prompts: int | None,
+    dedupe: bool,
+    shift: str | None,
+    resamples: int,
+    as_json: bool,
+) -> None:
+    """Measure routing methods side by side on the outcomes in TABLE.
+
+    The same prompts, vectors and metrics for every method: simple ones, the
+    ideas of published routers, published packages in environments of their
+    own (installed on first use), and ours. Writes results.json and
+    report.html into the folder OUT.
+    """
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.catalog import Catalog  # noqa: PLC0415
+    from training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
+    from training.benchmark.methods import methods_named  # noqa: PLC0415
+    from training.benchmark.report.html import write_html  # noqa: PLC0415
+    from training.benchmark.report.terminal import show_results  # noqa: PLC0415
+
+    chosen = methods_named(methods)
+    config = BenchmarkConfig(
+        n_seeds=seeds,
+        encoder=encoder,
+        quality_bar=quality_bar,
+        models=tuple(models.split(",")) if models else (),
+        max_prompts=max_prompts,
+        dedupe=dedupe,
+        n_resamples=resamples,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with _progress(hidden=as_json) as bar:
+        bench = Bench.prepare(
+            table,
+            test_table=test_table,
+            catalog=None if catalog is None else Catalog.load(catalog),
+            config=config,
+            encoding=bar.encoding,
+        )
+        bar.expect(seeds, chosen)
+        results = _reproducible(bench.measure(chosen, advance=bar.advance))
+        results.save(out / "results.json")
+        left_out = _shifted(bench, chosen, bar) if shift else None
+    if left_out is not None:
+        left_out.save(out / "shift.json")
+    write_html(results, out / "report.html", shift=left_out)
+    if as_json:
+        click.echo(json.dumps(results.as_dict(), ensure_ascii=False))
+        return
+    console = Console()
+    show_results(results, console)
+    if left_out is not None:
+        console.rule("one task left out")
+        show_results(left_out, console)
+    names = ", ".join(name for name in ("results.json", "shift.json", "report.html") if (out / name).exists())
+    console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}", highlight=False)
+
+
+def _shifted(bench: "Bench", methods: "list[Method]", bar: "_Bar") -> "Results":
+    bar.expect(len(bench.tasks), methods)
+    return _reproducible(bench.measure_shift(methods, advance=bar.advance))
+
+
+def _reproducible(results: "Results") -> "Results":
+    """Say by which command the results were made."""
+    typed = shlex.join(["router-model", *sys.argv[1:]])
+    return replace(results, provenance={"command": typed, **results.provenance})
+
+
+class _Bar:
+    """A line that says what is being done and how much is left."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+        self._task = progress.add_task("reading", total=None)
+
+    def encoding(self, n_done: int, n_prompts: int) -> None:
+        self._progress.update(self._task, description="encoding", completed=n_done, total=n_prompts)
+
+    def expect(self, n_trials: int, methods: "list[Method]") -> None:
+        self._progress.reset(self._task, description="splitting", total=n_trials * len(methods))
+
+    def advance(self, trial: str, method: str, step: str) -> None:
+        done = 1 if step == "measured" else 0
+        self._progress.update(self._task, description=f"{trial}: {method}, {step}", advance=done)
+
+
+@contextmanager
+def _progress(*, hidden: bool) -> "Iterator[_Bar]":
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal) as progress:
+        yield _Bar(progress)
