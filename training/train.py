@@ -26,6 +26,7 @@ from router_model.spend_curve import SpendCurve
 from training.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from training.dominance import ModelRecord, model_records
+from training.embedding_cache import cached
 from training.evaluate import Evaluation, evaluate
 from training.evidence import bank_rows
 from training.fit import FitConfig, OutOfFold, fit_predictor
@@ -153,6 +154,7 @@ def train(
     catalog : prices and capabilities; prices it lacks are looked up in genai-prices
     config : TrainConfig
     advance : called with the name of each finished step, see `STEPS`
+        And with how far it is while a transformer encodes, as no step takes longer.
 
     Raises
     ------
@@ -172,7 +174,9 @@ def train(
     cards = complete_catalog(catalog, outcomes.models)
     advance("read")
     encoder = load_encoder(config.encoder)
-    run = Run(Path(table), outcomes, featurise(outcomes.prompts, encoder), split, cards, encoder, config)
+    keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
+    features = featurise(outcomes.prompts, keeping)
+    run = Run(Path(table), outcomes, features, split, cards, encoder, config)
     advance("features")
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)

@@ -1,15 +1,14 @@
 """Quality on the real outcome tables beside the floors: ``make bench`` or this file with ``--help``.
 
 Trains with seeds 0-2, the defaults and the split of `training.split`, and prints the mean of the held-out metrics
-(best configuration on test, as the field reports). Embeddings are cached by encoder and table, as a transformer
+(best configuration on test, as the field reports). Embeddings are cached (`training.embedding_cache`), as a transformer
 takes a quarter of an hour on a large table.
 """
 
 import argparse
-import hashlib
 import json
+import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from features import Encoder, load_encoder
 from features.featuriser import PromptFeatures, featurise
 from router_model.catalog import Catalog
+from training.embedding_cache import cached
 from training.outcomes import Outcomes, read_outcomes
 from training.prices import complete_catalog
 from training.split import split_prompts
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--encoders", default="static", help="static,minilm")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--cache", type=Path, help="folder for embeddings")
+    parser.add_argument("--cache", type=Path, help="folder for embeddings, instead of the user's cache")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     results = {
@@ -74,20 +74,11 @@ def prepare(folder: Path, encoder_name: str, cache: Path | None) -> tuple[Outcom
     outcomes = read_outcomes(folder / "outcomes.parquet")
     catalog = complete_catalog(Catalog.load(folder / "catalog.toml"), outcomes.models)
     encoder = load_encoder(encoder_name)
-    return outcomes, catalog, encoder, cached_features(outcomes, encoder, cache)
+    return outcomes, catalog, encoder, featurise(outcomes.prompts, cached(encoder, folder=cache, advance=say))
 
 
-def cached_features(outcomes: Outcomes, encoder: Encoder, cache: Path | None) -> PromptFeatures:
-    if cache is None or encoder.name == "static":
-        return featurise(outcomes.prompts, encoder)
-    digest = hashlib.sha256(repr((encoder.content_hash, outcomes.prompts)).encode("utf-8", "replace")).hexdigest()
-    path = cache / f"{digest[:24]}.npy"
-    if path.exists():
-        return replace(featurise(outcomes.prompts, load_encoder("static")), embedding=np.load(path))
-    features = featurise(outcomes.prompts, encoder)
-    cache.mkdir(parents=True, exist_ok=True)
-    np.save(path, features.embedding)
-    return features
+def say(n_done: int, n_texts: int) -> None:
+    print(f"encoded {n_done} of {n_texts}", end="\n" if n_done == n_texts else "\r", file=sys.stderr, flush=True)
 
 
 def markdown(results: dict[str, dict[str, list[float | None]]]) -> str:

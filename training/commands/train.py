@@ -126,14 +126,12 @@ class _Steps:
         self.progress.stop()
 
     def advance(self, step: str) -> None:
-        """Move past a finished step and name the next."""
+        """Move past a finished step and name the next; anything else is said as it is."""
+        described = step
         if step in self.left:
             del self.left[: self.left.index(step) + 1]
-        self.progress.update(
-            self.task,
-            completed=self.progress.tasks[0].total - len(self.left),
-            description=self.left[0] if self.left else "done",
-        )
+            described = self.left[0] if self.left else "done"
+        self.progress.update(self.task, completed=self.progress.tasks[0].total - len(self.left), description=described)
 
 
 def _dominance(report: "TrainingReport") -> str:

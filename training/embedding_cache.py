@@ -1,0 +1,210 @@
+"""Embeddings kept on disk, so that a transformer reads each text once.
+
+`cached` wraps an encoder; what comes back is an encoder, too. Vectors are kept by text and by the encoder's content
+hash, so that of a table with some new prompts only these are encoded. Texts themselves are not kept, only their hashes.
+The static encoder is faster than reading, and bypassed.
+
+One SQLite file for each encoder, in ``embeddings`` of `training.cache_folder.cache_folder`. A batch of texts is one
+transaction: a killed process, or Ctrl-C, leaves whole batches behind, and several processes may write at once. Every
+vector has a checksum. A file holds about `MAX_BYTES` at most, then the oldest vectors go; the folder may be deleted at
+any time.
+
+What is damaged is dropped and computed again. A cache that cannot be used (no space, not allowed) is done without. Both
+warn, once a call.
+
+A transformer's vector of a text depends in the last digits on the texts that it was padded with: the one kept is the
+one computed first, and the same bit for bit from then on.
+"""
+
+import hashlib
+import logging
+import sqlite3
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+
+from features import Encoder
+from features.encoder import FloatArray
+from features.word_pieces import TextBatch
+from training.cache_folder import cache_folder
+
+logger = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 1 << 30
+"""Of the vectors of one encoder: 650,000 of MiniLM."""
+TEXTS_AT_ONCE: Final = 128
+"""Texts that are encoded between two transactions: about 5 s of MiniLM's work."""
+
+Advance = Callable[[int, int], None]
+Result = TypeVar("Result")
+
+_FORMAT: Final = 1
+_KEYS_AT_ONCE: Final = 500  # variables of a statement; SQLite allows 999 or more
+_BUSY_LIMIT_S: Final = 60
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_TABLE: Final = "CREATE TABLE IF NOT EXISTS vectors (text BLOB NOT NULL UNIQUE, vector BLOB, checksum INTEGER)"
+
+
+def cached(encoder: Encoder, *, folder: Path | None = None, advance: Advance = lambda _n_done, _n: None) -> Encoder:
+    """Return the encoder with a memory on disk; the static encoder as it is.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    folder : where to keep vectors; ``embeddings`` in the cache folder where not given
+    advance : called after each batch with the numbers of texts encoded and to be encoded, those known not counted
+    """
+    if encoder.name == "static":
+        return encoder
+    digest = hashlib.sha256(f"{_FORMAT}:{encoder.content_hash}".encode()).hexdigest()
+    return CachedEncoder(encoder, (folder or cache_folder() / "embeddings") / f"{digest[:32]}.sqlite", advance)
+
+
+@dataclass(frozen=True, slots=True)
+class CachedEncoder:
+    """An encoder that looks texts up before it encodes them; see `cached`.
+
+    Attributes
+    ----------
+    encoder : Encoder
+        Has the same name and content hash.
+    file : Path
+    advance : progress of a call, see `cached`
+    """
+
+    encoder: Encoder
+    file: Path
+    advance: Advance
+
+    @property
+    def name(self) -> str:
+        """What `features.load_encoder` takes."""
+        return self.encoder.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self.encoder.dimension
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of what determines the vectors."""
+        return self.encoder.content_hash
+
+    def encode(self, batch: TextBatch) -> FloatArray:
+        """Return one row a text, shape (n, dimension): those known from disk, the others encoded and kept."""
+        keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in batch.texts]
+        with closing(_Store(self.file, self.dimension)) as store:
+            vectors = store.read(list(dict.fromkeys(keys)))
+            first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in vectors}
+            # Texts of about one length are padded least.
+            missing = sorted(first.values(), key=lambda row: (-len(batch.pieces[row]), row))
+            for start in range(0, len(missing), TEXTS_AT_ONCE):
+                rows = missing[start : start + TEXTS_AT_ONCE]
+                encoded = self.encoder.encode(
+                    TextBatch([batch.texts[row] for row in rows], [batch.pieces[row] for row in rows])
+                )
+                found = {keys[row]: vector for row, vector in zip(rows, encoded, strict=True)}
+                store.write(found)
+                vectors.update(found)
+                self.advance(start + len(rows), len(missing))
+        return np.array([vectors[key] for key in keys], dtype=np.float32).reshape(len(keys), store.dimension)
+
+
+class _Store:
+    """Vectors in a SQLite file; without one, nothing is found and nothing is kept."""
+
+    def __init__(self, file: Path, dimension: int) -> None:
+        self.file = file
+        self.dimension = dimension
+        self.connection: sqlite3.Connection | None = None
+        self.warned = False
+        self._attempt(lambda _: None, otherwise=None, connect=True)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def read(self, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
+        """Return the vectors that are there, by key."""
+        known: dict[bytes, FloatArray] = {}
+        n_damaged = 0
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            for key, blob, checksum in self._rows(keys[start : start + _KEYS_AT_ONCE]):
+                if _is_sound(key, blob, checksum, self.dimension):
+                    known[key] = np.frombuffer(blob, dtype="<f4")
+                else:
+                    n_damaged += 1
+        if n_damaged:
+            self._warn(f"{n_damaged} of its vectors are damaged; they are computed again")
+        return known
+
+    def write(self, vectors: dict[bytes, FloatArray]) -> None:
+        """Keep vectors: all of them, or none if the process ends before they are."""
+        blobs = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
+        rows = [(key, blob, zlib.crc32(key + blob)) for key, blob in blobs]
+        most = MAX_BYTES // (4 * self.dimension + 100)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+                oldest = "SELECT max(rowid) - ? FROM vectors"
+                connection.execute(f"DELETE FROM vectors WHERE rowid <= ({oldest})", (most,))  # noqa: S608  (constants)
+
+        self._attempt(insert, otherwise=None)
+
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[bytes, bytes, int]]:
+        marks = ", ".join("?" * len(keys))
+        query = f"SELECT text, vector, checksum FROM vectors WHERE text IN ({marks})"  # noqa: S608  (question marks)
+        return self._attempt(lambda connection: connection.execute(query, keys).fetchall(), otherwise=[])
+
+    def _attempt(
+        self, operation: Callable[[sqlite3.Connection], Result], *, otherwise: Result, connect: bool = False
+    ) -> Result:
+        """Return what an operation on the file returns, a new file taking the place of a damaged one."""
+        if self.connection is None and not connect:
+            return otherwise
+        try:
+            return self._on_file(operation)
+        except (sqlite3.Error, OSError) as exc:
+            self.close()
+            if not _says_damaged(exc):
+                self._warn(f"not usable ({exc}); embeddings are computed and not kept")
+                return otherwise
+            self._warn(f"damaged ({exc}); it is started anew")
+        try:
+            for suffix in ("", "-journal"):
+                self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
+            return self._on_file(operation)
+        except (sqlite3.Error, OSError) as exc:
+            logger.warning("embedding cache %s: cannot be started anew (%s); embeddings are not kept", self.file, exc)
+            self.close()
+            return otherwise
+
+    def _on_file(self, operation: Callable[[sqlite3.Connection], Result]) -> Result:
+        if self.connection is None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.connection = sqlite3.connect(self.file, timeout=_BUSY_LIMIT_S)
+            self.connection.execute(_TABLE)
+        return operation(self.connection)
+
+    def _warn(self, what: str) -> None:
+        if not self.warned:
+            logger.warning("embedding cache %s: %s", self.file, what)
+            self.warned = True
+
+
+def _is_sound(key: bytes, blob: object, checksum: object, dimension: int) -> bool:
+    return isinstance(blob, bytes) and len(blob) == 4 * dimension and zlib.crc32(key + blob) == checksum
+
+
+def _says_damaged(exc: Exception) -> bool:
+    """Return whether the file, not what surrounds it, is at fault; SQLite's extended codes keep the plain one below."""
+    return isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
