@@ -6,10 +6,8 @@ it would have made of every prompt of the bank is predicted from what the others
 fitted on both as every model's is. docs/decisions/0007 has what was measured.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -351,9 +349,3 @@ def _auc(success: Float64Array, p: Float64Array) -> float | None:
 
 def _hashes(outcomes: Outcomes) -> npt.NDArray[np.uint64]:
     return np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in outcomes.prompts], dtype=np.uint64)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Training as a whole: a table in, a saved router and a report out."""
 
-import hashlib
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -29,6 +28,7 @@ from training.dominance import ModelRecord, model_records
 from training.embedding_cache import cached
 from training.evaluate import Evaluation, evaluate
 from training.evidence import bank_rows
+from training.files import file_sha256
 from training.fit import FitConfig, OutOfFold, fit_predictor
 from training.groups import novelty_groups
 from training.operating_point import choose_operating_point
@@ -210,9 +210,12 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a training run has gathered before it learns; `train` is the way in."""
+    """What a training run has gathered before it learns; `train` is the way in.
 
-    table: Path
+    `table` is where the outcomes were read from, or None where they are of no file.
+    """
+
+    table: Path | None
     outcomes: Outcomes
     features: PromptFeatures
     split: Split
@@ -414,12 +417,10 @@ def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:
     return warnings
 
 
-def _provenance(table: Path, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
-    with table.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def _provenance(table: Path | None, outcomes: Outcomes, split: Split, config: TrainConfig) -> dict[str, Any]:
     return {
         "table": {
-            "sha256": digest,
+            "sha256": None if table is None else file_sha256(table),
             "n_prompts": len(outcomes),
             "n_models": len(outcomes.models),
             "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),

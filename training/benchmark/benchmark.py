@@ -1,6 +1,5 @@
 """A whole benchmark: from outcome tables to `Results`."""
 
-import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from training.benchmark.run import run_methods
 from training.benchmark.trial import Side, Trial
 from training.benchmark.trials import seed_trials, shift_trials, test_table_trials
 from training.embedding_cache import cached
+from training.files import file_sha256
 from training.outcomes import Outcomes, read_outcomes
 from training.train import learnable
 
@@ -279,11 +279,9 @@ def _leakage(audits: dict[str, LeakageAudit], *, left_out: bool) -> dict[str, An
 
 
 def _described(path: Path, outcomes: Outcomes) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "file": path.name,
-        "sha256": digest,
+        "sha256": file_sha256(path),
         "n_prompts": len(outcomes),
         "n_models": len(outcomes.models),
         "n_outcomes": int((~np.isnan(outcomes.quality)).sum()),

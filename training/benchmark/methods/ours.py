@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class Ours:
         started = time.perf_counter()
         everything, nothing = np.arange(len(trial.train)), np.arange(0)
         run = Run(
-            Path(trial.name),
+            None,
             trial.train.outcomes,
             trial.train.features,
             Split(everything, nothing, nothing),
