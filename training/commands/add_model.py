@@ -44,7 +44,8 @@ def command(
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import announce_model  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from training.add_model import add_model, file_sha256, graded_prompts  # noqa: PLC0415
+    from training.add_model import add_model, graded_prompts  # noqa: PLC0415
+    from training.files import file_sha256  # noqa: PLC0415
     from training.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
