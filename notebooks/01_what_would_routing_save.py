@@ -57,7 +57,7 @@ settings = {
 }
 for name, tradeoff in settings.items():
     print(
-        f"{name}: {tradeoff.saving:.1%} of the cost saved, a success being worth {tradeoff.success_value_usd:.4g} USD"
+        f"{name}: {tradeoff.saving:.1%} of the cost saved, quality 1 being worth {tradeoff.quality_value_usd:.4g} USD"
     )
 
 # %% [markdown]
@@ -73,7 +73,7 @@ evaluations = {"by default": default} | {
         unseen,
         features=features,
         quality_bar=QUALITY_BAR,
-        success_value_usd=tradeoff.success_value_usd,
+        quality_value_usd=tradeoff.quality_value_usd,
     )
     for name, tradeoff in settings.items()
 }
@@ -104,7 +104,7 @@ regrets = worst_regrets(
     unseen,
     n_worst=8,
     quality_bar=QUALITY_BAR,
-    success_value_usd=settings[name].success_value_usd,
+    quality_value_usd=settings[name].quality_value_usd,
 )
 pl.Config.set_fmt_str_lengths(120).set_tbl_hide_dataframe_shape(True).set_tbl_hide_column_data_types(True)
 pl.DataFrame([asdict(regret) for regret in regrets]).select(

@@ -79,3 +79,33 @@ class BarGrid:
         above, p_above = (self.bars[upper], p[..., upper]) if upper < len(self) else (self.high, np.float32(0))
         share = np.float32((bar - below) / max(float(above - below), _TOLERANCE))
         return np.asarray(p_below + share * (p_above - p_below), dtype=np.float32)
+
+    def mean(self, p: FloatArray) -> FloatArray:
+        """Return the expected quality, given the probabilities of meeting each of `bars`.
+
+        The area under P(quality >= bar): of steps exactly, between continuous bars by trapezoids, with probability 1 at
+        `low` and 0 just above `high`.
+
+        Parameters
+        ----------
+        p : shape (..., n_bars)
+
+        Examples
+        --------
+        Half of the answers have quality 1/2 or more and a quarter has 1: 1/2 of 1/2 and 1/4 of the other half.
+
+        >>> steps = BarGrid(np.array([0.5, 1.0], dtype=np.float32), low=0.0, high=1.0, stepwise=True)
+        >>> float(steps.mean(np.array([0.5, 0.25], dtype=np.float32)))
+        0.375
+
+        A quality that is uniform between 0 and 1 has mean 1/2, whatever bars it was learned at:
+
+        >>> grid = BarGrid(np.array([0.2, 0.7], dtype=np.float32), low=0.0, high=1.0, stepwise=False)
+        >>> round(float(grid.mean(np.array([0.8, 0.3], dtype=np.float32))), 6)
+        0.5
+        """
+        if self.stepwise:
+            return np.asarray(p @ np.diff(self.bars, prepend=np.float32(0)), dtype=np.float32)
+        widths = np.diff(np.concatenate([[self.low], self.bars, [self.high]])).astype(np.float32)
+        # Each probability is an end of two trapezoids; the first one's other end is 1, the last one's is 0.
+        return np.asarray(self.low + 0.5 * widths[0] + p @ (0.5 * (widths[:-1] + widths[1:])), dtype=np.float32)

@@ -47,6 +47,8 @@ class PlanStep:
     output_token_quantiles : 10 %, 50 % and 90 % quantile, or None
     expected_latency_s : float or None
         None where the training table had no latencies.
+    expected_quality : float or None
+        Mean of the quality that is expected, over all bars; of right-or-wrong outcomes the probability of success.
     """
 
     model: str
@@ -56,6 +58,7 @@ class PlanStep:
     p_interval: tuple[float, float] | None = None
     output_token_quantiles: tuple[float, float, float] | None = None
     expected_latency_s: float | None = None
+    expected_quality: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ class Decision:
     excluded : models that constraints ruled out
     quality_bar : float
         The quality a success has at least.
-    threshold, success_value_usd : float or None
-        The knob of the rule that decided (`router_model.policy.Rule`); the other is None. After the safest model of
+    threshold, success_value_usd, quality_value_usd : float or None
+        The knob of the rule that decided (`router_model.policy.Rule`); the others are None. After the safest model of
         a target that could not be certified, the plan is ranked by a value so large that the likeliest come first.
     familiarity : float
         Cosine similarity of the nearest logged prompt; low values mean little evidence.
@@ -119,6 +122,7 @@ class Decision:
     certificate: Certificate | None = None
     trust: float = 1.0
     explanation: Explanation | None = None
+    quality_value_usd: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""
@@ -147,6 +151,7 @@ class PredictionTable:
         See `PlanStep`.
     output_token_quantiles : float64 array, shape (n, m, 3), or None
     expected_latency_s : float64 array, shape (n, m), or None
+    expected_quality : float64 array, shape (n, m), or None
     """
 
     models: tuple[str, ...]
@@ -159,10 +164,12 @@ class PredictionTable:
     p_interval: npt.NDArray[np.float64] | None = None
     output_token_quantiles: npt.NDArray[np.float64] | None = None
     expected_latency_s: npt.NDArray[np.float64] | None = None
+    expected_quality: npt.NDArray[np.float64] | None = None
 
     def step(self, row: int, column: int) -> PlanStep:
         """Return what is predicted of one model on one prompt."""
         interval, quantiles, latency = self.p_interval, self.output_token_quantiles, self.expected_latency_s
+        quality = self.expected_quality
         return PlanStep(
             model=self.models[column],
             p_success=float(self.p_success[row, column]),
@@ -171,7 +178,13 @@ class PredictionTable:
             p_interval=None if interval is None else tuple(interval[row, column].tolist()),
             output_token_quantiles=None if quantiles is None else tuple(quantiles[row, column].tolist()),
             expected_latency_s=None if latency is None else float(latency[row, column]),
+            expected_quality=None if quality is None else float(quality[row, column]),
         )
+
+    @property
+    def mean_quality(self) -> npt.NDArray[np.float64]:
+        """The expected quality where it is known, else the probability of success, shape (n, m)."""
+        return self.p_success if self.expected_quality is None else self.expected_quality
 
     @property
     def abstained(self) -> npt.NDArray[np.bool_]:

@@ -138,8 +138,9 @@ class Rule:
 
     Attributes
     ----------
-    threshold, success_value_usd : float or None
-        Exactly one is set, and names the rule: `rank_by_threshold` or `rank_by_value`.
+    threshold, success_value_usd, quality_value_usd : float or None
+        Exactly one is set, and names the rule: `rank_by_threshold`, or `rank_by_value` of success or of expected
+        quality.
     certificate : Certificate or None
         Where the rule comes from. If it certifies nothing, its safest model is put before all others.
     """
@@ -147,6 +148,7 @@ class Rule:
     threshold: float | None
     success_value_usd: float | None
     certificate: Certificate | None = None
+    quality_value_usd: float | None = None
 
     @classmethod
     def choose(
@@ -154,6 +156,7 @@ class Rule:
         default: OperatingPoint,
         target_success: float | None,
         success_value_usd: float | None,
+        quality_value_usd: float | None = None,
         *,
         certificate: Certificate | None = None,
     ) -> "Rule":
@@ -162,25 +165,27 @@ class Rule:
         Parameters
         ----------
         default : what the artifact does when nothing is asked for
-        target_success, success_value_usd : what is asked for; None for not
+        target_success, success_value_usd, quality_value_usd : what is asked for; None for not
         certificate : of `target_success`, where the artifact has one; its rule replaces the threshold
 
         Raises
         ------
         RequestError
-            If both are asked for, or one is out of its range.
+            If more than one is asked for, or one is out of its range.
         """
-        if target_success is None and success_value_usd is None:
+        asked = [knob for knob in (target_success, success_value_usd, quality_value_usd) if knob is not None]
+        if not asked:
             return cls(None, default.success_value_usd)
-        if target_success is not None and success_value_usd is not None:
-            raise RequestError("give target_success or success_value_usd, not both")
+        if len(asked) > 1:
+            raise RequestError("give one of target_success, success_value_usd and quality_value_usd, not more")
         if target_success is not None and not 0 <= target_success <= 1:
             raise RequestError(f"target_success={target_success!r}; expected a probability between 0 and 1")
-        if success_value_usd is not None and not 0 <= success_value_usd < float("inf"):
-            raise RequestError(f"success_value_usd={success_value_usd!r}; expected an amount in USD, 0 or more")
+        for name, value in (("success_value_usd", success_value_usd), ("quality_value_usd", quality_value_usd)):
+            if value is not None and not 0 <= value < float("inf"):
+                raise RequestError(f"{name}={value!r}; expected an amount in USD, 0 or more")
         if target_success is not None and certificate is not None:
             return cls(None, certificate.success_value_usd if certificate.certified else LIKELIEST_USD, certificate)
-        return cls(target_success, success_value_usd)
+        return cls(target_success, success_value_usd, quality_value_usd=quality_value_usd)
 
     @property
     def safest_model(self) -> str | None:
@@ -190,6 +195,8 @@ class Rule:
     def rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
         """Rank the models of every prompt, best first, shape (n_prompts, n_models)."""
         p, cost = table.p_success, table.expected_cost_usd
+        if self.quality_value_usd is not None:
+            return rank_by_value(table.mean_quality, cost, eligible, success_value_usd=self.quality_value_usd)
         if self.safest_model is not None:
             # certain on paper, so that the likeliest of the others follow it, and still last where it is ineligible
             p = np.where(np.array(table.models) == self.safest_model, 2.0, p)
@@ -201,6 +208,8 @@ class Rule:
         """Say the rule."""
         if self.safest_model is not None:
             return f"always {self.safest_model}, as the target is not certified"
+        if self.quality_value_usd is not None:
+            return f"highest expected quality x {self.quality_value_usd:.3g} USD - expected cost"
         if self.success_value_usd is not None:
             certified = f", certified for {self.certificate.target_success:g}" if self.certificate else ""
             return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost{certified}"

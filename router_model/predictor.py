@@ -29,6 +29,7 @@ class Prediction:
     Attributes
     ----------
     p_success : float32 array, shape (n, n_models)
+    expected_quality : float32 array, shape (n, n_models)
     output_tokens : float32 array, shape (n, n_models)
         Expected.
     output_token_quantiles : float32 array, shape (n, n_models, 3)
@@ -43,6 +44,7 @@ class Prediction:
     """
 
     p_success: FloatArray
+    expected_quality: FloatArray
     output_tokens: FloatArray
     output_token_quantiles: FloatArray
     latency_s: FloatArray | None
@@ -98,6 +100,7 @@ class Predictor:
         tokens, latency = self.amounts["output_tokens"], self.amounts.get("latency_s")
         return Prediction(
             p_success=p_at_bar,
+            expected_quality=self.grid.mean(p),
             output_tokens=tokens.expected(scores["output_tokens"]),
             output_token_quantiles=tokens.quantiles(scores["output_tokens"]),
             latency_s=None if latency is None else latency.expected(scores["latency_s"]),

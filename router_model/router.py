@@ -151,6 +151,7 @@ class Router:
                 prediction.output_token_quantiles, features.max_output_tokens[:, None, None]
             ),
             expected_latency_s=None if prediction.latency_s is None else prediction.latency_s.astype(np.float64),
+            expected_quality=prediction.expected_quality.astype(np.float64),
         )
 
     def route(
@@ -160,6 +161,7 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        quality_value_usd: float | None = None,
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
@@ -180,6 +182,9 @@ class Router:
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
             is worth, in USD. Default: the artifact's, chosen on its training prompts (out of fold) as the least
             that succeeds as often as the best single model.
+        quality_value_usd : float, optional
+            Choose the model with the highest ``expected quality * quality_value_usd - expected cost``: what quality 1
+            is worth over quality 0, in USD. For graded answers; of right-or-wrong ones it is the value of a success.
         cost_quality_tradeoff : float, optional
             0 (the likeliest model) to 10 (the cheapest) instead of a value; 7 is the artifact's value. See
             `router_model.tradeoff.success_value_at`.
@@ -192,7 +197,7 @@ class Router:
         Raises
         ------
         RequestError
-            If a knob is out of its range, or more than one of target, value and trade-off is given.
+            If a knob is out of its range, or more than one of target, values and trade-off is given.
         NoCandidateError
             If the constraints leave no model; the message names them.
         PromptError
@@ -203,6 +208,7 @@ class Router:
             quality_bar=quality_bar,
             target_success=target_success,
             success_value_usd=success_value_usd,
+            quality_value_usd=quality_value_usd,
             cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
             explain=explain,
@@ -215,17 +221,23 @@ class Router:
         quality_bar: float | None = None,
         target_success: float | None = None,
         success_value_usd: float | None = None,
+        quality_value_usd: float | None = None,
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`."""
         if cost_quality_tradeoff is not None:
-            _refuse_second_knob(target_success, success_value_usd)
+            _refuse_second_knob(target_success, success_value_usd, quality_value_usd)
             point, cards = self.artifact.operating_point, self.artifact.catalog.only(self.models)
             success_value_usd = success_value_at(cost_quality_tradeoff, point, cards)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
-        rule = self.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
+        rule = self.rule(
+            bar,
+            target_success=target_success,
+            success_value_usd=success_value_usd,
+            quality_value_usd=quality_value_usd,
+        )
         limits = constraints or Constraints()
         parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
@@ -247,17 +259,28 @@ class Router:
         ]
 
     def rule(
-        self, quality_bar: float, *, target_success: float | None = None, success_value_usd: float | None = None
+        self,
+        quality_bar: float,
+        *,
+        target_success: float | None = None,
+        success_value_usd: float | None = None,
+        quality_value_usd: float | None = None,
     ) -> Rule:
         """Return the rule for a request; see `route`.
 
         Raises
         ------
         RequestError
-            If a knob is out of its range, or both a target and a value are given.
+            If a knob is out of its range, or more than one is given.
         """
         certificate = find_certificate(self.certificates, target_success, quality_bar)
-        return Rule.choose(self.artifact.operating_point, target_success, success_value_usd, certificate=certificate)
+        return Rule.choose(
+            self.artifact.operating_point,
+            target_success,
+            success_value_usd,
+            quality_value_usd,
+            certificate=certificate,
+        )
 
     @property
     def _has_own_prices(self) -> bool:
@@ -319,6 +342,7 @@ class Router:
             quality_bar=table.quality_bar,
             threshold=rule.threshold,
             success_value_usd=rule.success_value_usd,
+            quality_value_usd=rule.quality_value_usd,
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
             trust=1.0 if table.trust is None else float(table.trust[row]),
@@ -331,9 +355,11 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
-def _refuse_second_knob(target_success: float | None, success_value_usd: float | None) -> None:
-    if target_success is not None or success_value_usd is not None:
-        raise RequestError("give one of cost_quality_tradeoff, target_success and success_value_usd, not more")
+def _refuse_second_knob(*others: float | None) -> None:
+    if any(other is not None for other in others):
+        raise RequestError(
+            "give one of cost_quality_tradeoff, target_success, success_value_usd and quality_value_usd, not more"
+        )
 
 
 def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reason:

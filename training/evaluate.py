@@ -72,13 +72,13 @@ class Tradeoff:
         Of the best single model's mean quality.
     saving : float or None
         Of its cost; None where no setting reached the share.
-    success_value_usd : float or None
+    quality_value_usd : float or None
         The setting.
     """
 
     share: float
     saving: float | None
-    success_value_usd: float | None
+    quality_value_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Evaluation:
     shares : model -> share of prompts routed to it
     by_task : task -> (n_prompts, router, best single model overall)
     metrics : prediction and frontier metrics by name; None where one is not defined
-    frontier : the router over all values of a success
+    frontier : the router over all values of quality (of right-or-wrong outcomes: of a success)
     tradeoffs : what could have been saved for how much quality, chosen on the same prompts
     """
 
@@ -168,6 +168,7 @@ def evaluate(
     quality_bar: float | None = None,
     target_success: float | None = None,
     success_value_usd: float | None = None,
+    quality_value_usd: float | None = None,
     include_seen: bool = False,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
@@ -176,7 +177,8 @@ def evaluate(
     ----------
     outcomes : must have every model of the router
     features : of the same prompts, if already computed
-    quality_bar, target_success, success_value_usd : instead of the artifact's operating point; see `Router.route`
+    quality_bar, target_success, success_value_usd, quality_value_usd : instead of the artifact's operating point
+        See `Router.route`.
     include_seen : bool
         Count prompts the router was trained on, too.
 
@@ -200,7 +202,12 @@ def evaluate(
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar
-    rule = router.rule(bar, target_success=target_success, success_value_usd=success_value_usd)
+    rule = router.rule(
+        bar,
+        target_success=target_success,
+        success_value_usd=success_value_usd,
+        quality_value_usd=quality_value_usd,
+    )
     table = router.predict_features(features.take(rows), bar)
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
@@ -261,7 +268,7 @@ class _Realiser:
 
 
 def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
-    """Return the router's configurations along the value of a success.
+    """Return the router's configurations along the value of quality, by expected quality less expected cost.
 
     Parameters
     ----------
@@ -272,7 +279,7 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     eligible = np.ones(quality.shape, dtype=bool)
     points = []
     for value in success_values(table.expected_cost_usd):
-        chosen = best_by_value(table.p_success, table.expected_cost_usd, eligible, success_value_usd=value)
+        chosen = best_by_value(table.mean_quality, table.expected_cost_usd, eligible, success_value_usd=value)
         points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
     costs, qualities = np.array(points).T
     return Points(costs, qualities)

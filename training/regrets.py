@@ -58,9 +58,11 @@ def worst_regrets(
     *,
     n_worst: int = 10,
     quality_bar: float | None = None,
-    success_value_usd: float | None = None,
+    quality_value_usd: float | None = None,
 ) -> list[Regret]:
-    """Return the decisions that gave up most, the worst first; none that gave up nothing.
+    """Return the decisions that gave up most net value (quality x its value - cost), the worst first.
+
+    None that gave up nothing.
 
     Prompts the router was trained on, and those without an outcome and a cost of every model, are left out.
 
@@ -69,7 +71,8 @@ def worst_regrets(
     outcomes : must have every model of the router
     n_worst : int
         Largest number to return.
-    quality_bar, success_value_usd : instead of the artifact's operating point; see `Router.route`
+    quality_bar : of the probabilities that are shown; the artifact's by default
+    quality_value_usd : see `Router.route`; the artifact's value of a success by default
 
     Raises
     ------
@@ -85,11 +88,11 @@ def worst_regrets(
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar
-    value = point.success_value_usd if success_value_usd is None else success_value_usd
+    value = point.success_value_usd if quality_value_usd is None else quality_value_usd
     kept, cost = outcomes.take(rows), cost[rows]
-    decisions = router.route_batch(kept.prompts, quality_bar=bar, success_value_usd=value)
+    decisions = router.route_batch(kept.prompts, quality_bar=bar, quality_value_usd=value)
     chosen = np.array([router.models.index(decision.model) for decision in decisions])
-    net = (kept.quality >= bar - 1e-9) * value - cost
+    net = kept.quality * value - cost
     better, n = net.argmax(axis=1), np.arange(len(rows))
     regret = net[n, better] - net[n, chosen]
     worst = np.argsort(-regret, kind="stable")[:n_worst]

@@ -18,6 +18,7 @@ _SHOWN = 10  # candidates in the table; all are in --json
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
 @click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
+@click.option("--quality-value-usd", type=float, help="What quality 1 is worth over quality 0, in USD, instead.")
 @click.option(
     "--cost-quality-tradeoff", type=float, help="0 (likeliest) to 10 (cheapest); 7 is the router's own value."
 )
@@ -43,6 +44,7 @@ def command(
     quality_bar: float | None,
     target_success: float | None,
     success_value_usd: float | None,
+    quality_value_usd: float | None,
     cost_quality_tradeoff: float | None,
     catalog: Path | None,
     encoder: str | None,
@@ -69,6 +71,7 @@ def command(
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
+        quality_value_usd=quality_value_usd,
         cost_quality_tradeoff=cost_quality_tradeoff,
         constraints=Constraints(**constraints),
         explain=explain,

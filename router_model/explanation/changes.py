@@ -15,12 +15,14 @@ _SLIM = 1e-9  # a range of values narrower than this, relatively, is rounding: t
 
 
 def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule, *, fixed: bool = False) -> Changes | None:
-    """Return what would put the second model of a plan first; None where there is no second.
+    """Return what would put the second model of a plan first.
+
+    None where there is no second, and where expected quality decides, as a single probability does not.
 
     The safest model of a target that could not be certified is called whatever is predicted: nothing displaces it. Nor
     does anything where the decision is `fixed`, as a prompt unlike the logged ones that goes to the safe model is.
     """
-    if len(plan) < 2:  # noqa: PLR2004  (a first and a second)
+    if len(plan) < 2 or rule.quality_value_usd is not None:  # noqa: PLR2004  (a first and a second)
         return None
     if fixed or plan[0].model == rule.safest_model:
         return Changes()

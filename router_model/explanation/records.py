@@ -196,7 +196,8 @@ class Explanation:
     cost : CostGap or None
         Between the two; None where there is no second model.
     changes : Changes or None
-        What would put the second model first; None where there is none, or a budget rules a model out.
+        What would put the second model first; None where there is none, expected quality decides, or a budget rules a
+        model out.
     """
 
     neighbours: tuple[Neighbour, ...]

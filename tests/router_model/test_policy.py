@@ -151,13 +151,16 @@ def test_the_operating_point_is_the_default_rule():
     rule = Rule.choose(OperatingPoint(0.5, 0.25), None, None)
     assert (rule.threshold, rule.success_value_usd) == (None, 0.25)
     assert rule.in_words() == "highest P(success) x 0.25 USD - expected cost"
+    of_quality = Rule.choose(OperatingPoint(0.5, 0.25), None, None, 2.0)
+    assert (of_quality.quality_value_usd, of_quality.success_value_usd) == (2.0, None)
+    assert of_quality.in_words() == "highest expected quality x 2 USD - expected cost"
     assert Rule.choose(OperatingPoint(0.5, 0.25), 0.9, None).in_words() == "cheapest with P(success) >= 0.9"
 
 
 @pytest.mark.parametrize(
     ("target", "value", "match"),
     [
-        (0.9, 1.0, "not both"),
+        (0.9, 1.0, "give one of target_success, success_value_usd and quality_value_usd"),
         (1.5, None, "target_success=1.5; expected a probability"),
         (float("nan"), None, "target_success=nan"),
         (None, -1.0, "success_value_usd=-1.0; expected an amount in USD"),

@@ -71,6 +71,23 @@ def test_value_decides_how_much_quality_is_bought(trained):
     assert precious.reason is Reason.BEST_TRADEOFF
 
 
+def test_expected_quality_decides_where_its_value_is_asked_for(graded):
+    """The best step has the highest ``expected quality x value - cost``; with value 0 the cheapest is first."""
+    decision = graded.router.route(POEM, quality_value_usd=0.05)
+    net = [step.expected_quality * 0.05 - step.expected_cost_usd for step in decision.plan]
+    assert net == sorted(net, reverse=True)
+    assert (decision.quality_value_usd, decision.success_value_usd, decision.threshold) == (0.05, None, None)
+    assert decision.reason is Reason.BEST_TRADEOFF
+    free = graded.router.route(POEM, quality_value_usd=0.0)
+    assert free.plan[0].expected_cost_usd == min(step.expected_cost_usd for step in free.plan)
+    assert graded.router.route(POEM, quality_value_usd=0.05, explain=True).explanation.changes is None
+
+
+def test_expected_quality_of_right_or_wrong_outcomes_is_the_probability_of_success(trained):
+    plan = trained.router.route(POEM).plan
+    assert [step.expected_quality for step in plan] == pytest.approx([step.p_success for step in plan])
+
+
 def test_the_dial_goes_from_the_likeliest_to_the_cheapest_model(trained):
     """POEM: 'large' is the likeliest, 'small' the cheapest; 7 decides as no knob does."""
     router = trained.router
@@ -79,9 +96,9 @@ def test_the_dial_goes_from_the_likeliest_to_the_cheapest_model(trained):
     assert default == router.route(POEM)
 
 
-@pytest.mark.parametrize("knob", ["target_success", "success_value_usd"])
+@pytest.mark.parametrize("knob", ["target_success", "success_value_usd", "quality_value_usd"])
 def test_the_dial_and_another_knob_are_refused(trained, knob):
-    with pytest.raises(RequestError, match="give one of cost_quality_tradeoff, target_success and success_value_usd"):
+    with pytest.raises(RequestError, match="give one of cost_quality_tradeoff, target_success, success_value_usd and"):
         trained.router.route(SUM, cost_quality_tradeoff=5, **{knob: 0.5})
 
 

@@ -62,7 +62,7 @@ def test_other_rules_are_measured_on_request(trained):
 def test_tradeoffs_are_settings_that_can_be_asked_for(trained):
     outcomes = table(simulate(100, seed=8))
     for tradeoff in evaluate(trained.router, outcomes).tradeoffs:
-        again = evaluate(trained.router, outcomes, success_value_usd=tradeoff.success_value_usd)
+        again = evaluate(trained.router, outcomes, quality_value_usd=tradeoff.quality_value_usd)
         assert again.router.saving == pytest.approx(tradeoff.saving)
         assert again.router.quality >= tradeoff.share * max(single.quality for single in again.singles) - 1e-9
 

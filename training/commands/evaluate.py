@@ -21,6 +21,7 @@ _TASKS_SHOWN = 20
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
 @click.option("--target-success", type=float, help="Success rate wanted; see 'inspect' for certified ones.")
 @click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: the router's].")
+@click.option("--quality-value-usd", type=float, help="What quality 1 is worth over quality 0, in USD, instead.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
 @click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
@@ -33,6 +34,7 @@ def command(
     quality_bar: float | None,
     target_success: float | None,
     success_value_usd: float | None,
+    quality_value_usd: float | None,
     catalog: Path | None,
     encoder: str | None,
     include_seen: bool,
@@ -58,13 +60,19 @@ def command(
         quality_bar=quality_bar,
         target_success=target_success,
         success_value_usd=success_value_usd,
+        quality_value_usd=quality_value_usd,
         include_seen=include_seen,
     )
     measured = None
     if robustness:
         from training.robustness import measure_robustness  # noqa: PLC0415
 
-        rule = router.rule(evaluation.quality_bar, target_success=target_success, success_value_usd=success_value_usd)
+        rule = router.rule(
+            evaluation.quality_bar,
+            target_success=target_success,
+            success_value_usd=success_value_usd,
+            quality_value_usd=quality_value_usd,
+        )
         measured = measure_robustness(
             router, outcomes, rule=rule, quality_bar=evaluation.quality_bar, include_seen=include_seen
         )
@@ -136,7 +144,7 @@ def _show_tradeoffs(evaluation: "Evaluation", console: "Console") -> None:
         if tradeoff.saving is None:
             console.print(f"{quality}: not at any setting", style="dim", highlight=False)
         else:
-            said = f"{tradeoff.saving:.1%} less cost  (--success-value-usd {tradeoff.success_value_usd:g})"
+            said = f"{tradeoff.saving:.1%} less cost  (--quality-value-usd {tradeoff.quality_value_usd:g})"
             console.print(f"{quality} for {said}", style="dim", highlight=False)
 
 

@@ -22,7 +22,7 @@ class Ours:
     @property
     def card(self) -> MethodCard:
         """What it is."""
-        return MethodCard("ours", "ours", "router-model", "value of a success")
+        return MethodCard("ours", "ours", "router-model", "value of quality")
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
         """Train, then predict."""
@@ -44,7 +44,7 @@ class Ours:
         def routed(side: Side) -> Routing:
             table = router.predict_features(side.features, trial.quality_bar)
             return Routing(
-                sweep(table.p_success, table.expected_cost_usd, values),
+                sweep(table.mean_quality, table.expected_cost_usd, values),
                 p_success=table.p_success.astype(np.float64),
                 expected_cost_usd=table.expected_cost_usd.astype(np.float64),
                 expected_output_tokens=table.expected_output_tokens.astype(np.float64),
