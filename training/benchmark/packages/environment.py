@@ -88,7 +88,9 @@ class PackageEnvironment:
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.name}-") as scratch:
             made = Path(scratch) / "environment"
             _run([sys.executable, "-I", "-m", "venv", str(made)], "python -m venv")
-            install = [str(_python_of(made)), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            # Compiled when imported: most of what is installed never is.
+            options = ["--disable-pip-version-check", "--no-input", "--no-compile"]
+            install = [str(_python_of(made)), "-I", "-m", "pip", "install", *options]
             if self.requirements:
                 _run([*install, *self.requirements], "pip")
             if self.bare:
