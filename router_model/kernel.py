@@ -9,6 +9,7 @@ process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a me
 copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,4 +137,5 @@ class KernelHead:
         surface : shape (n, n_surface), surface features
         """
         kernel = self.kernel.of(embedding, bag, self.scale.form(surface), self.logged_form)
-        return (kernel @ self.weights.reshape(len(self.weights), -1)).reshape(len(kernel), *self.weights.shape[1:])
+        n_bank, *shape = self.weights.shape
+        return (kernel @ self.weights.reshape(n_bank, math.prod(shape))).reshape(len(kernel), *shape)

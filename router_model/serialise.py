@@ -165,7 +165,7 @@ def check_shapes(predictor: Predictor) -> None:
         raise ValueError(f"trust floor, uncertainty and kernel {numbers}; expected finite numbers, 0 or more")
     if not (model.kernel.scale.deviation > 0).all():
         raise ValueError("kernel.deviation holds numbers that are not positive")
-    names = pair_names(model.names, SURFACE_NAMES, n_bars)
+    names = pair_names(model.names, SURFACE_NAMES, n_bars=n_bars, n_targets=n_targets)
     for booster in itertools.chain(predictor.boosters, *(amount.boosters for amount in predictor.amounts.values())):
         if booster.feature_name() != names:
             raise ValueError("a booster's columns are not those of this version")

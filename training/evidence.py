@@ -153,7 +153,7 @@ class EvidenceFitter:
 
     def fit(self) -> EvidenceModel:
         """Fit on all prompts."""
-        return self._fit_on(np.ones(len(self.surface), dtype=np.bool_))
+        return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
 
     def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
         """Return the evidence for prompts from the prompts of other folds.
@@ -179,7 +179,7 @@ class EvidenceFitter:
         return joined
 
     def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
-        return self._fit_on(~inside).evidence_of(
+        return self.fit_outside(inside).evidence_of(
             self.vectors["embedding"][asked],
             self.vectors["bag"][asked],
             self.surface[asked],
@@ -194,10 +194,11 @@ class EvidenceFitter:
         known = (n_prompts >= self.config.min_prompts_per_term).astype(np.float32)
         return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)
 
-    def _fit_on(self, outside: npt.NDArray[np.bool_]) -> EvidenceModel:
-        rows = np.flatnonzero(outside)
+    def fit_outside(self, inside: npt.NDArray[np.bool_]) -> EvidenceModel:
+        """Fit on the prompts that are not inside a fold, a mask of shape (n,)."""
+        rows = np.flatnonzero(~inside)
         bank = _bank(self.targets, rows)
-        within = np.flatnonzero(outside[self.in_bank])  # rows of the matrix
+        within = np.flatnonzero(~inside[self.in_bank])  # rows of the matrix
         kept = self.in_bank[within]
         spaces = {
             label: Space.of(fit_head(v[rows], bank, penalty=self.penalties[label]), v[kept])

@@ -2,7 +2,7 @@
 
 For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
 ``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``: symmetric and
-positive definite, so conjugate gradients solve it for all outputs and penalties at once, and a missing pair has weight 0.
+positive definite, so conjugate gradients solve it for all outputs and penalties at once; a missing pair has weight 0.
 """
 
 from collections.abc import Sequence
@@ -54,10 +54,10 @@ def fit_weights(
     matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
     penalties : of the squared length of f
     """
-    n_penalties, n_bank = len(penalties), len(bank.outcome)
-    residual = (bank.outcome - bank.base).reshape(n_bank, -1)
-    root: FloatArray = np.sqrt(np.repeat(bank.weight.reshape(n_bank, -1), n_penalties, axis=1))
-    penalty = np.tile(np.array(penalties, dtype=np.float32), residual.shape[1])
+    n_penalties, n_bank, n_outputs = len(penalties), len(bank.outcome), bank.base.size
+    residual = (bank.outcome - bank.base).reshape(n_bank, n_outputs)
+    root: FloatArray = np.sqrt(np.repeat(bank.weight.reshape(n_bank, n_outputs), n_penalties, axis=1))
+    penalty = np.tile(np.array(penalties, dtype=np.float32), n_outputs)
 
     def product(direction: FloatArray) -> FloatArray:
         image = matrix @ (root * direction)

@@ -98,7 +98,9 @@ class _Chain:
         self.features = features
         self.evidence: Evidence = predictor.evidence_model.evidence(features)
         n_bars = len(predictor.grid)
-        self.names = pair_names(self.evidence.names, SURFACE_NAMES, n_bars)
+        self.names = pair_names(
+            self.evidence.names, SURFACE_NAMES, n_bars=n_bars, n_targets=self.evidence.values.shape[2]
+        )
         members = member_probabilities(self.evidence, predictor.boosted(self.evidence, features))
         calibration, record = predictor.calibration, self.evidence.record[:, :, :n_bars]
         blended = predictor.blend.combine(members)
