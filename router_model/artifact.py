@@ -2,7 +2,7 @@
 
     manifest.json        format, schema version, hash of every file, versions, provenance, metrics
     predictor.json       names and small numbers: models, bars, blend, calibration, operating point, spend curve
-    arrays.safetensors   evidence: banks, heads, vocabulary
+    arrays.safetensors   evidence: bank, heads, kernel machines, vocabulary
     success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
     <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
     catalog.toml         prices and capabilities
@@ -42,7 +42,7 @@ from router_model.serialise import pack_predictor, unpack_predictor
 from router_model.spend_curve import SpendCurve
 
 FORMAT = "router-model artifact"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 SHIPPED_ENCODERS = ("static", "minilm")
 """Encoders that an artifact may name and have loaded: a name from a file must not fetch or run anything."""
@@ -204,10 +204,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not the manifest of a router-model artifact; give the right folder")
     version = manifest.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{path}: schema version {version!r}, this release reads up to {SCHEMA_VERSION}; upgrade router-model"
-        )
+    if not isinstance(version, int) or version != SCHEMA_VERSION:
+        older = isinstance(version, int) and version < SCHEMA_VERSION
+        remedy = "train the router again" if older else "upgrade router-model"
+        raise ArtifactError(f"{path}: schema version {version!r}, this release reads {SCHEMA_VERSION}; {remedy}")
     if payload != _sealed({key: value for key, value in manifest.items() if key != "content_hash"}):
         raise ArtifactError(f"{path}: the content was changed after it was written; restore it or train again")
     return manifest

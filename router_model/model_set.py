@@ -36,6 +36,7 @@ class ModelColumn:
     embedding_head, bag_head : LinearHead
     bank : Bank
         Aligned with the predictor's bank prompts.
+    kernel_weights : float32 array, shape (n_bank, 1, n_targets, n_penalties)
     amounts : amount -> AmountModel
         Their boosters are not looked at: boosters are shared.
     tokens_per_piece : float
@@ -46,6 +47,7 @@ class ModelColumn:
     embedding_head: LinearHead
     bag_head: LinearHead
     bank: Bank
+    kernel_weights: Array
     amounts: Mapping[str, AmountModel]
     tokens_per_piece: float
     level: Array
@@ -72,6 +74,7 @@ def without_column(predictor: Predictor, model: str) -> Predictor:
         evidence.embedding.head,
         evidence.bag.head,
         evidence.bank,
+        evidence.kernel.weights,
         predictor.amounts,
         tokens_per_piece=1.0,
         level=predictor.calibration.model_intercept,
@@ -169,6 +172,7 @@ def _edited(predictor: Predictor, edit: Edit, column: ModelColumn) -> Predictor:
         _edited_space(model.embedding, edit, column.embedding_head),
         _edited_space(model.bag, edit, column.bag_head),
         _edited_bank(model.bank, edit, column.bank),
+        replace(model.kernel, weights=edit(model.kernel.weights, column.kernel_weights, 1)),
     )
     amounts = {name: _edited_amount(amount, edit, column.amounts[name]) for name, amount in predictor.amounts.items()}
     levels = edit(predictor.calibration.model_intercept, column.level, 0)

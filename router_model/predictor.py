@@ -144,11 +144,13 @@ def raw_scores(booster: lgb.Booster, rows: FloatArray) -> npt.NDArray[np.float64
     return np.asarray(booster.predict(rows, raw_score=True, num_threads=n_threads), dtype=np.float64)
 
 
-def pair_names(evidence_names: Sequence[str], surface_names: Sequence[str], n_bars: int) -> list[str]:
+def pair_names(
+    evidence_names: Sequence[str], surface_names: Sequence[str], *, n_bars: int, n_targets: int
+) -> list[str]:
     """Name the columns of `pair_rows`."""
     names = ["record", *(f"familiarity_{kind}" for kind in FAMILIARITY)]
     names += ["quality_bar"] if n_bars > 1 else []
-    for kind in evidence_names:
+    for kind in [*evidence_names, *(["kernel_length"] if n_targets > n_bars else [])]:
         names += [kind, f"{kind}_difficulty", f"{kind}_edge"]
     return [*names, *surface_names]
 
@@ -158,7 +160,9 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
 
     Every kind of evidence gives three columns: its value, its mean over models (how hard the prompt is) and
     the difference (the model's edge on this prompt). The model's identity is not a column: a new model needs
-    evidence, not a new booster (and leaving it out cost nothing; docs/decisions/0001).
+    evidence, not a new booster (and leaving it out cost nothing; docs/decisions/0001). Where amounts are learned, the
+    first of them, by the first kernel machine, is one more kind of evidence for every target: prompts like those that
+    were answered at length are hard.
 
     Returns
     -------
@@ -166,6 +170,9 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
     """
     chosen = list(targets)
     values = evidence.values[:, :, chosen]  # (n, n_models, len(targets), n_kinds)
+    if evidence.values.shape[2] > len(bars):
+        length = evidence.values[:, :, [len(bars)], _first_kernel(evidence.names)]
+        values = np.concatenate([values, np.broadcast_to(length[..., None], (*values.shape[:3], 1))], axis=-1)
     n, n_models, n_targets, n_kinds = values.shape
     difficulty = values.mean(axis=1, keepdims=True)
     blocks: list[npt.NDArray[np.float32]] = [
@@ -182,6 +189,10 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
     for block, end, width in zip(blocks, np.cumsum(widths), widths, strict=True):
         rows[..., end - width : end] = block
     return rows.reshape(n * n_models * n_targets, sum(widths))
+
+
+def _first_kernel(evidence_names: Sequence[str]) -> int:
+    return next(column for column, name in enumerate(evidence_names) if name.startswith("kernel_"))
 
 
 def member_probabilities(evidence: Evidence, boosted: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from features import SURFACE_NAMES, BagVocabulary
 from router_model.amounts import QUANTILES, AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
-from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Neighbourhood, Space
+from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Space
+from router_model.kernel import Kernel, KernelHead, SurfaceScale
 from router_model.predictor import Predictor, pair_names
 from router_model.similarity import Vectors
 from router_model.uncertainty import Uncertainty
@@ -39,6 +40,10 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
         "bank.outcome": model.bank.outcome,
         "bank.weight": model.bank.weight,
         "bank.base": model.bank.base,
+        "kernel.centre": model.kernel.scale.centre,
+        "kernel.deviation": model.kernel.scale.deviation,
+        "kernel.logged_form": model.kernel.logged_form,
+        "kernel.weights": model.kernel.weights,
     }
     description: dict[str, Any] = {
         "models": list(predictor.models),
@@ -48,18 +53,14 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
         "trust_floor": predictor.calibration.trust_floor,
         "uncertainty": asdict(predictor.uncertainty),
         "amounts": [{"name": name, "n_boosters": len(model.boosters)} for name, model in predictor.amounts.items()],
-        "spaces": {},
+        "kernel": {"sharpness": asdict(model.kernel.kernel), "penalties": list(model.kernel.penalties)},
     }
     for name, amount in predictor.amounts.items():
         arrays |= {f"{name}.{part}": getattr(amount, part) for part in _AMOUNT_PARTS}
     for label, space in (("embedding", model.embedding), ("bag", model.bag)):
         arrays[f"{label}.head.weights"] = space.head.weights
         arrays[f"{label}.head.bias"] = space.head.bias
-        _pack_vectors(arrays, f"{label}.index", space.neighbourhood.index)
-        description["spaces"][label] = {
-            "neighbours": list(space.neighbourhood.sizes),
-            "sharpness": space.neighbourhood.sharpness,
-        }
+        _pack_vectors(arrays, f"{label}.index", space.index)
     return description, arrays
 
 
@@ -72,16 +73,23 @@ def unpack_predictor(
     spaces = {
         label: Space(
             LinearHead(*(arrays[f"{label}.head.{part}"] for part in ("weights", "bias"))),
-            Neighbourhood(_unpack_vectors(arrays, f"{label}.index"), tuple(said["neighbours"]), said["sharpness"]),
+            _unpack_vectors(arrays, f"{label}.index"),
         )
-        for label, said in description["spaces"].items()
+        for label in ("embedding", "bag")
     }
+    kernel = KernelHead(
+        kernel=Kernel(**description["kernel"]["sharpness"]),
+        scale=SurfaceScale(arrays["kernel.centre"], arrays["kernel.deviation"]),
+        logged_form=arrays["kernel.logged_form"],
+        penalties=tuple(description["kernel"]["penalties"]),
+        weights=arrays["kernel.weights"],
+    )
     bank = Bank(*(arrays[f"bank.{part}"] for part in ("outcome", "weight", "base")))
     vocabulary = BagVocabulary(arrays["vocabulary.codes"], arrays["vocabulary.idf"])
     predictor = Predictor(
         models=tuple(description["models"]),
         grid=BarGrid(arrays["bars"], **description["quality"]),
-        evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank),
+        evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank, kernel),
         boosters=boosters["success"],
         blend=Blend(tuple(description["blend_members"]), arrays["blend.weights"]),
         calibration=Calibration(
@@ -119,6 +127,10 @@ def check_shapes(predictor: Predictor) -> None:
         "embedding.head.bias": (model.embedding.head.bias, (n_models, n_targets)),
         "bag.head.weights": (model.bag.head.weights, (n_terms, n_models, n_targets)),
         "bag.head.bias": (model.bag.head.bias, (n_models, n_targets)),
+        "kernel.centre": (model.kernel.scale.centre, (len(SURFACE_NAMES),)),
+        "kernel.deviation": (model.kernel.scale.deviation, (len(SURFACE_NAMES),)),
+        "kernel.logged_form": (model.kernel.logged_form, (len(SURFACE_NAMES) + 1, n_bank)),
+        "kernel.weights": (model.kernel.weights, (n_bank, n_models, n_targets, len(model.kernel.penalties))),
         "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),
         "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
         "calibration.slopes": (predictor.calibration.slopes, (4, n_bars)),
@@ -136,22 +148,24 @@ def check_shapes(predictor: Predictor) -> None:
         )
         if not fits or not np.isfinite(array).all():
             raise ValueError(f"{name} has shape {array.shape}, expected {shape} of finite numbers")
-    _check_index("bag", model.bag.neighbourhood.index, (n_terms, n_bank))
-    _check_index("embedding", model.embedding.neighbourhood.index, (len(model.embedding.head.weights), n_bank))
+    _check_index("bag", model.bag.index, (n_terms, n_bank))
+    _check_index("embedding", model.embedding.index, (len(model.embedding.head.weights), n_bank))
     learned = [name for name, amount in predictor.amounts.items() if amount.boosters]
     if n_targets != n_bars + len(learned) or learned != list(predictor.amounts)[: len(learned)]:
         raise ValueError(f"{n_targets} targets for {n_bars} bars and the amounts {learned}")
     if "output_tokens" not in predictor.amounts:
         raise ValueError("no output tokens among the amounts")
-    numbers = (predictor.calibration.trust_floor, *asdict(predictor.uncertainty).values())
+    numbers = (
+        predictor.calibration.trust_floor,
+        *asdict(predictor.uncertainty).values(),
+        *asdict(model.kernel.kernel).values(),
+        *model.kernel.penalties,
+    )
     if not all(isinstance(number, float) and np.isfinite(number) and number >= 0 for number in numbers):
-        raise ValueError(f"trust floor and uncertainty {numbers}; expected finite numbers, 0 or more")
-    kinds = [
-        f"{label}_{kind}"
-        for label, space in (("embedding", model.embedding), ("bag", model.bag))
-        for kind in ("head", *(f"neighbours_{size}" for size in space.neighbourhood.sizes))
-    ]
-    names = pair_names(kinds, SURFACE_NAMES, n_bars)
+        raise ValueError(f"trust floor, uncertainty and kernel {numbers}; expected finite numbers, 0 or more")
+    if not (model.kernel.scale.deviation > 0).all():
+        raise ValueError("kernel.deviation holds numbers that are not positive")
+    names = pair_names(model.names, SURFACE_NAMES, n_bars=n_bars, n_targets=n_targets)
     for booster in itertools.chain(predictor.boosters, *(amount.boosters for amount in predictor.amounts.values())):
         if booster.feature_name() != names:
             raise ValueError("a booster's columns are not those of this version")

@@ -67,3 +67,12 @@ def _in_two_parts(index: sp.csr_array) -> Callable[[Vectors], FloatArray]:
         return found
 
     return compare
+
+
+def nearest_rows(similarity: FloatArray, k: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Return indices and similarities of the `k` largest entries of each row, largest first.
+
+    Ties go to the smaller index; where there are fewer than `k` columns, all are returned.
+    """
+    found = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return found, np.take_along_axis(similarity, found, axis=1)

@@ -39,6 +39,7 @@ from training.answers import (
 )
 from training.carry_over import CarriedOver, carry_over
 from training.heads import fit_head
+from training.kernel import fit_weights, kernel_matrix
 from training.metrics import mean_auc
 from training.outcomes import Outcomes
 
@@ -116,8 +117,9 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     hashes = _hashes(graded)
     seen = np.isin(hashes, router.artifact.seen_prompts)
     answers = answers_of(router.artifact.predictor, graded, features, seen=seen, card=card)
-    column, carried = fit_column(router.artifact.predictor, answers)
-    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers)
+    matrix = bank_kernel(router.artifact.predictor.evidence_model)
+    column, carried = fit_column(router.artifact.predictor, answers, matrix)
+    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix)
     column = replace(
         column,
         amounts=_amounts(router.artifact.predictor, answers, column, amount_scores),
@@ -173,8 +175,12 @@ def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
     return own.take(rows)
 
 
-def fit_column(predictor: Predictor, answers: Answers) -> tuple[ModelColumn, list[CarriedOver]]:
+def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tuple[ModelColumn, list[CarriedOver]]:
     """Fit everything but the spread of the amounts and the input tokens, from answers to some prompts.
+
+    Parameters
+    ----------
+    matrix : kernel of the bank's prompts with each other, see `bank_kernel`
 
     Returns
     -------
@@ -207,7 +213,14 @@ def fit_column(predictor: Predictor, answers: Answers) -> tuple[ModelColumn, lis
     heads = {label: _head(model, label, bank, answers, mean_log) for label in ("embedding", "bag")}
     amounts = _mean_amounts(predictor, dict(zip(learned_amounts(predictor), mean_log, strict=True)))
     intercept = np.zeros((1, len(predictor.grid)), dtype=np.float32)
-    return ModelColumn(heads["embedding"], heads["bag"], bank, amounts, 1.0, intercept), carried
+    weights = fit_weights(matrix, bank, model.kernel.penalties)
+    return ModelColumn(heads["embedding"], heads["bag"], bank, weights, amounts, 1.0, intercept), carried
+
+
+def bank_kernel(model: EvidenceModel) -> FloatArray:
+    """Return the kernel of the bank's prompts with each other, shape (n_bank, n_bank)."""
+    embedding, bags = (bank_vectors(space) for space in (model.embedding, model.bag))
+    return kernel_matrix(model.kernel.kernel, embedding, bags, model.kernel.logged_form)
 
 
 def _one_model(outcome: Float64Array, base: Float64Array) -> Bank:
@@ -266,7 +279,9 @@ def _mean_amounts(predictor: Predictor, mean_log: Mapping[str, float]) -> dict[s
     }
 
 
-def _cross_fitted(predictor: Predictor, answers: Answers) -> tuple[Float64Array, dict[str, Float64Array]]:
+def _cross_fitted(
+    predictor: Predictor, answers: Answers, matrix: FloatArray
+) -> tuple[Float64Array, dict[str, Float64Array]]:
     """Predict each answer without it.
 
     Returns
@@ -281,7 +296,7 @@ def _cross_fitted(predictor: Predictor, answers: Answers) -> tuple[Float64Array,
     logs = {name: np.empty(len(answers)) for name in learned_amounts(predictor)}
     for fold in range(_N_FOLDS):
         inside = np.flatnonzero(folds == fold)
-        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)))
+        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)), matrix)
         extended = with_column(predictor, "new", column)
         expected = expected_outcomes(extended, answers.features.take(inside))[:, -1]
         p_success[inside] = expected[:, : len(predictor.grid)]

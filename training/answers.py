@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from features.featuriser import PromptFeatures
 from router_model.catalog import Catalog, ModelCard
-from router_model.evidence import PRIOR_WEIGHT, EvidenceModel, Space, nearest_rows
+from router_model.evidence import EvidenceModel, Space
 from router_model.predictor import Predictor
-from router_model.similarity import Vectors, similarities
+from router_model.similarity import Vectors, nearest_rows, similarities
 from training.carry_over import Likeness
 from training.costs import fill_tokens
 from training.outcomes import Outcomes
@@ -20,6 +20,9 @@ BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 BAR_TOLERANCE = 1e-6  # of bars as float32, as in training.targets
+_N_NEAREST = 100  # of the bank's prompts say what was expected on one of them
+_SHARPNESS = 10.0  # of their weights exp(sharpness * similarity)
+_PRIOR_WEIGHT = 1.0  # pseudo-observations of the mean over the bank
 _SAME = 1 - 1e-5  # cosine similarity from which two prompts are one, in both spaces
 
 
@@ -95,7 +98,7 @@ def _likeness(model: EvidenceModel, features: PromptFeatures) -> Likeness:
     """Return the mean cosine similarity over both spaces."""
     bags: Any = model.vocabulary.transform(features.pieces).vectors
     within = (similarities(features.embedding, features.embedding.T) + similarities(bags, bags.T)) / 2
-    embedding, bag = model.embedding.neighbourhood.index, model.bag.neighbourhood.index
+    embedding, bag = model.embedding.index, model.bag.index
     to_bank = (similarities(features.embedding, embedding) + similarities(bags, bag)) / 2
     return Likeness(within.astype(np.float64), to_bank.T.astype(np.float64))
 
@@ -108,17 +111,15 @@ def _from_neighbours(
     The router's own predictions would not do: it was trained on these prompts.
     """
     bags = model.vocabulary.transform(features.pieces).vectors
-    n_bank = len(known)
     means = []
     for space, queries in ((model.embedding, features.embedding), (model.bag, bags)):
-        near = space.neighbourhood
-        similarity = similarities(queries, near.index)
+        similarity = similarities(queries, space.index)
         for prompt, rows in enumerate(itself):
             similarity[prompt, rows] = -1.0
-        nearest, value = nearest_rows(similarity, min(near.sizes[-1], n_bank))
-        kernel = np.exp(near.sharpness * (value - value[:, :1])).astype(np.float64)
-        total = np.einsum("kj,kjmt->kmt", kernel, known[nearest]) + PRIOR_WEIGHT * known.mean(axis=0)
-        means.append(total / (kernel.sum(axis=1) + PRIOR_WEIGHT)[:, None, None])
+        nearest, value = nearest_rows(similarity, _N_NEAREST)
+        kernel = np.exp(_SHARPNESS * (value - value[:, :1])).astype(np.float64)
+        total = np.einsum("kj,kjmt->kmt", kernel, known[nearest]) + _PRIOR_WEIGHT * known.mean(axis=0)
+        means.append(total / (kernel.sum(axis=1) + _PRIOR_WEIGHT)[:, None, None])
     return np.asarray(np.mean(means, axis=0))
 
 
@@ -133,8 +134,8 @@ def find_in_bank(model: EvidenceModel, features: PromptFeatures, seen: BoolArray
     if len(rows):
         queries = features.take(rows)
         bags = model.vocabulary.transform(queries.pieces).vectors
-        alike = similarities(queries.embedding, model.embedding.neighbourhood.index) >= _SAME
-        alike &= similarities(bags, model.bag.neighbourhood.index) >= _SAME
+        alike = similarities(queries.embedding, model.embedding.index) >= _SAME
+        alike &= similarities(bags, model.bag.index) >= _SAME
         for row, matches in zip(rows, alike, strict=True):
             found[row] = np.flatnonzero(matches)
     return found
@@ -153,7 +154,7 @@ def expected_outcomes(predictor: Predictor, features: PromptFeatures) -> Float64
 
 def bank_vectors(space: Space) -> Vectors:
     """Return the vectors of the bank's prompts, shape (n_bank, dimension)."""
-    by_prompt: Any = space.neighbourhood.index.T
+    by_prompt: Any = space.index.T
     return by_prompt.tocsr() if hasattr(by_prompt, "tocsr") else by_prompt  # type: ignore[no-any-return]
 
 

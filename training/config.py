@@ -6,7 +6,7 @@ The file mirrors `training.train.TrainConfig`::
     seed = 1
 
     [fit.evidence]
-    neighbours = [20, 100]
+    max_bank = 4000
 
     [fit.boosters]
     num_leaves = 31

@@ -1,10 +1,10 @@
 """Fit evidence, and compute it out of fold for the prompts it was fitted on.
 
-A booster that saw in-sample evidence would learn to trust a leak: a prompt is its own nearest neighbour. So
-each training prompt's evidence comes from heads and neighbours of the other folds (stacking; Wolpert 1992).
+A booster that saw in-sample evidence would learn to trust a leak: a prompt is most like itself. So each training
+prompt's evidence comes from heads and kernels of the other folds (stacking; Wolpert 1992).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,20 +13,18 @@ import scipy.sparse as sp
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
 from router_model.errors import TrainingError
-from router_model.evidence import (
-    Bank,
-    Evidence,
-    EvidenceModel,
-    Neighbourhood,
-    Space,
-    gather_evidence,
-)
+from router_model.evidence import Bank, Evidence, EvidenceModel, Space
+from router_model.kernel import Kernel, KernelHead, SurfaceScale, by_feature
 from router_model.similarity import Vectors
 from training.heads import fit_head
+from training.kernel import fit_weights, kernel_matrix
 from training.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
+
+MAX_SHARPNESS = 1000.0
+"""A kernel so sharp is 0 between any two different prompts."""
 
 _PENALTY_PROMPTS = 20_000
 """Prompts that choose the penalties: of three values a factor of four apart, more of them choose none better."""
@@ -38,30 +36,37 @@ class EvidenceConfig:
 
     Attributes
     ----------
-    neighbours : ascending sizes of the neighbourhoods
-    sharpness : of the neighbours' kernel
     head_penalties : tried for each space's head; out-of-fold squared error chooses
+    kernel : Kernel
+    kernel_penalties : ascending, of the kernel machines
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
-    max_bank : prompts kept to find neighbours among; of more, this many are drawn
-        Heads learn from all prompts; neighbours cost time in every decision.
+    max_bank : prompts that prompts are compared with; of more, this many are drawn
+        Heads learn from all prompts. The bank costs time in every decision, and its square times 4 bytes in training.
     """
 
-    neighbours: tuple[int, ...] = (10, 40, 100)
-    sharpness: float = 10.0
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
+    kernel: Kernel = field(default_factory=Kernel)
+    kernel_penalties: tuple[float, ...] = (0.5, 2.0)
     min_prompts_per_term: int = 5
     max_terms: int = 200_000
-    max_bank: int = 30_000
+    max_bank: int = 8_000
 
     def __post_init__(self) -> None:
-        if not self.neighbours or self.neighbours[0] < 1 or list(self.neighbours) != sorted(set(self.neighbours)):
-            raise TrainingError(f"evidence: neighbours={list(self.neighbours)}; expected ascending sizes from 1")
         if not self.head_penalties or min(self.head_penalties) <= 0:
             raise TrainingError(f"evidence: head_penalties={list(self.head_penalties)}; expected positive numbers")
-        if self.sharpness < 0 or min(self.min_prompts_per_term, self.max_terms, self.max_bank) < 1:
+        penalties = self.kernel_penalties
+        if not penalties or penalties[0] <= 0 or list(penalties) != sorted(set(penalties)):
             raise TrainingError(
-                f"evidence: sharpness={self.sharpness}, min_prompts_per_term={self.min_prompts_per_term}, "
-                f"max_terms={self.max_terms}, max_bank={self.max_bank}; expected 0 or more, and 1 or more"
+                f"evidence: kernel_penalties={list(penalties)}; expected positive numbers in ascending order"
+            )
+        sharpness = asdict(self.kernel)
+        if not all(0 <= value <= MAX_SHARPNESS for value in sharpness.values()):
+            said = ", ".join(f"{name}={value}" for name, value in sharpness.items())
+            raise TrainingError(f"evidence: kernel: {said}; expected numbers from 0 to {MAX_SHARPNESS:g}")
+        if min(self.min_prompts_per_term, self.max_terms, self.max_bank) < 1:
+            raise TrainingError(
+                f"evidence: min_prompts_per_term={self.min_prompts_per_term}, max_terms={self.max_terms}, "
+                f"max_bank={self.max_bank}; expected 1 or more"
             )
 
 
@@ -92,6 +97,12 @@ class EvidenceFitter:
     n_terms : shape (n,), different terms of each prompt
     targets : of all n prompts
     penalties : space -> penalty of its head
+    surface : float32 array, shape (n, n_surface)
+    scale : SurfaceScale
+        Of all n prompts.
+    in_bank : indices of the prompts that the bank keeps, ascending
+    matrix : float32 array, shape (n_bank, n_bank)
+        Kernel of the bank's prompts with each other.
     config : EvidenceConfig
     """
 
@@ -100,6 +111,10 @@ class EvidenceFitter:
     n_terms: npt.NDArray[np.int64]
     targets: Targets
     penalties: dict[str, float]
+    surface: FloatArray
+    scale: SurfaceScale
+    in_bank: Rows
+    matrix: FloatArray
     config: EvidenceConfig
 
     @classmethod
@@ -121,12 +136,24 @@ class EvidenceFitter:
         some = _sample(len(folds), _PENALTY_PROMPTS)
         few, few_folds = targets.take(some), folds[some]
         penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
-        return cls(vocabulary, vectors, bags.n_terms, targets, penalties, config)
+        scale, kept = SurfaceScale.of(features.surface), bank_rows(len(folds), config)
+        logged_form = by_feature(scale.form(features.surface[kept]))
+        return cls(
+            vocabulary=vocabulary,
+            vectors=vectors,
+            n_terms=bags.n_terms,
+            targets=targets,
+            penalties=penalties,
+            surface=features.surface,
+            scale=scale,
+            in_bank=kept,
+            matrix=kernel_matrix(config.kernel, features.embedding[kept], bags.vectors[kept], logged_form),
+            config=config,
+        )
 
     def fit(self) -> EvidenceModel:
         """Fit on all prompts."""
-        spaces, bank = self._fit_on(np.arange(len(self.targets.outcome)))
-        return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], bank)
+        return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
 
     def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
         """Return the evidence for prompts from the prompts of other folds.
@@ -152,9 +179,12 @@ class EvidenceFitter:
         return joined
 
     def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
-        spaces, bank = self._fit_on(np.flatnonzero(~inside))
-        queries = {label: (space, self.vectors[label][asked]) for label, space in spaces.items()}
-        return gather_evidence(queries, bank, coverage=self._coverage_from_outside(inside, asked))
+        return self.fit_outside(inside).evidence_of(
+            self.vectors["embedding"][asked],
+            self.vectors["bag"][asked],
+            self.surface[asked],
+            coverage=self._coverage_from_outside(inside, asked),
+        )
 
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
         """Return the share of each asked prompt's terms that enough prompts outside have, shape (n_asked,)."""
@@ -164,17 +194,27 @@ class EvidenceFitter:
         known = (n_prompts >= self.config.min_prompts_per_term).astype(np.float32)
         return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)
 
-    def _fit_on(self, rows: Rows) -> tuple[dict[str, Space], Bank]:
+    def fit_outside(self, inside: npt.NDArray[np.bool_]) -> EvidenceModel:
+        """Fit on the prompts that are not inside a fold, a mask of shape (n,)."""
+        rows = np.flatnonzero(~inside)
         bank = _bank(self.targets, rows)
-        kept = bank_rows(len(rows), self.config)
+        within = np.flatnonzero(~inside[self.in_bank])  # rows of the matrix
+        kept = self.in_bank[within]
         spaces = {
-            label: Space(
-                fit_head(v[rows], bank, penalty=self.penalties[label]),
-                Neighbourhood.of(v[rows[kept]], self.config.neighbours, self.config.sharpness),
-            )
+            label: Space.of(fit_head(v[rows], bank, penalty=self.penalties[label]), v[kept])
             for label, v in self.vectors.items()
         }
-        return spaces, bank.take(kept)
+        logged = Bank(self.targets.outcome[kept], self.targets.weight[kept], bank.base)
+        matrix = self.matrix if len(within) == len(self.matrix) else self.matrix[np.ix_(within, within)]
+        penalties = self.config.kernel_penalties
+        kernel = KernelHead(
+            kernel=self.config.kernel,
+            scale=self.scale,
+            logged_form=by_feature(self.scale.form(self.surface[kept])),
+            penalties=penalties,
+            weights=fit_weights(matrix, logged, penalties),
+        )
+        return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], logged, kernel)
 
 
 def bank_rows(n: int, config: EvidenceConfig) -> Rows:

@@ -138,7 +138,9 @@ class _Stage:
 
         return PairTable(
             layout=layout,
-            names=pair_names(self.evidence.names, SURFACE_NAMES, self.targets.n_bars),
+            names=pair_names(
+                self.evidence.names, SURFACE_NAMES, n_bars=self.targets.n_bars, n_targets=self.evidence.values.shape[2]
+            ),
             target=self.targets.outcome[:, :, shown].reshape(n, -1),
             weight=self.targets.weight[:, :, shown].reshape(n, -1),
             folds=folds,

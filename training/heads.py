@@ -1,13 +1,10 @@
 """Ridge regression for many outputs with missing pairs, by conjugate gradients.
 
-Each output (model, target) has its own weights on the prompts, so there is no common factorisation; conjugate
-gradients need only products with the matrix, which is dense for embeddings and sparse for bags, and solve all
-outputs at once (Hestenes & Stiefel 1952).
+Only products with the vectors are needed (`training.conjugate_gradients`), which are dense for embeddings and sparse
+for bags.
 """
 
 import itertools
-from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +13,10 @@ import scipy.sparse as sp
 from router_model.evidence import Bank, LinearHead
 from router_model.similarity import Vectors
 from router_model.threads import in_parallel
+from training.conjugate_gradients import Product, solve
 
 FloatArray = npt.NDArray[np.float32]
 
-_MAX_ITERATIONS = 100
 _TOLERANCE = 0.03
 _N_BLOCKS = 4  # of a sparse matrix; more than there are threads, as terms differ in how fast they are read
 
@@ -62,28 +59,15 @@ def solve_ridge(
     float32 array, shape (dimension, n_outputs)
     """
     forward, backward = _products(vectors)
-    residual = np.asarray(backward(weight * target), dtype=np.float32)
-    solution = np.zeros_like(residual)
-    direction = residual.copy()
-    norm = np.einsum("dj,dj->j", residual, residual)
-    goal = tolerance**2 * norm
-    for _ in range(_MAX_ITERATIONS):
-        if np.all(norm <= goal):
-            break
+
+    def product(direction: FloatArray) -> FloatArray:
         image = forward(direction)
         image *= weight
         image = backward(image)
         image += penalty * direction
-        step = norm / np.maximum(np.einsum("dj,dj->j", direction, image), 1e-30)
-        solution += step * direction
-        residual -= step * image
-        new_norm = np.einsum("dj,dj->j", residual, residual)
-        direction = residual + (new_norm / np.maximum(norm, 1e-30)) * direction
-        norm = new_norm
-    return solution.astype(np.float32)
+        return image
 
-
-Product: TypeAlias = "Callable[[FloatArray], FloatArray]"
+    return solve(product, backward(weight * target), tolerance=tolerance)
 
 
 def _products(vectors: Vectors) -> tuple[Product, Product]:

@@ -44,7 +44,7 @@ from router_model.predictor import Predictor, member_probabilities, pair_names, 
 Float64Array = npt.NDArray[np.float64]
 
 SOURCES = ("record", "similar_prompts", "learned_scores", "difficulty", "familiarity", "surface")
-"""Where contributions come from: what the trees make of the model's record (and the bar), outcomes of the nearest
+"""Where contributions come from: what the trees make of the model's record (and the bar), outcomes of similar
 logged prompts, linear scores of the prompt's topic and wording, the mean of these over all models, how like the prompt
 is to logged ones, and what its text looks like."""
 
@@ -58,7 +58,7 @@ _EDGE = 1e-6  # records are kept this far inside (0, 1), as `router_model.calibr
 def source_of(column: str) -> str:
     """Return the source of a column of `router_model.predictor.pair_names`.
 
-    >>> [source_of(column) for column in ("bag_head_edge", "bag_neighbours_10", "bag_head_difficulty", "log_chars")]
+    >>> [source_of(column) for column in ("bag_head_edge", "kernel_2", "bag_head_difficulty", "log_chars")]
     ['learned_scores', 'similar_prompts', 'difficulty', 'surface']
     """
     if column in ("record", "quality_bar"):
@@ -69,7 +69,7 @@ def source_of(column: str) -> str:
         return "familiarity"
     if column.endswith("_difficulty"):
         return "difficulty"
-    return "similar_prompts" if "_neighbours_" in column else "learned_scores"
+    return "similar_prompts" if column.startswith("kernel_") else "learned_scores"
 
 
 def explain_success(
@@ -98,7 +98,9 @@ class _Chain:
         self.features = features
         self.evidence: Evidence = predictor.evidence_model.evidence(features)
         n_bars = len(predictor.grid)
-        self.names = pair_names(self.evidence.names, SURFACE_NAMES, n_bars)
+        self.names = pair_names(
+            self.evidence.names, SURFACE_NAMES, n_bars=n_bars, n_targets=self.evidence.values.shape[2]
+        )
         members = member_probabilities(self.evidence, predictor.boosted(self.evidence, features))
         calibration, record = predictor.calibration, self.evidence.record[:, :, :n_bars]
         blended = predictor.blend.combine(members)

@@ -6,10 +6,9 @@ import numpy.typing as npt
 from features.featuriser import PromptFeatures
 from router_model.bank_prompts import BankPrompts
 from router_model.bars import BarGrid
-from router_model.evidence import nearest_rows
 from router_model.explanation.records import LoggedOutcome, Neighbour
 from router_model.predictor import Predictor
-from router_model.similarity import similarities
+from router_model.similarity import nearest_rows, similarities
 
 N_NEIGHBOURS = 5
 """Logged prompts that are shown; the predictor reads more."""
@@ -32,8 +31,8 @@ def nearest_prompts(
     """
     model = predictor.evidence_model
     bags = model.vocabulary.transform(features.pieces).vectors
-    topic = similarities(features.embedding, model.embedding.neighbourhood.index)
-    wording = similarities(bags, model.bag.neighbourhood.index)
+    topic = similarities(features.embedding, model.embedding.index)
+    wording = similarities(bags, model.bag.index)
     found = np.unique([nearest_rows(similarity, N_NEIGHBOURS)[0] for similarity in (topic, wording)])
     larger = np.maximum(topic[0], wording[0])
     found = found[larger[found] > 0]  # an empty prompt is like none

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def test_pair_rows_are_value_difficulty_and_edge():
         np.array([0.5], f32),
         targets=[0],
     )
-    names = pair_names(["near"], ["surface"], n_bars=1)
+    names = pair_names(["near"], ["surface"], n_bars=1, n_targets=1)
     assert names == [
         "record", "familiarity_embedding", "familiarity_bag", "familiarity_coverage",
         "near", "near_difficulty", "near_edge", "surface",
@@ -34,9 +36,20 @@ def test_pair_rows_are_value_difficulty_and_edge():
 def test_several_bars_are_rows_with_their_bar():
     values = np.zeros((2, 3, 2, 1))
     rows = pair_rows(evidence(values), np.zeros((2, 1), f32), np.array([0.5, 0.9], f32), targets=[0, 1])
-    column = pair_names(["near"], ["surface"], n_bars=2).index("quality_bar")
+    column = pair_names(["near"], ["surface"], n_bars=2, n_targets=2).index("quality_bar")
     assert rows.shape == (2 * 3 * 2, 9)
     assert rows[:, column].tolist() == pytest.approx([0.5, 0.9] * 6)
+
+
+def test_the_first_amount_is_evidence_for_every_target():
+    """One bar and tokens: the kernel says 0.5 and -0.5 (log tokens off the mean), 0 on average, of two models."""
+    values = np.array([[[[0.2, 0.3], [9.0, 0.5]], [[0.8, 0.7], [9.0, -0.5]]]])
+    found = replace(evidence(values), names=("near", "kernel_1"))
+    names = pair_names(found.names, ["surface"], n_bars=1, n_targets=2)
+    assert names[-4:] == ["kernel_length", "kernel_length_difficulty", "kernel_length_edge", "surface"]
+    for target in (0, 1):
+        rows = pair_rows(found, np.array([[7.0]], f32), np.array([0.5], f32), targets=[target])
+        assert rows[:, -4:] == pytest.approx(np.array([[0.5, 0, 0.5, 7], [-0.5, 0, -0.5, 7]]))
 
 
 def test_members_are_record_evidence_and_booster():

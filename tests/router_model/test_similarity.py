@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from router_model import similarity
-from router_model.similarity import comparer
+from router_model.similarity import comparer, nearest_rows
 
 
 def sparse_rows(n, n_terms, seed):
@@ -39,3 +42,14 @@ def test_dense_vectors_are_multiplied():
     assert comparer(np.eye(2, dtype=np.float32), 1)(np.array([[0.6, 0.8]], np.float32)) == pytest.approx(
         np.array([[0.6, 0.8]])
     )
+
+
+@given(
+    arrays(np.float32, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.integers(0, 3)), st.integers(1, 12)
+)
+def test_nearest_rows_are_a_stable_sort(similarity, k):
+    found, values = nearest_rows(similarity, k)
+    k = min(k, similarity.shape[1])
+    expected = np.sort(similarity, axis=1)[:, ::-1][:, :k]
+    assert np.array_equal(values, expected)
+    assert np.array_equal(found, np.argsort(-similarity, axis=1, kind="stable")[:, :k])

@@ -52,7 +52,7 @@ words = st.lists(st.sampled_from([word for task in WORDS.values() for word in ta
 @given(
     prompt=words,
     bar=st.sampled_from([0.1, 0.3, 0.5, 0.55, 0.66, 0.7, 0.85, 0.9, 0.95]),
-    members=st.lists(st.floats(0.01, 1), min_size=10, max_size=10),
+    members=st.lists(st.floats(0.01, 1), min_size=6, max_size=6),
     slopes=st.tuples(st.floats(-1, 1), *[st.floats(0.2, 1.5)] * 3),
     trust=st.floats(-3, 3),
     rise=st.sampled_from([0.0, 3.0, 6.0]),

@@ -67,7 +67,7 @@ def test_an_empty_prompt_is_like_none(trained):
 def test_ids_and_texts_are_those_of_the_sampled_bank(kept):
     """Every text, embedded again, is the vector of its row; every id is the one of its text."""
     prompts, texts = kept.artifact.bank_prompts, dict(simulate(500).select("prompt_id", "prompt").iter_rows())
-    vectors = np.asarray(kept.artifact.predictor.evidence_model.embedding.neighbourhood.index).T
+    vectors = np.asarray(kept.artifact.predictor.evidence_model.embedding.index).T
     assert len(prompts.ids) == 60
     assert [texts[name] for name in prompts.ids] == list(prompts.texts)
     assert featurise(prompts.texts, kept.encoder).embedding == pytest.approx(vectors, abs=1e-5)

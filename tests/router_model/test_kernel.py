@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from router_model.kernel import Kernel, KernelHead, SurfaceScale, by_feature
+
+f32 = np.float32
+
+
+def similarity(*values):
+    return np.array([values], f32)
+
+
+def test_the_kernel_of_two_prompts_by_hand():
+    """4 (0.5 - 1) + 2 (0.75 - 1) - 1 * ((1 - 0)^2 + (0 - 1)^2) / 2 = -3.5; form is over the root of two already."""
+    form, logged = np.array([[1, 0]], f32) / np.sqrt(f32(2)), np.array([[0, 1]], f32) / np.sqrt(f32(2))
+    found = Kernel(4.0, 2.0, 1.0).of(similarity(0.5), similarity(0.75), form, by_feature(logged))
+    assert found.item() == pytest.approx(np.exp(-2 - 0.5 - 0.5), rel=1e-6)
+
+
+def test_a_prompt_has_kernel_one_with_itself():
+    form = np.array([[0.3, -0.2, 0.9]], f32)
+    assert Kernel().of(similarity(1), similarity(1), form, by_feature(form)).item() == pytest.approx(1.0, rel=1e-6)
+
+
+@given(arrays(f32, (4, 3), elements=st.floats(-4, 4, width=32)), st.floats(0, 8), st.floats(0, 8))
+def test_the_kernel_is_a_product_of_three(surface, sharp, surface_sharp):
+    """Against the formula, a pair at a time."""
+    rng = np.random.default_rng(0)
+    topic, wording = rng.uniform(-1, 1, (2, 4, 4)).astype(f32)
+    kernel = Kernel(sharp, 2.0, surface_sharp)
+    found = kernel.of(topic.copy(), wording.copy(), surface, by_feature(surface))
+    for i, j in np.ndindex(4, 4):
+        distance = ((surface[i].astype(float) - surface[j]) ** 2).sum()
+        wanted = (
+            np.exp(sharp * (topic[i, j] - 1)) * np.exp(2 * (wording[i, j] - 1)) * np.exp(-surface_sharp * distance / 2)
+        )
+        assert found[i, j] == pytest.approx(wanted, rel=1e-3, abs=1e-6)
+
+
+def test_surface_is_standardised_and_clipped():
+    """Means 2 and 5, deviations 1 and 0: 3 is one up, 100 is clipped at four; over the root of two features."""
+    scale = SurfaceScale.of(np.array([[1, 5], [3, 5]], f32))
+    form = scale.form(np.array([[3, 5], [100, 4.9]], f32)) * np.sqrt(f32(2))
+    assert form == pytest.approx(np.array([[1, 0], [4, -4]], f32))
+
+
+def test_a_constant_feature_tells_nothing_apart():
+    """Three digits do not add up in float32; the mean of a constant is the constant all the same."""
+    surface = np.full((7001, 1), 3.3, f32)
+    assert np.all(SurfaceScale.of(surface).form(surface) == 0)
+
+
+def test_a_score_is_the_kernel_times_the_weights():
+    """Kernels 1 and e^-4 with two logged prompts, weights 0.5 and -1 under one penalty, 0 and 2 under the other."""
+    head = KernelHead(
+        kernel=Kernel(4.0, 2.0, 1.0),
+        scale=SurfaceScale(np.zeros(1, f32), np.ones(1, f32)),
+        logged_form=by_feature(np.zeros((2, 1), f32)),
+        penalties=(0.5, 2.0),
+        weights=np.array([[0.5, 0], [-1, 2]], f32).reshape(2, 1, 1, 2),
+    )
+    found = head.score(similarity(1, 0), similarity(1, 1), np.zeros((1, 1), f32))
+    assert found.shape == (1, 1, 1, 2)
+    assert found.ravel() == pytest.approx([0.5 - np.exp(-4), 2 * np.exp(-4)])
+    assert head.names == ("kernel_0.5", "kernel_2")

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router_model.evidence import Bank
+from router_model.kernel import Kernel, by_feature
+from training.kernel import fit_weights, kernel_matrix
+
+f32 = np.float32
+EXACT = 1e-5
+
+
+def logged(seed, n, *, n_models=2):
+    """Draw unit vectors of two spaces, forms, outcomes, and weights of which a third is 0."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(2, n, 5)).astype(f32)
+    embedding, bags = vectors / np.linalg.norm(vectors, axis=2, keepdims=True)
+    outcome = rng.integers(0, 2, (n, n_models, 1)).astype(f32)
+    weight = rng.integers(0, 3, (n, n_models, 1)).astype(f32)
+    bank = Bank(np.where(weight > 0, outcome, 0), weight, np.full((n_models, 1), 0.5, f32))
+    return embedding, sp.csr_array(bags), by_feature(rng.normal(size=(n, 3)).astype(f32) / 2), bank
+
+
+def test_two_prompts_by_hand():
+    """Kernel 1/2 between them, penalty 1, outcomes +-1/2 off the record: (K + 1) alpha = y is solved by +-1/3."""
+    matrix = np.array([[1, 0.5], [0.5, 1]], f32)
+    outcome = np.array([1, 0], f32).reshape(2, 1, 1)
+    bank = Bank(outcome, np.ones_like(outcome), np.full((1, 1), 0.5, f32))
+    assert fit_weights(matrix, bank, [1.0]).ravel() == pytest.approx([1 / 3, -1 / 3])
+
+
+def test_a_missing_outcome_has_no_weight():
+    """One known outcome, 1/2 over the record: (1 + penalty) alpha = 1/2."""
+    matrix = np.array([[1, 0.5], [0.5, 1]], f32)
+    bank = Bank(
+        np.array([1, 0], f32).reshape(2, 1, 1), np.array([1, 0], f32).reshape(2, 1, 1), np.full((1, 1), 0.5, f32)
+    )
+    found = fit_weights(matrix, bank, [1.0, 4.0])
+    assert found[0].ravel() == pytest.approx([1 / 4, 1 / 10])
+    assert found[1].ravel() == pytest.approx([0, 0])
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=20, deadline=None)
+def test_weights_solve_the_dense_problem_of_every_output(seed):
+    """The oracle: (W K + penalty) alpha = W y, for each output's own weights."""
+    embedding, bags, forms, bank = logged(seed, 40)
+    matrix = kernel_matrix(Kernel(), embedding, bags, forms)
+    found = fit_weights(matrix, bank, [0.5, 2.0], tolerance=EXACT)
+    for model in range(2):
+        weight, y = bank.weight[:, model, 0], bank.outcome[:, model, 0] - 0.5
+        for column, penalty in enumerate([0.5, 2.0]):
+            wanted = np.linalg.solve(weight[:, None].astype(float) * matrix + penalty * np.eye(40), weight * y)
+            assert found[:, model, 0, column] == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [3, 70, 600])
+def test_the_matrix_is_that_of_pairs(n):
+    """Few, and enough to be compared in two parts and several chunks; symmetric, with ones on its diagonal."""
+    embedding, bags, forms, _ = logged(0, n)
+    matrix = kernel_matrix(Kernel(4.0, 2.0, 1.0), embedding, bags, forms)
+    words, form = bags.toarray(), forms[:-1].T
+    distance = ((form[:, None] - form[None]) ** 2).sum(axis=2)
+    wanted = np.exp(4 * (embedding @ embedding.T - 1) + 2 * (words @ words.T - 1) - distance / 2)
+    assert matrix == pytest.approx(wanted, rel=1e-3, abs=1e-6)
+    assert np.diag(matrix) == pytest.approx(np.ones(n), rel=1e-4)
+
+
+@given(st.integers(0, 50), st.floats(0.1, 10))
+@settings(max_examples=20, deadline=None)
+def test_a_failure_never_speaks_for_the_model(seed, penalty):
+    """Whatever the others made of it: a prompt's score is higher had the model succeeded on the very prompt."""
+    embedding, bags, forms, bank = logged(seed, 20)
+    matrix = kernel_matrix(Kernel(), embedding, bags, forms)
+    scores = []
+    for success in (0, 1):
+        outcome, weight = bank.outcome.copy(), bank.weight.copy()
+        outcome[0], weight[0] = success, 1
+        weights = fit_weights(matrix, Bank(outcome, weight, bank.base), [penalty], tolerance=EXACT)
+        scores.append(np.tensordot(matrix[0], weights, 1)[:, 0, 0])
+    assert np.all(scores[0] < scores[1])
