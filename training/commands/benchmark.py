@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--dedupe", is_flag=True, help="Leave out test prompts that repeat a training prompt, or nearly.")
 @click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
 @click.option("--resamples", default=1000, show_default=True, help="Of the paired bootstrap, for intervals.")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail where ours has become worse.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     table: Path,
@@ -49,6 +50,7 @@ def command(
     dedupe: bool,
     shift: str | None,
     resamples: int,
+    baseline: Path | None,
     as_json: bool,
 ) -> None:
     """Measure routing methods side by side on the outcomes in TABLE.
@@ -56,16 +58,20 @@ def command(
     The same prompts, vectors and metrics for every method: simple ones, the
     ideas of published routers, published packages in environments of their
     own (installed on first use), and ours. Writes results.json and
-    report.html into the folder OUT.
+    report.html into the folder OUT. Ends with status 1 where --baseline is
+    given and ours has become worse by more than noise.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
     from router_model.catalog import Catalog  # noqa: PLC0415
     from training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
+    from training.benchmark.guard import falls  # noqa: PLC0415
     from training.benchmark.methods import methods_named  # noqa: PLC0415
     from training.benchmark.report.html import write_html  # noqa: PLC0415
     from training.benchmark.report.terminal import show_results  # noqa: PLC0415
+    from training.benchmark.results import Results  # noqa: PLC0415
 
+    recorded = None if baseline is None else Results.load(baseline)
     chosen = methods_named(methods)
     config = BenchmarkConfig(
         n_seeds=seeds,
@@ -92,16 +98,21 @@ def command(
     if left_out is not None:
         left_out.save(out / "shift.json")
     write_html(results, out / "report.html", shift=left_out)
+    fallen = [] if recorded is None else falls(results, recorded)
     if as_json:
-        click.echo(json.dumps(results.as_dict(), ensure_ascii=False))
-        return
-    console = Console()
-    show_results(results, console)
-    if left_out is not None:
-        console.rule("one task left out")
-        show_results(left_out, console)
-    names = ", ".join(name for name in ("results.json", "shift.json", "report.html") if (out / name).exists())
-    console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}", highlight=False)
+        click.echo(json.dumps({**results.as_dict(), "fallen": fallen}, ensure_ascii=False))
+    else:
+        console = Console()
+        show_results(results, console)
+        if left_out is not None:
+            console.rule("one task left out")
+            show_results(left_out, console)
+        names = ", ".join(name for name in ("results.json", "shift.json", "report.html") if (out / name).exists())
+        console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}", highlight=False)
+        for sentence in fallen:
+            console.print(f"[bold red]fallen:[/] {sentence}", highlight=False)
+    if fallen:
+        raise click.exceptions.Exit(1)
 
 
 def _shifted(bench: "Bench", methods: "list[Method]", bar: "_Bar") -> "Results":
