@@ -24,11 +24,11 @@ from training.benchmark.ridge import fit_costs
 from training.benchmark.trial import Side, Trial
 from training.metrics import log_loss
 
-Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 _MAX_EPOCHS = 100
 _PATIENCE = 8
+_LEAST_GAIN = 1e-4  # of log-loss: less does not count as progress
 _BATCHES = 32  # an epoch, where batches are then between 16 and 128 prompts
 
 
@@ -61,9 +61,10 @@ class Mlp(Learned):
         centre = vectors.mean(axis=0)
         scale = max(float((vectors - centre).std()), 1e-9)
 
-        def scaled(queries: Float64Array) -> Float32Array:
-            return np.asarray((queries - centre) / scale, dtype=np.float32)
+        def scaled(queries: Float64Array) -> Float64Array:
+            return np.asarray((queries - centre) / scale)
 
+        # In single precision, weights that a penalty shrinks become denormal, and products several times slower.
         x, held_out = scaled(vectors), scaled(vectors_of(trial.validation))
         candidates: list[tuple[Settings, Any, Float64Array]] = []
         for width, penalty in itertools.product(self.widths, self.penalties):
@@ -95,17 +96,17 @@ class Lesson:
 
     Attributes
     ----------
-    x : float32 array, shape (n, dimension)
+    x : float64 array, shape (n, dimension)
         Training vectors.
     targets : Targets
         Of the same prompts.
-    held_out : float32 array, shape (n_validation, dimension)
+    held_out : float64 array, shape (n_validation, dimension)
     validation : Side
     """
 
-    x: Float32Array
+    x: Float64Array
     targets: Targets
-    held_out: Float32Array
+    held_out: Float64Array
     validation: Side
 
     def taught(self, network: Any, rng: np.random.Generator) -> tuple[Any, int]:
@@ -118,7 +119,7 @@ class Lesson:
             if unknown.any():
                 chance = np.where(unknown, network.predict_proba(self.x), values)
             loss = log_loss(self.targets.p_success(network.predict_proba(self.held_out)), self.validation.success)
-            if loss < least:
+            if loss < least - _LEAST_GAIN:
                 best, best_epoch, least = deepcopy(network), epoch, loss
             elif epoch - best_epoch >= _PATIENCE:
                 break
