@@ -200,7 +200,7 @@ class Bench:
             title=self.title,
             provenance={
                 **self.provenance,
-                "setting": {**asdict(self.config), **setting},
+                "setting": {**asdict(self.config), "models": list(self.config.models), **setting},
                 "encoder": {"name": self.encoder.name, "content_hash": self.encoder.content_hash},
                 "made": datetime.now(UTC).isoformat(timespec="seconds"),
                 "versions": _versions(),
