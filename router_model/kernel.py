@@ -33,7 +33,7 @@ class Kernel:
         Of half the mean squared difference of standardised surface features.
     """
 
-    embedding: float = 4.0
+    embedding: float = 2.0
     bag: float = 2.0
     surface: float = 1.0
 

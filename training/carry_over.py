@@ -1,7 +1,7 @@
 """From a hundred prompts to thousands: what a new model would have made of prompts that others have answered.
 
 The new model's outcomes are regressed on the other models', in two parts: what they were expected to do on a prompt
-of its kind (from its neighbours), and by how much they did better or worse on the very prompt. The first says which
+of its kind (from prompts like it), and by how much they did better or worse on the very prompt. The first says which
 models the new one resembles in what it is good at; the second takes out noise, as some prompts are hard for all. The
 first part's weights are then applied to the others' outcomes on every prompt: on average over prompts of a kind these
 are what was expected. What the new model does unlike any mixture of the others is a Gaussian process over prompts,

@@ -46,7 +46,7 @@ class EvidenceConfig:
 
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
     kernel: Kernel = field(default_factory=Kernel)
-    kernel_penalties: tuple[float, ...] = (0.5, 2.0)
+    kernel_penalties: tuple[float, ...] = (0.25, 2.0)
     min_prompts_per_term: int = 5
     max_terms: int = 200_000
     max_bank: int = 8_000

@@ -18,7 +18,7 @@ from router_model.artifact import Artifact, load_artifact, save_artifact
 from router_model.catalog import Catalog
 from router_model.model_set import with_column
 from router_model.predictor import Predictor
-from training.add_model import fit_column
+from training.add_model import bank_kernel, fit_column
 from training.answers import answers_of
 from training.metrics import log_loss, mean_auc
 from training.outcomes import read_outcomes
@@ -91,7 +91,7 @@ class World:
             seen=np.full(len(rows), seen),
             card=self.run.catalog[model],
         )
-        return with_column(predictor, model, fit_column(predictor, answers)[0])
+        return with_column(predictor, model, fit_column(predictor, answers, bank_kernel(predictor.evidence_model))[0])
 
 
 def spread(world: World) -> list[str]:

@@ -163,6 +163,9 @@ FORGERIES = {
     "bag.index.indices": lambda a: np.full_like(a, 2_000_000_000),
     "bag.head.weights": lambda a: a[:-1],
     "blend.weights": lambda a: a[:-1],
+    "kernel.deviation": np.zeros_like,
+    "kernel.logged_form": lambda a: a[:, 1:],
+    "kernel.weights": lambda a: a[1:],
     "output_tokens.smearing": lambda a: np.append(a, np.float32(1)),
 }
 

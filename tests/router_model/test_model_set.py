@@ -27,10 +27,11 @@ def test_a_removed_model_is_gone_everywhere(trained, tmp_path):
 
 
 def test_removing_a_model_keeps_the_others_evidence(trained):
-    bank = trained.router.artifact.predictor.evidence_model.bank
-    left = remove_model(trained.router.artifact, "large").predictor.evidence_model.bank
-    assert np.array_equal(left.base, bank.base[[0, 2]])
-    assert np.array_equal(left.outcome, bank.outcome[:, [0, 2]])
+    before = trained.router.artifact.predictor.evidence_model
+    left = remove_model(trained.router.artifact, "large").predictor.evidence_model
+    assert np.array_equal(left.bank.base, before.bank.base[[0, 2]])
+    assert np.array_equal(left.bank.outcome, before.bank.outcome[:, [0, 2]])
+    assert np.array_equal(left.kernel.weights, before.kernel.weights[:, [0, 2]])
 
 
 def test_what_was_promised_of_the_old_models_is_dropped(trained):

@@ -13,9 +13,10 @@ from simulated_world import P_SUCCESS, simulate
 from router_model import Constraints, ModelCard, Router, TrainingError
 from router_model.artifact import save_artifact
 from router_model.commands.inspect import _show, describe
-from training.add_model import add_model
+from training.add_model import add_model, bank_kernel
 from training.answers import find_in_bank
 from training.importing.checks import check_batch
+from training.kernel import fit_weights
 from training.outcomes import outcomes_of
 from training.train import train
 
@@ -109,6 +110,14 @@ def test_inspect_counts_graded_prompts_not_what_was_carried_over(added, capsys):
     assert "120 *" in shown
     assert f"{n_bank} *" not in shown
     assert "* graded prompts it was added from" in shown
+
+
+def test_its_kernel_is_fitted_on_the_bank_as_the_others_are(added):
+    """Of its outcomes in the bank, its own and those carried over, comes what training would make of them."""
+    model = added.artifact.predictor.evidence_model
+    weights = fit_weights(bank_kernel(model), model.bank, model.kernel.penalties)
+    assert model.kernel.weights.shape == weights.shape
+    assert model.kernel.weights[:, -1] == pytest.approx(weights[:, -1], abs=1e-3)
 
 
 def test_own_answers_stand_in_the_bank(added):

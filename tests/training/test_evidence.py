@@ -98,7 +98,7 @@ def test_the_bank_keeps_its_share_and_heads_learn_from_all(world):
         ({"kernel_penalties": (2.0, 0.5)}, r"kernel_penalties=\[2.0, 0.5\]; expected positive numbers in ascending"),
         ({"kernel_penalties": ()}, r"kernel_penalties=\[\]"),
         ({"kernel_penalties": (0.0, 1.0)}, r"kernel_penalties=\[0.0, 1.0\]"),
-        ({"kernel": Kernel(bag=-1.0)}, r"embedding=4.0, bag=-1.0, surface=1.0; expected numbers from 0 to 1000"),
+        ({"kernel": Kernel(bag=-1.0)}, r"embedding=2.0, bag=-1.0, surface=1.0; expected numbers from 0 to 1000"),
         ({"kernel": Kernel(surface=float("nan"))}, "surface=nan"),
         ({"head_penalties": ()}, r"head_penalties=\[\]"),
         ({"max_bank": 0}, "max_bank=0; expected 1 or more"),

@@ -7,7 +7,7 @@ from features import load_encoder
 from features.featuriser import featurise
 from router_model import Catalog
 from router_model.model_set import with_column
-from training.add_model import fit_column
+from training.add_model import bank_kernel, fit_column
 from training.answers import answers_of
 from training.metrics import mean_auc
 from training.outcomes import read_outcomes
@@ -47,5 +47,5 @@ def test_a_hundred_prompts_come_near_training(real_data):
         graded = outcomes.select_models([model]).take(rows)
         seen = np.ones(len(rows), dtype=bool)
         answers = answers_of(without, graded, features.take(rows), seen=seen, card=catalog[model])
-        added = with_column(without, model, fit_column(without, answers)[0])
+        added = with_column(without, model, fit_column(without, answers, bank_kernel(without.evidence_model))[0])
         assert auc(added, model) >= auc(full, model) - MOST_LOST

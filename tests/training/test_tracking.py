@@ -18,7 +18,7 @@ def test_a_run_holds_settings_hashes_metrics_plots_and_the_router(trained, tmp_p
     assert "mlflow ui --backend-store-uri sqlite:///mlflow.db (elsewhere: set MLFLOW_TRACKING_URI; " in said
     assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlartifacts"}
     (run,) = mlflow.search_runs(experiment_names=["router-model"], output_format="list")
-    assert run.data.params["fit.evidence.kernel_penalties"] == "(0.5, 2.0)"
+    assert run.data.params["fit.evidence.kernel_penalties"] == "(0.25, 2.0)"
     assert run.data.params["fit.evidence.kernel.bag"] == "2.0"
     assert run.data.tags["content_hash"] == trained.report.content_hash
     assert len(run.data.tags["table_sha256"]) == 64
