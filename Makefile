@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart lint type test bench notebooks wheel clean
+.PHONY: help setup encoders quickstart lint type test bench benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -56,6 +56,31 @@ bench: $(VENV)/.dev  ## every measurement the documents cite (needs DATA; two ho
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
+
+benchmark: $(VENV)/.dev $(VENV)/.sampled  ## ours beside every rival, on DATA and on the sample (an hour; needs the index)
+	mkdir -p build/benchmark
+	$(BIN)/router-model benchmark quickstart/train.parquet --test quickstart/unseen.parquet --seeds 3 \
+	  --title "paretobandit sample" --out build/benchmark/sample
+	@set -e; for table in zeroeval mmlu_pro; do \
+	  from="$(DATA)/$$table/outcomes.parquet --catalog $(DATA)/$$table/catalog.toml --seeds 3"; \
+	  $(BIN)/router-model benchmark $$from --shift task --out build/benchmark/$$table; \
+	  for n in 300 1000; do \
+	    $(BIN)/router-model benchmark $$from --methods in-house --max-prompts $$n --out build/benchmark/$$table-$$n; done; done
+	$(BIN)/python docs/update_figures.py --results build/benchmark
+
+guard: $(VENV)/.dev $(VENV)/.sampled  ## fail where quality on the sample fell by more than noise (RECORD=1: record it)
+	$(BIN)/router-model benchmark quickstart/train.parquet --test quickstart/unseen.parquet --seeds 1 \
+	  --methods "best single,linear + cost,ours" --out build/guard \
+	  $(if $(RECORD),,--baseline tests/performance/baseline.json)
+	@if [ -n "$(RECORD)" ]; then cp build/guard/results.json tests/performance/baseline.json; fi
+
+# The sample's two tables; `make quickstart` makes them, too.
+$(VENV)/.sampled: | $(VENV)/.base
+	@mkdir -p quickstart
+	@$(BIN)/python -c "from pathlib import Path; from training.quickstart import copy_sample; copy_sample(Path('quickstart'))"
+	@$(BIN)/router-model import quickstart/val.jsonl --out quickstart/train.parquet
+	@$(BIN)/router-model import quickstart/test_holdout.jsonl --out quickstart/unseen.parquet
+	@touch $@
 
 notebooks: $(VENV)/.dev  ## execute every notebook, into build/notebooks
 	@set -e; mkdir -p build/notebooks; for notebook in notebooks/[0-9]*.py; do \

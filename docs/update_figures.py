@@ -1,46 +1,60 @@
-"""Put measured figures into the README: run after ``make quickstart >quickstart.log`` and ``make bench``.
+"""Put measured figures into the README and docs/benchmark.md; nothing between their markers is typed by hand.
 
-``python docs/update_figures.py --quickstart quickstart.log --quality quality.json``. Replaces what stands between
-the markers ``<!-- NAME -->`` and ``<!-- /NAME -->``; nothing there is typed by hand.
+``python docs/update_figures.py --quickstart quickstart.log --results build/benchmark``, after ``make quickstart
+>quickstart.log`` and ``make benchmark``. Replaces what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 """
 
 import argparse
-import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from training.benchmark.glossary import GLOSSARY
+from training.benchmark.margins import shift_summary
+from training.benchmark.results import MethodResult, Results
+from training.benchmark.verdicts import summary
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
 COLUMNS = (
-    ("AUC", "auc"),
-    ("log-loss", "log_loss"),
-    ("calibration error", "calibration_error"),
-    ("AIQ", "aiq"),
-    ("AIQ of single models", "aiq_singles"),
-    ("cost saved at 95 % of the best model's quality", "cost_save_95"),
+    "aiq",
+    "aiq_log",
+    "auc",
+    "log_loss",
+    "cost_save",
+    "cost_save_95",
+    "chosen_saving",
+    "chosen_quality_kept",
 )
 
 
 def main() -> None:
-    """Rewrite the README's figures from the given files."""
+    """Rewrite the figures from the given files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quickstart", type=Path)
-    parser.add_argument("--quality", type=Path)
+    parser.add_argument("--results", type=Path, help="folder with <table>/results.json and perhaps <table>/shift.json")
     options = parser.parse_args()
-    text = README.read_text(encoding="utf-8")
     if options.quickstart:
-        text = put(text, "quickstart", f"```\n{quickstart(options.quickstart.read_text(encoding='utf-8'))}\n```")
-    if options.quality:
-        text = put(text, "quality", quality(json.loads(options.quality.read_text(encoding="utf-8"))))
-    README.write_text(text, encoding="utf-8")
+        text = quickstart(options.quickstart.read_text(encoding="utf-8"))
+        update(README, "quickstart", f"```\n{text}\n```")
+    if options.results:
+        found = [Results.load(path) for path in sorted(options.results.glob("*/results.json"))]
+        update(README, "quality", headline([results for results in found if whole(results)]))
+        shifted = [Results.load(path) for path in sorted(options.results.glob("*/shift.json"))]
+        sections = [section(results) for results in found] + [shift_section(results) for results in shifted]
+        update(DOCS / "benchmark.md", "benchmark", "\n\n".join(sections))
+
+
+def update(path: Path, name: str, content: str) -> None:
+    """Replace what stands between the markers of `name` in a file."""
+    path.write_text(put(path.read_text(encoding="utf-8"), name, content), encoding="utf-8")
 
 
 def put(text: str, name: str, content: str) -> str:
     """Replace what stands between the markers of `name`."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit(f"README.md has no markers <!-- {name} --> and <!-- /{name} -->")
+        raise SystemExit(f"there are no markers <!-- {name} --> and <!-- /{name} -->")
     return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
 
 
@@ -51,17 +65,77 @@ def quickstart(log: str) -> str:
     return "\n".join(line for line in lines if not line.startswith(("make", "real", "user", "sys")))
 
 
-def quality(results: dict[str, dict[str, list[float | None]]]) -> str:
-    """Tabulate the means over seeds."""
-    lines = [f"| table, encoder | {' | '.join(title for title, _ in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for key, values in results.items():
-        means = [np.mean([v for v in values[name] if v is not None]) for _, name in COLUMNS]
+def whole(results: Results) -> bool:
+    """Whether a benchmark is of all models and prompts of its table."""
+    setting = results.provenance["setting"]
+    return not setting["models"] and setting["max_prompts"] is None
+
+
+def headline(found: Sequence[Results]) -> str:
+    """Tabulate ours beside the best rival in AIQ and the single models, a row a table."""
+    lines = [
+        "| table | AIQ | best rival | ours minus it | single models | AUC | log-loss | CostSave | chosen: saving | kept |",
+        "|---" * 10 + "|",
+    ]
+    for results in found:
+        ours = results.method("ours")
+        if ours is None:
+            continue
+        rival = max((m for m in results.methods if m.kind in ("learned", "package")), key=lambda m: metric(m, "aiq"))
         cells = [
-            f"{mean:.1%}" if "saved" in title else f"{mean:.3f}"
-            for mean, (title, _) in zip(means, COLUMNS, strict=True)
+            name_of(results),
+            cell(ours, "aiq", results),
+            f"{rival.name} {cell(rival, 'aiq', results)}",
+            GLOSSARY["aiq"].write_difference(rival.ours_minus["aiq"]),
+            cell(ours, "aiq_singles", results),
+            *(cell(ours, name, results) for name in ("auc", "log_loss", "cost_save", *COLUMNS[-2:])),
         ]
-        lines.append(f"| {key.replace('/', ', ')} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def section(results: Results) -> str:
+    """Tabulate every method of a benchmark, with its verdicts and the command that makes it."""
+    labels = " | ".join(GLOSSARY[name].label for name in COLUMNS)
+    lines = [f"### {name_of(results)}{setting_of(results)}", "", f"| method | {labels} | ours minus it, AIQ |"]
+    lines.append("|---" * (len(COLUMNS) + 2) + "|")
+    for method in sorted(results.methods, key=lambda m: -metric(m, "aiq")):
+        cells = [cell(method, name, results) for name in COLUMNS]
+        difference = method.ours_minus.get("aiq")
+        said = "" if difference is None else GLOSSARY["aiq"].write_difference(difference)
+        lines.append(f"| {method.name} | {' | '.join(cells)} | {said} |")
+    not_run = [f"Not run: {name} ({reason})." for name, reason in results.not_run.items()]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in (*summary(results), *not_run))])
+
+
+def shift_section(results: Results) -> str:
+    """Say how every method does on tasks that were left out."""
+    lines = [f"### {name_of(results)}, one task left out", "", *(f"- {line}" for line in shift_summary(results))]
+    return "\n".join(lines)
+
+
+def name_of(results: Results) -> str:
+    """Return the table's name, with its encoder."""
+    return f"{results.title}, {results.provenance['encoder']['name']}"
+
+
+def setting_of(results: Results) -> str:
+    """Say what was left out of the table."""
+    setting = results.provenance["setting"]
+    models = f", {len(setting['models'])} models" if setting["models"] else ""
+    prompts = f", {setting['max_prompts']} prompts to learn from" if setting["max_prompts"] else ""
+    return models + prompts
+
+
+def metric(method: MethodResult, name: str) -> float:
+    """Return a metric's mean, -1 where it has none."""
+    value = method.metrics[name].value
+    return -1.0 if value is None else value
+
+
+def cell(method: MethodResult, name: str, results: Results) -> str:
+    """Write a metric's mean over trials."""
+    return GLOSSARY[name].write_mean(method.metrics.get(name), len(results.trials))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ class BenchmarkConfig:
         Shows what small tables teach; the test prompts stay as they are.
     dedupe : leave out test prompts with a twin among the others
     n_resamples : of the paired bootstrap
+    title : of the report; by default the name of the table's folder or file
     """
 
     n_seeds: int = 5
@@ -59,6 +60,7 @@ class BenchmarkConfig:
     max_prompts: int | None = None
     dedupe: bool = False
     n_resamples: int = 1000
+    title: str = ""
 
     def check(self) -> None:
         """Refuse what cannot be measured.
@@ -134,7 +136,7 @@ class Bench:
         if test is not None and test_table is not None:
             tables["test_table"] = _described(test_table, test)
         return cls(
-            title=table.parent.name if table.stem == "outcomes" else table.stem,
+            title=config.title or (table.resolve().parent.name if table.stem == "outcomes" else table.stem),
             outcomes=outcomes,
             features=featurise(outcomes.prompts, encoder),
             test=None if test is None else (test, featurise(test.prompts, encoder)),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--dedupe", is_flag=True, help="Leave out test prompts that repeat a training prompt, or nearly.")
 @click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
 @click.option("--resamples", default=1000, show_default=True, help="Of the paired bootstrap, for intervals.")
+@click.option("--title", default="", help="Of the report [the table's name].")
 @click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail where ours has become worse.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
@@ -50,6 +51,7 @@ def command(
     dedupe: bool,
     shift: str | None,
     resamples: int,
+    title: str,
     baseline: Path | None,
     as_json: bool,
 ) -> None:
@@ -81,6 +83,7 @@ def command(
         max_prompts=max_prompts,
         dedupe=dedupe,
         n_resamples=resamples,
+        title=title,
     )
     out.mkdir(parents=True, exist_ok=True)
     with _progress(hidden=as_json) as bar:
