@@ -74,7 +74,7 @@ def whole(results: Results) -> bool:
 def headline(found: Sequence[Results]) -> str:
     """Tabulate ours beside the best rival in AIQ and the single models, a row a table."""
     lines = [
-        "| table | AIQ | best rival | ours minus it | single models | AUC | log-loss | CostSave | chosen: saving | kept |",
+        "| table | AIQ | best rival | ours minus it | single models | AUC | log-loss | CostSave | saving | kept |",
         "|---" * 10 + "|",
     ]
     for results in found:
