@@ -1,0 +1,43 @@
+"""How much trainings differ that differ in their seed alone: the noise that `training.benchmark.guard` allows for.
+
+One table to learn from and one to test on (`make guard`'s), the same split every time.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from features import load_encoder
+from features.featuriser import featurise
+from training.benchmark import trials
+from training.benchmark.guard import MARGINS
+from training.benchmark.measure import measure
+from training.benchmark.methods.ours import Ours
+from training.outcomes import read_outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", type=Path)
+    parser.add_argument("test_table", type=Path)
+    parser.add_argument("--trainings", type=int, default=8)
+    options = parser.parse_args()
+    encoder, ours = load_encoder("static"), Ours()
+    before, after = (read_outcomes(path) for path in (options.table, options.test_table))
+    features = [featurise(outcomes.prompts, encoder) for outcomes in (before, after)]
+    (trial,) = trials.test_table_trials(
+        before, features[0], after, features[1], catalog=None, encoder=encoder, seeds=[0], quality_bar=0.5
+    )
+    found = []
+    for seed in range(options.trainings):
+        metrics = measure(trial, ours.route(replace(trial.blinded(), seed=seed), lambda _: None), ours.card).metrics
+        found.append([metrics[name] for name in MARGINS])
+    print("| metric | mean | standard deviation | margin |\n|---|---|---|---|")
+    for (name, margin), values in zip(MARGINS.items(), np.array(found, dtype=float).T, strict=True):
+        print(f"| {name} | {values.mean():.4f} | {values.std(ddof=1):.5f} | {margin} |")
+
+
+if __name__ == "__main__":
+    main()
