@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-_MAX_DEVIATIONS = 4.0  # one odd feature must not make a prompt unlike everything
-_MIN_DEVIATION = 1e-6  # of a feature that is the same in all logged prompts: any other value is far from it
+_MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
+_MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
+_LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class SurfaceScale:
     Attributes
     ----------
     centre, deviation : float32 array, shape (n_surface,)
-        Mean and standard deviation over training prompts.
+        Mean and standard deviation over training prompts; huge where a feature is the same in all of them.
     """
 
     centre: FloatArray
@@ -77,7 +78,8 @@ class SurfaceScale:
     def of(cls, surface: FloatArray) -> "SurfaceScale":
         """Measure it on features of shape (n, n_surface)."""
         exact = surface.astype(np.float64)  # so that a constant is its own mean
-        deviation = np.maximum(exact.std(axis=0), _MIN_DEVIATION)
+        deviation = exact.std(axis=0)
+        deviation[deviation < _MIN_DEVIATION] = _LEFT_OUT
         return cls(exact.mean(axis=0).astype(np.float32), deviation.astype(np.float32))
 
     def form(self, surface: FloatArray) -> FloatArray:
