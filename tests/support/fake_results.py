@@ -63,7 +63,7 @@ def fake_results(*, shift: bool = False, two_models: bool = False) -> Results:
             "setting": {"encoder": "static", "seeds": [0, 1, 2], "quality_bar": 0.5, "resamples": 1000},
             "versions": {"router-model": "0.1.0", "numpy": "2.4.0"},
         },
-        leakage={"exact_duplicates": 3, "near_duplicates": 41, "removed": 0},
+        leakage={"summary": "1.2% of test prompts have a twin: near duplicates 41", "left_out": False},
         trials=tuple(_trial(name, rng) for name in names),
         methods=tuple(_compared(method, methods[-1]) for method in methods),
         not_run={"routellm": "needs two models, this table has 13", "argrouter": f"could not read {NASTY_MODEL}"},
@@ -136,7 +136,7 @@ def _method_trial(
         "cost_error": 0.31 if "cost" in name or name == "ours" else None,
         "tokens_error": 0.28 if name == "ours" else None,
         "pareto_distance": 0.05 - skill / 10,
-        "arena_score": 70 + 100 * skill,
+        "arena_score": 0.7 + skill,
         "apgr": 0.5 + 5 * skill if two_models else None,
         "cpt_50": 0.4 - skill if two_models else None,
         "cpt_80": 0.7 - skill if two_models else None,
@@ -144,6 +144,7 @@ def _method_trial(
         "chosen_quality_kept": 0.985 + skill / 2 + jitter,
         "chosen_saving_95": 0.6 + 4 * skill + jitter,
         "chosen_quality_kept_95": 0.95 + skill / 2 + jitter,
+        "robustness": 0.9,
     }
     tasks = (trial.removesuffix(" left out"),) if trial.endswith(" left out") else TASKS
     return MethodTrial(

@@ -20,7 +20,7 @@ class Term:
     label : short, as a column head
     meaning : one or two sentences
     form : how values are written
-        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3.
+        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3 of 0.753.
     lower_is_better : bool
     may_not_be_reached : bool
         None then means that no configuration got there, rather than that the metric is not defined.
@@ -41,7 +41,7 @@ class Term:
         >>> GLOSSARY["aiq"].write(0.88773), GLOSSARY["cost_save"].write(-0.2321), GLOSSARY["auc"].write(None)
         ('0.8877', '-23.2%', '-')
         """
-        return NOT_DEFINED if value is None else format(value, _FORMATS[self.form])
+        return NOT_DEFINED if value is None else self._format(value, _FORMATS[self.form])
 
     def write_mean(self, interval: Interval | None, n_trials: int) -> str:
         """Write a mean over trials; an asterisk where only some of the trials have it.
@@ -75,7 +75,10 @@ class Term:
 
     def write_change(self, value: float) -> str:
         """Write a difference of two values, with its sign."""
-        return format(value, f"+{_FORMATS[self.form].lstrip('+')}")
+        return self._format(value, f"+{_FORMATS[self.form].lstrip('+')}")
+
+    def _format(self, value: float, form: str) -> str:
+        return format(100 * value if self.form == "score" else value, form)
 
 
 _FORMATS = {"height": ".4f", "share": ".1%", "change": "+.1%", "score": ".1f"}
@@ -209,6 +212,14 @@ _TERMS = (
         "chosen_quality_kept_95",
         "quality kept at 95%",
         "Quality on test of that configuration over the best single model's.",
+        form="share",
+    ),
+    Term(
+        "robustness",
+        "robustness",
+        "Share of reworded copies of test prompts (case, white space, typos, a polite template) that go to the model "
+        "the prompt itself goes to, by the configuration chosen on validation (RouterArena). Who sends everything to "
+        "one model never flips.",
         form="share",
     ),
 )

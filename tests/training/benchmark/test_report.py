@@ -108,7 +108,7 @@ def test_two_models_and_shift_stand_there_only_where_they_are(html):
 
 
 def test_reasons_leakage_and_the_command_are_told(html):
-    for said in ("needs two models, this table has 13", "exact duplicates", "--seeds 3 --out report", "41"):
+    for said in ("needs two models, this table has 13", "near duplicates", "--seeds 3 --out report", "41"):
         assert said in html
 
 

@@ -19,7 +19,7 @@ BEST_ON_TEST = (
 )  # fmt: skip
 """Metrics of predictions, and of configurations picked on test, as papers do."""
 
-CHOSEN = ("chosen_saving", "chosen_quality_kept", "chosen_saving_95", "chosen_quality_kept_95")
+CHOSEN = ("chosen_saving", "chosen_quality_kept", "chosen_saving_95", "chosen_quality_kept_95", "robustness")
 """What a user gets: configurations picked on validation."""
 
 TWO_MODELS = ("apgr", "cpt_50", "cpt_80")
