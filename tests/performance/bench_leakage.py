@@ -14,8 +14,8 @@ import numpy as np
 
 from features.prompt import Prompt
 from training.benchmark.leakage import audit, audit_split
-from training.benchmark.near_duplicates import WeightedSets
-from training.benchmark.shingles import normalised
+from training.benchmark.leakage.near_duplicates import WeightedSets
+from training.benchmark.leakage.shingles import normalised
 from training.outcomes import Outcomes, read_outcomes
 from training.split import split_prompts
 

@@ -10,16 +10,16 @@ from simulated_world import simulate
 from features import load_encoder
 from features.featuriser import featurise
 from router_model.errors import RequestError
-from training.benchmark.learned import Learned, Targets, best_on_validation, extra
 from training.benchmark.methods import REGISTRY, methods_named
 from training.benchmark.methods.boosted import Boosted
 from training.benchmark.methods.clusters import Clusters
 from training.benchmark.methods.factorisation import MatrixFactorisation, factorise
+from training.benchmark.methods.learned import Learned, Targets, best_on_validation, extra
 from training.benchmark.methods.linear import Linear, Logistic
 from training.benchmark.methods.mlp import Mlp
 from training.benchmark.methods.neighbours import KNearest
+from training.benchmark.methods.ridge import fit_costs
 from training.benchmark.methods.simple import RandomMix
-from training.benchmark.ridge import fit_costs
 from training.benchmark.trial import Side, Trial
 from training.benchmark.trials import seed_trials
 from training.metrics import Points, Singles, aiq, log_loss, mean_auc

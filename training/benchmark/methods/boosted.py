@@ -7,9 +7,9 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.learned import Advance, Learned, Settings, Targets, answer_by_value, vectors_of
 from training.benchmark.method import MethodCard, Routing
-from training.benchmark.ridge import fit_costs
+from training.benchmark.methods.learned import Advance, Learned, Settings, Targets, answer_by_value, vectors_of
+from training.benchmark.methods.ridge import fit_costs
 from training.benchmark.trial import Trial
 from training.boosters import N_THREADS
 

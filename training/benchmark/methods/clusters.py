@@ -7,8 +7,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from training.benchmark.learned import Advance, Learned, Settings, Targets, best_on_validation, extra, vectors_of
 from training.benchmark.method import MethodCard, Routing, sweep
+from training.benchmark.methods.learned import (
+    Advance,
+    Learned,
+    Settings,
+    Targets,
+    best_on_validation,
+    extra,
+    vectors_of,
+)
 from training.benchmark.methods.simple import record
 from training.benchmark.trial import Trial
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from training.benchmark.learned import (
+from training.benchmark.method import MethodCard, Routing
+from training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -16,9 +17,8 @@ from training.benchmark.learned import (
     best_on_validation,
     vectors_of,
 )
-from training.benchmark.logistic import cross_entropy, log_odds, minimise
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.ridge import Heads, fit_costs
+from training.benchmark.methods.logistic import cross_entropy, log_odds, minimise
+from training.benchmark.methods.ridge import Heads, fit_costs
 from training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]

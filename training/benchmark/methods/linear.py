@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from training.benchmark.learned import (
+from training.benchmark.method import MethodCard, Routing
+from training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -16,10 +17,9 @@ from training.benchmark.learned import (
     best_on_validation,
     vectors_of,
 )
-from training.benchmark.logistic import cross_entropy, log_odds, minimise
-from training.benchmark.method import MethodCard, Routing
+from training.benchmark.methods.logistic import cross_entropy, log_odds, minimise
+from training.benchmark.methods.ridge import PENALTIES, Heads, fit_costs, ridge_path
 from training.benchmark.methods.simple import record
-from training.benchmark.ridge import PENALTIES, Heads, fit_costs, ridge_path
 from training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.learned import (
+from training.benchmark.method import MethodCard, Routing
+from training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -19,8 +20,7 @@ from training.benchmark.learned import (
     extra,
     vectors_of,
 )
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.ridge import fit_costs
+from training.benchmark.methods.ridge import fit_costs
 from training.benchmark.trial import Side, Trial
 from training.metrics import log_loss
 

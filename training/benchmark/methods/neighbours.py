@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.learned import (
+from training.benchmark.method import MethodCard, Routing
+from training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -16,7 +17,6 @@ from training.benchmark.learned import (
     columns_alike,
     vectors_of,
 )
-from training.benchmark.method import MethodCard, Routing
 from training.benchmark.methods.simple import record
 from training.benchmark.trial import Trial
 

@@ -1,7 +1,7 @@
 """Test prompts that a method has in effect been shown: exact and near duplicates across a split.
 
 *Exact*: the same text after NFKC, case folding and collapsing white space. *Near*: a similarity
-(`training.benchmark.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not matter, and of a very long
+(`training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not matter, and of a very long
 prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side are counted too, but are no
 leakage: prompts that come again are what production looks like, and they only weigh more.
 
@@ -31,8 +31,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.prompt import Prompt, PromptLike
-from training.benchmark.near_duplicates import WeightedSets
-from training.benchmark.shingles import normalised
+from training.benchmark.leakage.near_duplicates import WeightedSets
+from training.benchmark.leakage.shingles import normalised
 from training.outcomes import Outcomes
 from training.split import Split
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.learned import columns_alike, vectors_of
+from training.benchmark.methods.learned import columns_alike, vectors_of
 from training.benchmark.methods.simple import record
 from training.benchmark.trial import Trial
 
