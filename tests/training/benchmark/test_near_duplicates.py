@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.benchmark import near_duplicates
+from training.benchmark.leakage import near_duplicates
 from training.benchmark.leakage.near_duplicates import WeightedSets
 from training.benchmark.leakage.shingles import normalised, shingle_sets
 

@@ -1,9 +1,9 @@
 """Test prompts that a method has in effect been shown: exact and near duplicates across a split.
 
 *Exact*: the same text after NFKC, case folding and collapsing white space. *Near*: a similarity
-(`training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not matter, and of a very long
-prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side are counted too, but are no
-leakage: prompts that come again are what production looks like, and they only weigh more.
+(`training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not matter, and of a
+very long prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side are counted too,
+but are no leakage: prompts that come again are what production looks like, and they only weigh more.
 
 The threshold was chosen by reading pairs of all three real tables (``tests/performance/bench_leakage.py --show 20``).
 From 0.8 on they are one question with a letter, a quantity or its wrong options changed, or with a sentence added.
