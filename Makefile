@@ -65,7 +65,10 @@ benchmark: $(VENV)/.dev $(VENV)/.sampled  ## ours beside every rival, on DATA an
 	  from="$(DATA)/$$table/outcomes.parquet --catalog $(DATA)/$$table/catalog.toml --seeds 3"; \
 	  $(BIN)/router-model benchmark $$from --shift task --out build/benchmark/$$table; \
 	  for n in 300 1000; do \
-	    $(BIN)/router-model benchmark $$from --methods in-house --max-prompts $$n --out build/benchmark/$$table-$$n; done; done
+	    $(BIN)/router-model benchmark $$from --methods in-house --max-prompts $$n --out build/benchmark/$$table-$$n; done; done; \
+	for pair in zeroeval:gpt-4o-mini-2024-07-18,o1-mini-2024-09-12 mmlu_pro:gemini-1.5-flash-002,gemini-1.5-pro-002; do \
+	  table=$${pair%%:*}; $(BIN)/router-model benchmark $(DATA)/$$table/outcomes.parquet \
+	    --catalog $(DATA)/$$table/catalog.toml --seeds 3 --models $${pair#*:} --out build/benchmark/$$table-pair; done
 	$(BIN)/python docs/update_figures.py --results build/benchmark
 
 guard: $(VENV)/.dev $(VENV)/.sampled  ## fail where quality on the sample fell by more than noise (RECORD=1: record it)
