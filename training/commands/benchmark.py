@@ -66,6 +66,7 @@ def command(
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
     from router_model.catalog import Catalog  # noqa: PLC0415
+    from router_model.errors import RequestError  # noqa: PLC0415
     from training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
     from training.benchmark.guard import falls  # noqa: PLC0415
     from training.benchmark.methods import methods_named  # noqa: PLC0415
@@ -85,7 +86,8 @@ def command(
         n_resamples=resamples,
         title=title,
     )
-    out.mkdir(parents=True, exist_ok=True)
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"{out}: is a file; expected a folder for results.json and report.html")
     with _progress(hidden=as_json) as bar:
         bench = Bench.prepare(
             table,
@@ -94,6 +96,7 @@ def command(
             config=config,
             encoding=bar.encoding,
         )
+        out.mkdir(parents=True, exist_ok=True)
         bar.expect(seeds, chosen)
         results = _reproducible(bench.measure(chosen, advance=bar.advance))
         results.save(out / "results.json")

@@ -90,6 +90,8 @@ def test_a_second_table_is_tested_on_and_json_is_printed(folder):
         (["--max-prompts", "20"], "20 prompts to learn from; expected 70 or more"),
         (["--quality-bar", "1.5"], "quality bar 1.5"),
         (["--baseline", "nowhere.json"], "nowhere.json: no such file"),
+        (["--out", __file__], "is a file; expected a folder"),
+        (["--test", "nowhere.parquet"], "nowhere.parquet: no such file"),
     ],
 )
 def test_what_cannot_be_measured_is_one_clear_error(folder, options, said):
