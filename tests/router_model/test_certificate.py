@@ -85,7 +85,7 @@ def test_targets_are_the_same_within_rounding_and_at_their_bar(certified):
     ):
         assert other.certificate is None
         assert other.threshold is not None
-    with pytest.raises(RequestError, match="not both"):
+    with pytest.raises(RequestError, match="give one of target_success, success_value_usd and quality_value_usd"):
         certified.route(SUM, target_success=0.8, success_value_usd=1.0)
 
 

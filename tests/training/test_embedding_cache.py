@@ -53,7 +53,8 @@ class Counting:
             raise KeyboardInterrupt
         self.asked += batch.texts
         digests = [hashlib.sha256(f"{self.content_hash} {text}".encode()).digest() for text in batch.texts]
-        return np.array([list(digest[: self.dimension]) for digest in digests], np.float32).reshape(-1, self.dimension)
+        vectors = np.array([list(digest[: self.dimension]) for digest in digests], np.float32)
+        return vectors.reshape(-1, self.dimension) / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def plain(texts, **settings):

@@ -18,8 +18,8 @@ def unseen(tmp_path_factory):
 
 
 def test_regrets_are_what_the_best_choice_had_over_the_chosen_one(trained, unseen):
-    """At 1 USD a success, a failure where another succeeded gives up 1 USD plus the difference in cost."""
-    found = worst_regrets(trained.router, unseen, n_worst=5, success_value_usd=1.0)
+    """Quality 1 is worth 1 USD: a failure where another succeeded gives up 1 USD plus the difference in cost."""
+    found = worst_regrets(trained.router, unseen, n_worst=5, quality_value_usd=1.0)
     assert found
     assert [regret.regret_usd for regret in found] == sorted((r.regret_usd for r in found), reverse=True)
     for regret in found:
@@ -29,9 +29,9 @@ def test_regrets_are_what_the_best_choice_had_over_the_chosen_one(trained, unsee
         assert regret.chosen != regret.better
 
 
-def test_a_worthless_success_leaves_no_regret_but_cost(trained, unseen):
+def test_worthless_quality_leaves_no_regret_but_cost(trained, unseen):
     """At 0 USD the cheapest model is chosen, and is best: nothing was given up."""
-    assert worst_regrets(trained.router, unseen, success_value_usd=0.0) == []
+    assert worst_regrets(trained.router, unseen, quality_value_usd=0.0) == []
 
 
 def test_without_complete_outcomes_there_is_nothing_to_look_at(trained, unseen):

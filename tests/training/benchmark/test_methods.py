@@ -10,7 +10,7 @@ from simulated_world import simulate
 from features import load_encoder
 from features.featuriser import featurise
 from router_model.errors import RequestError
-from training.benchmark.methods import REGISTRY, methods_named
+from training.benchmark.methods import IN_HOUSE, REGISTRY, methods_named
 from training.benchmark.methods.boosted import Boosted
 from training.benchmark.methods.clusters import Clusters
 from training.benchmark.methods.factorisation import MatrixFactorisation, factorise
@@ -20,6 +20,7 @@ from training.benchmark.methods.mlp import Mlp
 from training.benchmark.methods.neighbours import KNearest
 from training.benchmark.methods.ridge import fit_costs
 from training.benchmark.methods.simple import RandomMix
+from training.benchmark.packages import PACKAGES
 from training.benchmark.trial import Side, Trial
 from training.benchmark.trials import seed_trials
 from training.metrics import Points, Singles, aiq, log_loss, mean_auc
@@ -220,17 +221,22 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 
 def test_methods_stand_in_the_order_of_the_report():
-    names = list(REGISTRY)
+    names = list(IN_HOUSE)
+    assert list(REGISTRY) == [*names, *PACKAGES]
     assert names[:5] == ["cheapest", "best single", "random mix", "oracle by task", "oracle"]
     assert names[5:-1] == list(LEARNED)
     assert names[-1] == "ours"
-    assert [method.card.name for method in methods_named("all")] == names
+    assert [method.card.name for method in methods_named("in-house")] == names
+    assert [method.card.name for method in methods_named("all")] == list(REGISTRY)
     assert [method.card.name for method in methods_named("oracle,kNN")] == ["oracle", "kNN"]
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [("kNN,knn", "unknown 'knn'; expected 'all' or some of cheapest, best"), (" ", "unknown .none given.; expected")],
+    [
+        ("kNN,knn", "unknown 'knn'; expected 'all', 'in-house' or some of cheapest, best"),
+        (" ", "unknown .none given.; expected"),
+    ],
 )
 def test_unknown_methods_are_refused(names, message):
     with pytest.raises(RequestError, match=message):
