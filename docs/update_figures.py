@@ -17,6 +17,11 @@ from training.benchmark.verdicts import summary
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
+EXPLAINED = (
+    "$ router-model train quickstart/train.parquet --out my-router --no-holdout --keep-prompts",
+    '$ router-model route my-router "Write a poem about autumn in the style of Keats." '
+    "--success-value-usd 0.01 --explain",
+)
 COLUMNS = (
     "aiq",
     "aiq_log",
@@ -33,11 +38,14 @@ def main() -> None:
     """Rewrite the figures from the given files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quickstart", type=Path)
+    parser.add_argument("--explanation", type=Path, help="output of the commands in EXPLAINED, the last one's")
     parser.add_argument("--results", type=Path, help="folder with <table>/results.json and perhaps <table>/shift.json")
     options = parser.parse_args()
     if options.quickstart:
         text = quickstart(options.quickstart.read_text(encoding="utf-8"))
         update(README, "quickstart", f"```\n{text}\n```")
+    if options.explanation:
+        update(README, "explanation", explanation(options.explanation.read_text(encoding="utf-8")))
     if options.results:
         found = [Results.load(path) for path in sorted(options.results.glob("*/results.json"))]
         update(README, "quality", headline([results for results in found if whole(results)]))
@@ -64,6 +72,12 @@ def quickstart(log: str) -> str:
     start = log.find("1. Two outcome tables")
     lines = [line.rstrip() for line in log[max(start, 0) :].strip().splitlines()]
     return "\n".join(line for line in lines if not line.startswith(("make", "real", "user", "sys")))
+
+
+def explanation(output: str) -> str:
+    """Keep the explanation of a decision, without the plan before it."""
+    lines = [line.rstrip() for line in output[output.index("nearest logged prompts  ") :].strip().splitlines()]
+    return "\n".join(["```", *EXPLAINED, "…", *lines, "```"])
 
 
 def whole(results: Results) -> bool:
