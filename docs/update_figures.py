@@ -19,8 +19,10 @@ DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 EXPLAINED = (
     "$ router-model train quickstart/train.parquet --out my-router --no-holdout --keep-prompts",
-    '$ router-model route my-router "Write a poem about autumn in the style of Keats." '
-    "--success-value-usd 0.01 --explain",
+    (
+        '$ router-model route my-router "Write a poem about autumn in the style of Keats." '
+        "--success-value-usd 0.01 --explain"
+    ),
 )
 COLUMNS = (
     "aiq",
