@@ -10,7 +10,7 @@ from simulated_world import simulate
 from features import load_encoder
 from features.featuriser import featurise
 from router_model.errors import RequestError
-from training.benchmark.methods import IN_HOUSE, REGISTRY, methods_named
+from training.benchmark.methods import IN_HOUSE, REGISTRY, methods_named, mlp
 from training.benchmark.methods.boosted import Boosted
 from training.benchmark.methods.clusters import Clusters
 from training.benchmark.methods.factorisation import MatrixFactorisation, factorise
@@ -218,6 +218,20 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"needs sklearn: pip install 'router-model\[benchmark\]'"):
         extra("sklearn")
+
+
+def test_ctrl_c_ends_the_perceptron(monkeypatch):
+    """scikit-learn's own `partial_fit` swallows it: pressed in the middle of an epoch, here by its optimiser."""
+    network = mlp._new(4, 0.1, n_prompts=64, seed=0)
+    x, outcomes = np.random.default_rng(0).normal(size=(64, 3)), np.tile([[0, 1], [1, 0]], (32, 1))
+    mlp._learn(network, x, outcomes)
+
+    def pressed(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(network._optimizer), "update_params", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        mlp._learn(network, x, outcomes)
 
 
 def test_methods_stand_in_the_order_of_the_report():

@@ -1,6 +1,7 @@
 """A neural network with one hidden layer and an output for every model."""
 
 import itertools
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ class Lesson:
         values, unknown = self.targets.values, np.isnan(self.targets.values)
         chance = np.where(unknown, self.targets.means, values)
         for epoch in range(1, _MAX_EPOCHS + 1):
-            network.partial_fit(self.x, drawn(chance, rng), classes=np.arange(values.shape[1]))
+            _learn(network, self.x, drawn(chance, rng))
             if unknown.any():
                 chance = np.where(unknown, network.predict_proba(self.x), values)
             loss = log_loss(self.targets.p_success(network.predict_proba(self.held_out)), self.validation.success)
@@ -124,6 +125,16 @@ class Lesson:
             elif epoch - best_epoch >= _PATIENCE:
                 break
         return best, best_epoch
+
+
+def _learn(network: Any, x: Float64Array, outcomes: npt.NDArray[np.int64]) -> None:
+    """Learn for an epoch; Ctrl-C ends it, which scikit-learn would take as the end of the epoch, with a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Training interrupted by user", category=UserWarning)
+        try:
+            network.partial_fit(x, outcomes, classes=np.arange(outcomes.shape[1]))
+        except UserWarning as exc:
+            raise KeyboardInterrupt from exc
 
 
 def drawn(chance: Float64Array, rng: np.random.Generator) -> npt.NDArray[np.int64]:
