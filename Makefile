@@ -45,7 +45,7 @@ type: $(VENV)/.dev  ## static types, strict
 test: $(VENV)/.dev  ## all tests and doctests, with coverage
 	ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(PYTEST)
 
-bench: $(VENV)/.dev  ## every measurement the documents cite (needs DATA; two hours)
+bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json
 	$(BIN)/python tests/performance/bench_ablation.py $(DATA)
 	$(BIN)/python tests/performance/bench_calibration.py $(DATA)
@@ -57,7 +57,7 @@ bench: $(VENV)/.dev  ## every measurement the documents cite (needs DATA; two ho
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
 
-benchmark: $(VENV)/.dev $(VENV)/.sampled  ## ours beside every rival, on DATA and on the sample (an hour; needs the index)
+benchmark: $(VENV)/.dev quickstart/unseen.parquet  ## ours beside every rival, on DATA and on the sample (an hour; needs the index)
 	mkdir -p build/benchmark
 	$(BIN)/router-model benchmark quickstart/train.parquet --test quickstart/unseen.parquet --seeds 3 \
 	  --title "paretobandit sample" --out build/benchmark/sample
@@ -71,19 +71,18 @@ benchmark: $(VENV)/.dev $(VENV)/.sampled  ## ours beside every rival, on DATA an
 	    --catalog $(DATA)/$$table/catalog.toml --seeds 3 --models $${pair#*:} --out build/benchmark/$$table-pair; done
 	$(BIN)/python docs/update_figures.py --results build/benchmark
 
-guard: $(VENV)/.dev $(VENV)/.sampled  ## fail where quality on the sample fell by more than noise (RECORD=1: record it)
+guard: $(VENV)/.dev quickstart/unseen.parquet  ## fail where quality on the sample fell by more than noise (RECORD=1: record it)
 	$(BIN)/router-model benchmark quickstart/train.parquet --test quickstart/unseen.parquet --seeds 1 \
 	  --methods "best single,linear + cost,ours" --out build/guard \
 	  $(if $(RECORD),,--baseline tests/performance/baseline.json)
 	@if [ -n "$(RECORD)" ]; then cp build/guard/results.json tests/performance/baseline.json; fi
 
 # The sample's two tables; `make quickstart` makes them, too.
-$(VENV)/.sampled: | $(VENV)/.base
+quickstart/unseen.parquet: | $(VENV)/.base
 	@mkdir -p quickstart
 	@$(BIN)/python -c "from pathlib import Path; from training.quickstart import copy_sample; copy_sample(Path('quickstart'))"
 	@$(BIN)/router-model import quickstart/val.jsonl --out quickstart/train.parquet
 	@$(BIN)/router-model import quickstart/test_holdout.jsonl --out quickstart/unseen.parquet
-	@touch $@
 
 notebooks: $(VENV)/.dev  ## execute every notebook, into build/notebooks
 	@set -e; mkdir -p build/notebooks; for notebook in notebooks/[0-9]*.py; do \
