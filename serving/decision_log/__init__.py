@@ -1,0 +1,1 @@
+"""The decision log: stores, a writer that nothing waits for, and what is done with the records later."""

@@ -1,0 +1,61 @@
+"""What the rest of the service knows of the decision log."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """Counters of a log, since the start.
+
+    Attributes
+    ----------
+    depth : records that wait for the writer now
+    written, spooled, replayed, dropped : records
+    spool_depth : records that lie in the spool now
+    available : whether the store took the last batch
+    """
+
+    depth: int = 0
+    written: int = 0
+    spooled: int = 0
+    replayed: int = 0
+    dropped: int = 0
+    spool_depth: int = 0
+    available: bool = True
+
+
+class DecisionLog(Protocol):
+    """A log that nothing waits for.
+
+    ``put`` never blocks, never raises and is called from the event loop; a writer of its own takes batches to the
+    store, or to the spool while the store is away. Reading is asynchronous and may fail with `NotReadyError`.
+    """
+
+    async def start(self) -> None:
+        """Open the store (migrating it) and start the writer; an unreachable store is not an error, spooling is on."""
+
+    async def close(self, deadline_s: float) -> None:
+        """Write what waits, to the store or else the spool, and stop."""
+
+    def put(self, record: LogRecord) -> None:
+        """Queue one record."""
+
+    async def flush(self, deadline_s: float) -> None:
+        """Return when everything put so far is in the store or the spool."""
+
+    @property
+    def stats(self) -> LogStats:
+        """Counters, now."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether records are kept: the store or the spool takes them."""
+
+    async def decision(self, decision_id: str) -> DecisionRecord | None:
+        """Look one decision up, also one that still waits in the queue."""
+
+    async def session(self, session_key: str) -> SessionRecord | None:
+        """Look a session up in the store."""

@@ -1,0 +1,1 @@
+"""Deciding in a service: sessions, exploration, deadlines, reloading."""

@@ -1,0 +1,105 @@
+"""What the surfaces ask the engine, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from router_model.certificate import Certificate
+from router_model.constraints import Constraints
+from router_model.decision import Exclusion, PlanStep
+from router_model.explanation.records import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One request for a decision, read from whichever surface.
+
+    Attributes
+    ----------
+    body : chat body with ``messages``
+        What `features.Prompt.parse` reads.
+    surface : str
+    quality_bar, target_success, success_value_usd, quality_value_usd, cost_quality_tradeoff : float or None
+        As of `router_model.Router.route`.
+    constraints : Constraints
+    session_id : str or None
+        As the caller named the session; None: the conversation's beginning stands for it.
+    user_id, key_id : str or None
+    explore : bool
+        False: never try another candidate for this request.
+    explain : bool
+    """
+
+    body: Mapping[str, Any]
+    surface: str = "route"
+    quality_bar: float | None = None
+    target_success: float | None = None
+    success_value_usd: float | None = None
+    quality_value_usd: float | None = None
+    cost_quality_tradeoff: float | None = None
+    constraints: Constraints = field(default_factory=Constraints)
+    session_id: str | None = None
+    user_id: str | None = None
+    key_id: str | None = None
+    explore: bool = True
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """The answer: a plan that is never empty.
+
+    Attributes
+    ----------
+    decision_id : ``dec_`` and a UUIDv7 in hex
+    created_at : UTC
+    reason : str
+        A `router_model.decision.Reason`, or one of ``session``, ``explored``, ``fallback_default``.
+    plan : best first; the first is the answer
+    propensities : of the plan's candidates, adding up to 1
+    providers : of the plan's candidates
+    excluded : models that are no candidates, and why
+    predicted : bool
+        False: the default plan, whose steps carry NaN for what nothing predicted.
+    policy_version, artifact : str
+    quality_bar : float
+    target_success, threshold, success_value_usd, quality_value_usd : float or None
+    certificate : Certificate or None
+    explored, degraded : bool
+    degraded_by : str or None
+        ``predictor_error``, ``deadline``, ``no_router``.
+    n_input_tokens : int
+    session_id : the caller's, or the hash of the conversation's beginning
+    decision_s : float
+    explanation : Explanation or None
+    """
+
+    decision_id: str
+    created_at: datetime
+    reason: str
+    plan: Sequence[PlanStep]
+    propensities: Sequence[float]
+    providers: Sequence[str | None]
+    excluded: Sequence[Exclusion]
+    predicted: bool
+    policy_version: str
+    artifact: str
+    quality_bar: float
+    target_success: float | None
+    threshold: float | None
+    success_value_usd: float | None
+    quality_value_usd: float | None
+    certificate: Certificate | None
+    explored: bool
+    degraded: bool
+    degraded_by: str | None
+    n_input_tokens: int
+    session_id: str | None
+    decision_s: float
+    explanation: Explanation | None = None
+
+    @property
+    def model(self) -> str:
+        """The model to call."""
+        return self.plan[0].model

@@ -1,0 +1,107 @@
+"""Every error the service answers with.
+
+ServiceError(RouterModelError)
+├── InvalidRequestError   400  the body, a header or a knob is wrong
+├── UnauthenticatedError  401  no key, or not one of ours
+├── ForbiddenError        403  the key lacks the role
+├── NotFoundError         404  no such decision, model or path
+├── EmptyPlanError        404  constraints left no model
+├── TooLargeError         413  the body is longer than the limit
+├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
+├── NotReadyError         503  starting, draining or without a log
+└── FailedError           500  a defect of ours; the answer carries an id that the log has, too
+SettingsError(RouterModelError, ValueError)   the service cannot start like this
+
+They are rendered once, in OpenAI's shape (`serving.api.errors`), with these codes.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from router_model.errors import RouterModelError
+
+
+class ServiceError(RouterModelError):
+    """Base of what is answered with an HTTP error.
+
+    Parameters
+    ----------
+    message : what was got, what was expected, what to do; never a key or a prompt
+    param : the field of the body it is about
+    headers : to send along
+    metadata : put under ``error.metadata``
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.headers = dict(headers or {})
+        self.metadata = dict(metadata or {})
+
+
+class InvalidRequestError(ServiceError):
+    """Raise when a body, a header or a knob is wrong."""
+
+    status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class UnauthenticatedError(ServiceError):
+    """Raise when there is no key, or none of ours."""
+
+    status, type, code = 401, "authentication_error", "invalid_api_key"
+
+
+class ForbiddenError(ServiceError):
+    """Raise when a key lacks the role."""
+
+    status, type, code = 403, "permission_error", "insufficient_role"
+
+
+class NotFoundError(ServiceError):
+    """Raise when there is no such decision, model or path."""
+
+    status, type, code = 404, "not_found_error", "not_found"
+
+
+class EmptyPlanError(ServiceError):
+    """Raise when constraints left no model; `param` is the one to relax."""
+
+    status, type, code = 404, "not_found_error", "no_candidate"
+
+
+class TooLargeError(ServiceError):
+    """Raise when a body is longer than the limit."""
+
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class RateLimitedError(ServiceError):
+    """Raise when a key has used up its share."""
+
+    status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class NotReadyError(ServiceError):
+    """Raise when the service is starting, draining, or has nowhere to write."""
+
+    status, type, code = 503, "server_error", "not_ready"
+
+
+class FailedError(ServiceError):
+    """Raise for a defect of ours, instead of the foreign error."""
+
+
+class SettingsError(RouterModelError, ValueError):
+    """Raise when the service cannot start with its settings."""

@@ -1,0 +1,74 @@
+"""Everything that can be set, with its default.
+
+One source for the command line (`router-model serve`), the environment (``ROUTER_`` and the name in capitals, which
+is also how settings reach several workers) and tests. Values are checked here; whether files exist is checked where
+they are opened.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PromptStorage(StrEnum):
+    """What the decision log keeps of prompts."""
+
+    FULL = "full"
+    HASH = "hash"
+    NONE = "none"
+
+
+class Settings(BaseSettings):
+    """How the service runs.
+
+    Examples
+    --------
+    >>> Settings(artifact="my-router").decision_deadline_s
+    0.25
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid")
+
+    # what decides
+    artifact: Path = Field(description="A trained router's folder, or a file or link that names one.")
+    catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
+    encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
+    default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
+    decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
+    reload_every_s: float = Field(2.0, gt=0, description="How often the artifact is looked at for a newer one.")
+    max_batch: int = Field(256, ge=1, description="Requests in one batch.")
+
+    # exploration
+    explore_share: float = Field(0.0, ge=0, le=1, description="Share of decisions that try another candidate.")
+    explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) a tried candidate may be below.")
+    explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
+
+    # sessions
+    session_ttl_s: float = Field(3600.0, gt=0, description="A session that is silent for longer is forgotten.")
+    session_cache_ttl_s: float = Field(300.0, ge=0, description="How long providers keep a prompt cache.")
+    max_sessions: int = Field(100_000, ge=1, description="Sessions kept in memory; the oldest go first.")
+    session_store: str = Field("memory", description="'memory', 'log' (the log's database) or a redis:// URL.")
+
+    # decision log
+    log: str = Field("sqlite+aiosqlite:///router-log.db", description="URL of the log, or 'none'.")
+    log_prompts: PromptStorage | None = Field(None, description="What is kept of prompts; full on loopback, else hash.")
+    log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
+    log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")
+    log_flush_s: float = Field(0.2, gt=0, description="Longest time a record waits before it is written.")
+    log_retention_days: float | None = Field(None, gt=0, description="Older records are deleted; none: kept.")
+
+    # who may do what
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8484, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, description="Processes.")
+    keys: Path | None = Field(None, description="The key file that 'router-model keys' writes.")
+    insecure: bool = Field(default=False, description="Run without keys; on loopback only.")
+    trusted_hosts: tuple[str, ...] = Field((), description="Host headers that are answered; empty: loopback's, host's.")
+    requests_per_minute: int | None = Field(None, ge=1, description="For each key, unless the key says otherwise.")
+    feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
+    max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
+    max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
+    max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
+    drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
