@@ -24,7 +24,9 @@ class RouteStep:
     p_success : float or None
         Predicted P(quality >= bar); None in a default plan, which nothing predicted; so with all that is predicted.
     p_interval : lower and upper end, or None
-    expected_cost_usd, expected_output_tokens, expected_latency_s, propensity : float or None
+    expected_cost_usd, expected_output_tokens, expected_latency_s, expected_quality : float or None
+    propensity : float or None
+        Probability with which it would have been chosen.
     """
 
     model: str
@@ -34,6 +36,7 @@ class RouteStep:
     expected_cost_usd: float | None = None
     expected_output_tokens: float | None = None
     expected_latency_s: float | None = None
+    expected_quality: float | None = None
     propensity: float | None = None
 
     @classmethod
@@ -48,7 +51,14 @@ class RouteStep:
         )
 
 
-_STEP_NUMBERS = ("p_success", "expected_cost_usd", "expected_output_tokens", "expected_latency_s", "propensity")
+_STEP_NUMBERS = (
+    "p_success",
+    "expected_cost_usd",
+    "expected_output_tokens",
+    "expected_latency_s",
+    "expected_quality",
+    "propensity",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,8 @@ class RouteAnswer:
     policy : mapping
         Artifact, version, quality bar, threshold, certificate.
     degraded_by : str or None
-        Why the caller's fallback stands in.
+        ``predictor_error``, ``deadline`` or ``no_router``; or in a few words why the caller's fallback stands in.
+    session_id : str or None
     raw : mapping
         The whole answer; empty of a fallback.
     """
@@ -86,6 +97,7 @@ class RouteAnswer:
     excluded: tuple[tuple[str, str], ...] = ()
     policy: Json = field(default_factory=dict)
     degraded_by: str | None = None
+    session_id: str | None = None
     raw: Json = field(default_factory=dict, repr=False)
 
     @property
@@ -108,6 +120,7 @@ class RouteAnswer:
             excluded=tuple((_text(entry, "model"), _text(entry, "reason")) for entry in excluded),
             policy=_optional(answer, "policy", Mapping) or {},
             degraded_by=_optional(answer, "degraded_by", str),
+            session_id=_optional(answer, "session_id", str),
             raw=answer,
         )
 
@@ -131,13 +144,21 @@ class Receipt:
 
     Attributes
     ----------
+    id : str
+        The record's; the same for the same idempotency key.
     idempotency_key : str
         Sent along, made once a call: the same one again changes nothing.
     raw : mapping
     """
 
+    id: str
     idempotency_key: str
     raw: Json = field(repr=False)
+
+    @classmethod
+    def read(cls, idempotency_key: str, answer: Json) -> "Receipt":
+        """Read what a report is answered with."""
+        return cls(_text(answer, "id"), idempotency_key, answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ class RouteOptions(TypedDict, total=False):
 
     ``quality_bar``: what counts as success, 0 to 1. ``target_success``: how often routed traffic is to succeed.
     ``cost_quality_tradeoff``: 0 (quality) to 10 (cost). ``success_value_usd``, ``quality_value_usd``: what a success,
-    or quality, is worth. ``max_cost_usd``, ``max_latency_s``: of one call. ``allow``, ``deny``: model globs.
-    ``session_id``: keeps a conversation's model. ``user_id``: whose request it is. ``explain``: say why.
-    ``explore``: False never tries another candidate.
+    or quality, is worth. ``allow``, ``deny``: model globs. ``providers``, ``ignore_providers``: names. ``max_…``: of
+    one call. ``session_id``: keeps a conversation's model. ``explain``: say why. ``explore``: False never tries
+    another candidate. None leaves an option to the service.
     """
 
     quality_bar: float | None
@@ -31,12 +31,17 @@ class RouteOptions(TypedDict, total=False):
     cost_quality_tradeoff: float | None
     success_value_usd: float | None
     quality_value_usd: float | None
-    max_cost_usd: float | None
-    max_latency_s: float | None
     allow: Sequence[str] | None
     deny: Sequence[str] | None
+    providers: Sequence[str] | None
+    ignore_providers: Sequence[str] | None
+    max_cost_usd: float | None
+    max_usd_per_mtok_input: float | None
+    max_usd_per_mtok_output: float | None
+    max_usd_per_request: float | None
+    max_latency_s: float | None
+    max_output_tokens: int | None
     session_id: str | None
-    user_id: str | None
     explain: bool | None
     explore: bool | None
 
@@ -109,7 +114,7 @@ def ready() -> Call[Json]:
 
 def decision(decision_id: str) -> Call[Json]:
     """Read a decision of the log."""
-    return Call("GET", f"/v1/decisions/{quote(_checked_id(decision_id), safe='')}", dict)
+    return Call("GET", f"/v1/decisions/{quote(_checked_id('decision', decision_id), safe='')}", dict)
 
 
 def feedback(
@@ -134,11 +139,10 @@ def feedback(
     return _report("/v1/feedback", {**said, "source": source, "metric": metric, "comment": comment}, idempotency_key)
 
 
-def outcome(decision_id: str | None, fields: OutcomeFields, idempotency_key: str | None) -> Call[Receipt]:
+def outcome(decision_id: str, fields: OutcomeFields, idempotency_key: str | None) -> Call[Receipt]:
     """Report what happened when the provider was called."""
-    if decision_id is None and fields.get("response_id") is None:
-        raise BadCallError("outcome got neither decision_id nor response_id; say which decision it is about")
-    return _report("/v1/outcomes", {"decision_id": decision_id, **fields}, idempotency_key)
+    _refuse_unknown("outcome", fields, OutcomeFields)
+    return _report("/v1/outcomes", {"decision_id": _checked_id("outcome", decision_id), **fields}, idempotency_key)
 
 
 def _report(path: str, said: Mapping[str, Any], idempotency_key: str | None) -> Call[Receipt]:
@@ -146,7 +150,7 @@ def _report(path: str, said: Mapping[str, Any], idempotency_key: str | None) -> 
     key = idempotency_key or uuid4().hex
     if not re.fullmatch(r"[!-~]{1,255}", key):
         raise BadCallError(f"idempotency_key is {key!r}; expected 1 to 255 visible ASCII characters")
-    return Call("POST", path, lambda answer: Receipt(key, answer), _without_none(said), {"Idempotency-Key": key})
+    return Call("POST", path, lambda answer: Receipt.read(key, answer), _without_none(said), {"Idempotency-Key": key})
 
 
 def chat_body(prompt: Prompt, options: RouteOptions) -> dict[str, Any]:
@@ -161,9 +165,7 @@ def chat_body(prompt: Prompt, options: RouteOptions) -> dict[str, Any]:
     """
     body = _as_body(prompt)
     if chosen := _without_none(options):
-        unknown = sorted(set(chosen) - RouteOptions.__annotations__.keys())
-        if unknown:
-            raise BadCallError(f"route got {', '.join(unknown)}; expected {', '.join(RouteOptions.__annotations__)}")
+        _refuse_unknown("route", chosen, RouteOptions)
         body["router"] = {**(body.get("router") or {}), **chosen}
     return body
 
@@ -180,14 +182,32 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _checked_id(decision_id: str) -> str:
+def _refuse_unknown(method: str, given: Mapping[str, Any], known: type) -> None:
+    """Name a misspelt option here: type checkers see it, but not everybody uses one."""
+    if unknown := sorted(given.keys() - known.__annotations__.keys()):
+        raise BadCallError(f"{method} got {', '.join(unknown)}; expected some of {', '.join(known.__annotations__)}")
+
+
+def _checked_id(method: str, decision_id: str) -> str:
     if not decision_id:
-        raise BadCallError("decision got an empty id; expected a decision's id, such as 'dec_…'")
+        raise BadCallError(f"{method} got {decision_id!r}; expected a decision's id, such as 'dec_…'")
     return decision_id
 
 
 def _read_decisions(answer: Json) -> tuple[RouteAnswer | AnsweredError, ...]:
     return tuple(
-        read_error(int(entry.get("status", 400)), entry) if "error" in entry else RouteAnswer.read(entry)
+        read_error(_STATUS.get(str(entry["error"].get("type")), 500), entry)
+        if isinstance(entry.get("error"), Mapping)
+        else RouteAnswer.read(entry)
         for entry in read_batch(answer)
     )
+
+
+# In a batch an error has no HTTP status of its own.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+}
