@@ -114,7 +114,7 @@ def ready() -> Call[Json]:
 
 def decision(decision_id: str) -> Call[Json]:
     """Read a decision of the log."""
-    return Call("GET", f"/v1/decisions/{quote(_checked_id('decision', decision_id), safe='')}", dict)
+    return Call("GET", f"/v1/decisions/{quote(_checked_id(decision_id), safe='')}", dict)
 
 
 def feedback(
@@ -139,10 +139,12 @@ def feedback(
     return _report("/v1/feedback", {**said, "source": source, "metric": metric, "comment": comment}, idempotency_key)
 
 
-def outcome(decision_id: str, fields: OutcomeFields, idempotency_key: str | None) -> Call[Receipt]:
+def outcome(decision_id: str | None, fields: OutcomeFields, idempotency_key: str | None) -> Call[Receipt]:
     """Report what happened when the provider was called."""
     _refuse_unknown("outcome", fields, OutcomeFields)
-    return _report("/v1/outcomes", {"decision_id": _checked_id("outcome", decision_id), **fields}, idempotency_key)
+    if not decision_id and not fields.get("response_id"):
+        raise BadCallError("outcome got neither decision_id nor response_id; say which decision it is about")
+    return _report("/v1/outcomes", {"decision_id": decision_id, **fields}, idempotency_key)
 
 
 def _report(path: str, said: Mapping[str, Any], idempotency_key: str | None) -> Call[Receipt]:
@@ -188,9 +190,9 @@ def _refuse_unknown(method: str, given: Mapping[str, Any], known: type) -> None:
         raise BadCallError(f"{method} got {', '.join(unknown)}; expected some of {', '.join(known.__annotations__)}")
 
 
-def _checked_id(method: str, decision_id: str) -> str:
+def _checked_id(decision_id: str) -> str:
     if not decision_id:
-        raise BadCallError(f"{method} got {decision_id!r}; expected a decision's id, such as 'dec_…'")
+        raise BadCallError("decision got an empty id; expected a decision's, such as 'dec_…'")
     return decision_id
 
 

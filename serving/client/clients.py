@@ -171,7 +171,7 @@ class RouterClient(_Core):
         )  # fmt: skip
 
     def outcome(
-        self, decision_id: str, *, idempotency_key: str | None = None, **fields: Unpack[OutcomeFields]
+        self, decision_id: str | None = None, *, idempotency_key: str | None = None, **fields: Unpack[OutcomeFields]
     ) -> Receipt:
         """Report what happened when the provider was called (see `OutcomeFields`); counted once."""
         return self._run(calls.outcome(decision_id, fields, idempotency_key))
@@ -291,7 +291,7 @@ class AsyncRouterClient(_Core):
         )  # fmt: skip
 
     async def outcome(
-        self, decision_id: str, *, idempotency_key: str | None = None, **fields: Unpack[OutcomeFields]
+        self, decision_id: str | None = None, *, idempotency_key: str | None = None, **fields: Unpack[OutcomeFields]
     ) -> Receipt:
         """Report what happened when the provider was called (see `OutcomeFields`); counted once."""
         return await self._run(calls.outcome(decision_id, fields, idempotency_key))

@@ -2,10 +2,10 @@
 
 import contextlib
 import os
-import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -49,22 +49,25 @@ class LiteLLMProxy:
 
 @contextlib.contextmanager
 def litellm_proxy(
-    folder: Path, *, provider: str, models: Sequence[str], settings: str, **environment: str
+    folder: Path, copy: str, *, provider: str, models: Sequence[str], settings: str, **environment: str
 ) -> Iterator[LiteLLMProxy]:
     """Run one until the end of the block.
 
     Parameters
     ----------
     folder : for its files
+    copy : shell command that puts the hook there
     provider : URL of the provider, of all models
     models : names
     settings : the part of ``config.yaml`` after the models, as users write it
     **environment : the hook's settings
     """
-    shutil.copy(find_spec("serving.integrations").submodule_search_locations[0] + "/litellm_hook.py", folder)
+    ours = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-c", copy], cwd=folder, env=os.environ | ours, timeout=60, check=True)
     listed = "".join(_MODEL.format(name=name, provider=provider) for name in models)
     config = folder / "config.yaml"
-    config.write_text(f"model_list:{listed}\n{settings}\ngeneral_settings:\n  master_key: {MASTER_KEY}\n")
+    # the settings end within general_settings
+    config.write_text(f"model_list:{listed}\n{settings}  master_key: {MASTER_KEY}\n")
     port, python = free_port(), litellm_python()
     output = folder / "proxy.log"
     env = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DATABASE_URL"}}

@@ -9,7 +9,7 @@ import sys
 
 import httpx2
 import pytest
-from fake_service import DECISION, fake_service, refusal
+from wire_service import DECISION, refusal, wire_service
 
 from serving import client as client_package
 from serving.client import (
@@ -64,7 +64,7 @@ def connect(request):
 
 @pytest.fixture
 def service():
-    with fake_service() as running:
+    with wire_service() as running:
         yield running
 
 
@@ -247,7 +247,8 @@ def test_bad_settings_are_refused_without_showing_the_key(base_url, key, complai
         (("feedback", (), {"decision_id": "d", "score": 1, "thumb": "up"}), "expected exactly one"),
         (("feedback", (), {"decision_id": "d", "score": 5}), "score=5; expected a number from 0 to 1"),
         (("feedback", (), {"decision_id": "d", "score": 1, "idempotency_key": "a\r\nb"}), "visible ASCII"),
-        (("outcome", ("",), {}), "outcome got ''; expected a decision's id"),
+        (("outcome", (), {}), "outcome got neither decision_id nor response_id"),
+        (("decision", ("",), {}), "decision got an empty id"),
         (("outcome", ("d",), {"tokens": 3}), "outcome got tokens; expected some of model, provider"),
         (("route", ("x",), {"quality": 1}), "route got quality; expected some of quality_bar"),
         (("route", ({"messages": [{1, 2}]},), {}), "the body cannot be sent as JSON"),

@@ -42,7 +42,7 @@ def refusal(message: str, kind: str = "invalid_request_error", code: str = "inva
     return {"error": {"message": message, "type": kind, "param": None, "code": code, **rest}}
 
 
-class FakeService(ThreadingHTTPServer):
+class WireService(ThreadingHTTPServer):
     """Keeps what it was sent; `script` is what to do next: a status, or ``drop`` after keeping the record."""
 
     daemon_threads = True
@@ -60,7 +60,7 @@ class FakeService(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: FakeService
+    server: WireService
 
     def do_GET(self) -> None:
         self._serve(None)
@@ -83,6 +83,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(content)))
+        self.send_header("x-router-decision-id", DECISION["id"])
+        self.send_header("x-router-model", DECISION["model"])
         self.end_headers()
         self.wfile.write(content)
 
@@ -103,9 +105,9 @@ def _answer(path: str, key: str | None, body: Any) -> Any:
 
 
 @contextlib.contextmanager
-def fake_service() -> Iterator[FakeService]:
+def wire_service() -> Iterator[WireService]:
     """Run one until the end of the block."""
-    server = FakeService()
+    server = WireService()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
