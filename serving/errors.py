@@ -6,6 +6,7 @@ ServiceError(RouterModelError)
 ├── ForbiddenError        403  the key lacks the role
 ├── NotFoundError         404  no such decision, model or path
 ├── EmptyPlanError        404  constraints left no model
+├── MethodNotAllowedError 405  the path is there, the method is not; ``Allow`` says which are
 ├── TooLargeError         413  the body is longer than the limit
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
 ├── NotReadyError         503  starting, draining or without a log
@@ -79,6 +80,12 @@ class EmptyPlanError(ServiceError):
     """Raise when constraints left no model; `param` is the one to relax."""
 
     status, type, code = 404, "not_found_error", "no_candidate"
+
+
+class MethodNotAllowedError(ServiceError):
+    """Raise when a path is asked for with a method it does not have."""
+
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
 
 
 class TooLargeError(ServiceError):
