@@ -1,8 +1,9 @@
 """What Prometheus reads.
 
 Counts decisions, degradations, exploration, cost, outcomes and the state of the log. With several workers the numbers
-are totals over all of them: each keeps its own in files of the folder ``PROMETHEUS_MULTIPROC_DIR`` (`router-model serve`
-makes one), and whichever is asked adds them up; the log's numbers of the other workers are then up to a second old.
+are totals over all of them: each keeps its own in files of the folder ``PROMETHEUS_MULTIPROC_DIR``, which
+`router-model serve` makes, and whichever is asked adds them up; the log's numbers of the other workers are then up to
+a second old.
 Labels are ids of candidates and words of ours, never what a caller made up: their number stays bounded.
 """
 
@@ -118,13 +119,13 @@ class Telemetry:
         if folder is None:
             return generate_latest(self.registry)
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=folder)
+        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
     def close(self) -> None:
         """Take this worker's gauges out of the totals; its counters stay."""
         if FOLDER_VARIABLE in os.environ:
-            mark_process_dead(os.getpid())
+            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
     def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
         return Counter(name, about, labels, registry=self.registry)

@@ -122,7 +122,7 @@ def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
             name: {"description": text, "required": True, "schema": {"type": "string"}}
             for name, text in endpoint.headers.items()
         }
-    raised = {*OF_ALL, *endpoint.errors}
+    raised: set[type[ServiceError]] = {*OF_ALL, *endpoint.errors}
     raised |= set(OF_CALLERS) if endpoint.roles else set()
     raised |= set(OF_BODIES) if endpoint.request else set()
     found: dict[int | str, dict[str, Any]] = {endpoint.status: success}

@@ -88,7 +88,7 @@ def answering(handler: Handler) -> Handler:
     return answer
 
 
-def answer_http_exception(request: Request, exc: Exception) -> Response:
+async def answer_http_exception(request: Request, exc: Exception) -> Response:
     """Answer what the framework raises itself: unknown paths and methods."""
     if not isinstance(exc, HTTPException):  # pragma: no cover  (the signature is Starlette's)
         raise exc
@@ -101,6 +101,6 @@ def answer_http_exception(request: Request, exc: Exception) -> Response:
     return error_response(NotFoundError("no such path; /openapi.json lists all"))
 
 
-def answer_unexpected(_: Request, exc: Exception) -> Response:
+async def answer_unexpected(_: Request, exc: Exception) -> Response:
     """Answer an exception from outside the handlers."""
     return error_response(failed(exc, "a request"))

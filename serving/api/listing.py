@@ -30,7 +30,7 @@ _LONGEST_ID: Final = 256
 async def models(request: Request) -> Response:
     """List the candidates with their prices and limits.
 
-    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD per request or image.
+    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image.
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.DECIDE)

@@ -86,7 +86,7 @@ def report_id(prefix: str, key_id: str, request: Request) -> str:
     if given is None:
         return f"{prefix}_{secrets.token_hex(16)}"
     key = validated(IdempotencyHeader, {"idempotency-key": given}).key
-    digest = hashlib.sha256("\0".join((prefix, key_id, key)).encode()).hexdigest()
+    digest = hashlib.sha256(f"{prefix}\0{key_id}\0{key}".encode()).hexdigest()
     return f"{prefix}_{digest[:32]}"
 
 

@@ -6,7 +6,7 @@ knows, and passes. Our own objects refuse what they do not know, so that a missp
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_PRINTABLE)]
@@ -68,7 +68,7 @@ KNOBS: Final = (
 )
 """The options that go into the query as they are."""
 
-MESSAGES_EXAMPLE: Final = [{"role": "user", "content": "Is 2027 prime? Answer yes or no."}]
+MESSAGES_EXAMPLE: Final[list[JsonValue]] = [{"role": "user", "content": "Is 2027 prime? Answer yes or no."}]
 
 
 class Message(BaseModel):

@@ -36,19 +36,21 @@ class FakeLog:
         pass
 
     async def close(self, deadline_s: float) -> None:
+        assert deadline_s > 0
         self.closed = True
 
     def put(self, record: LogRecord) -> None:
         self.records.append(record)
 
     async def flush(self, deadline_s: float) -> None:
-        pass
+        assert deadline_s > 0
 
     async def decision(self, decision_id: str) -> DecisionRecord | None:
         found = [one for one in self.records if isinstance(one, DecisionRecord) and one.decision_id == decision_id]
         return found[0] if found else None
 
     async def session(self, session_key: str) -> SessionRecord | None:
+        assert session_key
         return None
 
 

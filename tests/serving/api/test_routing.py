@@ -40,7 +40,7 @@ def test_the_answer_is_as_documented(client):
     assert answer["explanation"]["neighbours"]
 
 
-def test_a_default_plan_has_null_for_what_nothing_predicted(router):
+def test_a_default_plan_has_null_for_what_nothing_predicted():
     parts = fake_parts(None, default_plan=("large", "small"), ready=False)
     with TestClient(create_app(parts=parts)) as client:
         response = client.post("/v1/route", json={"messages": SUM, "model": "anything"})
