@@ -170,8 +170,8 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         router = dict(options) if isinstance(options, Mapping) else {}
         router["allow"] = [_literal(self._settings.names.get(name, name)) for name in offered]
         if session_id := data.get("litellm_session_id"):
-            router.setdefault("session_id", str(session_id))
-        response = await self._client().post("/v1/route", json={**body, "router": router})
+            router.setdefault("session_id", str(session_id)[:256])
+        response = await self._ask({**body, "router": router})
         if response.status_code != httpx.codes.OK:
             raise RuntimeError(f"{response.status_code}: {response.text[:300]}")
         answer = response.json()
@@ -180,6 +180,13 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         if not models:
             raise RuntimeError(f"the plan holds none of the proxy's models ({', '.join(offered)})")
         return models, str(answer["id"])
+
+    async def _ask(self, body: Mapping[str, Any]) -> httpx.Response:
+        """Ask once more where the connection broke: it may have been an old one, just closed for idleness."""
+        try:
+            return await self._client().post("/v1/route", json=body)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return await self._client().post("/v1/route", json=body)
 
     def _proxy_name(self, model: str, offered: Sequence[str]) -> str | None:
         """Return what the proxy calls a model, or None if it does not have it; wildcards take the router's name."""
@@ -222,7 +229,11 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             key = self._settings.api_key
             headers = {"authorization": f"Bearer {key}"} if key else {}
             self._http = httpx.AsyncClient(
-                base_url=self._settings.url, headers=headers, timeout=_REPORT_TIMEOUT_S, transport=self._transport
+                base_url=self._settings.url,
+                headers=headers,
+                timeout=_REPORT_TIMEOUT_S,
+                limits=httpx.Limits(max_connections=100, keepalive_expiry=2.0),
+                transport=self._transport,
             )
         return self._http
 

@@ -57,7 +57,15 @@ def running_service(folder: Path, artifact: Path, **settings: str) -> Iterator[R
         "ROUTER_PORT": str(port),
         **settings,
     }
-    command = [sys.executable, "-m", "uvicorn", "serving:create_app", "--factory", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        os.environ.get("INTERIM", "serving:create_app"),
+        "--factory",
+        "--port",
+        str(port),
+    ]
     url = f"http://127.0.0.1:{port}"
     with running(command, ready_url=f"{url}/readyz", output=output, env=env, cwd=folder):
         yield RunningService(url, made.stdout.strip(), database, output)

@@ -1,17 +1,15 @@
-"""One real service and one provider for all of these tests."""
+"""What integrations are tested between: the real service, and a provider."""
 
 import pytest
 from fake_provider import fake_provider
-from running_service import running_service
 
 
-@pytest.fixture(scope="package")
-def service(trained, tmp_path_factory):
-    with running_service(tmp_path_factory.mktemp("service"), trained.path) as running:
-        yield running
+@pytest.fixture(scope="session")
+def service(live_service):
+    return live_service
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def provider():
     with fake_provider() as running:
         yield running

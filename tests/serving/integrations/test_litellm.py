@@ -11,6 +11,8 @@ from litellm_proxy import MASTER_KEY, litellm_proxy
 from processes import eventually
 from relay import relay
 
+pytestmark = pytest.mark.slow  # installs LiteLLM on first use
+
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 MODELS = ["small", "large", "coder", "spare"]  # the router knows the first three
 

@@ -151,6 +151,11 @@ def test_whatever_goes_wrong_the_default_model_answers(module, caplog, answer, w
     assert "rk-canary" not in caplog.text
 
 
+def test_connection_that_just_closed_is_no_reason_to_degrade(module):
+    service = Service(httpx.RemoteProtocolError("closed"), SAID)
+    assert before(module, service, chat())["model"] == "large"
+
+
 def test_headers_tell_the_decision(module):
     made = hook(module, Service(SAID))
 
