@@ -72,8 +72,9 @@ def litellm_proxy(
     output = folder / "proxy.log"
     env = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DATABASE_URL"}}
     env |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "127.0.0.1", **environment}
-    command = [str(python.parent / "litellm"), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--telemetry", "False"]
+    # not bin/litellm: its first line names the place where the environment was made, before it was moved
+    command = [str(python), "-m", "litellm.proxy.proxy_cli", "--config", str(config), "--telemetry", "False"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
-    with running(command, ready_url=f"{url}/health/liveliness", output=output, env=env, cwd=folder):
+    with running(command, ready_url=f"{url}/health/liveliness", output=output, env=env, cwd=folder, limit_s=240):
         yield LiteLLMProxy(url, output)
