@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
