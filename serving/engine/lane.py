@@ -9,13 +9,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+from serving.engine.breaker import Breaker
+
 T = TypeVar("T")
 
-_LONGEST_PAUSE_S = 5.0
 _WAITING_SHARE = 0.5  # of the deadline; more would be waited for in vain
 _MEMORY = 0.1  # weight of the newest duration in the running mean
 
@@ -32,7 +32,7 @@ class _Job(Generic[T]):
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
 
-    def finish(self, result: Any, error: BaseException | None) -> bool:
+    def finish(self, result: Any, error: Exception | None) -> bool:
         """Hand the result over; return whether anybody still waited for it."""
         if self.future.done():
             return False
@@ -41,55 +41,6 @@ class _Job(Generic[T]):
         else:
             self.future.set_exception(error)
         return True
-
-
-@dataclass(slots=True)
-class Breaker:
-    """Says whether to try: after a failure not before a pause is over, and then once (half-open).
-
-    Attributes
-    ----------
-    first_pause_s : float
-        Doubles with each failure in a row, up to 5 s.
-
-    Examples
-    --------
-    >>> breaker = Breaker(1.0)
-    >>> breaker.fail(now=10.0)
-    >>> breaker.allows(now=10.5), breaker.allows(now=11.0), breaker.allows(now=11.1)
-    (False, True, False)
-    >>> breaker.succeed()
-    >>> breaker.allows(now=11.2)
-    True
-    """
-
-    first_pause_s: float
-    pause_s: float = 0.0
-    retry_at: float | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the last try failed."""
-        return self.retry_at is not None
-
-    def allows(self, now: float) -> bool:
-        """Tell whether to try now; an open breaker lets one through and waits for what becomes of it."""
-        if self.retry_at is None:
-            return True
-        if now < self.retry_at:
-            return False
-        self.retry_at = now + self.pause_s
-        return True
-
-    def fail(self, now: float) -> None:
-        """Open."""
-        longest = max(_LONGEST_PAUSE_S, self.first_pause_s)
-        self.pause_s = min(2 * self.pause_s, longest) if self.is_open else self.first_pause_s
-        self.retry_at = now + self.pause_s
-
-    def succeed(self) -> None:
-        """Close."""
-        self.retry_at = None
 
 
 class Lane:
@@ -169,7 +120,7 @@ class Lane:
             try:
                 result = job.work()
             except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits for the result
-                error = exc
+                error = _as_exception(exc)
             took_s = min(time.monotonic() - started, self._deadline_s)
             self._mean_s += _MEMORY * (took_s - self._mean_s)
             self._busy_since = None
@@ -178,6 +129,13 @@ class Lane:
             except RuntimeError:  # the loop is closed, nobody waits any more
                 return
 
-    def _hand_over(self, job: _Job[Any], result: Any, error: BaseException | None) -> None:
+    def _hand_over(self, job: _Job[Any], result: Any, error: Exception | None) -> None:
         if job.finish(result, error):
             self._breaker.succeed()
+
+
+def _as_exception(exc: BaseException) -> Exception:
+    """Return what may be raised from a future: an exit of the thread must not end the process."""
+    if isinstance(exc, Exception) and not isinstance(exc, StopIteration):
+        return exc
+    return RuntimeError(f"{type(exc).__name__} in a worker thread")

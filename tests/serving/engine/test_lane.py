@@ -2,12 +2,11 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from serving.engine.lane import Breaker, DeadlineMissedError, Lane
+from serving.engine.lane import DeadlineMissedError, Lane
 
 PATIENT = 60.0  # never reached
 
@@ -22,10 +21,17 @@ def test_results_and_errors_come_back():
         assert await lane.run(lambda: threading.current_thread().name) == "test"
         with pytest.raises(ZeroDivisionError, match="division by zero"):
             await lane.run(lambda: 1 / 0)
+        for exit_ in (SystemExit(1), StopIteration()):
+            with pytest.raises(RuntimeError, match=f"{type(exit_).__name__} in a worker thread"):
+                await lane.run(partial(throw, exit_))
         assert not lane.is_open
         lane.close()
 
     run(main())
+
+
+def throw(error):
+    raise error
 
 
 def test_a_thread_that_hangs_costs_one_deadline_and_then_none():
@@ -117,35 +123,3 @@ def test_a_caller_that_goes_away_leaves_the_lane_working():
         lane.close()
 
     run(main())
-
-
-def test_pauses_double_up_to_five_seconds():
-    """0.25, 0.5, 1, 2, 4, 5, 5 s after failures in a row; a success starts anew."""
-    breaker, now, pauses = Breaker(0.25), 0.0, []
-    for _ in range(7):
-        breaker.fail(now)
-        pauses.append(breaker.pause_s)
-        now += breaker.pause_s
-        assert breaker.allows(now)
-    assert pauses == [0.25, 0.5, 1, 2, 4, 5, 5]
-    breaker.succeed()
-    breaker.fail(now)
-    assert breaker.pause_s == 0.25
-
-
-@given(st.lists(st.tuples(st.sampled_from(["allows", "fail", "succeed"]), st.floats(0, 3)), max_size=60))
-def test_an_open_breaker_lets_at_most_one_through_a_pause(events):
-    breaker, now, tried_at = Breaker(0.5), 0.0, None
-    for event, step in events:
-        now += step
-        if event == "allows":
-            was_open, allowed = breaker.is_open, breaker.allows(now)
-            if was_open and allowed:
-                assert tried_at is None or now - tried_at >= breaker.pause_s
-                tried_at = now
-            assert allowed or was_open
-        elif event == "fail":
-            breaker.fail(now)
-        else:
-            breaker.succeed()
-            tried_at = None
