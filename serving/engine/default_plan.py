@@ -23,6 +23,8 @@ from router_model.screening import Screening, screen
 CHARS_PER_TOKEN = 4.0
 """A rule of thumb, for where no tokeniser can be relied on."""
 
+_SIDES = ("input", "output")
+
 
 @dataclass(frozen=True, slots=True)
 class DefaultPlan:
@@ -102,7 +104,7 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
-    prices = [prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{side}") for side in ("input", "output")]
-    ranked = [predictor.models[i] for i in np.lexsort((sum(prices), -success)).tolist()]
+    price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
+    ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
     safest = next((one.safest_model for one in artifact.certificates if one.quality_bar == bar), artifact.safe_model)
     return tuple(sorted(ranked, key=lambda model: model != safest))

@@ -1,4 +1,4 @@
-"""A look at a router before it serves: does it answer, with numbers, whatever it is asked?"""
+"""A look at a router before it serves: whether it answers, with numbers, whatever it is asked."""
 
 from math import isfinite
 
