@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
+    "serve": ("serving.commands.serve", "Answer over HTTP which model to call."),
     "keys": ("serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
 """Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""

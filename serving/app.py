@@ -10,7 +10,7 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from importlib.metadata import version
 from types import FrameType
 from typing import Any, Final, TypeAlias
@@ -19,11 +19,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
+from serving.access.authentication import Access
+from serving.access.guard import Guard
+from serving.access.log_redaction import redact_server_logs
+from serving.access.start import check_access
 from serving.api import listing, notdiamond, operations, plano, reports, routing
 from serving.api.endpoint import add_endpoint, complete_document
 from serving.api.errors import answer_http_exception, answer_unexpected
 from serving.api.parts import Parts
+from serving.decision_log.opening import open_log
+from serving.engine.engine import Engine
 from serving.settings import Settings
+from serving.telemetry import Telemetry
 
 ENDPOINTS: Final = (
     *routing.ENDPOINTS,
@@ -65,6 +72,8 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         redoc_url=None,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
+    app.add_middleware(Guard, settings=parts.settings)
+    redact_server_logs()
     app.state.parts = parts
     for endpoint in ENDPOINTS:
         add_endpoint(app, endpoint)
@@ -73,8 +82,11 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
 
 
 def open_parts(settings: Settings) -> Parts:
-    """Open what the settings say."""
-    raise NotImplementedError
+    """Open what the settings say; nothing works yet."""
+    keyring = check_access(settings)
+    log, telemetry = open_log(settings), Telemetry()
+    engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
+    return Parts(settings, engine, log, Access.of(settings, keyring), telemetry)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -87,20 +99,21 @@ def _document(app: FastAPI) -> dict[str, Any]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
-    await parts.log.start()
-    await parts.engine.start()
-    watching = asyncio.create_task(_update_gauges(parts))
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(parts.telemetry.close)
+        await parts.log.start()
+        stack.push_async_callback(parts.log.close, parts.settings.drain_s)
+        await parts.engine.start()
+        stack.push_async_callback(parts.engine.close)
+        stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
         with _draining_on_sigterm(parts):
             yield
-    finally:
         parts.draining = True
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        await parts.engine.close()
-        await parts.log.close(parts.settings.drain_s)
-        parts.telemetry.close()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _update_gauges(parts: Parts) -> None:

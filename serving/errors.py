@@ -11,6 +11,7 @@ ServiceError(RouterModelError)
 ├── TooLargeError         413  the body is longer than the limit
 ├── HeadersTooLargeError  431  so are the headers
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
+├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
 ├── NotReadyError         503  starting, draining or without a log
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
 SettingsError(RouterModelError, ValueError)   the service cannot start like this
@@ -113,6 +114,12 @@ class RateLimitedError(ServiceError):
     """Raise when a key has used up its share."""
 
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class ReloadRefusedError(ServiceError):
+    """Raise when an artifact cannot be served; the one before it still is."""
+
+    status, type, code = 409, "invalid_request_error", "reload_refused"
 
 
 class NotReadyError(ServiceError):

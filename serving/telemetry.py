@@ -8,7 +8,7 @@ Labels are ids of candidates and words of ours, never what a caller made up: the
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,7 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from router_model.log_records import AttemptRecord
 from serving.decision_log.log import LogStats
-from serving.engine.query import Routed
+from serving.engine.query import Query, Routed
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -35,6 +35,7 @@ _LOG_COUNTERS: Final = {
     "replayed": ("router_log_replayed_total", "Records brought from the spool to the store."),
     "dropped": ("router_log_dropped_total", "Records lost."),
 }
+_RELOADS: Final = {"swaps": "loaded", "refusals": "refused"}
 
 
 class Telemetry:
@@ -63,10 +64,11 @@ class Telemetry:
         self._log_gauges = {name: self._gauge(*about) for name, about in _LOG_GAUGES.items()}
         self._log_counters = {name: self._counter(*about) for name, about in _LOG_COUNTERS.items()}
         self._log_available = self._gauge("router_log_unavailable", "Workers whose store did not take the last batch.")
-        self._seen = LogStats()
+        self._seen: dict[str, float] = {}
 
-    def count_decision(self, routed: Routed) -> None:
-        """Count a decision, its time, and what it is expected to save."""
+    def observe(self, query: Query, routed: Routed) -> None:
+        """Count a decision, its time, and what it is expected to save; an observer of the engine."""
+        del query
         key = (routed.plan[0].model, routed.reason)
         counter = self._labelled.get(key)
         if counter is None:
@@ -99,19 +101,16 @@ class Telemetry:
         """Count a request that was answered with an error."""
         self._errors.labels(code).inc()
 
-    def count_reload(self, result: str) -> None:
-        """Count an artifact that was ``loaded`` or ``refused``."""
-        self._reloads.labels(result).inc()
-
-    def update(self, log: LogStats, n_sessions: int) -> None:
-        """Take over the state of this worker's log and sessions."""
+    def update(self, log: LogStats, engine: Mapping[str, Any]) -> None:
+        """Take over the state of this worker's log and engine, as its ``status`` has it."""
         for name, counter in self._log_counters.items():
-            counter.inc(max(getattr(log, name) - getattr(self._seen, name), 0))
+            self._advance(counter, name, getattr(log, name))
+        for name, result in _RELOADS.items():
+            self._advance(self._reloads.labels(result), name, engine.get(name, 0))
         for name, gauge in self._log_gauges.items():
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)
-        self._sessions.set(n_sessions)
-        self._seen = log
+        self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; of all workers where there are several."""
@@ -126,6 +125,11 @@ class Telemetry:
         """Take this worker's gauges out of the totals; its counters stay."""
         if FOLDER_VARIABLE in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    def _advance(self, counter: Counter, name: str, total: float) -> None:
+        """Let a counter follow a total that is kept elsewhere."""
+        counter.inc(max(total - self._seen.get(name, 0), 0))
+        self._seen[name] = total
 
     def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
         return Counter(name, about, labels, registry=self.registry)

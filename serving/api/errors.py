@@ -6,6 +6,7 @@ expected becomes a 500 that says nothing but an id; the log line with that id ha
 
 import logging
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
@@ -62,9 +63,13 @@ def as_service_error(exc: Exception) -> ServiceError | None:
 
 
 def failed(exc: BaseException, doing: str) -> FailedError:
-    """Log a defect of ours with an id, and return the error that carries nothing but the id."""
+    """Log a defect of ours with an id, and return the error that carries nothing but the id.
+
+    The log gets where it happened, and not the exception's message, which may quote a prompt.
+    """
     error_id = f"err_{secrets.token_hex(8)}"
-    _logger.error("%s: %s failed", error_id, doing, exc_info=exc)
+    where = "".join(traceback.format_list(traceback.extract_tb(exc.__traceback__)))
+    _logger.error("%s: %s failed with %s\n%s", error_id, doing, type(exc).__name__, where)
     return FailedError(
         f"the service failed to answer; its log has the details under {error_id}", metadata={"error_id": error_id}
     )

@@ -51,7 +51,7 @@ async def model_select(request: Request) -> Response:
         raise NotReadyError("no router is loaded, so that no provider can be ranked; POST /v1/route has a default plan")
     session_id = asked.previous_session or secrets.token_hex(16)
     query = read_notdiamond(asked, body, router.catalog, session_id=session_id, key_id=caller.key_id)
-    routed = await parts.decide(query)
+    routed = await parts.engine.decide(query)
     named = named_providers(asked.llm_providers, router.catalog)
     chosen = [named[step.model] for step in routed.plan if step.model in named]
     answer = {

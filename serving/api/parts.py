@@ -43,10 +43,6 @@ class Decider(Protocol):
         """Whether requests are answered by a router."""
 
     @property
-    def n_sessions(self) -> int:
-        """Conversations in memory."""
-
-    @property
     def status(self) -> Mapping[str, Any]:
         """What an operator wants to know."""
 
@@ -110,21 +106,7 @@ class Parts:
 
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
-        self.telemetry.update(self.log.stats, self.engine.n_sessions)
-
-    async def decide(self, query: Query) -> Routed:
-        """Decide, and count it."""
-        routed = await self.engine.decide(query)
-        self.telemetry.count_decision(routed)
-        return routed
-
-    async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
-        """Decide for each, and count them."""
-        decided = await self.engine.decide_batch(queries) if queries else []
-        for one in decided:
-            if isinstance(one, Routed):
-                self.telemetry.count_decision(one)
-        return decided
+        self.telemetry.update(self.log.stats, self.engine.status)
 
 
 def parts_of(request: Request) -> Parts:

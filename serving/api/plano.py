@@ -31,7 +31,7 @@ async def plano_route(request: Request) -> Response:
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
     body = await read_object(request, max_depth=parts.settings.max_json_depth)
     query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="plano")
-    routed = await parts.decide(query)
+    routed = await parts.engine.decide(query)
     answer = {"model": routed.model, "route": routed.reason, "trace_id": trace_id(request.headers.get("traceparent"))}
     return json_response(answer, headers=decision_headers(routed))
 

@@ -30,7 +30,7 @@ async def route(request: Request) -> Response:
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
     body = await read_object(request, max_depth=parts.settings.max_json_depth)
     query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="route")
-    routed = await parts.decide(query)
+    routed = await parts.engine.decide(query)
     return json_response(decision_dict(routed), headers=decision_headers(routed))
 
 
@@ -50,7 +50,7 @@ async def route_batch(request: Request) -> Response:
         )
     read = [_read(one, request, parts, caller) for one in bodies]
     queries = [query for query in read if isinstance(query, Query)]
-    decided = iter(await parts.decide_batch(queries))
+    decided = iter(await parts.engine.decide_batch(queries))
     answers = [next(decided) if isinstance(query, Query) else query for query in read]
     degraded = any(isinstance(one, Routed) and one.degraded for one in answers)
     return json_response(

@@ -1,11 +1,12 @@
 """Small stand-ins for the parts of the decision service, so that its HTTP side is tested on its own."""
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.testclient import TestClient
 
 from features import FeatureError
 from router_model import Catalog, Router
@@ -15,11 +16,14 @@ from router_model.log_records import DecisionRecord, LoggedCandidate, LogRecord,
 from serving.access.callers import INSECURE, Caller, Role
 from serving.api.errors import as_service_error
 from serving.api.parts import Parts
+from serving.app import create_app
 from serving.decision_log.log import LogStats
 from serving.engine.query import Query, Routed
 from serving.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from serving.settings import Settings
+from serving.telemetry import Telemetry
 
+Observer = Callable[[Query, Routed], None]
 NAN = float("nan")
 
 
@@ -70,12 +74,12 @@ class FakeEngine:
     fails: Exception | None = None
     policy_version: str = "p1"
     ready: bool = True
-    n_sessions: int = 0
+    observers: tuple[Observer, ...] = ()
     asked: list[Query] = field(default_factory=list)
 
     @property
     def status(self) -> dict[str, Any]:
-        return {"default_plan": self.default_plan}
+        return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
 
     async def start(self) -> None:
         pass
@@ -94,6 +98,8 @@ class FakeEngine:
             raise self.fails
         routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
         self.log.put(record_of(routed, query))
+        for observe in self.observers:
+            observe(query, routed)
         return routed
 
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
@@ -222,6 +228,12 @@ class FakeAccess:
 
 def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, **changes: Any) -> Parts:
     """Return parts around a router; `changes` are of the engine."""
-    log = FakeLog()
+    log, telemetry = FakeLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
-    return Parts(settings, FakeEngine(router, log, **changes), log, FakeAccess(keys))
+    engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
+    return Parts(settings, engine, log, FakeAccess(keys), telemetry)
+
+
+def client_of(parts: Parts) -> TestClient:
+    """Return a client of the application around the parts; the guard answers to loopback's names."""
+    return TestClient(create_app(parts=parts), base_url="http://127.0.0.1:8484")

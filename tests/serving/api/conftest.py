@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from fake_service import fake_parts
+from fake_service import client_of, fake_parts
 from starlette.testclient import TestClient
 
 from router_model import Catalog, Router
 from serving.api.parts import Parts
-from serving.app import create_app
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +25,5 @@ def parts(router) -> Parts:
 
 @pytest.fixture
 def client(parts) -> Iterator[TestClient]:
-    with TestClient(create_app(parts=parts)) as client:
+    with client_of(parts) as client:
         yield client

@@ -1,16 +1,14 @@
 from decimal import Decimal
 
 import pytest
-from fake_service import fake_parts
+from fake_service import client_of, fake_parts
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 
 from router_model import ModelCard
 from serving.access.callers import Caller, Role
 from serving.api.answers import LoggedDecisionAnswer, ModelsAnswer
 from serving.api.listing import model_dict, pricing
-from serving.app import create_app
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -71,7 +69,7 @@ def test_decisions_of_others_are_not_found_except_by_admins(router):
     """Whether there is one is not told, either: the answer is the same as for an unknown id."""
     keys = {name: Caller(name, frozenset({Role.DECIDE})) for name in ("k1", "k2")}
     keys["boss"] = Caller("boss", frozenset({Role.ADMIN}))
-    with TestClient(create_app(parts=fake_parts(router, keys=keys))) as client:
+    with client_of(fake_parts(router, keys=keys)) as client:
         auth = {key: {"authorization": f"Bearer {key}"} for key in keys}
         made = client.post("/v1/route", json=BODY, headers=auth["k1"]).json()["id"]
         own, other, boss = (client.get(f"/v1/decisions/{made}", headers=auth[key]) for key in ("k1", "k2", "boss"))

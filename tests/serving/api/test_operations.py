@@ -1,11 +1,9 @@
 from dataclasses import replace
 
 import pytest
-from fake_service import fake_parts
-from starlette.testclient import TestClient
+from fake_service import client_of, fake_parts
 
 from serving.api.answers import StatusAnswer
-from serving.app import create_app
 from serving.decision_log.log import LogStats
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
@@ -34,7 +32,7 @@ def test_ready_says_what_is_not(client, parts, change, failing):
 
 
 def test_the_end_closes_the_engine_and_the_log(parts):
-    with TestClient(create_app(parts=parts)):
+    with client_of(parts):
         assert not parts.draining
     assert parts.draining
     assert parts.log.closed
@@ -53,7 +51,7 @@ def test_decisions_are_counted(client):
 
 
 def test_degraded_answers_and_errors_are_counted():
-    with TestClient(create_app(parts=fake_parts(None, default_plan=("large",)))) as client:
+    with client_of(fake_parts(None, default_plan=("large",))) as client:
         client.post("/v1/route", json=BODY)
         client.post("/v1/route", json={"router": 1})
         text = client.get("/metrics").text
@@ -83,6 +81,13 @@ def test_the_state_of_the_log_is_a_metric(client, parts):
     assert value(text, "router_log_dropped_total") == 1
     assert value(text, "router_log_unavailable") == 1
     assert (value(text, "router_log_written_total"), value(later, "router_log_written_total")) == (10, 12)
+
+
+def test_the_state_of_the_engine_is_a_metric(client):
+    text = client.get("/metrics").text
+    assert value(text, "router_sessions") == 4
+    assert value(text, 'router_reloads_total{result="loaded"}') == 1
+    assert value(text, 'router_reloads_total{result="refused"}') == 2
 
 
 def test_reload_says_what_is_served_now(client):

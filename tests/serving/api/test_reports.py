@@ -1,10 +1,8 @@
 import pytest
-from fake_service import fake_parts
-from starlette.testclient import TestClient
+from fake_service import client_of, fake_parts
 
 from router_model.log_records import AttemptRecord, FeedbackRecord
 from serving.access.callers import Caller, Role
-from serving.app import create_app
 
 FEEDBACK = {"decision_id": "dec_1", "thumb": "up"}
 OUTCOME = {"decision_id": "dec_1", "model": "small", "status": 200, "input_tokens": 14, "cached_input_tokens": 4}
@@ -38,7 +36,7 @@ def test_the_same_idempotency_key_is_the_same_report(client, path, body):
 
 def test_idempotency_keys_of_callers_do_not_meet(router):
     keys = {name: Caller(name, frozenset({Role.FEEDBACK})) for name in ("k1", "k2")}
-    with TestClient(create_app(parts=fake_parts(router, keys=keys))) as client:
+    with client_of(fake_parts(router, keys=keys)) as client:
         ids = {
             client.post(
                 "/v1/feedback", json=FEEDBACK, headers={"Idempotency-Key": "a", "authorization": f"Bearer {key}"}

@@ -1,10 +1,8 @@
 import pytest
-from fake_service import fake_parts
-from starlette.testclient import TestClient
+from fake_service import client_of, fake_parts
 
 from router_model import Constraints
 from serving.api.answers import BatchAnswer, DecisionAnswer
-from serving.app import create_app
 
 SUM = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 total minus plus"}]
 
@@ -42,7 +40,7 @@ def test_the_answer_is_as_documented(client):
 
 def test_a_default_plan_has_null_for_what_nothing_predicted():
     parts = fake_parts(None, default_plan=("large", "small"), ready=False)
-    with TestClient(create_app(parts=parts)) as client:
+    with client_of(parts) as client:
         response = client.post("/v1/route", json={"messages": SUM, "model": "anything"})
     assert "NaN" not in response.text
     answer = DecisionAnswer.model_validate(
