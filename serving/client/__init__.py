@@ -8,7 +8,8 @@ RouterClient('http://127.0.0.1:8484')
 """
 
 try:
-    from serving.client.clients import AsyncRouterClient, RouterClient
+    from serving.client.async_client import AsyncRouterClient
+    from serving.client.sync_client import RouterClient
 except ModuleNotFoundError as exc:
     if exc.name != "httpx2":
         raise
