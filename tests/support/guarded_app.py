@@ -21,7 +21,7 @@ def settings_of(**given):
 
 
 def guarded_app(access, settings=None):
-    """Return an app whose answers say who called; POST /v1/route, POST /v1/feedback, POST /admin/reload, GET /healthz."""
+    """Return an app with POST /v1/route, /v1/feedback, /admin/reload, which say who called, and GET /healthz."""
     app = FastAPI(redirect_slashes=False)
     app.state.access = access
     app.add_middleware(Guard, settings=settings or settings_of())

@@ -113,7 +113,9 @@ def test_requests_a_minute_are_limited_with_openais_headers(folder):
         answered = []
         access.authenticate(scope(text, **{RESPONSE_HEADERS: answered}), Role.DECIDE)
         assert (b"x-ratelimit-remaining-requests", str(remaining).encode()) in answered
-    with pytest.raises(RateLimitedError, match=f"key {key.id} has used up its 2 requests a minute; try .* in 30 s") as e:
+    with pytest.raises(
+        RateLimitedError, match=f"key {key.id} has used up its 2 requests a minute; try .* in 30 s"
+    ) as e:
         access.authenticate(scope(text), Role.DECIDE)
     assert e.value.headers == {
         "x-ratelimit-limit-requests": "2",
@@ -206,7 +208,7 @@ def test_the_dependency_does_what_the_function_does(folder):
     ],
 )
 def test_no_spelling_of_a_path_leads_around_the_routes_role(folder, path):
-    """Either it is the admin route, and refuses a key without that role, or it is no route at all; nothing redirects."""
+    """Either it is the admin route and refuses a key without that role, or it is no route; nothing redirects."""
     _, text = folder.create(Role.DECIDE)
     client = TestClient(guarded_app(Access(folder.load())), follow_redirects=False)
     answers = [client.post(path), client.post(path, headers={"x-api-key": text}), client.get(path)]

@@ -35,7 +35,9 @@ def test_exactly_what_is_deeper_than_the_limit_is_refused(value, limit):
     if depth_of(value) <= limit:
         check_depth(body, limit)
     else:
-        with pytest.raises(InvalidRequestError, match=f"nested {depth_of(value)} levels deep; expected at most {limit}"):
+        with pytest.raises(
+            InvalidRequestError, match=f"nested {depth_of(value)} levels deep; expected at most {limit}"
+        ):
             check_depth(body, limit)
 
 

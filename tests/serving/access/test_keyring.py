@@ -195,7 +195,9 @@ def test_a_missing_secret_is_named_and_no_new_one_is_made(folder):
 
 def test_a_short_secret_is_refused_without_showing_it(folder, monkeypatch):
     monkeypatch.setenv("ROUTER_KEYS_SECRET", "hunter2")
-    with pytest.raises(SettingsError, match="ROUTER_KEYS_SECRET: the secret has 7 characters; expected at least 32") as e:
+    with pytest.raises(
+        SettingsError, match="ROUTER_KEYS_SECRET: the secret has 7 characters; expected at least 32"
+    ) as e:
         folder.create()
     assert "hunter2" not in str(e.value)
     assert not folder.path.exists()

@@ -134,7 +134,15 @@ def test_memory_is_bounded_by_the_keys_there_are():
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0, "0s"), (0.0001, "1ms"), (0.999, "999ms"), (1, "1s"), (59.9996, "1m0s"), (61.25, "1m1.25s"), (86400, "24h0m0s")],
+    [
+        (0, "0s"),
+        (0.0001, "1ms"),
+        (0.999, "999ms"),
+        (1, "1s"),
+        (59.9996, "1m0s"),
+        (61.25, "1m1.25s"),
+        (86400, "24h0m0s"),
+    ],
 )
 def test_durations_are_written_as_openai_does(seconds, expected):
     assert format_duration(seconds) == expected
