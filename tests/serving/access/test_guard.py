@@ -113,6 +113,13 @@ def test_a_refused_body_is_read_to_its_end_after_the_answer_was_sent():
     assert [message.get("more_body") for message in caller.sent] == [None, True, False]
 
 
+def test_a_refused_body_that_has_ended_is_not_waited_for():
+    caller = Caller(b"x" * 8, b"x")
+    caller.call(insecure_app(settings_of(max_body_bytes=8)), scope_of((b"transfer-encoding", b"chunked")))
+    assert caller.status == 413
+    assert [message.get("more_body") for message in caller.sent] == [None, False]
+
+
 def test_a_refused_body_without_an_end_is_not_read_for_ever(monkeypatch):
     monkeypatch.setattr("serving.access.guard.LINGER_S", 0.01)
     caller = Caller(b"x" * 9, complete=False)
