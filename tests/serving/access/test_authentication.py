@@ -3,6 +3,7 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, FastAPI
 from guarded_app import guarded_app, settings_of
+from route_audit import open_operations
 from starlette.testclient import TestClient
 
 from serving.access.authentication import RESPONSE_HEADERS, Access, credential_of, requires
@@ -239,3 +240,15 @@ def test_what_the_host_says_opens_nothing(folder, host):
     folder.create()
     client = TestClient(guarded_app(Access(folder.load()), settings_of(trusted_hosts=("*",))))
     assert client.post("/admin/reload", headers={"host": host}).status_code in {400, 401}
+
+
+def test_every_route_asks_for_a_key_but_those_for_everybody(folder):
+    folder.create()
+    app = guarded_app(Access(folder.load()))
+    assert open_operations(app, TestClient(app)) == {
+        "GET /healthz",
+        "GET /docs",
+        "GET /docs/oauth2-redirect",
+        "GET /openapi.json",
+        "GET /redoc",
+    }
