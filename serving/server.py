@@ -19,7 +19,9 @@ from serving.errors import SettingsError
 from serving.settings import Settings
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
-_KEEP_ALIVE_S: Final = 75  # longer than the minute after which load balancers close idle connections: they must be first
+_KEEP_ALIVE_S: Final = (
+    75  # longer than the minute after which load balancers close idle connections: they must be first
+)
 _BACKLOG: Final = 2048
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
@@ -32,7 +34,7 @@ _LOGGING: Final[dict[str, Any]] = {
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound; port 0 takes a free one.
+    """Return a socket that listens, so that who connects while workers start waits; port 0 takes a free one.
 
     Raises
     ------
@@ -44,6 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host.strip("[]"), port))
+        found.listen(_BACKLOG)
     except OSError as exc:
         found.close()
         if exc.errno == EADDRINUSE:

@@ -83,7 +83,7 @@ class Guard:
         finally:
             exchange.stop_deadline()
         if exchange.refusal is not None and not exchange.started:
-            await _answer(exchange.refusal, receive, send, drain=isinstance(exchange.refusal, TooLargeError))
+            await _answer(exchange.refusal, receive, send, drain=exchange.worth_draining)
 
     def _check(self, scope: Scope) -> bool:
         """Check all but the body; return whether there is one."""
@@ -188,6 +188,11 @@ class _Exchange:
             self._timer.cancel()
             self._timer = None
 
+    @property
+    def worth_draining(self) -> bool:
+        """Whether more of a refused body is on its way."""
+        return not self._complete and not self._expired
+
     def _expire(self) -> None:
         self._expired = True
         if self._reader is not None:
@@ -200,14 +205,12 @@ class _Exchange:
         if self._expired:
             raise self._refuse(_too_slow())
         message = await self._receive() if self._timer is None else await self._receive_in_time()
-        if message["type"] == "http.request":
-            self._n_bytes += len(message.get("body", b""))
-            if self._n_bytes > self._max_bytes:
-                raise self._refuse(_too_large("has more", self._max_bytes))
-            if message.get("more_body", False):
-                return message
-        self._complete = True
-        self.stop_deadline()
+        self._complete = message["type"] != "http.request" or not message.get("more_body", False)
+        self._n_bytes += len(message.get("body", b""))
+        if self._n_bytes > self._max_bytes:
+            raise self._refuse(_too_large("has more", self._max_bytes))
+        if self._complete:
+            self.stop_deadline()
         return message
 
     async def _receive_in_time(self) -> Message:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from serving.access.callers import Role
 from serving.api.answers import PlanoAnswer
 from serving.api.bodies import read_object
-from serving.api.endpoint import DECISION_HEADERS, Endpoint, header
+from serving.api.endpoint import DECISION_HEADERS, Endpoint
 from serving.api.parts import parts_of
 from serving.api.queries import read_query
 from serving.api.rendering import decision_headers, json_response
@@ -46,6 +46,13 @@ def trace_id(traceparent: str | None) -> str:
     return given.group(1) if given else secrets.token_hex(16)
 
 
+_TRACE: Final = {
+    "name": "traceparent",
+    "in": "header",
+    "required": False,
+    "description": "W3C trace context; ignored where it is none.",
+    "schema": {"type": "string"},
+}
 ENDPOINTS: Final = (
     Endpoint(
         "POST",
@@ -56,7 +63,7 @@ ENDPOINTS: Final = (
         RouteRequest,
         roles=(Role.DECIDE,),
         errors=(NotFoundError, EmptyPlanError),
-        parameters=(SESSION_HEADER, header("traceparent", "W3C trace context.")),
+        parameters=(SESSION_HEADER, _TRACE),
         headers=DECISION_HEADERS,
     ),
 )

@@ -24,7 +24,7 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
 
     Parameters
     ----------
-    body, headers : of the request
+    body, headers : of the request; a batch has no headers that hold for each
     known : ids of the candidates; empty where no router is loaded, which checks no name
     key_id : who asks
     surface : as of `Query`
@@ -38,12 +38,13 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
     """
     asked = validated(Envelope, body)
     options = asked.router or _NO_OPTIONS
+    named_by_header = session_header(headers)
     only = named_models(asked.model, asked.models, known)
     return Query(
         body=body,
         surface=surface,
         constraints=read_constraints(options, only),
-        session_id=options.session_id or asked.session_id or session_header(headers),
+        session_id=options.session_id or asked.session_id or named_by_header,
         user_id=asked.user,
         key_id=key_id,
         explore=options.explore is not False,

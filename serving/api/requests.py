@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_PRINTABLE)]
 """Ids and names: no control characters, so that they can stand in a header, a log line and any database."""
+HeaderText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
+"""What a header may name: visible ASCII without spaces."""
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=_PRINTABLE)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 
@@ -96,7 +98,7 @@ class SessionHeader(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    session_id: ShortText = Field(alias="x-session-id")
+    session_id: HeaderText = Field(alias="x-session-id")
 
 
 class IdempotencyHeader(BaseModel):
@@ -104,7 +106,7 @@ class IdempotencyHeader(BaseModel):
 
     model_config = ConfigDict(strict=True)
 
-    key: ShortText = Field(alias="idempotency-key")
+    key: HeaderText = Field(alias="idempotency-key")
 
 
 class RouteRequest(Envelope):

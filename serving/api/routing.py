@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,6 +18,7 @@ from serving.api.requests import BatchRequest, RouteRequest
 from serving.engine.query import Query, Routed
 from serving.errors import EmptyPlanError, InvalidRequestError, NotFoundError, ServiceError
 
+_NO_HEADERS: Final = Headers({})
 SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
 
 
@@ -48,7 +50,7 @@ async def route_batch(request: Request) -> Response:
         raise InvalidRequestError(
             f"requests: got {len(bodies)}; expected at most {parts.settings.max_batch} in a batch", param="requests"
         )
-    read = [_read(one, request, parts, caller) for one in bodies]
+    read = [_read(one, parts, caller) for one in bodies]
     queries = [query for query in read if isinstance(query, Query)]
     decided = iter(await parts.engine.decide_batch(queries))
     answers = [next(decided) if isinstance(query, Query) else query for query in read]
@@ -59,10 +61,10 @@ async def route_batch(request: Request) -> Response:
     )
 
 
-def _read(body: dict[str, Any], request: Request, parts: Parts, caller: Caller) -> Query | ServiceError:
+def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | ServiceError:
     """Read one of a batch; what is wrong with it is its answer."""
     try:
-        return read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="batch")
+        return read_query(body, _NO_HEADERS, known=parts.models, key_id=caller.key_id, surface="batch")
     except Exception as exc:
         known = as_service_error(exc)
         if known is None:
@@ -95,7 +97,6 @@ ENDPOINTS: Final = (
         BatchAnswer,
         BatchRequest,
         roles=(Role.DECIDE,),
-        parameters=(SESSION_HEADER,),
         headers={"x-router-degraded": "'true' where a default plan is among the answers."},
     ),
 )

@@ -8,7 +8,9 @@ import click
 try:
     from serving.commands.settings_options import read_settings, settings_options
 except ModuleNotFoundError as exc:
-    raise ImportError(f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'") from exc
+    raise ImportError(
+        f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
+    ) from exc
 
 _SHOWN = 6  # models named at the start
 
@@ -24,8 +26,8 @@ def command(**options: Any) -> None:
     """
     settings = read_settings(**options)
     try:
-        from serving.server import listen, serve  # noqa: PLC0415  (--help stays fast)
         from serving.preflight import about  # noqa: PLC0415
+        from serving.server import listen, serve  # noqa: PLC0415  (--help stays fast)
     except ModuleNotFoundError as exc:
         raise ImportError(
             f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"

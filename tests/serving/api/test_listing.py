@@ -58,7 +58,7 @@ def test_a_decision_can_be_read_back(client):
     assert [one["model"] for one in read["candidates"]] == [step["model"] for step in made["plan"]]
 
 
-@pytest.mark.parametrize("decision_id", ["dec_no", "x" * 5000, "..", "%00"])
+@pytest.mark.parametrize("decision_id", ["dec_no", "x" * 5000, "..", "%C3%A9"])
 def test_an_unknown_decision_is_not_found(client, decision_id):
     response = client.get(f"/v1/decisions/{decision_id}")
     assert response.status_code == 404
