@@ -35,6 +35,6 @@ def compile_predictor(predictor: Predictor) -> Predictor:
 
     try:
         return CompiledPredictor.of(predictor)
-    except NotCompilableError as exc:
+    except (NotCompilableError, OSError) as exc:  # numba writes its cache as it compiles; the disk may be full
         _logger.warning("single decisions are not compiled: %s", exc)
         return predictor

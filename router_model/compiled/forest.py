@@ -24,7 +24,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _LANES, _MANY_LANES, _MANY_ROWS = 16, 64, 48  # rows that share a test: measured, docs/decisions/0010
 _SMALL, _LARGE = 31, 63  # leaves that fit a signed integer of 32 or 64 bits
 _ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold: nearer to 0 is 0
-_LARGEST = np.finfo(np.float32).max
 
 
 class Missing(IntEnum):
@@ -58,7 +57,7 @@ class Forest:
     input : int32 array, shape (n_tests,), even in every tree
         Index into `column`.
     threshold : float32 array, shape (n_tests,)
-        A test fails above it. The largest float32 number up to LightGBM's: for float32 rows it asks the same.
+        A number up to it passes. The largest float32 number up to LightGBM's: for float32 rows it asks the same.
     allowed : int32 or int64 array, shape (n_tests,)
         Bits of the leaves that a failed test leaves possible.
     leaf : float64 array, shape (n_trees, most leaves)
@@ -184,14 +183,14 @@ def _read_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], l
 
 
 def _rounded_down(numbers: npt.NDArray[np.float64]) -> FloatArray:
-    """Return the largest float32 numbers up to `numbers`, and finite at the upper end.
+    """Return the largest float32 numbers up to `numbers`; infinity, which LightGBM splits NaN off by, stays.
 
-    >>> _rounded_down(np.array([0.1, 1e300])).tolist() == [np.nextafter(np.float32(0.1), -1), _LARGEST]
-    True
+    >>> _rounded_down(np.array([0.1, 1e300, np.inf])).tolist()
+    [0.09999999403953552, 3.4028234663852886e+38, inf]
     """
     with np.errstate(over="ignore"):
         near = numbers.astype(np.float32)
-    return np.minimum(np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near), _LARGEST)
+    return np.where(near > numbers, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 @compiled
@@ -205,7 +204,7 @@ def _inputs(columns, column, missing, lanes):
         if kind in (Missing.NAN_LEFT, Missing.ZERO_LEFT):
             instead = np.float32(-np.inf)
         elif kind in (Missing.NAN_RIGHT, Missing.ZERO_RIGHT):
-            instead = np.float32(np.inf)
+            instead = np.float32(np.nan)
         for row in range(n_rows):
             value = columns[column[each], row]
             if np.isnan(value):
@@ -235,9 +234,9 @@ def _total(values, first_test, inputs, threshold, allowed, leaf):
                 read, above, left = laid[inputs[test]], threshold[test], allowed[test]
                 read_2, above_2, left_2 = laid[inputs[test + 1]], threshold[test + 1], allowed[test + 1]
                 for lane in range(lanes):
-                    # failed - 1 is 0 or, with all bits set, -1
-                    first = bits(left | bits(bits(read[lane] > above) - 1))
-                    second = bits(left_2 | bits(bits(read_2[lane] > above_2) - 1))
+                    # minus a passed test is -1, which has all bits set; NaN passes none
+                    first = bits(left | bits(-bits(read[lane] <= above)))
+                    second = bits(left_2 | bits(-bits(read_2[lane] <= above_2)))
                     possible[lane] = bits(possible[lane] & bits(first & second))
             for lane in range(lanes):
                 # the lowest bit is a power of two, whose exponent a float64 holds

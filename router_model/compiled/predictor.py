@@ -152,17 +152,15 @@ class CompiledPredictor(Predictor):
     def _warm_up(self) -> None:
         """Predict an empty prompt, so that everything is compiled."""
         evidence = self.evidence_model
-        self.predict(
-            PromptFeatures(
-                embedding=np.zeros((1, len(evidence.embedding.head.weights)), dtype=np.float32),
-                surface=np.zeros((1, len(evidence.kernel.scale.centre)), dtype=np.float32),
-                pieces=[np.zeros(0, dtype=np.int64)],
-                n_input_tokens=np.zeros(1),
-                n_images=np.zeros(1),
-                max_output_tokens=np.full(1, np.inf),
-            ),
-            quality_bar=self.grid.high,
+        empty = PromptFeatures(
+            embedding=np.zeros((1, len(evidence.embedding.head.weights)), dtype=np.float32),
+            surface=np.zeros((1, len(evidence.kernel.scale.centre)), dtype=np.float32),
+            pieces=[np.zeros(0, dtype=np.int64)],
+            n_input_tokens=np.zeros(1),
+            n_images=np.zeros(1),
+            max_output_tokens=np.full(1, np.inf),
         )
+        self._predict_one(empty, 0, self.grid.high)
 
 
 def _stacked(parts: list[Prediction]) -> Prediction:
