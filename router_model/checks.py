@@ -88,7 +88,7 @@ def _given(name: str) -> Callable[[Case], bool]:
 
     def asked(case: Case) -> bool:
         value = getattr(case.constraints, name)
-        return value is not None and value != ()
+        return bool(value) if isinstance(value, tuple) else value is not None
 
     return asked
 

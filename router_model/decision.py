@@ -108,6 +108,8 @@ class Decision:
         or the request's own constraints ruled out a model that the certified rule could have chosen.
     explanation : Explanation or None
         Where it was asked for.
+    n_input_tokens : float
+        Our word pieces of the whole prompt.
     """
 
     model: str
@@ -123,6 +125,7 @@ class Decision:
     trust: float = 1.0
     explanation: Explanation | None = None
     quality_value_usd: float | None = None
+    n_input_tokens: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""

@@ -18,6 +18,7 @@ from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.policy import Rule
+from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.screening import Screening, screen
 
 _UNCONSTRAINED = Constraints()
@@ -163,6 +164,7 @@ class Router:
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
+        warm_cache: WarmCache | None = None,
     ) -> Decision:
         """Decide which model to call for one prompt.
 
@@ -191,6 +193,10 @@ class Router:
             model, the rule stays and the decision carries no certificate.
         explain : bool
             Attach an `Explanation` to the decision, which takes several times as long as deciding.
+        warm_cache : model -> word pieces, optional
+            What providers have in a warm prompt cache of this conversation, in our word pieces: those models are
+            expected to cost less (`router_model.prompt_cache`). A certificate was made without: a decision whose
+            costs are lowered carries none.
 
         Raises
         ------
@@ -210,6 +216,7 @@ class Router:
             cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
             explain=explain,
+            warm_caches=None if warm_cache is None else [warm_cache],
         )[0]
 
     def route_batch(
@@ -223,8 +230,9 @@ class Router:
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
+        warm_caches: Sequence[WarmCache | None] | None = None,
     ) -> list[Decision]:
-        """Decide for many prompts at once; see `route`."""
+        """Decide for many prompts at once; see `route`. `warm_caches` has one for each prompt."""
         if cost_quality_tradeoff is not None:
             _refuse_second_knob(target_success, success_value_usd, quality_value_usd)
             success_value_usd = self._candidates.dial.success_value_usd(cost_quality_tradeoff)
@@ -239,17 +247,25 @@ class Router:
         parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
+        warm: npt.NDArray[np.bool_] = np.zeros(len(parsed), dtype=bool)
+        if warm_caches is not None:
+            saved = self._saving_usd(features, warm_caches)
+            table, warm = with_warm_caches(table, saved), np.asarray(saved.any(axis=1))
         screening = self.screen(parsed, features, table, limits)
         for row in range(len(parsed)):
             screening.require_candidate(row)
         ranked = self.rank(rule, table, screening.eligible)
-        decisions = [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
+        pieces = features.n_input_tokens.tolist()
+        decisions = [
+            self._decision(table, row, ranked[row], screening, rule, n_input_tokens=pieces[row])
+            for row in range(len(parsed))
+        ]
         if explain:
             decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
         if rule.certificate is None or not self._candidates.has_own_prices:
             return decisions
         usual = screening if limits == _UNCONSTRAINED else self.screen(parsed, features, table, _UNCONSTRAINED)
-        unlimited = (screening.eligible == usual.eligible).all(axis=1)
+        unlimited = (screening.eligible == usual.eligible).all(axis=1) & ~warm
         return [
             replace(decision, certificate=rule.certificate) if same else decision
             for decision, same in zip(decisions, unlimited, strict=True)
@@ -278,6 +294,14 @@ class Router:
             quality_value_usd,
             certificate=certificate,
         )
+
+    def _saving_usd(self, features: PromptFeatures, warm_caches: Sequence[WarmCache | None]) -> npt.NDArray[np.float64]:
+        """Return what warm caches save of each call, shape (n_prompts, n_models)."""
+        if len(warm_caches) != len(features):
+            raise RequestError(f"warm_caches has {len(warm_caches)} entries for {len(features)} prompts; give one each")
+        pieces, per_piece = features.n_input_tokens, self.artifact.tokens_per_piece
+        prices = self._candidates.prices
+        return saving_usd(prices, self.models, warm_caches, n_input_tokens=pieces, tokens_per_piece=per_piece)
 
     def rank(self, rule: Rule, table: PredictionTable, eligible: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Rank the models of every prompt, best first, shape (n_prompts, n_models).
@@ -322,6 +346,8 @@ class Router:
         ranked: npt.NDArray[np.intp],
         screening: Screening,
         rule: Rule,
+        *,
+        n_input_tokens: float,
     ) -> Decision:
         excluded = screening.exclusions(row) + self.without_outcomes
         eligible = screening.eligible[row].tolist()
@@ -338,6 +364,7 @@ class Router:
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
             trust=1.0 if table.trust is None else float(table.trust[row]),
+            n_input_tokens=n_input_tokens,
         )
 
 
