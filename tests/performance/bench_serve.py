@@ -31,7 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from http_load import Load, Request, at_random, closed_loop, evenly, open_loop, post
-from served import Served, free_port, served
+from served import Served, Usage, free_port, served
 from tiled_router import tiled_artifact
 
 from features import tokenise
@@ -126,13 +126,13 @@ def measure(bench: Bench, router: Path, *, rate: float) -> None:
             (f"{rate:g}/s, steady", evenly(rate, bench.seconds)),
             (f"{rate:g}/s, at random", at_random(rate, bench.seconds)),
         ):
-            before = server.cpu_s()
+            before = server.usage()
             load = run(open_loop(server.address, request(), due_s=due.tolist()))
-            print_load(label, load, server.cpu_s() - before)
+            print_load(label, load, server.usage().since(before))
             answered += load.n_ok
-        before = server.cpu_s()
+        before = server.usage()
         load = run(closed_loop(server.address, request(), concurrency=CONCURRENCY, seconds=bench.seconds))
-        print_load(f"{CONCURRENCY} under way", load, server.cpu_s() - before)
+        print_load(f"{CONCURRENCY} under way", load, server.usage().since(before))
         answered += load.n_ok
         print(f"  resident memory {server.rss_mb():.0f} MB")
     print_completeness(log, answered)
@@ -153,7 +153,7 @@ def soak(bench: Bench, router: Path) -> None:
         load = run(
             closed_loop(server.address, request(), concurrency=CONCURRENCY, n_requests=bench.soak, on_answer=look)
         )
-        print_load("soak", load, server.cpu_s())
+        print_load("soak", load, server.usage())
     warm = np.array([sample for sample in samples if sample[0] >= WARM_SHARE * bench.soak])
     slope, _ = np.polyfit(warm[:, 0] / 100_000, warm[:, 1], 1)
     print(f"  resident memory {start:.0f} MB before the first request, {warm[0, 1]:.0f} MB after {warm[0, 0]:,.0f},")
@@ -247,19 +247,20 @@ def print_ceiling(bench: Bench) -> None:
             (f"{RATE:g}/s, steady", open_loop(server.address, request, due_s=evenly(RATE, 5).tolist())),
             (f"{CONCURRENCY} under way", closed_loop(server.address, request, concurrency=CONCURRENCY, seconds=5)),
         ):
-            before = server.cpu_s()
-            print_load(label, (done := run(load)), server.cpu_s() - before)
+            before = server.usage()
+            print_load(label, (done := run(load)), server.usage().since(before))
             assert done.n_errors == 0, done.statuses
 
 
-def print_load(label: str, load: Load, cpu_s: float) -> None:
+def print_load(label: str, load: Load, used: Usage) -> None:
     p50, p90, p99, most = (load.latency_ms(percent) for percent in (50, 90, 99, 100))
+    cpu_ms = used.cpu_s / max(load.n_answers, 1) * 1000
     late = f", sent p99 {np.percentile(load.late_s, 99) * 1000:.2f} ms after due" if load.late_s else ""
     which = f" {load.statuses}" if load.n_errors else ""
     print(
-        f"  {label:16s} {load.per_second:6.0f} answers/s  p50 {p50:.2f} p90 {p90:.2f} p99 {p99:.2f} max {most:.1f} ms"
-        f"  {cpu_s / max(load.n_answers, 1) * 1000:.2f} ms CPU each  errors {load.n_errors}{which}"
-        f"  degraded {load.degraded}{late}",
+        f"  {label:16s} {load.per_second:6.0f}/s  p50 {p50:.2f}  p90 {p90:.2f}  p99 {p99:.2f}  max {most:.1f} ms; "
+        f"errors {load.n_errors}{which}, degraded {load.degraded}{late}\n"
+        f"  {'':16s} {cpu_ms:6.2f} ms CPU each, {used.waited_s / load.seconds:.0%} of the time waiting for the core",
         flush=True,
     )
 

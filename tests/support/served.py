@@ -12,9 +12,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+class Usage(NamedTuple):
+    """What a server has used since it was started.
+
+    Attributes
+    ----------
+    cpu_s : float
+        CPU seconds in user and in system mode.
+    waited_s : float
+        Seconds in which its threads could have run and another process, or another of them, had the core.
+    """
+
+    cpu_s: float
+    waited_s: float
+
+    def since(self, before: "Usage") -> "Usage":
+        return Usage(self.cpu_s - before.cpu_s, self.waited_s - before.waited_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +49,11 @@ class Served:
     process: subprocess.Popen[bytes]
     address: tuple[str, int]
 
-    def cpu_s(self) -> float:
-        """Return the CPU seconds used so far, in user and in system mode."""
-        return sum(_cpu_s(pid) for pid in _tree(self.process.pid))
+    def usage(self) -> "Usage":
+        """Return what it has used so far."""
+        pids = _tree(self.process.pid)
+        waits = (task.read_text().split()[1] for pid in pids for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+        return Usage(sum(map(_cpu_s, pids)), sum(map(int, waits)) / 1e9)
 
     def rss_mb(self) -> float:
         """Return the resident memory now, in MB; pages that processes share count in each."""
