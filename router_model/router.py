@@ -247,10 +247,10 @@ class Router:
         parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
-        warm: npt.NDArray[np.bool_] = np.zeros(len(parsed), dtype=bool)
+        warm = np.zeros(len(parsed), dtype=bool)
         if warm_caches is not None:
             saved = self._saving_usd(features, warm_caches)
-            table, warm = with_warm_caches(table, saved), np.asarray(saved.any(axis=1))
+            table, warm = with_warm_caches(table, saved), np.any(saved != 0, axis=1)
         screening = self.screen(parsed, features, table, limits)
         for row in range(len(parsed)):
             screening.require_candidate(row)
