@@ -145,7 +145,7 @@ def screen(
         prompts=tuple(prompts),
         table=table,
         n_input_tokens=np.rint(np.asarray(n_input_tokens, dtype=np.float64)),
-        n_output_tokens=np.array([constraints.output_limit(prompt) or 0 for prompt in prompts], dtype=np.float64),
+        n_output_tokens=np.array([constraints.output_limit(prompt) or 0.0 for prompt in prompts]),
         expected_cost_usd=np.asarray(expected_cost_usd, dtype=np.float64),
         expected_latency_s=np.asarray(latency, dtype=np.float64),
     )
