@@ -28,6 +28,7 @@ async def main(url, spool, first):
             await log.flush(60)
             sys.stdout.write(f"settled {n}\n")
             sys.stdout.flush()
+            await asyncio.sleep(0.005)
 
     settling = asyncio.create_task(settle())
     while not settling.done():

@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from itertools import takewhile
 from pathlib import Path
@@ -26,11 +27,14 @@ def run_until_killed(url, folder, first, after_s):
     """Let a process log until it is killed; return how many decisions were put and how many settled."""
     arguments = [sys.executable, SUPPORT / "killed_logger.py", url, folder, str(first)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        last_moment = threading.Timer(PATIENT_S, process.kill)
+        last_moment.start()
         try:
             said = list(takewhile(lambda line: not is_settled(line, first + 200), process.stdout))
             time.sleep(after_s)
         finally:
             process.kill()
+            last_moment.cancel()
         said += process.stdout.readlines()
     counts = {word: int(n) for word, n in (line.split() for line in said if line.endswith("\n"))}
     return counts["put"], counts["settled"]
