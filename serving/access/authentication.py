@@ -80,6 +80,22 @@ class Access:
         self._count(key, role, scope)
         return Caller(key.id, key.roles)
 
+    def count_more(self, caller: Caller, n: int) -> None:
+        """Count `n` requests of a caller beside the one that was authenticated: a batch is as many as it holds.
+
+        Raises
+        ------
+        RateLimitedError
+            If the key has used up its share; what was counted until then stays counted.
+        """
+        keys = () if self._keyring is None else self._keyring.all_keys
+        for key in keys:
+            if key.id == caller.key_id:
+                for _ in range(n):
+                    standing = self._limits.take_request(key.id, key.requests_per_minute)
+                    if standing is not None and not standing.allowed:
+                        raise _used_up(key, standing, "requests a minute")
+
     def _key(self, credential: bytes, keyring: Keyring) -> Key:
         key = keyring.find(credential)
         if keyring.generation != self._generation:

@@ -73,6 +73,14 @@ class Access(Protocol):
         UnauthenticatedError, ForbiddenError, RateLimitedError
         """
 
+    def count_more(self, caller: Caller, n: int) -> None:
+        """Count `n` requests beside the one that was authenticated.
+
+        Raises
+        ------
+        RateLimitedError
+        """
+
 
 @dataclass(slots=True)
 class Parts:

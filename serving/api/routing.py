@@ -50,6 +50,7 @@ async def route_batch(request: Request) -> Response:
         raise InvalidRequestError(
             f"requests: got {len(bodies)}; expected at most {parts.settings.max_batch} in a batch", param="requests"
         )
+    parts.access.count_more(caller, len(bodies) - 1)
     read = [_read(one, parts, caller) for one in bodies]
     queries = [query for query in read if isinstance(query, Query)]
     decided = iter(await parts.engine.decide_batch(queries))

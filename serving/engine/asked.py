@@ -68,7 +68,7 @@ class Asked:
     @property
     def group(self) -> Hashable:
         """Equal for requests that can be decided together."""
-        return tuple(self.knobs.values())
+        return *self.knobs.values(), frozenset(self.query.cards.items())
 
 
 @dataclass(frozen=True, slots=True)

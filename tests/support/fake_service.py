@@ -225,6 +225,10 @@ class FakeAccess:
             raise ForbiddenError("the key lacks the role")
         return caller
 
+    def count_more(self, caller: Caller, n: int) -> None:
+        assert n >= 0
+        assert caller.key_id
+
 
 def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, **changes: Any) -> Parts:
     """Return parts around a router; `changes` are of the engine."""

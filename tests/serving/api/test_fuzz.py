@@ -12,8 +12,8 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
-    response_headers_conformance,
     negative_data_rejection,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
     unsupported_method,
@@ -32,7 +32,10 @@ CHECKS = (
     negative_data_rejection,
     unsupported_method,
 )
-OPTIONS = {"messages": [{"role": "user", "content": "hi"}], "router": {"quality_bar": 0.5, "deny": ["x"], "explore": False}}
+OPTIONS = {
+    "messages": [{"role": "user", "content": "hi"}],
+    "router": {"quality_bar": 0.5, "deny": ["x"], "explore": False},
+}
 VALID = {
     "/v1/route": OPTIONS,
     "/routing/v1/chat/completions": OPTIONS,
