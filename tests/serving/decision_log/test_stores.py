@@ -109,7 +109,9 @@ def test_rows_that_stores_cannot_take_are_made_so_that_they_can():
     """2^63 does not fit; NUL and half a surrogate pair are no text in a database."""
     odd = attempt(model="a\0b", provider="x\ud800", status=2**63, cost_usd=float("nan"))
     _, row = row_of(odd)
-    assert record_of(Kind.ATTEMPT, row) == replace(odd, model="a\ufffdb", provider="x?", status=2**63 - 1, cost_usd=None)
+    assert record_of(Kind.ATTEMPT, row) == replace(
+        odd, model="a\ufffdb", provider="x?", status=2**63 - 1, cost_usd=None
+    )
 
 
 def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):

@@ -1,0 +1,1 @@
+"""The sub-commands of `router-model` that belong to the service."""
