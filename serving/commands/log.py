@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -21,27 +21,19 @@ DEFAULT_SPOOL: Final = "router-spool"
 _AGO: Final = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-class Moment(click.ParamType):
-    """A time: ``2026-01-31``, ``2026-01-31T09:30:00Z`` (UTC unless it says otherwise), or ``7d``, ``12h``, ``30m`` ago."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Read it."""
-        if isinstance(value, datetime):
-            return value
-        if ago := re.fullmatch(r"(\d{1,6})([dhm])", value):
-            return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(
-                f"got {value!r}, expected a time such as 2026-01-31, 2026-01-31T09:30:00Z or 7d (ago)", param, ctx
-            )
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def moment(text: str) -> datetime:
+    """Read a time, in UTC unless it says otherwise; ``7d``, ``12h`` and ``30m`` are ago."""
+    if ago := re.fullmatch(r"(\d{1,6})([dhm])", text):
+        return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"got {text!r}, expected a time such as 2026-01-31, 2026-01-31T09:30:00Z or 7d (ago)"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-MOMENT: Final = Moment()
 _log = click.option("--log", "url", default=DEFAULT_LOG, envvar="ROUTER_LOG", show_default=True, help="URL of the log.")
 _spool = click.option(
     "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
@@ -60,8 +52,8 @@ def command() -> None:
 @command.command("export")
 @_log
 @_spool
-@click.option("--since", type=MOMENT, help="Decisions since then [all].")
-@click.option("--until", type=MOMENT, help="Decisions before then [all].")
+@click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
+@click.option("--until", type=moment, metavar="TIME", help="Decisions before then [all].")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
 def export(url: str, spool: Path, since: datetime | None, until: datetime | None, out: Path) -> None:
     """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
@@ -77,7 +69,7 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
 @_spool
 @click.option("--user", help="Decisions of this user, with their attempts and feedback.")
 @click.option("--session", help="Decisions of this session, with their attempts and feedback.")
-@click.option("--before", type=MOMENT, help="Records of every kind from before then.")
+@click.option("--before", type=moment, metavar="TIME", help="Records of every kind from before then.")
 def delete(url: str, spool: Path, user: str | None, session: str | None, before: datetime | None) -> None:
     """Delete records for good: those of a user, of a session, or old ones."""
     from serving.decision_log.store import Selection  # noqa: PLC0415

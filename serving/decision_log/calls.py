@@ -54,7 +54,7 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
     -------
     polars.DataFrame
         `decision_id`, `file` (the first that has it), `shadow`, `called`, `quality`, `propensity`, `p_success`, and
-        `attempt_`\\ * of the attempt that answered.
+        what is known of the attempt that answered, under names that begin with ``attempt_``.
     """
     decisions = _decisions(log)
     attempts = _attempts(log, decisions)
@@ -106,8 +106,9 @@ def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
 def _last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
     """Return the last successful attempt of each decision that has attempts; nulls where all failed."""
     answered = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
-    facts = [pl.col(name).filter(answered).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
-    return attempts.group_by("decision_id", maintain_order=True).agg(was_attempted=pl.lit(value=True), *facts)
+    facts = [pl.lit(value=True).alias("was_attempted")]
+    facts += [pl.col(name).filter(answered).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
+    return attempts.group_by("decision_id", maintain_order=True).agg(facts)
 
 
 def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:

@@ -74,9 +74,10 @@ class ExportReport:
             "that were shadows": self.n_shadow,
         }
         left_out = ", ".join(f"{n:,} {why}" for why, n in reasons.items() if n)
+        rows = f"{self.n_rows:,} rows of {len(self.models)} models"
+        known = f"{self.n_with_quality:,} with quality, {self.n_with_propensity:,} with propensity"
         return [
-            f"Wrote {self.out}: {self.n_rows:,} rows of {len(self.models)} models, {self.n_with_quality:,} with quality, "
-            f"{self.n_with_propensity:,} with propensity",
+            f"Wrote {self.out}: {rows}, {known}",
             f"Left out of {self.n_decisions:,} decisions: {left_out or 'none'}",
         ]
 
@@ -103,17 +104,21 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
     if out.suffix not in _SINKS:
         raise TableError(f"{out}: expected a name that ends in {', '.join(_SINKS)}")
     with _folder_beside(out) as folder:
-        kinds = (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK)
         # What happened to a decision comes after it, but for clocks that differ; so only decisions are limited.
-        files = [await store.stage(kind, period if kind is Kind.DECISION else Period(), folder) for kind in kinds]
-        return _export(StagedLog(*files, period), out, folder)
+        log = StagedLog(
+            decisions=await store.stage(Kind.DECISION, period, folder),
+            attempts=await store.stage(Kind.ATTEMPT, Period(), folder),
+            feedback=await store.stage(Kind.FEEDBACK, Period(), folder),
+            period=period,
+        )
+        return _export(log, out, folder)
 
 
 def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
     calls = calls_of(log)
     failed = ~pl.col("shadow") & pl.col("called").is_null()
     report = ExportReport(out, n_decisions=calls.height)
-    report.n_shadow = calls["shadow"].sum()
+    report.n_shadow = calls.select(pl.col("shadow").sum()).item()
     report.n_failed = calls.select(failed.sum()).item()
     wanted = calls.filter(~pl.col("shadow") & pl.col("called").is_not_null())
     parts = []

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.errors import RouterModelError
-from serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, Moment, command
+from serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
 from serving.decision_log.opening import open_spool, open_store
 from serving.decision_log.rows import batch_of, row_of
 from serving.settings import Settings
@@ -98,10 +98,9 @@ def test_a_log_that_is_not_there_is_not_made(tmp_path, url):
 
 
 def test_moments():
-    read = Moment().convert
-    assert read("2026-01-31", None, None) == datetime(2026, 1, 31, tzinfo=UTC)
-    assert read("2026-01-31T10:00:00+02:00", None, None) == datetime(2026, 1, 31, 8, tzinfo=UTC)
-    assert 6.9 < (datetime.now(UTC) - read("7d", None, None)).total_seconds() / 86_400 < 7.1
+    assert moment("2026-01-31") == datetime(2026, 1, 31, tzinfo=UTC)
+    assert moment("2026-01-31T10:00:00+02:00") == datetime(2026, 1, 31, 8, tzinfo=UTC)
+    assert 6.9 < (datetime.now(UTC) - moment("7d")).total_seconds() / 86_400 < 7.1
 
 
 def test_defaults_are_those_of_the_service():
