@@ -82,7 +82,22 @@ def open_store(url: str) -> Store:
 
 def open_spool(url: str, folder: Path) -> Spool:
     """Return the spool of the log at a URL."""
-    return Spool(folder, log_tag(shown(url)))
+    return Spool(folder, log_tag(identity(url)))
+
+
+def identity(url: str) -> str:
+    """Return what is the same in all URLs of one log: not the driver, the user, the password or options.
+
+    >>> identity("postgres://me:secret@host/log?ssl=require") == identity("postgresql+asyncpg://host/log")
+    True
+    """
+    scheme, found, rest = url.split("?", 1)[0].partition("://")
+    backend = _DRIVERS.get(scheme, scheme)
+    if url.startswith(_PARQUET) and not found:
+        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).resolve()}"
+    if backend.startswith("sqlite"):
+        return f"{backend}{found}{Path(rest.removeprefix('/')).resolve()}"
+    return f"{backend}{found}{rest.rpartition('@')[2]}"
 
 
 def shown(url: str) -> str:

@@ -17,7 +17,7 @@ import polars as pl
 from serving.decision_log.folders import Folder, LocalFolder
 from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
 from serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
-from serving.decision_log.store import Gathering, Period, Selection, StoreError
+from serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
 
 T = TypeVar("T")
 
@@ -81,7 +81,10 @@ class ParquetStore:
             return await asyncio.to_thread(work)
 
     def _write_file(self, kind: Kind, rows: list[Row], name: str) -> None:
-        frame = frame_of(kind, rows)
+        try:
+            frame = frame_of(kind, rows)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as exc:
+            raise RefusedError(f"rows that are no {kind} records: {exc}") from exc
         if kind is Kind.SESSION:
             frame = frame.sort("updated_at").unique("session_key", keep="last", maintain_order=True)
         self.folder.write(f"{FOLDERS[kind]}/{name}.parquet", parquet_bytes(frame))

@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from serving.decision_log.database_errors import database_failures
 from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
 from serving.decision_log.schema import migrate
-from serving.decision_log.store import Gathering, Period, Selection, StoreError
+from serving.decision_log.store import Gathering, Period, Selection
 from serving.decision_log.tables import TABLES
 from serving.errors import SettingsError
 
@@ -28,7 +28,6 @@ _DELETED_AT_ONCE: Final = 2000
 _BUSY_TIMEOUT_S: Final = 5.0
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 8.0
-_FAILURES: Final = (SQLAlchemyError, OSError, TimeoutError)
 
 
 class SqlStore:
@@ -53,14 +52,14 @@ class SqlStore:
         """Reach the database and migrate its tables."""
         if not create:
             self._must_exist()
-        with _failures("open"):
+        with database_failures("open"):
             async with self._writing() as connection:
                 await connection.run_sync(migrate)
 
     async def write(self, batch: Batch, name: str) -> None:
         """Insert rows in one transaction."""
         del name
-        with _failures("write"):
+        with database_failures("write"):
             async with self._writing() as connection:
                 for kind, rows in batch.items():
                     ordered = _newest_of_each(rows) if kind is Kind.SESSION else rows
@@ -71,7 +70,7 @@ class SqlStore:
     async def read(self, kind: Kind, row_id: str) -> Row | None:
         """Select one row."""
         table = TABLES[kind]
-        with _failures("read"):
+        with database_failures("read"):
             async with self._engine.connect() as connection:
                 found = await connection.execute(select(table).where(table.c[ID_FIELD[kind]] == row_id))
                 row = found.mappings().first()
@@ -83,23 +82,25 @@ class SqlStore:
 
         table = TABLES[kind]
         chosen = select(table).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
-        with _failures("read"):
+        with database_failures("read"):
             return await write_parts(kind, self._stream(chosen), folder)
 
     async def delete(self, selection: Selection) -> Mapping[Kind, int]:
         """Delete rows, some at a time, so that writing goes on in between."""
-        with _failures("delete from"):
+        with database_failures("delete from"):
             if selection.before is not None:
-                return {kind: await self._delete_older(kind, selection) for kind in Kind}
-            counts = dict.fromkeys(Kind, 0)
-            while deleted := await self._delete_decisions(selection):
-                for kind, n in deleted.items():
-                    counts[kind] += n
+                counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
+            else:
+                counts = dict.fromkeys(Kind, 0)
+                while deleted := await self._delete_decisions(selection):
+                    for kind, n in deleted.items():
+                        counts[kind] += n
+            await self._forget()
             return counts
 
     async def count(self) -> Mapping[Kind, int]:
         """Count rows."""
-        with _failures("read"):
+        with database_failures("read"):
             async with self._engine.connect() as connection:
                 return {
                     kind: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
@@ -128,6 +129,13 @@ class SqlStore:
             result = await connection.stream(chosen, execution_options={"yield_per": ROWS_AT_ONCE})
             async for row in result.mappings():
                 yield dict(row)
+
+    async def _forget(self) -> None:
+        """Empty SQLite's write-ahead file, which still has what was deleted."""
+        if self.url.get_backend_name() == "sqlite":
+            async with self._engine.connect() as connection:
+                plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _delete_older(self, kind: Kind, selection: Selection) -> int:
         table, row_id = TABLES[kind], TABLES[kind].c[ID_FIELD[kind]]
@@ -170,21 +178,6 @@ class SqlStore:
 
 _ROWS_AT_ONCE_DELETED: Final = 500  # ids in one statement; SQLite takes 32,766 parameters
 _WRITING: Final = "router_writing"
-
-
-class _failures:  # noqa: N801  (reads as a statement)
-    """Map what a driver raises to `StoreError`, without the values that statements carry."""
-
-    def __init__(self, doing: str) -> None:
-        self.doing = doing
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: object) -> None:
-        if isinstance(exc, _FAILURES):
-            cause = getattr(exc, "orig", None) or exc
-            raise StoreError(f"could not {self.doing} the log's database: {type(cause).__name__}: {cause}") from exc
 
 
 def _engine(url: URL) -> AsyncEngine:

@@ -1,6 +1,6 @@
 """A store in memory that fails, hangs or refuses when told to."""
 
-import asyncio
+from waiting import until
 
 from serving.decision_log.rows import ID_FIELD, Kind
 from serving.decision_log.store import RefusedError, StoreError
@@ -17,18 +17,17 @@ class FaultyStore:
         self.away = False
         self.loses_answers = False  # takes what is written, and fails then
         self.hangs = False
-        self.refuses = lambda row: False
+        self.refuses = lambda _: False
         self.names = []
         self.deleted = []
 
-    async def open(self, *, create=True):
+    async def open(self, *, create=True):  # noqa: ARG002  (the protocol's)
         self._fail_if_away()
 
     async def write(self, batch, name):
         self._fail_if_away()
         self.names.append(name)
-        while self.hangs:
-            await asyncio.sleep(0.01)
+        await until(lambda: not self.hangs)
         for kind, rows in batch.items():
             for row in rows:
                 if self.refuses(row):

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from log_records import decision, session
+from waiting import PATIENT_S, until
 
 from serving.decision_log.opening import open_spool, open_store
 from serving.decision_log.queued_log import QueuedLog
 from serving.decision_log.rows import Kind
 
 SUPPORT = Path(__file__).parents[2] / "support"
-PATIENT_S = 60.0
 
 
 def log_at(url, folder):
@@ -87,9 +87,7 @@ def test_postgres_stops_and_starts_in_the_middle_of_load(postgres, new_database,
             n_put += 1
             await asyncio.sleep(0.002)
         await restart
-        async with asyncio.timeout(PATIENT_S):
-            while log.stats.spool_depth or not log.stats.available:
-                await asyncio.sleep(0.05)
+        await until(lambda: log.stats.available and not log.stats.spool_depth)
         await log.close(PATIENT_S)
         return n_put, log.stats
 
@@ -123,9 +121,7 @@ def test_a_service_starts_while_postgres_is_away(postgres, new_database, tmp_pat
         await log.flush(PATIENT_S)
         away = log.stats
         await asyncio.to_thread(postgres.start)
-        async with asyncio.timeout(PATIENT_S):
-            while not log.stats.replayed:
-                await asyncio.sleep(0.05)
+        await until(lambda: log.stats.replayed)
         await log.close(PATIENT_S)
         return away
 

@@ -10,6 +10,7 @@ from faulty_store import FaultyStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_records import attempt, decision, feedback, session
+from waiting import PATIENT_S, until
 
 from serving.decision_log import queued_log
 from serving.decision_log.queued_log import QueuedLog
@@ -18,7 +19,6 @@ from serving.decision_log.spool import Spool
 from serving.decision_log.store import Gathering
 from serving.errors import NotReadyError, SettingsError
 
-PATIENT_S = 20.0
 SLOWLY = Gathering(seconds=3600, n_bytes=2**30)
 
 
@@ -34,13 +34,6 @@ async def running(store, folder, **changes):
         yield log
     finally:
         await log.close(PATIENT_S)
-
-
-async def until(condition):
-    """Wait for what the writer's thread does."""
-    async with asyncio.timeout(PATIENT_S):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def ids(*numbers):
@@ -288,7 +281,7 @@ def test_looking_up_says_when_the_store_is_away(tmp_path):
 
 def test_an_unusable_log_ends_the_start(tmp_path):
     class Newer(FaultyStore):
-        async def open(self, *, create=True):
+        async def open(self, **_):
             raise SettingsError("the log's tables are at version '9999'")
 
     with pytest.raises(SettingsError, match="version '9999'"):

@@ -12,7 +12,7 @@ from log_records import BEGAN, attempt, decision, feedback, session
 from router_model.log_records import AttemptRecord
 from serving.decision_log.opening import open_store
 from serving.decision_log.rows import Kind, batch_of, record_of, row_of
-from serving.decision_log.store import Selection
+from serving.decision_log.store import RefusedError, Selection
 
 
 def write(url, *batches):
@@ -159,3 +159,29 @@ def test_rows_are_counted(log_url):
         return dict(await store.count())
 
     assert ask(log_url, count) == {Kind.DECISION: 2, Kind.ATTEMPT: 1, Kind.FEEDBACK: 0, Kind.SESSION: 0}
+
+
+@pytest.mark.parametrize("wrong", [{"created_at": "yesterday"}, {"n_input_tokens": 2**70}, {"user_id": 3.5j}])
+def test_a_row_that_no_store_will_take_is_told_from_a_store_that_is_away(log_url, wrong):
+    """Rows of records are never so; but one that is must not be tried forever."""
+    kind, row = row_of(decision(1))
+
+    async def write_it(store):
+        with pytest.raises(RefusedError):
+            await store.write({kind: [row | wrong]}, "name")
+
+    write(log_url)
+    ask(log_url, write_it)
+
+
+def test_what_was_deleted_is_not_in_the_files_of_sqlite(tmp_path):
+    url = f"sqlite:///{tmp_path}/log.db"
+    secret = '"do not keep this"'
+    write(url, [decision(n, messages=secret) for n in range(3)])
+
+    async def delete(store):
+        before = secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
+        await store.delete(Selection(before=BEGAN + timedelta(days=1)))
+        return before, secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
+
+    assert ask(url, delete) == (True, False)
