@@ -101,8 +101,10 @@ def until():
     """Wait until a coroutine function says yes."""
 
     async def wait_until(says: Callable[[], Awaitable[bool]]) -> None:
-        if not await says():
+        for _ in range(6000):
+            if await says():
+                return
             await asyncio.sleep(0.01)
-            await wait_until(says)
+        pytest.fail("it did not happen within a minute")
 
     return wait_until
