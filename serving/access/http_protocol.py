@@ -22,6 +22,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _in_head: bool = True
+    _in_body: bool = False
     _n_head_bytes: int = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -35,14 +36,17 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; where the head is still not complete, count it."""
+        """Parse what came; where the server still waits for a head after it, count it and set the deadline."""
         super().data_received(data)
-        if (self._in_head or self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+        busy = self.cycle is not None and not self.cycle.response_complete
+        if (busy and not self._in_head) or self.transport.is_closing():
+            return
+        if not self._in_body:  # the rest of a body that was answered already may be long
             self._n_head_bytes += len(data)
-            if self._n_head_bytes > self.max_head_bytes:
-                self.send_400_response("The headers are too large.")
-            elif self._head_timer is None:
-                self._start_timer()
+        if self._n_head_bytes > self.max_head_bytes:
+            self.send_400_response("The headers are too large.")
+        elif self._head_timer is None:
+            self._start_timer()
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -51,10 +55,15 @@ class HeadLimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Note that the head is complete."""
-        self._in_head = False
+        self._in_head, self._in_body = False, True
         self._n_head_bytes = 0
         self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        self._in_body = False
+        super().on_message_complete()
 
     def _start_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.head_deadline_s, self._close)

@@ -19,7 +19,13 @@ class Impatient(HeadLimitedProtocol):
 
 @pytest.fixture(scope="module")
 def port():
-    with live(insecure_app(settings_of(max_body_bytes=1000, body_deadline_s=0.2)), http=Impatient) as port:
+    with live(insecure_app(settings_of(max_body_bytes=1000)), http=HeadLimitedProtocol) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def impatient():
+    with live(insecure_app(settings_of(body_deadline_s=0.2)), http=Impatient) as port:
         yield port
 
 
@@ -112,24 +118,24 @@ def test_nobody_is_told_to_continue_with_a_body_that_is_too_long(port):
     assert b"100 Continue" not in answer
 
 
-def test_a_body_that_never_ends_is_refused(port):
-    answer = talk(port, b"POST /v1/route HTTP/1.1\r\n" + HOST + b"Content-Length: 200\r\n\r\n{")
+def test_a_body_that_never_ends_is_refused(impatient):
+    answer = talk(impatient, b"POST /v1/route HTTP/1.1\r\n" + HOST + b"Content-Length: 200\r\n\r\n{")
     assert answer.startswith(b"HTTP/1.1 408 ")
 
 
 @pytest.mark.parametrize("parts", [[], [b"POST /v1"], [b"POST /v1/route HTTP/1.1\r\nHost: 127."], [b"\r\n", b"\r\n"]])
-def test_a_head_that_never_ends_is_hung_up_on(port, parts):
-    assert talk(port, *parts) == b""
+def test_a_head_that_never_ends_is_hung_up_on(impatient, parts):
+    assert talk(impatient, *parts) == b""
 
 
-def test_a_second_head_that_never_ends_is_hung_up_on(port):
+def test_a_second_head_that_never_ends_is_hung_up_on(impatient):
     first = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
-    assert talk(port, first, b"GET /healthz HT").endswith(b"\r\n\r\nok")
+    assert talk(impatient, first, b"GET /healthz HT").endswith(b"\r\n\r\nok")
 
 
-def test_headers_without_end_are_not_collected(port):
+def test_headers_without_end_are_not_collected(impatient):
     try:
-        answer = talk(port, b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 500)
+        answer = talk(impatient, b"GET /healthz HTTP/1.1\r\n" + HOST, *[b"X-A: " + b"a" * 1000 + b"\r\n"] * 500)
     except ConnectionError:
         return  # closed while it was being sent
     assert answer.startswith(b"HTTP/1.1 400 ")
@@ -139,3 +145,13 @@ def test_a_connection_that_is_kept_serves_many_requests(port):
     with httpx2.Client(base_url=f"http://127.0.0.1:{port}") as client:
         assert {client.post("/v1/route", content=b"{}").status_code for _ in range(20)} == {200}
         assert client.get("/healthz").text == "ok"
+
+
+def test_a_long_body_that_nobody_reads_is_no_head():
+    """Refused before it is read (here: no such path), a body goes on; the connection stays usable."""
+    first = b"POST /none HTTP/1.1\r\n" + HOST + b"Content-Length: 2000000\r\n\r\n"
+    second = b"GET /healthz HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n"
+    with live(insecure_app(), http=HeadLimitedProtocol) as port:
+        answer = talk(port, first, *[b"x" * 100_000] * 20, second)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.endswith(b"\r\n\r\nok")
