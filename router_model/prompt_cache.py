@@ -12,8 +12,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from router_model.catalog import Catalog
-from router_model.cost import prices_usd
+from router_model.cost import Prices
 from router_model.decision import PredictionTable
 
 Float64Array = npt.NDArray[np.float64]
@@ -23,7 +22,7 @@ WarmCache: TypeAlias = Mapping[str, float]
 
 
 def saving_usd(
-    catalog: Catalog,
+    prices: Prices,
     models: Sequence[str],
     warm_caches: Sequence[WarmCache | None],
     *,
@@ -49,9 +48,9 @@ def saving_usd(
     800 of 1,000 pieces are warm, 1.5 of the model's tokens each: 1,200 tokens at 0.2 instead of 2 USD a million.
 
     >>> from decimal import Decimal
-    >>> from router_model.catalog import ModelCard
+    >>> from router_model.catalog import Catalog, ModelCard
     >>> card = ModelCard("m", Decimal(2), Decimal(8), usd_per_mtok_cached_input=Decimal("0.2"))
-    >>> saving_usd(Catalog({"m": card}), ["m"], [{"m": 800.0}], n_input_tokens=np.array([1000.0]),
+    >>> saving_usd(Prices.of(Catalog({"m": card}), ["m"]), ["m"], [{"m": 800.0}], n_input_tokens=np.array([1000.0]),
     ...            tokens_per_piece=np.array([1.5])).round(6).tolist()
     [[0.00216]]
     """
@@ -60,9 +59,8 @@ def saving_usd(
         for model, pieces in (cache or {}).items():
             if model in models:
                 warm[row, models.index(model)] = pieces
-    full = prices_usd(catalog, models, "usd_per_mtok_input")
-    cached = prices_usd(catalog, models, "usd_per_mtok_cached_input", default="usd_per_mtok_input")
-    return np.asarray(np.minimum(warm, n_input_tokens[:, None]) * tokens_per_piece * ((full - cached) * 1e-6))
+    cheaper = prices.usd_per_input_token - prices.usd_per_cached_token
+    return np.asarray(np.minimum(warm, n_input_tokens[:, None]) * tokens_per_piece * cheaper)
 
 
 def with_warm_caches(table: PredictionTable, saved_usd: Float64Array) -> PredictionTable:

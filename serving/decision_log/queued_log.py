@@ -110,7 +110,7 @@ class QueuedLog:
 
     async def close(self, deadline_s: float) -> None:
         """Write what waits, to the store or else the spool, and stop."""
-        self._closed = True
+        self._closed = self._writer.give_up = True
         self._stop_by = time.monotonic() + deadline_s
         if self._thread is None:
             return
@@ -244,7 +244,7 @@ class QueuedLog:
         for task in others:
             task.cancel()
         await asyncio.wait(others)
-        await self._writer.take_all(give_up=True)
+        await self._writer.take_all()
         try:
             async with asyncio.timeout_at(self._loop_time(self._stop_by)):
                 await self._writer.settle()

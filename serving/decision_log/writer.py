@@ -59,6 +59,8 @@ class Writer:
         Records.
     keeping : bool
         Whether the last batch was kept, in the store or the spool.
+    give_up : bool
+        Drop what neither of them takes; else it is tried until one does.
     """
 
     def __init__(self, gate: StoreGate, spool: Spool, *, patience_s: float, crowded: int) -> None:
@@ -68,46 +70,41 @@ class Writer:
         self.taken: list[LogRecord] = []
         self.n_settled = self.n_chars = self.n_written = self.n_spooled = self.n_dropped = 0
         self.keeping = True
+        self.give_up = False
         self._patience_s = patience_s
         self._crowded = crowded
         self._late: asyncio.Task[None] | None = None
 
-    async def take_all(self, *, give_up: bool = False) -> None:
-        """Take what is in the inbox now to the store or the spool.
-
-        Parameters
-        ----------
-        give_up : bool
-            Drop what neither of them takes; else it is tried until one does.
-        """
+    async def take_all(self) -> None:
+        """Take what is in the inbox now to the store or the spool."""
         left = len(self.inbox)
         while left > 0:
             n = min(left, _TAKEN_AT_ONCE)
             left -= n
-            await self._take(n, give_up=give_up)
+            await self._take(n)
 
     async def settle(self) -> None:
         """Wait for a write that is late."""
         if self._late is not None:
             await asyncio.wait({self._late})
 
-    async def _take(self, n: int, *, give_up: bool) -> None:
+    async def _take(self, n: int) -> None:
         crowded = len(self.inbox) > self._crowded
         for _ in range(n):
             # First into the one, then out of the other: who looks for a record finds it somewhere.
             self.taken.append(self.inbox[0])
             self.inbox.popleft()
         try:
-            await self._keep(await self._batch_of(self.taken), crowded=crowded, give_up=give_up)
+            await self._keep(await self._batch_of(self.taken), crowded=crowded)
         finally:
             self.n_chars += sum(map(n_chars, self.taken))
             self.taken = []
             self.n_settled += n
 
-    async def _keep(self, batch: Batch, *, crowded: bool, give_up: bool) -> None:
+    async def _keep(self, batch: Batch, *, crowded: bool) -> None:
         """Try the store and the spool until one takes the batch."""
         while batch and not await self._deliver(batch, crowded=crowded):
-            if give_up:
+            if self.give_up:
                 logger.error("%d records are lost: neither the store nor the spool takes them", n_rows(batch))
                 self.n_dropped += n_rows(batch)
                 return
@@ -144,7 +141,7 @@ class Writer:
             try:
                 guard = self.spool.guard(batch)
             except OSError as exc:
-                logger.error("the spool does not take records: %s", exc)  # noqa: TRY400  (the message says it all)
+                self._say_spool_failed(exc)
             else:
                 self._late = asyncio.create_task(self._settle_late(write, guard))
                 return True
@@ -163,8 +160,13 @@ class Writer:
         try:
             self.spool.append(batch)
         except OSError as exc:
-            logger.error("the spool does not take records: %s", exc)  # noqa: TRY400  (the message says it all)
+            self._say_spool_failed(exc)
             return False
         if self.gate.store.gathering is None:
             self.n_spooled += n_rows(batch)
         return True
+
+    def _say_spool_failed(self, exc: OSError) -> None:
+        """Once, and not for every batch until it works again."""
+        if self.keeping:
+            logger.error("the spool does not take records: %s", exc)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import Catalog, ModelCard, RequestError, Router
-from router_model.cost import expected_cost_usd
+from router_model.cost import Prices, expected_cost_usd
 from router_model.prompt_cache import saving_usd
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
@@ -55,7 +55,8 @@ def test_saving_is_what_the_cost_model_takes_off_for_cached_tokens(warm, pieces,
     card = ModelCard("m", Decimal(2), Decimal(8), usd_per_mtok_cached_input=Decimal("0.2"))
     catalog, n = Catalog({"m": card}), np.array([pieces])
     own = {"n_input_tokens": n, "tokens_per_piece": np.array([per_piece]), "output_tokens": np.array([[50.0]])}
-    saved = saving_usd(catalog, ["m"], [{"m": warm}], n_input_tokens=n, tokens_per_piece=np.array([per_piece]))
+    prices = Prices.of(catalog, ["m"])
+    saved = saving_usd(prices, ["m"], [{"m": warm}], n_input_tokens=n, tokens_per_piece=np.array([per_piece]))
     cached_tokens = np.array([min(warm, pieces) * per_piece])
     expected = expected_cost_usd(catalog, ["m"], **own) - expected_cost_usd(
         catalog, ["m"], **own, cached_input_tokens=cached_tokens

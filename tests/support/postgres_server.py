@@ -55,6 +55,11 @@ class PostgresServer:
             assert time.monotonic() < deadline, "PostgreSQL did not start in 30 s"
             time.sleep(0.05)
 
+    def ensure(self):
+        """Start it unless it runs."""
+        if self._process.poll() is not None:
+            self.start()
+
     def stop(self, *, immediately=False):
         """Stop it with its connections; `immediately`: like a crash, the next start recovers."""
         self._process.send_signal(signal.SIGQUIT if immediately else signal.SIGINT)
