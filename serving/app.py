@@ -70,6 +70,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         lifespan=_lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
     app.add_middleware(Guard, settings=parts.settings)

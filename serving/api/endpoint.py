@@ -21,18 +21,20 @@ from serving.api.errors import Handler, answering
 from serving.errors import (
     FailedError,
     ForbiddenError,
+    HeadersTooLargeError,
     InvalidRequestError,
     NotReadyError,
     RateLimitedError,
     ServiceError,
     TooLargeError,
+    TooSlowError,
     UnauthenticatedError,
 )
 
 _REF: Final = "#/components/schemas/{model}"
 OF_CALLERS: Final = (UnauthenticatedError, ForbiddenError, RateLimitedError)
-OF_BODIES: Final = (InvalidRequestError, TooLargeError)
-OF_ALL: Final = (InvalidRequestError, FailedError, NotReadyError)
+OF_BODIES: Final = (InvalidRequestError, TooLargeError, TooSlowError)
+OF_ALL: Final = (InvalidRequestError, HeadersTooLargeError, FailedError, NotReadyError)
 """Any request can be answered so: a refused header, a defect of ours, a service that starts or stops."""
 
 DECISION_HEADERS: Final = {

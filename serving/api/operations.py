@@ -11,6 +11,7 @@ from serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusA
 from serving.api.endpoint import Endpoint
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
+from serving.errors import ReloadRefusedError
 from serving.telemetry import METRICS_TYPE
 
 _OK: Final = 200
@@ -83,6 +84,14 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/healthz", healthz, "Alive", HealthAnswer),
     Endpoint("GET", "/readyz", readyz, "Ready", ReadyAnswer, also=(_UNREADY,)),
     Endpoint("GET", "/metrics", metrics, "Metrics", None, roles=(Role.ADMIN,)),
-    Endpoint("POST", "/admin/reload", reload, "Load the artifact anew", ReloadAnswer, roles=(Role.ADMIN,)),
+    Endpoint(
+        "POST",
+        "/admin/reload",
+        reload,
+        "Load the artifact anew",
+        ReloadAnswer,
+        roles=(Role.ADMIN,),
+        errors=(ReloadRefusedError,),
+    ),
     Endpoint("GET", "/admin/status", status, "What is served", StatusAnswer, roles=(Role.ADMIN,)),
 )

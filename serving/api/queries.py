@@ -13,6 +13,7 @@ from serving.engine.query import Query
 from serving.errors import EmptyPlanError, NotFoundError
 
 _NO_OPTIONS = RouterOptions()
+_UNCONSTRAINED = Constraints()
 _SHOWN = 50  # models named in an error
 
 
@@ -90,13 +91,11 @@ def some_of(models: Sequence[str]) -> str:
 
 def read_constraints(options: RouterOptions, only: tuple[str, ...] | None) -> Constraints:
     """Return the constraints of the options, within the models `only`."""
-    if only is None and options is _NO_OPTIONS:
-        return Constraints()
     given: dict[str, Any] = {name: getattr(options, name) for name in CONSTRAINTS}
     asked = {name: value for name, value in given.items() if value is not None}
     if only is not None:
         asked["allow"] = tuple(map(literal_glob, _within(only, options.allow)))
-    return Constraints(**asked)
+    return Constraints(**asked) if asked else _UNCONSTRAINED
 
 
 def _within(models: tuple[str, ...], allow: Sequence[str] | None) -> list[str]:
