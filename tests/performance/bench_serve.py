@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from http_load import Load, Request, at_random, closed_loop, evenly, open_loop, post
 from served import Served, Usage, free_port, served
-from tiled_router import tiled_artifact
+from tiled_router import tiled
 
 from features import tokenise
 from router_model import Catalog
@@ -91,7 +91,7 @@ def main() -> None:
         if options.soak:
             soak(bench, router)
         many = Path(name) / "many"
-        save_artifact(tiled_artifact(load_artifact(router), N_MANY), many)
+        save_artifact(tiled(load_artifact(router), N_MANY), many)
         measure(bench, many, rate=RATE_MANY)
 
 
