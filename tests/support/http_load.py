@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 HEADER_END = b"\r\n\r\n"
-_SPIN_S = 0.002  # timers are a millisecond late; the last two are waited for awake, on a core of our own
+_SPIN_S = 0.0012  # timers are up to a millisecond late; the end is waited for awake, on a core of our own
 
 Request = Callable[[int], bytes]
 """Number of a request -> what is sent."""

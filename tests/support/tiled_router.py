@@ -1,11 +1,6 @@
-"""A router of many candidates out of one of few: its models again and again, each at a price of its own.
-
-For measuring time and memory: what it predicts of a copy is what it predicts of the original.
-"""
+"""A router of many models made of a trained one of few: for benchmarks, not for what it says."""
 
 from dataclasses import replace
-from decimal import Decimal
-from itertools import cycle, islice
 
 import numpy as np
 
@@ -16,30 +11,32 @@ from router_model.predictor import Predictor
 
 
 def tiled(artifact: Artifact, n_models: int) -> Artifact:
-    """Return an artifact with `n_models` candidates, copies of its own; without certificates and announced models."""
-    originals = artifact.predictor.models
-    columns = np.array(list(islice(cycle(range(len(originals))), n_models)))
-    names = [
-        originals[column] if n < len(originals) else f"{originals[column]}-{n}" for n, column in enumerate(columns)
-    ]
-    cards = []
-    for number, (name, column) in enumerate(zip(names, columns, strict=True)):
-        card, factor = artifact.catalog[originals[column]], Decimal(1000 + number) / 1000
-        prices = {key: getattr(card, key) * factor for key in ("usd_per_mtok_input", "usd_per_mtok_output")}
-        cards.append(replace(card, model=name, **prices))
+    """Return an artifact of `n_models` models, which are the artifact's own again and again under other ids.
+
+    The first are named as they were; prices and capabilities are copied. What was certified or measured is dropped.
+    """
+    predictor = artifact.predictor
+    columns = np.resize(np.arange(len(predictor.models)), n_models)
+    n_own = len(predictor.models)
+    copies = [f"-{position // n_own}" if position >= n_own else "" for position in range(n_models)]
+    models = tuple(predictor.models[column] + copy for column, copy in zip(columns, copies, strict=True))
+    cards = {
+        model: replace(artifact.catalog[predictor.models[column]], model=model)
+        for model, column in zip(models, columns, strict=True)
+    }
     return replace(
         artifact,
-        predictor=_tiled_predictor(artifact.predictor, tuple(names), columns),
-        catalog=Catalog({card.model: card for card in cards}),
+        predictor=_with_columns(predictor, columns, models),
+        catalog=Catalog(cards),
         tokens_per_piece=artifact.tokens_per_piece[columns],
-        safe_model=artifact.safe_model if artifact.safe_model in names else None,
+        safe_model=artifact.safe_model if artifact.safe_model in models else None,
         spend_curve=None,
         certificates=(),
         metrics={},
     )
 
 
-def _tiled_predictor(predictor: Predictor, names: tuple[str, ...], columns: np.ndarray) -> Predictor:
+def _with_columns(predictor: Predictor, columns: np.ndarray, models: tuple[str, ...]) -> Predictor:
     evidence = predictor.evidence_model
     itself = ModelColumn(
         evidence.embedding.head,
@@ -50,5 +47,5 @@ def _tiled_predictor(predictor: Predictor, names: tuple[str, ...], columns: np.n
         tokens_per_piece=1.0,
         level=predictor.calibration.model_intercept,
     )
-    tiled = _edited(predictor, lambda array, _, axis: np.take(array, columns, axis=axis), itself)
-    return replace(tiled, models=names)
+    edited = _edited(predictor, lambda array, _, axis: np.take(array, columns, axis=axis), itself)
+    return replace(edited, models=models)
