@@ -13,6 +13,7 @@ from router_model.artifact import Artifact, load_artifact
 from router_model.candidates import Candidates
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
+from router_model.compiled import compile_predictor
 from router_model.constraints import Constraints
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
 from router_model.errors import RequestError
@@ -78,6 +79,15 @@ class Router:
             catalog = Catalog.load(catalog)
         cards = artifact.catalog if catalog is None else catalog
         return cls(artifact=artifact, encoder=encoder, catalog=cards.only(artifact.predictor.models))
+
+    def warm_up(self) -> "Router":
+        """Return a router that says the same and decides single prompts by compiled code.
+
+        For long-running processes: compiling takes about ten seconds the first time on a machine, a second or so from
+        then on. Without numba (extra ``serve``) or with ``ROUTER_MODEL_COMPILED=0`` it decides as before.
+        """
+        predictor = compile_predictor(self.artifact.predictor)
+        return replace(self, artifact=replace(self.artifact, predictor=predictor))
 
     @property
     def models(self) -> tuple[str, ...]:

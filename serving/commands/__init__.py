@@ -1,0 +1,1 @@
+"""Sub-commands of ``router-model`` that concern the service."""

@@ -1,0 +1,157 @@
+"""``router-model log``: what is done with a decision log later."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from serving.decision_log.spool import Spool
+    from serving.decision_log.store import Selection, Store
+
+T = TypeVar("T")
+
+DEFAULT_LOG: Final = "sqlite+aiosqlite:///router-log.db"  # pinned to the settings' defaults by a test
+DEFAULT_SPOOL: Final = "router-spool"
+_AGO: Final = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def moment(text: str) -> datetime:
+    """Read a time, in UTC unless it says otherwise; ``7d``, ``12h`` and ``30m`` are ago."""
+    if ago := re.fullmatch(r"(\d{1,6})([dhm])", text):
+        return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"got {text!r}, expected a time such as 2026-01-31, 2026-01-31T09:30:00Z or 7d (ago)"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+_log = click.option("--log", "url", default=DEFAULT_LOG, envvar="ROUTER_LOG", show_default=True, help="URL of the log.")
+_spool = click.option(
+    "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
+    help="Folder of records that are not in the log yet.",
+)  # fmt: skip
+
+
+@click.group("log")
+def command() -> None:
+    """Export, delete from or look into the decision log of a service (docs/decision-log.md).
+
+    What processes that are gone left in the spool is taken into the log first.
+    """
+
+
+@command.command("export")
+@_log
+@_spool
+@click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
+@click.option("--until", type=moment, metavar="TIME", help="Decisions before then [all].")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
+def export(url: str, spool: Path, since: datetime | None, until: datetime | None, out: Path) -> None:
+    """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
+    from serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
+    from serving.decision_log.store import Period  # noqa: PLC0415
+
+    report = _with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
+    click.echo("\n".join(report.lines()))
+
+
+@command.command("delete")
+@_log
+@_spool
+@click.option("--user", help="Decisions of this user, with their attempts and feedback.")
+@click.option("--session", help="Decisions of this session, with their attempts and feedback.")
+@click.option("--before", type=moment, metavar="TIME", help="Records of every kind from before then.")
+def delete(url: str, spool: Path, user: str | None, session: str | None, before: datetime | None) -> None:
+    """Delete records for good: those of a user, of a session, or old ones."""
+    from serving.decision_log.store import Selection  # noqa: PLC0415
+
+    if sum(given is not None for given in (user, session, before)) != 1:
+        raise click.UsageError("give one of --user, --session and --before")
+    _delete(url, spool, Selection(user, session, before))
+
+
+@command.command("prune")
+@_log
+@_spool
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
+def prune(url: str, spool: Path, days: float) -> None:
+    """Delete what is older than a number of days; a service does it by itself where log_retention_days is set."""
+    from serving.decision_log.store import Selection  # noqa: PLC0415
+
+    _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))
+
+
+@command.command("show")
+@click.argument("decision_id")
+@_log
+@_spool
+def show(decision_id: str, url: str, spool: Path) -> None:
+    """Print one decision as JSON."""
+    from serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
+
+    row = _with_log(url, spool, lambda store: store.read(Kind.DECISION, decision_id))
+    if row is None:
+        raise click.ClickException(f"the log has no decision {decision_id}")
+    click.echo(json_bytes(row).decode())
+
+
+@command.command("stats")
+@_log
+@_spool
+def stats(url: str, spool: Path) -> None:
+    """Count the records of each kind, as JSON."""
+    counts = _with_log(url, spool, lambda store: store.count())
+    click.echo(json.dumps({str(kind): n for kind, n in counts.items()}))
+
+
+def _delete(url: str, spool: Path, selection: "Selection") -> None:
+    counts = _with_log(url, spool, lambda store: store.delete(selection))
+    click.echo("Deleted " + ", ".join(f"{n:,} {kind} records" for kind, n in counts.items()))
+    if selection.before is None:
+        click.echo("Sessions hold a hash and a model's name, no user; they are deleted by age.")
+
+
+def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
+    """Open a log, take in what dead processes left, and do something with it."""
+    from serving.decision_log.opening import open_spool, open_store  # noqa: PLC0415
+
+    return asyncio.run(_with_store(open_store(url), open_spool(url, spool_folder), work))
+
+
+async def _with_store(store: "Store", spool: "Spool", work: "Callable[[Store], Awaitable[T]]") -> T:
+    try:
+        await store.open(create=False)
+        await _take_in(store, spool)
+        return await work(store)
+    finally:
+        spool.close()
+        await store.close()
+
+
+async def _take_in(store: "Store", spool: "Spool") -> None:
+    from serving.decision_log.gate import StoreGate  # noqa: PLC0415
+    from serving.decision_log.replay import Replayer  # noqa: PLC0415
+    from serving.decision_log.store import StoreError  # noqa: PLC0415
+
+    if n_left := spool.adopt():
+        await Replayer(StoreGate(store), spool).replay()
+        if spool.depth:
+            raise StoreError(
+                f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"
+            )
+        click.echo(f"Took {n_left:,} records of processes that are gone out of {spool.folder}.", err=True)
+    if n_waiting := spool.n_waiting_elsewhere():
+        click.echo(
+            f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "
+            "they are in the log within about a minute",
+            err=True,
+        )

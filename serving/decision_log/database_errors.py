@@ -1,0 +1,57 @@
+"""What database drivers raise, as `StoreError` or `RefusedError`.
+
+A store that is away is tried again with the same rows; rows that it will never take must not be, or they would hold
+up all that come after them. Drivers say which it is in their own ways, and wrap each other's errors.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+
+from router_model.errors import RouterModelError
+from serving.decision_log.store import RefusedError, StoreError
+
+_VALUE_ERRORS: Final = (DataError, IntegrityError, OverflowError, TypeError, ValueError)
+_VALUE_STATES: Final = ("22", "23")
+"""Classes of SQL states: data exceptions and violated constraints."""
+
+
+@contextmanager
+def database_failures(doing: str) -> Iterator[None]:
+    """Map what is raised inside.
+
+    Parameters
+    ----------
+    doing : str
+        What was being done, as in "could not <doing> the log's database".
+    """
+    try:
+        yield
+    except RouterModelError:
+        raise
+    except (SQLAlchemyError, OSError, TimeoutError, OverflowError, TypeError, ValueError) as exc:
+        chain = list(_chain(exc))
+        error = RefusedError if _is_refusal(chain) else StoreError
+        # Not the message of SQLAlchemy, which repeats the statement's values.
+        raise error(f"could not {doing} the log's database: {type(chain[-1]).__name__}: {chain[-1]}") from exc
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those it wraps."""
+    while exc is not None:
+        yield exc
+        exc = getattr(exc, "orig", None) or exc.__cause__
+
+
+def _is_refusal(chain: list[BaseException]) -> bool:
+    if any(isinstance(exc, OSError) for exc in chain):  # some errors of certificates are ValueErrors
+        return False
+    return any(
+        isinstance(exc, _VALUE_ERRORS)
+        or (isinstance(exc, StatementError) and not isinstance(exc, DBAPIError))  # a value could not be turned
+        or str(getattr(exc, "sqlstate", None)).startswith(_VALUE_STATES)
+        or "binding parameter" in str(exc).lower()  # sqlite3's ProgrammingError for a type that it has not
+        for exc in chain
+    )

@@ -1,0 +1,155 @@
+"""From the URL of a log to the log.
+
+==============================================  =========================================================
+``sqlite+aiosqlite:///path``, ``sqlite:///path``  a file, by default; several processes of one machine may share it
+``postgresql+asyncpg://user:password@host/name``  a database, for several machines (also ``postgresql://``)
+``parquet:folder``, ``parquet:s3://bucket/path``  Parquet files in a folder, or wherever fsspec reaches
+``none``                                          no log
+==============================================  =========================================================
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from serving.decision_log.log import DecisionLog
+from serving.decision_log.no_log import NoLog
+from serving.decision_log.queued_log import QueuedLog
+from serving.decision_log.spool import Spool, log_tag
+from serving.decision_log.store import Store
+from serving.errors import SettingsError
+from serving.settings import Settings
+
+NONE: Final = "none"
+_PARQUET: Final = "parquet:"
+_EXPECTED: Final = (
+    "expected sqlite:///path, postgresql://user:password@host/name, parquet:folder, parquet:s3://bucket/path or none"
+)
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+_EXTRAS: Final = {"sqlalchemy": "serve", "alembic": "serve", "aiosqlite": "serve", "asyncpg": "postgres"}
+
+
+def open_log(settings: Settings) -> DecisionLog:
+    """Return the log that the settings ask for; it is to be started.
+
+    Raises
+    ------
+    SettingsError
+        If the URL is none of ours, or sessions are to be shared through a log that cannot look them up.
+    ImportError
+        If a package is missing; the message names the extra.
+    """
+    if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(_PARQUET)):
+        raise SettingsError(
+            f"session_store is 'log', but the log is {shown(settings.log)!r}: sessions are looked up in a database. "
+            "Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
+        )
+    if settings.log == NONE:
+        return NoLog()
+    return QueuedLog(
+        open_store(settings.log),
+        open_spool(settings.log, settings.log_spool),
+        queue=settings.log_queue,
+        flush_s=settings.log_flush_s,
+        retention_days=settings.log_retention_days,
+    )
+
+
+def open_store(url: str) -> Store:
+    """Return the store at a URL; it is to be opened.
+
+    Raises
+    ------
+    SettingsError
+        If the URL is none of ours.
+    ImportError
+        If a package is missing; the message names the extra.
+    """
+    if url.startswith(_PARQUET):
+        return _parquet_store(url.removeprefix(_PARQUET))
+    scheme = url.split(":", 1)[0]
+    if scheme not in _DRIVERS or "://" not in url:
+        raise SettingsError(f"got the log {shown(url)!r}, {_EXPECTED}")
+    _need("sqlalchemy", "alembic", _DRIVERS[scheme].split("+")[1], why=f"a log at {scheme}://")
+    return _sql_store(url, _DRIVERS[scheme])
+
+
+def open_spool(url: str, folder: Path) -> Spool:
+    """Return the spool of the log at a URL."""
+    return Spool(folder, log_tag(identity(url)))
+
+
+def identity(url: str) -> str:
+    """Return what is the same in all URLs of one log: not the driver, the user, the password or options.
+
+    >>> identity("postgres://me:secret@host/log?ssl=require") == identity("postgresql+asyncpg://host/log")
+    True
+    """
+    scheme, found, rest = url.split("?", 1)[0].partition("://")
+    backend = _DRIVERS.get(scheme, scheme)
+    if url.startswith(_PARQUET) and not found:
+        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).resolve()}"
+    if backend.startswith("sqlite"):
+        return f"{backend}{found}{Path(rest.removeprefix('/')).resolve()}"
+    return f"{backend}{found}{rest.rpartition('@')[2]}"
+
+
+def shown(url: str) -> str:
+    """Return a URL without its password and options, to be shown.
+
+    >>> shown("postgresql://me:secret@host/log?ssl=require")
+    'postgresql://me@host/log'
+    """
+    plain = url.split("?", 1)[0]
+    scheme, found, rest = plain.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}{found}{credentials.split(':', 1)[0]}{at}{place}"
+
+
+def _parquet_store(place: str) -> Store:
+    from serving.decision_log.folders import folder_at  # noqa: PLC0415
+    from serving.decision_log.parquet_store import ParquetStore  # noqa: PLC0415  (loads polars)
+
+    if not place:
+        raise SettingsError(f"got the log {_PARQUET!r} without a folder, {_EXPECTED}")
+    return ParquetStore(folder_at(place))
+
+
+def _sql_store(url: str, driver: str) -> Store:
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    from serving.decision_log.sql_store import SqlStore  # noqa: PLC0415
+
+    try:
+        parsed = make_url(url).set(drivername=driver)
+    except (ArgumentError, ValueError) as exc:
+        raise SettingsError(f"got the log {shown(url)!r}, which cannot be read; {_EXPECTED}") from exc
+    if driver.startswith("sqlite"):
+        _make_parent(parsed.database)
+    elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return SqlStore(parsed)
+
+
+def _make_parent(database: str | None) -> None:
+    if not database or database == ":memory:":
+        raise SettingsError("a log in memory keeps nothing; give it a file, as sqlite:///path, or use none")
+    parent = Path(database).parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise SettingsError(f"the log {database} cannot be made: {parent}: {exc.strerror}") from exc
+
+
+def _need(*packages: str, why: str) -> None:
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"{why} needs {missing[0]}: pip install 'router-model[{_EXTRAS[missing[0]]}]'")

@@ -1,0 +1,171 @@
+"""The log as Parquet files: a folder a kind of record, a file a segment.
+
+Records gather in the spool until a segment is due, so a file is written once and whole. Its name is that of the
+spool's segment it was made of: what a crash interrupts is written again under the same name. Simplifies: looking one
+record up reads files, newest first; a log that is looked into often belongs into a database.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Final, TypeVar
+
+import polars as pl
+
+from serving.decision_log.folders import Folder, LocalFolder
+from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
+from serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
+from serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
+
+T = TypeVar("T")
+
+GATHERING: Final = Gathering(seconds=60.0, n_bytes=32 * 2**20)
+FOLDERS: Final = {
+    Kind.DECISION: "decisions",
+    Kind.ATTEMPT: "attempts",
+    Kind.FEEDBACK: "feedback",
+    Kind.SESSION: "sessions",
+}
+_NONE: Final = pl.lit(value=False)
+
+
+class ParquetStore:
+    """A log of Parquet files.
+
+    Parameters
+    ----------
+    folder : Folder
+    gathering : Gathering
+        When a segment is due.
+    """
+
+    rows_at_once = 200_000
+
+    def __init__(self, folder: Folder, gathering: Gathering = GATHERING) -> None:
+        self.folder = folder
+        self.gathering: Gathering | None = gathering
+
+    async def open(self, *, create: bool = True) -> None:
+        """Make the folder."""
+        await self._in_thread(lambda: self.folder.check(create=create))
+
+    async def write(self, batch: Batch, name: str) -> None:
+        """Write one file a kind."""
+        for kind, rows in batch.items():
+            await self._in_thread(lambda kind=kind, rows=rows: self._write_file(kind, rows, name))  # type: ignore[misc]
+
+    async def read(self, kind: Kind, row_id: str) -> Row | None:
+        """Look a row up, newest files first; of a session, the newest row."""
+        return await self._in_thread(lambda: self._find(kind, row_id))
+
+    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
+        """Return the files of a kind, fetched into `folder` where they are far away."""
+        del period  # the reader filters; a file's name says when its first record came, not when its last was made
+        return await self._in_thread(lambda: self._local_files(kind, folder))
+
+    async def delete(self, selection: Selection) -> Mapping[Kind, int]:
+        """Write every file that has such rows again, without them."""
+        return await self._in_thread(lambda: self._delete(selection))
+
+    async def count(self) -> Mapping[Kind, int]:
+        """Count rows."""
+        return await self._in_thread(lambda: {kind: self._count(kind) for kind in Kind})
+
+    async def close(self) -> None:
+        """Do nothing: there are no connections."""
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        async with _failures():
+            return await asyncio.to_thread(work)
+
+    def _write_file(self, kind: Kind, rows: list[Row], name: str) -> None:
+        try:
+            frame = frame_of(kind, rows)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as exc:
+            raise RefusedError(f"rows that are no {kind} records: {exc}") from exc
+        if kind is Kind.SESSION:
+            frame = frame.sort("updated_at").unique("session_key", keep="last", maintain_order=True)
+        self.folder.write(f"{FOLDERS[kind]}/{name}.parquet", parquet_bytes(frame))
+
+    def _find(self, kind: Kind, row_id: str) -> Row | None:
+        for name in reversed(self._names(kind)):
+            found = self._scan(kind, name).filter(pl.col(ID_FIELD[kind]) == row_id).collect()
+            if not found.is_empty():
+                return rows_of(kind, found.sort(TIME_FIELD[kind]).tail(1))[0]
+        return None
+
+    def _names(self, kind: Kind) -> list[str]:
+        return self.folder.names(FOLDERS[kind])
+
+    def _scan(self, kind: Kind, name: str) -> pl.LazyFrame:
+        if isinstance(self.folder, LocalFolder):
+            return scan(kind, [self.folder.path / name])
+        return scan(kind, [BytesIO(self.folder.read(name))])
+
+    def _local_files(self, kind: Kind, folder: Path) -> list[Path]:
+        names = self._names(kind)
+        if isinstance(self.folder, LocalFolder):
+            return [self.folder.path / name for name in names]
+        files = []
+        for name in names:
+            files.append(folder / name.replace("/", "-"))
+            files[-1].write_bytes(self.folder.read(name))
+        return files
+
+    def _count(self, kind: Kind) -> int:
+        ids = [self._scan(kind, name).select(ID_FIELD[kind]).collect() for name in self._names(kind)]
+        return pl.concat(ids).n_unique() if ids else 0
+
+    def _delete(self, selection: Selection) -> Mapping[Kind, int]:
+        if selection.before is not None:
+            older = {kind: pl.col(TIME_FIELD[kind]) < selection.before for kind in Kind}
+            return {kind: self._rewrite(kind, older[kind]) for kind in Kind}
+        chosen = (
+            pl.col("user_id") == selection.user_id
+            if selection.user_id is not None
+            else pl.col("session_id") == selection.session_id
+        )
+        decisions = self._values(Kind.DECISION, chosen, "decision_id")
+        of_them = pl.col("decision_id").is_in(decisions)
+        answers = self._values(Kind.ATTEMPT, of_them, "response_id")
+        feedback = self._rewrite(Kind.FEEDBACK, of_them | pl.col("response_id").is_in(answers))
+        attempts = self._rewrite(Kind.ATTEMPT, of_them)
+        # Decisions last: interrupted, the same command finds what is left.
+        return {
+            Kind.DECISION: self._rewrite(Kind.DECISION, chosen),
+            Kind.ATTEMPT: attempts,
+            Kind.FEEDBACK: feedback,
+            Kind.SESSION: 0,
+        }
+
+    def _values(self, kind: Kind, chosen: pl.Expr, column: str) -> list[str]:
+        values: set[str] = set()
+        for name in self._names(kind):
+            values.update(self._scan(kind, name).filter(chosen).select(column).collect()[column].drop_nulls())
+        return sorted(values)
+
+    def _rewrite(self, kind: Kind, unwanted: pl.Expr) -> int:
+        n_deleted = 0
+        for name in self._names(kind):
+            part = self._scan(kind, name)
+            n = part.select(unwanted.fill_null(_NONE).sum()).collect().item()
+            if not n:
+                continue
+            kept = part.filter(~unwanted.fill_null(_NONE)).collect()
+            if kept.is_empty():
+                self.folder.delete(name)
+            else:
+                self.folder.write(name, parquet_bytes(kept))
+            n_deleted += n
+        return n_deleted
+
+
+@asynccontextmanager
+async def _failures() -> AsyncIterator[None]:
+    """Map what files and polars raise to `StoreError`."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError) as exc:
+        raise StoreError(f"the log's Parquet files: {type(exc).__name__}: {exc}") from exc

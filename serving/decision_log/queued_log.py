@@ -1,0 +1,268 @@
+"""The decision log: a queue, and a thread with the writer.
+
+`put` appends to a queue and returns. All else happens in a thread with an event loop of its own, a few records at a
+time, so that the loop which answers requests does not wait for it.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+from serving.decision_log.gate import StoreGate
+from serving.decision_log.log import LogStats
+from serving.decision_log.replay import Replayer
+from serving.decision_log.rows import TIME_FIELD, Kind, record_of
+from serving.decision_log.spool import Spool
+from serving.decision_log.store import Selection, Store, StoreError
+from serving.decision_log.writer import Writer, n_chars
+from serving.errors import NotReadyError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_QUEUED_CHARS: Final = 200_000_000
+"""Characters of prompts that may wait in the queue; beyond them records are dropped, or memory would not be bounded."""
+_ADOPT_EVERY_S: Final = 15.0
+_RETAIN_EVERY_S: Final = 3600.0
+_POLL_S: Final = 0.005
+_READ_TIMEOUT_S: Final = 2.0
+
+
+class QueuedLog:
+    """A decision log that nothing waits for.
+
+    Parameters
+    ----------
+    store : Store
+    spool : Spool
+    queue : int
+        Records that may wait. With more, the writer takes them to the spool, which is faster than the store; with
+        twice as many, records are dropped.
+    flush_s : float
+        Longest time until a record is in the store or the spool.
+    retention_days : float or None
+        Older records are deleted.
+    """
+
+    def __init__(
+        self, store: Store, spool: Spool, *, queue: int, flush_s: float, retention_days: float | None = None
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._gate = StoreGate(store)
+        self._writer = Writer(self._gate, spool, patience_s=flush_s / 2, crowded=queue)
+        self._replayer = Replayer(self._gate, spool)
+        self._turn_s = flush_s / 2
+        self._retention_days = retention_days
+        self._most = 2 * queue
+        self._n_put = self._n_overflowed = self._n_chars = 0
+        self._closed = False
+        self._stop_by = 0.0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._opened: Future[None] = Future()
+
+    # --- from the service's event loop -----------------------------------------------------------------
+
+    def put(self, record: LogRecord) -> None:
+        """Queue one record."""
+        writer = self._writer
+        if self._closed or len(writer.inbox) >= self._most or self._n_chars - writer.n_chars > MAX_QUEUED_CHARS:
+            self._n_overflowed += 1
+            return
+        self._n_put += 1
+        self._n_chars += n_chars(record)
+        writer.inbox.append(record)
+
+    async def start(self) -> None:
+        """Open the store and start the writer.
+
+        Raises
+        ------
+        SettingsError
+            If the log will never work like this: another schema, a path that cannot be.
+        """
+        self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
+        self._thread.start()
+        await asyncio.wrap_future(self._opened)
+
+    async def flush(self, deadline_s: float) -> None:
+        """Return when everything put so far is in the store or the spool.
+
+        Raises
+        ------
+        TimeoutError
+            If it is not by the deadline.
+        """
+        wanted = self._n_put
+        async with asyncio.timeout(deadline_s):
+            while self._writer.n_settled < wanted:
+                self._call(self._wake.set)
+                await asyncio.sleep(_POLL_S)
+
+    async def close(self, deadline_s: float) -> None:
+        """Write what waits, to the store or else the spool, and stop."""
+        self._closed = self._writer.give_up = True
+        self._stop_by = time.monotonic() + deadline_s
+        if self._thread is None:
+            return
+        self._call(self._wake.set)
+        await asyncio.to_thread(self._thread.join, deadline_s + 1.0)
+        if self._thread.is_alive():
+            logger.error("the log's writer did not stop in %.1f s; %d records wait", deadline_s, self.stats.depth)
+
+    @property
+    def stats(self) -> LogStats:
+        """Counters, now."""
+        writer, spool = self._writer, self._spool
+        gathers = self._store.gathering is not None
+        return LogStats(
+            depth=len(writer.inbox) + len(writer.taken),
+            written=writer.n_written + self._replayer.n_replayed,
+            spooled=writer.n_spooled,
+            replayed=0 if gathers else self._replayer.n_replayed,
+            dropped=writer.n_dropped + self._n_overflowed + self._gate.n_refused,
+            spool_depth=spool.depth,
+            available=self._gate.available,
+        )
+
+    @property
+    def writable(self) -> bool:
+        """Whether records are kept: the writer runs, and the store or the spool takes them."""
+        running = self._thread is not None and self._thread.is_alive() and not self._closed
+        return running and self._writer.keeping and len(self._writer.inbox) < self._most
+
+    async def decision(self, decision_id: str) -> DecisionRecord | None:
+        """Look one decision up, wherever it is on its way.
+
+        Raises
+        ------
+        NotReadyError
+            If it is not on its way, and the store cannot be read now.
+        """
+        for record in self._waiting():
+            if isinstance(record, DecisionRecord) and record.decision_id == decision_id:
+                return record
+        found = await self._in_thread(self._look_up(Kind.DECISION, decision_id))
+        return found if isinstance(found, DecisionRecord) else None
+
+    async def session(self, session_key: str) -> SessionRecord | None:
+        """Look a session up; of several records the newest counts.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot be read now.
+        """
+        waiting = [r for r in self._waiting() if isinstance(r, SessionRecord) and r.session_key == session_key]
+        found = await self._in_thread(self._look_up(Kind.SESSION, session_key))
+        stored = [found] if isinstance(found, SessionRecord) else []
+        return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
+
+    def _waiting(self) -> list[LogRecord]:
+        """Return what is queued or taken; in this order, as records move in it."""
+        return [*self._writer.inbox.copy(), *self._writer.taken]
+
+    async def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None or self._closed:
+            work.close()
+            raise NotReadyError("the decision log is not open")
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    def _call(self, function: Callable[[], object]) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function)
+
+    # --- in the writer's thread ------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as exc:
+            if self._opened.done():
+                logger.exception("the log's writer ended")
+            else:
+                self._opened.set_exception(exc)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._gate.open()
+            self._spool.adopt()
+            self._opened.set_result(None)
+            others = [asyncio.create_task(self._replay_loop()), asyncio.create_task(self._retain_loop())]
+            await self._take_loop()
+            await self._stop(others)
+        finally:
+            self._spool.close()
+            await self._store.close()
+
+    async def _take_loop(self) -> None:
+        while not self._closed:
+            try:
+                async with asyncio.timeout(self._turn_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            await self._writer.take_all()
+
+    async def _replay_loop(self) -> None:
+        adopt_at = time.monotonic() + _ADOPT_EVERY_S
+        while True:
+            await asyncio.sleep(self._turn_s)
+            try:
+                if time.monotonic() >= adopt_at:
+                    adopt_at = time.monotonic() + _ADOPT_EVERY_S
+                    self._spool.adopt()
+                await self._replayer.replay()
+            except OSError:
+                logger.exception("the spool cannot be read")
+
+    async def _retain_loop(self) -> None:
+        while self._retention_days is not None:
+            before = datetime.now(UTC) - timedelta(days=self._retention_days)
+            try:
+                deleted = await self._store.delete(Selection(before=before))
+            except StoreError as exc:
+                logger.warning("records past their retention are not deleted yet: %s", exc)
+            else:
+                if any(deleted.values()):
+                    logger.info("deleted records past their retention: %s", dict(deleted))
+            await asyncio.sleep(_RETAIN_EVERY_S)
+
+    async def _stop(self, others: list["asyncio.Task[None]"]) -> None:
+        """Empty the queue; as much of the spool as there is time for goes to the store."""
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+        await self._writer.take_all()
+        try:
+            async with asyncio.timeout_at(self._loop_time(self._stop_by)):
+                await self._writer.settle()
+                await self._replayer.replay(all_of_it=True)
+        except TimeoutError:
+            logger.warning("%d records stay in the spool; the next start takes them to the log", self._spool.depth)
+
+    def _loop_time(self, monotonic: float) -> float:
+        return asyncio.get_running_loop().time() + monotonic - time.monotonic()
+
+    async def _look_up(self, kind: Kind, row_id: str) -> LogRecord | None:
+        row = await asyncio.to_thread(self._spool.find, kind, row_id) if self._spool.depth else None
+        if row is not None and kind is Kind.DECISION:
+            return record_of(kind, row)
+        try:
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                stored = await self._store.read(kind, row_id)
+        except (StoreError, TimeoutError) as exc:
+            raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc
+        found = [each for each in (row, stored) if each is not None]
+        return record_of(kind, max(found, key=lambda each: each[TIME_FIELD[kind]])) if found else None

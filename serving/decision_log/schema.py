@@ -1,0 +1,48 @@
+"""Bring a database's tables to the version that this program knows.
+
+Run at every start, under a lock, as several workers may start at once. A schema that is newer than this program is
+left alone.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from serving.decision_log.tables import VERSION_TABLE
+from serving.errors import SettingsError
+
+_ADVISORY_LOCK: Final = 0x726F75746572  # "router": any number that nobody else takes
+
+
+def migrate(connection: Connection) -> None:
+    """Make or migrate the tables, in the transaction of `connection`.
+
+    That of SQLite must have begun IMMEDIATE, which is a lock; in PostgreSQL an advisory lock is taken until it ends.
+
+    Raises
+    ------
+    SettingsError
+        If the schema is newer than this program.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    current = context.get_current_revision()
+    if current == scripts.get_current_head():
+        return
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise SettingsError(
+            f"the log's tables are at version {current!r}, this program knows them up to "
+            f"{scripts.get_current_head()!r}: a newer router-model has migrated them. Upgrade "
+            "this one, or use another log"
+        )
+    command.upgrade(config, "head")

@@ -1,0 +1,288 @@
+"""The spool: records on local disk while the store is away, or until it takes a whole segment of them.
+
+A folder of append-only files (segments), one line a record: a CRC-32 of the record, a space, the record as JSON. A line
+that a crash cut off fails its checksum and is skipped and counted. Every append is on the disk (fsync) when it
+returns. A segment is locked by the process that writes or replays it, and a lock dies with its process: several
+workers share a folder, and what a dead one leaves is adopted by another. The name of a segment begins with a tag of
+its log, so that services with different logs may share a folder.
+"""
+
+import hashlib
+import logging
+import os
+import sys
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from serving.decision_log.rows import Batch, Kind, Row, batch_of, row_json, row_of_json
+
+logger = logging.getLogger(__name__)
+
+SEGMENT_BYTES: Final = 32 * 2**20
+"""A segment that is larger is not appended to."""
+_SUFFIX: Final = ".spool"
+_CHECKSUM_CHARS: Final = 8
+
+
+def log_tag(identity: str) -> str:
+    """Return the beginning of the names of a log's segments."""
+    return hashlib.sha256(identity.encode()).hexdigest()[:8]
+
+
+class Segment:
+    """One file of a spool, locked by us.
+
+    Attributes
+    ----------
+    path : Path
+    n_records : int
+    n_bytes : int
+    began : float
+        Monotonic time of its making or adoption, s.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, n_records: int = 0) -> None:
+        self.path = path
+        self.n_records = n_records
+        self.n_bytes = os.fstat(descriptor).st_size
+        self.began = time.monotonic()
+        self._descriptor = descriptor
+
+    @classmethod
+    def make(cls, folder: Path, tag: str) -> "Segment":
+        """Make an empty segment. It gets its name when it is locked, or another process would adopt it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{tag}-{time.time_ns():020d}-{uuid4().hex[:12]}{_SUFFIX}"
+        unnamed = path.with_suffix(".new")
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        _lock(descriptor)
+        unnamed.rename(path)
+        return cls(path, descriptor)
+
+    @classmethod
+    def adopt(cls, path: Path) -> "Segment | None":
+        """Take a segment over, unless it has an owner or is gone."""
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        if not _lock(descriptor) or not os.fstat(descriptor).st_nlink:  # its owner may have removed it meanwhile
+            os.close(descriptor)
+            return None
+        segment = cls(path, descriptor)
+        segment.n_records = sum(1 for _ in segment.lines())
+        return segment
+
+    def append(self, lines: list[bytes]) -> None:
+        """Add records; they are on the disk when this returns, or none of them is.
+
+        Raises
+        ------
+        OSError
+            If the disk takes no more.
+        """
+        data = b"".join([b"%08x %s\n" % (zlib.crc32(line), line) for line in lines])
+        try:
+            written = os.write(self._descriptor, data)
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, self.n_bytes)
+            raise
+        if written < len(data):
+            os.ftruncate(self._descriptor, self.n_bytes)
+            raise OSError(f"{self.path}: {written} of {len(data)} bytes were written; is the disk full?")
+        self.n_bytes += len(data)
+        self.n_records += len(lines)
+
+    def rows(self) -> Iterator[tuple[Kind, Row]]:
+        """Yield the records that can be read; what a newer version wrote and this one cannot read is said."""
+        for line in self.lines():
+            try:
+                yield row_of_json(line)
+            except (ValueError, LookupError):
+                logger.exception("%s: a record that this version cannot read is skipped", self.path.name)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the records as JSON; damaged lines are skipped, counted and said."""
+        n_damaged = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                checksum, record = line[:_CHECKSUM_CHARS], line[_CHECKSUM_CHARS + 1 : -1]
+                if line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(record):
+                    yield record
+                else:
+                    n_damaged += 1
+        if n_damaged:
+            logger.warning("%s: %d damaged lines skipped (cut off by a crash)", self.path.name, n_damaged)
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield the records, in their order, at most `size` at a time."""
+        part: list[tuple[Kind, Row]] = []
+        for row in self.rows():
+            part.append(row)
+            if len(part) == size:
+                yield batch_of(part)
+                part = []
+        if part:
+            yield batch_of(part)
+
+    def remove(self) -> None:
+        """Delete the file and let go of it."""
+        self.path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the file; another process may adopt it."""
+        os.close(self._descriptor)
+
+
+class Spool:
+    """The segments of one log in a folder that are ours.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when it is first needed.
+    tag : str
+        Of the log, see `log_tag`.
+    """
+
+    def __init__(self, folder: Path, tag: str) -> None:
+        self.folder = folder
+        self.tag = tag
+        self.active: Segment | None = None
+        self.sealed: deque[Segment] = deque()
+        self.guards: list[Segment] = []
+
+    @property
+    def depth(self) -> int:
+        """Records that lie in our segments."""
+        active = self.active.n_records if self.active else 0
+        return active + sum(segment.n_records for segment in [*self.sealed, *self.guards])
+
+    def append(self, batch: Batch) -> None:
+        """Add records to the active segment.
+
+        Raises
+        ------
+        OSError
+            If the disk takes no more.
+        """
+        if self.active is None:
+            self.active = Segment.make(self.folder, self.tag)
+        self.active.append(_lines(batch))
+        if self.active.n_bytes >= SEGMENT_BYTES:
+            self.seal()
+
+    def seal(self) -> None:
+        """Append no more to the active segment: it is to be replayed."""
+        if self.active is not None:
+            self.sealed.append(self.active)
+            self.active = None
+
+    def guard(self, batch: Batch) -> Segment:
+        """Put records that are on their way to the store into a segment of their own, in case they do not arrive.
+
+        Raises
+        ------
+        OSError
+            If the disk takes no more.
+        """
+        segment = Segment.make(self.folder, self.tag)
+        segment.append(_lines(batch))
+        self.guards.append(segment)
+        return segment
+
+    def settle_guard(self, segment: Segment, *, arrived: bool) -> None:
+        """Drop a guard whose records arrived; replay it otherwise."""
+        self.guards.remove(segment)
+        if arrived:
+            segment.remove()
+        else:
+            self.sealed.append(segment)
+
+    def adopt(self) -> int:
+        """Take over what dead processes left, oldest first; return the number of records."""
+        adopted = [segment for segment in map(Segment.adopt, self._others()) if segment is not None]
+        for segment in adopted:
+            logger.info("%s: adopted, with %d records of a process that is gone", segment.path.name, segment.n_records)
+        self.sealed.extendleft(reversed(adopted))
+        return sum(segment.n_records for segment in adopted)
+
+    def finish(self, segment: Segment) -> None:
+        """Remove a segment that has been replayed."""
+        self.sealed.remove(segment)
+        segment.remove()
+
+    def find(self, kind: Kind, row_id: str) -> Row | None:
+        """Look a record up in our segments; of several the last."""
+        needle = row_id.encode()
+        found = None
+        for segment in [*self.sealed, *self.guards, *([self.active] if self.active else [])]:
+            for line in segment.lines():
+                if needle in line:
+                    found_kind, row = row_of_json(line)
+                    if found_kind is kind and next(iter(row.values())) == row_id:
+                        found = row
+        return found
+
+    def n_waiting_elsewhere(self) -> int:
+        """Count the records in segments that running processes hold."""
+        return sum(1 for path in self._others() for _ in _lines_of(path))
+
+    def close(self) -> None:
+        """Let go of every segment; empty ones go."""
+        self.seal()
+        for segment in [*self.sealed, *self.guards]:
+            if segment.n_records:
+                segment.release()
+            else:
+                segment.remove()
+        self.sealed.clear()
+        self.guards.clear()
+
+    def _others(self) -> list[Path]:
+        ours = {segment.path for segment in [*self.sealed, *self.guards, *([self.active] if self.active else [])]}
+        return sorted(path for path in self.folder.glob(f"{self.tag}-*{_SUFFIX}") if path not in ours)
+
+
+def _lines(batch: Batch) -> list[bytes]:
+    return [row_json(kind, row) for kind, rows in batch.items() for row in rows]
+
+
+def _lines_of(path: Path) -> Iterable[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except FileNotFoundError:
+        return
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> bool:
+        """Lock the first byte; without it two workers would replay one segment, which changes nothing but costs."""
+        import msvcrt  # noqa: PLC0415
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+
+    def _lock(descriptor: int) -> bool:
+        """Lock a file for this process alone; False if another one has it."""
+        import fcntl  # noqa: PLC0415
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

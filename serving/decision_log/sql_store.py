@@ -1,0 +1,244 @@
+"""The log in a database: SQLite or PostgreSQL, by SQLAlchemy Core."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from serving.decision_log.database_errors import database_failures
+from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
+from serving.decision_log.schema import migrate
+from serving.decision_log.store import Gathering, Period, Selection
+from serving.decision_log.tables import TABLES
+from serving.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE: Final = 500
+_ROWS_A_STATEMENT: Final = 32
+"""Rows that are turned into parameters in one go: the interpreter's lock is held for about a millisecond."""
+_DELETED_AT_ONCE: Final = 2000
+_BUSY_TIMEOUT_S: Final = 5.0
+_CONNECT_TIMEOUT_S: Final = 5.0
+_COMMAND_TIMEOUT_S: Final = 8.0
+
+
+class SqlStore:
+    """A log in a database.
+
+    Parameters
+    ----------
+    url : sqlalchemy.engine.URL
+        With the driver ``sqlite+aiosqlite`` or ``postgresql+asyncpg``.
+    """
+
+    gathering: Gathering | None = None
+    rows_at_once = ROWS_AT_ONCE
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self._engine = _engine(url)
+        dialect: Any = sqlite if url.get_backend_name() == "sqlite" else postgresql
+        self._inserts = {kind: _insert(table, kind, dialect.insert) for kind, table in TABLES.items()}
+
+    async def open(self, *, create: bool = True) -> None:
+        """Reach the database and migrate its tables."""
+        if not create:
+            self._must_exist()
+        with database_failures("open"):
+            async with self._writing() as connection:
+                await connection.run_sync(migrate)
+
+    async def write(self, batch: Batch, name: str) -> None:
+        """Insert rows in one transaction."""
+        del name
+        with database_failures("write"):
+            async with self._writing() as connection:
+                for kind, rows in batch.items():
+                    ordered = _newest_of_each(rows) if kind is Kind.SESSION else rows
+                    for start in range(0, len(ordered), _ROWS_A_STATEMENT):
+                        await connection.execute(self._inserts[kind], ordered[start : start + _ROWS_A_STATEMENT])
+                        await asyncio.sleep(0)
+
+    async def read(self, kind: Kind, row_id: str) -> Row | None:
+        """Select one row."""
+        table = TABLES[kind]
+        with database_failures("read"):
+            async with self._engine.connect() as connection:
+                found = await connection.execute(select(table).where(table.c[ID_FIELD[kind]] == row_id))
+                row = found.mappings().first()
+        return None if row is None else dict(row)
+
+    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
+        """Write the rows of a period into Parquet files."""
+        from serving.decision_log.segments import write_parts  # noqa: PLC0415  (polars is loaded where it is used)
+
+        table = TABLES[kind]
+        chosen = select(table).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
+        with database_failures("read"):
+            return await write_parts(kind, self._stream(chosen), folder)
+
+    async def delete(self, selection: Selection) -> Mapping[Kind, int]:
+        """Delete rows, some at a time, so that writing goes on in between."""
+        with database_failures("delete from"):
+            if selection.before is not None:
+                counts = {kind: await self._delete_older(kind, selection) for kind in Kind}
+            else:
+                counts = dict.fromkeys(Kind, 0)
+                while deleted := await self._delete_decisions(selection):
+                    for kind, n in deleted.items():
+                        counts[kind] += n
+            await self._forget()
+            return counts
+
+    async def count(self) -> Mapping[Kind, int]:
+        """Count rows."""
+        with database_failures("read"):
+            async with self._engine.connect() as connection:
+                return {
+                    kind: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+                    for kind, table in TABLES.items()
+                }
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._engine.dispose()
+
+    def _must_exist(self) -> None:
+        """Refuse to make a file where one is expected."""
+        path = self.url.database
+        if self.url.get_backend_name() == "sqlite" and not (path and Path(path).exists()):
+            raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as plain:
+            connection = await plain.execution_options(**{_WRITING: True})
+            async with connection.begin():
+                yield connection
+
+    async def _stream(self, chosen: Select[Any]) -> AsyncIterator[Row]:
+        async with self._engine.connect() as connection:
+            result = await connection.stream(chosen, execution_options={"yield_per": ROWS_AT_ONCE})
+            async for row in result.mappings():
+                yield dict(row)
+
+    async def _forget(self) -> None:
+        """Empty SQLite's write-ahead file, which still has what was deleted."""
+        if self.url.get_backend_name() == "sqlite":
+            async with self._engine.connect() as connection:
+                plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await plain.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    async def _delete_older(self, kind: Kind, selection: Selection) -> int:
+        table, row_id = TABLES[kind], TABLES[kind].c[ID_FIELD[kind]]
+        older = select(row_id).where(table.c[TIME_FIELD[kind]] < selection.before).limit(_DELETED_AT_ONCE)
+        return await self._repeat(delete(table).where(row_id.in_(older)))
+
+    async def _repeat(self, statement: Delete) -> int:
+        n_deleted = 0
+        while True:
+            async with self._writing() as connection:
+                n = (await connection.execute(statement)).rowcount
+            n_deleted += n
+            if n < _DELETED_AT_ONCE:
+                return n_deleted
+
+    async def _delete_decisions(self, selection: Selection) -> dict[Kind, int] | None:
+        """Delete some decisions with their attempts and feedback; None when there are none left."""
+        decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
+        chosen = (
+            decisions.c.user_id == selection.user_id
+            if selection.user_id is not None
+            else decisions.c.session_id == selection.session_id
+        )
+        async with self._writing() as connection:
+            found = await connection.execute(select(decisions.c.decision_id).where(chosen).limit(_ROWS_AT_ONCE_DELETED))
+            ids = found.scalars().all()
+            if not ids:
+                return None
+            calls = attempts.c.decision_id.in_(ids)
+            answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
+            statements = {
+                Kind.FEEDBACK: delete(feedback).where(
+                    or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
+                ),
+                Kind.ATTEMPT: delete(attempts).where(calls),
+                Kind.DECISION: delete(decisions).where(decisions.c.decision_id.in_(ids)),
+            }
+            return {kind: (await connection.execute(each)).rowcount for kind, each in statements.items()}
+
+
+_ROWS_AT_ONCE_DELETED: Final = 500  # ids in one statement; SQLite takes 32,766 parameters
+_WRITING: Final = "router_writing"
+
+
+def _engine(url: URL) -> AsyncEngine:
+    def dump(value: object) -> str:
+        return json_bytes(value).decode()
+
+    arguments: dict[str, Any]
+    if url.get_backend_name() == "sqlite":
+        # No transaction by the driver itself: it would leave statements that make tables outside.
+        arguments = {"timeout": _BUSY_TIMEOUT_S, "isolation_level": None}
+        engine = create_async_engine(url, json_serializer=dump, connect_args=arguments)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    arguments = {
+        "timeout": _CONNECT_TIMEOUT_S,
+        "command_timeout": _COMMAND_TIMEOUT_S,
+        "server_settings": {"application_name": "router-model"},
+    }
+    return create_async_engine(
+        url, json_serializer=dump, connect_args=arguments, pool_size=2, max_overflow=3, pool_pre_ping=True
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin; writers take the lock at once, as one that has read cannot take it later."""
+    writing = connection.get_execution_options().get(_WRITING)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _insert(table: Table, kind: Kind, insert: Any) -> Any:
+    statement = insert(table)
+    if kind is not Kind.SESSION:
+        return statement.on_conflict_do_nothing()
+    newer = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[table.c.session_key],
+        set_={column.name: newer[column.name] for column in table.columns if not column.primary_key},
+        where=table.c.updated_at < newer.updated_at,
+    )
+
+
+def _newest_of_each(rows: Sequence[Row]) -> list[Row]:
+    """Return the newest row of each session, sorted: transactions that lock rows in one order do not deadlock."""
+    newest: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: row["updated_at"]):
+        newest[row["session_key"]] = row
+    return [newest[key] for key in sorted(newest)]
+
+
+def _within(table: Table, name: str, period: Period) -> list[ColumnElement[bool]]:
+    bounds = []
+    if period.since is not None:
+        bounds.append(table.c[name] >= period.since)
+    if period.until is not None:
+        bounds.append(table.c[name] < period.until)
+    return bounds

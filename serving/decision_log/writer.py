@@ -1,0 +1,172 @@
+"""Take records from the queue to the store, or to the spool while the store is away.
+
+What a record goes through, and why a killed process loses no more than the records of one flush interval:
+
+- it waits in the queue for at most half an interval;
+- then its batch is written to the store. If the store has not answered after the other half, the batch is put into
+  the spool as well (a guard), and dropped from there when the answer comes;
+- while the store is away, or if it gathers (`Gathering`), batches go to the spool at once.
+
+A batch may so reach the store twice; writing a row twice changes nothing.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+from uuid import uuid4
+
+from router_model.log_records import DecisionRecord, LogRecord
+from serving.decision_log.gate import StoreGate
+from serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
+from serving.decision_log.spool import Segment, Spool
+
+logger = logging.getLogger(__name__)
+
+_TURNED_AT_ONCE: Final = 16
+"""Records turned into rows in one go: the interpreter's lock is held for half a millisecond."""
+_TAKEN_AT_ONCE: Final = 500
+
+
+def n_chars(record: LogRecord) -> int:
+    """Return the length of the prompt that a record carries: what it takes of memory, roughly."""
+    return len(record.messages) if isinstance(record, DecisionRecord) and record.messages else 0
+
+
+class Writer:
+    """What stands between the queue and the store; used from one event loop, but for `inbox.append`.
+
+    Parameters
+    ----------
+    gate : StoreGate
+    spool : Spool
+    patience_s : float
+        How long the store may take before a batch is put into the spool, too.
+    crowded : int
+        With more records than this in the inbox they go to the spool, which is faster than the store.
+
+    Attributes
+    ----------
+    inbox : deque of records
+        What is put is appended here, by any thread.
+    taken : list of records
+        Taken from the inbox and not yet in the store or the spool.
+    n_settled : int
+        Records that left the queue for good; they do so in the order of their arrival.
+    n_chars : int
+        Of the prompts of settled records.
+    n_written, n_spooled, n_dropped : int
+        Records.
+    keeping : bool
+        Whether the last batch was kept, in the store or the spool.
+    give_up : bool
+        Drop what neither of them takes; else it is tried until one does.
+    """
+
+    def __init__(self, gate: StoreGate, spool: Spool, *, patience_s: float, crowded: int) -> None:
+        self.gate = gate
+        self.spool = spool
+        self.inbox: deque[LogRecord] = deque()
+        self.taken: list[LogRecord] = []
+        self.n_settled = self.n_chars = self.n_written = self.n_spooled = self.n_dropped = 0
+        self.keeping = True
+        self.give_up = False
+        self._patience_s = patience_s
+        self._crowded = crowded
+        self._late: asyncio.Task[None] | None = None
+
+    async def take_all(self) -> None:
+        """Take what is in the inbox now to the store or the spool."""
+        left = len(self.inbox)
+        while left > 0:
+            n = min(left, _TAKEN_AT_ONCE)
+            left -= n
+            await self._take(n)
+
+    async def settle(self) -> None:
+        """Wait for a write that is late."""
+        if self._late is not None:
+            await asyncio.wait({self._late})
+
+    async def _take(self, n: int) -> None:
+        crowded = len(self.inbox) > self._crowded
+        for _ in range(n):
+            # First into the one, then out of the other: who looks for a record finds it somewhere.
+            self.taken.append(self.inbox[0])
+            self.inbox.popleft()
+        try:
+            await self._keep(await self._batch_of(self.taken), crowded=crowded)
+        finally:
+            self.n_chars += sum(map(n_chars, self.taken))
+            self.taken = []
+            self.n_settled += n
+
+    async def _keep(self, batch: Batch, *, crowded: bool) -> None:
+        """Try the store and the spool until one takes the batch."""
+        while batch and not await self._deliver(batch, crowded=crowded):
+            if self.give_up:
+                logger.error("%d records are lost: neither the store nor the spool takes them", n_rows(batch))
+                self.n_dropped += n_rows(batch)
+                return
+            await asyncio.sleep(self._patience_s)
+
+    async def _batch_of(self, records: list[LogRecord]) -> Batch:
+        rows: list[tuple[Kind, Row]] = []
+        for start in range(0, len(records), _TURNED_AT_ONCE):
+            for record in records[start : start + _TURNED_AT_ONCE]:
+                try:
+                    rows.append(row_of(record))
+                except Exception:
+                    # One that is not what its type says is a defect of its maker; the others must not suffer.
+                    logger.exception("a record cannot be written and is dropped")
+                    self.n_dropped += 1
+            await asyncio.sleep(0)
+        return batch_of(rows)
+
+    async def _deliver(self, batch: Batch, *, crowded: bool) -> bool:
+        """Take a batch where it belongs, or else to the other place; False if neither takes it."""
+        if crowded or self.gate.store.gathering is not None:
+            self.keeping = self._to_spool(batch) or await self._to_store(batch)
+        else:
+            self.keeping = await self._to_store(batch) or self._to_spool(batch)
+        return self.keeping
+
+    async def _to_store(self, batch: Batch) -> bool:
+        """Write to the store; True also if the batch is on its way and safe in the spool meanwhile."""
+        if not self.gate.available or self._late is not None:
+            return False
+        write = asyncio.create_task(self.gate.write(batch, f"direct-{uuid4().hex}"))
+        done, _ = await asyncio.wait({write}, timeout=self._patience_s)
+        if not done:
+            try:
+                guard = self.spool.guard(batch)
+            except OSError as exc:
+                self._say_spool_failed(exc)
+            else:
+                self._late = asyncio.create_task(self._settle_late(write, guard))
+                return True
+        arrived = await write
+        self.n_written += n_rows(batch) * arrived
+        return arrived
+
+    async def _settle_late(self, write: "asyncio.Task[bool]", guard: Segment) -> None:
+        arrived = await write
+        self.n_written += guard.n_records * arrived
+        self.n_spooled += guard.n_records * (not arrived)
+        self.spool.settle_guard(guard, arrived=arrived)
+        self._late = None
+
+    def _to_spool(self, batch: Batch) -> bool:
+        try:
+            self.spool.append(batch)
+        except OSError as exc:
+            self._say_spool_failed(exc)
+            return False
+        if self.gate.store.gathering is None:
+            self.n_spooled += n_rows(batch)
+        return True
+
+    def _say_spool_failed(self, exc: OSError) -> None:
+        """Once, and not for every batch until it works again."""
+        if self.keeping:
+            logger.error("the spool does not take records: %s", exc)

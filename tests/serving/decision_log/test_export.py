@@ -1,0 +1,180 @@
+"""Any log becomes the table that training reads."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from log_records import BEGAN, attempt, candidate, decision, feedback
+from simulated_world import simulate
+
+from router_model import Router, TableError
+from serving.decision_log.export import export_log
+from serving.decision_log.opening import open_store
+from serving.decision_log.rows import batch_of, row_of
+from serving.decision_log.store import Period
+from training.importing import import_sources
+from training.outcomes import read_outcomes
+from training.train import train
+
+
+def export(url, out, *batches, period=Period()):  # noqa: B008  (frozen)
+    async def run():
+        store = open_store(url)
+        await store.open()
+        try:
+            for index, records in enumerate(batches):
+                await store.write(batch_of(map(row_of, records)), f"batch-{index}")
+            return await export_log(store, out, period)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def row_of_export(url, tmp_path, *records):
+    """Return the one row that the records make."""
+    export(url, tmp_path / "table.parquet", records)
+    (row,) = pl.read_parquet(tmp_path / "table.parquet").to_dicts()
+    return row
+
+
+def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
+    """Chosen with propensity 0.75; two judges: the user last said 0.4 (and 1.0 before), the test 0.8: mean 0.6."""
+    row = row_of_export(
+        log_url, tmp_path, decision(1), attempt(1),
+        feedback(1, 0.4, created_at=BEGAN + timedelta(hours=2)), feedback(1, 1.0, feedback_id="earlier"),
+        feedback(1, 0.8, feedback_id="t", source="test"),
+        feedback(1, 0.0, feedback_id="m", metric="politeness"),
+    )  # fmt: skip
+    assert row.pop("quality") == pytest.approx(0.6)
+    assert json.loads(row.pop("extra")) == {
+        "decision_id": decision(1).decision_id, "policy_version": "v1", "artifact": "sha256:abc",
+        "reason": "cheapest_above_bar", "explored": False, "p_success": 0.9, "provider": "acme",
+    }  # fmt: skip
+    assert row == {
+        "prompt_id": decision(1).decision_id, "prompt": None, "messages": '[{"role":"user","content":"Hi"}]',
+        "model": "small", "input_tokens": 12, "output_tokens": 40, "cost_usd": 0.002, "latency_s": 1.25,
+        "propensity": 0.75, "task": None, "timestamp": BEGAN + timedelta(seconds=2), "session_id": "s1",
+        "source": "decision log",
+    }  # fmt: skip
+
+
+def test_without_an_attempt_the_chosen_model_counts(log_url, tmp_path):
+    row = row_of_export(log_url, tmp_path, decision(1, messages='"Hi there"'), feedback(1, 0.5))
+    assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, None)
+    assert (row["prompt"], row["messages"], row["timestamp"]) == ("Hi there", None, decision(1).created_at)
+
+
+def test_a_fallback_has_its_own_outcome_and_no_propensity(log_url, tmp_path):
+    """'small' failed and 'large' answered; feedback by the id of an earlier answer is not about it."""
+    row = row_of_export(
+        log_url, tmp_path, decision(1),
+        attempt(1, attempt_id="a", response_id="first", created_at=BEGAN),
+        attempt(1, attempt_id="b", status=503, error_type="overloaded", response_id=None),
+        attempt(1, attempt_id="c", model="large", cost_usd=0.07, response_id="last", created_at=BEGAN.replace(hour=13)),
+        feedback(1, 0.0, feedback_id="x", decision_id=None, response_id="first"),
+        feedback(1, 0.9, feedback_id="y", decision_id=None, response_id="last"),
+        feedback(1, 0.1, feedback_id="z", decision_id=None, response_id="unknown"),
+    )  # fmt: skip
+    assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("large", 0.9, None, 0.07)
+    assert json.loads(row["extra"])["p_success"] == 0.95
+
+
+def test_a_degraded_decision_has_no_propensity(log_url, tmp_path):
+    plan = (candidate("small", 1.0, None),)
+    row = row_of_export(log_url, tmp_path, decision(1, degraded=True, candidates=plan), attempt(1))
+    assert (row["model"], row["propensity"], row["quality"]) == ("small", None, None)
+
+
+def test_what_is_left_out_is_counted(log_url, tmp_path):
+    records = [
+        decision(1), decision(2, messages=None), decision(3, shadow=True), decision(4), decision(5, messages="[]"),
+        attempt(4, status=500, error_type="server_error"), decision(6), feedback(6),
+    ]  # fmt: skip
+    report = export(log_url, tmp_path / "table.parquet", records)
+    assert (report.n_decisions, report.n_rows, report.n_with_quality, report.n_with_propensity) == (6, 2, 1, 2)
+    assert report.lines()[1] == (
+        "Left out of 6 decisions: 1 whose prompt is not stored (see log_prompts), 1 whose prompt cannot be read, "
+        "1 whose attempts all failed, 1 that were shadows"
+    )
+
+
+def test_the_period_is_of_decisions_and_feedback_counts_whenever_it_came(log_url, tmp_path):
+    """Decisions 3 to 5 of ten; feedback comes a minute after each."""
+    records = [make(n) for n in range(10) for make in (decision, attempt, feedback)]
+    period = Period(BEGAN + timedelta(seconds=3), BEGAN + timedelta(seconds=6))
+    report = export(log_url, tmp_path / "table.parquet", records, period=period)
+    table = pl.read_parquet(tmp_path / "table.parquet")
+    assert table["prompt_id"].to_list() == [decision(n).decision_id for n in (3, 4, 5)]
+    assert (report.n_decisions, report.n_with_quality) == (3, 3)
+
+
+def test_a_record_that_is_there_twice_counts_once(log_url, tmp_path):
+    """The same batch under two names: files hold it twice, and so may two workers given one idempotency key."""
+    records = [decision(1), attempt(1), feedback(1, 0.3)]
+    report = export(log_url, tmp_path / "table.parquet", records, records)
+    assert (report.n_rows, report.n_with_quality) == (1, 1)
+
+
+def test_an_empty_log_gives_an_empty_table(log_url, tmp_path):
+    assert export(log_url, tmp_path / "table.parquet").n_rows == 0
+    assert pl.read_parquet(tmp_path / "table.parquet").height == 0
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl"])
+def test_text_tables_can_be_imported(tmp_path, ending):
+    records = [make(n) for n in range(3) for make in (decision, attempt, feedback)]
+    export(f"sqlite:///{tmp_path}/log.db", tmp_path / f"table{ending}", records)
+    report = import_sources([str(tmp_path / f"table{ending}")], tmp_path / "table.parquet")
+    assert (report.n_rows, report.n_with_quality, report.n_rejected) == (3, 3, 0)
+    assert read_outcomes(tmp_path / "table.parquet").cost_usd.tolist() == [[0.002]] * 3
+
+
+def test_other_endings_are_refused(tmp_path):
+    with pytest.raises(TableError, match="table.xlsx: expected a name that ends in .parquet, .csv, .jsonl"):
+        export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.xlsx")
+
+
+def traffic(n):
+    """Decisions of a router that explores evenly among three models, in the simulated world, with their outcomes."""
+    rng = np.random.default_rng(5)
+    models = ("coder", "large", "small")
+    records = []
+    for index, prompt in enumerate(simulate(n, seed=3).partition_by("prompt_id", maintain_order=True)):
+        outcome = prompt.row(int(rng.integers(3)), named=True)
+        chosen = outcome["model"]
+        plan = tuple(candidate(model, 1 / 3) for model in sorted(models, key=lambda model: model != chosen))
+        made = decision(index, model=chosen, candidates=plan, session_id=None, messages=json.dumps(outcome["prompt"]))
+        call = attempt(index, model=chosen, input_tokens=14, output_tokens=outcome["output_tokens"])
+        records += [made, call, feedback(index, outcome["quality"])]
+    return records
+
+
+def test_training_reads_what_is_exported(log_url, tmp_path):
+    export(log_url, tmp_path / "table.parquet", traffic(60))
+    outcomes = read_outcomes(tmp_path / "table.parquet")
+    assert outcomes.models == ("coder", "large", "small")
+    assert np.isfinite(outcomes.quality).sum(axis=1).tolist() == [1] * 60
+    assert np.nanmax(outcomes.propensity) == np.nanmin(outcomes.propensity) == pytest.approx(1 / 3)
+
+
+def test_the_loop_closes(tmp_path, catalog):
+    """Traffic of 600 prompts, each answered by one model, makes a router that tells poems from sums."""
+    export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.parquet", traffic(600))
+    report = train(tmp_path / "table.parquet", tmp_path / "router", catalog=catalog)
+    assert set(report.models) == {"coder", "large", "small"}
+    router = Router.load(tmp_path / "router")
+    poem, total = router.predict(["river moon verse rhyme autumn silence", "add subtract divide 12 45 sum"]).p_success
+    assert poem[2] < total[2]  # 'small' does sums (0.9) and not poems (0.3)
+
+
+def test_missing_fields_of_an_older_version_are_null(tmp_path):
+    """A file of a version that knew no `messages`: its decisions are there, without a prompt."""
+    url = f"parquet:{tmp_path}/log"
+    export(url, tmp_path / "table.parquet", [decision(1)])
+    (path,) = (tmp_path / "log" / "decisions").glob("*.parquet")
+    pl.read_parquet(path).drop("messages").with_columns(new_in_a_later_version=1).write_parquet(path)
+    assert export(url, tmp_path / "table.parquet").n_without_prompt == 1

@@ -1,0 +1,376 @@
+"""The queue, the writer and the spool together, over a store that can be told to fail."""
+
+import asyncio
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from faulty_store import FaultyStore
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from log_records import attempt, decision, feedback, session
+from waiting import PATIENT_S, until
+
+from serving.decision_log import queued_log
+from serving.decision_log.queued_log import QueuedLog
+from serving.decision_log.rows import Kind
+from serving.decision_log.spool import Spool
+from serving.decision_log.store import Gathering
+from serving.errors import NotReadyError, SettingsError
+
+SLOWLY = Gathering(seconds=3600, n_bytes=2**30)
+
+
+def log_over(store, folder, **changes):
+    return QueuedLog(store, Spool(folder, "tag"), **{"queue": 1000, "flush_s": 0.02} | changes)
+
+
+@asynccontextmanager
+async def running(store, folder, **changes):
+    log = log_over(store, folder, **changes)
+    await log.start()
+    try:
+        yield log
+    finally:
+        await log.close(PATIENT_S)
+
+
+def ids(*numbers):
+    return [decision(n).decision_id for n in numbers]
+
+
+def files(folder):
+    return sorted(path.name for path in folder.glob("*"))
+
+
+def test_what_is_put_is_written(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for record in (decision(1), attempt(1), feedback(1), session()):
+                log.put(record)
+            await log.flush(PATIENT_S)
+            return log.stats
+
+    stats = asyncio.run(run())
+    assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1]
+    assert (stats.depth, stats.written, stats.spooled, stats.dropped, stats.available) == (0, 4, 0, 0, True)
+    assert files(tmp_path) == []
+
+
+def test_what_the_store_does_not_take_is_spooled_and_replayed_in_order(tmp_path):
+    store = FaultyStore()
+    store.away = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for n in (2, 1, 3):
+                log.put(decision(n))
+                await log.flush(PATIENT_S)
+            away = log.stats
+            store.away = False
+            await until(lambda: log.stats.replayed == 3)
+            return away, log.stats
+
+    away, back = asyncio.run(run())
+    assert (away.spooled, away.spool_depth, away.written, away.available) == (3, 3, 0, False)
+    assert (back.spooled, back.spool_depth, back.written, back.available) == (3, 0, 3, True)
+    assert list(store.rows[Kind.DECISION]) == ids(2, 1, 3)
+    assert files(tmp_path) == []
+
+
+def test_a_store_that_hangs_does_not_keep_records_from_the_disk(tmp_path):
+    """The batch on its way is put into the spool too, and dropped from there when the store has answered."""
+    store = FaultyStore()
+    store.hangs = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(decision(1))
+            await log.flush(PATIENT_S)
+            hanging = log.stats
+            store.hangs = False
+            await until(lambda: log.stats.written == 1)
+            return hanging, log.stats
+
+    hanging, answered = asyncio.run(run())
+    assert (hanging.spool_depth, hanging.written, hanging.depth) == (1, 0, 0)
+    assert (answered.spool_depth, answered.spooled, answered.replayed) == (0, 0, 0)
+    assert (store.ids(), len(store.names)) == (ids(1), 1)
+
+
+def test_a_lost_answer_duplicates_nothing(tmp_path):
+    """The store took the batch and failed then: it is replayed, which changes nothing."""
+    store = FaultyStore()
+    store.loses_answers = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(decision(1))
+            await log.flush(PATIENT_S)
+            store.loses_answers = False
+            await until(lambda: log.stats.replayed == 1)
+
+    asyncio.run(run())
+    assert store.ids() == ids(1)
+
+
+def test_one_refused_record_does_not_hold_up_the_others(tmp_path):
+    store = FaultyStore()
+    store.refuses = lambda row: row["decision_id"] == decision(2).decision_id
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for n in (1, 2, 3):
+                log.put(decision(n))
+            await log.flush(PATIENT_S)
+            return log.stats
+
+    stats = asyncio.run(run())
+    assert store.ids() == ids(1, 3)
+    assert (stats.dropped, stats.spool_depth, stats.available) == (1, 0, True)
+
+
+def test_what_is_no_record_is_dropped_alone(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for record in (decision(1), "nonsense", decision(2, created_at="yesterday"), decision(3)):
+                log.put(record)
+            await log.flush(PATIENT_S)
+            return log.stats
+
+    assert asyncio.run(run()).dropped == 2
+    assert store.ids() == ids(1, 3)
+
+
+def test_a_crowded_queue_goes_to_the_spool_and_a_full_one_is_dropped(tmp_path):
+    """A queue of 5: of 13 records put before the writer starts, 10 fit; they are too many for the store's pace."""
+    store = FaultyStore()
+
+    async def run():
+        log = log_over(store, tmp_path, queue=5)
+        for n in range(13):
+            log.put(decision(n))
+        assert (log.stats.depth, log.stats.dropped) == (10, 3)
+        await log.start()
+        await log.flush(PATIENT_S)
+        spooled = log.stats.spooled
+        await log.close(PATIENT_S)
+        return spooled
+
+    assert asyncio.run(run()) == 10
+    assert store.ids() == ids(*range(10))
+
+
+def test_memory_is_bounded_by_the_size_of_prompts(tmp_path, monkeypatch):
+    monkeypatch.setattr(queued_log, "MAX_QUEUED_CHARS", 100)
+    log = log_over(FaultyStore(), tmp_path)
+    for n in range(4):
+        log.put(decision(n, messages="x" * 60))
+    assert (log.stats.depth, log.stats.dropped) == (2, 2)
+
+
+def test_without_store_and_spool_records_wait_and_the_log_is_not_writable(tmp_path):
+    store = FaultyStore()
+    store.away = True
+    (tmp_path / "spool").write_text("a file where the folder should be")
+
+    async def run():
+        async with running(store, tmp_path / "spool") as log:
+            log.put(decision(1))
+            await until(lambda: not log.writable)
+            waiting = log.stats.depth
+            store.away = False
+            await until(lambda: log.stats.written == 1)
+            return waiting, log.writable
+
+    assert asyncio.run(run()) == (1, True)
+    assert store.ids() == ids(1)
+
+
+def test_what_neither_takes_until_the_end_is_counted(tmp_path):
+    store = FaultyStore()
+    store.away = True
+    (tmp_path / "spool").write_text("")
+
+    async def run():
+        log = log_over(store, tmp_path / "spool")
+        await log.start()
+        log.put(decision(1))
+        await log.close(0.5)
+        return log.stats
+
+    assert asyncio.run(run()).dropped == 1
+
+
+def test_records_gather_in_the_spool_for_a_store_that_wants_them_so(tmp_path):
+    store = FaultyStore(gathering=SLOWLY)
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            for n in range(3):
+                log.put(decision(n))
+                await log.flush(PATIENT_S)
+            return log.stats
+
+    stats = asyncio.run(run())
+    assert (stats.spool_depth, stats.written, stats.spooled) == (3, 0, 0)
+    assert (store.ids(), len(store.names), files(tmp_path)) == (ids(0, 1, 2), 1, [])
+
+
+def test_a_segment_has_the_same_name_when_it_is_tried_again(tmp_path):
+    """So a Parquet file that a crash left behind is replaced, not doubled."""
+    store = FaultyStore(gathering=Gathering(seconds=0, n_bytes=1))
+    store.loses_answers = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(decision(1))
+            await until(lambda: len(store.names) >= 2)
+            store.loses_answers = False
+
+    asyncio.run(run())
+    assert len(set(store.names)) == 1
+
+
+@pytest.mark.parametrize("gathering", [None, SLOWLY])
+def test_a_decision_is_found_on_its_way(tmp_path, gathering):
+    """In the queue, in the spool, in the store."""
+    store = FaultyStore(gathering=gathering)
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(decision(1))
+            queued = await log.decision(decision(1).decision_id)
+            await log.flush(PATIENT_S)
+            return queued, await log.decision(decision(1).decision_id), await log.decision("dec_unknown")
+
+    assert asyncio.run(run()) == (decision(1), decision(1), None)
+
+
+def test_the_newest_session_is_found_wherever_it_is(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(session(n=1, model="stored"))
+            await log.flush(PATIENT_S)
+            stored = await log.session("sess")
+            log.put(session(n=3, model="newest"))
+            log.put(session(n=2, model="late"))
+            return stored.model, (await log.session("sess")).model, await log.session("other")
+
+    assert asyncio.run(run()) == ("stored", "newest", None)
+
+
+def test_looking_up_says_when_the_store_is_away(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            store.away = True
+            with pytest.raises(NotReadyError, match="the decision log cannot be read now .the store is away."):
+                await log.decision("dec_1")
+
+    asyncio.run(run())
+
+
+def test_an_unusable_log_ends_the_start(tmp_path):
+    class Newer(FaultyStore):
+        async def open(self, **_):
+            raise SettingsError("the log's tables are at version '9999'")
+
+    with pytest.raises(SettingsError, match="version '9999'"):
+        asyncio.run(log_over(Newer(), tmp_path).start())
+
+
+def test_flush_gives_up_at_its_deadline(tmp_path):
+    log = log_over(FaultyStore(), tmp_path)
+    log.put(decision(1))
+    with pytest.raises(TimeoutError):
+        asyncio.run(log.flush(0.05))
+
+
+def test_old_records_are_deleted_where_a_retention_is_set(tmp_path):
+    store = FaultyStore()
+
+    async def run():
+        async with running(store, tmp_path, retention_days=30):
+            await until(lambda: store.deleted)
+
+    asyncio.run(run())
+    assert store.deleted[0].before is not None
+
+
+def test_what_a_dead_process_left_is_adopted_at_the_start(tmp_path):
+    store = FaultyStore()
+    store.away = True
+
+    async def run():
+        async with running(store, tmp_path) as log:
+            log.put(decision(1))
+        left = files(tmp_path)
+        store.away = False
+        async with running(store, tmp_path) as log:
+            await until(lambda: log.stats.replayed == 1)
+        return left
+
+    assert len(asyncio.run(run())) == 1
+    assert (store.ids(), files(tmp_path)) == (ids(1), [])
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(1, 5)),
+        st.sampled_from(["away", "back", "loses answers", "flush", "wait", "reopen", "second"]).map(lambda s: (s, 0)),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=STEPS, gathers=st.booleans(), size=st.integers(1, 4))
+def test_any_interleaving_keeps_exactly_what_was_put(steps, gathers, size):
+    """Puts, failures, recoveries, restarts and a second process in any order: each record once, none missing."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = FaultyStore(gathering=Gathering(seconds=0.03, n_bytes=400) if gathers else None, rows_at_once=size)
+        n_put = asyncio.run(_play(steps, store, Path(folder)))
+        assert store.ids() == ids(*range(n_put))
+        assert not gathers or store.ids_in_files() == store.ids()
+        assert files(Path(folder)) == []
+
+
+async def _play(steps, store, folder):
+    n_put = 0
+    logs = [log_over(store, folder)]
+    await logs[0].start()
+    for step, n in steps:
+        if step == "put":
+            for log in [logs[k % len(logs)] for k in range(n)]:
+                log.put(decision(n_put))
+                n_put += 1
+        elif step in ("away", "back"):
+            store.away, store.loses_answers = step == "away", False
+        elif step == "loses answers":
+            store.loses_answers = True
+        elif step == "flush":
+            await logs[-1].flush(PATIENT_S)
+        elif step == "wait":
+            await asyncio.sleep(0.03)
+        elif step == "second":
+            logs.append(log_over(store, folder))
+            await logs[-1].start()
+        else:
+            await logs.pop(0).close(PATIENT_S if not store.away else 0.2)
+            logs.append(log_over(store, folder))
+            await logs[-1].start()
+    store.away = store.loses_answers = False
+    for log in logs:
+        await log.close(PATIENT_S)
+    async with running(store, folder) as last:
+        await until(lambda: last.stats.spool_depth == 0)
+    return n_put

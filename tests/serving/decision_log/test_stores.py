@@ -1,0 +1,187 @@
+"""What every store promises, for each of them."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from log_records import BEGAN, attempt, decision, feedback, session
+
+from router_model.log_records import AttemptRecord
+from serving.decision_log.opening import open_store
+from serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from serving.decision_log.store import RefusedError, Selection
+
+
+def write(url, *batches):
+    async def run():
+        store = open_store(url)
+        await store.open()
+        for index, records in enumerate(batches):
+            await store.write(batch_of(map(row_of, records)), f"batch-{index}")
+        await store.close()
+
+    asyncio.run(run())
+
+
+def ask(url, question):
+    """Open the store at a URL and return what `question`, a coroutine function of it, returns."""
+
+    async def run():
+        store = open_store(url)
+        await store.open(create=False)
+        try:
+            return await question(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def test_records_come_back_as_they_were(log_url, stored):
+    bare = AttemptRecord(attempt_id="bare", decision_id=None, created_at=BEGAN)
+    records = [decision(1), attempt(1), bare, feedback(1), session()]
+    write(log_url, records)
+    assert stored(log_url) == [decision(1)]
+    assert stored(log_url, Kind.ATTEMPT) == [attempt(1), bare]
+    assert stored(log_url, Kind.FEEDBACK) == [feedback(1)]
+    assert stored(log_url, Kind.SESSION) == [session()]
+
+
+def test_a_batch_that_is_written_again_changes_nothing(log_url, stored):
+    write(log_url, [decision(1), decision(2)])
+    write(log_url, [decision(1), decision(2)])
+    assert stored(log_url) == [decision(1), decision(2)]
+
+
+def test_of_a_session_the_newest_counts(log_url):
+    """Two updates in one batch, then one that comes too late."""
+    write(log_url, [session(n=5, model="b"), session(n=9, model="c")], [session(n=7, model="late")])
+
+    async def read(store):
+        return await store.read(Kind.SESSION, "sess")
+
+    found = record_of(Kind.SESSION, ask(log_url, read))
+    assert found.model == ("late" if log_url.startswith("parquet") else "c")
+
+
+def test_one_record_is_found_by_its_id(log_url):
+    write(log_url, [decision(1)], [decision(2)])
+
+    async def read(store):
+        return [await store.read(Kind.DECISION, decision(n).decision_id) for n in (1, 2, 3)]
+
+    rows = ask(log_url, read)
+    assert [row and record_of(Kind.DECISION, row) for row in rows] == [decision(1), decision(2), None]
+
+
+def test_times_are_kept_in_utc(log_url, stored):
+    """15:00 two hours east of Greenwich is 13:00 UTC."""
+    east = BEGAN.astimezone(timezone(timedelta(hours=2))).replace(hour=15)
+    write(log_url, [decision(created_at=east)])
+    (found,) = stored(log_url)
+    assert (found.created_at, found.created_at.hour) == (east, 13)
+
+
+TEXTS = st.text(max_size=8) | st.sampled_from(["\0", "a\ud800b", "\\u0000", "'; DROP TABLE x; --", '{"a": 1}'])
+NUMBERS = st.none() | st.floats()
+COUNTS = st.none() | st.integers()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(records=st.lists(
+    st.builds(
+        attempt, st.just(0), attempt_id=TEXTS, model=TEXTS, provider=TEXTS, error_type=TEXTS, status=COUNTS,
+        input_tokens=COUNTS, cost_usd=NUMBERS, created_at=st.datetimes(timezones=st.timezones()),
+    )
+    | st.builds(decision, st.just(0), decision_id=TEXTS, messages=TEXTS, user_id=TEXTS, threshold=NUMBERS),
+    max_size=5,
+))  # fmt: skip
+@pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
+def test_no_record_is_refused(log_url, records):
+    """One that were would hold up all that come after it: NUL, lone surrogates, huge numbers, NaN."""
+    write(log_url, records)
+
+
+def test_rows_that_stores_cannot_take_are_made_so_that_they_can():
+    """2^63 does not fit; NUL and half a surrogate pair are no text in a database."""
+    odd = attempt(model="a\0b", provider="x\ud800", status=2**63, cost_usd=float("nan"))
+    _, row = row_of(odd)
+    assert record_of(Kind.ATTEMPT, row) == replace(
+        odd, model="a\ufffdb", provider="x?", status=2**63 - 1, cost_usd=None
+    )
+
+
+def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
+    """Feedback of decision 1 came by the id of its answer; those of user u2 stay."""
+    by_answer = feedback(1, decision_id=None, response_id="resp_1")
+    records = [decision(1), decision(2), decision(4), attempt(1), attempt(2), by_answer, feedback(2), feedback(4)]
+    write(log_url, records[:5], records[5:])
+
+    async def delete(store):
+        return dict(await store.delete(Selection(user_id="u1")))
+
+    assert ask(log_url, delete) == {Kind.DECISION: 2, Kind.ATTEMPT: 1, Kind.FEEDBACK: 2, Kind.SESSION: 0}
+    assert stored(log_url) == [decision(2)]
+    assert stored(log_url, Kind.ATTEMPT) == [attempt(2)]
+    assert stored(log_url, Kind.FEEDBACK) == [feedback(2)]
+
+
+def test_a_session_is_deleted(log_url, stored):
+    write(log_url, [decision(1), decision(2), decision(11), attempt(11)])
+
+    async def delete(store):
+        return dict(await store.delete(Selection(session_id="s1")))
+
+    assert ask(log_url, delete)[Kind.DECISION] == 2
+    assert (stored(log_url), stored(log_url, Kind.ATTEMPT)) == ([decision(2)], [])
+
+
+def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
+    """Before 12:00:05: decisions 0-4, the attempts of 0-3 (a second later each), session at 3 s; no feedback."""
+    records = [make(n) for n in range(10) for make in (decision, attempt, feedback)]
+    write(log_url, [*records, session(n=3), session("other", n=8)])
+
+    async def delete(store):
+        return dict(await store.delete(Selection(before=BEGAN + timedelta(seconds=5))))
+
+    assert ask(log_url, delete) == {Kind.DECISION: 5, Kind.ATTEMPT: 4, Kind.FEEDBACK: 0, Kind.SESSION: 1}
+    assert stored(log_url) == [decision(n) for n in range(5, 10)]
+    assert stored(log_url, Kind.SESSION) == [session("other", n=8)]
+
+
+def test_rows_are_counted(log_url):
+    write(log_url, [decision(1), decision(2), attempt(1)])
+
+    async def count(store):
+        return dict(await store.count())
+
+    assert ask(log_url, count) == {Kind.DECISION: 2, Kind.ATTEMPT: 1, Kind.FEEDBACK: 0, Kind.SESSION: 0}
+
+
+@pytest.mark.parametrize("wrong", [{"created_at": "yesterday"}, {"n_input_tokens": 2**70}, {"user_id": 3.5j}])
+def test_a_row_that_no_store_will_take_is_told_from_a_store_that_is_away(log_url, wrong):
+    """Rows of records are never so; but one that is must not be tried forever."""
+    kind, row = row_of(decision(1))
+
+    async def write_it(store):
+        with pytest.raises(RefusedError):
+            await store.write({kind: [row | wrong]}, "name")
+
+    write(log_url)
+    ask(log_url, write_it)
+
+
+def test_what_was_deleted_is_not_in_the_files_of_sqlite(tmp_path):
+    url = f"sqlite:///{tmp_path}/log.db"
+    secret = '"do not keep this"'
+    write(url, [decision(n, messages=secret) for n in range(3)])
+
+    async def delete(store):
+        before = secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
+        await store.delete(Selection(before=BEGAN + timedelta(days=1)))
+        return before, secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
+
+    assert ask(url, delete) == (True, False)

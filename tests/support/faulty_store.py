@@ -1,0 +1,60 @@
+"""A store in memory that fails, hangs or refuses when told to."""
+
+from waiting import until
+
+from serving.decision_log.rows import ID_FIELD, Kind
+from serving.decision_log.store import RefusedError, StoreError
+
+
+class FaultyStore:
+    """Keeps rows by id, as a database does, or by the name of their batch, as files do, if it gathers."""
+
+    def __init__(self, *, gathering=None, rows_at_once=500):
+        self.rows = {kind: {} for kind in Kind}
+        self.files = {}
+        self.gathering = gathering
+        self.rows_at_once = rows_at_once
+        self.away = False
+        self.loses_answers = False  # takes what is written, and fails then
+        self.hangs = False
+        self.refuses = lambda _: False
+        self.names = []
+        self.deleted = []
+
+    async def open(self, *, create=True):  # noqa: ARG002  (the protocol's)
+        self._fail_if_away()
+
+    async def write(self, batch, name):
+        self._fail_if_away()
+        self.names.append(name)
+        await until(lambda: not self.hangs)
+        for kind, rows in batch.items():
+            for row in rows:
+                if self.refuses(row):
+                    raise RefusedError("this row is beyond me")
+                self.rows[kind].setdefault(row[ID_FIELD[kind]], row)
+        if self.gathering:
+            self.files[name] = batch
+        if self.loses_answers:
+            raise StoreError("the connection broke after the commit")
+
+    async def read(self, kind, row_id):
+        self._fail_if_away()
+        return self.rows[kind].get(row_id)
+
+    async def delete(self, selection):
+        self.deleted.append(selection)
+        return dict.fromkeys(Kind, 0)
+
+    async def close(self):
+        pass
+
+    def ids(self, kind=Kind.DECISION):
+        return sorted(self.rows[kind])
+
+    def ids_in_files(self, kind=Kind.DECISION):
+        return sorted(row[ID_FIELD[kind]] for batch in self.files.values() for row in batch.get(kind, ()))
+
+    def _fail_if_away(self):
+        if self.away:
+            raise StoreError("the store is away")
