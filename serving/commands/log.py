@@ -152,6 +152,6 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
     if n_waiting := spool.n_waiting_elsewhere():
         click.echo(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "
-            "they are in the log within about a minute",
+            "run this again when they are in the log, in about a minute",
             err=True,
         )

@@ -50,8 +50,8 @@ class SqlStore:
 
     async def open(self, *, create: bool = True) -> None:
         """Reach the database and migrate its tables."""
-        if not create:
-            self._must_exist()
+        if self.url.get_backend_name() == "sqlite":
+            self._prepare_file(create=create)
         with database_failures("open"):
             async with self._writing() as connection:
                 await connection.run_sync(migrate)
@@ -111,11 +111,13 @@ class SqlStore:
         """Close the connections."""
         await self._engine.dispose()
 
-    def _must_exist(self) -> None:
-        """Refuse to make a file where one is expected."""
-        path = self.url.database
-        if self.url.get_backend_name() == "sqlite" and not (path and Path(path).exists()):
+    def _prepare_file(self, *, create: bool) -> None:
+        """Make a file that only its owner reads, as it holds prompts; or refuse where one is expected."""
+        path = Path(self.url.database or "")
+        if not create and not path.is_file():
             raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
+        with database_failures("make"):
+            path.touch(mode=0o600)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
