@@ -7,9 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart lint type test bench benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart lint type test bench bench-serve benchmark guard notebooks wheel clean
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,6 +56,10 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
+
+bench-serve: $(VENV)/.dev  ## how fast the service answers (needs DATA; ROUTER=folder, SOAK=200000)
+	$(BIN)/python tests/performance/bench_serve.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER)) \
+	  $(if $(SOAK),--soak $(SOAK))
 
 benchmark: $(VENV)/.dev quickstart/unseen.parquet  ## ours beside every rival, on DATA and on the sample (an hour; needs the index)
 	mkdir -p build/benchmark

@@ -64,12 +64,14 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     """
     parsed = [Prompt.parse(prompt) for prompt in prompts]
     batch = tokenise([prompt.text for prompt in parsed])
-    clipped_by = np.array([prompt.n_chars / max(len(prompt.text), 1) for prompt in parsed], dtype=np.float64)
+    # Lists, and one array of each: for a single prompt every call of numpy is a part of the time that can be seen.
+    lengths = zip(parsed, map(len, batch.pieces), strict=True)
+    n_input_tokens = [n * max(prompt.n_chars / max(len(prompt.text), 1), 1.0) for prompt, n in lengths]
     return PromptFeatures(
         embedding=encoder.encode(batch),
         surface=surface_features(parsed),
         pieces=batch.pieces,
-        n_input_tokens=batch.lengths().astype(np.float64) * np.maximum(clipped_by, 1.0),
+        n_input_tokens=np.array(n_input_tokens, dtype=np.float64),
         n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),
         max_output_tokens=np.array([prompt.max_output_tokens or np.inf for prompt in parsed], dtype=np.float64),
     )

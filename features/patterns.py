@@ -6,7 +6,6 @@ gives what is left to expressions that begin with a character the engine can ski
 """
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 _WORDS: Final = {
@@ -54,34 +53,27 @@ PATTERNS: Final = {
 _COLUMN: Final = {name: column for column, name in enumerate(PATTERNS)}
 _COLUMN_OF_WORD: Final = {word: _COLUMN[name] for name, words in _WORDS.items() for word in words.split()}
 _CODE_WORD_FOLDED: Final = frozenset(_CODE_WORDS.lower().split())
+_KNOWN_WORDS: Final = _CODE_WORD_FOLDED.union(_COLUMN_OF_WORD)
 _WORD: Final = re.compile(r"\w+")
+
+# The words of an ASCII text by one table: letters in lower case, digits and underscores stay, the rest parts words.
+_LOWER_OR_BLANK: Final = bytes(ord(chr(c).lower() if _WORD.match(chr(c)) else " ") for c in range(128)) + bytes(128)
 
 # The only characters beyond ASCII that an expression takes for a letter of it where case is ignored.
 _ODD_LETTERS: Final = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
 
-_Test = Callable[[str], bool]
-
-
-def _has_any(*parts: str) -> _Test:
-    return lambda text: any(part in text for part in parts)
-
-
-def _may_have_digit(text: str) -> bool:
-    return not text.isascii() or any(digit in text for digit in "0123456789")
-
-
 # What is counted only where a substring says that there may be one; of "folded" ones, of the text in lower case.
-_RARE: Final[tuple[tuple[str, _Test], ...]] = (
-    ("code_fences", _has_any("```")),
-    ("indented_lines", _has_any("\n  ", "\n\t")),
-    ("latex_commands", _has_any("\\", "$")),
-    ("blanks", _has_any("___")),
-    ("quoted_spans", _has_any('"', "“")),
-)
-_RARE_FOLDED: Final[tuple[tuple[str, _Test], ...]] = (
-    ("asks_steps", _has_any("step", "explain", "reasoning", "show your work", "derive", "prove")),
-    ("asks_brief", _has_any("briefly", "concise", "in one ", "only the", "just the", "single letter", "summar")),
-)
+_RARE: Final = {
+    "code_fences": ("```",),
+    "indented_lines": ("\n  ", "\n\t"),
+    "latex_commands": ("\\", "$"),
+    "blanks": ("___",),
+    "quoted_spans": ('"', "“"),
+}
+_RARE_FOLDED: Final = {
+    "asks_steps": ("step", "explain", "reasoning", "show your work", "derive", "prove"),
+    "asks_brief": ("briefly", "concise", "in one ", "only the", "just the", "single letter", "summar"),
+}
 
 # The same matches as in `PATTERNS`, but beginning with a character to look for.
 _FROM_LINE_BREAK: Final = {
@@ -95,7 +87,7 @@ _CODE_WORD, _NUMBER, _ARITHMETIC, _LONG_NUMBER = (
 _LONG_FROM: Final = 4  # digits
 _CUT_NOT: Final = re.compile(r"n't\b")
 _C_PLUS_PLUS: Final = re.compile(r"\bc\+\+\b")
-_COMPILED: Final = {name: re.compile(PATTERNS[name]) for name, _ in (*_RARE, *_RARE_FOLDED)}
+_COMPILED: Final = {name: re.compile(PATTERNS[name]) for name in (*_RARE, *_RARE_FOLDED)}
 
 
 def count_patterns(text: str) -> list[int]:
@@ -106,15 +98,18 @@ def count_patterns(text: str) -> list[int]:
     ['numbers', 'arithmetic', 'question_marks', 'question_words', 'negations']
     """
     counts = [0] * len(PATTERNS)
-    folded = (text if text.isascii() else text.translate(_ODD_LETTERS)).lower()
-    _count_words(text, folded, counts)
+    plain = text.isascii()
+    folded = (text if plain else text.translate(_ODD_LETTERS)).lower()
+    words = text.encode().translate(_LOWER_OR_BLANK).decode().split() if plain else _WORD.findall(folded)
+    _count_words(text, folded, words, counts)
     for rare, shown in ((_RARE, text), (_RARE_FOLDED, folded)):
-        for name, may_occur in rare:
-            if may_occur(shown):
-                counts[_COLUMN[name]] = len(_COMPILED[name].findall(text))
-    if _may_have_digit(text):
-        _count_numbers(text, counts)
-    counts[_COLUMN["question_marks"]] = text.count("?") + text.count("\uff1f") + text.count("\u061f")
+        for name, parts in rare.items():
+            for part in parts:
+                if part in shown:
+                    counts[_COLUMN[name]] = len(_COMPILED[name].findall(text))
+                    break
+    _count_numbers(text, counts)
+    counts[_COLUMN["question_marks"]] = text.count("?") + (0 if plain else text.count("\uff1f") + text.count("\u061f"))
     counts[_COLUMN["proper_names"]] = len(_PROPER_NAME.findall(text))
     after_break = f"\n{text}"
     for name, pattern in _FROM_LINE_BREAK.items():
@@ -122,12 +117,13 @@ def count_patterns(text: str) -> list[int]:
     return counts
 
 
-def _count_words(text: str, folded: str, counts: list[int]) -> None:
-    words = _WORD.findall(folded)
-    for column in map(_COLUMN_OF_WORD.get, words):
+def _count_words(text: str, folded: str, words: list[str], counts: list[int]) -> None:
+    found = _KNOWN_WORDS.intersection(words)
+    for word in found:
+        column = _COLUMN_OF_WORD.get(word)
         if column is not None:
-            counts[column] += 1
-    if not _CODE_WORD_FOLDED.isdisjoint(words):
+            counts[column] += words.count(word)
+    if not _CODE_WORD_FOLDED.isdisjoint(found):
         counts[_COLUMN["code_words"]] = len(_CODE_WORD.findall(text))
     if "n't" in text:
         counts[_COLUMN["negations"]] += len(_CUT_NOT.findall(text))
@@ -138,7 +134,8 @@ def _count_words(text: str, folded: str, counts: list[int]) -> None:
 def _count_numbers(text: str, counts: list[int]) -> None:
     numbers = _NUMBER.findall(text)
     counts[_COLUMN["numbers"]] = len(numbers)
-    counts[_COLUMN["arithmetic"]] = len(_ARITHMETIC.findall(text))
+    if len(numbers) > 1:  # an operator stands between two
+        counts[_COLUMN["arithmetic"]] = len(_ARITHMETIC.findall(text))
     # A number holds whole runs of digits, so the long runs are inside the long numbers.
     long = [number for number in numbers if len(number) >= _LONG_FROM]
     counts[_COLUMN["long_numbers"]] = sum(len(_LONG_NUMBER.findall(number)) for number in long)

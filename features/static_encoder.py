@@ -75,5 +75,5 @@ class StaticEncoder:
         vectors = np.zeros((len(batch), self.dimension), dtype=np.float32)
         for row, ids in enumerate(batch.pieces):
             if len(ids):
-                vectors[row] = self.scale[ids] @ self.table[ids].astype(np.float32)
+                vectors[row] = self.scale.take(ids) @ self.table.take(ids, axis=0).astype(np.float32)
         return unit_rows(vectors)

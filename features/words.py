@@ -1,8 +1,9 @@
-"""Word pieces of single words, remembered: most words of a prompt have been seen before.
+"""Word pieces of words, remembered: most words of a prompt have been seen before.
 
 The tokeniser splits at white space and ASCII punctuation whatever stands around them, so a text's pieces are its
-words' pieces one after another. Looking them up takes a tenth of the time that normalising and splitting the whole
-text again does. Decides what a word is here; what its pieces are, the tokeniser decides.
+words' pieces one after another. What stands between blanks is looked up as a whole, with its punctuation, and where it
+is new put together from its words: one look-up less for every comma. That takes a tenth of the time that normalising
+and splitting the whole text again does. Decides what a word is here; what its pieces are, the tokeniser decides.
 """
 
 import re
@@ -15,8 +16,9 @@ from tokenizers import Tokenizer
 _SPECIAL: Final = "PAD|UNK|CLS|SEP|MASK"  # the tokeniser knows these in brackets, also in the middle of a word
 _WORD: Final = re.compile(rf"\[(?:{_SPECIAL})\]|[^ \t\n\r!-/:-@\[-`{{-~]+|[!-/:-@\[-`{{-~]")
 
-_MAX_REMEMBERED: Final = 100_000  # words, about 25 MB
-_MAX_CHARS: Final = 40  # of a word that is remembered; longer ones rarely come again
+_BLANKS: Final = "\t\n\r"  # as the space; the tokeniser deletes or keeps other white space by rules of its own
+_MAX_REMEMBERED: Final = 100_000  # words, with and without punctuation; about 25 MB
+_MAX_CHARS: Final = 40  # of what is remembered; longer ones rarely come again
 _MAX_SPLIT_CHARS: Final = 100  # longer words are unknown to the tokeniser
 _CONTINUED: Final = "##"
 
@@ -37,14 +39,17 @@ class WordPieces(dict[str, tuple[int, ...]]):
 
     def of_text(self, text: str) -> Iterator[int]:
         """Return the pieces of a text, in order."""
-        return chain.from_iterable(map(self.__getitem__, _WORD.findall(text)))
+        for blank in _BLANKS:
+            text = text.replace(blank, " ")
+        return chain.from_iterable(map(self.__getitem__, text.split(" ")))
 
-    def __missing__(self, word: str) -> tuple[int, ...]:
-        pieces = self._split(word)
-        if len(word) <= _MAX_CHARS:
+    def __missing__(self, run: str) -> tuple[int, ...]:
+        words = _WORD.findall(run)
+        pieces = self._split(run) if words == [run] else tuple(chain.from_iterable(map(self.__getitem__, words)))
+        if len(run) <= _MAX_CHARS:
             if len(self) >= _MAX_REMEMBERED:
                 self.clear()  # common words are back within a few prompts
-            self[word] = pieces
+            self[run] = pieces
         return pieces
 
     def _split(self, word: str) -> tuple[int, ...]:

@@ -15,6 +15,9 @@ FloatArray = npt.NDArray[np.float32]
 QUANTILES = (0.1, 0.5, 0.9)
 """Quantiles that are predicted."""
 
+LONGEST_LOG = 15.0
+"""Logarithms of amounts are kept up to it (3 million tokens)."""
+
 AMOUNTS = ("output_tokens", "latency_s")
 """Columns of an outcome table that are learned as amounts, where it has them."""
 
@@ -50,4 +53,4 @@ class AmountModel:
 
     def _amount(self, scores: npt.NDArray[np.float64], *, extra_axes: int = 0) -> npt.NDArray[np.float64]:
         mean_log = self.mean_log.reshape(-1, *(1,) * extra_axes)
-        return np.expm1(np.clip(scores + mean_log, 0, 15))
+        return np.expm1(np.clip(scores + mean_log, 0, LONGEST_LOG))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features import Prompt
+from router_model.candidates import CardTable
 from router_model.catalog import ModelCard
 from router_model.constraints import Constraints, Usd
 
@@ -30,7 +31,8 @@ class Case:
     ----------
     constraints : Constraints
     prompts : n prompts
-    cards : m cards
+    table : CardTable
+        Of m models.
     n_input_tokens : float64 array, shape (n, m)
         The models' own tokens, rounded.
     n_output_tokens : float64 array, shape (n,)
@@ -42,11 +44,16 @@ class Case:
 
     constraints: Constraints
     prompts: tuple[Prompt, ...]
-    cards: tuple[ModelCard, ...]
+    table: CardTable
     n_input_tokens: Float64Array
     n_output_tokens: Float64Array
     expected_cost_usd: Float64Array
     expected_latency_s: Float64Array
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """The cards of the m models."""
+        return self.table.cards
 
 
 class Check(NamedTuple):
@@ -58,7 +65,10 @@ class Check(NamedTuple):
         Its short code.
     remedy : str
         How a request relaxes it.
+    asked : Case -> bool
+        Whether anything is asked for that a model could break; most requests ask for little.
     broken : Case -> bool array that broadcasts to (n, m)
+        Where it is asked for.
     detail : Case, row, column -> str
         What was asked and what the model has; meaningful where broken.
     per_prompt : bool
@@ -67,18 +77,28 @@ class Check(NamedTuple):
 
     reason: str
     remedy: str
+    asked: Callable[[Case], bool]
     broken: Callable[[Case], BoolArray]
     detail: Callable[[Case, int, int], str]
     per_prompt: bool = False
 
 
+def _given(name: str) -> Callable[[Case], bool]:
+    """Return a test whether a constraint is given: a list that is not empty, or a number."""
+
+    def asked(case: Case) -> bool:
+        value = getattr(case.constraints, name)
+        return bool(value) if isinstance(value, tuple) else value is not None
+
+    return asked
+
+
 def _not_allowed(case: Case) -> BoolArray:
-    globs = case.constraints.allow
-    return np.array([bool(globs) and not _matches(card.model, globs) for card in case.cards])
+    return np.array([not _matches(card.model, case.constraints.allow) for card in case.cards], dtype=bool)
 
 
 def _denied(case: Case) -> BoolArray:
-    return np.array([bool(_matches(card.model, case.constraints.deny)) for card in case.cards])
+    return np.array([bool(_matches(card.model, case.constraints.deny)) for card in case.cards], dtype=bool)
 
 
 def _denied_by(case: Case, _: int, column: int) -> str:
@@ -86,8 +106,7 @@ def _denied_by(case: Case, _: int, column: int) -> str:
 
 
 def _not_of_providers(case: Case) -> BoolArray:
-    names = case.constraints.providers
-    return np.array([bool(names) and not _is_named(card.provider, names) for card in case.cards])
+    return np.logical_not(_are_named(case.cards, case.constraints.providers))
 
 
 def _provider_of(case: Case, _: int, column: int) -> str:
@@ -95,12 +114,11 @@ def _provider_of(case: Case, _: int, column: int) -> str:
 
 
 def _ignored(case: Case) -> BoolArray:
-    return np.array([_is_named(card.provider, case.constraints.ignore_providers) for card in case.cards])
+    return _are_named(case.cards, case.constraints.ignore_providers)
 
 
 def _overflows(case: Case) -> BoolArray:
-    windows = np.array([_or_infinite(card.context_window) for card in case.cards])
-    return np.asarray(case.n_input_tokens + case.n_output_tokens[:, None] > windows)
+    return np.asarray(case.n_input_tokens + case.n_output_tokens[:, None] > case.table.context_window)
 
 
 def _overflow(case: Case, row: int, column: int) -> str:
@@ -110,28 +128,30 @@ def _overflow(case: Case, row: int, column: int) -> str:
 
 
 def _writes_less(case: Case) -> BoolArray:
-    limits = np.array([_or_infinite(card.max_output_tokens) for card in case.cards])
-    return np.asarray(case.n_output_tokens[:, None] > limits)
+    return np.asarray(case.n_output_tokens[:, None] > case.table.max_output_tokens)
 
 
 def _output(case: Case, row: int, column: int) -> str:
     return f"asked for {case.n_output_tokens[row]:,.0f} tokens, writes at most {case.cards[column].max_output_tokens:,}"
 
 
-def _lacks(need: str, capability: str) -> Callable[[Case], BoolArray]:
+def _capability_check(
+    capability: str, need: str, remedy: str, detail: Callable[[Case, int, int], str], *, per_prompt: bool = False
+) -> Check:
     """Return a check of what a prompt needs and a card says the model has not."""
+
+    def asked(case: Case) -> bool:
+        return any(getattr(prompt, need) for prompt in case.prompts)
 
     def broken(case: Case) -> BoolArray:
         needed = np.array([getattr(prompt, need) for prompt in case.prompts], dtype=bool)
-        missing = np.array([getattr(card, capability) is False for card in case.cards], dtype=bool)
-        return np.asarray(needed[:, None] & missing)
+        return np.asarray(needed[:, None] & case.table.lacks[capability])
 
-    return broken
+    return Check(capability, remedy, asked, broken, detail, per_prompt)
 
 
 def _costs_more(case: Case) -> BoolArray:
-    cap = case.constraints.max_cost_usd
-    return np.asarray(case.expected_cost_usd > (np.inf if cap is None else float(cap)))
+    return np.asarray(case.expected_cost_usd > float(case.constraints.max_cost_usd or 0))
 
 
 def _cost(case: Case, row: int, column: int) -> str:
@@ -143,11 +163,8 @@ def _dearer(price: str, cap: str) -> Callable[[Case], BoolArray]:
     """Return a check of a list price. Exact: as floats, a price of 0.3 would be over a cap of 0.3."""
 
     def broken(case: Case) -> BoolArray:
-        given = getattr(case.constraints, cap)
-        if given is None:
-            return np.zeros(1, dtype=bool)
-        most = Decimal(str(given))
-        return np.array([(getattr(card, price) or Decimal(0)) > most for card in case.cards])
+        most = Decimal(str(getattr(case.constraints, cap)))
+        return np.array([(getattr(card, price) or Decimal(0)) > most for card in case.cards], dtype=bool)
 
     return broken
 
@@ -161,12 +178,11 @@ def _price(price: str, cap: str, unit: str) -> Callable[[Case, int, int], str]:
 
 def _price_check(price: str, unit: str) -> Check:
     cap = f"max_{price}"
-    return Check(cap, "raise it", _dearer(price, cap), _price(price, cap, unit))
+    return Check(cap, "raise it", _given(cap), _dearer(price, cap), _price(price, cap, unit))
 
 
 def _slower(case: Case) -> BoolArray:
-    cap = case.constraints.max_latency_s
-    return np.asarray(case.expected_latency_s > (np.inf if cap is None else cap))  # NaN, unknown, is not
+    return np.asarray(case.expected_latency_s > (case.constraints.max_latency_s or 0))  # NaN, unknown, is not
 
 
 def _latency(case: Case, row: int, column: int) -> str:
@@ -177,49 +193,65 @@ CHECKS: Final = (
     Check(
         "not_allowed",
         "widen allow",
+        _given("allow"),
         _not_allowed,
         lambda case, _, __: f"matches none of {', '.join(case.constraints.allow)}",
     ),
-    Check("denied", "shorten deny", _denied, _denied_by),
-    Check("provider", "widen the providers", _not_of_providers, _provider_of),
+    Check("denied", "shorten deny", _given("deny"), _denied, _denied_by),
+    Check("provider", "widen the providers", _given("providers"), _not_of_providers, _provider_of),
     Check(
         "ignored_provider",
         "ignore fewer providers",
+        _given("ignore_providers"),
         _ignored,
         lambda case, _, column: f"provider {case.cards[column].provider}",
     ),
-    Check("context_window", "shorten the prompt or ask for less output", _overflows, _overflow, per_prompt=True),
-    Check("max_output_tokens", "ask for less output", _writes_less, _output, per_prompt=True),
     Check(
-        "tools",
-        "drop the tools",
-        _lacks("has_tools", "tools"),
-        lambda *_: "the request has tools, the model takes none",
-    ),
-    Check(
-        "vision",
-        "drop the images",
-        _lacks("has_images", "vision"),
-        lambda case, row, _: f"the request has images ({case.prompts[row].n_images}), the model takes none",
+        "context_window",
+        "shorten the prompt or ask for less output",
+        lambda _: True,
+        _overflows,
+        _overflow,
         per_prompt=True,
     ),
     Check(
+        "max_output_tokens",
+        "ask for less output",
+        lambda case: bool(case.n_output_tokens.any()),
+        _writes_less,
+        _output,
+        per_prompt=True,
+    ),
+    _capability_check(
+        "tools",
+        "has_tools",
+        "drop the tools",
+        lambda *_: "the request has tools, the model takes none",
+    ),
+    _capability_check(
+        "vision",
+        "has_images",
+        "drop the images",
+        lambda case, row, _: f"the request has images ({case.prompts[row].n_images}), the model takes none",
+        per_prompt=True,
+    ),
+    _capability_check(
         "audio",
+        "has_audio",
         "drop the audio",
-        _lacks("has_audio", "audio"),
         lambda *_: "the request has audio, the model takes none",
     ),
-    Check(
+    _capability_check(
         "structured_output",
+        "wants_json",
         "ask for text",
-        _lacks("wants_json", "structured_output"),
         lambda *_: "the request asks for JSON, the model cannot be held to it",
     ),
     _price_check("usd_per_mtok_input", "USD per million input tokens"),
     _price_check("usd_per_mtok_output", "USD per million output tokens"),
     _price_check("usd_per_request", "USD per request"),
-    Check("max_cost_usd", "raise it", _costs_more, _cost, per_prompt=True),
-    Check("max_latency_s", "raise it", _slower, _latency, per_prompt=True),
+    Check("max_cost_usd", "raise it", _given("max_cost_usd"), _costs_more, _cost, per_prompt=True),
+    Check("max_latency_s", "raise it", _given("max_latency_s"), _slower, _latency, per_prompt=True),
 )
 """All checks; a model that breaks several is left out for the first."""
 
@@ -228,12 +260,10 @@ def _matches(model: str, globs: Sequence[str]) -> list[str]:
     return [glob for glob in globs if fnmatchcase(model, glob)]
 
 
-def _is_named(provider: str | None, names: Sequence[str]) -> bool:
-    return provider is not None and provider.casefold() in {name.casefold() for name in names}
-
-
-def _or_infinite(limit: int | None) -> float:
-    return np.inf if limit is None else limit
+def _are_named(cards: Sequence[ModelCard], names: Sequence[str]) -> BoolArray:
+    """Return which cards' providers are among `names`, in any case."""
+    folded = {name.casefold() for name in names}
+    return np.array([card.provider is not None and card.provider.casefold() in folded for card in cards], dtype=bool)
 
 
 def _usd(amount: Usd | None) -> str:

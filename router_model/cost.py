@@ -6,6 +6,7 @@ cache is billed as reading.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,57 @@ from router_model.catalog import Catalog
 Float64Array = npt.NDArray[np.float64]
 
 _USD_PER_TOKEN = 1e-6  # prices are per million tokens
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prices:
+    """What m models charge, read from their cards once; float64 arrays of shape (m,).
+
+    Attributes
+    ----------
+    usd_per_input_token, usd_per_cached_token, usd_per_output_token
+    usd_per_request, usd_per_image
+        0 where a card has no fee.
+    """
+
+    usd_per_input_token: Float64Array
+    usd_per_cached_token: Float64Array
+    usd_per_output_token: Float64Array
+    usd_per_request: Float64Array
+    usd_per_image: Float64Array
+
+    @classmethod
+    def of(cls, catalog: Catalog, models: Sequence[str]) -> "Prices":
+        """Read the prices of `models`, in their order."""
+        per_cached = prices_usd(catalog, models, "usd_per_mtok_cached_input", default="usd_per_mtok_input")
+        return cls(
+            usd_per_input_token=prices_usd(catalog, models, "usd_per_mtok_input") * _USD_PER_TOKEN,
+            usd_per_cached_token=per_cached * _USD_PER_TOKEN,
+            usd_per_output_token=prices_usd(catalog, models, "usd_per_mtok_output") * _USD_PER_TOKEN,
+            usd_per_request=prices_usd(catalog, models, "usd_per_request"),
+            usd_per_image=prices_usd(catalog, models, "usd_per_image"),
+        )
+
+    def expected_cost_usd(
+        self,
+        *,
+        n_input_tokens: Float64Array,
+        tokens_per_piece: Float64Array,
+        output_tokens: npt.NDArray[np.floating],
+        cached_input_tokens: npt.NDArray[np.floating] | None = None,
+        n_images: Float64Array | None = None,
+    ) -> Float64Array:
+        """Return the expected cost of one call in USD, shape (n_prompts, n_models); see `expected_cost_usd`."""
+        cost = n_input_tokens[:, None] * (tokens_per_piece * self.usd_per_input_token)
+        cost += output_tokens * self.usd_per_output_token
+        cost += self.usd_per_request
+        if n_images is not None:
+            cost += n_images[:, None] * self.usd_per_image
+        if cached_input_tokens is not None:
+            warm = cached_input_tokens[:, None] if cached_input_tokens.ndim == 1 else cached_input_tokens
+            saved = self.usd_per_input_token - self.usd_per_cached_token
+            cost -= np.minimum(warm, n_input_tokens[:, None] * tokens_per_piece) * saved
+        return np.asarray(cost)
 
 
 def expected_cost_usd(
@@ -58,17 +110,13 @@ def expected_cost_usd(
     >>> expected_cost_usd(catalog, ["m"], **known, cached_input_tokens=np.array([80.0])).round(6).tolist()
     [[0.00058]]
     """
-    per_input = prices_usd(catalog, models, "usd_per_mtok_input") * _USD_PER_TOKEN
-    per_output = prices_usd(catalog, models, "usd_per_mtok_output") * _USD_PER_TOKEN
-    cost = n_input_tokens[:, None] * (tokens_per_piece * per_input) + output_tokens * per_output
-    cost += prices_usd(catalog, models, "usd_per_request")
-    if n_images is not None:
-        cost += n_images[:, None] * prices_usd(catalog, models, "usd_per_image")
-    if cached_input_tokens is not None:
-        warm = cached_input_tokens[:, None] if cached_input_tokens.ndim == 1 else cached_input_tokens
-        per_cached = prices_usd(catalog, models, "usd_per_mtok_cached_input", default="usd_per_mtok_input")
-        cost -= np.minimum(warm, n_input_tokens[:, None] * tokens_per_piece) * (per_input - per_cached * _USD_PER_TOKEN)
-    return np.asarray(cost)
+    return Prices.of(catalog, models).expected_cost_usd(
+        n_input_tokens=n_input_tokens,
+        tokens_per_piece=tokens_per_piece,
+        output_tokens=output_tokens,
+        cached_input_tokens=cached_input_tokens,
+        n_images=n_images,
+    )
 
 
 def prices_usd(catalog: Catalog, models: Sequence[str], name: str, *, default: str | None = None) -> Float64Array:

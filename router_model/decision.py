@@ -1,6 +1,6 @@
 """What a router answers: a ranked plan, what was left out, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -108,6 +108,8 @@ class Decision:
         or the request's own constraints ruled out a model that the certified rule could have chosen.
     explanation : Explanation or None
         Where it was asked for.
+    n_input_tokens : float
+        Our word pieces of the whole prompt.
     """
 
     model: str
@@ -123,10 +125,22 @@ class Decision:
     trust: float = 1.0
     explanation: Explanation | None = None
     quality_value_usd: float | None = None
+    n_input_tokens: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the decision as plain JSON types."""
-        return {**asdict(self), "certificate": self.certificate and self.certificate.as_dict()}
+        return {
+            **_values(self),
+            "plan": tuple(map(_values, self.plan)),
+            "excluded": tuple(map(_values, self.excluded)),
+            "certificate": self.certificate and self.certificate.as_dict(),
+            "explanation": self.explanation and asdict(self.explanation),
+        }
+
+
+def _values(record: Decision | PlanStep | Exclusion) -> dict[str, Any]:
+    """Return the fields of a record as they are, in their order."""
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +180,28 @@ class PredictionTable:
     expected_latency_s: npt.NDArray[np.float64] | None = None
     expected_quality: npt.NDArray[np.float64] | None = None
 
-    def step(self, row: int, column: int) -> PlanStep:
-        """Return what is predicted of one model on one prompt."""
-        interval, quantiles, latency = self.p_interval, self.output_token_quantiles, self.expected_latency_s
-        quality = self.expected_quality
-        return PlanStep(
-            model=self.models[column],
-            p_success=float(self.p_success[row, column]),
-            expected_cost_usd=float(self.expected_cost_usd[row, column]),
-            expected_output_tokens=float(self.expected_output_tokens[row, column]),
-            p_interval=None if interval is None else tuple(interval[row, column].tolist()),
-            output_token_quantiles=None if quantiles is None else tuple(quantiles[row, column].tolist()),
-            expected_latency_s=None if latency is None else float(latency[row, column]),
-            expected_quality=None if quality is None else float(quality[row, column]),
+    def steps(self, row: int, columns: Iterable[int]) -> tuple[PlanStep, ...]:
+        """Return what is predicted of some models on one prompt, in the order of `columns`."""
+        # in the order of PlanStep's fields; each array becomes Python numbers as a whole, which costs a tenth
+        known = zip(
+            self.models,
+            self.p_success[row].tolist(),
+            self.expected_cost_usd[row].tolist(),
+            self.expected_output_tokens[row].tolist(),
+            self._tuples(self.p_interval, row),
+            self._tuples(self.output_token_quantiles, row),
+            self._numbers(self.expected_latency_s, row),
+            self._numbers(self.expected_quality, row),
+            strict=True,
         )
+        steps = list(known)
+        return tuple(PlanStep(*steps[column]) for column in columns)
+
+    def _numbers(self, array: npt.NDArray[np.float64] | None, row: int) -> list[Any]:
+        return [None] * len(self.models) if array is None else array[row].tolist()
+
+    def _tuples(self, array: npt.NDArray[np.float64] | None, row: int) -> list[Any]:
+        return [None] * len(self.models) if array is None else list(map(tuple, array[row].tolist()))
 
     @property
     def mean_quality(self) -> npt.NDArray[np.float64]:
@@ -190,6 +212,10 @@ class PredictionTable:
     def abstained(self) -> npt.NDArray[np.bool_]:
         """Which prompts are too unlike the logged ones to tell models apart, shape (n,)."""
         return np.zeros(len(self.p_success), dtype=bool) if self.trust is None else self.trust == 0
+
+    def abstains(self, row: int) -> bool:
+        """Whether one prompt is too unlike the logged ones to tell models apart."""
+        return self.trust is not None and bool(self.trust[row] == 0)
 
     @classmethod
     def concatenate(cls, tables: "Sequence[PredictionTable]") -> "PredictionTable":

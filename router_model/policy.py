@@ -199,7 +199,7 @@ class Rule:
             return rank_by_value(table.mean_quality, cost, eligible, success_value_usd=self.quality_value_usd)
         if self.safest_model is not None:
             # certain on paper, so that the likeliest of the others follow it, and still last where it is ineligible
-            p = np.where(np.array(table.models) == self.safest_model, 2.0, p)
+            p = np.where([model == self.safest_model for model in table.models], 2.0, p)
         if self.success_value_usd is not None:
             return rank_by_value(p, cost, eligible, success_value_usd=self.success_value_usd)
         return rank_by_threshold(p, cost, eligible, threshold=self.threshold or 0.0)

@@ -171,7 +171,7 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
     chosen = list(targets)
     values = evidence.values[:, :, chosen]  # (n, n_models, len(targets), n_kinds)
     if evidence.values.shape[2] > len(bars):
-        length = evidence.values[:, :, [len(bars)], _first_kernel(evidence.names)]
+        length = evidence.values[:, :, [len(bars)], first_kernel(evidence.names)]
         values = np.concatenate([values, np.broadcast_to(length[..., None], (*values.shape[:3], 1))], axis=-1)
     n, n_models, n_targets, n_kinds = values.shape
     difficulty = values.mean(axis=1, keepdims=True)
@@ -191,7 +191,8 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
     return rows.reshape(n * n_models * n_targets, sum(widths))
 
 
-def _first_kernel(evidence_names: Sequence[str]) -> int:
+def first_kernel(evidence_names: Sequence[str]) -> int:
+    """Return which kind of evidence is the first kernel machine's."""
     return next(column for column, name in enumerate(evidence_names) if name.startswith("kernel_"))
 
 

@@ -1,7 +1,7 @@
 """The router: prompts in, decisions out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +10,19 @@ import numpy.typing as npt
 from features import Encoder, Prompt, PromptLike
 from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import Artifact, load_artifact
+from router_model.candidates import Candidates
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
+from router_model.compiled import compile_predictor
 from router_model.constraints import Constraints
-from router_model.cost import expected_cost_usd
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.policy import Rule
+from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.screening import Screening, screen
-from router_model.tradeoff import success_value_at
 
-NO_OUTCOMES = "no_outcomes"
-"""The reason code of a model that was announced without outcomes."""
-
+_UNCONSTRAINED = Constraints()
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
 
@@ -43,6 +42,10 @@ class Router:
     artifact: Artifact
     encoder: Encoder
     catalog: Catalog
+    _candidates: Candidates = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_candidates", Candidates.of(self.artifact, self.catalog))
 
     @classmethod
     def load(
@@ -77,6 +80,15 @@ class Router:
         cards = artifact.catalog if catalog is None else catalog
         return cls(artifact=artifact, encoder=encoder, catalog=cards.only(artifact.predictor.models))
 
+    def warm_up(self) -> "Router":
+        """Return a router that says the same and decides single prompts by compiled code.
+
+        For long-running processes: compiling takes about ten seconds the first time on a machine, a second or so from
+        then on. Without numba (extra ``serve``) or with ``ROUTER_MODEL_COMPILED=0`` it decides as before.
+        """
+        predictor = compile_predictor(self.artifact.predictor)
+        return replace(self, artifact=replace(self.artifact, predictor=predictor))
+
     @property
     def models(self) -> tuple[str, ...]:
         """Ids of the candidate models, in the order of the columns of `predict`."""
@@ -85,9 +97,7 @@ class Router:
     @property
     def without_outcomes(self) -> tuple[Exclusion, ...]:
         """Models that the artifact knows the price of and no outcome: never chosen, as nothing speaks for them."""
-        detail = "no graded prompt of it; grade some and give them to 'router-model add-model'"
-        known = self.models
-        return tuple(Exclusion(model, NO_OUTCOMES, detail) for model in self.artifact.catalog if model not in known)
+        return self._candidates.without_outcomes
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -121,18 +131,17 @@ class Router:
 
     def predict_features(self, features: PromptFeatures, quality_bar: float = 0.5) -> PredictionTable:
         """Predict from features that were computed before; see `predict`."""
-        starts = range(0, max(len(features), 1), _CHUNK)
+        if len(features) <= _CHUNK:
+            return self._predict_part(features, quality_bar)
+        starts = range(0, len(features), _CHUNK)
         parts = [features.take(np.arange(start, min(start + _CHUNK, len(features)))) for start in starts]
-        tables = [self._predict_part(part, quality_bar) for part in parts]
-        return tables[0] if len(tables) == 1 else PredictionTable.concatenate(tables)
+        return PredictionTable.concatenate([self._predict_part(part, quality_bar) for part in parts])
 
     def _predict_part(self, features: PromptFeatures, quality_bar: float) -> PredictionTable:
         prediction = self.artifact.predictor.predict(features, quality_bar=quality_bar)
         # E[min(tokens, limit)] <= min(E[tokens], limit): capped so, no call looks cheaper than it is.
         output_tokens = np.minimum(prediction.output_tokens.astype(np.float64), features.max_output_tokens[:, None])
-        cost = expected_cost_usd(
-            self.catalog,
-            self.models,
+        cost = self._candidates.prices.expected_cost_usd(
             n_input_tokens=features.n_input_tokens,
             tokens_per_piece=self.artifact.tokens_per_piece,
             output_tokens=output_tokens,
@@ -165,6 +174,7 @@ class Router:
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
+        warm_cache: WarmCache | None = None,
     ) -> Decision:
         """Decide which model to call for one prompt.
 
@@ -193,6 +203,10 @@ class Router:
             model, the rule stays and the decision carries no certificate.
         explain : bool
             Attach an `Explanation` to the decision, which takes several times as long as deciding.
+        warm_cache : model -> word pieces, optional
+            What providers have in a warm prompt cache of this conversation, in our word pieces: those models are
+            expected to cost less (`router_model.prompt_cache`). A certificate was made without: a decision whose
+            costs are lowered carries none.
 
         Raises
         ------
@@ -212,6 +226,7 @@ class Router:
             cost_quality_tradeoff=cost_quality_tradeoff,
             constraints=constraints,
             explain=explain,
+            warm_caches=None if warm_cache is None else [warm_cache],
         )[0]
 
     def route_batch(
@@ -225,12 +240,12 @@ class Router:
         cost_quality_tradeoff: float | None = None,
         constraints: Constraints | None = None,
         explain: bool = False,
+        warm_caches: Sequence[WarmCache | None] | None = None,
     ) -> list[Decision]:
-        """Decide for many prompts at once; see `route`."""
+        """Decide for many prompts at once; see `route`. `warm_caches` has one for each prompt."""
         if cost_quality_tradeoff is not None:
             _refuse_second_knob(target_success, success_value_usd, quality_value_usd)
-            point, cards = self.artifact.operating_point, self.artifact.catalog.only(self.models)
-            success_value_usd = success_value_at(cost_quality_tradeoff, point, cards)
+            success_value_usd = self._candidates.dial.success_value_usd(cost_quality_tradeoff)
         bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
         rule = self.rule(
             bar,
@@ -238,21 +253,29 @@ class Router:
             success_value_usd=success_value_usd,
             quality_value_usd=quality_value_usd,
         )
-        limits = constraints or Constraints()
+        limits = constraints or _UNCONSTRAINED
         parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
+        warm = np.zeros(len(parsed), dtype=bool)
+        if warm_caches is not None:
+            saved = self._saving_usd(features, warm_caches)
+            table, warm = with_warm_caches(table, saved), np.any(saved != 0, axis=1)
         screening = self.screen(parsed, features, table, limits)
         for row in range(len(parsed)):
             screening.require_candidate(row)
         ranked = self.rank(rule, table, screening.eligible)
-        decisions = [self._decision(table, row, ranked[row], screening, rule) for row in range(len(parsed))]
+        pieces = features.n_input_tokens.tolist()
+        decisions = [
+            self._decision(table, row, ranked[row], screening, rule, n_input_tokens=pieces[row])
+            for row in range(len(parsed))
+        ]
         if explain:
             decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
-        if rule.certificate is None or not self._has_own_prices:
+        if rule.certificate is None or not self._candidates.has_own_prices:
             return decisions
-        usual = screening if limits == Constraints() else self.screen(parsed, features, table, Constraints())
-        unlimited = (screening.eligible == usual.eligible).all(axis=1)
+        usual = screening if limits == _UNCONSTRAINED else self.screen(parsed, features, table, _UNCONSTRAINED)
+        unlimited = (screening.eligible == usual.eligible).all(axis=1) & ~warm
         return [
             replace(decision, certificate=rule.certificate) if same else decision
             for decision, same in zip(decisions, unlimited, strict=True)
@@ -282,10 +305,13 @@ class Router:
             certificate=certificate,
         )
 
-    @property
-    def _has_own_prices(self) -> bool:
-        """Whether the catalog is the one the artifact was certified with; another one makes other decisions."""
-        return self.catalog == self.artifact.catalog.only(self.models)
+    def _saving_usd(self, features: PromptFeatures, warm_caches: Sequence[WarmCache | None]) -> npt.NDArray[np.float64]:
+        """Return what warm caches save of each call, shape (n_prompts, n_models)."""
+        if len(warm_caches) != len(features):
+            raise RequestError(f"warm_caches has {len(warm_caches)} entries for {len(features)} prompts; give one each")
+        pieces, per_piece = features.n_input_tokens, self.artifact.tokens_per_piece
+        prices = self._candidates.prices
+        return saving_usd(prices, self.models, warm_caches, n_input_tokens=pieces, tokens_per_piece=per_piece)
 
     def rank(self, rule: Rule, table: PredictionTable, eligible: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Rank the models of every prompt, best first, shape (n_prompts, n_models).
@@ -317,7 +343,7 @@ class Router:
         return screen(
             constraints,
             prompts,
-            [self.catalog[model] for model in self.models],
+            self._candidates.table,
             n_input_tokens=features.n_input_tokens[:, None] * self.artifact.tokens_per_piece,
             expected_cost_usd=table.expected_cost_usd,
             expected_latency_s=table.expected_latency_s,
@@ -330,13 +356,15 @@ class Router:
         ranked: npt.NDArray[np.intp],
         screening: Screening,
         rule: Rule,
+        *,
+        n_input_tokens: float,
     ) -> Decision:
         excluded = screening.exclusions(row) + self.without_outcomes
-        left_out = {exclusion.model for exclusion in excluded}
-        plan = tuple(table.step(row, int(column)) for column in ranked if self.models[column] not in left_out)
+        eligible = screening.eligible[row].tolist()
+        plan = table.steps(row, [column for column in ranked.tolist() if eligible[column]])
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, rule, abstained=bool(table.abstained[row])),
+            reason=_reason(plan, rule, abstained=table.abstains(row)),
             plan=plan,
             excluded=excluded,
             quality_bar=table.quality_bar,
@@ -346,6 +374,7 @@ class Router:
             familiarity=float(table.familiarity[row]),
             artifact=self.artifact.content_hash,
             trust=1.0 if table.trust is None else float(table.trust[row]),
+            n_input_tokens=n_input_tokens,
         )
 
 

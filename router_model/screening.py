@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features import Prompt
+from router_model.candidates import CardTable
 from router_model.catalog import ModelCard
 from router_model.checks import CHECKS, BoolArray, Case
 from router_model.constraints import Constraints
@@ -30,24 +31,25 @@ class Screening:
         What was asked and what is known.
     broken : bool array, shape (len(CHECKS), n, m)
         Every constraint that a model breaks, not only the first.
+    eligible : bool array, shape (n, m)
+        The candidates: models that break none.
     """
 
     case: Case
     broken: BoolArray
+    eligible: BoolArray = field(init=False, repr=False, compare=False)
     _shared: dict[tuple[int, int], Exclusion] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def eligible(self) -> BoolArray:
-        """The candidates, shape (n, m)."""
-        return np.logical_not(self.broken.any(axis=0))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eligible", np.logical_not(self.broken.any(axis=0)))
 
     def exclusions(self, row: int) -> tuple[Exclusion, ...]:
         """Return the models that are left out for one prompt, each with the first constraint it breaks."""
-        broken = self.broken[:, row]
-        first = broken.argmax(axis=0).tolist()
-        return tuple(
-            self._exclusion(row, column, first[column]) for column in np.flatnonzero(broken.any(axis=0)).tolist()
-        )
+        if self.eligible[row].all():
+            return ()
+        first = self.broken[:, row].argmax(axis=0).tolist()
+        left_out = np.flatnonzero(~self.eligible[row]).tolist()
+        return tuple(self._exclusion(row, column, first[column]) for column in left_out)
 
     def require_candidate(self, row: int) -> None:
         """Refuse an empty set of candidates.
@@ -58,7 +60,7 @@ class Screening:
             Naming the constraints that emptied it, how many models each ruled out, and the one to relax: the one
             without which most candidates would be left.
         """
-        if not self.broken[:, row].any(axis=0).all():
+        if self.eligible[row].any():
             return
         excluded = self.exclusions(row)
         relax = self._relax(row)
@@ -108,7 +110,7 @@ class Screening:
 def screen(
     constraints: Constraints,
     prompts: Sequence[Prompt],
-    cards: Sequence[ModelCard],
+    cards: Sequence[ModelCard] | CardTable,
     *,
     n_input_tokens: npt.NDArray[np.floating],
     expected_cost_usd: npt.NDArray[np.floating],
@@ -119,7 +121,7 @@ def screen(
     Parameters
     ----------
     prompts : n prompts
-    cards : m cards
+    cards : m cards, or the table of them
     n_input_tokens : shape (n, m)
         The models' own tokens of each prompt.
     expected_cost_usd : shape (n, m)
@@ -135,18 +137,20 @@ def screen(
     >>> found.eligible.tolist(), found.exclusions(0)[0].detail
     ([[False, True]], 'needs 1,200 tokens, has 1,000')
     """
-    shape = (len(prompts), len(cards))
-    latency = np.nan if expected_latency_s is None else expected_latency_s
+    table = cards if isinstance(cards, CardTable) else CardTable.of(cards)
+    shape = (len(prompts), len(table.cards))
+    latency = np.full(shape, np.nan) if expected_latency_s is None else expected_latency_s
     case = Case(
         constraints=constraints,
         prompts=tuple(prompts),
-        cards=tuple(cards),
+        table=table,
         n_input_tokens=np.rint(np.asarray(n_input_tokens, dtype=np.float64)),
-        n_output_tokens=np.array([constraints.output_limit(prompt) or 0 for prompt in prompts], dtype=np.float64),
+        n_output_tokens=np.array([constraints.output_limit(prompt) or 0.0 for prompt in prompts]),
         expected_cost_usd=np.asarray(expected_cost_usd, dtype=np.float64),
-        expected_latency_s=np.broadcast_to(np.asarray(latency, dtype=np.float64), shape),
+        expected_latency_s=np.asarray(latency, dtype=np.float64),
     )
     broken = np.zeros((len(CHECKS), *shape), dtype=bool)
     for check, found in zip(CHECKS, broken, strict=True):
-        found[:] = check.broken(case)
+        if check.asked(case):
+            found[:] = check.broken(case)
     return Screening(case, broken)

@@ -4,6 +4,8 @@ The direction and the default of 7 are those of OpenRouter's and Not Diamond's `
 clients can keep what they send; what lies between is ours, as theirs is not documented.
 """
 
+from dataclasses import dataclass
+
 from router_model.catalog import Catalog
 from router_model.errors import RequestError
 from router_model.policy import OperatingPoint
@@ -50,21 +52,51 @@ def success_value_at(cost_quality_tradeoff: float, point: OperatingPoint, catalo
     >>> [round(success_value_at(t, OperatingPoint(0.5, 1.0), catalog), 4) for t in (3.5, 7, 8.5, 10)]
     [10.0, 1.0, 0.0316, 0.0]
     """
-    if not MOST_QUALITY <= cost_quality_tradeoff <= LEAST_COST:
-        raise RequestError(
-            f"cost_quality_tradeoff={cost_quality_tradeoff!r}; expected a number from 0 (quality) to 10 (cost)"
-        )
-    if cost_quality_tradeoff == DEFAULT:
-        return point.success_value_usd
-    if cost_quality_tradeoff == LEAST_COST:
-        return 0.0
-    high, low = _ends(point.success_value_usd, catalog)
-    if cost_quality_tradeoff == MOST_QUALITY:
-        return _PURE * high
-    if cost_quality_tradeoff < DEFAULT:
-        middle = point.success_value_usd or low  # where the cheapest model is the best, 7 drops to 0
-        return _between(high, middle, cost_quality_tradeoff / DEFAULT)
-    return _between(point.success_value_usd, low, (cost_quality_tradeoff - DEFAULT) / (LEAST_COST - DEFAULT))
+    return Dial.of(point, catalog).success_value_usd(cost_quality_tradeoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """The dial of one set of models; see `success_value_at`.
+
+    Attributes
+    ----------
+    high, middle, low : float
+        The success values, in USD, just above 0, at 7 and just below 10.
+    """
+
+    high: float
+    middle: float
+    low: float
+
+    @classmethod
+    def of(cls, point: OperatingPoint, catalog: Catalog) -> "Dial":
+        """Scale the dial to what the models of `catalog` cost."""
+        high, low = _ends(point.success_value_usd, catalog)
+        return cls(high, point.success_value_usd, low)
+
+    def success_value_usd(self, cost_quality_tradeoff: float) -> float:
+        """Return what a success is worth at a position of the dial, in USD.
+
+        Raises
+        ------
+        RequestError
+            If the position is outside 0 to 10.
+        """
+        if not MOST_QUALITY <= cost_quality_tradeoff <= LEAST_COST:
+            raise RequestError(
+                f"cost_quality_tradeoff={cost_quality_tradeoff!r}; expected a number from 0 (quality) to 10 (cost)"
+            )
+        if cost_quality_tradeoff == DEFAULT:
+            return self.middle
+        if cost_quality_tradeoff == LEAST_COST:
+            return 0.0
+        if cost_quality_tradeoff == MOST_QUALITY:
+            return _PURE * self.high
+        if cost_quality_tradeoff < DEFAULT:
+            middle = self.middle or self.low  # where the cheapest model is the best, 7 drops to 0
+            return _between(self.high, middle, cost_quality_tradeoff / DEFAULT)
+        return _between(self.middle, self.low, (cost_quality_tradeoff - DEFAULT) / (LEAST_COST - DEFAULT))
 
 
 def _ends(middle: float, catalog: Catalog) -> tuple[float, float]:

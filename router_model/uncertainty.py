@@ -18,7 +18,8 @@ FloatArray = npt.NDArray[np.float32]
 INTERVAL = 0.9
 """Share of (kind of prompts, model) pairs whose success rate the interval is meant to hold."""
 
-_Z = 1.6448536  # of a central 90 %
+Z = 1.6448536
+"""Standard deviations from the middle to the ends of a central 90 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +72,5 @@ class Uncertainty:
         >>> round(float(low), 3), round(float(high), 3)
         (0.162, 0.838)
         """
-        half = _Z * self.spread(p, trust)
+        half = Z * self.spread(p, trust)
         return np.stack([sigmoid(logit(p) - half), sigmoid(logit(p) + half)], axis=-1)

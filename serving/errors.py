@@ -6,15 +6,20 @@ ServiceError(RouterModelError)
 ├── ForbiddenError        403  the key lacks the role
 ├── NotFoundError         404  no such decision, model or path
 ├── EmptyPlanError        404  constraints left no model
+├── MethodNotAllowedError 405  the path is there, the method is not; ``Allow`` says which are
+├── TooSlowError          408  the body did not arrive within the deadline
 ├── TooLargeError         413  the body is longer than the limit
+├── HeadersTooLargeError  431  so are the headers
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
+├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
 ├── NotReadyError         503  starting, draining or without a log
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
 SettingsError(RouterModelError, ValueError)   the service cannot start like this
 
-They are rendered once, in OpenAI's shape (`serving.api.errors`), with these codes.
+They are rendered in one place, in OpenAI's shape (`error_body`), with these codes.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -81,16 +86,40 @@ class EmptyPlanError(ServiceError):
     status, type, code = 404, "not_found_error", "no_candidate"
 
 
+class MethodNotAllowedError(ServiceError):
+    """Raise when a path is asked for with a method it does not have."""
+
+    status, type, code = 405, "invalid_request_error", "method_not_allowed"
+
+
 class TooLargeError(ServiceError):
     """Raise when a body is longer than the limit."""
 
     status, type, code = 413, "invalid_request_error", "request_too_large"
 
 
+class TooSlowError(ServiceError):
+    """Raise when a body does not arrive within the deadline."""
+
+    status, type, code = 408, "invalid_request_error", "request_timeout"
+
+
+class HeadersTooLargeError(ServiceError):
+    """Raise when the headers are longer or more than the limit."""
+
+    status, type, code = 431, "invalid_request_error", "headers_too_large"
+
+
 class RateLimitedError(ServiceError):
     """Raise when a key has used up its share."""
 
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class ReloadRefusedError(ServiceError):
+    """Raise when an artifact cannot be served; the one before it still is."""
+
+    status, type, code = 409, "invalid_request_error", "reload_refused"
 
 
 class NotReadyError(ServiceError):
@@ -105,3 +134,17 @@ class FailedError(ServiceError):
 
 class SettingsError(RouterModelError, ValueError):
     """Raise when the service cannot start with its settings."""
+
+
+def error_body(error: ServiceError) -> bytes:
+    """Render an error in OpenAI's shape.
+
+    Examples
+    --------
+    >>> error_body(NotFoundError("no such decision")).decode()
+    '{"error":{"message":"no such decision","type":"not_found_error","param":null,"code":"not_found"}}'
+    """
+    content: dict[str, Any] = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    if error.metadata:
+        content["metadata"] = error.metadata
+    return json.dumps({"error": content}, separators=(",", ":")).encode()

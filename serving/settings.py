@@ -5,11 +5,18 @@ is also how settings reach several workers) and tests. Values are checked here; 
 they are opened.
 """
 
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Final
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.masking import masked_url
+
+URLS: Final = frozenset({"log", "session_store"})
+"""Settings that are URLs and may have a password in them; never shown as they are."""
 
 
 class PromptStorage(StrEnum):
@@ -29,7 +36,8 @@ class Settings(BaseSettings):
     0.25
     """
 
-    model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid")
+    # errors say which setting is wrong, not what was given: that may be a URL with a password
+    model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # what decides
     artifact: Path = Field(description="A trained router's folder, or a file or link that names one.")
@@ -70,5 +78,12 @@ class Settings(BaseSettings):
     feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
     max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
     max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
+    max_headers: int = Field(100, ge=1, description="More headers are refused.")
+    body_deadline_s: float = Field(30.0, gt=0, description="Longest time a body may take to arrive.")
     max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what ``repr`` and ``str`` show: passwords are masked."""
+        for name, value in super().__repr_args__():
+            yield name, masked_url(value) if name in URLS else value

@@ -22,6 +22,8 @@ names = zipfile.ZipFile(sys.argv[1]).namelist()
 tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
 assert tops == {"features", "router_model", "serving", "training"}, tops
 assert "training/benchmark/report/template.html.j2" in names, "the report's template is missing"
+assert "serving/integrations/litellm_hook.py" in names, "the LiteLLM hook is missing"
+assert "serving/integrations/examples/ask_and_report.sh" in names, "the shell example is missing"
 assert any(name.endswith("licenses/NOTICE") for name in names), "NOTICE is missing"
 for package in (features, router_model, serving, training):
     assert "site-packages" in package.__file__, package.__file__

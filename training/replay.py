@@ -46,7 +46,7 @@ class Stream:
 
     def _decision(self, row: int) -> Decision:
         table = self.table
-        plan = tuple(table.step(row, column) for column in range(len(table.models)))
+        plan = table.steps(row, range(len(table.models)))
         return Decision(plan[0].model, Reason.BEST_TRADEOFF, plan, (), table.quality_bar, None, 0.0, 1.0, "")
 
     def best_static(self, limit_usd_per_request: float) -> Spent:

@@ -1,1 +1,1 @@
-"""The sub-commands of `router-model` that belong to the service."""
+"""Sub-commands of ``router-model`` that concern the service."""

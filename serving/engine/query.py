@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from router_model.catalog import ModelCard
 from router_model.certificate import Certificate
 from router_model.constraints import Constraints
 from router_model.decision import Exclusion, PlanStep
@@ -29,6 +30,9 @@ class Query:
     explore : bool
         False: never try another candidate for this request.
     explain : bool
+    cards : mapping of model to ModelCard
+        Prices and limits that stand in for the catalog's, for this request alone; empty on every surface but Not
+        Diamond's.
     """
 
     body: Mapping[str, Any]
@@ -44,6 +48,7 @@ class Query:
     key_id: str | None = None
     explore: bool = True
     explain: bool = False
+    cards: Mapping[str, ModelCard] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

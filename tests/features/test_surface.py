@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import SURFACE_NAMES, Prompt, surface_features
-from features.surface import CHARACTER_CLASSES, MEANINGS
+from features.plain_text import plain_text
+from features.surface import _ASCII_CLASSES, _BLOCKS, CHARACTER_CLASSES, MEANINGS
 
 
 def named(text: str) -> dict[str, float]:
@@ -49,6 +50,24 @@ def test_any_text_gives_finite_features_and_shares_that_sum_to_one(text):
     assert np.isfinite(list(values.values())).all()
     total = sum(values[f"share_{name}"] for name in CHARACTER_CLASSES)
     assert total == pytest.approx(1.0 if text.strip() else 0.0, abs=1e-5)
+
+
+def class_of(character: str) -> str:
+    """The class of one character, read off the tables it is defined by."""
+    if character.isascii():
+        return next((name for name, members in _ASCII_CLASSES.items() if character in members), "other")
+    return [name for start, name in _BLOCKS if start <= ord(character)][-1]
+
+
+@given(st.lists(st.text(alphabet=st.characters(), max_size=50), max_size=4))
+def test_shares_are_counted_character_by_character(texts):
+    """Also of texts that lie together with others; `plain_text` is what is counted."""
+    rows = surface_features([Prompt.parse(text) for text in texts])
+    for text, row in zip(map(plain_text, texts), rows, strict=True):
+        found = dict(zip(SURFACE_NAMES, row.tolist(), strict=True))
+        for name in CHARACTER_CLASSES:
+            count = sum(class_of(character) == name for character in text)
+            assert found[f"share_{name}"] == np.float32(count / max(len(text), 1))
 
 
 def test_lone_surrogates_and_a_megabyte_are_fine():

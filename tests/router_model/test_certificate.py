@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -148,6 +149,16 @@ def test_batches_carry_certificates_row_by_row(certified):
     ) / 2
     decisions = certified.route_batch([SUM, POEM], target_success=0.8, constraints=Constraints(max_cost_usd=limit))
     assert [decision.certificate for decision in decisions] == [CERTIFIED, None]
+
+
+def test_a_warm_prompt_cache_voids_the_certificate_of_its_row(certified, catalog):
+    """Costs that the calibration prompts did not have make other decisions; what saves nothing changes nothing."""
+    large = replace(catalog["large"], usd_per_mtok_cached_input=Decimal("0.5"))
+    cards = Catalog({**catalog.cards, "large": large})
+    router = Router.assemble(replace(certified.artifact, catalog=cards), certified.encoder)
+    warm = [{"large": 10.0}, {"small": 10.0}, None]
+    decisions = router.route_batch([SUM] * 3, target_success=0.8, warm_caches=warm)
+    assert [decision.certificate for decision in decisions] == [None, CERTIFIED, CERTIFIED]
 
 
 def test_artifacts_from_before_certificates_load(folder):

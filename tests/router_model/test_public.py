@@ -12,6 +12,7 @@ PUBLIC = {
         "Exclusion", "Explanation", "ModelCard", "NoCandidateError", "Paced", "PlanStep", "PredictionTable", "Reason",
         "RequestError", "Router", "RouterModelError", "SpendCurve", "TableError", "TrainingError", "UsageError",
     ],
+    "serving": ["create_app"],
 }  # fmt: skip
 
 

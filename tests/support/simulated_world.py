@@ -59,6 +59,8 @@ P_SUCCESS = {  # task -> model -> P(success)
     "poetry": {"small": 0.3, "coder": 0.15, "large": 0.9},
     "code": {"small": 0.2, "coder": 0.85, "large": 0.9},
 }
+POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
+SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 CATALOG = """
 [models.small]
 usd_per_mtok_input = 0.1

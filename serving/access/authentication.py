@@ -1,0 +1,185 @@
+"""Who is calling: from a request's headers to a `Caller`, or a refusal.
+
+What a route needs is said by the route, in its function: nothing here looks at the path, the host or a forwarded
+header, so no spelling of a URL leads around it (CVE-2026-48710 and its like). A route calls `authenticate` first
+of all, before it reads the body: who may not ask is not listened to. `requires` is the same as a FastAPI dependency,
+which costs more (measured in docs/access.md), and for which FastAPI reads the body first where the route declares one.
+
+`Access` is made once (`app.state.access`) and used from the event loop only.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from serving.access.callers import INSECURE, Caller, Role
+from serving.access.keyring import Keyring
+from serving.access.keys import Key
+from serving.access.limits import Limits, Standing
+from serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from serving.settings import Settings
+
+RESPONSE_HEADERS: Final = "router.response_headers"
+"""In the ASGI scope: a list of headers that `serving.access.guard` adds to whatever is answered."""
+
+_CHALLENGE: Final = {"www-authenticate": "Bearer"}
+_HOW: Final = "send 'Authorization: Bearer rm_…' or 'x-api-key: rm_…'"
+
+
+class Access:
+    """Decides who may do what.
+
+    Parameters
+    ----------
+    keyring : Keyring or None
+        None: the service runs without keys, on loopback; everybody is `INSECURE`.
+    limits : Limits or None
+        None: those of the keys, and the defaults.
+    """
+
+    def __init__(self, keyring: Keyring | None, limits: Limits | None = None) -> None:
+        self._keyring = keyring
+        self._limits = limits or Limits()
+        self._generation = 0
+
+    @classmethod
+    def of(cls, settings: Settings, keyring: Keyring | None) -> "Access":
+        """Return what the settings ask for; `keyring` is from `serving.access.start.check_access`."""
+        limits = Limits(
+            requests_per_minute=settings.requests_per_minute,
+            feedback_per_day=settings.feedback_per_day,
+            workers=settings.workers,
+        )
+        return cls(keyring, limits)
+
+    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
+        """Return who is calling, if they may do what needs `role`, and count it.
+
+        Parameters
+        ----------
+        scope : ASGI scope
+        role : Role
+            With ``feedback``, the request counts as one of the key's feedback of the day, too.
+
+        Raises
+        ------
+        UnauthenticatedError
+            If there is no key, not one of ours, a revoked one, or two different ones.
+        ForbiddenError
+            If the key lacks the role.
+        RateLimitedError
+            If the key has used up its share.
+        """
+        if self._keyring is None:
+            return INSECURE
+        key = self._key(credential_of(scope["headers"]), self._keyring)
+        if role not in key.roles:
+            roles = ", ".join(own for own in Role if own in key.roles)
+            raise ForbiddenError(f"key {key.id} has the roles: {roles}; this needs: {role.value}; use a key with that")
+        self._count(key, role, scope)
+        return Caller(key.id, key.roles)
+
+    def count_more(self, caller: Caller, n: int) -> None:
+        """Count `n` requests of a caller beside the one that was authenticated: a batch is as many as it holds.
+
+        Raises
+        ------
+        RateLimitedError
+            If the key has used up its share; what was counted until then stays counted.
+        """
+        keys = () if self._keyring is None else self._keyring.all_keys
+        for key in keys:
+            if key.id == caller.key_id:
+                for _ in range(n):
+                    standing = self._limits.take_request(key.id, key.requests_per_minute)
+                    if standing is not None and not standing.allowed:
+                        raise _used_up(key, standing, "requests a minute")
+
+    def _key(self, credential: bytes, keyring: Keyring) -> Key:
+        key = keyring.find(credential)
+        if keyring.generation != self._generation:
+            self._generation = keyring.generation
+            self._limits.forget_others(frozenset(key.id for key in keyring.all_keys))
+        if key is None:
+            raise UnauthenticatedError(
+                "the key is not one of this service's; check how it was copied", headers=_CHALLENGE
+            )
+        if key.revoked is not None:  # said to its owner only: nobody else has the whole key
+            raise UnauthenticatedError(
+                f"key {key.id} was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC; ask for a new one", headers=_CHALLENGE
+            )
+        return key
+
+    def _count(self, key: Key, role: Role, scope: MutableMapping[str, Any]) -> None:
+        standing = self._limits.take_request(key.id, key.requests_per_minute)
+        if standing is not None:
+            if not standing.allowed:
+                raise _used_up(key, standing, "requests a minute")
+            extra = scope.get(RESPONSE_HEADERS)
+            if extra is not None:
+                extra.extend((name.encode(), value.encode()) for name, value in standing.headers().items())
+        if role is Role.FEEDBACK:
+            standing = self._limits.take_feedback(key.id, key.feedback_per_day)
+            if not standing.allowed:
+                raise _used_up(key, standing, "feedback a day (UTC)")
+
+
+def _used_up(key: Key, standing: Standing, unit: str) -> RateLimitedError:
+    headers = standing.headers()
+    return RateLimitedError(
+        f"key {key.id} has used up its {standing.limit} {unit}; try again in {headers['retry-after']} s",
+        headers=headers,
+    )
+
+
+def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the one credential in a request's headers.
+
+    Raises
+    ------
+    UnauthenticatedError
+        If there is none, two different ones, or an ``Authorization`` that is not ``Bearer``.
+
+    Examples
+    --------
+    >>> credential_of([(b"host", b"localhost"), (b"authorization", b"Bearer rm_abc")])
+    b'rm_abc'
+    """
+    credential = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, given = value.partition(b" ")
+            if scheme.lower() != b"bearer":
+                raise UnauthenticatedError(
+                    f"the Authorization header is not of the form Bearer; {_HOW}", headers=_CHALLENGE
+                )
+            given = given.strip()
+        elif name == b"x-api-key":
+            given = value
+        else:
+            continue
+        if credential is not None and credential != given:
+            raise UnauthenticatedError("the request has two different keys; send one", headers=_CHALLENGE)
+        credential = given
+    if not credential:
+        raise UnauthenticatedError(f"the request has no key; {_HOW}", headers=_CHALLENGE)
+    return credential
+
+
+def authenticate(request: Request, role: Role) -> Caller:
+    """Return who is calling, if they may do what needs `role`; see `Access.authenticate`.
+
+    Call it at the top of a route's function.
+    """
+    access: Access = request.scope["app"].state.access
+    return access.authenticate(request.scope, role)
+
+
+def requires(role: Role) -> Callable[[Request], Awaitable[Caller]]:
+    """Return a FastAPI dependency: ``caller: Annotated[Caller, Depends(requires(Role.DECIDE))]``."""
+
+    async def caller(request: Request) -> Caller:
+        return authenticate(request, role)
+
+    return caller

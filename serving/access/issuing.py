@@ -1,0 +1,99 @@
+"""Making and revoking keys; what ``router-model keys`` does."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from serving.access.callers import Role
+from serving.access.key_file import KeyFile, edit_key_file
+from serving.access.keyring_secret import check_secret, read_or_make_secret, read_secret, secret_check
+from serving.access.keys import KEY_PATTERN, Key, key_hash, new_key_text
+from serving.errors import SettingsError
+
+MAX_NAME: Final = 100
+
+
+def create_key(
+    path: Path,
+    *,
+    name: str,
+    roles: Iterable[Role],
+    requests_per_minute: int | None = None,
+    feedback_per_day: int | None = None,
+) -> tuple[Key, str]:
+    """Add a key to a key file, which is made if there is none.
+
+    Returns
+    -------
+    key : what is kept of it
+    text : the key itself, which nobody can recover later
+
+    Raises
+    ------
+    SettingsError
+        If a valid key has that name, or the file or its secret cannot be used.
+    """
+    if not name.isprintable() or not 0 < len(name) <= MAX_NAME:
+        raise SettingsError(f"name {name!r}; expected 1 to {MAX_NAME} printable characters")
+    key_id, text = new_key_text()
+    made: list[Key] = []
+
+    def add(before: KeyFile) -> KeyFile:
+        for other in before.keys.values():
+            if other.name == name and other.revoked is None:
+                raise SettingsError(f"{path}: key {other.id} is already named {name!r}; choose another or revoke it")
+        # a new secret would make the keys there are worthless
+        secret = read_secret(path) if before.keys else read_or_make_secret(path)
+        check_secret(before.secret_check, secret, origin=path)
+        key = Key(
+            id=key_id,
+            name=name,
+            roles=frozenset(roles),
+            hash=key_hash(text.encode(), secret),
+            created=datetime.now(UTC).replace(microsecond=0),
+            requests_per_minute=requests_per_minute,
+            feedback_per_day=feedback_per_day,
+        )
+        made.append(key)
+        return replace(before, secret_check=secret_check(secret)).with_key(key)
+
+    edit_key_file(path, add)
+    return made[0], text
+
+
+def revoke_key(path: Path, key_id: str) -> Key:
+    """Revoke a key; running services refuse it within a second.
+
+    Parameters
+    ----------
+    path : key file
+    key_id : str
+        Its id, or its text where somebody found it.
+
+    Returns
+    -------
+    Key
+        As it is now; one that was revoked before keeps its time.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such key.
+    """
+    text = KEY_PATTERN.fullmatch(key_id)
+    wanted = text[1] if text else key_id
+    revoked: list[Key] = []
+
+    def revoke(before: KeyFile) -> KeyFile:
+        key = before.keys.get(wanted)
+        if key is None:
+            raise SettingsError(f"{path}: has no key of that id; 'router-model keys list' shows them")
+        revoked.append(replace(key, revoked=key.revoked or datetime.now(UTC).replace(microsecond=0)))
+        return before.with_key(revoked[0])
+
+    if not path.exists():
+        raise SettingsError(f"{path}: there is no such key file; name it with --file")
+    edit_key_file(path, revoke)
+    return revoked[0]

@@ -1,0 +1,211 @@
+"""The key file: TOML, a table a key, written by ``router-model keys`` and read by every worker.
+
+::
+
+    version = 1
+    secret_check = "3f0c9d5be1a27486"
+
+    [keys.k7f3q9xw2m4t]
+    name = "gateway"
+    roles = ["decide", "feedback"]
+    hash = "…"                         # 64 hex digits
+    created = 2026-01-31T12:00:00Z
+    revoked = 2026-03-01T08:30:00Z     # absent while it is valid
+    requests_per_minute = 600          # absent: the service's
+    feedback_per_day = 10000
+
+It is replaced as a whole, by a rename: a reader sees the old file or the new one.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from serving.access.callers import Role
+from serving.access.keys import ID_LENGTH, Key
+from serving.errors import SettingsError
+
+VERSION: Final = 1
+_FIELDS: Final = {"name", "roles", "hash", "created", "revoked", "requests_per_minute", "feedback_per_day"}
+_HASH_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """What a key file says.
+
+    Attributes
+    ----------
+    secret_check : str or None
+        Of the secret its keys are hashed with (`serving.access.keyring_secret.secret_check`); None in a new file.
+    keys : by id, in the order they were made
+    """
+
+    secret_check: str | None
+    keys: Mapping[str, Key]
+
+    def with_key(self, key: Key) -> "KeyFile":
+        """Return it with one key added or replaced."""
+        return replace(self, keys={**self.keys, key.id: key})
+
+
+def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
+    """Read a key file's content.
+
+    Raises
+    ------
+    SettingsError
+        If it is no key file, naming the file and the key.
+    """
+    try:
+        document = tomllib.loads(content.decode())
+    except ValueError as exc:  # of TOML, or UnicodeDecodeError
+        raise SettingsError(f"{origin}: is not TOML ({exc}); expected a file of 'router-model keys'") from exc
+    if not document:
+        return KeyFile(None, {})
+    version, check, tables = (document.get(name) for name in ("version", "secret_check", "keys"))
+    if version != VERSION:
+        raise SettingsError(f"{origin}: has version {version!r}; expected {VERSION} (a file of 'router-model keys')")
+    if not isinstance(check, str) or not isinstance(tables, dict):
+        raise SettingsError(f"{origin}: lacks 'secret_check' or tables [keys.ID]; make it with 'router-model keys'")
+    return KeyFile(check, {key_id: _parse_key(key_id, table, origin) for key_id, table in tables.items()})
+
+
+def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
+    """Read the table of one key."""
+    where = f"{origin}: key {key_id!r}"
+    if len(key_id) != ID_LENGTH or not key_id.isascii() or not isinstance(table, dict):
+        raise SettingsError(f"{where}: expected a table with an id of {ID_LENGTH} characters")
+    if unknown := sorted(table.keys() - _FIELDS):
+        raise SettingsError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(sorted(_FIELDS))}")
+    return Key(
+        id=key_id,
+        name=_typed(table, "name", str, where),
+        roles=_roles(table.get("roles"), where),
+        hash=_hash(table.get("hash"), where),
+        created=_moment(table, "created", where),
+        revoked=_moment(table, "revoked", where) if "revoked" in table else None,
+        requests_per_minute=_count(table, "requests_per_minute", 1, where),
+        feedback_per_day=_count(table, "feedback_per_day", 0, where),
+    )
+
+
+def _typed(table: Mapping[str, Any], field: str, kind: type, where: str) -> Any:
+    value = table.get(field)
+    if not isinstance(value, kind):
+        raise SettingsError(f"{where}: {field} is {value!r}; expected a {kind.__name__}")
+    return value
+
+
+def _roles(value: Any, where: str) -> frozenset[Role]:
+    try:
+        roles = frozenset(map(Role, value))
+    except (TypeError, ValueError) as exc:
+        raise SettingsError(f"{where}: roles are {value!r}; expected a list of {', '.join(Role)}") from exc
+    if not roles:
+        raise SettingsError(f"{where}: has no roles; expected some of {', '.join(Role)}")
+    return roles
+
+
+def _hash(value: Any, where: str) -> bytes:
+    try:
+        digest = bytes.fromhex(value)
+    except (TypeError, ValueError):
+        digest = b""
+    if len(digest) != _HASH_LENGTH:
+        raise SettingsError(f"{where}: hash is damaged; expected {2 * _HASH_LENGTH} hex digits")
+    return digest
+
+
+def _moment(table: Mapping[str, Any], field: str, where: str) -> datetime:
+    moment: datetime = _typed(table, field, datetime, where)
+    if moment.tzinfo is None:
+        raise SettingsError(f"{where}: {field} is {moment}; expected an offset, such as {moment.isoformat()}Z")
+    return moment
+
+
+def _count(table: Mapping[str, Any], field: str, least: int, where: str) -> int | None:
+    value = table.get(field)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise SettingsError(f"{where}: {field} is {value!r}; expected a whole number from {least}")
+    return value
+
+
+def dump_key_file(key_file: KeyFile) -> bytes:
+    """Return the content of a key file."""
+    keys = {key.id: _dump_key(key) for key in key_file.keys.values()}
+    return tomli_w.dumps({"version": VERSION, "secret_check": key_file.secret_check, "keys": keys}).encode()
+
+
+def _dump_key(key: Key) -> dict[str, Any]:
+    table = {
+        "name": key.name,
+        "roles": [role.value for role in Role if role in key.roles],
+        "hash": key.hash.hex(),
+        "created": key.created,
+        "revoked": key.revoked,
+        "requests_per_minute": key.requests_per_minute,
+        "feedback_per_day": key.feedback_per_day,
+    }
+    return {field: value for field, value in table.items() if value is not None}
+
+
+def read_key_file(path: Path) -> KeyFile:
+    """Read a key file.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read or is no key file.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be read ({exc.strerror}); expected a file of 'router-model keys'") from exc
+    return parse_key_file(content, origin=path)
+
+
+def edit_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
+    """Replace a key file by what `change` makes of it; nothing is written if that raises.
+
+    The new file is created exclusively, which is the lock, and readable by its owner only from the first moment on.
+
+    Raises
+    ------
+    SettingsError
+        If it is no key file, cannot be written, or is being edited by somebody else.
+    """
+    target = path.resolve()  # where it is a link, what it points at is replaced
+    staging = target.with_name(f"{target.name}.new")
+    try:
+        handle = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as exc:
+        raise SettingsError(
+            f"{staging}: exists: another 'router-model keys' is at work; try again, or remove it if none is"
+        ) from exc
+    except OSError as exc:
+        raise SettingsError(f"{path}: cannot be written ({exc.strerror}); expected a folder you may write to") from exc
+    try:
+        with os.fdopen(handle, "wb") as file:
+            before = read_key_file(target) if target.exists() else KeyFile(None, {})
+            file.write(dump_key_file(change(before)))
+            _keep_owner(file.fileno(), target)
+            file.flush()
+            os.fsync(file.fileno())
+        staging.replace(target)
+    except BaseException:
+        staging.unlink(missing_ok=True)
+        raise
+
+
+def _keep_owner(handle: int, target: Path) -> None:
+    """Give the new file to the old one's owner: an administrator's edit must not lock the service out."""
+    if target.exists() and hasattr(os, "geteuid") and os.geteuid() == 0:
+        status = target.stat()
+        os.fchown(handle, status.st_uid, status.st_gid)

@@ -1,0 +1,115 @@
+"""The keyring: which key is calling, and the keys' coming and going.
+
+Looking a key up is a dictionary access by its id and one comparison in constant time; for an id that is not ours a
+comparison is made all the same, so that the time taken does not tell which ids exist. Nothing that came with a request
+is evaluated, formatted into a query or written down.
+"""
+
+import hmac
+import logging
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
+
+from serving.access.key_file import read_key_file
+from serving.access.keyring_secret import check_secret
+from serving.access.keys import Key, key_hash, key_id_of
+from serving.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+CHECK_EVERY_S: Final = 1.0
+"""How often the key file is looked at: a revoked key is refused after this time at the latest."""
+
+_NOBODY: Final = bytes(32)
+
+
+class Keyring:
+    """The keys of a key file, kept up to date.
+
+    The file is looked at when a key is (one ``stat`` a second), and read again when it changed: a revocation needs no
+    restart and no signal, and reaches every worker. A file that cannot be read changes nothing; that is logged.
+
+    Parameters
+    ----------
+    path : key file
+    secret : what its keys are hashed with
+    clock : seconds, monotonic
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read, is damaged, or its keys were made under another secret.
+    """
+
+    def __init__(self, path: Path, *, secret: bytes, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path = path
+        self._secret = secret
+        self._clock = clock
+        self._checked_at = clock()
+        self._trouble: str | None = None
+        self._signature = self._look()
+        self._by_id = self._read()
+        self.generation = 0
+        """Raised by one whenever the file was read again."""
+
+    @classmethod
+    def load(cls, path: Path, *, secret: bytes, clock: Callable[[], float] = time.monotonic) -> "Keyring":
+        """Read the key file at `path`."""
+        return cls(path, secret=secret, clock=clock)
+
+    def find(self, credential: bytes) -> Key | None:
+        """Return the key that `credential` is the text of, a revoked one, too; None if it is not one of ours.
+
+        Parameters
+        ----------
+        credential : bytes
+            Whatever the request brought, of any length and content.
+        """
+        if self._clock() - self._checked_at >= CHECK_EVERY_S:
+            self.refresh()
+        key_id = key_id_of(credential)
+        if key_id is None:
+            return None
+        key = self._by_id.get(key_id)
+        expected = _NOBODY if key is None else key.hash
+        return key if hmac.compare_digest(key_hash(credential, self._secret), expected) else None
+
+    @property
+    def all_keys(self) -> Collection[Key]:
+        """All keys, revoked ones, too, in the order they were made."""
+        return self._by_id.values()
+
+    def refresh(self) -> None:
+        """Read the file again if it changed; if that fails, log why, keep the keys and try again later."""
+        self._checked_at = self._clock()
+        try:
+            signature = self._look()
+            if signature == self._signature and self._trouble is None:
+                return
+            self._by_id = self._read()
+        except SettingsError as exc:
+            if self._trouble != str(exc):
+                logger.error("the keys stay as they are: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
+            self._trouble = str(exc)
+            return
+        self._signature, self._trouble = signature, None
+        self.generation += 1
+        logger.info("%s: read again, %d keys", self._path, len(self._by_id))
+
+    def _look(self) -> tuple[int, int, int]:
+        """Return what changes with the file: every edit makes a new one, so the inode tells where the time does not."""
+        try:
+            status = self._path.stat()
+        except OSError as exc:
+            raise SettingsError(
+                f"{self._path}: cannot be read ({exc.strerror}); make it with: router-model keys create --file "
+                f"{self._path} --name gateway --role decide"
+            ) from exc
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _read(self) -> dict[bytes, Key]:
+        key_file = read_key_file(self._path)
+        check_secret(key_file.secret_check, self._secret, origin=self._path)
+        return {key.id.encode(): key for key in key_file.keys.values()}

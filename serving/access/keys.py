@@ -1,0 +1,84 @@
+"""A key: its text, which only its owner has, and what the key file knows of it.
+
+The text is ``rm_``, twelve characters of id, ``_`` and 43 characters of secret (256 random bits), all ASCII letters and
+digits: a double click selects it, and a scanner for leaked secrets finds it by `KEY_PATTERN`. Kept is only a keyed hash
+(HMAC-SHA256 under the keyring's secret): whoever reads the key file can neither use nor test a key. With that much
+randomness a slow password hash would add nothing but delay.
+"""
+
+import hmac
+import re
+import secrets
+import string
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from serving.access.callers import Role
+
+PREFIX: Final = "rm_"
+ID_LENGTH: Final = 12
+SECRET_LENGTH: Final = 43
+KEY_LENGTH: Final = len(PREFIX) + ID_LENGTH + 1 + SECRET_LENGTH
+KEY_PATTERN: Final = re.compile(rf"{PREFIX}([a-z0-9]{{{ID_LENGTH}}})_[A-Za-z0-9]{{{SECRET_LENGTH}}}")
+
+_ID_ALPHABET: Final = string.ascii_lowercase + string.digits
+_SECRET_ALPHABET: Final = string.ascii_letters + string.digits
+_ID: Final = slice(len(PREFIX), len(PREFIX) + ID_LENGTH)
+_SEPARATOR: Final = slice(_ID.stop, _ID.stop + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key, as the key file has it.
+
+    Attributes
+    ----------
+    id : str
+        Public, safe to log.
+    name : str
+        What people call it.
+    roles : frozenset of Role
+    hash : bytes
+        HMAC-SHA256 of the key's text under the keyring's secret.
+    created : UTC
+    revoked : UTC or None
+        None while it is valid.
+    requests_per_minute, feedback_per_day : int or None
+        None: as the service's settings say.
+    """
+
+    id: str
+    name: str
+    roles: frozenset[Role]
+    hash: bytes = field(repr=False)
+    created: datetime
+    revoked: datetime | None = None
+    requests_per_minute: int | None = None
+    feedback_per_day: int | None = None
+
+
+def new_key_text() -> tuple[str, str]:
+    """Return the id and the text of a new key."""
+    key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(ID_LENGTH))
+    secret = "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(SECRET_LENGTH))
+    return key_id, f"{PREFIX}{key_id}_{secret}"
+
+
+def key_id_of(credential: bytes) -> bytes | None:
+    """Return the id in a credential, or None where it does not look like a key of ours.
+
+    Examples
+    --------
+    >>> key_id_of(b"rm_k7f3q9xw2m4t_" + b"A" * 43)
+    b'k7f3q9xw2m4t'
+    >>> key_id_of(b"sk-proj-123")
+    """
+    if len(credential) != KEY_LENGTH or not credential.startswith(b"rm_") or credential[_SEPARATOR] != b"_":
+        return None
+    return credential[_ID]
+
+
+def key_hash(credential: bytes, secret: bytes) -> bytes:
+    """Return what is kept of a key: HMAC-SHA256 under the keyring's secret (RFC 2104), 32 bytes."""
+    return hmac.digest(secret, credential, "sha256")

@@ -1,0 +1,76 @@
+"""Whether the service may start with its settings, as far as access goes."""
+
+import ipaddress
+import logging
+import os
+import stat
+from pathlib import Path
+
+from serving.access.callers import Role
+from serving.access.keyring import Keyring
+from serving.access.keyring_secret import ENVIRONMENT, read_secret, secret_path
+from serving.errors import SettingsError
+from serving.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def check_access(settings: Settings) -> Keyring | None:
+    """Return the keys that the service checks, or None where it runs without.
+
+    Raises
+    ------
+    SettingsError
+        If there are no keys and ``insecure`` was not set, or the service would listen where others can reach it; if
+        no valid key may ask for decisions; if the key file or its secret cannot be used.
+    """
+    if settings.insecure:
+        _check_insecure(settings)
+        return None
+    if settings.keys is None:
+        raise SettingsError(
+            "no key file; make one with 'router-model keys create --file keys.toml --name gateway --role decide' and "
+            "pass it as --keys keys.toml; or, to try it out on this machine only, start with --insecure"
+        )
+    keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys))
+    if not any(Role.DECIDE in key.roles and key.revoked is None for key in keyring.all_keys):
+        raise SettingsError(
+            f"{settings.keys}: no valid key has the role decide, so nobody could ask for anything; make one with "
+            f"'router-model keys create --file {settings.keys} --name gateway --role decide'"
+        )
+    _warn_if_readable(settings.keys)
+    if not os.environ.get(ENVIRONMENT):
+        _warn_if_readable(secret_path(settings.keys))
+    return keyring
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches `host`: 127.0.0.0/8, ::1 or localhost.
+
+    Examples
+    --------
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "192.168.0.7", "router.local")]
+    [True, True, True, False, False, False]
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name, which may come to mean anything
+
+
+def _check_insecure(settings: Settings) -> None:
+    if settings.keys is not None:
+        raise SettingsError(f"--insecure and a key file ({settings.keys}); leave one of them out")
+    if not is_loopback(settings.host):
+        raise SettingsError(
+            f"--insecure on {settings.host}, which others may reach; expected 127.0.0.1, ::1 or localhost; make a key "
+            "with 'router-model keys create' and start with --keys instead"
+        )
+    logger.warning("running without keys: whoever reaches %s port %s may do everything", settings.host, settings.port)
+
+
+def _warn_if_readable(path: Path) -> None:
+    if os.name == "posix" and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
+        logger.warning("%s: others can read it (mode %03o); run: chmod 600 %s", path, mode, path)

@@ -1,0 +1,111 @@
+"""Errors as answers: every one in OpenAI's shape, with a documented code.
+
+Foreign errors of a request (`RequestError`, `PromptError`, `NoCandidateError`) are mapped here, once. What nobody
+expected becomes a 500 that says nothing but an id; the log line with that id has the rest.
+"""
+
+import logging
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from features import FeatureError
+from router_model.errors import NoCandidateError, RequestError
+from serving.api.rendering import JSON
+from serving.errors import (
+    EmptyPlanError,
+    FailedError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ServiceError,
+    error_body,
+)
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+_logger = logging.getLogger(__name__)
+_CLIENT_GONE: Final = 499  # nobody reads it
+
+
+def error_dict(error: ServiceError) -> dict[str, Any]:
+    """Return an error as part of an answer.
+
+    >>> error_dict(NotFoundError("no model 'x'", param="model"))["error"]["code"]
+    'not_found'
+    """
+    content: dict[str, Any] = orjson.loads(error_body(error))
+    return content
+
+
+def error_response(error: ServiceError) -> Response:
+    """Return an error as an answer."""
+    return Response(error_body(error), error.status, error.headers, JSON)
+
+
+def as_service_error(exc: Exception) -> ServiceError | None:
+    """Map what can go wrong while a request is read and decided; None for what nobody expected."""
+    if isinstance(exc, ServiceError):
+        return exc
+    if isinstance(exc, FeatureError):
+        return InvalidRequestError(str(exc), param="messages")
+    if isinstance(exc, NoCandidateError):
+        return EmptyPlanError(str(exc), param=exc.relax)
+    if isinstance(exc, RequestError):
+        return InvalidRequestError(str(exc), param="router")
+    return None
+
+
+def failed(exc: BaseException, doing: str) -> FailedError:
+    """Log a defect of ours with an id, and return the error that carries nothing but the id.
+
+    The log gets where it happened, and not the exception's message, which may quote a prompt.
+    """
+    error_id = f"err_{secrets.token_hex(8)}"
+    where = "".join(traceback.format_list(traceback.extract_tb(exc.__traceback__)))
+    _logger.error("%s: %s failed with %s\n%s", error_id, doing, type(exc).__name__, where)
+    return FailedError(
+        f"the service failed to answer; its log has the details under {error_id}", metadata={"error_id": error_id}
+    )
+
+
+def answering(handler: Handler) -> Handler:
+    """Let a handler answer its errors: no exception passes, no traceback is sent."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ClientDisconnect:
+            return Response(status_code=_CLIENT_GONE)
+        except Exception as exc:  # noqa: BLE001  (the last line of defence: logged with an id)
+            error = as_service_error(exc) or failed(exc, f"{request.method} {request.scope['route'].path}")
+            request.app.state.parts.telemetry.count_error(error.code)
+            return error_response(error)
+
+    answer.__name__ = handler.__name__
+    answer.__doc__ = handler.__doc__
+    return answer
+
+
+async def answer_http_exception(request: Request, exc: Exception) -> Response:
+    """Answer what the framework raises itself: unknown paths and methods."""
+    if not isinstance(exc, HTTPException):  # pragma: no cover  (the signature is Starlette's)
+        raise exc
+    if exc.status_code == MethodNotAllowedError.status:
+        headers = dict(exc.headers or {})
+        allowed = headers.get("Allow", "another method")
+        return error_response(
+            MethodNotAllowedError(f"{request.method} is not served here; use {allowed}", headers=headers)
+        )
+    return error_response(NotFoundError("no such path; /openapi.json lists all"))
+
+
+async def answer_unexpected(_: Request, exc: Exception) -> Response:
+    """Answer an exception from outside the handlers."""
+    return error_response(failed(exc, "a request"))

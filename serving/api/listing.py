@@ -1,0 +1,127 @@
+"""``GET /v1/models`` and ``GET /v1/decisions/{id}``: what there is to choose from, and what was chosen."""
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from router_model.catalog import ModelCard
+from serving.access.callers import Caller, Role
+from serving.api.answers import LoggedDecisionAnswer, ModelsAnswer
+from serving.api.endpoint import Endpoint
+from serving.api.parts import Parts, parts_of
+from serving.api.rendering import json_response
+from serving.errors import ForbiddenError, NotFoundError
+
+_PER_TOKEN: Final = {
+    "prompt": "usd_per_mtok_input",
+    "completion": "usd_per_mtok_output",
+    "input_cache_read": "usd_per_mtok_cached_input",
+    "input_cache_write": "usd_per_mtok_cache_write",
+    "internal_reasoning": "usd_per_mtok_reasoning",
+}
+_PER_CALL: Final = {"request": "usd_per_request", "image": "usd_per_image"}
+_PARAMETERS: Final = {"tools": ("tools", "tool_choice"), "structured_output": ("response_format", "structured_outputs")}
+_LONGEST_ID: Final = 256
+
+
+async def models(request: Request) -> Response:
+    """List the candidates with their prices and limits.
+
+    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image.
+    """
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.DECIDE)
+    router = parts.engine.router
+    cards = [] if router is None else [router.catalog[model] for model in router.models]
+    return json_response({"object": "list", "data": [model_dict(card) for card in cards]})
+
+
+def model_dict(card: ModelCard) -> dict[str, Any]:
+    """Return a model's entry; see `serving.api.answers.ModelAnswer`.
+
+    >>> card = ModelCard("openai/gpt-4o", Decimal("2.5"), Decimal(10), tools=True)
+    >>> model_dict(card)["pricing"]
+    {'prompt': '0.0000025', 'completion': '0.00001'}
+    """
+    inputs = ["text", *["image"] * bool(card.vision), *["audio"] * bool(card.audio)]
+    parameters = [name for flag, names in _PARAMETERS.items() if getattr(card, flag) for name in names]
+    return {
+        "id": card.model,
+        "object": "model",
+        "created": 0,
+        "owned_by": card.provider or "unknown",
+        "canonical_slug": card.model,
+        "name": card.model,
+        "context_length": card.context_window,
+        "architecture": {"input_modalities": inputs, "output_modalities": ["text"]},
+        "pricing": pricing(card),
+        "top_provider": {"context_length": card.context_window, "max_completion_tokens": card.max_output_tokens},
+        "supported_parameters": ["max_tokens", *parameters],
+    }
+
+
+def pricing(card: ModelCard) -> dict[str, str]:
+    """Return the prices that are known, as decimal text: USD per token, and USD per request and image."""
+    prices = {name: getattr(card, field) for name, field in _PER_TOKEN.items()}
+    per_token = {name: _decimal(price / 1_000_000) for name, price in prices.items() if price is not None}
+    fees = {name: getattr(card, field) for name, field in _PER_CALL.items()}
+    return per_token | {name: _decimal(fee) for name, fee in fees.items() if fee is not None}
+
+
+def _decimal(price: Decimal) -> str:
+    """Write a price without exponent and trailing zeros.
+
+    >>> _decimal(Decimal("2.50") / 1_000_000), _decimal(Decimal(0)), _decimal(Decimal(30))
+    ('0.0000025', '0', '30')
+    """
+    return f"{price.normalize():f}"
+
+
+async def decision(request: Request) -> Response:
+    """Return a decision as it is in the log, with the prompt as far as prompts are stored.
+
+    A key reads its own decisions, a key with the role `admin` all. A decision is there as soon as it was answered.
+    """
+    parts = parts_of(request)
+    caller = _reader(parts, request)
+    decision_id: str = request.path_params["decision_id"]
+    record = await parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
+    own = record is not None and record.key_id == caller.key_id
+    if record is None or not (own or Role.ADMIN in caller.roles):
+        raise NotFoundError("no such decision of this key; ids are kept as long as the log's retention says")
+    fields = asdict(record)
+    fields["excluded"] = [{"model": model, "reason": reason} for model, reason in record.excluded]
+    return json_response({"object": "routing.logged_decision", **fields})
+
+
+def _reader(parts: Parts, request: Request) -> Caller:
+    """Return who reads decisions: its own with the role `decide`, any with `admin`."""
+    try:
+        return parts.access.authenticate(request.scope, Role.DECIDE)
+    except ForbiddenError:
+        return parts.access.authenticate(request.scope, Role.ADMIN)
+
+
+_ID: Final = {
+    "name": "decision_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "example": "dec_019385b1c5f07cc2a1f2d0c5b8a3e411",
+}
+ENDPOINTS: Final = (
+    Endpoint("GET", "/v1/models", models, "List the candidates", ModelsAnswer, roles=(Role.DECIDE,)),
+    Endpoint(
+        "GET",
+        "/v1/decisions/{decision_id}",
+        decision,
+        "Read a decision",
+        LoggedDecisionAnswer,
+        roles=(Role.DECIDE, Role.ADMIN),
+        errors=(NotFoundError,),
+        parameters=(_ID,),
+    ),
+)

@@ -1,0 +1,97 @@
+"""What operators and orchestrators ask: health, metrics, reload, status."""
+
+from dataclasses import asdict
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.access.callers import Role
+from serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
+from serving.api.endpoint import Endpoint
+from serving.api.parts import Parts, parts_of
+from serving.api.rendering import json_response
+from serving.errors import ReloadRefusedError
+from serving.telemetry import METRICS_TYPE
+
+_OK: Final = 200
+_UNREADY: Final = 503
+
+
+async def healthz(request: Request) -> Response:
+    """Say that the process is alive; nothing else is looked at."""
+    del request
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """Say whether requests should be sent here: a router is loaded, the log takes records, no shutdown has begun.
+
+    A service that is not ready for want of a router still answers with its default plan.
+    """
+    checks = readiness(parts_of(request))
+    ready = all(checks.values())
+    return json_response({"ready": ready, "checks": checks}, status=_OK if ready else _UNREADY)
+
+
+def readiness(parts: Parts) -> dict[str, bool]:
+    """Return what readiness depends on; all true: ready."""
+    return {
+        "artifact_loaded": parts.engine.ready,
+        "log_writable": parts.log.writable,
+        "not_draining": not parts.draining,
+    }
+
+
+async def metrics(request: Request) -> Response:
+    """Return the metrics of all workers in Prometheus' text format."""
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.ADMIN)
+    parts.update_gauges()
+    return Response(parts.telemetry.exposition(), media_type=METRICS_TYPE)
+
+
+async def reload(request: Request) -> Response:
+    """Load the artifact anew, beside the one that is served, and swap them if it is sound.
+
+    Of several workers, the one that answers reloads at once and the others within `reload_every_s`.
+    """
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.ADMIN)
+    reloaded = await parts.engine.reload()
+    return json_response({"object": "routing.reload", "artifact": reloaded.artifact, "changed": reloaded.changed})
+
+
+async def status(request: Request) -> Response:
+    """Return what this worker serves, and how its log does."""
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.ADMIN)
+    router = parts.engine.router
+    return json_response(
+        {
+            "object": "routing.status",
+            "ready": all(readiness(parts).values()),
+            "artifact": None if router is None else router.artifact.content_hash,
+            "policy_version": parts.engine.policy_version,
+            "models": parts.models,
+            "log": asdict(parts.log.stats) | {"writable": parts.log.writable},
+            "engine": dict(parts.engine.status),
+        }
+    )
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "/healthz", healthz, "Alive", HealthAnswer),
+    Endpoint("GET", "/readyz", readyz, "Ready", ReadyAnswer, also=(_UNREADY,)),
+    Endpoint("GET", "/metrics", metrics, "Metrics", None, roles=(Role.ADMIN,)),
+    Endpoint(
+        "POST",
+        "/admin/reload",
+        reload,
+        "Load the artifact anew",
+        ReloadAnswer,
+        roles=(Role.ADMIN,),
+        errors=(ReloadRefusedError,),
+    ),
+    Endpoint("GET", "/admin/status", status, "What is served", StatusAnswer, roles=(Role.ADMIN,)),
+)

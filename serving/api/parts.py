@@ -1,0 +1,123 @@
+"""What the surfaces work with, put together once by `serving.app`."""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from starlette.requests import Request
+
+from router_model.router import Router
+from serving.access.callers import Caller, Role
+from serving.decision_log.log import DecisionLog
+from serving.engine.query import Query, Routed
+from serving.errors import ServiceError
+from serving.settings import Settings
+from serving.telemetry import Telemetry
+
+
+class Reloaded(Protocol):
+    """What a reload found."""
+
+    @property
+    def artifact(self) -> str:
+        """Content hash of what is served now."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether that is another one than before."""
+
+
+class Decider(Protocol):
+    """What decides; `serving.engine.engine.Engine` is one."""
+
+    @property
+    def router(self) -> Router | None:
+        """The router that decides now; None where none could be loaded."""
+
+    @property
+    def policy_version(self) -> str:
+        """Name of the policy that decides now."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered by a router."""
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """What an operator wants to know."""
+
+    async def start(self) -> None:
+        """Begin to watch the artifact."""
+
+    async def close(self) -> None:
+        """Stop."""
+
+    async def decide(self, query: Query) -> Routed:
+        """Decide; raise a `ServiceError` where a request cannot be."""
+
+    async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
+        """Decide for each, in their order."""
+
+    async def reload(self) -> Reloaded:
+        """Load the artifact anew."""
+
+
+class Access(Protocol):
+    """What lets callers in; `serving.access.authentication.Access` is one."""
+
+    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
+        """Return who calls, if they may do what needs the role, and count it.
+
+        Raises
+        ------
+        UnauthenticatedError, ForbiddenError, RateLimitedError
+        """
+
+    def count_more(self, caller: Caller, n: int) -> None:
+        """Count `n` requests beside the one that was authenticated.
+
+        Raises
+        ------
+        RateLimitedError
+        """
+
+
+@dataclass(slots=True)
+class Parts:
+    """The service's parts.
+
+    Attributes
+    ----------
+    settings, engine, log, access, telemetry
+    draining : bool
+        Set on SIGTERM: requests that are under way are finished, new ones go elsewhere.
+    """
+
+    settings: Settings
+    engine: Decider
+    log: DecisionLog
+    access: Access
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    draining: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Ids of the candidates; empty where there is no router."""
+        router = self.engine.router
+        return () if router is None else router.models
+
+    @property
+    def providers(self) -> dict[str, str | None]:
+        """The candidates' providers, by model."""
+        router = self.engine.router
+        return {} if router is None else {model: router.catalog[model].provider for model in router.models}
+
+    def update_gauges(self) -> None:
+        """Let the metrics know the state of this worker."""
+        self.telemetry.update(self.log.stats, self.engine.status)
+
+
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the service that got a request."""
+    parts: Parts = request.app.state.parts
+    return parts

@@ -1,0 +1,69 @@
+"""``POST /routing/v1/chat/completions``: the decision alone, in Plano's format."""
+
+import re
+import secrets
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.access.callers import Role
+from serving.api.answers import PlanoAnswer
+from serving.api.bodies import read_object
+from serving.api.endpoint import DECISION_HEADERS, Endpoint
+from serving.api.parts import parts_of
+from serving.api.queries import read_query
+from serving.api.rendering import decision_headers, json_response
+from serving.api.requests import RouteRequest
+from serving.api.routing import SESSION_HEADER
+from serving.errors import EmptyPlanError, NotFoundError
+
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
+
+
+async def plano_route(request: Request) -> Response:
+    """Name the model for a chat body, in Plano's format; nothing is forwarded.
+
+    The body is as of `POST /v1/route`. `route` is the decision's reason, `trace_id` that of the header `traceparent` or
+    a new one.
+    """
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.DECIDE)
+    body = await read_object(request, max_depth=parts.settings.max_json_depth)
+    query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="plano")
+    routed = await parts.engine.decide(query)
+    answer = {"model": routed.model, "route": routed.reason, "trace_id": trace_id(request.headers.get("traceparent"))}
+    return json_response(answer, headers=decision_headers(routed))
+
+
+def trace_id(traceparent: str | None) -> str:
+    """Return the trace of a W3C ``traceparent``, else a new one.
+
+    >>> trace_id("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    '4bf92f3577b34da6a3ce929d0e0e4736'
+    """
+    given = _TRACE_PARENT.fullmatch(traceparent or "")
+    return given.group(1) if given else secrets.token_hex(16)
+
+
+_TRACE: Final = {
+    "name": "traceparent",
+    "in": "header",
+    "required": False,
+    "description": "W3C trace context; ignored where it is none.",
+    "schema": {"type": "string"},
+}
+ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/routing/v1/chat/completions",
+        plano_route,
+        "Decide, in Plano's format",
+        PlanoAnswer,
+        RouteRequest,
+        roles=(Role.DECIDE,),
+        errors=(NotFoundError, EmptyPlanError),
+        parameters=(SESSION_HEADER, _TRACE),
+        headers=DECISION_HEADERS,
+    ),
+)

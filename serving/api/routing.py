@@ -1,0 +1,103 @@
+"""``POST /v1/route`` and ``/v1/route/batch``: decisions."""
+
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.access.callers import Caller, Role
+from serving.api.answers import BatchAnswer, DecisionAnswer
+from serving.api.bodies import read_object, validated
+from serving.api.endpoint import DECISION_HEADERS, Endpoint, header
+from serving.api.errors import as_service_error, error_dict
+from serving.api.parts import Parts, parts_of
+from serving.api.queries import read_query
+from serving.api.rendering import decision_dict, decision_headers, json_response
+from serving.api.requests import BatchRequest, RouteRequest
+from serving.engine.query import Query, Routed
+from serving.errors import EmptyPlanError, InvalidRequestError, NotFoundError, ServiceError
+
+_NO_HEADERS: Final = Headers({})
+SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
+
+
+async def route(request: Request) -> Response:
+    """Decide which model to call for a chat body.
+
+    The body is what any provider takes; `router` in it says what is asked of the router. The answer is a plan: where
+    its first model fails, call the next.
+    """
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.DECIDE)
+    body = await read_object(request, max_depth=parts.settings.max_json_depth)
+    query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="route")
+    routed = await parts.engine.decide(query)
+    return json_response(decision_dict(routed), headers=decision_headers(routed))
+
+
+async def route_batch(request: Request) -> Response:
+    """Decide for several chat bodies at once.
+
+    Answers come in the order of `requests`; where one cannot be decided, the error that it would have got alone stands
+    in its place. Every request of a batch counts against the key's rate.
+    """
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.DECIDE)
+    body = await read_object(request, max_depth=parts.settings.max_json_depth)
+    bodies = validated(BatchRequest, body).requests
+    if len(bodies) > parts.settings.max_batch:
+        raise InvalidRequestError(
+            f"requests: got {len(bodies)}; expected at most {parts.settings.max_batch} in a batch", param="requests"
+        )
+    parts.access.count_more(caller, len(bodies) - 1)
+    read = [_read(one, parts, caller) for one in bodies]
+    queries = [query for query in read if isinstance(query, Query)]
+    decided = iter(await parts.engine.decide_batch(queries))
+    answers = [next(decided) if isinstance(query, Query) else query for query in read]
+    degraded = any(isinstance(one, Routed) and one.degraded for one in answers)
+    return json_response(
+        {"object": "list", "data": [_answer(one) for one in answers]},
+        headers={"x-router-degraded": "true" if degraded else "false"},
+    )
+
+
+def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | ServiceError:
+    """Read one of a batch; what is wrong with it is its answer."""
+    try:
+        return read_query(body, _NO_HEADERS, known=parts.models, key_id=caller.key_id, surface="batch")
+    except Exception as exc:
+        known = as_service_error(exc)
+        if known is None:
+            raise
+        return known
+
+
+def _answer(one: Routed | ServiceError) -> dict[str, Any]:
+    return decision_dict(one) if isinstance(one, Routed) else error_dict(one)
+
+
+ENDPOINTS: Final = (
+    Endpoint(
+        "POST",
+        "/v1/route",
+        route,
+        "Decide for one prompt",
+        DecisionAnswer,
+        RouteRequest,
+        roles=(Role.DECIDE,),
+        errors=(NotFoundError, EmptyPlanError),
+        parameters=(SESSION_HEADER,),
+        headers=DECISION_HEADERS,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/route/batch",
+        route_batch,
+        "Decide for several prompts",
+        BatchAnswer,
+        BatchRequest,
+        roles=(Role.DECIDE,),
+        headers={"x-router-degraded": "'true' where a default plan is among the answers."},
+    ),
+)

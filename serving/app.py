@@ -1,0 +1,145 @@
+"""The application: all parts, put together.
+
+``uvicorn serving:create_app --factory`` calls `create_app` without arguments; settings then come from the environment.
+Opening the parts reads the artifact and the key file and touches no network, so that what is wrong with them stops the
+start with one line; they begin to work when the server starts, and stop in the reverse order when it drains.
+"""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from importlib.metadata import version
+from types import FrameType
+from typing import Any, Final, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from serving.access.authentication import Access
+from serving.access.guard import Guard
+from serving.access.log_redaction import redact_server_logs
+from serving.access.start import check_access
+from serving.api import listing, notdiamond, operations, plano, reports, routing
+from serving.api.endpoint import add_endpoint, complete_document
+from serving.api.errors import answer_http_exception, answer_unexpected
+from serving.api.parts import Parts
+from serving.decision_log.opening import open_log
+from serving.engine.engine import Engine
+from serving.settings import Settings
+from serving.telemetry import Telemetry
+
+ENDPOINTS: Final = (
+    *routing.ENDPOINTS,
+    *reports.ENDPOINTS,
+    *listing.ENDPOINTS,
+    *notdiamond.ENDPOINTS,
+    *plano.ENDPOINTS,
+    *operations.ENDPOINTS,
+)
+_GAUGES_EVERY_S: Final = 1.0
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
+
+_logger = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None, *, parts: Parts | None = None) -> FastAPI:
+    """Build the service.
+
+    Parameters
+    ----------
+    settings : default: of the environment (``ROUTER_ARTIFACT`` and others)
+    parts : replaces what the settings would open
+
+    Raises
+    ------
+    SettingsError
+        If the service cannot start like this, e.g. without keys.
+    ArtifactError
+        If the artifact cannot be used and there is no default plan.
+    """
+    if parts is None:
+        parts = open_parts(settings or Settings())
+    app = FastAPI(
+        title="Router Model",
+        summary="Which language model to call for a prompt: the cheapest one likely to be good enough.",
+        version=version("router-model"),
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
+    )
+    app.add_middleware(Guard, settings=parts.settings)
+    redact_server_logs()
+    app.state.parts = parts
+    for endpoint in ENDPOINTS:
+        add_endpoint(app, endpoint)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to add to it
+    return app
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Open what the settings say; nothing works yet."""
+    keyring = check_access(settings)
+    log, telemetry = open_log(settings), Telemetry()
+    engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
+    return Parts(settings, engine, log, Access.of(settings, keyring), telemetry)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        written = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+        app.openapi_schema = complete_document(written, ENDPOINTS)
+    return app.openapi_schema
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    parts: Parts = app.state.parts
+    async with AsyncExitStack() as stack:
+        stack.callback(parts.telemetry.close)
+        await parts.log.start()
+        stack.push_async_callback(parts.log.close, parts.settings.drain_s)
+        await parts.engine.start()
+        stack.push_async_callback(parts.engine.close)
+        stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
+        with _draining_on_sigterm(parts):
+            yield
+        parts.draining = True
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _update_gauges(parts: Parts) -> None:
+    """Keep this worker's share of the metrics fresh: another worker may be the one that is asked for them."""
+    while True:
+        parts.update_gauges()
+        await asyncio.sleep(_GAUGES_EVERY_S)
+
+
+@contextmanager
+def _draining_on_sigterm(parts: Parts) -> Iterator[None]:
+    """Note that a shutdown has begun, then let the server's own handler do its work."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    before: _Handler = signal.getsignal(signal.SIGTERM)
+
+    def drain(number: int, frame: FrameType | None) -> None:
+        parts.draining = True
+        _logger.info("SIGTERM: no longer ready; requests that are under way are finished")
+        if callable(before):
+            before(number, frame)
+
+    signal.signal(signal.SIGTERM, drain)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

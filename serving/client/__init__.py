@@ -1,0 +1,53 @@
+"""A typed client of the decision service, synchronous and asynchronous.
+
+It needs ``httpx2`` (extra ``serve``) and nothing else of the service: neither FastAPI nor numpy is imported.
+
+>>> import serving.client
+>>> serving.client.RouterClient("http://127.0.0.1:8484", "rk-…".replace("…", "1"))
+RouterClient('http://127.0.0.1:8484')
+"""
+
+try:
+    from serving.client.async_client import AsyncRouterClient
+    from serving.client.sync_client import RouterClient
+except ModuleNotFoundError as exc:
+    if exc.name != "httpx2":
+        raise
+    raise ImportError("serving.client needs httpx2: pip install 'router-model[serve]' (or httpx2 alone)") from exc
+
+from serving.client.answers import ListedModel, Receipt, RouteAnswer, RouteStep
+from serving.client.errors import (
+    AnsweredError,
+    AuthenticationError,
+    BadCallError,
+    BadRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    RouterClientError,
+    ServerError,
+    UnreachableError,
+    UnreadableAnswerError,
+)
+from serving.client.retries import Retries
+
+__all__ = [
+    "AnsweredError",
+    "AsyncRouterClient",
+    "AuthenticationError",
+    "BadCallError",
+    "BadRequestError",
+    "ListedModel",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Receipt",
+    "Retries",
+    "RouteAnswer",
+    "RouteStep",
+    "RouterClient",
+    "RouterClientError",
+    "ServerError",
+    "UnreachableError",
+    "UnreadableAnswerError",
+]

@@ -1,0 +1,138 @@
+"""``router-model keys``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from serving.access.callers import Role
+
+if TYPE_CHECKING:
+    from serving.access.keys import Key
+
+_FILE = click.option(
+    "--file",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("keys.toml"),
+    show_default=True,
+    envvar="ROUTER_KEYS",
+    show_envvar=True,
+    help="The key file.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
+
+@click.group("keys")
+def command() -> None:
+    """Make, list and revoke the keys of the service.
+
+    The key file holds no key, only keyed hashes. They are made with the
+    secret in ROUTER_KEYS_SECRET, or else in a file beside the key file.
+    """
+
+
+@command.command("create")
+@click.option("--name", required=True, help="What you call it, such as who uses it.")
+@click.option(
+    "--role",
+    "roles",
+    type=click.Choice([role.value for role in Role]),
+    multiple=True,
+    required=True,
+    help="What it is for; can be repeated.",
+)
+@click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit [the service's].")
+@click.option("--feedback-per-day", type=click.IntRange(min=0), help="Its own cap [the service's].")
+@_FILE
+@_JSON
+def create(
+    *,
+    name: str,
+    roles: tuple[str, ...],
+    requests_per_minute: int | None,
+    feedback_per_day: int | None,
+    path: Path,
+    as_json: bool,
+) -> None:
+    """Make a key and print it, this once.
+
+    Only its hash is kept: it cannot be shown again.
+    """
+    from serving.access.issuing import create_key  # noqa: PLC0415  (--help stays fast)
+
+    key, text = create_key(
+        path,
+        name=name,
+        roles=map(Role, roles),
+        requests_per_minute=requests_per_minute,
+        feedback_per_day=feedback_per_day,
+    )
+    click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
+    click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
+    click.echo("Copy it now: it is printed this once, and only its hash is kept.", err=True)
+
+
+@command.command("list")
+@_FILE
+@_JSON
+def list_(*, path: Path, as_json: bool) -> None:
+    """List the keys, revoked ones, too."""
+    from serving.access.key_file import read_key_file  # noqa: PLC0415
+
+    keys = read_key_file(path).keys.values()
+    if as_json:
+        click.echo(json.dumps([_described(key) for key in keys], ensure_ascii=False))
+    elif not keys:
+        click.echo(f"{path} has no keys yet.")
+    else:
+        _show(list(keys))
+
+
+@command.command("revoke")
+@click.argument("key_id", metavar="ID")
+@_FILE
+def revoke(key_id: str, *, path: Path) -> None:
+    """Revoke the key ID; running services refuse it within a second."""
+    from serving.access.issuing import revoke_key  # noqa: PLC0415
+
+    key = revoke_key(path, key_id)
+    click.echo(f"Key {key.id} ({key.name}) is revoked since {key.revoked:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+def _roles(key: "Key") -> str:
+    return ", ".join(role for role in Role if role in key.roles)
+
+
+def _described(key: "Key") -> dict[str, Any]:
+    """Return what may be shown of a key, as plain JSON types."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "roles": [role.value for role in Role if role in key.roles],
+        "created": key.created.isoformat(),
+        "revoked": key.revoked.isoformat() if key.revoked else None,
+        "requests_per_minute": key.requests_per_minute,
+        "feedback_per_day": key.feedback_per_day,
+    }
+
+
+def _show(keys: "list[Key]") -> None:
+    """Print a table."""
+    head = ("id", "name", "roles", "created", "requests/min", "feedback/day", "state")
+    rows = [
+        (
+            key.id,
+            key.name,
+            _roles(key),
+            f"{key.created:%Y-%m-%d %H:%M}",
+            "default" if key.requests_per_minute is None else str(key.requests_per_minute),
+            "default" if key.feedback_per_day is None else str(key.feedback_per_day),
+            "valid" if key.revoked is None else f"revoked {key.revoked:%Y-%m-%d %H:%M}",
+        )
+        for key in keys
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

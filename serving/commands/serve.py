@@ -1,0 +1,43 @@
+"""``router-model serve``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+try:
+    from serving.commands.settings_options import read_settings, settings_options
+except ModuleNotFoundError as exc:
+    raise ImportError(
+        f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
+    ) from exc
+
+_SHOWN = 6  # models named at the start
+
+
+@click.command("serve")
+@click.argument("artifact", type=click.Path(path_type=Path), required=False)
+@settings_options
+def command(**options: Any) -> None:
+    """Answer over HTTP which model to call, with the router in ARTIFACT.
+
+    ARTIFACT is a router's folder, or a file or link that names one. Every
+    option can be set by the variable behind it, too; the option wins.
+    """
+    settings = read_settings(**options)
+    try:
+        from serving.preflight import about  # noqa: PLC0415
+        from serving.server import listen, serve  # noqa: PLC0415  (--help stays fast)
+    except ModuleNotFoundError as exc:
+        raise ImportError(
+            f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
+        ) from exc
+
+    lines = about(settings)
+    with listen(settings.host, settings.port) as sock:
+        address = f"{settings.host}:{sock.getsockname()[1]}"
+        click.echo(f"listening on http://{address}")
+        for line in lines:
+            click.echo(line.replace("{address}", address))
+        serve(settings, sock)
+    click.echo("stopped; what was under way was answered, and the log is flushed")

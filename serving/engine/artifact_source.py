@@ -1,0 +1,80 @@
+"""Where the router is: a folder, a link to one, or a small text file with the path of one.
+
+A link or a pointer is switched in one step, so a new artifact is served from the moment it is complete. What a folder
+holds is told apart by names, sizes, times and inodes of its files, without reading them: looking is cheap, and a copy
+that is still being written is looked at again when it has changed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from router_model.artifact import MANIFEST
+from router_model.errors import ArtifactError
+
+_LONGEST_POINTER = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a source names now.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the artifact.
+    version : tuple
+        Differs where anything in the folder, or the catalog file, differs.
+    """
+
+    folder: Path
+    version: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactSource:
+    """Names an artifact, and the catalog that replaces its own.
+
+    Attributes
+    ----------
+    path : folder, link or pointer
+        A pointer holds one line: the path of a folder, absolute or relative to the pointer's own folder.
+    catalog : Path or None
+    """
+
+    path: Path
+    catalog: Path | None = None
+
+    def look(self) -> Sighting:
+        """Return what is named now; blocks for a few file operations.
+
+        Raises
+        ------
+        ArtifactError
+            If nothing that can be an artifact is named.
+        """
+        folder = self._folder()
+        try:
+            files = sorted((entry.name, *_stamp(Path(entry))) for entry in folder.iterdir())
+            catalog = None if self.catalog is None else _stamp(self.catalog)
+        except OSError as exc:
+            raise ArtifactError(f"{exc.filename}: cannot be read ({exc.strerror}); restore it") from exc
+        if not any(file[0] == MANIFEST for file in files):
+            raise ArtifactError(f"{folder}: no {MANIFEST}, so this is not a trained router; restore it")
+        return Sighting(folder, (str(folder), tuple(files), catalog))
+
+    def _folder(self) -> Path:
+        try:
+            if not self.path.is_file():
+                return self.path.resolve(strict=True)
+            with self.path.open(encoding="utf-8") as pointer:
+                said = pointer.read(_LONGEST_POINTER + 1).strip()
+            if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
+                raise ArtifactError(f"{self.path}: expected one line, the path of a trained router's folder")
+            return (self.path.parent / said).resolve(strict=True)
+        except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
+            raise ArtifactError(f"{self.path}: names no trained router ({exc}); restore it") from exc
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino

@@ -1,0 +1,100 @@
+"""A request as the engine reads it, before anything is decided."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from features import Prompt
+from router_model.log_records import SessionRecord
+from serving.engine.conversation import beginning_key, session_key, uses_tools_now
+from serving.engine.query import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request.
+
+    Attributes
+    ----------
+    query : Query
+    prompt : Prompt
+    session_key : str or None
+        None where the conversation has no user message and no name.
+    has_begun : bool
+        Whether there may be a session: it was named, or this is not its first turn.
+    uses_tools : bool
+        Whether the conversation is inside a tool loop.
+    """
+
+    query: Query
+    prompt: Prompt
+    session_key: str | None
+    has_begun: bool
+    uses_tools: bool
+
+    @classmethod
+    def read(cls, query: Query) -> "Asked":
+        """Read a request.
+
+        Raises
+        ------
+        PromptError
+            If its body is no chat body.
+        """
+        prompt = Prompt.parse(query.body)
+        messages: Sequence[Mapping[str, Any]] = query.body["messages"]
+        named = query.session_id is not None
+        key = (
+            session_key(query.key_id, query.session_id)
+            if query.session_id is not None
+            else beginning_key(query.key_id, query.user_id, messages)
+        )
+        return cls(query, prompt, key, named or prompt.n_turns > 1, uses_tools_now(messages))
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """What `router_model.Router.route` takes beside the prompt."""
+        query = self.query
+        return {
+            "quality_bar": query.quality_bar,
+            "target_success": query.target_success,
+            "success_value_usd": query.success_value_usd,
+            "quality_value_usd": query.quality_value_usd,
+            "cost_quality_tradeoff": query.cost_quality_tradeoff,
+            "constraints": query.constraints,
+            "explain": query.explain,
+        }
+
+    @property
+    def group(self) -> Hashable:
+        """Equal for requests that can be decided together."""
+        return *self.knobs.values(), frozenset(self.query.cards.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What is known of a conversation so far.
+
+    Attributes
+    ----------
+    model : str
+    warm_pieces : float
+        Our word pieces that its provider has in a warm cache; 0 where the cache has gone.
+    is_warm : bool
+        Whether the cache is still alive.
+    """
+
+    model: str
+    warm_pieces: float
+    is_warm: bool
+
+    @classmethod
+    def of(cls, record: SessionRecord, *, now: float, cache_ttl_s: float) -> "Session":
+        """Return what a record means now, in seconds since 1970."""
+        is_warm = now - record.updated_at.timestamp() <= cache_ttl_s
+        return cls(record.model, float(record.n_input_tokens) if is_warm else 0.0, is_warm)
+
+    @property
+    def warm_cache(self) -> dict[str, float] | None:
+        """What `router_model.Router.route` takes."""
+        return {self.model: self.warm_pieces} if self.warm_pieces else None

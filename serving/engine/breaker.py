@@ -1,0 +1,54 @@
+"""A circuit breaker: after a failure, leave it alone for a while, then try once."""
+
+from dataclasses import dataclass
+
+_LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Says whether to try: after a failure not before a pause is over, and then once (half-open).
+
+    Attributes
+    ----------
+    first_pause_s : float
+        Doubles with each failure in a row, up to 5 s.
+
+    Examples
+    --------
+    >>> breaker = Breaker(1.0)
+    >>> breaker.fail(now=10.0)
+    >>> breaker.allows(now=10.5), breaker.allows(now=11.0), breaker.allows(now=11.1)
+    (False, True, False)
+    >>> breaker.succeed()
+    >>> breaker.allows(now=11.2)
+    True
+    """
+
+    first_pause_s: float
+    pause_s: float = 0.0
+    retry_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last try failed."""
+        return self.retry_at is not None
+
+    def allows(self, now: float) -> bool:
+        """Tell whether to try now; an open breaker lets one through and waits for what becomes of it."""
+        if self.retry_at is None:
+            return True
+        if now < self.retry_at:
+            return False
+        self.retry_at = now + self.pause_s
+        return True
+
+    def fail(self, now: float) -> None:
+        """Open."""
+        longest = max(_LONGEST_PAUSE_S, self.first_pause_s)
+        self.pause_s = min(2 * self.pause_s, longest) if self.is_open else self.first_pause_s
+        self.retry_at = now + self.pause_s
+
+    def succeed(self) -> None:
+        """Close."""
+        self.retry_at = None

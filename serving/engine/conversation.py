@@ -1,0 +1,73 @@
+"""What the messages tell of the session: which one it is, whether it has begun, whether tools are at work.
+
+A caller that names no session is recognised by how its conversation begins: the instructions and the first user
+message stay the same from turn to turn. Simplifies: two conversations of one caller that begin alike are one session,
+which costs stickiness and nothing else.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_HASHED_CHARS = 8192  # of a message; the rest counts by its length
+_TOOL_ROLES = ("tool", "function")
+
+
+def session_key(key_id: str | None, session_id: str) -> str:
+    """Return the key under which a named session is kept; one caller's sessions are never another's.
+
+    >>> session_key("a", "bc") == session_key("ab", "c")
+    False
+    """
+    return _digest("named", key_id or "", session_id)
+
+
+def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the key of a conversation that nobody named, or None where it has no user message yet.
+
+    >>> first = [{"role": "user", "content": "Fix the parser."}]
+    >>> later = [*first, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "commit it"}]
+    >>> beginning_key("a", None, first) == beginning_key("a", None, later)
+    True
+    >>> beginning_key("a", None, first) == beginning_key("b", None, first)
+    False
+    """
+    parts = [key_id or "", user_id or ""]
+    for message in messages:
+        role = message.get("role")
+        if role in ("system", "developer", "user"):
+            text = _text(message.get("content"))
+            parts += [str(role), str(len(text)), text[:_HASHED_CHARS]]
+        if role == "user":
+            return _digest("beginning", *parts)
+    return None
+
+
+def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the conversation is inside a tool loop: a tool has just answered, or is yet to.
+
+    In OpenAI's shape (``role: tool``, ``tool_calls``) or Anthropic's (parts ``tool_result``, ``tool_use``).
+
+    >>> call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    >>> uses_tools_now([call]), uses_tools_now([call, {"role": "tool", "content": "4"}])
+    (True, True)
+    >>> uses_tools_now([call, {"role": "tool", "content": "4"}, {"role": "assistant", "content": "It is 4."}])
+    False
+    """
+    if not messages:
+        return False
+    last = messages[-1]
+    if last.get("role") in _TOOL_ROLES or (last.get("role") == "assistant" and last.get("tool_calls")):
+        return True
+    content = last.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, Mapping) and part.get("type") in ("tool_result", "tool_use") for part in parts)
+
+
+def _text(content: object) -> str:
+    return content if isinstance(content, str) else json.dumps(content, sort_keys=True, default=str)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,0 +1,59 @@
+"""The work that runs in a lane's thread: asking the router, for one request or for several of a kind."""
+
+from collections.abc import Mapping, Sequence
+
+from router_model.catalog import Catalog, ModelCard
+from router_model.decision import Decision
+from router_model.router import Router
+from serving.engine.asked import Asked, Session
+from serving.engine.self_check import has_numbers
+
+
+class PredictionError(Exception):
+    """Raise where a prediction is not a finite number."""
+
+
+def decide_one(router: Router, asked: Asked, session: Session | None) -> Decision:
+    """Ask the router.
+
+    Raises
+    ------
+    PredictionError
+    RequestError, NoCandidateError, and whatever else the router raises
+    """
+    warm_cache = None if session is None else session.warm_cache
+    router = with_cards(router, asked.query.cards)
+    decision = router.route(asked.prompt, **asked.knobs, warm_cache=warm_cache)
+    if not has_numbers(decision):
+        raise PredictionError("a prediction is not a finite number")
+    return decision
+
+
+def decide_group(
+    router: Router, group: Sequence[Asked], sessions: Sequence[Session | None]
+) -> list[Decision | Exception]:
+    """Ask the router for requests with the same knobs, at once where that works, and one by one where one fails."""
+    warm_caches = [None if session is None else session.warm_cache for session in sessions]
+    try:
+        prompts = [asked.prompt for asked in group]
+        repriced = with_cards(router, group[0].query.cards)
+        decisions = repriced.route_batch(prompts, **group[0].knobs, warm_caches=warm_caches)
+        if all(map(has_numbers, decisions)):
+            return list(decisions)
+    except Exception:  # noqa: BLE001, S110 - whose fault it is shows below, one by one
+        pass
+    return [_tried(router, asked, session) for asked, session in zip(group, sessions, strict=True)]
+
+
+def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:
+    """Return a router with a request's own prices and limits in its catalog."""
+    if not cards:
+        return router
+    return Router.assemble(router.artifact, router.encoder, catalog=Catalog({**router.catalog.cards, **cards}))
+
+
+def _tried(router: Router, asked: Asked, session: Session | None) -> Decision | Exception:
+    try:
+        return decide_one(router, asked, session)
+    except Exception as exc:  # noqa: BLE001 - the caller of the lane tells whose fault it is
+        return exc

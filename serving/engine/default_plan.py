@@ -1,0 +1,110 @@
+"""The default plan: what is answered where nothing can be predicted.
+
+Either what the settings name, or the artifact's models by their records: the safest one first, then the others by how
+often they succeeded. Hard constraints hold here, too, as far as they need no prediction; where they rule out all that
+the settings name, the other models stand in.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import nan
+
+import numpy as np
+
+from features import Prompt
+from router_model.artifact import Artifact
+from router_model.catalog import Catalog, ModelCard
+from router_model.constraints import Constraints
+from router_model.cost import prices_usd
+from router_model.decision import Exclusion, PlanStep
+from router_model.screening import Screening, screen
+
+CHARS_PER_TOKEN = 4.0
+"""A rule of thumb, for where no tokeniser can be relied on."""
+
+_SIDES = ("input", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultPlan:
+    """Models to answer with, best first.
+
+    Attributes
+    ----------
+    models : ids
+    reserves : ids
+        Models that stand in where constraints rule out all of `models`, best first.
+    cards : model -> ModelCard
+        Of a model without one nothing is known.
+    """
+
+    models: tuple[str, ...]
+    reserves: tuple[str, ...] = ()
+    cards: Mapping[str, ModelCard] = field(default_factory=dict)
+
+    def steps(self, prompt: Prompt, constraints: Constraints) -> tuple[tuple[PlanStep, ...], tuple[Exclusion, ...]]:
+        """Return the plan for a request, NaN for all that is predicted, and the models that are left out.
+
+        Raises
+        ------
+        NoCandidateError
+            If the constraints leave no model.
+        """
+        found = self._screened(self.models, prompt, constraints)
+        if not found.eligible.any():
+            found = self._screened((*self.models, *self.reserves), prompt, constraints)
+        if not found.eligible.any():  # tokens are a guess here: it may not be what leaves no model
+            found = self._screened((*self.models, *self.reserves), prompt, constraints, chars_per_token=np.inf)
+        found.require_candidate(0)
+        left = np.flatnonzero(found.eligible[0]).tolist()
+        plan = tuple(PlanStep(found.case.cards[i].model, nan, nan, nan) for i in left)
+        return plan, found.exclusions(0)
+
+    def _screened(
+        self,
+        models: Sequence[str],
+        prompt: Prompt,
+        constraints: Constraints,
+        chars_per_token: float = CHARS_PER_TOKEN,
+    ) -> Screening:
+        cards = [self.cards.get(model) or ModelCard(model, Decimal(0), Decimal(0)) for model in models]
+        shape = (1, len(cards))
+        return screen(
+            constraints,
+            [prompt],
+            cards,
+            n_input_tokens=np.full(shape, prompt.n_chars / chars_per_token),
+            expected_cost_usd=np.full(shape, nan),
+        )
+
+
+def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog: Catalog | None = None) -> DefaultPlan:
+    """Return the default plan of a service.
+
+    Parameters
+    ----------
+    named : ids
+        What the settings name; empty leaves it to the artifact.
+    artifact : Artifact, optional
+    catalog : the cards in use; of a service without a router, of what its settings name
+    """
+    cards = {} if catalog is None else dict(catalog.cards)
+    ranked = () if artifact is None else by_record(artifact)
+    models = tuple(dict.fromkeys(named)) or ranked
+    return DefaultPlan(models, tuple(model for model in ranked if model not in models), cards)
+
+
+def by_record(artifact: Artifact) -> tuple[str, ...]:
+    """Return the models by how often they met the default bar; ties from the cheapest up.
+
+    First, whatever its record, comes the model that the router itself calls safest: on certified prompts, or else on
+    prompts unlike the logged ones.
+    """
+    predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
+    n_bars = len(predictor.grid)
+    success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
+    price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
+    ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
+    safest = next((one.safest_model for one in artifact.certificates if one.quality_bar == bar), artifact.safe_model)
+    return tuple(sorted(ranked, key=lambda model: model != safest))

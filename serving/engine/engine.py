@@ -1,0 +1,346 @@
+"""The engine: everything between a request that was read and an answer that is written.
+
+A decision never fails for a reason of ours. What the predictor cannot do in time, or at all, is answered with the
+default plan and says so (`Routed.degraded`); what the caller got wrong is the caller's to know.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from random import Random
+from typing import Any
+
+from router_model.decision import Decision
+from router_model.log_records import SessionRecord
+from router_model.router import Router
+from serving.decision_log.log import DecisionLog
+from serving.engine.answers import Stamp, default_answer, predicted_answer
+from serving.engine.asked import Asked, Session
+from serving.engine.choice import choose
+from serving.engine.deciding import decide_group, decide_one
+from serving.engine.exploration import Exploration
+from serving.engine.faults import callers_error, place
+from serving.engine.ids import IdMaker
+from serving.engine.lane import DeadlineMissedError, Lane
+from serving.engine.query import Query, Routed
+from serving.engine.recording import decision_record, prompt_storage
+from serving.engine.reload import Reloaded, Reloader, Served
+from serving.engine.seldom import Seldom
+from serving.engine.sessions.open import open_sessions
+from serving.engine.sessions.sessions import Sessions
+from serving.errors import NotReadyError, ServiceError
+from serving.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+Observer = Callable[[Query, Routed], None]
+"""Is shown every answer, e.g. to count it; what it raises is logged and goes no further."""
+
+SLOW_FACTOR = 20.0
+"""Batches and explanations have this many times a decision's deadline, and a thread of their own."""
+
+
+class Engine:
+    """Decides. Used from one event loop; see `Engine.open`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        log: DecisionLog,
+        sessions: Sessions,
+        observers: Sequence[Observer],
+        rng: Random,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._decision_log = log
+        self._sessions = sessions
+        self._observers = tuple(observers)
+        self._rng = rng
+        self._clock = clock
+        self._storage = prompt_storage(settings)
+        self._exploration = Exploration(
+            settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio
+        )
+        self._new_id = IdMaker("dec_", clock_ms=lambda: int(clock() * 1000))
+        self._reloader = Reloader(settings, on_swap=self._replace_stuck_lanes)
+        self._fast, self._slow = self._lanes()
+        self._watch: asyncio.Task[None] | None = None
+        self._degraded: Counter[str] = Counter()
+        self._seldom = Seldom()
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        log: DecisionLog,
+        observers: Sequence[Observer] = (),
+        rng: Random | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> "Engine":
+        """Make an engine; `start` loads the artifact.
+
+        Parameters
+        ----------
+        settings : Settings
+        log : takes the records; whoever made it starts and closes it
+        observers : are shown every answer
+        rng : draws what is explored; default: seeded by the system
+        clock : returns seconds since 1970
+
+        Raises
+        ------
+        SettingsError
+            If the settings name no session store.
+        """
+        sessions = open_sessions(settings, log, clock=clock)
+        rng = rng or Random()  # noqa: S311 - draws what is explored, which is no secret
+        return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock)
+
+    async def start(self) -> None:
+        """Load the artifact and begin to watch it.
+
+        Raises
+        ------
+        ArtifactError
+            If it cannot be served and the settings name no default plan; with one the service starts degraded, and
+            keeps looking for an artifact.
+        """
+        await self._reloader.start()
+        await self._sessions.start()
+        self._watch = asyncio.create_task(self._reloader.watch(), name="artifact-watch")
+
+    async def close(self) -> None:
+        """Stop. A thread that hangs is left behind; it does not keep the process from ending."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._sessions.close()
+        self._reloader.close()
+        self._fast.close()
+        self._slow.close()
+
+    @property
+    def router(self) -> Router | None:
+        """The router that decides now; None where none could be loaded."""
+        served = self._reloader.served
+        return None if served is None else served.router
+
+    @property
+    def policy_version(self) -> str:
+        """The name of what decides now; empty before the start."""
+        served = self._reloader.served
+        return "" if served is None else served.policy_version
+
+    @property
+    def default_plan(self) -> tuple[str, ...]:
+        """The models that are answered where nothing can be predicted, best first."""
+        served = self._reloader.served
+        return () if served is None else served.default_plan.models
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests are answered by a router."""
+        return self.router is not None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What an operator wants to know, as plain JSON types."""
+        return {
+            "ready": self.ready,
+            **self._reloader.status,
+            "default_plan": list(self.default_plan),
+            "degraded": dict(self._degraded),
+            "breaker_open": self._fast.is_open,
+            "sessions": self._sessions.counts,
+        }
+
+    async def decide(self, query: Query) -> Routed:
+        """Decide.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the body or a knob is wrong.
+        EmptyPlanError
+            If constraints leave no model.
+        """
+        arrived = time.perf_counter()
+        served, asked = self._now_served(), _read(query)
+        session = await self._session(asked)
+        try:
+            decision = await self._predicted(served, asked, session, arrived)
+        except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
+            return self._answer(served, asked, session, exc, arrived)
+        return self._answer(served, asked, session, decision, arrived)
+
+    async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
+        """Decide for each, in their order; what is wrong with one spoils no other."""
+        arrived = time.perf_counter()
+        served = self._now_served()
+        results: list[Routed | ServiceError | None] = [None] * len(queries)
+        groups: dict[Hashable, list[int]] = defaultdict(list)
+        read: dict[int, Asked] = {}
+        for i, query in enumerate(queries):
+            try:
+                read[i] = _read(query)
+            except ServiceError as exc:
+                results[i] = exc
+                continue
+            groups[read[i].group].append(i)
+        found = await asyncio.gather(*[self._session(asked) for asked in read.values()])
+        sessions = dict(zip(read, found, strict=True))
+        for rows in groups.values():
+            group = [read[i] for i in rows]
+            decided = await self._predicted_group(served, group, [sessions[i] for i in rows], arrived)
+            for i, one in zip(rows, decided, strict=True):
+                try:
+                    results[i] = self._answer(served, read[i], sessions[i], one, arrived)
+                except ServiceError as exc:
+                    results[i] = exc
+        return [result for result in results if result is not None]
+
+    async def reload(self) -> Reloaded:
+        """Load what the artifact's path names now, and serve it if it is another one.
+
+        Raises
+        ------
+        ReloadRefusedError
+            If it cannot be served; what was served before still is.
+        """
+        return await self._reloader.reload()
+
+    def _lanes(self) -> tuple[Lane, Lane]:
+        deadline_s = self._settings.decision_deadline_s
+        return Lane("router", deadline_s=deadline_s), Lane("router-slow", deadline_s=SLOW_FACTOR * deadline_s)
+
+    def _now_served(self) -> Served:
+        served = self._reloader.served
+        if served is None:
+            raise NotReadyError("the engine has not been started")
+        return served
+
+    async def _session(self, asked: Asked) -> Session | None:
+        if asked.session_key is None or not asked.has_begun:
+            return None
+        record = await self._sessions.find(asked.session_key)
+        if record is None:
+            return None
+        return Session.of(record, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
+
+    async def _predicted(self, served: Served, asked: Asked, session: Session | None, arrived: float) -> Decision:
+        if served.router is None:
+            raise _NoRouterError
+        lane = self._slow if asked.query.explain else self._fast
+        work = partial(decide_one, served.router, asked, session)
+        return await lane.run(work, spent_s=time.perf_counter() - arrived)
+
+    async def _predicted_group(
+        self, served: Served, group: Sequence[Asked], sessions: Sequence[Session | None], arrived: float
+    ) -> Sequence[Decision | Exception]:
+        if served.router is None:
+            return [_NoRouterError()] * len(group)
+        work = partial(decide_group, served.router, group, sessions)
+        try:
+            return await self._slow.run(work, spent_s=time.perf_counter() - arrived)
+        except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
+            return [exc] * len(group)
+
+    def _answer(
+        self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
+    ) -> Routed:
+        """Return the answer and let everybody know of it.
+
+        Raises
+        ------
+        InvalidRequestError, EmptyPlanError
+        """
+        if isinstance(decided, Exception):
+            routed = self._fall_back(served, asked, session, decided, arrived)
+        else:
+            safe = None if served.router is None else served.router.artifact.safe_model
+            choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
+            routed = predicted_answer(served, asked, decided, choice, self._stamp(arrived))
+        self._remember(asked, routed)
+        self._tell(asked, routed)
+        return routed
+
+    def _fall_back(
+        self, served: Served, asked: Asked, session: Session | None, exc: Exception, arrived: float
+    ) -> Routed:
+        error = callers_error(exc)
+        if error is not None:
+            raise error from exc
+        degraded_by = _degraded_by(exc)
+        try:
+            routed = default_answer(served, asked, session, degraded_by, self._stamp(arrived))
+        except Exception as second:
+            error = callers_error(second)
+            if error is None:
+                raise
+            raise error from second
+        self._degraded[degraded_by] += 1
+        count = self._seldom.due(degraded_by)
+        if count:
+            _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, place(exc))
+        return routed
+
+    def _stamp(self, arrived: float) -> Stamp:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return Stamp(self._new_id(), now, time.perf_counter() - arrived)
+
+    def _remember(self, asked: Asked, routed: Routed) -> None:
+        if asked.session_key is not None:
+            self._sessions.remember(
+                SessionRecord(asked.session_key, routed.model, routed.created_at, routed.n_input_tokens)
+            )
+
+    def _tell(self, asked: Asked, routed: Routed) -> None:
+        """Write the decision down and show it to the observers; neither may spoil it."""
+        try:
+            self._decision_log.put(decision_record(asked.query, routed, asked.prompt, self._storage))
+        except Exception as exc:  # noqa: BLE001
+            self._complain("a decision could not be recorded", exc)
+        for observer in self._observers:
+            try:
+                observer(asked.query, routed)
+            except Exception as exc:  # noqa: BLE001
+                self._complain("an observer failed", exc)
+
+    def _complain(self, what: str, exc: Exception) -> None:
+        count = self._seldom.due(what)
+        if count:
+            _log.error("%s, %d times: %s", what, count, place(exc))
+
+    def _replace_stuck_lanes(self) -> None:
+        """Give a new router a thread of its own where the old one's hangs."""
+        if self._fast.is_stuck or self._slow.is_stuck:
+            self._fast.close()
+            self._slow.close()
+            self._fast, self._slow = self._lanes()
+
+
+class _NoRouterError(Exception):
+    """Raise where no artifact could be loaded."""
+
+
+def _degraded_by(exc: Exception) -> str:
+    if isinstance(exc, DeadlineMissedError):
+        return "deadline"
+    return "no_router" if isinstance(exc, _NoRouterError) else "predictor_error"
+
+
+def _read(query: Query) -> Asked:
+    try:
+        return Asked.read(query)
+    except Exception as exc:
+        error = callers_error(exc)
+        if error is None:
+            raise
+        raise error from exc

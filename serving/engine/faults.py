@@ -1,0 +1,56 @@
+"""Whose fault it is that a decision failed: the caller's, who is told, or ours, which is answered all the same."""
+
+import re
+import traceback
+from pathlib import Path
+
+from features import PromptError
+from router_model.errors import NoCandidateError, RequestError
+from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
+
+_KNOBS = (
+    "quality_bar",
+    "target_success",
+    "success_value_usd",
+    "quality_value_usd",
+    "cost_quality_tradeoff",
+)
+
+
+def callers_error(exc: Exception) -> ServiceError | None:
+    """Return what the caller is to be told, or None of what is no fault of the caller.
+
+    >>> callers_error(RequestError("target_success=7; expected a probability between 0 and 1")).param
+    'target_success'
+    >>> callers_error(ValueError("array must not contain infs or NaNs")) is None
+    True
+    """
+    if isinstance(exc, InvalidRequestError | EmptyPlanError):
+        return exc
+    if isinstance(exc, NoCandidateError):
+        excluded = [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in exc.excluded]
+        return EmptyPlanError(str(exc), param=exc.relax, metadata={"excluded": excluded, "relax": exc.relax})
+    if isinstance(exc, PromptError):
+        return InvalidRequestError(str(exc), param="messages")
+    if isinstance(exc, RequestError):
+        return InvalidRequestError(str(exc), param=_knob(str(exc)))
+    return None
+
+
+def place(exc: BaseException) -> str:
+    """Say where an exception was raised, without its message, which may hold a prompt.
+
+    >>> try:
+    ...     int("a secret")
+    ... except ValueError as error:
+    ...     place(error).startswith("ValueError at ")
+    True
+    """
+    frames = traceback.extract_tb(exc.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(exc).__name__}{where}"
+
+
+def _knob(message: str) -> str | None:
+    found = re.match(r"\w+", message)
+    return found[0] if found and found[0] in _KNOBS else None

@@ -1,0 +1,228 @@
+"""Hot reload: a new artifact is loaded beside the old, verified, and takes its place in one step.
+
+Loading runs in a thread of its own, so that deciding goes on. An artifact that cannot be loaded, or does not decide, is
+refused: the old one stays, which is said once a version. Decisions in flight finish with the router they began with.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from features import Encoder, FeatureError, load_encoder
+from router_model.artifact import Artifact, load_artifact
+from router_model.catalog import Catalog
+from router_model.errors import ArtifactError, RouterModelError
+from router_model.router import Router
+from serving.engine.artifact_source import ArtifactSource, Sighting
+from serving.engine.default_plan import DefaultPlan, default_plan
+from serving.engine.lane import DeadlineMissedError, Lane
+from serving.engine.policy_version import policy_version
+from serving.engine.self_check import check_router
+from serving.errors import ReloadRefusedError
+from serving.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+LOAD_DEADLINE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What decides now; replaced as a whole.
+
+    Attributes
+    ----------
+    router : Router or None
+        None: only the default plan can be answered.
+    default_plan : DefaultPlan
+    policy_version : str
+    loaded_at : float
+        Seconds since 1970.
+    """
+
+    router: Router | None
+    default_plan: DefaultPlan
+    policy_version: str
+    loaded_at: float = field(default_factory=time.time)
+
+    @property
+    def artifact(self) -> str:
+        """Content hash of the router; empty where there is none."""
+        return "" if self.router is None else self.router.artifact.content_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What a reload found.
+
+    Attributes
+    ----------
+    changed : bool
+        Whether something else decides now.
+    artifact, policy_version : str
+        Of what decides now.
+    """
+
+    changed: bool
+    artifact: str
+    policy_version: str
+
+
+class Reloader:
+    """Holds what is served, and replaces it.
+
+    Parameters
+    ----------
+    settings : Settings
+    on_swap : called after something else has begun to decide
+    """
+
+    def __init__(self, settings: Settings, *, on_swap: Callable[[], None] = lambda: None) -> None:
+        self._settings = settings
+        self._on_swap = on_swap
+        self._source = ArtifactSource(settings.artifact, settings.catalog)
+        self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
+        self._turn = asyncio.Lock()
+        self._served: Served | None = None
+        self._tried: tuple[object, ...] | None = None
+        self._refused: str | None = None
+        self._said: tuple[str, tuple[object, ...] | None] | None = None
+        self._swaps = self._refusals = 0
+
+    @property
+    def served(self) -> Served | None:
+        """What decides now; None before the start."""
+        return self._served
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What was loaded, how often, and what is refused now."""
+        served = self._served
+        return {
+            "artifact": "" if served is None else served.artifact,
+            "policy_version": "" if served is None else served.policy_version,
+            "loaded_at": None if served is None else served.loaded_at,
+            "swaps": self._swaps,
+            "refusals": self._refusals,
+            "refused": self._refused,
+        }
+
+    async def start(self) -> None:
+        """Load the artifact.
+
+        Raises
+        ------
+        ArtifactError
+            If it cannot be served and the settings name no default plan.
+        """
+        try:
+            await self.reload()
+        except ReloadRefusedError as exc:
+            if not self._settings.default_plan:
+                raise ArtifactError(exc.message) from exc
+            plan = default_plan(self._settings.default_plan, catalog=self._catalog_alone())
+            self._served = Served(None, plan, policy_version(self._settings, None))
+
+    async def watch(self) -> None:
+        """Look for a new artifact again and again, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.reload_every_s)
+            try:
+                await self.reload(only_if_new=True)
+            except ReloadRefusedError:
+                continue  # said and counted where it was refused
+            except Exception:  # noqa: BLE001 - whatever it is, deciding goes on with what is served
+                _log.exception("looking for a new artifact failed; the old one stays")
+
+    async def reload(self, *, only_if_new: bool = False) -> Reloaded:
+        """Load what the source names now, and serve it if it is another one.
+
+        Parameters
+        ----------
+        only_if_new : bool
+            Do nothing where it looks as it did the last time, whatever came of it then.
+
+        Raises
+        ------
+        ReloadRefusedError
+            If it cannot be served. What was served before still is.
+        """
+        async with self._turn:
+            sighting: Sighting | None = None
+            try:
+                sighting = await self._lane.run(self._source.look)
+                if only_if_new and sighting.version == self._tried:
+                    return self._reloaded(changed=False)
+                router = await self._lane.run(partial(self._load, sighting))
+            except Exception as exc:
+                raise self._refuse(sighting, exc) from exc
+            self._tried, self._refused, self._said = sighting.version, None, None
+            return self._adopt(router)
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._lane.close()
+
+    def _load(self, sighting: Sighting) -> Router:
+        """Load and check a router; runs in the loader's thread."""
+        now = None if self._served is None else self._served.router
+        artifact = load_artifact(sighting.folder)
+        if now is not None and artifact.content_hash == now.artifact.content_hash:
+            artifact = now.artifact  # what the old one holds need not be held twice
+        router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
+        check_router(router)
+        return router
+
+    def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
+        if now is not None and now.encoder.content_hash == artifact.encoder_hash:
+            return now.encoder
+        if self._settings.encoder is None:
+            return artifact.load_encoder()
+        encoder = load_encoder(self._settings.encoder)
+        artifact.check_encoder(encoder)
+        return encoder
+
+    def _adopt(self, router: Router) -> Reloaded:
+        version = policy_version(self._settings, router)
+        if self._served is not None and self._served.policy_version == version:
+            return self._reloaded(changed=False)
+        plan = default_plan(self._settings.default_plan, router.artifact, router.catalog)
+        self._served = Served(router, plan, version)  # the swap
+        self._swaps += 1
+        self._on_swap()
+        _log.info("serving %s, policy %s, %d models", router.artifact.content_hash, version, len(router.models))
+        return self._reloaded(changed=True)
+
+    def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
+        reason, version = _in_words(exc), None if sighting is None else sighting.version
+        if (reason, version) != self._said:
+            self._refusals += 1
+            _log.error("the artifact is refused and what was served still is: %s", reason)
+        self._refused, self._said = reason, (reason, version)
+        # what is wrong with the files stays wrong until they change; anything else is tried again
+        self._tried = version if isinstance(exc, RouterModelError | FeatureError) else None
+        return ReloadRefusedError(f"the artifact is refused, what was served still is: {reason}")
+
+    def _reloaded(self, *, changed: bool) -> Reloaded:
+        served = self._served
+        if served is None:
+            return Reloaded(changed, "", "")
+        return Reloaded(changed, served.artifact, served.policy_version)
+
+    def _catalog_alone(self) -> Catalog | None:
+        """Return the settings' catalog, for a service that has no router yet; None where it has none either."""
+        try:
+            return None if self._settings.catalog is None else Catalog.load(self._settings.catalog)
+        except RouterModelError as exc:
+            _log.warning("the default plan knows no prices and capabilities: %s", exc)
+            return None
+
+
+def _in_words(exc: Exception) -> str:
+    if isinstance(exc, DeadlineMissedError):
+        return f"it was not loaded within {LOAD_DEADLINE_S:.0f} s"
+    return str(exc) if isinstance(exc, RouterModelError | FeatureError) else type(exc).__name__

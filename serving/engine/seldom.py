@@ -1,0 +1,36 @@
+"""Log lines that would come a hundred times a second come once in ten seconds, with a count."""
+
+import time
+from collections.abc import Callable, Hashable
+
+
+class Seldom:
+    """Tells whether a line of some kind is due.
+
+    Parameters
+    ----------
+    every_s : float
+    clock : returns seconds
+
+    Examples
+    --------
+    >>> times = iter([0.0, 1.0, 2.0, 11.0])
+    >>> seldom = Seldom(10.0, clock=lambda: next(times))
+    >>> [seldom.due("kind") for _ in range(4)]
+    [1, 0, 0, 3]
+    """
+
+    def __init__(self, every_s: float = 10.0, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s = every_s
+        self._clock = clock
+        self._last: dict[Hashable, tuple[float, int]] = {}
+
+    def due(self, kind: Hashable) -> int:
+        """Return how often it has happened since the last line, this time included; 0 where no line is due yet."""
+        now = self._clock()
+        last, count = self._last.get(kind, (float("-inf"), 0))
+        if now - last < self._every_s:
+            self._last[kind] = (last, count + 1)
+            return 0
+        self._last[kind] = (now, 0)
+        return count + 1

@@ -1,0 +1,57 @@
+"""A look at a router before it serves: whether it answers, with numbers, whatever it is asked."""
+
+from math import isfinite
+
+from features import PromptLike
+from router_model.decision import Decision
+from router_model.errors import ArtifactError, NoCandidateError
+from router_model.router import Router
+
+PROMPTS: tuple[PromptLike, ...] = (
+    "",
+    "What is 12 times 12? Answer with a number.",
+    "def parse(line):\n    return line.split()\n" * 500,
+    "请用一句话解释量子纠缠。 اكتب قصيدة قصيرة عن البحر",
+    [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Fix the parser."},
+        {"role": "assistant", "content": "Done."},
+        {"role": "user", "content": "commit it"},
+    ],
+    [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is in this picture?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},
+            ],
+        }
+    ],
+)
+"""Empty, short, long, in other scripts, a follow-up, and with an image."""
+
+
+def check_router(router: Router) -> None:
+    """Route a few prompts.
+
+    Raises
+    ------
+    ArtifactError
+        If there is no model, a decision fails, or a prediction is not a finite number.
+    """
+    if not router.models:
+        raise ArtifactError("the router has no models; train it again")
+    for prompt in PROMPTS:
+        try:
+            decision = router.route(prompt)
+        except NoCandidateError:  # no model takes images, say: an answer, too
+            continue
+        except Exception as exc:
+            raise ArtifactError(f"the router fails to decide ({type(exc).__name__}: {exc}); train it again") from exc
+        if not has_numbers(decision):
+            raise ArtifactError("the router predicts numbers that are not finite; train it again")
+
+
+def has_numbers(decision: Decision) -> bool:
+    """Tell whether all that was predicted of success and cost is a finite number."""
+    return isfinite(sum(step.p_success + step.expected_cost_usd for step in decision.plan))

@@ -1,0 +1,1 @@
+"""Sessions: a conversation keeps its model unless switching pays for the lost prompt cache."""

@@ -1,0 +1,118 @@
+"""Sessions as the engine sees them: this process's memory, and a shared store behind it where one is configured.
+
+A shared store is asked for at most a few milliseconds. Where it is late or away, the session is what this worker
+remembers, or none: that costs stickiness and nothing else. A late answer is kept for the next turn.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from router_model.log_records import SessionRecord
+from serving.engine.breaker import Breaker
+from serving.engine.sessions.memory import SessionMemory
+from serving.engine.sessions.store import SharedStore
+
+_PATIENCE_S = 0.02
+_PAUSE_S = 0.5  # without asking, after the store failed
+_MOST_PENDING = 64  # questions that are late
+_MISS_LIVES_S = 2.0
+_MOST_MISSES = 10_000
+
+
+class Sessions:
+    """Remembers the model of each conversation.
+
+    Parameters
+    ----------
+    memory : SessionMemory
+    store : SharedStore, optional
+    clock : returns seconds since 1970
+    patience_s : float
+        How long the store is waited for.
+    """
+
+    def __init__(
+        self,
+        memory: SessionMemory,
+        store: SharedStore | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._memory = memory
+        self._store = store
+        self._clock = clock
+        self._patience_s = patience_s
+        self._breaker = Breaker(_PAUSE_S)
+        self._pending: set[asyncio.Task[SessionRecord | None]] = set()
+        self._misses: OrderedDict[str, float] = OrderedDict()
+        self._failures = self._timeouts = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return how many sessions are remembered, and what went wrong with the store since the start."""
+        counts = {"in_memory": len(self._memory), "store_failures": self._failures, "store_timeouts": self._timeouts}
+        return counts | ({} if self._store is None else self._store.counts)
+
+    async def start(self) -> None:
+        """Start the store."""
+        if self._store is not None:
+            await self._store.start()
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in self._pending:
+            task.cancel()
+        if self._store is not None:
+            await self._store.close()
+
+    def remember(self, record: SessionRecord) -> None:
+        """Keep what a conversation's model is now."""
+        self._misses.pop(record.session_key, None)
+        self._memory.put(record)
+        if self._store is not None:
+            self._store.write(record)
+
+    async def find(self, key: str) -> SessionRecord | None:
+        """Return a session, or None; never raises and never waits for long."""
+        now = self._clock()
+        local = self._memory.get(key, now=now)
+        if self._store is None or self._misses.get(key, 0.0) > now or len(self._pending) >= _MOST_PENDING:
+            return local
+        if local is not None and now - local.updated_at.timestamp() <= self._store.local_lives_s:
+            return local
+        if not self._breaker.allows(now):
+            return local
+        task = asyncio.ensure_future(self._store.read(key))
+        await asyncio.wait({task}, timeout=self._patience_s)
+        if task.done():
+            self._take(key, task)
+        else:
+            self._timeouts += 1
+            self._breaker.fail(now)
+            self._pending.add(task)
+            task.add_done_callback(self._take_late)
+        return self._memory.get(key, now=now)
+
+    def _take_late(self, task: asyncio.Task[SessionRecord | None]) -> None:
+        self._pending.discard(task)
+        self._take(None, task)
+
+    def _take(self, key: str | None, task: asyncio.Task[SessionRecord | None]) -> None:
+        """Keep what the store answered; the newest of its record and our own stays."""
+        if task.cancelled():
+            return
+        if task.exception() is not None:
+            self._failures += 1
+            self._breaker.fail(self._clock())
+            return
+        self._breaker.succeed()
+        found = task.result()
+        if found is not None:
+            self._memory.put(found)
+        elif key is not None:
+            self._misses[key] = self._clock() + _MISS_LIVES_S
+            while len(self._misses) > _MOST_MISSES:
+                self._misses.popitem(last=False)

@@ -1,0 +1,117 @@
+"""Running the application: a socket, uvicorn, and several workers where asked for."""
+
+import logging
+import math
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EADDRINUSE
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from serving.commands.settings_options import as_environment
+from serving.errors import SettingsError
+from serving.settings import Settings
+
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_KEEP_ALIVE_S: Final = (
+    75  # longer than the minute after which load balancers close idle connections: they must be first
+)
+_BACKLOG: Final = 2048
+_LOGGING: Final[dict[str, Any]] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {"serving": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
+}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens, so that who connects while workers start waits; port 0 takes a free one.
+
+    Raises
+    ------
+    SettingsError
+        If the address is in use, not ours, or not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host.strip("[]"), port))
+        found.listen(_BACKLOG)
+    except OSError as exc:
+        found.close()
+        if exc.errno == EADDRINUSE:
+            raise SettingsError(f"port {port} of {host} is in use; stop what listens there, or give --port") from exc
+        raise SettingsError(f"cannot listen on {host} port {port}: {exc.strerror or exc}; see --host, --port") from exc
+    found.set_inheritable(True)
+    return found
+
+
+def serve(settings: Settings, sock: socket.socket) -> None:
+    """Serve on a bound socket until SIGTERM or Ctrl-C; requests that are under way are finished.
+
+    Workers build the application themselves, from the environment: the settings are put there.
+    """
+    with _environment(settings):
+        config = uvicorn.Config(
+            "serving:create_app",
+            factory=True,
+            workers=settings.workers,
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=_LOGGING,
+            log_level=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # who calls is said by a key, never by a header that anybody can send
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
+        )
+        if settings.workers > 1:
+            Multiprocess(config, sockets=[sock]).run()
+        else:
+            _serve_alone(uvicorn.Server(config), sock)
+
+
+def _serve_alone(server: uvicorn.Server, sock: socket.socket) -> None:
+    # uvicorn raises the signal again once it has shut down: by then there is nothing left to stop
+    before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[sock])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if not server.started:
+        raise SettingsError("the service did not start; the lines above say why")
+
+
+def _stopped(number: int, _: object) -> None:
+    logging.getLogger(__name__).debug("stopped by signal %d", number)
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    """Put the settings into the environment, and a folder for the workers' metrics where there are several."""
+    before = dict(os.environ)
+    os.environ.update(as_environment(settings))
+    try:
+        if settings.workers > 1:
+            with tempfile.TemporaryDirectory(prefix="router-metrics-") as folder:
+                os.environ[FOLDER_VARIABLE] = folder
+                yield
+        else:
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,141 @@
+"""What Prometheus reads.
+
+Counts decisions, degradations, exploration, cost, outcomes and the state of the log. With several workers the numbers
+are totals over all of them: each keeps its own in files of the folder ``PROMETHEUS_MULTIPROC_DIR``, which
+`router-model serve` makes, and whichever is asked adds them up; the log's numbers of the other workers are then up to
+a second old.
+Labels are ids of candidates and words of ours, never what a caller made up: their number stays bounded.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from router_model.log_records import AttemptRecord
+from serving.decision_log.log import LogStats
+from serving.engine.query import Query, Routed
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+OTHER: Final = "other"
+"""Label of a model or provider that is no candidate's."""
+
+_DECISION_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+_UPSTREAM_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+_LOG_GAUGES: Final = {
+    "depth": ("router_log_queue_depth", "Records that wait for the writer."),
+    "spool_depth": ("router_log_spool_depth", "Records in the spool."),
+}
+_LOG_COUNTERS: Final = {
+    "written": ("router_log_written_total", "Records written to the store."),
+    "spooled": ("router_log_spooled_total", "Records put into the spool, as the store was away."),
+    "replayed": ("router_log_replayed_total", "Records brought from the spool to the store."),
+    "dropped": ("router_log_dropped_total", "Records lost."),
+}
+_RELOADS: Final = {"swaps": "loaded", "refusals": "refused"}
+
+
+class Telemetry:
+    """The service's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry: Final = CollectorRegistry()
+        self._labelled: dict[tuple[str, str], Any] = {}
+        self._decisions = self._counter("router_decisions_total", "Decisions.", ("model", "reason"))
+        self._seconds = self._histogram("router_decision_seconds", "Time to decide.", (), _DECISION_BUCKETS)
+        self._degraded = self._counter("router_degraded_total", "Answers with the default plan.", ("by",))
+        self._explored = self._counter("router_explored_total", "Decisions that tried another candidate.")
+        self._reloads = self._counter("router_reloads_total", "Artifacts loaded or refused.", ("result",))
+        self._saved = self._counter(
+            "router_cost_saved_usd_total",
+            "Expected cost of the plan's dearest candidate less the chosen one's.",
+            ("baseline",),
+        )
+        self._cost = self._counter("router_cost_usd_total", "Cost of reported calls.", ("model",))
+        self._upstream = self._histogram(
+            "router_upstream_seconds", "Latency of reported calls.", ("provider", "model"), _UPSTREAM_BUCKETS
+        )
+        self._feedback = self._counter("router_feedback_total", "Feedback taken.")
+        self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
+        self._sessions = self._gauge("router_sessions", "Conversations in memory.")
+        self._log_gauges = {name: self._gauge(*about) for name, about in _LOG_GAUGES.items()}
+        self._log_counters = {name: self._counter(*about) for name, about in _LOG_COUNTERS.items()}
+        self._log_available = self._gauge("router_log_unavailable", "Workers whose store did not take the last batch.")
+        self._seen: dict[str, float] = {}
+
+    def observe(self, query: Query, routed: Routed) -> None:
+        """Count a decision, its time, and what it is expected to save; an observer of the engine."""
+        del query
+        key = (routed.plan[0].model, routed.reason)
+        counter = self._labelled.get(key)
+        if counter is None:
+            counter = self._labelled[key] = self._decisions.labels(*key)
+        counter.inc()
+        self._seconds.observe(routed.decision_s)
+        if routed.degraded:
+            self._degraded.labels(routed.degraded_by or "unknown").inc()
+        if routed.explored:
+            self._explored.inc()
+        if routed.predicted:
+            dearest = max(step.expected_cost_usd for step in routed.plan)
+            self._saved.labels("dearest").inc(max(dearest - routed.plan[0].expected_cost_usd, 0.0))
+
+    def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
+        """Count what a call cost and how long it took; `providers` are the candidates' by model."""
+        model = outcome.model if outcome.model in providers else OTHER
+        known = outcome.provider is not None and outcome.provider in providers.values()
+        provider = outcome.provider if known else providers.get(model or OTHER)
+        if outcome.cost_usd is not None:
+            self._cost.labels(model).inc(outcome.cost_usd)
+        if outcome.latency_s is not None:
+            self._upstream.labels(provider or OTHER, model).observe(outcome.latency_s)
+
+    def count_feedback(self) -> None:
+        """Count one judgement."""
+        self._feedback.inc()
+
+    def count_error(self, code: str) -> None:
+        """Count a request that was answered with an error."""
+        self._errors.labels(code).inc()
+
+    def update(self, log: LogStats, engine: Mapping[str, Any]) -> None:
+        """Take over the state of this worker's log and engine, as its ``status`` has it."""
+        for name, counter in self._log_counters.items():
+            self._advance(counter, name, getattr(log, name))
+        for name, result in _RELOADS.items():
+            self._advance(self._reloads.labels(result), name, engine.get(name, 0))
+        for name, gauge in self._log_gauges.items():
+            gauge.set(getattr(log, name))
+        self._log_available.set(not log.available)
+        self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
+
+    def exposition(self) -> bytes:
+        """Return all metrics in Prometheus' text format; of all workers where there are several."""
+        folder = os.environ.get(FOLDER_VARIABLE)
+        if folder is None:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def close(self) -> None:
+        """Take this worker's gauges out of the totals; its counters stay."""
+        if FOLDER_VARIABLE in os.environ:
+            mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    def _advance(self, counter: Counter, name: str, total: float) -> None:
+        """Let a counter follow a total that is kept elsewhere."""
+        counter.inc(max(total - self._seen.get(name, 0), 0))
+        self._seen[name] = total
+
+    def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(name, about, labels, registry=self.registry)
+
+    def _gauge(self, name: str, about: str) -> Gauge:
+        return Gauge(name, about, registry=self.registry, multiprocess_mode="livesum")
+
+    def _histogram(self, name: str, about: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, about, labels, registry=self.registry, buckets=buckets)

@@ -1,0 +1,19 @@
+import numpy as np
+import pytest
+
+from router_model.compiled.weighted_rows import weighted_rows
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 11])
+@pytest.mark.parametrize("n_columns", [1, 7, 64])
+def test_it_is_a_product_with_some_rows(n, n_columns):
+    random = np.random.default_rng(n)
+    matrix = random.normal(size=(12, n_columns)).astype(np.float32)
+    values, rows = random.normal(size=n).astype(np.float32), random.permutation(12)[:n]
+    assert weighted_rows(values, rows, matrix) == pytest.approx(values @ matrix[rows], abs=1e-5)
+
+
+def test_rows_may_come_again():
+    """Twice row 0 and once row 1: 2 (1, 2) + 3 (10, 20)."""
+    matrix = np.array([[1, 2], [10, 20]], dtype=np.float32)
+    assert weighted_rows(np.array([1, 1, 3], np.float32), np.array([0, 0, 1]), matrix).tolist() == [32, 64]

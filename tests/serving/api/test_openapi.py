@@ -1,0 +1,64 @@
+"""The OpenAPI document: complete, true, and its examples work."""
+
+import pytest
+from fake_service import client_of, fake_parts
+
+from serving.api import answers
+from serving.app import ENDPOINTS
+
+DOCUMENTED = {f"{one.method} {one.path}": one for one in ENDPOINTS}
+
+
+@pytest.fixture
+def document(client):
+    return client.get("/openapi.json").json()
+
+
+def test_every_endpoint_is_in_the_document(document):
+    served = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
+    assert served == set(DOCUMENTED)
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            assert operation["summary"], path
+            assert operation["description"], path
+            assert "422" not in operation["responses"]
+
+
+def test_every_reference_resolves(document):
+    text = str(document)
+    names = set(document["components"]["schemas"])
+    referred = {part.split("'")[0] for part in text.split("#/components/schemas/")[1:]}
+    assert referred <= names
+
+
+@pytest.mark.parametrize("name", [name for name, one in DOCUMENTED.items() if one.request is not None])
+def test_every_example_works(router, document, name):
+    endpoint = DOCUMENTED[name]
+    example = document["components"]["schemas"][endpoint.request.__name__]["example"]
+    with client_of(fake_parts(router)) as client:
+        response = client.request(endpoint.method, endpoint.path, json=example)
+    assert response.status_code == endpoint.status
+    assert set(endpoint.headers) <= set(response.headers)
+    endpoint.answer.model_validate(response.json())
+
+
+@pytest.mark.parametrize("name", [name for name, one in DOCUMENTED.items() if one.request is None])
+def test_every_answer_without_a_body_is_as_documented(router, name):
+    endpoint = DOCUMENTED[name]
+    with client_of(fake_parts(router)) as client:
+        made = client.post("/v1/route", json={"messages": []}).json()["id"]
+        response = client.request(endpoint.method, endpoint.path.format(decision_id=made))
+    assert response.status_code == endpoint.status
+    if endpoint.answer is not None:
+        endpoint.answer.model_validate(response.json())
+
+
+@pytest.mark.parametrize("name", [name for name in dir(answers) if name.endswith("Answer")])
+def test_every_answer_has_an_example_that_is_valid(name):
+    model = getattr(answers, name)
+    if model.model_config.get("json_schema_extra"):
+        model.model_validate(model.model_config["json_schema_extra"]["example"])
+
+
+def test_the_documentation_is_served(client):
+    assert "swagger" in client.get("/docs").text

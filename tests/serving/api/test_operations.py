@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import pytest
+from fake_service import client_of, fake_parts
+
+from serving.api.answers import StatusAnswer
+from serving.decision_log.log import LogStats
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def value(text, name):
+    """Return the number of a metric in Prometheus' text."""
+    return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        (lambda parts: setattr(parts.engine, "ready", False), "artifact_loaded"),
+        (lambda parts: setattr(parts.log, "writable", False), "log_writable"),
+        (lambda parts: setattr(parts, "draining", True), "not_draining"),
+    ],
+)
+def test_ready_says_what_is_not(client, parts, change, failing):
+    assert client.get("/readyz").json()["ready"] is True
+    change(parts)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert [name for name, good in response.json()["checks"].items() if not good] == [failing]
+    assert client.get("/healthz").status_code == 200
+
+
+def test_the_end_closes_the_engine_and_the_log(parts):
+    with client_of(parts):
+        assert not parts.draining
+    assert parts.draining
+    assert parts.log.closed
+    assert not parts.engine.ready
+
+
+def test_decisions_are_counted(client):
+    for _ in range(3):
+        chosen = client.post("/v1/route", json=BODY).json()
+    text = client.get("/metrics").text
+    labels = f'model="{chosen["model"]}",reason="{chosen["reason"]}"'
+    assert value(text, f"router_decisions_total{{{labels}}}") == 3
+    assert value(text, "router_decision_seconds_count") == 3
+    dearest = max(step["expected_cost_usd"] for step in chosen["plan"]) - chosen["plan"][0]["expected_cost_usd"]
+    assert value(text, 'router_cost_saved_usd_total{baseline="dearest"}') == pytest.approx(3 * dearest)
+
+
+def test_degraded_answers_and_errors_are_counted():
+    with client_of(fake_parts(None, default_plan=("large",))) as client:
+        client.post("/v1/route", json=BODY)
+        client.post("/v1/route", json={"router": 1})
+        text = client.get("/metrics").text
+    assert value(text, 'router_degraded_total{by="no_router"}') == 1
+    assert value(text, 'router_errors_total{code="invalid_request"}') == 1
+
+
+def test_outcomes_are_counted_under_known_names_only(client):
+    """What a caller makes up is 'other': the number of series stays bounded."""
+    for model, cost in (("small", 0.5), ("small", 0.25), ("made-up", 1.0)):
+        report = {"decision_id": "d", "model": model, "provider": "made-up", "cost_usd": cost, "latency_s": 2}
+        client.post("/v1/outcomes", json=report)
+    text = client.get("/metrics").text
+    assert value(text, 'router_cost_usd_total{model="small"}') == 0.75
+    assert value(text, 'router_cost_usd_total{model="other"}') == 1
+    assert value(text, 'router_upstream_seconds_count{model="small",provider="simulated"}') == 2
+    assert value(text, 'router_upstream_seconds_count{model="other",provider="other"}') == 1
+    assert "made-up" not in text
+
+
+def test_the_state_of_the_log_is_a_metric(client, parts):
+    parts.log.stats = LogStats(depth=5, written=10, spooled=3, replayed=2, dropped=1, spool_depth=1, available=False)
+    text = client.get("/metrics").text
+    parts.log.stats = replace(parts.log.stats, written=12)
+    later = client.get("/metrics").text
+    assert value(text, "router_log_queue_depth") == 5
+    assert value(text, "router_log_dropped_total") == 1
+    assert value(text, "router_log_unavailable") == 1
+    assert (value(text, "router_log_written_total"), value(later, "router_log_written_total")) == (10, 12)
+
+
+def test_the_state_of_the_engine_is_a_metric(client):
+    text = client.get("/metrics").text
+    assert value(text, "router_sessions") == 4
+    assert value(text, 'router_reloads_total{result="loaded"}') == 1
+    assert value(text, 'router_reloads_total{result="refused"}') == 2
+
+
+def test_reload_says_what_is_served_now(client):
+    assert client.post("/admin/reload").json() == {
+        "object": "routing.reload",
+        "artifact": "sha256:new",
+        "changed": True,
+    }
+
+
+def test_status_says_what_is_served(client, parts):
+    answer = StatusAnswer.model_validate(client.get("/admin/status").json())
+    assert answer.artifact == parts.engine.router.artifact.content_hash
+    assert answer.models == ["coder", "large", "small"]
+    assert answer.log["writable"] is True

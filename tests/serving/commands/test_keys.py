@@ -1,0 +1,137 @@
+"""``router-model keys``, as click runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from router_model.cli import group
+from serving.access.keyring import Keyring
+from serving.access.keyring_secret import read_secret
+from serving.access.keys import KEY_PATTERN
+from serving.errors import SettingsError
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.delenv("ROUTER_KEYS_SECRET", raising=False)
+    monkeypatch.delenv("ROUTER_KEYS", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        return CliRunner().invoke(group, ["keys", *arguments], catch_exceptions=False)
+
+    return run
+
+
+def create(run, name="gateway", *options):
+    done = run("create", "--name", name, "--role", "decide", *options)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_a_key_is_printed_once_alone_on_standard_output(run, tmp_path):
+    done = create(run)
+    text = done.stdout.strip()
+    assert KEY_PATTERN.fullmatch(text)
+    assert text not in done.stderr
+    assert "it is printed this once" in done.stderr
+    assert text not in run("list").output + (tmp_path / "keys.toml").read_text()
+
+
+def test_the_printed_key_opens_the_file(run, tmp_path):
+    text = create(run, "gateway", "--requests-per-minute", "60", "--feedback-per-day", "0").stdout.strip()
+    path = tmp_path / "keys.toml"
+    key = Keyring.load(path, secret=read_secret(path)).find(text.encode())
+    assert (key.name, key.requests_per_minute, key.feedback_per_day) == ("gateway", 60, 0)
+
+
+def test_json_has_the_key_and_what_is_known_of_it(run):
+    made = json.loads(create(run, "gateway", "--json").stdout)
+    listed = json.loads(run("list", "--json").stdout)
+    assert KEY_PATTERN.fullmatch(made.pop("key"))[1] == made["id"]
+    assert listed == [made]
+
+
+def test_the_list_has_a_line_a_key(run):
+    create(run)
+    create(run, "other", "--role", "feedback", "--requests-per-minute", "60")
+    head, first, second = run("list").output.splitlines()
+    assert head.split() == ["id", "name", "roles", "created", "requests/min", "feedback/day", "state"]
+    assert first.split()[1:3] == ["gateway", "decide"]
+    assert "decide, feedback" in second
+    assert second.split()[-3:] == ["60", "default", "valid"]
+
+
+@pytest.mark.parametrize("by", ["id", "key"])
+def test_a_key_is_revoked_by_its_id_or_by_the_key_that_was_found(run, by):
+    made = json.loads(create(run, "gateway", "--json").stdout)
+    done = run("revoke", made[by])
+    assert f"Key {made['id']} (gateway) is revoked since 20" in done.output
+    assert run("revoke", made["id"]).output == done.output
+    assert "revoked 20" in run("list").output
+
+
+def test_the_name_of_a_revoked_key_is_free_again(run):
+    run("revoke", json.loads(create(run, "gateway", "--json").stdout)["id"])
+    create(run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["revoke", "abcdefghijkl"], "keys.toml: has no key of that id; 'router-model keys list' shows them"),
+        (
+            ["create", "--name", "gateway", "--role", "decide"],
+            "is already named 'gateway'; choose another or revoke it",
+        ),
+        (["create", "--name", "", "--role", "decide"], "name ''; expected 1 to 100 printable characters"),
+        (["create", "--name", "a\nb", "--role", "decide"], r"name 'a\\nb'; expected"),
+        (["list", "--file", "none.toml"], "none.toml: cannot be read"),
+        (
+            ["revoke", "abcdefghijkl", "--file", "none.toml"],
+            "none.toml: there is no such key file; name it with --file",
+        ),
+        (
+            ["create", "--name", "a", "--role", "decide", "--file", "none/keys.toml"],
+            "none/keys.toml: cannot be written",
+        ),
+    ],
+)
+def test_errors_say_what_to_do(run, arguments, message):
+    create(run)
+    with pytest.raises(SettingsError, match=message):
+        run(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["create", "--name", "a"], "Missing option '--role'"),
+        (["create", "--role", "decide"], "Missing option '--name'"),
+        (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'admin'"),
+        (["create", "--name", "a", "--role", "decide", "--requests-per-minute", "0"], "0 is not in the range x>=1"),
+    ],
+)
+def test_impossible_options_are_refused(arguments, message):
+    assert message in CliRunner().invoke(group, ["keys", *arguments]).output
+
+
+def test_an_unknown_key_to_revoke_is_not_shown(run):
+    create(run)
+    text = "rm_abcdefghijkl_" + "A" * 43
+    with pytest.raises(SettingsError, match="has no key of that id") as caught:
+        run("revoke", text)
+    assert "AAAA" not in str(caught.value)
+
+
+def test_keys_needs_nothing_of_the_extra_serve(tmp_path):
+    code = "import sys; sys.modules |= dict.fromkeys(['fastapi', 'starlette', 'pydantic', 'uvicorn', 'orjson'])\n"
+    code += (
+        f"sys.argv = ['x', 'keys', 'create', '--name', 'a', '--role', 'admin', '--file', '{tmp_path / 'keys.toml'}']\n"
+    )
+    code += "from router_model.cli import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert KEY_PATTERN.fullmatch(done.stdout.strip())

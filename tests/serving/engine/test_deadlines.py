@@ -1,0 +1,117 @@
+"""A predictor that hangs waits for an event of the test's, so that nothing depends on how fast the machine is."""
+
+import asyncio
+import threading
+
+from simulated_world import CATALOG, SUM
+
+
+def hangs(free):
+    def route(*_args, **_fields):
+        free.wait()
+        raise ValueError("too late")
+
+    return route
+
+
+def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_later(bench, run, query, until):
+    async def main():
+        free = threading.Event()
+        async with bench(decision_deadline_s=0.05) as b:
+            router = b.engine.router
+            b.replace_router(route=hangs(free))
+            threads = threading.active_count()
+            first = await b.engine.decide(query(SUM))
+            assert (first.degraded_by, first.reason) == ("deadline", "fallback_default")
+            rest = await asyncio.gather(*[b.engine.decide(query(SUM)) for _ in range(200)])
+            assert {one.degraded_by for one in rest} == {"deadline"}
+            assert threading.active_count() == threads
+            assert b.engine.status["breaker_open"]
+            assert b.engine.status["degraded"] == {"deadline": 201}
+            b.replace_router(route=router.route)
+            free.set()
+
+            async def answers():
+                return not (await b.engine.decide(query(SUM))).degraded
+
+            await until(answers)
+            assert not b.engine.status["breaker_open"]
+
+    run(main)
+
+
+def test_a_new_router_gets_a_thread_of_its_own_where_the_old_ones_hangs(bench, run, query, until, tmp_path):
+    """The settings' catalog changes, so that the same artifact is another policy."""
+
+    async def main():
+        free, catalog = threading.Event(), tmp_path / "catalog.toml"
+        catalog.write_text(CATALOG)
+        async with bench(decision_deadline_s=0.2, catalog=catalog) as b:
+            b.replace_router(route=hangs(free))
+            assert (await b.engine.decide(query(SUM))).degraded
+            catalog.write_text(CATALOG.replace("0.3", "0.4"))
+            assert (await b.engine.reload()).changed
+
+            async def answers():  # at the latest when a busy machine keeps a deadline
+                return not (await b.engine.decide(query(SUM))).degraded
+
+            await until(answers)
+            free.set()
+
+    run(main)
+
+
+def test_an_explanation_that_hangs_leaves_decisions_alone(bench, run, query, trained):
+    async def main():
+        free, begun = threading.Event(), threading.Event()
+
+        def route(*args, **fields):
+            if fields["explain"]:
+                begun.set()
+                free.wait()
+            return trained.router.route(*args, **fields)
+
+        async with bench() as b:
+            b.replace_router(route=route)
+            slow = asyncio.create_task(b.engine.decide(query(SUM, explain=True)))
+            await asyncio.to_thread(begun.wait)
+            assert not (await b.engine.decide(query(SUM))).degraded
+            free.set()
+            assert (await slow).explanation is not None
+
+    run(main)
+
+
+def test_a_batch_past_its_deadline_gets_default_plans(bench, run, query):
+    """Twenty times 0.01 s."""
+
+    async def main():
+        free = threading.Event()
+        async with bench(decision_deadline_s=0.01) as b:
+            b.replace_router(route=hangs(free), route_batch=hangs(free))
+            results = await b.engine.decide_batch([query(SUM), query(SUM)])
+            assert [one.degraded_by for one in results] == ["deadline"] * 2
+            free.set()
+
+    run(main)
+
+
+def test_deciding_leaves_the_loop_free(bench, run, query):
+    async def main():
+        free, begun = threading.Event(), threading.Event()
+
+        def route(*_args, **_fields):
+            begun.set()
+            free.wait()
+            raise ValueError("released")
+
+        async with bench() as b:
+            b.replace_router(route=route)
+            task = asyncio.create_task(b.engine.decide(query(SUM)))
+            await asyncio.to_thread(begun.wait)
+            await asyncio.sleep(0)  # the loop turns while the predictor is at work
+            assert not task.done()
+            free.set()
+            assert (await task).degraded_by == "predictor_error"
+
+    run(main)

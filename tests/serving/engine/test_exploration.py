@@ -1,0 +1,74 @@
+from collections import Counter
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from router_model import PlanStep
+from serving.engine.exploration import Exploration, certain, put_first
+
+PLAN = [
+    PlanStep("chosen", 0.90, 0.010, 100.0),
+    PlanStep("just near", 0.80, 0.030, 100.0),
+    PlanStep("likelier", 0.99, 0.029, 100.0),
+    PlanStep("unlikely", 0.79, 0.001, 100.0),
+    PlanStep("dear", 0.95, 0.031, 100.0),
+]
+NEAR = Exploration(share=0.3, max_p_drop=0.1, max_cost_ratio=3.0)
+
+
+def steps(n):
+    step = st.builds(PlanStep, st.just("m"), st.floats(0, 1), st.floats(0, 1), st.just(1.0))
+    return st.lists(step, min_size=1, max_size=n)
+
+
+def test_propensities_by_hand():
+    """Near are the first three (0.9 - 0.1 = 0.8; 3 x 0.01 = 0.03): 0.7 + 0.3/3, 0.3/3, 0.3/3."""
+    assert NEAR.near(PLAN) == [0, 1, 2]
+    assert NEAR.propensities(PLAN) == pytest.approx([0.8, 0.1, 0.1, 0, 0])
+
+
+def test_draws_come_as_often_as_their_propensities_say():
+    """100,000 draws; a chi-square of their counts per candidate, at a fixed seed."""
+    rng, n = Random(7), 100_000
+    drawn = Counter(NEAR.draw(PLAN, rng) for _ in range(n))
+    expected = [n * propensity for propensity in NEAR.propensities(PLAN)[:3]]
+    assert sorted(drawn) == [0, 1, 2]
+    assert chisquare([drawn[i] for i in range(3)], expected).pvalue > 0.01
+
+
+def test_everything_is_near_where_distances_are_large():
+    everywhere = Exploration(share=1.0, max_p_drop=1.0, max_cost_ratio=1e9)
+    assert everywhere.propensities(PLAN) == pytest.approx([0.2] * 5)
+
+
+def test_without_a_share_nothing_is_drawn():
+    off, rng = Exploration(share=0.0, max_p_drop=1.0, max_cost_ratio=1e9), Random(0)
+    assert off.propensities(PLAN) == [1, 0, 0, 0, 0] == certain(5)
+    assert {off.draw(PLAN, rng) for _ in range(100)} == {0}
+
+
+def test_beside_a_free_model_only_free_ones_are_near():
+    """Any number of times nothing is nothing."""
+    free = [PlanStep("a", 0.9, 0.0, 1.0), PlanStep("b", 0.9, 0.0, 1.0), PlanStep("c", 0.99, 1e-9, 1.0)]
+    assert NEAR.near(free) == [0, 1]
+
+
+@given(steps(12), st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 100), st.integers(0, 2**32))
+def test_propensities_add_up_and_what_is_drawn_had_one(plan, share, drop, ratio, seed):
+    exploration = Exploration(share, drop, ratio)
+    propensities = exploration.propensities(plan)
+    assert sum(propensities) == pytest.approx(1)
+    assert min(propensities) >= 0
+    assert propensities[0] >= 1 - share
+    assert propensities[exploration.draw(plan, Random(seed))] > 0
+
+
+@given(steps(8), st.data())
+def test_putting_one_first_keeps_the_others_in_order(plan, data):
+    position = data.draw(st.integers(0, len(plan) - 1))
+    moved = put_first(plan, position)
+    assert moved[0] is plan[position]
+    assert list(moved[1:]) == plan[:position] + plan[position + 1 :]

@@ -1,0 +1,125 @@
+"""Threads that hang are simulated with events, so that no test depends on how fast the machine is."""
+
+import asyncio
+import threading
+from functools import partial
+
+import pytest
+
+from serving.engine.lane import DeadlineMissedError, Lane
+
+PATIENT = 60.0  # never reached
+
+
+def run(coroutine):
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENT))
+
+
+def test_results_and_errors_come_back():
+    async def main():
+        lane = Lane("test", deadline_s=PATIENT)
+        assert await lane.run(lambda: threading.current_thread().name) == "test"
+        with pytest.raises(ZeroDivisionError, match="division by zero"):
+            await lane.run(lambda: 1 / 0)
+        for exit_ in (SystemExit(1), StopIteration()):
+            with pytest.raises(RuntimeError, match=f"{type(exit_).__name__} in a worker thread"):
+                await lane.run(partial(throw, exit_))
+        assert not lane.is_open
+        lane.close()
+
+    run(main())
+
+
+def throw(error):
+    raise error
+
+
+def test_a_thread_that_hangs_costs_one_deadline_and_then_none():
+    """The first waits its deadline; 1,000 more are refused at once and start no threads."""
+
+    async def main():
+        lane, free = Lane("stuck", deadline_s=0.05), threading.Event()
+        before = threading.active_count()
+        with pytest.raises(DeadlineMissedError):
+            await lane.run(free.wait)
+        assert lane.is_open
+        assert lane.is_stuck
+        refused = await asyncio.gather(*[lane.run(lambda: 1) for _ in range(1000)], return_exceptions=True)
+        assert {type(error) for error in refused} == {DeadlineMissedError}
+        assert lane._queue.qsize() == 0
+        assert threading.active_count() == before
+        free.set()
+        assert await eventually(lane) == "back"
+        assert not lane.is_open
+        lane.close()
+
+    run(main())
+
+
+async def eventually(lane):
+    """Ask until a half-open breaker lets one through."""
+    while True:
+        try:
+            return await lane.run(lambda: "back")
+        except DeadlineMissedError:
+            await asyncio.sleep(0.01)
+
+
+def test_what_expires_in_the_queue_is_never_done():
+    async def main():
+        lane, free, done = Lane("queue", deadline_s=0.2), threading.Event(), []
+        first = asyncio.create_task(lane.run(free.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineMissedError):
+            await lane.run(lambda: done.append(1), spent_s=0.19)
+        free.set()
+        assert await first
+        assert await lane.run(lambda: "next") == "next"
+        assert done == []
+        lane.close()
+
+    run(main())
+
+
+def test_nothing_is_begun_after_its_deadline():
+    async def main():
+        lane = Lane("late", deadline_s=1.0)
+        with pytest.raises(DeadlineMissedError):
+            await lane.run(lambda: 1, spent_s=1.5)
+        lane.close()
+
+    run(main())
+
+
+def test_overload_is_refused_at_the_door():
+    """At 0.1 s a piece, five that wait are 0.5 s of work: half of the deadline. The next is refused at once."""
+
+    async def main():
+        lane, begun, free = Lane("busy", deadline_s=1.0), threading.Event(), threading.Event()
+        tasks = [asyncio.create_task(lane.run(lambda: (begun.set(), free.wait())))]
+        await asyncio.to_thread(begun.wait)
+        lane._mean_s = 0.1
+        tasks += [asyncio.create_task(lane.run(lambda: 1)) for _ in range(6)]
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineMissedError):
+            await lane.run(lambda: 1)
+        free.set()
+        assert (await asyncio.gather(*tasks))[1:] == [1] * 6
+        lane.close()
+
+    run(main())
+
+
+def test_a_caller_that_goes_away_leaves_the_lane_working():
+    async def main():
+        lane, free = Lane("gone", deadline_s=PATIENT), threading.Event()
+        task = asyncio.create_task(lane.run(free.wait))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        free.set()
+        assert await lane.run(lambda: 2) == 2
+        lane.close()
+
+    run(main())

@@ -1,0 +1,79 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import orjson
+import pytest
+from simulated_world import POEM, SUM
+
+from features import Prompt
+from serving.engine.recording import decision_record, prompt_storage
+from serving.settings import PromptStorage, Settings
+
+
+@pytest.fixture
+def decided(bench, run, query):
+    """A decision and what was asked."""
+
+    async def main():
+        async with bench() as b:
+            asked = query(SUM, user_id="u", session_id="s", surface="plano", target_success=0.6)
+            return asked, await b.engine.decide(asked), b.log.decisions[0]
+
+    return run(main)
+
+
+def test_a_record_says_what_was_answered(decided):
+    asked, routed, record = decided
+    assert [one.model for one in record.candidates] == [step.model for step in routed.plan]
+    first, step = record.candidates[0], routed.plan[0]
+    assert (first.p_success, first.expected_cost_usd, first.propensity) == (step.p_success, step.expected_cost_usd, 1.0)
+    assert (first.p_low, first.p_high) == step.p_interval
+    assert (record.decision_id, record.model, record.reason) == (routed.decision_id, "small", "cheapest_above_bar")
+    assert (record.user_id, record.session_id, record.key_id, record.surface) == ("u", "s", "key", "plano")
+    assert (record.target_success, record.threshold, record.success_value_usd) == (0.6, 0.6, None)
+    assert record.prompt_sha256 == hashlib.sha256(SUM.encode()).hexdigest()
+    assert json.loads(record.messages) == asked.body["messages"]
+    assert sum(one.propensity for one in record.candidates) == 1
+    assert (record.shadow, record.degraded, record.certified) == (False, False, False)
+
+
+@pytest.mark.parametrize(
+    ("storage", "has_hash", "has_text"),
+    [(PromptStorage.FULL, True, True), (PromptStorage.HASH, True, False), (PromptStorage.NONE, False, False)],
+)
+def test_prompts_are_kept_as_the_setting_says(decided, storage, has_hash, has_text):
+    asked, routed, _ = decided
+    record = decision_record(asked, routed, Prompt.parse(asked.body), storage)
+    assert (record.prompt_sha256 is not None, record.messages is not None) == (has_hash, has_text)
+    assert has_text or "subtract" not in repr(record)
+
+
+@pytest.mark.parametrize(
+    ("host", "storage"),
+    [
+        *[(host, "full") for host in ("127.0.0.1", "::1", "[::1]", "localhost", "127.3.2.1")],
+        *[(host, "hash") for host in ("0.0.0.0", "::", "10.0.0.1", "example.org")],
+    ],
+)
+def test_prompts_are_kept_in_full_on_loopback_only(host, storage):
+    assert prompt_storage(Settings(artifact="a", host=host)) == storage
+    assert prompt_storage(Settings(artifact="a", host=host, log_prompts="none")) == "none"
+
+
+def test_messages_that_are_not_quite_json_are_kept_all_the_same(decided):
+    asked, routed, _ = decided
+    odd = replace(asked, body={"messages": [{"role": "user", "content": "\ud800", "more": {1, 2}}]})
+    with pytest.raises(TypeError):
+        orjson.dumps(odd.body["messages"])
+    record = decision_record(odd, routed, Prompt("x", 1), PromptStorage.FULL)
+    assert json.loads(record.messages)[0]["content"] == "\ud800"
+
+
+def test_exclusions_are_recorded_by_their_codes(bench, run, query):
+    async def main():
+        async with bench() as b:
+            await b.engine.decide(query(POEM, body={"tools": [{"type": "f"}]}))
+            assert b.log.decisions[0].excluded == (("small", "tools"),)
+
+    run(main)

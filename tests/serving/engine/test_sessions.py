@@ -1,0 +1,322 @@
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memory_log import MemoryLog
+
+from router_model.log_records import SessionRecord
+from serving.engine.sessions.memory import SessionMemory
+from serving.engine.sessions.sessions import Sessions
+from serving.engine.sessions.store import LogStore
+
+
+def record(key="k", model="m", at=0.0, n=10):
+    return SessionRecord(key, model, datetime.fromtimestamp(at, UTC), n)
+
+
+def memory(max_sessions=3, ttl_s=100.0):
+    return SessionMemory(max_sessions=max_sessions, ttl_s=ttl_s)
+
+
+class Store:
+    """A shared store that does what a test says."""
+
+    local_lives_s = 1.0
+
+    def __init__(self, answer=None):
+        self.answer, self.asked, self.written, self.counts = answer, 0, [], {}
+        self.wait = None
+
+    async def start(self): ...
+
+    async def close(self): ...
+
+    async def read(self, _key):
+        self.asked += 1
+        if self.wait is not None:
+            await self.wait.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def write(self, one):
+        self.written.append(one)
+
+
+def test_a_session_is_forgotten_after_its_time():
+    sessions = memory(ttl_s=100.0)
+    sessions.put(record(at=50.0))
+    assert sessions.get("k", now=150.0) == record(at=50.0)
+    assert sessions.get("k", now=150.1) is None
+    assert len(sessions) == 0
+
+
+def test_the_longest_silent_one_goes_first():
+    sessions = memory(max_sessions=2)
+    for key, at in (("a", 1.0), ("b", 2.0), ("a", 3.0), ("c", 4.0)):
+        sessions.put(record(key, at=at))
+    assert [sessions.get(key, now=5.0) is not None for key in "abc"] == [True, False, True]
+
+
+@given(st.permutations([1.0, 2.0, 3.0, 4.0]))
+def test_the_newest_stays_in_whatever_order_they_come(times):
+    sessions = memory()
+    for at in times:
+        sessions.put(record(model=f"m{at}", at=at))
+    assert sessions.get("k", now=5.0).model == "m4.0"
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 50)), max_size=60), st.integers(1, 4))
+def test_memory_is_bounded_and_agrees_with_a_plain_reference(events, most):
+    sessions, reference, now = SessionMemory(max_sessions=most, ttl_s=20.0), {}, 0.0
+    for key, step in events:
+        now += step
+        sessions.put(record(key, at=now))
+        reference.pop(key, None)
+        reference[key] = now
+        assert len(sessions) <= most
+    alive = {key for key, at in list(reference.items())[-most:] if now - at <= 20}
+    assert {key for key in "abcdef" if sessions.get(key, now=now)} == alive
+
+
+def test_what_another_worker_remembers_is_found_and_the_newest_counts(run):
+    async def main():
+        now, store = [10.0], Store(record(model="theirs", at=9.0))
+        sessions = Sessions(memory(), store, clock=lambda: now[0])
+        assert (await sessions.find("k")).model == "theirs"
+        sessions.remember(record(model="ours", at=10.0))
+        assert store.written == [record(model="ours", at=10.0)]
+        assert (await sessions.find("k")).model == "ours"
+        assert store.asked == 1
+        now[0], store.answer = 20.0, record(model="older", at=5.0)
+        assert (await sessions.find("k")).model == "ours"
+        store.answer = record(model="newer", at=19.0)
+        assert (await sessions.find("k")).model == "newer"
+
+    run(main)
+
+
+def test_what_is_not_there_is_not_asked_for_again_at_once(run):
+    async def main():
+        now, store = [10.0], Store()
+        sessions = Sessions(memory(), store, clock=lambda: now[0])
+        for _ in range(5):
+            assert await sessions.find("k") is None
+        assert store.asked == 1
+        sessions.remember(record(at=10.0))
+        assert await sessions.find("k") is not None
+        now[0] = 13.0
+        assert await sessions.find("other") is None
+        assert store.asked == 2
+
+    run(main)
+
+
+def test_a_store_that_fails_is_left_alone_for_a_while(run):
+    async def main():
+        now, store = [10.0], Store(OSError("away"))
+        sessions = Sessions(memory(), store, clock=lambda: now[0])
+        for i in range(5):
+            assert await sessions.find(f"k{i}") is None
+        assert (store.asked, sessions.counts["store_failures"]) == (1, 1)
+        now[0], store.answer = 11.0, record(at=10.5)
+        assert await sessions.find("k") is not None
+
+    run(main)
+
+
+def test_a_late_answer_is_kept_for_the_next_turn(run):
+    async def main():
+        store = Store(record(at=10.0))
+        store.wait = asyncio.Event()
+        sessions = Sessions(memory(), store, clock=lambda: 10.0, patience_s=0.001)
+        assert await sessions.find("k") is None
+        assert sessions.counts["store_timeouts"] == 1
+        assert await sessions.find("k") is None
+        assert store.asked == 1
+        store.wait.set()
+        await asyncio.gather(*sessions._pending)
+        await asyncio.sleep(0)
+        assert (await sessions.find("k")).model == "m"
+        await sessions.close()
+
+    run(main)
+
+
+def test_questions_that_are_late_do_not_pile_up(run):
+    async def main():
+        now, store = [10.0], Store()
+        store.wait = asyncio.Event()
+        sessions = Sessions(memory(), store, clock=lambda: now[0], patience_s=0.0)
+        for i in range(200):
+            now[0] += 10.0
+            assert await sessions.find(f"k{i}") is None
+        assert store.asked == 64
+        await sessions.close()
+
+    run(main)
+
+
+def test_the_log_is_a_store(run):
+    async def main():
+        log = MemoryLog()
+        one, other = (Sessions(memory(), LogStore(log), clock=lambda: 10.0) for _ in range(2))
+        one.remember(record(at=9.0))
+        assert await other.find("k") == record(at=9.0)
+        await one.start()
+        assert one.counts == {"in_memory": 1, "store_failures": 0, "store_timeouts": 0}
+        await one.close()
+
+    run(main)
+
+
+TURNS = [
+    {"role": "user", "content": "add subtract multiply divide number sum 12 45 7 total minus plus"},
+    {"role": "assistant", "content": "64"},
+    {"role": "user", "content": "commit it"},
+]
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
+
+
+def test_a_follow_up_finds_the_session_of_its_first_turn(bench, run, query):
+    """Nobody names the session: the conversation's beginning does."""
+
+    async def main():
+        async with bench() as b:
+            first = await b.engine.decide(query(TURNS[:1], target_success=0.6))
+            later = await b.engine.decide(query(TURNS, target_success=0.6))
+            assert first.model == later.model == "small"
+            assert (first.reason, later.reason) == ("cheapest_above_bar", "session")
+            assert first.session_id == later.session_id
+            assert b.engine.status["sessions"]["in_memory"] == 1
+            again = await b.engine.decide(query(TURNS[:1], target_success=0.6))
+            assert again.reason == "cheapest_above_bar"
+
+    run(main)
+
+
+def test_a_follow_up_is_decided_with_its_conversation(bench, run, query):
+    """'commit it' after code is read with the code: its candidates are ranked as the code's are, session or not."""
+    code = "def return import class loop list index function bug compile string array"
+    turns = [{"role": "user", "content": code}, {"role": "assistant", "content": "Done."}, TURNS[-1]]
+
+    async def main():
+        async with bench() as b:
+            first = await b.engine.decide(query(turns[:1], target_success=0.6))
+            alone = await b.engine.decide(query([turns[-1]], target_success=0.6))
+            fresh = await b.engine.decide(query(turns, target_success=0.6, session_id="new"))
+            kept = await b.engine.decide(query(turns, target_success=0.6))
+            assert first.model == fresh.model == kept.model == "coder"
+            p = {
+                routed.decision_id: {step.model: step.p_success for step in routed.plan}
+                for routed in (first, fresh, alone)
+            }
+            near, far = (abs(p[one.decision_id]["small"] - p[first.decision_id]["small"]) for one in (fresh, alone))
+            assert near < far
+
+    run(main)
+
+
+def test_a_named_session_keeps_its_model_in_a_tool_loop_only_while_it_is_a_candidate(bench, run, query):
+    async def main():
+        async with bench() as b:
+            named = {"session_id": "s", "target_success": 0.6}
+            assert (await b.engine.decide(query(TURNS[:1], **named))).model == "small"
+            poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
+            assert (await b.engine.decide(query([poem, CALL], **named))).model == "small"
+            excluded = await b.engine.decide(query([poem, CALL], body={"tools": [{"type": "f"}]}, **named))
+            assert excluded.model != "small"
+            assert (await b.engine.decide(query([poem], **named))).model == "large"
+
+    run(main)
+
+
+def test_sessions_of_different_callers_do_not_meet(bench, run, query):
+    async def main():
+        async with bench() as b:
+            poem = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
+            await b.engine.decide(query(TURNS[:1], session_id="s", target_success=0.6))
+            other = query([poem, CALL], session_id="s", target_success=0.6)
+            mine, theirs = other, type(other)(**{**as_fields(other), "key_id": "another"})
+            assert (await b.engine.decide(mine)).reason == "session"
+            assert (await b.engine.decide(theirs)).reason != "session"
+
+    run(main)
+
+
+def as_fields(query):
+    return {name: getattr(query, name) for name in query.__dataclass_fields__}
+
+
+def test_a_warm_cache_holds_a_session_until_it_is_cold(bench, run, query, tmp_path):
+    """'large' reads some 1,000 pieces at 5 USD a million or, for 300 s after it has read them, for nothing."""
+    path = tmp_path / "catalog.toml"
+    path.write_text(CACHED)
+    long = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 " * 60}, *TURNS[1:]]
+
+    async def main():
+        async with bench(catalog=path, session_cache_ttl_s=300.0, session_ttl_s=3600.0, explore_share=1.0) as b:
+            knobs = {"session_id": "s", "success_value_usd": 0.005, "explore": False}
+            cold = await b.engine.decide(query(long, **{**knobs, "session_id": "t"}))
+            assert cold.model == "small"
+            await b.engine.decide(query(long, **knobs, constraints=only("large")))
+            warm = await b.engine.decide(query(long, **{**knobs, "explore": True}))
+            assert (warm.model, warm.reason, warm.propensities[0]) == ("large", "session", 1.0)
+            by_model = [{step.model: step.expected_cost_usd for step in one.plan} for one in (cold, warm)]
+            assert by_model[1]["large"] < by_model[0]["large"]
+            assert by_model[1]["small"] == by_model[0]["small"]
+            b.clock.now += 301
+            assert (await b.engine.decide(query(long, **knobs))).model == "small"
+
+    run(main)
+
+
+CACHED = """
+[models.small]
+usd_per_mtok_input = 0.1
+usd_per_mtok_output = 0.3
+[models.coder]
+usd_per_mtok_input = 0.5
+usd_per_mtok_output = 1.5
+[models.large]
+usd_per_mtok_input = 5
+usd_per_mtok_cached_input = 0
+usd_per_mtok_output = 0.3
+"""
+
+
+def only(model):
+    from router_model import Constraints
+
+    return Constraints(allow=(model,))
+
+
+def test_a_degraded_answer_keeps_the_model_of_a_tool_loop(bench, run, query):
+    async def main():
+        async with bench() as b:
+            named = {"session_id": "s", "target_success": 0.6}
+            await b.engine.decide(query(TURNS[:1], **named))
+            b.replace_router(route=lambda *_a, **_k: 1 / 0)
+            looped = await b.engine.decide(query([TURNS[0], CALL], **named))
+            assert ([step.model for step in looped.plan], looped.reason) == (
+                ["small", "large", "coder"],
+                "fallback_default",
+            )
+            assert (await b.engine.decide(query(TURNS, **named))).model == "large"
+
+    run(main)
+
+
+@pytest.mark.parametrize("store", ["memory", "log"])
+def test_workers_share_sessions_through_the_log(bench, run, query, store):
+    async def main():
+        log = MemoryLog()
+        async with bench(log=log, session_store=store) as one, bench(log=log, session_store=store) as other:
+            await one.engine.decide(query(TURNS[:1], target_success=0.6))
+            found = await other.engine.decide(query(TURNS, target_success=0.6))
+            assert (found.reason == "session") is (store == "log")
+            assert found.model == "small"
+
+    run(main)

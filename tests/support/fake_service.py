@@ -1,0 +1,243 @@
+"""Small stand-ins for the parts of the decision service, so that its HTTP side is tested on its own."""
+
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.testclient import TestClient
+
+from features import FeatureError
+from router_model import Catalog, Router
+from router_model.decision import PlanStep
+from router_model.errors import RouterModelError
+from router_model.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from serving.access.callers import INSECURE, Caller, Role
+from serving.api.errors import as_service_error
+from serving.api.parts import Parts
+from serving.app import create_app
+from serving.decision_log.log import LogStats
+from serving.engine.query import Query, Routed
+from serving.errors import ForbiddenError, ServiceError, UnauthenticatedError
+from serving.settings import Settings
+from serving.telemetry import Telemetry
+
+Observer = Callable[[Query, Routed], None]
+NAN = float("nan")
+
+
+@dataclass
+class FakeLog:
+    """Keeps records in a list; what has an id twice is kept once."""
+
+    records: list[LogRecord] = field(default_factory=list)
+    stats: LogStats = field(default_factory=LogStats)
+    writable: bool = True
+    closed: bool = False
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self, deadline_s: float) -> None:
+        assert deadline_s > 0
+        self.closed = True
+
+    def put(self, record: LogRecord) -> None:
+        self.records.append(record)
+
+    async def flush(self, deadline_s: float) -> None:
+        assert deadline_s > 0
+
+    async def decision(self, decision_id: str) -> DecisionRecord | None:
+        found = [one for one in self.records if isinstance(one, DecisionRecord) and one.decision_id == decision_id]
+        return found[0] if found else None
+
+    async def session(self, session_key: str) -> SessionRecord | None:
+        assert session_key
+        return None
+
+
+@dataclass
+class FakeReload:
+    artifact: str
+    changed: bool
+
+
+@dataclass
+class FakeEngine:
+    """Decides with a real router, without sessions, exploration and deadlines; `fails` is raised instead."""
+
+    router: Router | None
+    log: FakeLog
+    default_plan: tuple[str, ...] = ()
+    fails: Exception | None = None
+    policy_version: str = "p1"
+    ready: bool = True
+    observers: tuple[Observer, ...] = ()
+    asked: list[Query] = field(default_factory=list)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
+
+    async def start(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.ready = False
+
+    async def reload(self) -> FakeReload:
+        if self.fails:
+            raise self.fails
+        return FakeReload("sha256:new", changed=True)
+
+    async def decide(self, query: Query) -> Routed:
+        self.asked.append(query)
+        if self.fails:
+            raise self.fails
+        routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
+        self.log.put(record_of(routed, query))
+        for observe in self.observers:
+            observe(query, routed)
+        return routed
+
+    async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
+        answers: list[Routed | ServiceError] = []
+        for query in queries:
+            try:
+                answers.append(await self.decide(query))
+            except (ServiceError, FeatureError, RouterModelError) as exc:
+                answers.append(as_service_error(exc))
+        return answers
+
+    def _routed(self, router: Router, query: Query) -> Routed:
+        if query.cards:
+            router = replace(router, catalog=Catalog({**router.catalog.cards, **query.cards}))
+        decision = router.route(
+            query.body,
+            quality_bar=query.quality_bar,
+            target_success=query.target_success,
+            success_value_usd=query.success_value_usd,
+            quality_value_usd=query.quality_value_usd,
+            cost_quality_tradeoff=query.cost_quality_tradeoff,
+            constraints=query.constraints,
+            explain=query.explain,
+        )
+        return Routed(
+            decision_id=f"dec_{len(self.asked):032x}",
+            created_at=datetime(2026, 11, 23, tzinfo=UTC),
+            reason=decision.reason,
+            plan=decision.plan,
+            propensities=[1.0, *[0.0] * (len(decision.plan) - 1)],
+            providers=[router.catalog[step.model].provider for step in decision.plan],
+            excluded=decision.excluded,
+            predicted=True,
+            policy_version=self.policy_version,
+            artifact=decision.artifact,
+            quality_bar=decision.quality_bar,
+            target_success=query.target_success,
+            threshold=decision.threshold,
+            success_value_usd=decision.success_value_usd,
+            quality_value_usd=decision.quality_value_usd,
+            certificate=decision.certificate,
+            explored=False,
+            degraded=False,
+            degraded_by=None,
+            n_input_tokens=10,
+            session_id=query.session_id,
+            decision_s=0.0012345,
+            explanation=decision.explanation,
+        )
+
+    def _degraded(self, query: Query) -> Routed:
+        return Routed(
+            decision_id=f"dec_{len(self.asked):032x}",
+            created_at=datetime(2026, 11, 23, tzinfo=UTC),
+            reason="fallback_default",
+            plan=[PlanStep(model, NAN, NAN, NAN) for model in self.default_plan],
+            propensities=[1.0, *[0.0] * (len(self.default_plan) - 1)],
+            providers=[None] * len(self.default_plan),
+            excluded=(),
+            predicted=False,
+            policy_version=self.policy_version,
+            artifact="",
+            quality_bar=NAN,
+            target_success=None,
+            threshold=None,
+            success_value_usd=None,
+            quality_value_usd=None,
+            certificate=None,
+            explored=False,
+            degraded=True,
+            degraded_by="no_router",
+            n_input_tokens=10,
+            session_id=query.session_id,
+            decision_s=0.0001,
+        )
+
+
+def record_of(routed: Routed, query: Query) -> DecisionRecord:
+    """Return what the log keeps of a decision."""
+    unknown = [None] * 7
+    return DecisionRecord(
+        decision_id=routed.decision_id,
+        created_at=routed.created_at,
+        model=routed.model,
+        reason=routed.reason,
+        candidates=tuple(LoggedCandidate(step.model, None, *unknown, propensity=0.0) for step in routed.plan),
+        excluded=tuple((one.model, one.reason) for one in routed.excluded),
+        artifact=routed.artifact,
+        policy_version=routed.policy_version,
+        quality_bar=routed.quality_bar,
+        target_success=routed.target_success,
+        threshold=routed.threshold,
+        success_value_usd=routed.success_value_usd,
+        quality_value_usd=routed.quality_value_usd,
+        certified=False,
+        explored=routed.explored,
+        degraded=routed.degraded,
+        shadow=False,
+        session_id=routed.session_id,
+        user_id=query.user_id,
+        key_id=query.key_id,
+        surface=query.surface,
+        prompt_sha256=None,
+        messages=None,
+        n_input_tokens=routed.n_input_tokens,
+        decision_s=routed.decision_s,
+    )
+
+
+class FakeAccess:
+    """Lets everybody in, or those whose key is known."""
+
+    def __init__(self, keys: dict[str, Caller] | None = None) -> None:
+        self.keys = keys
+
+    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
+        if self.keys is None:
+            return INSECURE
+        caller = self.keys.get(Headers(scope=scope).get("authorization", "").removeprefix("Bearer "))
+        if caller is None:
+            raise UnauthenticatedError("no key", headers={"www-authenticate": "Bearer"})
+        if role not in caller.roles:
+            raise ForbiddenError("the key lacks the role")
+        return caller
+
+    def count_more(self, caller: Caller, n: int) -> None:
+        assert n >= 0
+        assert caller.key_id
+
+
+def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, **changes: Any) -> Parts:
+    """Return parts around a router; `changes` are of the engine."""
+    log, telemetry = FakeLog(), Telemetry()
+    settings = Settings(artifact="router", insecure=True, max_batch=3)
+    engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
+    return Parts(settings, engine, log, FakeAccess(keys), telemetry)
+
+
+def client_of(parts: Parts) -> TestClient:
+    """Return a client of the application around the parts; the guard answers to loopback's names."""
+    return TestClient(create_app(parts=parts), base_url="http://127.0.0.1:8484")

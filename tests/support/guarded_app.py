@@ -1,0 +1,78 @@
+"""A service of three routes behind the real access checks, and what calls it."""
+
+from contextlib import contextmanager
+from threading import Thread
+from time import sleep
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from serving.access.authentication import Access, authenticate
+from serving.access.callers import Role
+from serving.access.guard import Guard
+from serving.access.log_redaction import redact_server_logs
+from serving.errors import ServiceError, error_body
+from serving.settings import Settings
+
+
+def settings_of(**given):
+    """Settings for tests, with nothing from the environment needed."""
+    return Settings(**{"artifact": "none", "trusted_hosts": ("testserver", "127.0.0.1")} | given)
+
+
+def guarded_app(access, settings=None):
+    """Return an app with POST /v1/route, /v1/feedback, /admin/reload, which say who called, and GET /healthz."""
+    app = FastAPI(redirect_slashes=False)
+    app.state.access = access
+    app.add_middleware(Guard, settings=settings or settings_of())
+    redact_server_logs()
+
+    @app.exception_handler(ServiceError)
+    async def render(request: Request, error: ServiceError) -> Response:
+        del request
+        return Response(error_body(error), error.status, error.headers, "application/json")
+
+    async def answer(request: Request, role: Role) -> Response:
+        caller = authenticate(request, role)
+        return Response(f"{caller.key_id} sent {len(await request.body())} bytes", headers={"x-caller": caller.key_id})
+
+    @app.post("/v1/route")
+    async def route(request: Request) -> Response:
+        return await answer(request, Role.DECIDE)
+
+    @app.post("/v1/feedback")
+    async def feedback(request: Request) -> Response:
+        return await answer(request, Role.FEEDBACK)
+
+    @app.post("/admin/reload")
+    async def reload(request: Request) -> Response:
+        return await answer(request, Role.ADMIN)
+
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return Response("ok")
+
+    return app
+
+
+def insecure_app(settings=None):
+    return guarded_app(Access(None), settings)
+
+
+@contextmanager
+def live(app, **config):
+    """Serve `app` by uvicorn on a free port of loopback; yield the port."""
+    server = uvicorn.Server(uvicorn.Config(app, **{"port": 0, "log_config": None, "ws": "none"} | config))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        for _ in range(500):
+            if server.started:
+                break
+            sleep(0.01)
+        assert server.started, "the server did not start within 5 s"
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not stop within 10 s"

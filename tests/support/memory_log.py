@@ -1,0 +1,44 @@
+"""A decision log that keeps its records in a list."""
+
+from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+from serving.decision_log.log import LogStats
+
+
+class MemoryLog:
+    """Keeps everything; as a store of sessions it finds what was put."""
+
+    def __init__(self) -> None:
+        self.records: list[LogRecord] = []
+        self.writable = True
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self, deadline_s: float) -> None:
+        """Do nothing."""
+
+    def put(self, record: LogRecord) -> None:
+        """Keep one."""
+        self.records.append(record)
+
+    async def flush(self, deadline_s: float) -> None:
+        """Do nothing."""
+
+    @property
+    def stats(self) -> LogStats:
+        """Count."""
+        return LogStats(written=len(self.records))
+
+    @property
+    def decisions(self) -> list[DecisionRecord]:
+        """Return the decisions."""
+        return [record for record in self.records if isinstance(record, DecisionRecord)]
+
+    async def decision(self, decision_id: str) -> DecisionRecord | None:
+        """Look one up."""
+        return next((one for one in self.decisions if one.decision_id == decision_id), None)
+
+    async def session(self, session_key: str) -> SessionRecord | None:
+        """Look the newest one up."""
+        found = [one for one in self.records if isinstance(one, SessionRecord) and one.session_key == session_key]
+        return max(found, key=lambda one: one.updated_at, default=None)

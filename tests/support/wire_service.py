@@ -1,0 +1,118 @@
+"""A decision service's wire format on a real socket, which can be told to misbehave."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+DECISION = {
+    "id": "dec_1",
+    "object": "routing.decision",
+    "created": 1790000000,
+    "model": "small",
+    "reason": "cheapest_above_bar",
+    "plan": [
+        {
+            "model": "small",
+            "provider": "simulated",
+            "p_success": 0.93,
+            "p_interval": [0.9, 0.95],
+            "expected_cost_usd": 0.00021,
+            "expected_output_tokens": 310,
+            "expected_latency_s": None,
+            "expected_quality": 0.91,
+            "propensity": 0.96,
+        },
+        {"model": "large", "provider": None, "p_success": 0.98, "p_interval": None, "propensity": 0.04},
+    ],
+    "excluded": [{"model": "coder", "reason": "context_window", "detail": "needs 5,000 tokens, has 4,000"}],
+    "policy": {"artifact": "sha256:1", "version": "1", "quality_bar": 0.7, "certified": True},
+    "session_id": "s1",
+    "explored": False,
+    "degraded": False,
+    "degraded_by": None,
+    "decision_ms": 0.6,
+}
+MODEL = {"id": "small", "object": "model", "context_length": 4000, "pricing": {"prompt": "0.0000001"}}
+
+
+def refusal(message: str, kind: str = "invalid_request_error", code: str = "invalid_request", **rest: Any) -> dict:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code, **rest}}
+
+
+class WireService(ThreadingHTTPServer):
+    """Keeps what it was sent; `script` is what to do next: a status, or ``drop`` after keeping the record."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.script: list[Any] = []
+        self.seen: list[tuple[str, str, dict[str, str], Any]] = []
+        self.records: dict[str, Any] = {}
+
+    def handle_error(self, *_: Any) -> None:
+        """A connection that the test dropped is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: WireService
+
+    def do_GET(self) -> None:
+        self._serve(None)
+
+    def do_POST(self) -> None:
+        self._serve(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def _serve(self, body: Any) -> None:
+        self.server.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+        if key := self.headers["idempotency-key"]:
+            self.server.records.setdefault(key, body)
+        step = self.server.script.pop(0) if self.server.script else 200
+        if step == "drop":
+            self.close_connection = True
+            return
+        self._answer(step, _answer(self.path, key, body) if step == 200 else refusal(f"told to say {step}"))
+
+    def _answer(self, status: int, answer: Any) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.send_header("x-router-decision-id", DECISION["id"])
+        self.send_header("x-router-model", DECISION["model"])
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def _answer(path: str, key: str | None, body: Any) -> Any:
+    if path in ("/v1/feedback", "/v1/outcomes"):
+        return {"id": f"rec_{key}", "object": "routing.feedback", "decision_id": body.get("decision_id")}
+    if path == "/v1/route/batch":
+        return {"object": "list", "data": [DECISION for _ in body["requests"]]}
+    if path == "/v1/models":
+        return {"object": "list", "data": [MODEL]}
+    if path.startswith("/v1/decisions/"):
+        return {"object": "routing.logged_decision", "decision_id": path.rsplit("/", 1)[1]}
+    return DECISION if path == "/v1/route" else {"status": "ready"}
+
+
+@contextlib.contextmanager
+def wire_service() -> Iterator[WireService]:
+    """Run one until the end of the block."""
+    server = WireService()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
