@@ -115,9 +115,7 @@ def stats(url: str, spool: Path) -> None:
 
 def _delete(url: str, spool: Path, selection: "Selection") -> None:
     counts = _with_log(url, spool, lambda store: store.delete(selection))
-    click.echo("Deleted " + ", ".join(f"{n:,} {kind} records" for kind, n in counts.items()))
-    if selection.before is None:
-        click.echo("Sessions hold a hash and a model's name, no user; they are deleted by age.")
+    click.echo("Deleted " + ", ".join(f"{counts[kind]:,} {kind} records" for kind in sorted(counts)))
 
 
 def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
@@ -152,6 +150,6 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
     if n_waiting := spool.n_waiting_elsewhere():
         click.echo(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "
-            "they are in the log within about a minute",
+            "run this again when they are in the log, in about a minute",
             err=True,
         )

@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import polars as pl
 
 from serving.decision_log.folders import Folder, LocalFolder
+from serving.decision_log.remembered import remembered_sessions
 from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
 from serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
 from serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
@@ -127,24 +128,22 @@ class ParquetStore:
             if selection.user_id is not None
             else pl.col("session_id") == selection.session_id
         )
-        decisions = self._values(Kind.DECISION, chosen, "decision_id")
-        of_them = pl.col("decision_id").is_in(decisions)
-        answers = self._values(Kind.ATTEMPT, of_them, "response_id")
-        feedback = self._rewrite(Kind.FEEDBACK, of_them | pl.col("response_id").is_in(answers))
-        attempts = self._rewrite(Kind.ATTEMPT, of_them)
-        # Decisions last: interrupted, the same command finds what is left.
-        return {
-            Kind.DECISION: self._rewrite(Kind.DECISION, chosen),
-            Kind.ATTEMPT: attempts,
-            Kind.FEEDBACK: feedback,
-            Kind.SESSION: 0,
+        decisions = self._distinct(Kind.DECISION, chosen, "decision_id", "key_id", "session_id")
+        of_them = pl.col("decision_id").is_in(decisions["decision_id"].implode())
+        answers = self._distinct(Kind.ATTEMPT, of_them, "response_id")["response_id"].drop_nulls()
+        remembered = remembered_sessions(decisions.select("key_id", "session_id").iter_rows())
+        unwanted = {
+            Kind.SESSION: pl.col("session_key").is_in(remembered),
+            Kind.FEEDBACK: of_them | pl.col("response_id").is_in(answers.implode()),
+            Kind.ATTEMPT: of_them,
+            Kind.DECISION: chosen,  # last: interrupted, the same command finds what is left
         }
+        return {kind: self._rewrite(kind, rows) for kind, rows in unwanted.items()}
 
-    def _values(self, kind: Kind, chosen: pl.Expr, column: str) -> list[str]:
-        values: set[str] = set()
-        for name in self._names(kind):
-            values.update(self._scan(kind, name).filter(chosen).select(column).collect()[column].drop_nulls())
-        return sorted(values)
+    def _distinct(self, kind: Kind, chosen: pl.Expr, *columns: str) -> pl.DataFrame:
+        parts = [self._scan(kind, name).filter(chosen).select(columns).collect() for name in self._names(kind)]
+        empty = scan(kind, []).select(columns).collect()
+        return pl.concat([empty, *parts]).unique(maintain_order=True)
 
     def _rewrite(self, kind: Kind, unwanted: pl.Expr) -> int:
         n_deleted = 0

@@ -213,7 +213,10 @@ class QueuedLog:
             except TimeoutError:
                 pass
             self._wake.clear()
-            await self._writer.take_all()
+            try:
+                await self._writer.take_all()
+            except Exception:
+                logger.exception("a batch of records is lost to a defect; the log goes on")
 
     async def _replay_loop(self) -> None:
         adopt_at = time.monotonic() + _ADOPT_EVERY_S
@@ -224,8 +227,8 @@ class QueuedLog:
                     adopt_at = time.monotonic() + _ADOPT_EVERY_S
                     self._spool.adopt()
                 await self._replayer.replay()
-            except OSError:
-                logger.exception("the spool cannot be read")
+            except Exception:
+                logger.exception("the spool cannot be replayed now; it is tried again")
 
     async def _retain_loop(self) -> None:
         while self._retention_days is not None:

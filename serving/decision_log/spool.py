@@ -110,13 +110,12 @@ class Segment:
     def lines(self) -> Iterator[bytes]:
         """Yield the records as JSON; damaged lines are skipped, counted and said."""
         n_damaged = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                checksum, record = line[:_CHECKSUM_CHARS], line[_CHECKSUM_CHARS + 1 : -1]
-                if line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(record):
-                    yield record
-                else:
-                    n_damaged += 1
+        for line in _lines_of(self.path):
+            checksum, record = line[:_CHECKSUM_CHARS], line[_CHECKSUM_CHARS + 1 : -1]
+            if line.endswith(b"\n") and checksum == b"%08x" % zlib.crc32(record):
+                yield record
+            else:
+                n_damaged += 1
         if n_damaged:
             logger.warning("%s: %d damaged lines skipped (cut off by a crash)", self.path.name, n_damaged)
 
@@ -162,8 +161,7 @@ class Spool:
     @property
     def depth(self) -> int:
         """Records that lie in our segments."""
-        active = self.active.n_records if self.active else 0
-        return active + sum(segment.n_records for segment in [*self.sealed, *self.guards])
+        return sum(segment.n_records for segment in self._ours())
 
     def append(self, batch: Batch) -> None:
         """Add records to the active segment.
@@ -194,7 +192,11 @@ class Spool:
             If the disk takes no more.
         """
         segment = Segment.make(self.folder, self.tag)
-        segment.append(_lines(batch))
+        try:
+            segment.append(_lines(batch))
+        except OSError:
+            segment.remove()
+            raise
         self.guards.append(segment)
         return segment
 
@@ -223,7 +225,7 @@ class Spool:
         """Look a record up in our segments; of several the last."""
         needle = row_id.encode()
         found = None
-        for segment in [*self.sealed, *self.guards, *([self.active] if self.active else [])]:
+        for segment in self._ours():
             for line in segment.lines():
                 if needle in line:
                     found_kind, row = row_of_json(line)
@@ -246,8 +248,13 @@ class Spool:
         self.sealed.clear()
         self.guards.clear()
 
+    def _ours(self) -> list[Segment]:
+        """Return our segments, oldest first; callable from any thread, as counters are read from another one."""
+        active = self.active
+        return [*self.sealed, *self.guards, *([] if active is None else [active])]
+
     def _others(self) -> list[Path]:
-        ours = {segment.path for segment in [*self.sealed, *self.guards, *([self.active] if self.active else [])]}
+        ours = {segment.path for segment in self._ours()}
         return sorted(path for path in self.folder.glob(f"{self.tag}-*{_SUFFIX}") if path not in ours)
 
 
@@ -256,6 +263,7 @@ def _lines(batch: Batch) -> list[bytes]:
 
 
 def _lines_of(path: Path) -> Iterable[bytes]:
+    """Yield the lines of a file; none of one that is gone, as its records are in the store then."""
     try:
         with path.open("rb") as file:
             yield from file

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from serving.decision_log.database_errors import database_failures
+from serving.decision_log.remembered import remembered_sessions
 from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
 from serving.decision_log.schema import migrate
 from serving.decision_log.store import Gathering, Period, Selection
@@ -50,8 +51,8 @@ class SqlStore:
 
     async def open(self, *, create: bool = True) -> None:
         """Reach the database and migrate its tables."""
-        if not create:
-            self._must_exist()
+        if self.url.get_backend_name() == "sqlite":
+            self._prepare_file(create=create)
         with database_failures("open"):
             async with self._writing() as connection:
                 await connection.run_sync(migrate)
@@ -111,11 +112,13 @@ class SqlStore:
         """Close the connections."""
         await self._engine.dispose()
 
-    def _must_exist(self) -> None:
-        """Refuse to make a file where one is expected."""
-        path = self.url.database
-        if self.url.get_backend_name() == "sqlite" and not (path and Path(path).exists()):
+    def _prepare_file(self, *, create: bool) -> None:
+        """Make a file that only its owner reads, as it holds prompts; or refuse where one is expected."""
+        path = Path(self.url.database or "")
+        if not create and not path.is_file():
             raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
+        with database_failures("make"):
+            path.touch(mode=0o600)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
@@ -152,21 +155,24 @@ class SqlStore:
                 return n_deleted
 
     async def _delete_decisions(self, selection: Selection) -> dict[Kind, int] | None:
-        """Delete some decisions with their attempts and feedback; None when there are none left."""
-        decisions, attempts, feedback = (TABLES[kind] for kind in (Kind.DECISION, Kind.ATTEMPT, Kind.FEEDBACK))
+        """Delete some decisions with what belongs to them; None when there are none left."""
+        decisions, attempts, feedback, sessions = (TABLES[kind] for kind in Kind)
         chosen = (
             decisions.c.user_id == selection.user_id
             if selection.user_id is not None
             else decisions.c.session_id == selection.session_id
         )
         async with self._writing() as connection:
-            found = await connection.execute(select(decisions.c.decision_id).where(chosen).limit(_ROWS_AT_ONCE_DELETED))
-            ids = found.scalars().all()
-            if not ids:
+            columns = (decisions.c.decision_id, decisions.c.key_id, decisions.c.session_id)
+            found = (await connection.execute(select(*columns).where(chosen).limit(_DECISIONS_AT_ONCE))).all()
+            if not found:
                 return None
+            ids = [decision_id for decision_id, _, _ in found]
+            remembered = remembered_sessions((key_id, session_id) for _, key_id, session_id in found)
             calls = attempts.c.decision_id.in_(ids)
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             statements = {
+                Kind.SESSION: delete(sessions).where(sessions.c.session_key.in_(remembered)),
                 Kind.FEEDBACK: delete(feedback).where(
                     or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
                 ),
@@ -176,7 +182,7 @@ class SqlStore:
             return {kind: (await connection.execute(each)).rowcount for kind, each in statements.items()}
 
 
-_ROWS_AT_ONCE_DELETED: Final = 500  # ids in one statement; SQLite takes 32,766 parameters
+_DECISIONS_AT_ONCE: Final = 500  # ids in one statement; SQLite takes 32,766 parameters
 _WRITING: Final = "router_writing"
 
 

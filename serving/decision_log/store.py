@@ -38,7 +38,7 @@ class Selection:
     Attributes
     ----------
     user_id, session_id : str or None
-        Of decisions; their attempts and feedback go with them.
+        Of decisions; their attempts, feedback and sessions go with them.
     before : datetime or None
         Records of every kind that are older.
     """

@@ -165,6 +165,12 @@ def test_sqlite_writes_ahead(tmp_path):
     assert seen == ["wal", 1, 5000]
 
 
+def test_the_file_is_for_its_owner_only(tmp_path):
+    """It holds prompts."""
+    opened(f"sqlite:///{tmp_path}/log.db", described)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("log.db*")} == {0o600}
+
+
 def test_parquet_in_another_file_system(tmp_path):
     pytest.importorskip("fsspec")
 

@@ -13,6 +13,7 @@ from router_model.log_records import AttemptRecord
 from serving.decision_log.opening import open_store
 from serving.decision_log.rows import Kind, batch_of, record_of, row_of
 from serving.decision_log.store import RefusedError, Selection
+from serving.engine.conversation import session_key
 
 
 def write(url, *batches):
@@ -129,14 +130,18 @@ def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
     assert stored(log_url, Kind.FEEDBACK) == [feedback(2)]
 
 
-def test_a_session_is_deleted(log_url, stored):
-    write(log_url, [decision(1), decision(2), decision(11), attempt(11)])
+def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
+    """Kept under a hash of its caller's key and its id, or under the id where the caller named none."""
+    remembered = [session(session_key("k1", "s1")), session("s1"), session(session_key("k2", "s1")), session("s2")]
+    write(log_url, [decision(1), decision(2), decision(11), attempt(11), *remembered])
 
     async def delete(store):
         return dict(await store.delete(Selection(session_id="s1")))
 
-    assert ask(log_url, delete)[Kind.DECISION] == 2
+    deleted = ask(log_url, delete)
+    assert (deleted[Kind.DECISION], deleted[Kind.SESSION]) == (2, 2)
     assert (stored(log_url), stored(log_url, Kind.ATTEMPT)) == ([decision(2)], [])
+    assert {each.session_key for each in stored(log_url, Kind.SESSION)} == {"s2", session_key("k2", "s1")}
 
 
 def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
