@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from serving.extra import needing_serve
+
 if TYPE_CHECKING:
     from serving.app import create_app
 
@@ -12,10 +14,6 @@ def __getattr__(name: str) -> Any:
     """Import the application when it is asked for: what is beside it needs no web framework."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needing_serve("the decision service"):
         from serving.app import create_app  # noqa: PLC0415
-    except ModuleNotFoundError as exc:
-        raise ImportError(
-            f"the decision service needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
-        ) from exc
     return create_app

@@ -28,6 +28,7 @@ from serving.api import listing, notdiamond, operations, plano, reports, routing
 from serving.api.endpoint import add_endpoint, complete_document
 from serving.api.errors import answer_http_exception, answer_unexpected
 from serving.api.parts import Parts
+from serving.commands.settings_options import read_settings
 from serving.decision_log.opening import open_log
 from serving.engine.engine import Engine
 from serving.settings import Settings
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         If the artifact cannot be used and there is no default plan.
     """
     if parts is None:
-        parts = open_parts(settings or Settings())
+        parts = open_parts(settings or read_settings())
     app = FastAPI(
         title="Router Model",
         summary="Which language model to call for a prompt: the cheapest one likely to be good enough.",

@@ -6,8 +6,9 @@ from features import FeatureError, load_encoder
 from router_model.errors import RouterModelError
 from router_model.router import Router
 from serving.access.start import check_access
-from serving.decision_log.opening import open_log, shown
+from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
+from serving.masking import masked_url
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
@@ -31,7 +32,7 @@ def about(settings: Settings) -> list[str]:
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
     return [
         f"deciding: {router}",
-        f"logging: {shown(settings.log)}",
+        f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         "try: curl http://{address}/v1/route"
         + header

@@ -56,6 +56,15 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
+def in_url(host: str, port: int) -> str:
+    """Return an address as a URL has it.
+
+    >>> in_url("127.0.0.1", 80), in_url("::1", 80)
+    ('127.0.0.1:80', '[::1]:80')
+    """
+    return f"[{host.strip('[]')}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def serve(settings: Settings, sock: socket.socket) -> None:
     """Serve on a bound socket until SIGTERM or Ctrl-C; requests that are under way are finished.
 

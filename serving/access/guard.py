@@ -16,7 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access.authentication import RESPONSE_HEADERS
 from serving.access.hosts import TrustedHosts
+from serving.access.start import is_address, is_loopback
 from serving.errors import (
+    ForbiddenError,
     HeadersTooLargeError,
     InvalidRequestError,
     ServiceError,
@@ -42,12 +44,14 @@ class Guard:
     ----------
     app : ASGI application
     settings : Settings
-        ``max_body_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``, ``trusted_hosts`` and ``host``.
+        ``max_body_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``, ``trusted_hosts``, ``host`` and
+        ``insecure``.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._hosts = TrustedHosts.of(settings)
+        self._insecure = settings.insecure
         self._max_body_bytes = settings.max_body_bytes
         self._body_deadline_s = settings.body_deadline_s
         self._max_header_bytes = settings.max_header_bytes
@@ -112,6 +116,8 @@ class Guard:
         if len(joined.translate(None, _CONTROL)) != len(joined):
             raise InvalidRequestError("a header has control characters in it; remove them")
         _check_target(scope)
+        if self._insecure:
+            _check_loopback(scope)
         self._check_host(hosts, scope)
         return self._check_framing(lengths, codings)
 
@@ -137,6 +143,16 @@ class Guard:
         if (length := int(lengths[0])) > self._max_body_bytes:
             raise _too_large(f"has {length}", self._max_body_bytes)
         return length > 0
+
+
+def _check_loopback(scope: Scope) -> None:
+    """Refuse what came in on an address that others reach: another server than ours may listen on any."""
+    address = (scope.get("server") or ("", None))[0]
+    if is_address(address) and not is_loopback(address):
+        raise ForbiddenError(
+            "the service runs without keys and answers on loopback only; give it a key file (ROUTER_KEYS), or have the "
+            "server listen on 127.0.0.1"
+        )
 
 
 def _check_target(scope: Scope) -> None:

@@ -30,7 +30,13 @@ def check_access(settings: Settings) -> Keyring | None:
     if settings.keys is None:
         raise SettingsError(
             "no key file; make one with 'router-model keys create --file keys.toml --name gateway --role decide' and "
-            "pass it as --keys keys.toml; or, to try it out on this machine only, start with --insecure"
+            "pass it as --keys keys.toml (ROUTER_KEYS); or, to try it out on this machine only, start with --insecure "
+            "(ROUTER_INSECURE=true)"
+        )
+    if not settings.keys.is_file():
+        raise SettingsError(
+            f"{settings.keys}: there is no such key file; make it with 'router-model keys create "
+            f"--file {settings.keys} --name gateway --role decide'"
         )
     keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys))
     if not any(Role.DECIDE in key.roles and key.revoked is None for key in keyring.all_keys):
@@ -58,6 +64,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False  # a name, which may come to mean anything
+
+
+def is_address(host: str) -> bool:
+    """Return whether `host` is an IP address, not a name or the path of a Unix socket.
+
+    >>> is_address("10.0.0.7"), is_address("::1"), is_address("router.local"), is_address("/run/router.sock")
+    (True, True, False, False)
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_insecure(settings: Settings) -> None:

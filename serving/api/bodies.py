@@ -13,6 +13,8 @@ from serving.errors import InvalidRequestError
 Model = TypeVar("Model", bound=BaseModel)
 
 _QUOTED: Final = (bool, int, float, type(None))
+_OBJECT: Final = frozenset({"dict_type", "model_type"})
+"""Kinds of pydantic's errors whose messages name Python's types."""
 
 
 async def read_object(request: Request, *, max_depth: int) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def _invalid(exc: ValidationError, model: type[BaseModel]) -> InvalidRequestErro
         return InvalidRequestError(f"{where} is missing", param=where)
     got = first["input"]
     shown = repr(got) if isinstance(got, _QUOTED) else f"a JSON {_kind(got)}"
-    return InvalidRequestError(f"{where}: got {shown}; {_expected(first['msg'])}", param=where)
+    expected = "expected an object" if first["type"] in _OBJECT else _expected(first["msg"])
+    return InvalidRequestError(f"{where}: got {shown}; {expected}", param=where)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -1,6 +1,6 @@
 """Errors as answers: every one in OpenAI's shape, with a documented code.
 
-Foreign errors of a request (`RequestError`, `PromptError`, `NoCandidateError`) are mapped here, once. What nobody
+Foreign errors of a request are mapped once, in `serving.engine.faults`. What nobody
 expected becomes a 500 that says nothing but an id; the log line with that id has the rest.
 """
 
@@ -15,13 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from features import FeatureError
-from router_model.errors import NoCandidateError, RequestError
 from serving.api.rendering import JSON
+from serving.engine.faults import callers_error
 from serving.errors import (
-    EmptyPlanError,
     FailedError,
-    InvalidRequestError,
     MethodNotAllowedError,
     NotFoundError,
     ServiceError,
@@ -51,15 +48,7 @@ def error_response(error: ServiceError) -> Response:
 
 def as_service_error(exc: Exception) -> ServiceError | None:
     """Map what can go wrong while a request is read and decided; None for what nobody expected."""
-    if isinstance(exc, ServiceError):
-        return exc
-    if isinstance(exc, FeatureError):
-        return InvalidRequestError(str(exc), param="messages")
-    if isinstance(exc, NoCandidateError):
-        return EmptyPlanError(str(exc), param=exc.relax)
-    if isinstance(exc, RequestError):
-        return InvalidRequestError(str(exc), param="router")
-    return None
+    return exc if isinstance(exc, ServiceError) else callers_error(exc)
 
 
 def failed(exc: BaseException, doing: str) -> FailedError:

@@ -101,8 +101,11 @@ def _reader(parts: Parts, request: Request) -> Caller:
     """Return who reads decisions: its own with the role `decide`, any with `admin`."""
     try:
         return parts.access.authenticate(request.scope, Role.DECIDE)
-    except ForbiddenError:
-        return parts.access.authenticate(request.scope, Role.ADMIN)
+    except ForbiddenError as no_decider:
+        try:
+            return parts.access.authenticate(request.scope, Role.ADMIN)
+        except ForbiddenError:
+            raise no_decider from None  # the lesser role is the one to ask for
 
 
 _ID: Final = {

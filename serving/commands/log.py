@@ -6,9 +6,11 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from serving.extra import needing_serve
 
 if TYPE_CHECKING:
     from serving.decision_log.spool import Spool
@@ -41,7 +43,13 @@ _spool = click.option(
 )  # fmt: skip
 
 
-@click.group("log")
+class _Log(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        with needing_serve("'log'"):
+            return super().invoke(ctx)
+
+
+@click.group("log", cls=_Log)
 def command() -> None:
     """Export, delete from or look into the decision log of a service (docs/decision-log.md).
 
@@ -60,6 +68,8 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
     from serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
     from serving.decision_log.store import Period  # noqa: PLC0415
 
+    if since and until and since >= until:
+        raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not before --until {until:%Y-%m-%dT%H:%MZ}")
     report = _with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
     click.echo("\n".join(report.lines()))
 

@@ -5,14 +5,10 @@ from typing import Any
 
 import click
 
-try:
-    from serving.commands.settings_options import read_settings, settings_options
-except ModuleNotFoundError as exc:
-    raise ImportError(
-        f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
-    ) from exc
+from serving.extra import needing_serve
 
-_SHOWN = 6  # models named at the start
+with needing_serve("'serve'"):
+    from serving.commands.settings_options import read_settings, settings_options
 
 
 @click.command("serve")
@@ -25,17 +21,13 @@ def command(**options: Any) -> None:
     option can be set by the variable behind it, too; the option wins.
     """
     settings = read_settings(**options)
-    try:
+    with needing_serve("'serve'"):
         from serving.preflight import about  # noqa: PLC0415
-        from serving.server import listen, serve  # noqa: PLC0415  (--help stays fast)
-    except ModuleNotFoundError as exc:
-        raise ImportError(
-            f"'serve' needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
-        ) from exc
+        from serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
 
     lines = about(settings)
     with listen(settings.host, settings.port) as sock:
-        address = f"{settings.host}:{sock.getsockname()[1]}"
+        address = in_url(settings.host, sock.getsockname()[1])
         click.echo(f"listening on http://{address}")
         for line in lines:
             click.echo(line.replace("{address}", address))

@@ -18,6 +18,7 @@ from serving.decision_log.queued_log import QueuedLog
 from serving.decision_log.spool import Spool, log_tag
 from serving.decision_log.store import Store
 from serving.errors import SettingsError
+from serving.masking import masked_url
 from serving.settings import Settings
 
 NONE: Final = "none"
@@ -47,8 +48,8 @@ def open_log(settings: Settings) -> DecisionLog:
     """
     if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(_PARQUET)):
         raise SettingsError(
-            f"session_store is 'log', but the log is {shown(settings.log)!r}: sessions are looked up in a database. "
-            "Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
+            f"session_store is 'log', but the log is {masked_url(settings.log)!r}: sessions are looked up in a "
+            "database. Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
         )
     if settings.log == NONE:
         return NoLog()
@@ -75,7 +76,7 @@ def open_store(url: str) -> Store:
         return _parquet_store(url.removeprefix(_PARQUET))
     scheme = url.split(":", 1)[0]
     if scheme not in _DRIVERS or "://" not in url:
-        raise SettingsError(f"got the log {shown(url)!r}, {_EXPECTED}")
+        raise SettingsError(f"got the log {masked_url(url)!r}, {_EXPECTED}")
     _need("sqlalchemy", "alembic", _DRIVERS[scheme].split("+")[1], why=f"a log at {scheme}://")
     return _sql_store(url, _DRIVERS[scheme])
 
@@ -100,18 +101,6 @@ def identity(url: str) -> str:
     return f"{backend}{found}{rest.rpartition('@')[2]}"
 
 
-def shown(url: str) -> str:
-    """Return a URL without its password and options, to be shown.
-
-    >>> shown("postgresql://me:secret@host/log?ssl=require")
-    'postgresql://me@host/log'
-    """
-    plain = url.split("?", 1)[0]
-    scheme, found, rest = plain.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    return f"{scheme}{found}{credentials.split(':', 1)[0]}{at}{place}"
-
-
 def _parquet_store(place: str) -> Store:
     from serving.decision_log.folders import folder_at  # noqa: PLC0415
     from serving.decision_log.parquet_store import ParquetStore  # noqa: PLC0415  (loads polars)
@@ -130,7 +119,7 @@ def _sql_store(url: str, driver: str) -> Store:
     try:
         parsed = make_url(url).set(drivername=driver)
     except (ArgumentError, ValueError) as exc:
-        raise SettingsError(f"got the log {shown(url)!r}, which cannot be read; {_EXPECTED}") from exc
+        raise SettingsError(f"got the log {masked_url(url)!r}, which cannot be read; {_EXPECTED}") from exc
     if driver.startswith("sqlite"):
         _make_parent(parsed.database)
     elif "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl

@@ -59,7 +59,9 @@ class ArtifactSource:
         except OSError as exc:
             raise ArtifactError(f"{exc.filename}: cannot be read ({exc.strerror}); restore it") from exc
         if not any(file[0] == MANIFEST for file in files):
-            raise ArtifactError(f"{folder}: no {MANIFEST}, so this is not a trained router; restore it")
+            raise ArtifactError(
+                f"{folder}: no {MANIFEST}, so this is not a trained router; expected a folder of 'router-model train'"
+            )
         return Sighting(folder, (str(folder), tuple(files), catalog))
 
     def _folder(self) -> Path:
@@ -72,7 +74,11 @@ class ArtifactSource:
                 raise ArtifactError(f"{self.path}: expected one line, the path of a trained router's folder")
             return (self.path.parent / said).resolve(strict=True)
         except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
-            raise ArtifactError(f"{self.path}: names no trained router ({exc}); restore it") from exc
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise ArtifactError(
+                f"{self.path}: names no trained router ({why}); expected a folder that 'router-model train' wrote, "
+                "or a link or file that names one"
+            ) from exc
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

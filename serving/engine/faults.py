@@ -2,6 +2,7 @@
 
 import re
 import traceback
+from collections.abc import Container
 from pathlib import Path
 
 from features import PromptError
@@ -15,6 +16,7 @@ _KNOBS = (
     "quality_value_usd",
     "cost_quality_tradeoff",
 )
+_LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 def callers_error(exc: Exception) -> ServiceError | None:
@@ -22,6 +24,8 @@ def callers_error(exc: Exception) -> ServiceError | None:
 
     >>> callers_error(RequestError("target_success=7; expected a probability between 0 and 1")).param
     'target_success'
+    >>> callers_error(PromptError("max_tokens=0; expected a whole number, 1 or more, or leave it out")).param
+    'max_tokens'
     >>> callers_error(ValueError("array must not contain infs or NaNs")) is None
     True
     """
@@ -31,9 +35,9 @@ def callers_error(exc: Exception) -> ServiceError | None:
         excluded = [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in exc.excluded]
         return EmptyPlanError(str(exc), param=exc.relax, metadata={"excluded": excluded, "relax": exc.relax})
     if isinstance(exc, PromptError):
-        return InvalidRequestError(str(exc), param="messages")
+        return InvalidRequestError(str(exc), param=_named(str(exc), _LIMITS) or "messages")
     if isinstance(exc, RequestError):
-        return InvalidRequestError(str(exc), param=_knob(str(exc)))
+        return InvalidRequestError(str(exc), param=_named(str(exc), _KNOBS) or "router")
     return None
 
 
@@ -51,6 +55,7 @@ def place(exc: BaseException) -> str:
     return f"{type(exc).__name__}{where}"
 
 
-def _knob(message: str) -> str | None:
+def _named(message: str, fields: Container[str]) -> str | None:
+    """Return the field that a message begins with, if it is one of `fields`."""
     found = re.match(r"\w+", message)
-    return found[0] if found and found[0] in _KNOBS else None
+    return found[0] if found and found[0] in fields else None

@@ -164,4 +164,5 @@ def test_what_cannot_be_served_is_said_before_it_starts(trained, tmp_path):
     assert "names no trained router" in refused(tmp_path, "nothing", "--insecure")
     assert "no artifact; give a router's folder, or set ROUTER_ARTIFACT" in refused(tmp_path, "--insecure")
     assert "--port (or ROUTER_PORT): input should be less than" in refused(tmp_path, "r", "--port", "99999")
+    assert "nokeys.toml: there is no such key file; make it with" in refused(tmp_path, "r", "--keys", "nokeys.toml")
     assert "--workers (or ROUTER_WORKERS)" in refused(tmp_path, "r", ROUTER_WORKERS="many")

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from serving import create_app
 from serving.commands.serve import command
 from serving.commands.settings_options import as_environment, option_name, read_settings, variable
 from serving.errors import SettingsError
@@ -40,6 +41,16 @@ def test_settings_survive_the_environment(monkeypatch):
     for name, value in as_environment(given).items():
         monkeypatch.setenv(name, value)
     assert Settings() == given
+
+
+def test_a_server_that_is_told_nothing_says_what_is_missing(monkeypatch):
+    """`uvicorn serving:create_app --factory` reads the environment alone; its last line names the variable."""
+    with pytest.raises(SettingsError, match="no artifact; give a router's folder, or set ROUTER_ARTIFACT"):
+        create_app()
+    monkeypatch.setenv("ROUTER_ARTIFACT", "r")
+    monkeypatch.setenv("ROUTER_WORKERS", "many")
+    with pytest.raises(SettingsError, match=r"--workers \(or ROUTER_WORKERS\): input should be a valid integer"):
+        create_app()
 
 
 def test_passwords_of_settings_are_not_shown():

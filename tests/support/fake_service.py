@@ -222,7 +222,7 @@ class FakeAccess:
         if caller is None:
             raise UnauthenticatedError("no key", headers={"www-authenticate": "Bearer"})
         if role not in caller.roles:
-            raise ForbiddenError("the key lacks the role")
+            raise ForbiddenError(f"the key lacks the role; this needs: {role.value}")
         return caller
 
     def count_more(self, caller: Caller, n: int) -> None:

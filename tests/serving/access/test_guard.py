@@ -30,6 +30,19 @@ def scope_of(*headers, path="/v1/route", query=b"", base=GOOD):
     }
 
 
+@pytest.mark.parametrize(
+    ("server", "status"),
+    [(("127.0.0.1", 80), 200), (("::1", 80), 200), (("/run/s", None), 200), (None, 200), (("10.0.0.7", 80), 403)],
+)
+def test_without_keys_only_loopback_is_answered_whatever_the_server_listens_on(server, status):
+    """`uvicorn serving:create_app --factory --host 0.0.0.0` is not ours to refuse; each of its requests is."""
+    caller = Caller()
+    scope = scope_of(path="/healthz") | {"method": "GET", "server": server}
+    assert caller.call(insecure_app(settings_of(insecure=True)), scope).status == status
+    if status != 200:
+        assert "answers on loopback only; give it a key file" in caller.error["message"]
+
+
 class Caller:
     """Sends the chunks of a body, then waits for ever; keeps what is answered."""
 

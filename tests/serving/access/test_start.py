@@ -58,7 +58,9 @@ def test_a_file_without_a_valid_key_that_may_decide_is_refused(folder):
 
 def test_a_missing_key_file_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("ROUTER_KEYS_SECRET", "s" * 32)
-    with pytest.raises(SettingsError, match="keys.toml: cannot be read .* router-model keys create"):
+    with pytest.raises(
+        SettingsError, match="keys.toml: there is no such key file; make it with 'router-model keys create"
+    ):
         check_access(settings_of(keys=tmp_path / "keys.toml"))
 
 

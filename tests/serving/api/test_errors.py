@@ -70,6 +70,21 @@ def test_bodies_that_are_no_json_object_are_refused(client, content, kind, messa
     assert message in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("change", "param", "message"),
+    [
+        ({"router": []}, "router", "router: got a JSON array; expected an object"),
+        ({"max_tokens": 0}, "max_tokens", "max_tokens=0; expected a whole number, 1 or more"),
+        ({"max_completion_tokens": "9"}, "max_completion_tokens", "expected a whole number"),
+        ({"messages": 1}, "messages", "needs a list 'messages'"),
+    ],
+)
+def test_the_wrong_field_is_named(client, change, param, message):
+    error = client.post("/v1/route", json=BODY | change).json()["error"]
+    assert (error["param"], error["code"]) == (param, "invalid_request")
+    assert message in error["message"]
+
+
 def test_texts_of_the_body_are_not_quoted_back(client):
     response = client.post("/v1/route", json={**BODY, "router": {"quality_bar": "a private text"}})
     assert response.status_code == 400

@@ -68,11 +68,14 @@ def test_an_unknown_decision_is_not_found(client, decision_id):
 def test_decisions_of_others_are_not_found_except_by_admins(router):
     """Whether there is one is not told, either: the answer is the same as for an unknown id."""
     keys = {name: Caller(name, frozenset({Role.DECIDE})) for name in ("k1", "k2")}
+    keys["k3"] = Caller("k3", frozenset({Role.FEEDBACK}))
     keys["boss"] = Caller("boss", frozenset({Role.ADMIN}))
     with client_of(fake_parts(router, keys=keys)) as client:
         auth = {key: {"authorization": f"Bearer {key}"} for key in keys}
         made = client.post("/v1/route", json=BODY, headers=auth["k1"]).json()["id"]
         own, other, boss = (client.get(f"/v1/decisions/{made}", headers=auth[key]) for key in ("k1", "k2", "boss"))
         unknown = client.get("/v1/decisions/dec_no", headers=auth["k2"])
+        told = client.get(f"/v1/decisions/{made}", headers=auth["k3"]).json()["error"]["message"]
+    assert "this needs: decide" in told
     assert (own.status_code, other.status_code, boss.status_code) == (200, 404, 200)
     assert other.json() == unknown.json()

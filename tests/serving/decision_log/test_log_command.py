@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime
 
 import polars as pl
@@ -82,6 +83,10 @@ def test_what_waits_in_running_services_is_said(log, log_url, tmp_path):
         (["delete"], "give one of --user, --session and --before"),
         (["delete", "--user", "u", "--session", "s"], "give one of --user"),
         (["export", "--since", "soon", "--out", "x.parquet"], "got 'soon', expected a time such as 2026-01-31"),
+        (
+            ["export", "--since", "2026-02-01", "--until", "2026-01-31", "--out", "x.csv"],
+            "is not before --until 2026-01-31",
+        ),
         (["prune"], "Missing option '--days'"),
     ],
 )
@@ -95,6 +100,14 @@ def test_a_log_that_is_not_there_is_not_made(tmp_path, url):
     assert isinstance(done.exception, RouterModelError)
     assert "no such log" in str(done.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_names_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "serving.decision_log.opening", None)
+    done = CliRunner().invoke(command, ["stats", "--spool", str(tmp_path)])
+    assert isinstance(done.exception, ImportError)
+    assert "'log' needs the extra 'serve'" in str(done.exception)
+    assert CliRunner().invoke(command, ["stats", "--help"]).exit_code == 0
 
 
 def test_moments():
