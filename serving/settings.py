@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     session_store: str = Field("memory", description="'memory', 'log' (the log's database) or a redis:// URL.")
 
     # decision log
-    log: str = Field("sqlite+aiosqlite:///router-log.db", description="URL of the log, or 'none'.")
+    log: str = Field(
+        "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."
+    )
     log_prompts: PromptStorage | None = Field(None, description="What is kept of prompts; full on loopback, else hash.")
     log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
     log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")

@@ -12,15 +12,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.log_records import AttemptRecord, FeedbackRecord
+from router_model.log_records import AttemptRecord, FeedbackRecord, LogRecord
 from serving.access.callers import Role
 from serving.api.answers import AcceptedAnswer
 from serving.api.bodies import read_object, validated
 from serving.api.endpoint import Endpoint, header
-from serving.api.parts import parts_of
+from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
 from serving.api.requests import FeedbackRequest, IdempotencyHeader, OutcomeRequest
-from serving.errors import InvalidRequestError
+from serving.errors import InvalidRequestError, NotReadyError
 
 _ACCEPTED: Final = 202
 _THUMBS: Final = {"up": 1.0, "down": 0.0}
@@ -48,7 +48,7 @@ async def feedback(request: Request) -> Response:
         comment=given.comment,
         key_id=caller.key_id,
     )
-    parts.log.put(record)
+    _keep(parts, record)
     parts.telemetry.count_feedback()
     return json_response(
         {"id": record.feedback_id, "object": "routing.feedback", "decision_id": record.decision_id}, status=_ACCEPTED
@@ -73,11 +73,18 @@ async def outcomes(request: Request) -> Response:
         key_id=caller.key_id,
         **given.model_dump(),
     )
-    parts.log.put(record)
+    _keep(parts, record)
     parts.telemetry.count_outcome(record, providers=parts.providers)
     return json_response(
         {"id": record.attempt_id, "object": "routing.outcome", "decision_id": record.decision_id}, status=_ACCEPTED
     )
+
+
+def _keep(parts: Parts, record: LogRecord) -> None:
+    """Put a report into the log; its sender is told to come back where it would be lost."""
+    if not parts.log.writable:
+        raise NotReadyError("neither the log's store nor its spool takes records now; send the report again later")
+    parts.log.put(record)
 
 
 def report_id(prefix: str, key_id: str, request: Request) -> str:

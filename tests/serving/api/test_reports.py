@@ -34,6 +34,16 @@ def test_the_same_idempotency_key_is_the_same_report(client, path, body):
     assert send(None) != send(None)
 
 
+@pytest.mark.parametrize(("path", "body"), [("/v1/feedback", FEEDBACK), ("/v1/outcomes", OUTCOME)])
+def test_a_report_that_would_be_lost_is_not_accepted(client, parts, path, body):
+    """202 means kept; a decision is answered all the same, as it must be."""
+    parts.log.writable = False
+    refused = client.post(path, json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "not_ready")
+    assert parts.log.records == []
+    assert client.post("/v1/route", json={"messages": [{"role": "user", "content": "hi"}]}).status_code == 200
+
+
 def test_idempotency_keys_of_callers_do_not_meet(router):
     keys = {name: Caller(name, frozenset({Role.FEEDBACK})) for name in ("k1", "k2")}
     with client_of(fake_parts(router, keys=keys)) as client:
