@@ -6,6 +6,7 @@ start with one line; they begin to work when the server starts, and stop in the 
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import threading
@@ -107,7 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
-        with _draining_on_sigterm(parts):
+        with _draining_on_sigterm(parts), _spared_by_the_collector():
             yield
         parts.draining = True
 
@@ -122,6 +123,17 @@ async def _update_gauges(parts: Parts) -> None:
     while True:
         parts.update_gauges()
         await asyncio.sleep(_GAUGES_EVERY_S)
+
+
+@contextmanager
+def _spared_by_the_collector() -> Iterator[None]:
+    """Leave what was loaded at the start out of garbage collections: looking through it stops requests for 0.2 s."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

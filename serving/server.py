@@ -66,7 +66,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             "serving:create_app",
             factory=True,
             workers=settings.workers,
-            http="httptools",
+            http="serving.access.http_protocol:HeadLimitedProtocol",
             ws="none",
             lifespan="on",
             log_config=_LOGGING,

@@ -171,9 +171,12 @@ class Reloader:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
         artifact = load_artifact(sighting.folder)
-        if now is not None and artifact.content_hash == now.artifact.content_hash:
-            artifact = now.artifact  # what the old one holds need not be held twice
+        known = now is not None and artifact.content_hash == now.artifact.content_hash
+        if now is not None and known:
+            artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
         router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
+        if not known:
+            router = router.warm_up()
         check_router(router)
         return router
 

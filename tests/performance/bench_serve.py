@@ -257,9 +257,11 @@ def print_load(label: str, load: Load, used: Usage) -> None:
     cpu_ms = used.cpu_s / max(load.n_answers, 1) * 1000
     late = f", sent p99 {np.percentile(load.late_s, 99) * 1000:.2f} ms after due" if load.late_s else ""
     which = f" {load.statuses}" if load.n_errors else ""
+    if load.degraded:
+        which += f" ({(load.n_ok - load.degraded) / load.seconds:.0f}/s were decided by the router)"
     print(
         f"  {label:16s} {load.per_second:6.0f}/s  p50 {p50:.2f}  p90 {p90:.2f}  p99 {p99:.2f}  max {most:.1f} ms; "
-        f"errors {load.n_errors}{which}, degraded {load.degraded}{late}\n"
+        f"errors {load.n_errors}, degraded {load.degraded}{which}{late}\n"
         f"  {'':16s} {cpu_ms:6.2f} ms CPU each, {used.waited_s / load.seconds:.0%} of the time waiting for the core",
         flush=True,
     )
