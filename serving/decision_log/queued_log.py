@@ -32,6 +32,8 @@ MAX_QUEUED_CHARS: Final = 200_000_000
 _ADOPT_EVERY_S: Final = 15.0
 _RETAIN_EVERY_S: Final = 3600.0
 _POLL_S: Final = 0.005
+_IDLE_S: Final = 0.25
+"""Between looks at an empty spool."""
 _READ_TIMEOUT_S: Final = 2.0
 
 
@@ -221,7 +223,7 @@ class QueuedLog:
     async def _replay_loop(self) -> None:
         adopt_at = time.monotonic() + _ADOPT_EVERY_S
         while True:
-            await asyncio.sleep(self._turn_s)
+            await asyncio.sleep(self._turn_s if self._spool.depth else _IDLE_S)
             try:
                 if time.monotonic() >= adopt_at:
                     adopt_at = time.monotonic() + _ADOPT_EVERY_S

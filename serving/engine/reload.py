@@ -176,6 +176,7 @@ class Reloader:
             artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
         router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
         if not known:
+            _log.info("compiling decisions: a second, or about ten the first time on a machine")
             router = router.warm_up()
         check_router(router)
         return router

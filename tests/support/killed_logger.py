@@ -40,4 +40,5 @@ async def main(url, spool, first):
     settling.result()
 
 
-asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))

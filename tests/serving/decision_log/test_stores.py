@@ -190,3 +190,16 @@ def test_what_was_deleted_is_not_in_the_files_of_sqlite(tmp_path):
         return before, secret.encode() in b"".join(path.read_bytes() for path in tmp_path.glob("log.db*"))
 
     assert ask(url, delete) == (True, False)
+
+
+def test_a_row_of_an_older_version_lacks_fields(log_url):
+    """As one does that lay in the spool while the service was upgraded."""
+    kind, row = row_of(decision(1))
+    del row["threshold"], row["excluded"]
+
+    async def write_and_read(store):
+        await store.write({kind: [row]}, "name")
+        return await store.read(kind, decision(1).decision_id)
+
+    write(log_url)
+    assert record_of(kind, ask(log_url, write_and_read)) == replace(decision(1), threshold=None, excluded=())
