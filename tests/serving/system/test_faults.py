@@ -15,28 +15,29 @@ DEADLINE_S = 0.5
 LATE_S = 1.0  # what a busy machine may add to an answer
 
 
-@pytest.mark.parametrize(("fault", "by"), [("hang", "deadline"), ("raise", "predictor_error")])
-def test_a_predictor_that_fails_degrades_and_recovers(trained, tmp_path, fault, by):
-    switch = tmp_path / "service" / fault
+def test_a_predictor_that_fails_degrades_and_recovers(trained, tmp_path):
+    """It raises for a second, then hangs for a second: answers are in time, and say why they are of the default plan."""
     settings = {"program": WATCHED_SERVE, "decision_deadline_s": DEADLINE_S}
     with system(tmp_path / "service", trained.path, **settings) as service, load(service) as asked:
-        switch.touch()
-        eventually(lambda: service.route()["degraded"], "the fault shows")
-        asked.wait_for(60)
-        switch.unlink()
-        eventually(lambda: not service.route()["degraded"], "it decides again", limit_s=30)
+        for fault in ("raise", "hang"):
+            switch = tmp_path / "service" / fault
+            switch.touch()
+            eventually(lambda: service.route()["degraded"], "the fault shows")
+            asked.wait_for(50)
+            switch.unlink()
+            eventually(lambda: not service.route()["degraded"], "it decides again", limit_s=30)
         asked.wait_for(20)
         counted, status = service.metrics(), service.status()
-    degraded = [answer for answer in asked.answers if answer.body["degraded"]]
     assert asked.statuses == {200}
     assert not asked.answers[-1].body["degraded"]
-    assert len(degraded) >= 40
-    assert {(one.body["degraded_by"], one.body["reason"]) for one in degraded} == {(by, "fallback_default")}
     assert max(one.came_s - one.sent_s for one in asked.answers) < DEADLINE_S + LATE_S
-    assert counted[f'router_degraded_total{{by="{by}"}}'] == status["engine"]["degraded"][by] >= len(degraded)
-    lines = [line for line in service.output.splitlines() if "answers by the default plan" in line]
-    assert len(lines) == 1, service.output  # one in ten seconds
-    assert f"by the default plan: {by}" in lines[0]
+    degraded = [answer.body for answer in asked.answers if answer.body["degraded"]]
+    assert {body["reason"] for body in degraded} == {"fallback_default"}
+    for by in ("predictor_error", "deadline"):
+        n = sum(body["degraded_by"] == by for body in degraded)
+        assert n > 30
+        assert counted[f'router_degraded_total{{by="{by}"}}'] == status["engine"]["degraded"][by] >= n
+        assert service.output.count(f"answers by the default plan: {by}") == 1, service.output  # one in ten seconds
     assert "Traceback" not in service.output
     assert asked.ids <= set(logged_ids(service.log))
 
