@@ -194,7 +194,7 @@ def _engine(url: URL) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         # No transaction by the driver itself: it would leave statements that make tables outside.
         arguments = {"timeout": _BUSY_TIMEOUT_S, "isolation_level": None}
-        engine = create_async_engine(url, json_serializer=dump, connect_args=arguments)
+        engine = create_async_engine(url, json_serializer=dump, connect_args=arguments, hide_parameters=True)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -204,7 +204,13 @@ def _engine(url: URL) -> AsyncEngine:
         "server_settings": {"application_name": "router-model"},
     }
     return create_async_engine(
-        url, json_serializer=dump, connect_args=arguments, pool_size=2, max_overflow=3, pool_pre_ping=True
+        url,
+        json_serializer=dump,
+        connect_args=arguments,
+        pool_size=2,
+        max_overflow=3,
+        pool_pre_ping=True,
+        hide_parameters=True,  # prompts are among them, and sqlalchemy logs them at INFO
     )
 
 

@@ -49,3 +49,24 @@ def eventually(check: Callable[[], object], what: str, *, limit_s: float = 20) -
         assert time.monotonic() < until, f"not within {limit_s} s: {what}"
         time.sleep(0.05)
     return found
+
+
+@contextlib.contextmanager
+def running_program(command: Sequence[str], *, port: int) -> Iterator[subprocess.Popen]:
+    """Run a server of another kind until the end of the block, which begins when its port is open."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        eventually(lambda: _is_open(process, port), f"port {port} is open")
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def _is_open(process: subprocess.Popen, port: int) -> bool:
+    assert process.poll() is None, f"ended with {process.returncode}"
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,50 +1,13 @@
 """Every kind of store, each test with an empty one."""
 
 import asyncio
-from itertools import count
 
 import pytest
-from postgres_server import PostgresServer, server_programs
 
 from serving.decision_log.opening import open_store
 from serving.decision_log.rows import FIELDS, Kind, record_of
 from serving.decision_log.segments import rows_of, scan
 from serving.decision_log.store import Period
-
-_databases = count()
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A running PostgreSQL server; skips where it is not installed."""
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
-    pytest.importorskip("asyncpg")
-    server = PostgresServer(programs)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture
-def new_database(postgres):
-    """Return what makes an empty database and returns its URL."""
-    import asyncpg
-
-    async def make(name):
-        connection = await asyncpg.connect(postgres.url("postgres").replace("+asyncpg", ""))
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        await connection.close()
-
-    def new():
-        name = f"log{next(_databases)}"
-        asyncio.run(make(name))
-        return postgres.url(name)
-
-    return new
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "parquet"])
