@@ -133,24 +133,29 @@ def _add_rows(total, values, rows, matrix):
 def _exponents(embedding, terms, weights, surface, logged):
     n_bank = len(logged.embeddings)
     of_embedding, of_bag, _ = logged.sharpness
+    products = _products(embedding, logged.embeddings)
     bags = _bag_cosines(terms, weights, logged, n_bank)
     exponent, constant = _nearness(surface, logged, n_bank)
     constant -= of_embedding + of_bag
-    nearest, nearest_bag = np.float32(-1), np.float32(-1)  # beside an empty bank
+    of_product = of_embedding * logged.step
     for row in range(n_bank):
-        cosine = np.float32(_product(embedding, logged.embeddings[row])) * logged.step
-        nearest, nearest_bag = max(nearest, cosine), max(nearest_bag, bags[row])
-        exponent[row] += of_embedding * cosine + of_bag * bags[row] + constant
+        exponent[row] += of_product * np.float32(products[row]) + of_bag * bags[row] + constant
+    nearest, nearest_bag = np.float32(-1), np.float32(-1)  # beside an empty bank
+    if n_bank:
+        nearest, nearest_bag = np.float32(products.max()) * logged.step, bags.max()
     return exponent, nearest, nearest_bag
 
 
 @compiled
-def _product(first, second):
-    """Return the product of integers; of vectors up to unit length it is at most the grid's steps squared, 2**28."""
-    total = np.int32(0)
-    for each in range(len(first)):
-        total = np.int32(total + np.int32(np.int32(first[each]) * np.int32(second[each])))
-    return total
+def _products(embedding, embeddings):
+    """Return products of integers: of vectors up to unit length they are at most the grid's steps squared, 2**28."""
+    found = np.empty(len(embeddings), dtype=np.int32)
+    for row in range(len(embeddings)):
+        total = np.int32(0)
+        for each in range(len(embedding)):
+            total = np.int32(total + np.int32(np.int32(embedding[each]) * np.int32(embeddings[row, each])))
+        found[row] = total
+    return found
 
 
 @compiled
