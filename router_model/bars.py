@@ -104,8 +104,13 @@ class BarGrid:
         >>> round(float(grid.mean(np.array([0.8, 0.3], dtype=np.float32))), 6)
         0.5
         """
+        constant, weights = self.mean_weights()
+        return np.asarray(constant + p @ weights, dtype=np.float32)
+
+    def mean_weights(self) -> tuple[np.float32, FloatArray]:
+        """Return the constant and the weights, shape (n_bars,), that `mean` sums probabilities with."""
         if self.stepwise:
-            return np.asarray(p @ np.diff(self.bars, prepend=np.float32(0)), dtype=np.float32)
+            return np.float32(0), np.diff(self.bars, prepend=np.float32(0))
         widths = np.diff(np.concatenate([[self.low], self.bars, [self.high]])).astype(np.float32)
         # Each probability is an end of two trapezoids; the first one's other end is 1, the last one's is 0.
-        return np.asarray(self.low + 0.5 * widths[0] + p @ (0.5 * (widths[:-1] + widths[1:])), dtype=np.float32)
+        return np.float32(self.low + 0.5 * widths[0]), np.float32(0.5) * (widths[:-1] + widths[1:])

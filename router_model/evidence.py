@@ -16,7 +16,7 @@ import numpy.typing as npt
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
 from router_model.kernel import KernelHead
-from router_model.similarity import Vectors, comparer
+from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
@@ -90,11 +90,15 @@ class Space:
     ----------
     head : LinearHead
     index : Vectors, shape (dimension, n_bank)
-        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of.
+        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of; dense
+        ones are put on the grid that prompts are compared on.
     """
 
     head: LinearHead
     index: Vectors
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", on_grid(self.index))
 
     @classmethod
     def of(cls, head: LinearHead, vectors: Vectors) -> "Space":

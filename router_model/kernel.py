@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-_MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
+MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
 _MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
 _LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
 
@@ -88,7 +88,7 @@ class SurfaceScale:
         Squared distances are then mean squared differences, whatever the number of features.
         """
         standard = (surface - self.centre) / self.deviation
-        np.clip(standard, -_MAX_DEVIATIONS, _MAX_DEVIATIONS, out=standard)
+        np.clip(standard, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=standard)
         standard /= np.sqrt(np.float32(surface.shape[1]))
         return standard
 

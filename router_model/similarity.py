@@ -20,6 +20,22 @@ _MANY = 64  # queries from which the common terms are worth laying out
 _COMMON_SHARE = 0.04  # of the logged prompts have a common term
 _MAX_COMMON = 768  # terms; bounds memory at 768 x n_bank floats
 
+GRID_STEPS = 2**14
+"""Steps in 1 of the grid that dense vectors are compared on: entries of unit vectors are then integers of 16 bits."""
+
+
+def on_grid(vectors: Vectors) -> Vectors:
+    """Return dense vectors with entries rounded to a grid, which float32 holds exactly; sparse ones as they are.
+
+    Compiled decisions (docs/decisions/0010) compare integers, training and plain decisions the same numbers as floats.
+
+    >>> on_grid(np.array([[0.6, -0.8]], dtype=np.float32)).tolist()  # 9830 and -13107 steps
+    [[0.5999755859375, -0.79998779296875]]
+    """
+    if isinstance(vectors, sp.csr_array):
+        return vectors
+    return np.asarray(np.rint(vectors * np.float32(GRID_STEPS)) / np.float32(GRID_STEPS), dtype=np.float32)
+
 
 def comparer(index: Vectors, n_queries: int) -> Callable[[Vectors], FloatArray]:
     """Return what compares some of `n_queries` queries, shape (n, dimension), with indexed vectors.
@@ -28,11 +44,11 @@ def comparer(index: Vectors, n_queries: int) -> Callable[[Vectors], FloatArray]:
 
     Parameters
     ----------
-    index : shape (dimension, n_bank)
+    index : shape (dimension, n_bank); if dense, `on_grid`
     """
     if not isinstance(index, sp.csr_array):
         dense = index
-        return lambda queries: np.asarray(queries @ dense, dtype=np.float32)
+        return lambda queries: np.asarray(on_grid(queries) @ dense, dtype=np.float32)
     if n_queries < _MANY:
         inverted = index
         return lambda queries: _one_by_one(sp.csr_array(queries), inverted)
@@ -41,7 +57,7 @@ def comparer(index: Vectors, n_queries: int) -> Callable[[Vectors], FloatArray]:
 
 def similarities(queries: Vectors, index: Vectors) -> FloatArray:
     """Return the cosine similarities of queries with indexed vectors, shape (n, n_bank); see `comparer`."""
-    return comparer(sp.csr_array(index) if sp.issparse(index) else index, queries.shape[0])(queries)
+    return comparer(sp.csr_array(index) if sp.issparse(index) else on_grid(index), queries.shape[0])(queries)
 
 
 def _one_by_one(queries: sp.csr_array, index: sp.csr_array) -> FloatArray:

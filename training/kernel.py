@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from router_model.evidence import Bank
 from router_model.kernel import Kernel
-from router_model.similarity import Vectors, comparer
+from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
 from training.conjugate_gradients import solve
 
@@ -31,7 +31,7 @@ def kernel_matrix(kernel: Kernel, embedding: Vectors, bags: Vectors, logged_form
     embedding, bags : vectors of the prompts, shape (n, dimension)
     logged_form : shape (n_surface + 1, n), see `router_model.kernel.by_feature`
     """
-    n, by_dimension, by_term = embedding.shape[0], np.asarray(embedding.T), sp.csr_array(bags.T)
+    n, by_dimension, by_term = embedding.shape[0], on_grid(np.asarray(embedding.T)), sp.csr_array(bags.T)
     compare, compare_bags = comparer(by_dimension, n), comparer(by_term, n)
     form = np.ascontiguousarray(logged_form[:-1].T)
     matrix = np.empty((n, n), dtype=np.float32)

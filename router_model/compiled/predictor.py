@@ -38,6 +38,7 @@ class PromptPredictor:
     success: Forest
     bars: IntArray
     probability: ProbabilityModel
+    mean_weights: tuple[np.float32, FloatArray]
     uncertainty: PromptUncertainty
     amounts: Mapping[str, _Target]
 
@@ -68,6 +69,7 @@ class PromptPredictor:
             success=Forest.of(predictor.boosters),
             bars=np.arange(n_bars),
             probability=ProbabilityModel.of(record[:, :n_bars], predictor.blend, predictor.calibration),
+            mean_weights=predictor.grid.mean_weights(),
             uncertainty=PromptUncertainty.of(predictor.uncertainty),
             amounts=amounts,
         )
@@ -137,10 +139,11 @@ class CompiledPredictor(Predictor):
             np.array(features.surface[row], dtype=np.float32),
         )
         p_at_bar = np.array(self.grid.at(p, quality_bar), dtype=np.float32)
+        constant, weights = self.prompt.mean_weights
         tokens, latency = amounts["output_tokens"], amounts.get("latency_s")
         return Prediction(
             p_success=p_at_bar[None],
-            expected_quality=self.grid.mean(p)[None],
+            expected_quality=(constant + p @ weights)[None],
             output_tokens=tokens.expected[None],
             output_token_quantiles=tokens.quantiles[None],
             latency_s=None if latency is None else latency.expected[None],

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from router_model import similarity
-from router_model.similarity import comparer, nearest_rows
+from router_model.similarity import GRID_STEPS, comparer, nearest_rows, on_grid
 
 
 def sparse_rows(n, n_terms, seed):
@@ -38,10 +38,18 @@ def test_an_index_without_terms_compares():
         assert comparer(empty, n_queries)(sp.csr_array((n_queries, 0), dtype=np.float32)).shape == (n_queries, 3)
 
 
-def test_dense_vectors_are_multiplied():
-    assert comparer(np.eye(2, dtype=np.float32), 1)(np.array([[0.6, 0.8]], np.float32)) == pytest.approx(
-        np.array([[0.6, 0.8]])
-    )
+def test_dense_vectors_are_multiplied_on_the_grid():
+    """0.6 is 9830.4 steps of 1/16384, and 0.8 is 13107.2."""
+    found = comparer(np.eye(2, dtype=np.float32), 1)(np.array([[0.6, 0.8]], np.float32))
+    assert found.tolist() == [[9830 / 16384, 13107 / 16384]]
+
+
+@given(arrays(np.float32, (3, 4), elements=st.floats(-1, 1, width=32)))
+def test_the_grid_is_within_half_a_step_and_keeps_what_is_on_it(vectors):
+    found = on_grid(vectors)
+    assert np.abs(found - vectors).max() <= 0.5 / GRID_STEPS
+    assert np.array_equal(on_grid(found), found)
+    assert np.array_equal(found * GRID_STEPS, np.rint(found * GRID_STEPS))
 
 
 @given(

@@ -58,14 +58,14 @@ def test_weights_solve_the_dense_problem_of_every_output(seed):
 
 @pytest.mark.parametrize("n", [3, 70, 600])
 def test_the_matrix_is_that_of_pairs(n):
-    """Few, and enough to be compared in two parts and several chunks; symmetric, with ones on its diagonal."""
+    """Few, and enough to be compared in two parts and several chunks; symmetric, 1 on its diagonal but for the grid."""
     embedding, bags, forms, _ = logged(0, n)
     matrix = kernel_matrix(Kernel(4.0, 2.0, 1.0), embedding, bags, forms)
     words, form = bags.toarray(), forms[:-1].T
     distance = ((form[:, None] - form[None]) ** 2).sum(axis=2)
     wanted = np.exp(4 * (embedding @ embedding.T - 1) + 2 * (words @ words.T - 1) - distance / 2)
     assert matrix == pytest.approx(wanted, rel=1e-3, abs=1e-6)
-    assert np.diag(matrix) == pytest.approx(np.ones(n), rel=1e-4)
+    assert np.diag(matrix) == pytest.approx(np.ones(n), rel=1e-3)
 
 
 @given(st.integers(0, 50), st.floats(0.1, 10))

@@ -154,6 +154,16 @@ def test_what_cannot_be_compiled_stays_plain_and_the_log_says_why(trained, caplo
     assert "linear leaves" in caplog.text
 
 
+def test_longer_embeddings_stay_plain(trained, caplog):
+    """Integers of 32 bits hold products of vectors up to unit length."""
+    predictor = trained.router.artifact.predictor
+    space = predictor.evidence_model.embedding
+    longer = replace(predictor.evidence_model, embedding=replace(space, index=2 * space.index))
+    odd = replace(predictor, evidence_model=longer)
+    assert compile_predictor(odd) is odd
+    assert "has length 2" in caplog.text
+
+
 def test_a_full_disk_leaves_it_plain_and_the_log_says_why(trained, monkeypatch, caplog):
     """Numba writes its cache when it compiles."""
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_model.compiled.weighted_rows import weighted_rows
+from router_model.compiled.bank_sums import weighted_rows
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 11])
