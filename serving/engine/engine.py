@@ -27,7 +27,7 @@ from serving.engine.faults import callers_error, place
 from serving.engine.ids import IdMaker
 from serving.engine.lane import DeadlineMissedError, Lane
 from serving.engine.query import Query, Routed
-from serving.engine.recording import decision_record, prompt_storage
+from serving.engine.recording import PendingDecision, prompt_storage
 from serving.engine.reload import Reloaded, Reloader, Served
 from serving.engine.seldom import Seldom
 from serving.engine.sessions.open import open_sessions
@@ -304,7 +304,7 @@ class Engine:
     def _tell(self, asked: Asked, routed: Routed) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            self._decision_log.put(decision_record(asked.query, routed, asked.prompt, self._storage))
+            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, self._storage))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:
