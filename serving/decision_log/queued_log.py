@@ -150,7 +150,7 @@ class QueuedLog:
             If it is not on its way, and the store cannot be read now.
         """
         for waiting in self._waiting():
-            if not isinstance(waiting, _NO_DECISION) and waiting.decision_id == decision_id:
+            if getattr(waiting, "decision_id", None) == decision_id and not isinstance(waiting, _NO_DECISION):
                 return waiting if isinstance(waiting, DecisionRecord) else waiting.record()
         found = await self._in_thread(self._look_up(Kind.DECISION, decision_id))
         return found if isinstance(found, DecisionRecord) else None

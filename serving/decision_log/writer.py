@@ -16,7 +16,7 @@ from collections import deque
 from typing import Final
 from uuid import uuid4
 
-from router_model.log_records import AttemptRecord, DecisionRecord, FeedbackRecord, SessionRecord
+from router_model.log_records import LogRecord
 from serving.decision_log.gate import StoreGate
 from serving.decision_log.log import Loggable
 from serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
@@ -29,18 +29,13 @@ _TURNED_AT_ONCE: Final = 16
 _TAKEN_AT_ONCE: Final = 500
 
 
-_WITHOUT_PROMPT: Final = (AttemptRecord, FeedbackRecord, SessionRecord)
-
-
 def n_chars(record: Loggable) -> int:
     """Return the length of the prompt that a record carries: what it takes of memory, roughly."""
-    return 0 if isinstance(record, _WITHOUT_PROMPT) else len(record.messages or "")
+    return len(getattr(record, "messages", None) or "")
 
 
 def _row(record: Loggable) -> tuple[Kind, Row]:
-    if isinstance(record, (DecisionRecord, *_WITHOUT_PROMPT)):
-        return row_of(record)
-    return Kind.DECISION, record.row()
+    return row_of(record) if isinstance(record, LogRecord) else (Kind.DECISION, record.row())
 
 
 class Writer:
