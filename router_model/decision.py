@@ -1,7 +1,8 @@
 """What a router answers: a ranked plan, what was left out, and why."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -59,6 +60,10 @@ class PlanStep:
     output_token_quantiles: tuple[float, float, float] | None = None
     expected_latency_s: float | None = None
     expected_quality: float | None = None
+
+
+# A frozen dataclass fills its fields one by one in Python: of 400 candidates that takes 0.9 ms, field by field a third.
+_FILL_FIELDS = tuple(PlanStep.__dict__[field.name].__set__ for field in fields(PlanStep))
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,7 @@ class PredictionTable:
     def steps(self, row: int, columns: Iterable[int]) -> tuple[PlanStep, ...]:
         """Return what is predicted of some models on one prompt, in the order of `columns`."""
         # in the order of PlanStep's fields; each array becomes Python numbers as a whole, which costs a tenth
-        known = zip(
+        known = (
             self.models,
             self.p_success[row].tolist(),
             self.expected_cost_usd[row].tolist(),
@@ -192,10 +197,12 @@ class PredictionTable:
             self._tuples(self.output_token_quantiles, row),
             self._numbers(self.expected_latency_s, row),
             self._numbers(self.expected_quality, row),
-            strict=True,
         )
-        steps = list(known)
-        return tuple(PlanStep(*steps[column]) for column in columns)
+        chosen = list(columns)
+        steps = tuple([PlanStep.__new__(PlanStep) for _ in chosen])
+        for fill, values in zip(_FILL_FIELDS, known, strict=True):
+            deque(map(fill, steps, [values[column] for column in chosen]), maxlen=0)
+        return steps
 
     def _numbers(self, array: npt.NDArray[np.float64] | None, row: int) -> list[Any]:
         return [None] * len(self.models) if array is None else array[row].tolist()

@@ -1,9 +1,10 @@
 """What the rest of the service knows of the decision log."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+from serving.decision_log.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,28 @@ class LogStats:
     available: bool = True
 
 
+class PendingDecision(Protocol):
+    """A decision whose record is yet to be made: by the log's writer, off the path of the request."""
+
+    @property
+    def decision_id(self) -> str:
+        """The decision's id."""
+
+    @property
+    def messages(self) -> str | None:
+        """The prompt, as the record will have it."""
+
+    def record(self) -> DecisionRecord:
+        """Make the record."""
+
+    def row(self) -> Row:
+        """Make the record's row (`serving.decision_log.rows.row_of`)."""
+
+
+Loggable: TypeAlias = LogRecord | PendingDecision
+"""What a log takes."""
+
+
 class DecisionLog(Protocol):
     """A log that nothing waits for.
 
@@ -40,8 +63,8 @@ class DecisionLog(Protocol):
     async def close(self, deadline_s: float) -> None:
         """Write what waits, to the store or else the spool, and stop."""
 
-    def put(self, record: LogRecord) -> None:
-        """Queue one record."""
+    def put(self, record: Loggable) -> None:
+        """Queue one record, or what it will be made of."""
 
     async def flush(self, deadline_s: float) -> None:
         """Return when everything put so far is in the store or the spool."""

@@ -1,7 +1,7 @@
 """No log at all: for trying things out."""
 
-from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
-from serving.decision_log.log import LogStats
+from router_model.log_records import DecisionRecord, SessionRecord
+from serving.decision_log.log import Loggable, LogStats
 
 
 class NoLog:
@@ -16,7 +16,7 @@ class NoLog:
     async def close(self, deadline_s: float) -> None:
         """Do nothing."""
 
-    def put(self, record: LogRecord) -> None:
+    def put(self, record: Loggable) -> None:
         """Drop a record."""
         del record
         self._n_dropped += 1

@@ -13,9 +13,9 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+from router_model.log_records import AttemptRecord, DecisionRecord, FeedbackRecord, LogRecord, SessionRecord
 from serving.decision_log.gate import StoreGate
-from serving.decision_log.log import LogStats
+from serving.decision_log.log import Loggable, LogStats
 from serving.decision_log.replay import Replayer
 from serving.decision_log.rows import TIME_FIELD, Kind, record_of
 from serving.decision_log.spool import Spool
@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 MAX_QUEUED_CHARS: Final = 200_000_000
 """Characters of prompts that may wait in the queue; beyond them records are dropped, or memory would not be bounded."""
+_NO_DECISION: Final = (AttemptRecord, FeedbackRecord, SessionRecord)
 _ADOPT_EVERY_S: Final = 15.0
 _RETAIN_EVERY_S: Final = 3600.0
 _POLL_S: Final = 0.005
@@ -74,7 +75,7 @@ class QueuedLog:
 
     # --- from the service's event loop -----------------------------------------------------------------
 
-    def put(self, record: LogRecord) -> None:
+    def put(self, record: Loggable) -> None:
         """Queue one record."""
         writer = self._writer
         if self._closed or len(writer.inbox) >= self._most or self._n_chars - writer.n_chars > MAX_QUEUED_CHARS:
@@ -150,9 +151,9 @@ class QueuedLog:
         NotReadyError
             If it is not on its way, and the store cannot be read now.
         """
-        for record in self._waiting():
-            if isinstance(record, DecisionRecord) and record.decision_id == decision_id:
-                return record
+        for waiting in self._waiting():
+            if getattr(waiting, "decision_id", None) == decision_id and not isinstance(waiting, _NO_DECISION):
+                return waiting if isinstance(waiting, DecisionRecord) else waiting.record()
         found = await self._in_thread(self._look_up(Kind.DECISION, decision_id))
         return found if isinstance(found, DecisionRecord) else None
 
@@ -169,7 +170,7 @@ class QueuedLog:
         stored = [found] if isinstance(found, SessionRecord) else []
         return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
 
-    def _waiting(self) -> list[LogRecord]:
+    def _waiting(self) -> list[Loggable]:
         """Return what is queued or taken; in this order, as records move in it."""
         return [*self._writer.inbox.copy(), *self._writer.taken]
 

@@ -16,8 +16,9 @@ from collections import deque
 from typing import Final
 from uuid import uuid4
 
-from router_model.log_records import DecisionRecord, LogRecord
+from router_model.log_records import LogRecord
 from serving.decision_log.gate import StoreGate
+from serving.decision_log.log import Loggable
 from serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
 from serving.decision_log.spool import Segment, Spool
 
@@ -28,9 +29,13 @@ _TURNED_AT_ONCE: Final = 16
 _TAKEN_AT_ONCE: Final = 500
 
 
-def n_chars(record: LogRecord) -> int:
+def n_chars(record: Loggable) -> int:
     """Return the length of the prompt that a record carries: what it takes of memory, roughly."""
-    return len(record.messages) if isinstance(record, DecisionRecord) and record.messages else 0
+    return len(getattr(record, "messages", None) or "")
+
+
+def _row(record: Loggable) -> tuple[Kind, Row]:
+    return row_of(record) if isinstance(record, LogRecord) else (Kind.DECISION, record.row())
 
 
 class Writer:
@@ -66,8 +71,8 @@ class Writer:
     def __init__(self, gate: StoreGate, spool: Spool, *, patience_s: float, crowded: int) -> None:
         self.gate = gate
         self.spool = spool
-        self.inbox: deque[LogRecord] = deque()
-        self.taken: list[LogRecord] = []
+        self.inbox: deque[Loggable] = deque()
+        self.taken: list[Loggable] = []
         self.n_settled = self.n_chars = self.n_written = self.n_spooled = self.n_dropped = 0
         self.keeping = True
         self.give_up = False
@@ -110,12 +115,12 @@ class Writer:
                 return
             await asyncio.sleep(self._patience_s)
 
-    async def _batch_of(self, records: list[LogRecord]) -> Batch:
+    async def _batch_of(self, records: list[Loggable]) -> Batch:
         rows: list[tuple[Kind, Row]] = []
         for start in range(0, len(records), _TURNED_AT_ONCE):
             for record in records[start : start + _TURNED_AT_ONCE]:
                 try:
-                    rows.append(row_of(record))
+                    rows.append(_row(record))
                 except Exception:
                     # One that is not what its type says is a defect of its maker; the others must not suffer.
                     logger.exception("a record cannot be written and is dropped")

@@ -1,6 +1,8 @@
 """The work that runs in a lane's thread: asking the router, for one request or for several of a kind."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
@@ -8,9 +10,48 @@ from router_model.router import Router
 from serving.engine.asked import Asked, Session
 from serving.engine.self_check import has_numbers
 
+MOST_TOGETHER = 7
+"""Requests that are decided together: from 8 on they are not decided by compiled code (`router_model.compiled`)."""
+
 
 class PredictionError(Exception):
     """Raise where a prediction is not a finite number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to a router, decided when it is called."""
+
+    router: Router
+    asked: Asked
+    session: Session | None
+
+    def __call__(self) -> Decision:
+        """Decide; see `decide_one`."""
+        return decide_one(self.router, self.asked, self.session)
+
+
+def decide_together(asks: Sequence[Ask]) -> list[Decision | Exception]:
+    """Decide requests that happened to wait together, those with the same knobs at once.
+
+    Returns
+    -------
+    list of Decision or Exception
+        In the order of `asks`; what is wrong with one spoils no other.
+    """
+    groups: dict[Hashable, list[Ask]] = defaultdict(list)
+    keys = [(id(ask.router), ask.asked.group) for ask in asks]
+    for key, ask in zip(keys, asks, strict=True):
+        groups[key].append(ask)
+    decided = {key: iter(_decided(group)) for key, group in groups.items()}
+    return [next(decided[key]) for key in keys]
+
+
+def _decided(group: Sequence[Ask]) -> list[Decision | Exception]:
+    first = group[0]
+    if len(group) == 1:
+        return [_tried(*group)]
+    return decide_group(first.router, [ask.asked for ask in group], [ask.session for ask in group])
 
 
 def decide_one(router: Router, asked: Asked, session: Session | None) -> Decision:
@@ -42,7 +83,7 @@ def decide_group(
             return list(decisions)
     except Exception:  # noqa: BLE001, S110 - whose fault it is shows below, one by one
         pass
-    return [_tried(router, asked, session) for asked, session in zip(group, sessions, strict=True)]
+    return [_tried(Ask(router, asked, session)) for asked, session in zip(group, sessions, strict=True)]
 
 
 def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:
@@ -52,8 +93,8 @@ def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:
     return Router.assemble(router.artifact, router.encoder, catalog=Catalog({**router.catalog.cards, **cards}))
 
 
-def _tried(router: Router, asked: Asked, session: Session | None) -> Decision | Exception:
+def _tried(ask: Ask) -> Decision | Exception:
     try:
-        return decide_one(router, asked, session)
+        return ask()
     except Exception as exc:  # noqa: BLE001 - the caller of the lane tells whose fault it is
         return exc

@@ -21,13 +21,13 @@ from serving.decision_log.log import DecisionLog
 from serving.engine.answers import Stamp, default_answer, predicted_answer
 from serving.engine.asked import Asked, Session
 from serving.engine.choice import choose
-from serving.engine.deciding import decide_group, decide_one
+from serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
 from serving.engine.exploration import Exploration
 from serving.engine.faults import callers_error, place
 from serving.engine.ids import IdMaker
 from serving.engine.lane import DeadlineMissedError, Lane
 from serving.engine.query import Query, Routed
-from serving.engine.recording import decision_record, prompt_storage
+from serving.engine.recording import PendingDecision, prompt_storage
 from serving.engine.reload import Reloaded, Reloader, Served
 from serving.engine.seldom import Seldom
 from serving.engine.sessions.open import open_sessions
@@ -218,7 +218,8 @@ class Engine:
 
     def _lanes(self) -> tuple[Lane, Lane]:
         deadline_s = self._settings.decision_deadline_s
-        return Lane("router", deadline_s=deadline_s), Lane("router-slow", deadline_s=SLOW_FACTOR * deadline_s)
+        fast = Lane("router", deadline_s=deadline_s, together=decide_together, most_together=MOST_TOGETHER)
+        return fast, Lane("router-slow", deadline_s=SLOW_FACTOR * deadline_s)
 
     def _now_served(self) -> Served:
         served = self._reloader.served
@@ -238,8 +239,7 @@ class Engine:
         if served.router is None:
             raise _NoRouterError
         lane = self._slow if asked.query.explain else self._fast
-        work = partial(decide_one, served.router, asked, session)
-        return await lane.run(work, spent_s=time.perf_counter() - arrived)
+        return await lane.run(Ask(served.router, asked, session), spent_s=time.perf_counter() - arrived)
 
     async def _predicted_group(
         self, served: Served, group: Sequence[Asked], sessions: Sequence[Session | None], arrived: float
@@ -304,7 +304,7 @@ class Engine:
     def _tell(self, asked: Asked, routed: Routed) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            self._decision_log.put(decision_record(asked.query, routed, asked.prompt, self._storage))
+            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, self._storage))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:

@@ -1,7 +1,7 @@
 """A decision log that keeps its records in a list."""
 
 from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
-from serving.decision_log.log import LogStats
+from serving.decision_log.log import Loggable, LogStats
 
 
 class MemoryLog:
@@ -17,9 +17,9 @@ class MemoryLog:
     async def close(self, deadline_s: float) -> None:
         """Do nothing."""
 
-    def put(self, record: LogRecord) -> None:
+    def put(self, record: Loggable) -> None:
         """Keep one."""
-        self.records.append(record)
+        self.records.append(record if isinstance(record, LogRecord) else record.record())
 
     async def flush(self, deadline_s: float) -> None:
         """Do nothing."""

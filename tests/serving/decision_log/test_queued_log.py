@@ -14,7 +14,7 @@ from waiting import PATIENT_S, until
 
 from serving.decision_log import queued_log
 from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.rows import Kind
+from serving.decision_log.rows import Kind, row_of
 from serving.decision_log.spool import Spool
 from serving.decision_log.store import Gathering
 from serving.errors import NotReadyError, SettingsError
@@ -42,6 +42,36 @@ def ids(*numbers):
 
 def files(folder):
     return sorted(path.name for path in folder.glob("*"))
+
+
+class Pending:
+    """A decision whose record is made later."""
+
+    def __init__(self, record):
+        self.decision_id, self.messages = record.decision_id, record.messages
+        self.record = lambda: record
+        self.row = lambda: row_of(record)[1]
+
+
+def test_a_decision_whose_record_is_yet_to_be_made_is_found_and_written(tmp_path):
+    """Before the writer runs it is found in the queue, and afterwards in the store; one that fails spoils no other."""
+    store, broken = FaultyStore(), Pending(decision(2))
+    broken.row = None
+
+    async def run():
+        log = log_over(store, tmp_path)
+        for one in (session(), Pending(decision(1)), broken):
+            log.put(one)
+        assert await log.decision(decision(1).decision_id) == decision(1)
+        await log.start()
+        await log.flush(PATIENT_S)
+        found = await log.decision(decision(1).decision_id)
+        await log.close(PATIENT_S)
+        return found, log.stats
+
+    found, stats = asyncio.run(run())
+    assert found == decision(1)
+    assert (stats.written, stats.dropped) == (2, 1)
 
 
 def test_what_is_put_is_written(tmp_path):

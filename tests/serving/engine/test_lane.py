@@ -123,3 +123,121 @@ def test_a_caller_that_goes_away_leaves_the_lane_working():
         lane.close()
 
     run(main())
+
+
+async def held(lane, free):
+    """Let the thread wait for an event, so that what comes next waits together."""
+    begun = threading.Event()
+    task = asyncio.create_task(lane.run(lambda: (begun.set(), free.wait())))
+    await asyncio.to_thread(begun.wait)
+    return task
+
+
+def test_what_waits_is_done_together_and_in_its_order():
+    """Five wait, three go at once: 3 and 2. A piece that comes alone is done alone."""
+
+    async def main():
+        goes, free = [], threading.Event()
+
+        def together(work):
+            goes.append(len(work))
+            return [piece() for piece in work]
+
+        lane = Lane("together", deadline_s=PATIENT, together=together, most_together=3)
+        first = await held(lane, free)
+        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(5)]
+        await asyncio.sleep(0)
+        lane._mean_s = -PATIENT  # as if all were done in no time, however long the first is held
+        free.set()
+        assert await asyncio.gather(*tasks) == [0, 1, 2, 3, 4]
+        await first
+        assert goes == [3, 2]
+        assert await lane.run(lambda: "alone") == "alone"
+        assert goes == [3, 2]
+        lane.close()
+
+    run(main())
+
+
+def test_slow_work_is_not_done_together():
+    """At 10 ms a piece, the first of two would wait 20 ms."""
+
+    async def main():
+        goes, free = [], threading.Event()
+        lane = Lane("slow", deadline_s=PATIENT, together=goes.append, most_together=3)
+        first = await held(lane, free)
+        lane._mean_s = 10.0
+        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(2)]
+        await asyncio.sleep(0)
+        free.set()
+        assert await asyncio.gather(first, *tasks) == [(None, True), 0, 1]
+        assert goes == []
+        lane.close()
+
+    run(main())
+
+
+def test_where_together_fails_each_is_done_alone():
+    async def main():
+        free = threading.Event()
+        lane = Lane("failing", deadline_s=PATIENT, together=partial(throw_away, SystemExit(1)), most_together=9)
+        first = await held(lane, free)
+        tasks = [asyncio.create_task(lane.run(work)) for work in (lambda: 1, lambda: 1 / 0, lambda: 3)]
+        await asyncio.sleep(0)
+        lane._mean_s = -PATIENT
+        free.set()
+        found = await asyncio.gather(first, *tasks, return_exceptions=True)
+        assert (found[1], type(found[2]), found[3]) == (1, ZeroDivisionError, 3)
+        lane.close()
+
+    run(main())
+
+
+def throw_away(error, _work):
+    raise error
+
+
+def test_a_deadline_in_the_middle_of_a_go_is_kept():
+    """Two are at work together and hang: each is told at its own deadline, and the breaker opens."""
+
+    async def main():
+        free, hanging, release = threading.Event(), threading.Event(), threading.Event()
+
+        def together(work):
+            hanging.set()
+            release.wait()
+            return [piece() for piece in work]
+
+        lane = Lane("middle", deadline_s=0.5, together=together, most_together=9)
+        first = await held(lane, free)
+        late = asyncio.create_task(lane.run(lambda: 1, spent_s=0.1))
+        later = asyncio.create_task(lane.run(lambda: 2))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(first, return_exceptions=True)
+        found = await asyncio.gather(late, later, return_exceptions=True)
+        assert {type(one) for one in found} == {DeadlineMissedError}
+        with pytest.raises(DeadlineMissedError):
+            await lane.run(lambda: 3)
+        release.set()
+        assert await eventually(lane) == "back"
+        lane.close()
+
+    run(main())
+
+
+def test_a_lane_that_is_closed_does_what_waited_before():
+    async def main():
+        free = threading.Event()
+        together = lambda work: [piece() for piece in work]  # noqa: E731
+        lane = Lane("closing", deadline_s=PATIENT, together=together, most_together=9)
+        first = await held(lane, free)
+        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(2)]
+        await asyncio.sleep(0)
+        lane.close()
+        lane._mean_s = -PATIENT
+        free.set()
+        assert (await asyncio.gather(first, *tasks))[1:] == [0, 1]
+        await asyncio.to_thread(lane._thread.join)
+
+    run(main())

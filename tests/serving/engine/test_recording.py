@@ -7,7 +7,8 @@ import pytest
 from simulated_world import POEM, SUM
 
 from features import Prompt
-from serving.engine.recording import decision_record, prompt_storage
+from serving.decision_log.rows import json_bytes, record_of, row_of
+from serving.engine.recording import PendingDecision, prompt_storage
 from serving.settings import PromptStorage, Settings
 
 
@@ -44,9 +45,10 @@ def test_a_record_says_what_was_answered(decided):
 )
 def test_prompts_are_kept_as_the_setting_says(decided, storage, has_hash, has_text):
     asked, routed, _ = decided
-    record = decision_record(asked, routed, Prompt.parse(asked.body), storage)
+    pending = PendingDecision.of(asked, routed, Prompt.parse(asked.body), storage)
+    record = pending.record()
     assert (record.prompt_sha256 is not None, record.messages is not None) == (has_hash, has_text)
-    assert has_text or "subtract" not in repr(record)
+    assert has_text or "subtract" not in repr(record) + repr(pending)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_messages_that_are_not_quite_json_are_kept_all_the_same(decided):
     odd = replace(asked, body={"messages": [{"role": "user", "content": "\ud800", "more": {1, 2}}]})
     with pytest.raises(TypeError):
         orjson.dumps(odd.body["messages"])
-    record = decision_record(odd, routed, Prompt("x", 1), PromptStorage.FULL)
+    record = PendingDecision.of(odd, routed, Prompt("x", 1), PromptStorage.FULL).record()
     assert json.loads(record.messages)[0]["content"] == "\ud800"
 
 
@@ -75,5 +77,27 @@ def test_exclusions_are_recorded_by_their_codes(bench, run, query):
         async with bench() as b:
             await b.engine.decide(query(POEM, body={"tools": [{"type": "f"}]}))
             assert b.log.decisions[0].excluded == (("small", "tools"),)
+
+    run(main)
+
+
+@pytest.mark.parametrize("degraded", [False, True])
+def test_the_row_made_at_once_is_that_of_the_record(bench, run, query, degraded):
+    """With a prompt that no database takes as it is, and with a default plan, of which nothing is predicted."""
+
+    def fails(*_args, **_fields):
+        raise ValueError("broken")
+
+    async def main():
+        async with bench() as b:
+            if degraded:
+                b.replace_router(route=fails)
+            asked = query(f"{SUM} \0", user_id="\ud800")
+            pending = PendingDecision.of(asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL)
+            kind, row = row_of(pending.record())
+            assert json_bytes(pending.row()) == json_bytes(row)
+            assert record_of(kind, pending.row()) == record_of(kind, row)
+            assert (pending.record().candidates[0].p_success is None) == degraded
+            assert pending.decision_id == row["decision_id"]
 
     run(main)

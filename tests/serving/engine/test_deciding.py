@@ -1,0 +1,78 @@
+"""Requests that wait together are decided together, and as if each had come alone."""
+
+import asyncio
+import threading
+
+import pytest
+from simulated_world import SUM
+
+from router_model.compiled.predictor import FEW
+from router_model.constraints import Constraints
+from router_model.errors import NoCandidateError
+from serving.engine.asked import Asked, Session
+from serving.engine.deciding import MOST_TOGETHER, Ask, decide_together
+
+TEXTS = [SUM, "Translate 'good morning' into French.", "Prove that 17 is prime.", "def f(x): return x + 1"]
+
+
+@pytest.fixture(scope="session")
+def warm(trained):
+    return trained.router.warm_up()
+
+
+def test_compiled_code_takes_as_many_as_are_decided_together():
+    assert MOST_TOGETHER < FEW
+
+
+def test_decisions_together_are_those_of_each_alone(warm, query):
+    """Two kinds of knobs, in turns, and a session with a warm cache."""
+    asked = [Asked.read(query(text, quality_value_usd=value)) for text in TEXTS for value in (None, 0.01)]
+    sessions = [Session(warm.models[0], 50.0, is_warm=True), *[None] * 7]
+    asks = [Ask(warm, *one) for one in zip(asked, sessions, strict=True)]
+    together = decide_together(asks)
+    assert [one.quality_value_usd for one in together] == [None, 0.01] * 4
+    for ask, decision in zip(asks, together, strict=True):
+        alone = ask()
+        assert [step.model for step in decision.plan] == [step.model for step in alone.plan]
+        assert decision.plan[0].p_success == pytest.approx(alone.plan[0].p_success, rel=1e-6)
+        assert decision.plan[0].expected_cost_usd == pytest.approx(alone.plan[0].expected_cost_usd, rel=1e-6)
+        assert (decision.reason, decision.n_input_tokens) == (alone.reason, alone.n_input_tokens)
+
+
+def test_what_is_wrong_with_one_spoils_no_other(warm, query):
+    """The long one costs more than the others may, which have the same knobs."""
+    limits = Constraints(max_cost_usd=max(step.expected_cost_usd for step in warm.route(SUM).plan))
+    texts = [SUM, "x " * 2_000_000, SUM]
+    outcomes = decide_together([Ask(warm, Asked.read(query(text, constraints=limits)), None) for text in texts])
+    assert isinstance(outcomes[1], NoCandidateError)
+    assert outcomes[0].model == outcomes[2].model == warm.route(SUM, constraints=limits).model
+
+
+def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
+    """The first is at work while eight more come: seven of them go together, in the order in which they came."""
+
+    async def main():
+        free, begun, sizes = threading.Event(), threading.Event(), []
+
+        def route(*args, **fields):
+            begun.set()
+            free.wait()
+            return trained.router.route(*args, **fields)
+
+        def route_batch(prompts, **fields):
+            sizes.append(len(prompts))
+            return trained.router.route_batch(prompts, **fields)
+
+        async with bench() as b:
+            b.replace_router(route=route, route_batch=route_batch)
+            first = asyncio.create_task(b.engine.decide(query(SUM)))
+            await asyncio.to_thread(begun.wait)
+            rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(8)]
+            await asyncio.sleep(0)
+            b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
+            free.set()
+            await asyncio.gather(first, *rest)
+            assert sizes == [7]
+            assert not any(task.result().degraded for task in rest)
+
+    run(main)
