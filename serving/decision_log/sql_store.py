@@ -192,6 +192,7 @@ def _engine(url: URL) -> AsyncEngine:
 
     arguments: dict[str, Any]
     if url.get_backend_name() == "sqlite":
+        logging.getLogger("aiosqlite").setLevel(logging.INFO)  # at DEBUG it logs every parameter, prompts among them
         # No transaction by the driver itself: it would leave statements that make tables outside.
         arguments = {"timeout": _BUSY_TIMEOUT_S, "isolation_level": None}
         engine = create_async_engine(url, json_serializer=dump, connect_args=arguments, hide_parameters=True)

@@ -18,7 +18,8 @@ LATE_S = 0.5  # what a busy machine may add to a flush interval
 def begin_request(service, n_bytes):
     """Send a request's head and so many bytes of its body."""
     connection = socket.create_connection(("127.0.0.1", service.port), timeout=20)
-    head = f"POST /v1/route HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {service.key}\r\ncontent-type: application/json\r\n"
+    head = "POST /v1/route HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+    head += f"authorization: Bearer {service.key}\r\n"
     connection.sendall(f"{head}content-length: {len(BODY)}\r\n\r\n".encode() + BODY[:n_bytes])
     return connection
 

@@ -1,7 +1,6 @@
 """A predictor that hangs or raises, and clients that go away, in a real process."""
 
 import json
-import os
 import socket
 import struct
 from pathlib import Path
@@ -16,7 +15,7 @@ LATE_S = 1.0  # what a busy machine may add to an answer
 
 
 def test_a_predictor_that_fails_degrades_and_recovers(trained, tmp_path):
-    """It raises for a second, then hangs for a second: answers are in time, and say why they are of the default plan."""
+    """It raises for a second, then hangs for one: answers are in time, and say why they are of the default plan."""
     settings = {"program": WATCHED_SERVE, "decision_deadline_s": DEADLINE_S}
     with system(tmp_path / "service", trained.path, **settings) as service, load(service) as asked:
         for fault in ("raise", "hang"):
@@ -55,8 +54,8 @@ def test_clients_that_go_away_leave_nothing_behind(trained, tmp_path):
     """A thousand of them, in turn with requests that are answered."""
 
     def held():
-        pid = service.process.pid
-        return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
+        of_process = Path("/proc", str(service.process.pid))
+        return len(list((of_process / "fd").iterdir())), len(list((of_process / "task").iterdir()))
 
     def tasks():
         service.metrics()

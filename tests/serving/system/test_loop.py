@@ -13,8 +13,8 @@ import pytest
 from http_load import closed_loop, post
 from processes import eventually
 from scipy.stats import chisquare
-from simulated_world import CATALOG, P_SUCCESS, SUM, WORDS, simulate
-from system import LOADED, logged_ids, system
+from simulated_world import CATALOG, P_SUCCESS, WORDS, simulate
+from system import logged_ids, system
 
 from router_model import Router
 

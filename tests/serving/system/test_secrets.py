@@ -54,9 +54,10 @@ def test_who_needs_no_key(settings):
 
 
 @pytest.mark.parametrize("store", ["away", "postgresql", "sqlite"])
-def test_no_secret_comes_out_of_the_service(canaries, settings, tmp_path, request, capfd, store):
+def test_no_secret_comes_out_of_the_service(canaries, settings, request, capfd, store):
     """Once all records end in the spool and what fails is said, and once in each database, and in an export."""
     pytest.importorskip("redis", reason="needs the extra 'redis'")
+    tmp_path = request.getfixturevalue("tmp_path")
     url = f"sqlite:///{tmp_path}/log.db"
     if store == "postgresql":
         url = request.getfixturevalue("new_database")().replace("router@", canaries.url("router:{}@"))

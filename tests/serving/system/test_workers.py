@@ -96,12 +96,16 @@ def test_two_workers_are_one_service(trained, tmp_path, session_store):
             alone = ask(service, another, TOOL_LOOP | {"router": {"session_id": "of nobody"}})["model"]
             stored = eventually(lambda: service.status()["log"]["depth"] == 0, "sessions are written")
             asked.wait_for(30)
-            answers = [ask(service, another, TOOL_LOOP | {"router": {"session_id": f"s{n}"}}) for n in range(N_SESSIONS)]
+            answers = [
+                ask(service, another, TOOL_LOOP | {"router": {"session_id": f"s{n}"}}) for n in range(N_SESSIONS)
+            ]
         assert stored
         assert alone != "coder"
         kept = Counter((answer["model"], answer["reason"]) for answer in answers)
         assert kept["coder", "session"] >= N_SESSIONS // 2, kept
-        total = eventually(lambda: len(logged_ids(service.log)) == service.total("router_decisions_total"), "all is logged")
+        total = eventually(
+            lambda: len(logged_ids(service.log)) == service.total("router_decisions_total"), "all is logged"
+        )
         assert total
         assert service.end() == 0
     assert asked.statuses == {200}
