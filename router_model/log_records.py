@@ -71,7 +71,7 @@ class DecisionRecord:
     key_id : str or None
         Which caller asked; never the key.
     surface : str
-        ``route``, ``batch``, ``notdiamond``, ``plano``, ``chat``, ``messages``.
+        ``route``, ``batch``, ``notdiamond``, ``plano``; of the proxy ``chat``, ``messages``, ``generate``.
     prompt_sha256 : str or None
         Of the text that was encoded; None where prompts are stored as ``none``.
     messages : str or None

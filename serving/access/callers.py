@@ -11,6 +11,8 @@ class Role(StrEnum):
     """Ask for decisions, list models, read its own decisions."""
     FEEDBACK = "feedback"
     """Report feedback and outcomes."""
+    PROXY = "proxy"
+    """Call models through the proxy, which costs money."""
     ADMIN = "admin"
     """Reload, read any decision and the metrics."""
 

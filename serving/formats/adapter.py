@@ -1,0 +1,123 @@
+"""An attempt's reading and writing: a surface's format, a provider's, and the translation between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
+from serving.formats.sse import EventParser
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Speaks one surface's format to one kind of provider.
+
+    Attributes
+    ----------
+    surface, provider : Format
+    translation : Translation or None
+        None where both are the same format.
+    """
+
+    surface: Format
+    provider: Format
+    translation: Translation | None = None
+
+    def request(self, call: Call, target: Target, key: str | None) -> HttpRequest:
+        """Return the HTTP request of an attempt.
+
+        Raises
+        ------
+        InvalidRequestError
+            If the body cannot be said in the provider's format.
+        """
+        body = dict(call.body) if self.translation is None else self.translation.request(call.body)
+        return self.provider.request(body, call, target, key)
+
+    def answer(
+        self, target: Target, content_type: str, content: bytes, extras: Mapping[str, Any]
+    ) -> tuple[Json, Facts]:
+        """Return a whole answer for the caller, and what it says of itself.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is none.
+        """
+        answer, facts = self.provider.read_answer(content_type, content)
+        facts.cost_usd = None if facts.usage is None else facts.usage.cost_usd(target.card)
+        if self.translation is not None:
+            answer = self.translation.answer(answer)
+        return self.surface.write_answer(answer, facts, target, extras), facts
+
+    def stream(self, call: Call, target: Target) -> "AnswerStream":
+        """Return what reads one stream and writes it for the caller."""
+        translation = None if self.translation is None else self.translation.stream()
+        return AnswerStream(target, self.provider.reader(), translation, self.surface.writer(call, target))
+
+    def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+        """Read an answer that is no success."""
+        return self.provider.failure(status, headers, content)
+
+
+class AnswerStream:
+    """One stream: bytes of the provider in, bytes for the caller out.
+
+    Attributes
+    ----------
+    facts : Facts
+        ``has_content`` says whether a token has come: what was sent before can still be taken back.
+    """
+
+    def __init__(
+        self, target: Target, reader: EventReader, translation: StreamTranslation | None, writer: EventWriter
+    ) -> None:
+        self.facts = reader.facts
+        self._target = target
+        self._reader = reader
+        self._translation = translation
+        self._writer = writer
+        self._parser = EventParser()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return what the caller can be sent now.
+
+        Raises
+        ------
+        UpstreamFailure
+            If an event is an error or malformed.
+        """
+        sent: list[bytes] = []
+        for event in self._parser.feed(data):
+            read = self._reader.read(event)
+            if read is not None:
+                for one in (read,) if self._translation is None else self._translation.translate(read):
+                    sent += self._writer.write(one)
+        return sent
+
+    def end(self, extras: Mapping[str, Any]) -> list[bytes]:
+        """Return the last events, once the body has ended.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it was empty.
+        """
+        facts = self.facts
+        if not facts.is_complete:
+            raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
+        if not facts.has_content and facts.finish_reason is None:
+            raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream had no answer in it")
+        facts.cost_usd = None if facts.usage is None else facts.usage.cost_usd(self._target.card)
+        sent: list[bytes] = []
+        if self._translation is not None:
+            for event in self._translation.end(facts):
+                sent += self._writer.write(event)
+        return sent + self._writer.end(facts, extras)
+
+    def fail(self, failure: UpstreamFailure) -> list[bytes]:
+        """Return the events that end a stream that has begun with a clean error."""
+        return self._writer.fail(failure)

@@ -1,0 +1,175 @@
+"""What a format does: as a provider's it is read, as a surface's it is written.
+
+`serving.formats.adapter.Adapter` puts three things together for an attempt: the surface's format, the provider's, and
+the `Translation` between them. Bodies are parsed JSON everywhere; unknown fields pass through untouched.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias
+
+from serving.providers.failures import UpstreamFailure
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Target
+from serving.providers.usage import Usage
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Surface(StrEnum):
+    """What a caller speaks; the values are `DecisionRecord.surface`."""
+
+    CHAT = "chat"
+    """OpenAI's ``/v1/chat/completions``."""
+    MESSAGES = "messages"
+    """Anthropic's ``/v1/messages``."""
+    GENERATE = "generate"
+    """Google's ``:generateContent`` and ``:streamGenerateContent``."""
+    EMBEDDINGS = "embeddings"
+    """OpenAI's ``/v1/embeddings``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is to be sent to a candidate, in the surface's format.
+
+    Attributes
+    ----------
+    surface : Surface
+    body : as the caller sent it, without the fields that are for the router alone; its ``model`` is not read
+    stream : whether the answer is to come in pieces
+    headers : of the caller's, to go along where provider and surface speak the same format (``anthropic-beta``)
+    wants_usage : whether the caller asked for a usage chunk of its own (``stream_options.include_usage``)
+    """
+
+    surface: Surface
+    body: Mapping[str, Any]
+    stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wants_usage: bool = False
+
+
+@dataclass(slots=True)
+class Facts:
+    """What an answer says of itself; fills up while a stream is read.
+
+    Attributes
+    ----------
+    response_id, response_model : as the provider said
+    finish_reason : in the provider's words; None until it is known
+    usage : Usage or None
+    cost_usd : of `usage`; None where it is not known
+    has_content : whether a token, a tool call or a refusal has come
+    is_complete : whether the answer said that it has ended
+    """
+
+    response_id: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    cost_usd: float | None = None
+    has_content: bool = False
+    is_complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event.
+
+    Attributes
+    ----------
+    data : str or bytes of its data lines
+    name : of its ``event:`` line; empty where it has none
+    """
+
+    data: bytes
+    name: str = ""
+
+
+class EventReader(Protocol):
+    """Reads the events of one stream of a provider, and keeps `facts`."""
+
+    facts: Facts
+
+    def read(self, event: Event) -> Json | None:
+        """Return the event's JSON; None of one that says nothing (``[DONE]``, ``ping``).
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error, or is malformed.
+        """
+
+
+class EventWriter(Protocol):
+    """Writes the events of one stream of a surface, from that surface's JSON events.
+
+    Holds back what cannot be sent yet: the end waits for the usage, so that the last chunk carries it with its cost.
+    """
+
+    def write(self, event: Json) -> list[bytes]:
+        """Return events, ready to be sent."""
+
+    def end(self, facts: Facts, extras: Mapping[str, Any]) -> list[bytes]:
+        """Return the last events: usage with cost, `extras`, and what the format ends a stream with."""
+
+    def fail(self, failure: UpstreamFailure) -> list[bytes]:
+        """Return the events of a clean error in the middle of a stream."""
+
+
+class Format(Protocol):
+    """One format, e.g. `serving.formats.openai.OpenAIFormat`."""
+
+    def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
+        """Return the HTTP request: URL, key, ``model``, ``stream``, and usage asked for in streams."""
+
+    def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
+        """Return a whole answer of a provider (2xx) and what it says of itself.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error all the same, malformed, or has nothing in it.
+        """
+
+    def reader(self) -> EventReader:
+        """Return what reads one stream of a provider."""
+
+    def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+        """Read an answer that is no success (the kind of failure, the provider's words, ``Retry-After``)."""
+
+    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+        """Return a whole answer as the surface sends it: our ``model``, usage with cost, `extras`."""
+
+    def writer(self, call: Call, target: Target) -> EventWriter:
+        """Return what writes one stream of the surface."""
+
+
+class StreamTranslation(Protocol):
+    """Turns the events of one stream into another format's."""
+
+    def translate(self, event: Json) -> Sequence[Json]:
+        """Return the events that stand for this one."""
+
+    def end(self, facts: Facts) -> Sequence[Json]:
+        """Return what is still to be said at the end of a stream that is complete."""
+
+
+class Translation(Protocol):
+    """From a surface's format to a provider's, and back."""
+
+    def request(self, body: Mapping[str, Any]) -> Json:
+        """Return the body for the provider.
+
+        Raises
+        ------
+        InvalidRequestError
+            If something in it cannot be said in the provider's format and must not be dropped.
+        """
+
+    def answer(self, answer: Json) -> Json:
+        """Return the surface's answer."""
+
+    def stream(self) -> StreamTranslation:
+        """Return what translates one stream."""

@@ -1,0 +1,81 @@
+"""What forwarding a call ends in, and what the rest of the service knows of it."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from router_model.log_records import AttemptRecord
+from serving.formats.format import Call, Facts, Json
+from serving.providers.provider import Target
+
+AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
+"""Is told of every attempt when it is over: what came, what it cost, how long it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A call with all that forwarding it needs.
+
+    Attributes
+    ----------
+    call : Call
+    targets : the candidates, best first; providers of one model are neighbours
+    decision_id, key_id : str or None
+        Of the attempts' records.
+    observe : AttemptObserver
+    total_s : float
+        For all attempts together, a stream's end included.
+    buffer : bool
+        Hold a stream back until it is whole, so that one that is cut is tried again (``x-router-stream-guard``).
+    extras : of the attempts so far, the last one included, make what is added to the answer (``openrouter_metadata``)
+    """
+
+    call: Call
+    targets: Sequence[Target]
+    decision_id: str | None
+    key_id: str | None
+    observe: AttemptObserver
+    total_s: float = 600.0
+    buffer: bool = False
+    extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = lambda _: {}
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: whole, or as a stream whose first token is there.
+
+    Attributes
+    ----------
+    target : who answered
+    attempts : that are over, in their order; a stream's own joins when it ends
+    n_attempts : attempts so far, that of a stream included
+    body : Json or None
+        The whole answer, as it is sent.
+    stream : async iterator of bytes or None
+        Events, as they are sent. Closing it (``aclose``) ends the call of the provider at once; a failure in its middle
+        is an event in it, never an exception.
+    facts : Facts
+        Of the answer; a stream's fill up while it is read.
+    """
+
+    target: Target
+    attempts: list[AttemptRecord]
+    facts: Facts
+    body: Json | None = None
+    stream: AsyncIterator[bytes] | None = None
+    n_attempts: int = 1
+
+
+class Forwarder(Protocol):
+    """Forwards calls; `serving.forwarding.forwarder.Forwarder` is one."""
+
+    async def forward(self, order: Order) -> Reply:
+        """Try the candidates until one answers; cancelling ends the call that is under way at once.
+
+        Raises
+        ------
+        UpstreamError
+            If none did: a `ServiceError` with the first candidate's failure, and the others' in its metadata.
+        InvalidRequestError
+            If the call cannot be said in a candidate's format, and there is no other.
+        """

@@ -1,0 +1,63 @@
+"""How a call of a provider can fail; what is done about each is decided in `serving.forwarding`."""
+
+from enum import StrEnum
+
+from router_model.errors import RouterModelError
+
+
+class FailureKind(StrEnum):
+    """What went wrong, as far as it matters for what is done next."""
+
+    CONNECTION = "connection"
+    """No connection, or it broke before an answer began."""
+    TIMEOUT = "timeout"
+    """A deadline passed: to connect, to the first token, or between two pieces."""
+    SERVER = "server"
+    """5xx, 408, 409, 425, or an error of the provider's inside a 200."""
+    RATE_LIMITED = "rate_limited"
+    """429, or Anthropic's 529."""
+    KEY = "key"
+    """401, 402, 403: this key does not work."""
+    MODEL_GONE = "model_gone"
+    """404, or a 400 that says there is no such model."""
+    TOO_LONG = "too_long"
+    """The prompt is longer than the model's context; 413."""
+    BAD_REQUEST = "bad_request"
+    """400, 422 and other 4xx: the caller's to mend."""
+    MALFORMED = "malformed"
+    """A 2xx that is no answer: HTML, a wrong content type, no JSON, nothing in it."""
+    TRUNCATED = "truncated"
+    """A stream that ended without saying that it had ended."""
+
+
+class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attempt; whether it is an error is decided later)
+    """Raise when a provider does not answer as asked.
+
+    Attributes
+    ----------
+    kind : FailureKind
+    message : what the provider said, or what was wrong with it; never a key
+    status : HTTP status, None where none came
+    code, type, param : as the provider named them
+    retry_after_s : seconds the provider asked to wait
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        type: str | None = None,  # noqa: A002  (the field's name in OpenAI's errors)
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.status = status
+        self.code = code
+        self.type = type
+        self.param = param
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,63 @@
+"""HTTP as the rest of the service sees it: a request, a response whose body comes in pieces, what sends the one."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request to a provider.
+
+    Attributes
+    ----------
+    url : absolute
+    headers : names in lower case; the key is among them, so that it is never shown
+    content : bytes
+    method : str
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+    method: str = "POST"
+
+
+class HttpResponse(Protocol):
+    """A response whose status and headers are here, and whose body is not yet read."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers, by names in lower case."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives, decompressed; once.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.CONNECTION` if the connection breaks, or ends before the length that was announced.
+        """
+
+    async def close(self) -> None:
+        """Give the connection back, or end it where the body was not read to its end; again: nothing."""
+
+
+class Transport(Protocol):
+    """Sends requests of one provider over connections that are kept. Deadlines beyond connecting are the caller's."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Return the response once its headers are here; cancelling ends the call at once. No redirect is followed.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.CONNECTION` or `TIMEOUT` (connecting, or waiting for a free connection).
+        """
+
+    async def close(self) -> None:
+        """End all connections."""

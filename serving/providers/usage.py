@@ -1,0 +1,58 @@
+"""What a call used, and what that costs; every token is counted once."""
+
+from dataclasses import dataclass
+
+from router_model.catalog import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as OpenAI and OpenTelemetry count them: the parts are within the whole.
+
+    Attributes
+    ----------
+    input_tokens, output_tokens : int
+        All that was read, and all that was written.
+    cached_input_tokens, cache_write_tokens : int
+        The parts of the input that were read from the provider's cache, and written to it.
+    reasoning_tokens : int
+        The part of the output that was reasoning.
+    billed_usd : float or None
+        What the provider itself says the call cost (OpenRouter does).
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    billed_usd: float | None = None
+
+    def cost_usd(self, card: ModelCard | None) -> float | None:
+        """Return what the call cost: as billed, or else by list price; None where neither is known.
+
+        Raises
+        ------
+        UsageError
+            If the parts are more than the whole.
+
+        Examples
+        --------
+        >>> from decimal import Decimal
+        >>> card = ModelCard("m", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))
+        >>> Usage(1000, 100, cached_input_tokens=600).cost_usd(card)  # 0.0008 + 0.0003 + 0.001
+        0.0021
+        """
+        if self.billed_usd is not None:
+            return self.billed_usd
+        if card is None:
+            return None
+        return float(
+            card.cost_usd(
+                input_tokens=self.input_tokens,
+                output_tokens=self.output_tokens,
+                cached_input_tokens=self.cached_input_tokens,
+                cache_write_tokens=self.cache_write_tokens,
+                reasoning_tokens=self.reasoning_tokens,
+            )
+        )

@@ -1,0 +1,1 @@
+"""The proxy's surfaces: what callers' SDKs are pointed at."""
