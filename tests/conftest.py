@@ -21,6 +21,25 @@ from training.train import Run, TrainConfig, TrainingReport, train
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
 
 
+DEAR = ("training/benchmark/packages", "serving/integrations")
+"""Folders whose tests share an environment that is installed first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes (``-n 2 --dist loadgroup``), those that share what is dear stay together."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the name of the tests that run in one process: of a file, unless more is shared."""
+    if "real_run" in getattr(item, "fixturenames", ()):
+        return "real_run"
+    path = item.path.as_posix()
+    return next((folder for folder in DEAR if f"/tests/{folder}/" in path), path)
+
+
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return Catalog.parse(CATALOG, origin="catalog.toml")
