@@ -35,6 +35,8 @@ class Adapter:
             If the body cannot be said in the provider's format.
         """
         body = dict(call.body) if self.translation is None else self.translation.request(call.body)
+        if call.openrouter and target.provider.is_openrouter:
+            body.update(call.openrouter)
         return self.provider.request(body, call, target, key)
 
     def answer(

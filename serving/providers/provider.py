@@ -1,10 +1,14 @@
 """What is known of a provider, and the (model, provider) pairs that can be called."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from router_model.catalog import ModelCard
+
+_OPENROUTER: Final = re.compile(r"https?://([\w-]+\.)*openrouter\.ai(/|:|$)")
 
 
 class Kind(StrEnum):
@@ -50,6 +54,8 @@ class Provider:
     headers : sent with every request, e.g. ``openai-organization``
     deadlines : Deadlines
     max_connections : int
+    collects_data : bool
+        Whether it may keep prompts, e.g. to train on them: a request with ``data_collection: deny`` leaves it out.
     """
 
     name: str
@@ -60,6 +66,12 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadlines: Deadlines = field(default_factory=Deadlines)
     max_connections: int = 200
+    collects_data: bool = True
+
+    @property
+    def is_openrouter(self) -> bool:
+        """Whether it is OpenRouter itself, which reads ``provider`` and ``plugins`` of a body."""
+        return _OPENROUTER.match(self.base_url) is not None
 
 
 @dataclass(frozen=True, slots=True)
