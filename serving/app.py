@@ -31,6 +31,7 @@ from serving.api.parts import Parts
 from serving.commands.settings_options import read_settings
 from serving.decision_log.opening import open_log
 from serving.engine.engine import Engine
+from serving.proxy import surfaces
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 
@@ -41,6 +42,7 @@ ENDPOINTS: Final = (
     *notdiamond.ENDPOINTS,
     *plano.ENDPOINTS,
     *operations.ENDPOINTS,
+    *surfaces.ENDPOINTS,
 )
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700

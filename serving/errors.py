@@ -5,6 +5,7 @@ ServiceError(RouterModelError)
 ├── UnauthenticatedError  401  no key, or not one of ours
 ├── ForbiddenError        403  the key lacks the role
 ├── NotFoundError         404  no such decision, model or path
+├── ModelNotFoundError    404  neither the router nor a provider knows the model
 ├── EmptyPlanError        404  constraints left no model
 ├── MethodNotAllowedError 405  the path is there, the method is not; ``Allow`` says which are
 ├── TooSlowError          408  the body did not arrive within the deadline
@@ -78,6 +79,12 @@ class NotFoundError(ServiceError):
     """Raise when there is no such decision, model or path."""
 
     status, type, code = 404, "not_found_error", "not_found"
+
+
+class ModelNotFoundError(ServiceError):
+    """Raise when neither the router nor a provider knows a model."""
+
+    status, type, code = 404, "not_found_error", "model_not_found"
 
 
 class EmptyPlanError(ServiceError):

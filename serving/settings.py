@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     max_sessions: int = Field(100_000, ge=1, description="Sessions kept in memory; the oldest go first.")
     session_store: str = Field("memory", description="'memory', 'log' (the log's database) or a redis:// URL.")
 
+    # proxy
+    providers: Path | None = Field(None, description="The file of providers; without it nothing is forwarded.")
+    proxy_total_s: float = Field(600.0, gt=0, description="Longest time a forwarded call may take, all attempts.")
+
     # decision log
     log: str = Field(
         "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."

@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from router_model.catalog import ModelCard
 from serving.access.callers import Caller, Role
-from serving.api.answers import LoggedDecisionAnswer, ModelsAnswer
+from serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
 from serving.api.endpoint import Endpoint
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
-from serving.errors import ForbiddenError, NotFoundError
+from serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
+from serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
     "prompt": "usd_per_mtok_input",
@@ -28,15 +29,41 @@ _LONGEST_ID: Final = 256
 
 
 async def models(request: Request) -> Response:
-    """List the candidates with their prices and limits.
+    """List the models with their prices and limits: the candidates, and what else the proxy's providers serve.
 
-    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image.
+    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image;
+    none where they are not known.
     """
     parts = parts_of(request)
-    parts.access.authenticate(request.scope, Role.DECIDE)
+    _authenticate(parts, request, Role.DECIDE, Role.PROXY)
+    found = _cards(parts)
+    return json_response({"object": "list", "data": [_entry(model, card) for model, card in found.items()]})
+
+
+async def model(request: Request) -> Response:
+    """Return one model of the list; its id may have slashes in it."""
+    parts = parts_of(request)
+    _authenticate(parts, request, Role.DECIDE, Role.PROXY)
+    model_id: str = request.path_params["model_id"]
+    found = _cards(parts)
+    if model_id not in found:
+        raise not_found(model_id[:_LONGEST_ID], list(found))
+    return json_response(_entry(model_id, found[model_id]))
+
+
+def _cards(parts: Parts) -> dict[str, ModelCard | None]:
+    """Return what there is: the candidates, then the models that providers name."""
     router = parts.engine.router
-    cards = [] if router is None else [router.catalog[model] for model in router.models]
-    return json_response({"object": "list", "data": [model_dict(card) for card in cards]})
+    found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
+    served = {} if parts.proxy is None else parts.proxy.candidates.served_models()
+    return found | {name: target.card for name, target in served.items() if name not in found}
+
+
+def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:
+    """Return a model's entry; of one without a card its id is all that is known."""
+    if card is not None:
+        return model_dict(card)
+    return model_dict(ModelCard(name, Decimal(0), Decimal(0))) | {"pricing": {}}
 
 
 def model_dict(card: ModelCard) -> dict[str, Any]:
@@ -86,7 +113,7 @@ async def decision(request: Request) -> Response:
     A key reads its own decisions, a key with the role `admin` all. A decision is there as soon as it was answered.
     """
     parts = parts_of(request)
-    caller = _reader(parts, request)
+    caller = _authenticate(parts, request, Role.DECIDE, Role.ADMIN)
     decision_id: str = request.path_params["decision_id"]
     record = await parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
     own = record is not None and record.key_id == caller.key_id
@@ -97,17 +124,24 @@ async def decision(request: Request) -> Response:
     return json_response({"object": "routing.logged_decision", **fields})
 
 
-def _reader(parts: Parts, request: Request) -> Caller:
-    """Return who reads decisions: its own with the role `decide`, any with `admin`."""
+def _authenticate(parts: Parts, request: Request, lesser: Role, other: Role) -> Caller:
+    """Return who calls, with either role."""
     try:
-        return parts.access.authenticate(request.scope, Role.DECIDE)
-    except ForbiddenError as no_decider:
+        return parts.access.authenticate(request.scope, lesser)
+    except ForbiddenError as refused:
         try:
-            return parts.access.authenticate(request.scope, Role.ADMIN)
+            return parts.access.authenticate(request.scope, other)
         except ForbiddenError:
-            raise no_decider from None  # the lesser role is the one to ask for
+            raise refused from None  # the lesser role is the one to ask for
 
 
+_MODEL_ID: Final = {
+    "name": "model_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "example": "small",
+}
 _ID: Final = {
     "name": "decision_id",
     "in": "path",
@@ -116,7 +150,17 @@ _ID: Final = {
     "example": "dec_019385b1c5f07cc2a1f2d0c5b8a3e411",
 }
 ENDPOINTS: Final = (
-    Endpoint("GET", "/v1/models", models, "List the candidates", ModelsAnswer, roles=(Role.DECIDE,)),
+    Endpoint("GET", "/v1/models", models, "List the models", ModelsAnswer, roles=(Role.DECIDE, Role.PROXY)),
+    Endpoint(
+        "GET",
+        "/v1/models/{model_id:path}",
+        model,
+        "Read a model",
+        ModelAnswer,
+        roles=(Role.DECIDE, Role.PROXY),
+        errors=(ModelNotFoundError,),
+        parameters=(_MODEL_ID,),
+    ),
     Endpoint(
         "GET",
         "/v1/decisions/{decision_id}",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
@@ -13,6 +13,9 @@ from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from serving.proxy.proxy import Proxy  # it works with the parts, too
 
 
 class Reloaded(Protocol):
@@ -58,6 +61,9 @@ class Decider(Protocol):
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide for each, in their order."""
 
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        """Take note of the model that answered, where another one was decided on."""
+
     async def reload(self) -> Reloaded:
         """Load the artifact anew."""
 
@@ -89,6 +95,8 @@ class Parts:
     Attributes
     ----------
     settings, engine, log, access, telemetry
+    proxy : Proxy or None
+        None: the settings name no providers, and nothing is forwarded.
     draining : bool
         Set on SIGTERM: requests that are under way are finished, new ones go elsewhere.
     """
@@ -98,6 +106,7 @@ class Parts:
     log: DecisionLog
     access: Access
     telemetry: Telemetry = field(default_factory=Telemetry)
+    proxy: "Proxy | None" = None
     draining: bool = False
 
     @property

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from fake_proxy import fake_proxy
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
@@ -76,6 +77,7 @@ class FakeEngine:
     ready: bool = True
     observers: tuple[Observer, ...] = ()
     asked: list[Query] = field(default_factory=list)
+    moved: list[tuple[str | None, str, str]] = field(default_factory=list)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -91,6 +93,9 @@ class FakeEngine:
         if self.fails:
             raise self.fails
         return FakeReload("sha256:new", changed=True)
+
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        self.moved.append((query.session_id, routed.model, model))
 
     async def decide(self, query: Query) -> Routed:
         self.asked.append(query)
@@ -235,7 +240,8 @@ def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, 
     log, telemetry = FakeLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
     engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
-    return Parts(settings, engine, log, FakeAccess(keys), telemetry)
+    proxy = fake_proxy(() if router is None else router.catalog.cards.values())
+    return Parts(settings, engine, log, FakeAccess(keys), telemetry, proxy)
 
 
 def client_of(parts: Parts) -> TestClient:
