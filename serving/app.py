@@ -21,7 +21,6 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from serving.access.authentication import Access
-from serving.access.guard import Guard
 from serving.access.log_redaction import redact_server_logs
 from serving.access.start import check_access
 from serving.api import listing, notdiamond, operations, plano, reports, routing
@@ -30,6 +29,7 @@ from serving.api.errors import answer_http_exception, answer_unexpected
 from serving.api.parts import Parts
 from serving.commands.settings_options import read_settings
 from serving.decision_log.opening import open_log
+from serving.direct import DirectApp
 from serving.engine.engine import Engine
 from serving.proxy import surfaces
 from serving.settings import Settings
@@ -68,7 +68,8 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """
     if parts is None:
         parts = open_parts(settings or read_settings())
-    app = FastAPI(
+    app = DirectApp(
+        parts.settings,
         title="Router Model",
         summary="Which language model to call for a prompt: the cheapest one likely to be good enough.",
         version=version("router-model"),
@@ -78,7 +79,6 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
-    app.add_middleware(Guard, settings=parts.settings)
     redact_server_logs()
     app.state.parts = parts
     for endpoint in ENDPOINTS:

@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from serving.access.callers import Role
@@ -50,6 +51,7 @@ def check_access(settings: Settings) -> Keyring | None:
     return keyring
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches `host`: 127.0.0.0/8, ::1 or localhost.
 
@@ -66,6 +68,7 @@ def is_loopback(host: str) -> bool:
         return False  # a name, which may come to mean anything
 
 
+@lru_cache(maxsize=1024)
 def is_address(host: str) -> bool:
     """Return whether `host` is an IP address, not a name or the path of a Unix socket.
 
