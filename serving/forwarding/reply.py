@@ -12,6 +12,13 @@ AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
 
 
+class EventStream(AsyncIterator[bytes], Protocol):
+    """An iterator that can be closed; an async generator is one."""
+
+    async def aclose(self) -> None:
+        """End it; again: nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A call with all that forwarding it needs.
@@ -51,7 +58,7 @@ class Reply:
     n_attempts : attempts so far, that of a stream included
     body : Json or None
         The whole answer, as it is sent.
-    stream : async iterator of bytes or None
+    stream : EventStream or None
         Events, as they are sent. Closing it (``aclose``) ends the call of the provider at once; a failure in its middle
         is an event in it, never an exception.
     facts : Facts
@@ -62,7 +69,7 @@ class Reply:
     attempts: list[AttemptRecord]
     facts: Facts
     body: Json | None = None
-    stream: AsyncIterator[bytes] | None = None
+    stream: EventStream | None = None
     n_attempts: int = 1
 
 
