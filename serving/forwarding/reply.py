@@ -1,6 +1,6 @@
 """What forwarding a call ends in, and what the rest of the service knows of it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -12,7 +12,7 @@ AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
 
 
-class EventStream(AsyncIterator[bytes], Protocol):
+class EventStream(AsyncIterable[bytes], Protocol):
     """An iterator that can be closed; an async generator is one."""
 
     async def aclose(self) -> None:
