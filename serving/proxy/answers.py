@@ -1,6 +1,6 @@
 """Answers of the proxy: whole, or as a stream, with the router's headers."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.api.rendering import JSON, header_text
 from serving.engine.query import Routed
-from serving.forwarding.reply import Reply
+from serving.forwarding.reply import EventStream, Reply
 from serving.proxy.leaving import Leaving
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -56,7 +56,7 @@ class StreamAnswer(Response):
     done : called once it is closed
     """
 
-    def __init__(self, stream: AsyncIterator[bytes], headers: Mapping[str, str], done: Callable[[], None]) -> None:
+    def __init__(self, stream: EventStream, headers: Mapping[str, str], done: Callable[[], None]) -> None:
         super().__init__(headers={**headers, **_STREAM_HEADERS}, media_type="text/event-stream")
         del self.headers["content-length"]
         self._stream = stream
@@ -66,7 +66,7 @@ class StreamAnswer(Response):
         """Send it."""
         del scope
         try:
-            async with aclosing(self._stream) as stream:  # type: ignore[type-var]
+            async with aclosing(self._stream) as stream:
                 with Leaving(receive):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     async for piece in stream:
