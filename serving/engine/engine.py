@@ -272,15 +272,23 @@ class Engine:
         ------
         InvalidRequestError, EmptyPlanError
         """
-        if isinstance(decided, Exception):
-            routed = self._fall_back(served, asked, session, decided, arrived)
-        else:
-            safe = None if served.router is None else served.router.artifact.safe_model
-            choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
-            routed = predicted_answer(served, asked, decided, choice, self._stamp(arrived))
+        try:
+            routed = self._chosen(served, asked, session, decided, arrived)
+        except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
+            routed = self._fall_back(served, asked, session, exc, arrived)
         self._remember(asked, routed)
         self._tell(asked, routed)
         return routed
+
+    def _chosen(
+        self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
+    ) -> Routed:
+        """Return the answer of a decision; raise what came instead of one."""
+        if isinstance(decided, Exception):
+            raise decided
+        safe = None if served.router is None else served.router.artifact.safe_model
+        choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
+        return predicted_answer(served, asked, decided, choice, self._stamp(arrived))
 
     def _fall_back(
         self, served: Served, asked: Asked, session: Session | None, exc: Exception, arrived: float
