@@ -83,14 +83,15 @@ async def read_on(
     try:
         async with asyncio.timeout_at(next_deadline()) as deadline:
             async for data in chunks:
+                was_complete = facts.is_complete
                 sent = answer.feed(data)
-                if not sent:
-                    continue
-                sink.put(sent)
-                if sink.is_full:
-                    deadline.reschedule(until)
-                    await sink.room()
-                deadline.reschedule(next_deadline())
+                if sent:
+                    sink.put(sent)
+                    if sink.is_full:
+                        deadline.reschedule(until)
+                        await sink.room()
+                if sent or facts.is_complete is not was_complete:
+                    deadline.reschedule(next_deadline())
     except TimeoutError as exc:
         if not facts.is_complete:
             raise _timeout(idle_s, is_cut=now() >= until) from exc
