@@ -14,6 +14,7 @@ ServiceError(RouterModelError)
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
 ├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
 ├── NotReadyError         503  starting, draining or without a log
+├── UpstreamError         502  no provider answered; or the status that tells the caller more
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
 SettingsError(RouterModelError, ValueError)   the service cannot start like this
 
@@ -22,7 +23,7 @@ They are rendered in one place, in OpenAI's shape (`error_body`), with these cod
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from router_model.errors import RouterModelError
 
@@ -38,9 +39,9 @@ class ServiceError(RouterModelError):
     metadata : put under ``error.metadata``
     """
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str] = "internal_error"
+    status: int = 500
+    type: str = "server_error"
+    code: str = "internal_error"
 
     def __init__(
         self,
@@ -133,6 +134,31 @@ class NotReadyError(ServiceError):
     """Raise when the service is starting, draining, or has nowhere to write."""
 
     status, type, code = 503, "server_error", "not_ready"
+
+
+class UpstreamError(ServiceError):
+    """Raise when no provider answered; `serving.forwarding.upstream_errors` makes it from what they said.
+
+    Parameters
+    ----------
+    status, type, code : those of the class, unless others tell the caller more (429, 504)
+    """
+
+    status, type, code = 502, "server_error", "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        type: str = "server_error",  # noqa: A002  (the field's name in OpenAI's errors)
+        code: str = "upstream_error",
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, param=param, headers=headers, metadata=metadata)
+        self.status, self.type, self.code = status, type, code
 
 
 class FailedError(ServiceError):

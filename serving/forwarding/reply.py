@@ -1,6 +1,6 @@
 """What forwarding a call ends in, and what the rest of the service knows of it."""
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -12,8 +12,12 @@ AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
 
 
-class EventStream(AsyncIterable[bytes], Protocol):
-    """An iterator that can be closed; an async generator is one."""
+class EventStream(Protocol):
+    """An iterator over what is sent, which can be closed; an async generator is one."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def __anext__(self) -> Awaitable[bytes]: ...
 
     async def aclose(self) -> None:
         """End it; again: nothing."""
