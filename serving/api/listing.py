@@ -33,7 +33,7 @@ async def models(request: Request) -> Response:
     OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image.
     """
     parts = parts_of(request)
-    parts.access.authenticate(request.scope, Role.DECIDE)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     router = parts.engine.router
     cards = [] if router is None else [router.catalog[model] for model in router.models]
     return json_response({"object": "list", "data": [model_dict(card) for card in cards]})
@@ -98,9 +98,9 @@ async def decision(request: Request) -> Response:
 
 
 def _reader(parts: Parts, request: Request) -> Caller:
-    """Return who reads decisions: its own with the role `decide`, any with `admin`."""
+    """Return who reads decisions: its own with the role `decide` or `proxy`, any with `admin`."""
     try:
-        return parts.access.authenticate(request.scope, Role.DECIDE)
+        return parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     except ForbiddenError as no_decider:
         try:
             return parts.access.authenticate(request.scope, Role.ADMIN)
@@ -116,14 +116,14 @@ _ID: Final = {
     "example": "dec_019385b1c5f07cc2a1f2d0c5b8a3e411",
 }
 ENDPOINTS: Final = (
-    Endpoint("GET", "/v1/models", models, "List the candidates", ModelsAnswer, roles=(Role.DECIDE,)),
+    Endpoint("GET", "/v1/models", models, "List the candidates", ModelsAnswer, roles=(Role.DECIDE, Role.PROXY)),
     Endpoint(
         "GET",
         "/v1/decisions/{decision_id}",
         decision,
         "Read a decision",
         LoggedDecisionAnswer,
-        roles=(Role.DECIDE, Role.ADMIN),
+        roles=(Role.DECIDE, Role.PROXY, Role.ADMIN),
         errors=(NotFoundError,),
         parameters=(_ID,),
     ),
