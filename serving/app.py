@@ -92,7 +92,7 @@ def open_parts(settings: Settings) -> Parts:
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
-    return Parts(settings, engine, log, Access.of(settings, keyring), telemetry)
+    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -107,6 +107,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     async with AsyncExitStack() as stack:
         stack.callback(parts.telemetry.close)
+        stack.callback(parts.access.close)
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()

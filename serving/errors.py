@@ -12,6 +12,7 @@ ServiceError(RouterModelError)
 ├── TooLargeError         413  the body is longer than the limit
 ├── HeadersTooLargeError  431  so are the headers
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
+├── BudgetExceededError   429  what the call may cost is more than is left of a budget; ``Retry-After`` likewise
 ├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
 ├── NotReadyError         503  starting, draining or without a log
 ├── UpstreamError         502  no provider answered; or the status that tells the caller more
@@ -122,6 +123,12 @@ class RateLimitedError(ServiceError):
     """Raise when a key has used up its share."""
 
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
+
+
+class BudgetExceededError(ServiceError):
+    """Raise when a call may cost more than is left of a budget."""
+
+    status, type, code = 429, "insufficient_quota", "budget_exceeded"
 
 
 class ReloadRefusedError(ServiceError):

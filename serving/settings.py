@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     trusted_hosts: tuple[str, ...] = Field((), description="Host headers that are answered; empty: loopback's, host's.")
     requests_per_minute: int | None = Field(None, ge=1, description="For each key, unless the key says otherwise.")
     feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
+    budget_usd: float | None = Field(
+        None, gt=0, le=1e9, description="What calls of models may cost a day (UTC), all keys together."
+    )
+    budget_file: Path = Field(Path("router-budgets.db"), description="Where budgets are kept, once there are any.")
     max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
     max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
     max_headers: int = Field(100, ge=1, description="More headers are refused.")

@@ -35,7 +35,7 @@ async def models(request: Request) -> Response:
     none where they are not known.
     """
     parts = parts_of(request)
-    _authenticate(parts, request, Role.DECIDE, Role.PROXY)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     found = _cards(parts)
     return json_response({"object": "list", "data": [_entry(model, card) for model, card in found.items()]})
 
@@ -43,7 +43,7 @@ async def models(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """Return one model of the list; its id may have slashes in it."""
     parts = parts_of(request)
-    _authenticate(parts, request, Role.DECIDE, Role.PROXY)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     model_id: str = request.path_params["model_id"]
     found = _cards(parts)
     if model_id not in found:
@@ -113,7 +113,7 @@ async def decision(request: Request) -> Response:
     A key reads its own decisions, a key with the role `admin` all. A decision is there as soon as it was answered.
     """
     parts = parts_of(request)
-    caller = _authenticate(parts, request, Role.DECIDE, Role.ADMIN)
+    caller = _reader(parts, request)
     decision_id: str = request.path_params["decision_id"]
     record = await parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
     own = record is not None and record.key_id == caller.key_id
@@ -124,15 +124,15 @@ async def decision(request: Request) -> Response:
     return json_response({"object": "routing.logged_decision", **fields})
 
 
-def _authenticate(parts: Parts, request: Request, lesser: Role, other: Role) -> Caller:
-    """Return who calls, with either role."""
+def _reader(parts: Parts, request: Request) -> Caller:
+    """Return who reads decisions: its own with the role `decide` or `proxy`, any with `admin`."""
     try:
-        return parts.access.authenticate(request.scope, lesser)
-    except ForbiddenError as refused:
+        return parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
+    except ForbiddenError as no_decider:
         try:
-            return parts.access.authenticate(request.scope, other)
+            return parts.access.authenticate(request.scope, Role.ADMIN)
         except ForbiddenError:
-            raise refused from None  # the lesser role is the one to ask for
+            raise no_decider from None  # the lesser roles are the ones to ask for
 
 
 _MODEL_ID: Final = {
@@ -167,7 +167,7 @@ ENDPOINTS: Final = (
         decision,
         "Read a decision",
         LoggedDecisionAnswer,
-        roles=(Role.DECIDE, Role.ADMIN),
+        roles=(Role.DECIDE, Role.PROXY, Role.ADMIN),
         errors=(NotFoundError,),
         parameters=(_ID,),
     ),

@@ -1,12 +1,14 @@
 """What the surfaces work with, put together once by `serving.app`."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
 from router_model.router import Router
+from serving.access.admission import Admission
 from serving.access.callers import Caller, Role
 from serving.decision_log.log import DecisionLog
 from serving.engine.query import Query, Routed
@@ -71,13 +73,26 @@ class Decider(Protocol):
 class Access(Protocol):
     """What lets callers in; `serving.access.authentication.Access` is one."""
 
-    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
-        """Return who calls, if they may do what needs the role, and count it.
+    def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
+        """Return who calls, if they may do what needs one of the roles, and count it.
 
         Raises
         ------
         UnauthenticatedError, ForbiddenError, RateLimitedError
         """
+
+    def admit(
+        self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Admission:
+        """Let a caller call a model: within its calls at a time, and with what that may cost set aside.
+
+        Raises
+        ------
+        RateLimitedError, BudgetExceededError, NotReadyError
+        """
+
+    def close(self) -> None:
+        """Close the budgets' file."""
 
     def count_more(self, caller: Caller, n: int) -> None:
         """Count `n` requests beside the one that was authenticated.

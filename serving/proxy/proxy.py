@@ -25,6 +25,7 @@ from serving.proxy.leaving import Leaving
 from serving.proxy.metadata import openrouter_metadata
 from serving.proxy.naming import not_found
 from serving.proxy.questions import query_of
+from serving.proxy.worst_case import worst_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,16 @@ class Proxy:
         """
         with Leaving(request.receive):
             plan = await self._plan(parts, caller, asked)
-            account = Account(parts, self.candidates.speeds)
+            worst = partial(worst_usd, asked, plan.targets)
+            admission = parts.access.admit(request.scope, caller, worst, within_s=asked.total_s)
+            account = Account(parts, self.candidates.speeds, admission)
             try:
                 reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+                response = self._respond(parts, plan, reply, account)
             except BaseException:
                 account.close()
                 raise
-        return self._respond(parts, plan, reply, account)
+        return response
 
     def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
         return Order(

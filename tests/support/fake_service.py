@@ -3,6 +3,7 @@
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from fake_proxy import fake_proxy
@@ -14,6 +15,7 @@ from router_model import Catalog, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from serving.access.admission import Admission
 from serving.access.callers import INSECURE, Caller, Role
 from serving.api.errors import as_service_error
 from serving.api.parts import Parts
@@ -220,15 +222,27 @@ class FakeAccess:
     def __init__(self, keys: dict[str, Caller] | None = None) -> None:
         self.keys = keys
 
-    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
+    def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
         if self.keys is None:
             return INSECURE
         caller = self.keys.get(Headers(scope=scope).get("authorization", "").removeprefix("Bearer "))
         if caller is None:
             raise UnauthenticatedError("no key", headers={"www-authenticate": "Bearer"})
-        if role not in caller.roles:
-            raise ForbiddenError(f"the key lacks the role; this needs: {role.value}")
+        if caller.roles.isdisjoint(roles):
+            raise ForbiddenError(f"the key lacks the role; this needs: {' or '.join(roles)}")
         return caller
+
+    def admit(
+        self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Admission:
+        assert scope["type"] == "http"
+        assert caller.key_id
+        assert worst_usd() >= 0
+        assert within_s > 0
+        return Admission()
+
+    def close(self) -> None:
+        pass
 
     def count_more(self, caller: Caller, n: int) -> None:
         assert n >= 0
