@@ -32,6 +32,7 @@ from serving.decision_log.opening import open_log
 from serving.direct import DirectApp
 from serving.engine.engine import Engine
 from serving.proxy import surfaces
+from serving.proxy.opening import open_proxy
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 
@@ -92,7 +93,8 @@ def open_parts(settings: Settings) -> Parts:
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
-    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry)
+    proxy = open_proxy(settings, engine)
+    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, proxy)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -112,6 +114,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
+        if parts.proxy is not None:
+            stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
         with _draining_on_sigterm(parts), _spared_by_the_collector():
             yield

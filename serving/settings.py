@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     providers: Path | None = Field(None, description="The file of providers; without it nothing is forwarded.")
     proxy_total_s: float = Field(600.0, gt=0, description="Longest time a forwarded call may take, all attempts.")
 
+    proxy_max_attempts: int = Field(6, ge=1, le=6, description="Calls of providers for one forwarded call, at most.")
+    proxy_keep_alive_s: float = Field(15.0, gt=0, description="A stream that is silent for so long gets a comment.")
+
     # decision log
     log: str = Field(
         "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."

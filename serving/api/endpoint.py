@@ -51,7 +51,7 @@ class Endpoint:
     ----------
     method, path, handler
     summary : for the document
-    answer : model of the answer; None: plain text
+    answer : model of the answer; None: text of the type `media`
     request : model of the body, with an example; None: no body
     roles : who may call it; empty: everybody
     status : of success
@@ -73,6 +73,7 @@ class Endpoint:
     parameters: Sequence[dict[str, Any]] = ()
     headers: dict[str, str] = field(default_factory=dict)
     also: Sequence[int] = ()
+    media: str = "text/plain"
 
 
 class DirectRoute(APIRoute):
@@ -130,7 +131,7 @@ def _description(endpoint: Endpoint) -> str:
 def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     success: dict[str, Any] = {"description": "Success"}
     if endpoint.answer is None:
-        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+        success["content"] = {endpoint.media: {"schema": {"type": "string"}}}
     else:
         success["model"] = endpoint.answer
     if endpoint.headers:

@@ -55,8 +55,8 @@ def _cards(parts: Parts) -> dict[str, ModelCard | None]:
     """Return what there is: the candidates, then the models that providers name."""
     router = parts.engine.router
     found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
-    served = {} if parts.proxy is None else parts.proxy.candidates.served_models()
-    return found | {name: target.card for name, target in served.items() if name not in found}
+    served = {} if parts.proxy is None else parts.proxy.candidates.served_models
+    return found | {name: card for name, card in served.items() if name not in found}
 
 
 def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:

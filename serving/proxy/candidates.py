@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from router_model.catalog import ModelCard
 from router_model.router import Router
 from serving.errors import EmptyPlanError
 from serving.providers.provider import Provider, Target
-from serving.providers.providers import Providers
+from serving.providers.fleet import Fleet
 from serving.proxy.preferences import NONE, Preferences
 from serving.proxy.speeds import Speeds
 
@@ -17,7 +18,7 @@ MOST: Final = 24
 class Candidates:
     """Finds who serves what."""
 
-    def __init__(self, providers: Providers) -> None:
+    def __init__(self, providers: Fleet) -> None:
         self._providers = providers
         self.speeds: Final = Speeds()
         self._for: tuple[Mapping[str, Provider], Router | None] | None = None
@@ -32,11 +33,10 @@ class Candidates:
         """Tell whether any provider serves a model."""
         return bool(self._providers.targets(model))
 
-    def served_models(self) -> dict[str, Target]:
-        """Return the models that providers name one by one, and who comes first for each."""
-        names = dict.fromkeys(name for one in self._providers.all.values() for name in one.models if "*" not in name)
-        found = {name: self._providers.targets(name) for name in names}
-        return {name: targets[0] for name, targets in found.items() if targets}
+    @property
+    def served_models(self) -> Mapping[str, ModelCard | None]:
+        """The models that are served, as far as the providers' file or the catalog names them, with their cards."""
+        return self._providers.models
 
     def unavailable(self, router: Router | None, preferences: Preferences) -> tuple[str, ...]:
         """Return the router's models that no provider serves of those that a request allows."""

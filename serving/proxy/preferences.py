@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from serving.providers.provider import Kind, Provider, Target
+from serving.providers.provider import Provider, Target
 from serving.proxy.envelope import ProviderOptions, Sort
 from serving.proxy.speeds import Speeds
 
@@ -76,7 +76,7 @@ class Preferences:
             return True
         if self.only and name not in self.only:
             return False
-        return not (self.deny_collection and provider.collects_data and provider.kind is not Kind.ECHO)
+        return not (self.deny_collection and provider.collects_data)
 
     def affords(self, card: ModelCard | None) -> bool:
         """Tell whether a model is within ``max_price``; where its price is not known, it is not."""

@@ -14,9 +14,11 @@ from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
 from serving.errors import EmptyPlanError, InvalidRequestError
 from serving.formats.format import Surface
-from serving.forwarding.reply import Forwarder, Order, Reply
+from serving.forwarding.deadlines import clock
+from serving.forwarding.forwarder import Forwarder
+from serving.forwarding.reply import Order, Reply
+from serving.providers.fleet import Fleet
 from serving.providers.provider import Target
-from serving.providers.providers import Providers
 from serving.proxy.account import Account
 from serving.proxy.answers import StreamAnswer, reply_headers, whole_answer
 from serving.proxy.asked import Asked, read_asked
@@ -49,17 +51,51 @@ class Proxy:
 
     Attributes
     ----------
-    providers : Providers
+    providers : Fleet
     forwarder : Forwarder
     candidates : Candidates
     """
 
-    providers: Providers
+    providers: Fleet
     forwarder: Forwarder
     candidates: Candidates = field(init=False)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self.providers.close()
+
+    async def reload(self) -> None:
+        """Read the providers' file again.
+
+        Raises
+        ------
+        SettingsError
+            If it is wrong; what was read before stays.
+        """
+        await self.providers.reload()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What an operator wants to know; never a key."""
+        breakers = self.forwarder.breakers.states(clock())
+        return {
+            "providers": {
+                name: {
+                    "kind": one.kind.value,
+                    "base_url": one.base_url,
+                    "models": dict(one.models),
+                    "keys": self.providers.keys(one).states(),
+                }
+                for name, one in self.providers.all.items()
+            },
+            "breakers": [
+                {"provider": provider, "model": model, "state": state.value}
+                for (provider, model), state in breakers.items()
+            ],
+        }
 
     def read(self, request: Request, parts: Parts, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
         """Read a request; see `read_asked`."""
@@ -151,7 +187,7 @@ class Proxy:
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"
         if model not in parts.models:
-            known = {*parts.models, *self.candidates.served_models()}
+            known = {*parts.models, *self.candidates.served_models}
             raise not_found(model, sorted(known), param=param)
         if len(asked.named.models) == 1:
             raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)

@@ -3,6 +3,7 @@
 By path, as an error may come before anything of the request is read: from the guard, or for want of a key.
 """
 
+import secrets
 from typing import Final
 
 from serving.errors import ServiceError, error_body
@@ -16,7 +17,7 @@ def shaped_error(path: str, error: ServiceError) -> bytes:
     if path == MESSAGES or path.startswith(f"{MESSAGES}/"):
         from serving.formats.anthropic import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
 
-        return anthropic_error_body(error, None)
+        return anthropic_error_body(error, f"req_{secrets.token_hex(12)}")
     if path.startswith(GOOGLE):
         from serving.formats.gemini import google_error_body  # noqa: PLC0415  (only this surface needs it)
 

@@ -2,12 +2,14 @@
 
 from typing import Any, Final
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.access.callers import Role
-from serving.api.bodies import read_object
+from serving.api.bodies import read_object, validated
 from serving.api.endpoint import Endpoint, header
+from serving.api.errors import Handler
 from serving.api.parts import parts_of
 from serving.api.routing import SESSION_HEADER
 from serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
@@ -51,6 +53,8 @@ async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
     if parts.proxy is None:
         raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
     body = await read_object(request, max_depth=parts.settings.max_json_depth)
+    if surface is Surface.EMBEDDINGS:
+        validated(EmbeddingsRequest, body)
     asked = parts.proxy.read(request, parts, surface, body, **path)
     return await parts.proxy.answer(request, parts, caller, asked)
 
@@ -78,18 +82,19 @@ _MODEL: Final = {
 _RAISED: Final = (NotFoundError, ModelNotFoundError, EmptyPlanError)
 
 
-def _surface(path: str, handler: Any, summary: str, body: Any, *parameters: Any) -> Endpoint:
+def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], **given: Any) -> Endpoint:
     return Endpoint(
         "POST",
         path,
         handler,
         summary,
-        AnyAnswer,
+        given.get("answer", AnyAnswer),
         body,
         roles=(Role.PROXY,),
         errors=_RAISED,
-        parameters=(*parameters, *_PARAMETERS),
+        parameters=(*given.get("parameters", ()), *_PARAMETERS),
         headers=_HEADERS,
+        media="text/event-stream",
     )
 
 
@@ -98,6 +103,15 @@ ENDPOINTS: Final = (
     _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest),
     _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest),
     _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
-    _surface(f"{_GOOGLE}:generateContent", generate_content, "Chat (Google)", GenerateRequest, _MODEL),
-    _surface(f"{_GOOGLE}:streamGenerateContent", stream_generate_content, "Stream (Google)", GenerateRequest, _MODEL),
+    _surface(
+        f"{_GOOGLE}:generateContent", generate_content, "Chat (Google)", GenerateRequest, parameters=(_MODEL,)
+    ),
+    _surface(
+        f"{_GOOGLE}:streamGenerateContent",
+        stream_generate_content,
+        "Stream (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        answer=None,
+    ),
 )

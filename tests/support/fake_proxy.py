@@ -8,13 +8,18 @@ from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
+from serving.errors import SettingsError
 from serving.formats.format import Facts
+from serving.forwarding.breakers import Breakers
 from serving.forwarding.reply import Order, Reply
+from serving.forwarding.rules import BreakerRules
+from serving.providers.keys import KeyRing
 from serving.providers.provider import Kind, Provider, Target
 from serving.providers.usage import Usage
 from serving.proxy.proxy import Proxy
 
 USAGE = Usage(10, 5)
+CANARY = "sk-canary"
 
 
 def provider(name: str, *models: str, **given: Any) -> Provider:
@@ -30,6 +35,20 @@ class FakeProviders:
     all: Mapping[str, Provider]
     cards: Mapping[str, ModelCard] = field(default_factory=dict)
     closed: bool = False
+    reloads: int = 0
+    bad: str = ""
+
+    @property
+    def models(self) -> Mapping[str, ModelCard | None]:
+        return {model: self.cards.get(model) for one in self.all.values() for model in one.models}
+
+    def keys(self, provider: Provider) -> KeyRing:
+        return KeyRing({f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"})
+
+    async def reload(self) -> None:
+        self.reloads += 1
+        if self.bad:
+            raise SettingsError(self.bad)
 
     def targets(self, model: str) -> tuple[Target, ...]:
         serving = [one for one in self.all.values() if model in one.models]
@@ -53,6 +72,7 @@ class FakeForwarder:
     pause: Callable[[], Any] | None = None
     ended: list[str] = field(default_factory=list)
     known_usage: bool = True
+    breakers: Breakers = field(default_factory=lambda: Breakers(BreakerRules()))
 
     async def forward(self, order: Order) -> Reply:
         self.orders.append(order)
