@@ -130,6 +130,11 @@ def test_a_call_that_cannot_wait_for_a_key_is_told_when():
     assert len(world.sent) == 1
 
 
+def test_a_dead_key_does_not_use_up_the_second_attempt():
+    world = World({"a:m": [status(401), status(500), whole()]}, keys={"a": ["k1", "k2"]})
+    assert forwarded(world).n_attempts == 3
+
+
 @pytest.mark.parametrize("code", [401, 402, 403])
 def test_a_refused_key_is_dead_and_another_is_used(code):
     world = World({"a:m": [status(code), whole()]}, keys={"a": ["k1", "k2"]})
