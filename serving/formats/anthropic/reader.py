@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from serving.formats.anthropic.failures import failure_of
+from serving.formats.anthropic.failures import failure_in
 from serving.formats.anthropic.usage import read_usage
 from serving.formats.format import Event, Facts, Json
+from serving.formats.json_text import load_object
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")
@@ -39,8 +38,7 @@ class AnthropicReader:
             case "ping":
                 return None
             case "error":
-                error = content.get("error")
-                raise failure_of(error if isinstance(error, Mapping) else {})
+                raise failure_in(content)
             case "message_start":
                 self._start(_mapping(content.get("message")))
             case "content_block_start" | "content_block_delta" if not self.facts.has_content:
@@ -69,12 +67,11 @@ class AnthropicReader:
 
 
 def _parsed(data: bytes) -> Json:
-    try:
-        content = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream is no JSON") from exc
-    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
-        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream is no object with a 'type'")
+    content = load_object(data, "event of the stream")
+    if not isinstance(content.get("type"), str):
+        if "error" in content:
+            raise failure_in(content)
+        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream has no 'type'")
     return content
 
 

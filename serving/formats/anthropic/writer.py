@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from serving.formats.anthropic.errors import error_event
 from serving.formats.anthropic.usage import write_usage
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
 from serving.providers.failures import UpstreamFailure
 
 
@@ -57,4 +56,4 @@ def encoded(event: Json) -> bytes:
     >>> encoded({"type": "ping"})
     b'event: ping\ndata: {"type":"ping"}\n\n'
     """
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dump(event))

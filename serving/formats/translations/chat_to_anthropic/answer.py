@@ -4,9 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from serving.formats.format import Json
+from serving.formats.json_text import dump
 from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
 CLAUDE: Final = "anthropic-claude-v1"
@@ -85,12 +84,12 @@ def _message(blocks: Sequence[Json]) -> Json:
 
 
 def _content(block: Json) -> str:
-    text: str = block.get("text") or "" if block["type"] == "text" else orjson.dumps(block.get("input") or {}).decode()
+    text: str = block.get("text") or "" if block["type"] == "text" else dump(block.get("input") or {}).decode()
     return text
 
 
 def _call(block: Json) -> Json:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = dump(block.get("input") or {}).decode()
     return {
         "id": block.get("id"),
         "type": "function",

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
 from serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
 from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
@@ -104,7 +103,7 @@ class ChatChunks:
         if block.type == "thinking" and block.signature:
             return [self._thought({"type": "thinking", "thinking": block.thinking, "signature": block.signature})]
         if block.type == "tool_use" and not block.has_input:
-            return self._arguments(block, orjson.dumps(block.input or {}).decode())
+            return self._arguments(block, dump(block.input or {}).decode())
         return []
 
     def _arguments(self, block: _Block, text: str) -> list[Json]:

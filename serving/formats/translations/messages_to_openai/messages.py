@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.json_text import dump
 from serving.formats.translations.messages_to_openai.blocks import content_parts, text_of
 
 _ROLES: Final = ("user", "assistant", "system")
@@ -96,7 +95,7 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool
 
 
 def _call(block: Mapping[str, Any]) -> Json:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = dump(block.get("input") or {}).decode()
     return {
         "id": block.get("id"),
         "type": "function",

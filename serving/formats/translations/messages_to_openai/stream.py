@@ -8,9 +8,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
 from serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,
@@ -103,7 +102,7 @@ class MessageEvents:
             events.append(_block_start(self._calls[place], block))
         arguments = function.get("arguments")
         if arguments:
-            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
+            text = arguments if isinstance(arguments, str) else dump(arguments).decode()
             delta = {"type": "input_json_delta", "partial_json": text}
             events.append({"type": "content_block_delta", "index": self._calls[place], "delta": delta})
         return events
