@@ -10,6 +10,7 @@ from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
 from serving.formats.format import Call, Facts, Json, Surface
 from serving.formats.json_text import dump, load_object
+from serving.formats.shapes import mapping, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Provider, Target
@@ -50,14 +51,15 @@ class AnthropicFormat:
         answer = load_object(content, f"answer ({content_type[:100] or 'no content type'})")
         if answer.get("type") == "error" or "error" in answer:
             raise failure_in(answer)
-        blocks, stop_reason, usage = (answer.get(name) for name in ("content", "stop_reason", "usage"))
+        blocks, usage = answer.get("content"), answer.get("usage")
+        stop_reason = text(answer.get("stop_reason")) or None
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             raise _malformed("has no list of blocks as 'content'")
         if not blocks and stop_reason in _NOTHING:
             raise _malformed("has nothing in it")
         return answer, Facts(
-            response_id=answer.get("id"),
-            response_model=answer.get("model"),
+            response_id=text(answer.get("id")) or None,
+            response_model=text(answer.get("model")) or None,
             finish_reason=stop_reason,
             usage=read_usage(usage) if isinstance(usage, Mapping) else None,
             has_content=bool(blocks),
@@ -74,7 +76,7 @@ class AnthropicFormat:
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
         """Return a whole answer as ``/v1/messages`` sends it."""
-        usage = write_usage(facts, answer.get("usage"))
+        usage = write_usage(facts, mapping(answer.get("usage")))
         return {**answer, "model": target.model, "usage": usage, **extras}
 
     def writer(self, call: Call, target: Target) -> AnthropicWriter:  # noqa: ARG002  (the protocol's; usage always comes)
