@@ -294,10 +294,12 @@ def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoRet
     if isinstance(exc, aiohttp.ClientConnectorError):
         why = exc.os_error.strerror or type(exc.os_error).__name__
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: cannot be connected to ({why})") from exc
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None
     if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"{host}: the answer is not HTTP, or its headers are too large"
-        ) from exc
+        ) from exc.__cause__  # `exc` itself has the request in it, with its key
     if isinstance(exc, ValueError):
         raise UpstreamFailure(FailureKind.BAD_REQUEST, f"{host}: a header or the URL cannot be sent") from None
     raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the connection broke before an answer") from exc

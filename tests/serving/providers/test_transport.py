@@ -356,6 +356,55 @@ def test_waiting_for_a_free_connection_is_bounded():
     assert play(scenario, saying(endless), Connecting(1, 0.05)) is FailureKind.TIMEOUT
 
 
+def test_handshake_that_never_ends_is_bounded():
+    async def silent(connection):
+        await connection.wait_until_left()
+
+    async def scenario(transport, server):
+        await ask(transport, server.url.replace("http:", "https:"))
+
+    with pytest.raises(UpstreamFailure, match="no connection within 0.1 s") as caught:
+        play(scenario, silent, Connecting(connect_s=0.1))
+    assert caught.value.kind is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nx"])
+def test_key_is_in_no_failure(said):
+    """Not in what is printed of it either, with all that caused it."""
+
+    async def serve(connection):
+        await connection.request()
+        await connection.say(said)
+
+    async def scenario(transport, server):
+        await transport.send(request(server.url, authorization="Bearer sk-canary"))
+
+    with pytest.raises(UpstreamFailure, match="127.0.0.1") as caught:
+        play(scenario, serve)
+    chain, failure = [], caught.value
+    while failure is not None:
+        chain.append(f"{failure!r} {failure} {vars(failure)}")
+        failure = failure.__cause__ or failure.__context__ if not failure.__suppress_context__ else failure.__cause__
+    assert "canary" not in " ".join(chain)
+
+
+def test_proxy_that_refuses_is_said():
+    async def serve(connection):
+        await connection.request()
+        await connection.say(answer(b"", status="407 Proxy Authentication Required"))
+
+    async def scenario(_, server):
+        transport = AiohttpTransport(Connecting(proxy_url=server.url))
+        try:
+            await ask(transport, "https://models.invalid")
+        finally:
+            await transport.close()
+
+    with pytest.raises(UpstreamFailure, match="models.invalid: the proxy answered 407") as caught:
+        play(scenario, serve)
+    assert caught.value.kind is FailureKind.CONNECTION
+
+
 def test_untrusted_certificate_is_refused(certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
