@@ -115,6 +115,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
         if parts.proxy is not None:
+            parts.proxy.start()
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
         with _draining_on_sigterm(parts), _spared_by_the_collector():

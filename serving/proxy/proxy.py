@@ -63,6 +63,10 @@ class Proxy:
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
 
+    def start(self) -> None:
+        """Say what is amiss, now that the router is loaded."""
+        self.providers.warn_of_missing_prices()
+
     async def close(self) -> None:
         """End all connections."""
         await self.providers.close()
