@@ -33,6 +33,7 @@ from serving.decision_log.opening import open_log
 from serving.engine.engine import Engine
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import open_tracing
 
 ENDPOINTS: Final = (
     *routing.ENDPOINTS,
@@ -44,6 +45,8 @@ ENDPOINTS: Final = (
 )
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
+_NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own (from 0.165 on), which would send messages of exceptions; ours is `serving.tracing`."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 _logger = logging.getLogger(__name__)
@@ -74,6 +77,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
     app.add_middleware(Guard, settings=parts.settings)
@@ -90,7 +94,7 @@ def open_parts(settings: Settings) -> Parts:
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
-    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry)
+    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, open_tracing())
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -106,6 +110,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.callback(parts.telemetry.close)
         stack.callback(parts.access.close)
+        stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()

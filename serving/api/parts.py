@@ -15,6 +15,7 @@ from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import OFF, Tracing
 
 
 class Reloaded(Protocol):
@@ -103,7 +104,7 @@ class Parts:
 
     Attributes
     ----------
-    settings, engine, log, access, telemetry
+    settings, engine, log, access, telemetry, tracing
     draining : bool
         Set on SIGTERM: requests that are under way are finished, new ones go elsewhere.
     """
@@ -113,6 +114,7 @@ class Parts:
     log: DecisionLog
     access: Access
     telemetry: Telemetry = field(default_factory=Telemetry)
+    tracing: Tracing = OFF
     draining: bool = False
 
     @property
