@@ -92,7 +92,7 @@ def _read_events(outcome: Outcome, surface: str, content: bytes) -> None:
         else:
             _read(outcome, surface, document)
     if surface != "chat":
-        outcome.is_complete = content.endswith(b"\n\n") or content.endswith(b"\r\n\r\n")
+        outcome.is_complete = content.endswith((b"\n\n", b"\r\n\r\n"))
 
 
 def _read(outcome: Outcome, surface: str, document: dict[str, Any]) -> None:
