@@ -98,6 +98,14 @@ def refuses(status: int, **headers: object) -> Play:
     return play
 
 
+async def tells_key(exchange: Any) -> None:
+    """Refuse a key, and repeat it, as some providers do."""
+    headers = exchange.received.headers
+    key = headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key")
+    content = json.dumps(error(exchange.heard.kind, 401, f"Incorrect API key provided: {key}")).encode()
+    await exchange.answer(content, status=401)
+
+
 def says(content: bytes, kind: str, status: int = 200) -> Play:
     async def play(exchange: Any) -> None:
         await exchange.answer(content, status=status, kind=kind)
@@ -316,6 +324,7 @@ FAULTS: Final = {
     "error_event_middle": Fault(error_event_middle, late=True),
     "status_400": Fault(refuses(400), callers=True),
     "status_401": Fault(refuses(401)),
+    "tells_key": Fault(tells_key),
     "status_402": Fault(refuses(402)),
     "status_403": Fault(refuses(403)),
     "status_404": Fault(refuses(404)),

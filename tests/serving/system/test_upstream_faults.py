@@ -47,6 +47,7 @@ FAILURES = {  # what the log may say of an attempt; `malformed` of the others
     "error_event": {"server", "rate_limited"},
     "error_event_middle": {"server", "rate_limited"},
     "status_401": {"key"},
+    "tells_key": {"key"},
     "status_402": {"key"},
     "status_403": {"key"},
     "status_404": {"model_gone"},
