@@ -29,6 +29,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import httpx2
 import pytest
 from proxied import KEYS, KINDS, TRAINED, rows
 from proxy_calls import PROMPT, body_of
