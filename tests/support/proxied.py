@@ -2,8 +2,7 @@
 
 Models say what happens to a call: ``KIND.alone.FAULT.…`` has one provider, which always plays FAULT;
 ``KIND.failover.FAULT.…`` has a second one, which is healthy. What comes after is the test's: breakers are each
-model's own. ``KIND/…`` is always answered, ``next-KIND/…`` gets what the test has put into the upstream's ``plays``.
-The models of the router `trained` are served, too: each in another format.
+model's own. ``KIND/…`` is always answered, ``keyed-KIND/…`` has its key refused, ``two-KIND/…`` the first of two. The models of the router `trained` are served, too: each in another format.
 """
 
 import contextlib
@@ -14,36 +13,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_faults import FAULTS
+from scripted_faults import FAULTS, GOOD_KEY
 from scripted_upstream import PREFIXES, ScriptedUpstream
 from system import System, system
 
 KINDS = tuple(PREFIXES)
-KEYS = {"SCRIPTED_KEY": "sk-scripted-0123456789", "SCRIPTED_KEY_2": "sk-scripted-9876543210"}
+KEYS = {"SCRIPTED_KEY": "sk-scripted-0123456789", "SCRIPTED_KEY_2": GOOD_KEY}
 SHORT = {"connect_s": 2.0, "first_token_s": 0.8, "idle_s": 0.8, "total_s": 2.5}
 PATIENT = {"connect_s": 5.0, "first_token_s": 30.0, "idle_s": 30.0, "total_s": 60.0}
 TRAINED = {"openai": "small", "anthropic": "coder", "gemini": "large"}
 
 
-def _table(name: str, kind: str, url: str, models: dict[str, str], deadlines: dict[str, float]) -> str:
+def _table(name: str, url: str, models: dict[str, str], deadlines: dict[str, float], keys: tuple[str, ...] = ()) -> str:
+    """Return one provider; its kind is what its name begins with."""
     mapped = ", ".join(f'"{ours}" = "{theirs}"' for ours, theirs in models.items())
     timed = ", ".join(f"{key} = {value}" for key, value in deadlines.items())
-    lines = [f'[{name}]\nkind = "{kind}"\nbase_url = "{url}"', f"models = {{ {mapped} }}", f"deadlines = {{ {timed} }}"]
-    return "\n".join([*lines, 'keys = ["SCRIPTED_KEY"]', "max_connections = 1500", ""])
+    lines = [f'[{name}]\nkind = "{name.partition("-")[0]}"\nbase_url = "{url}"', f"models = {{ {mapped} }}"]
+    return "\n".join([*lines, f"deadlines = {{ {timed} }}\nkeys = {list(keys)}\nmax_connections = 1500\n"])
 
 
 def providers_toml(upstream: ScriptedUpstream) -> str:
-    """Return the file of providers; who comes first is tried first."""
-    tables = []
+    """Return the file of providers; who comes first is tried first.
+
+    Those that play faults need no key: a key that one call found dead would be dead for the others.
+    """
+    tables, one = [], tuple(KEYS)[:1]
     for kind in KINDS:
         for name, fault in FAULTS.items():
             models = {f"{kind}.{mode}.{name}.*": "*" for mode in ("alone", "failover")}
-            deadlines = PATIENT if fault.harmless else SHORT
-            tables.append(_table(f"{kind}-{name}", kind, upstream.url(kind, name), models, deadlines))
+            deadlines = SHORT if fault.silent else PATIENT
+            tables.append(_table(f"{kind}-{name}", upstream.url(kind, name), models, deadlines))
         healthy = {f"{kind}.failover.*": "*", f"{kind}/*": "*", TRAINED[kind]: f"their-{TRAINED[kind]}"}
         tables += [
-            _table(f"{kind}-healthy", kind, upstream.url(kind), healthy, PATIENT),
-            _table(f"{kind}-next", kind, upstream.url(kind, "next"), {f"next-{kind}/*": "*"}, SHORT),
+            _table(f"{kind}-healthy", upstream.url(kind), healthy, PATIENT, one),
+            _table(f"{kind}-keyed", upstream.url(kind, "tells_key"), {f"keyed-{kind}/*": "*"}, PATIENT, one),
+            _table(f"{kind}-two", upstream.url(kind, "one_key"), {f"two-{kind}/*": "*"}, PATIENT, tuple(KEYS)),
         ]
     return "\n".join(tables)
 

@@ -39,10 +39,13 @@ def error(kind: str, status: int, message: str) -> dict[str, Any]:
     if kind == "anthropic":
         return {"type": "error", "error": {"type": _ANTHROPIC_ERRORS.get(status, "api_error"), "message": message}}
     if kind == "gemini":
-        return {"error": {"code": status, "message": message, "status": _GOOGLE_ERRORS.get(status, "INTERNAL")}}
-    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None}}
+        named = {"status": _GOOGLE_ERRORS[status]} if status in _GOOGLE_ERRORS else {}
+        return {"error": {"code": status, "message": message, **named}}
+    type_ = "server_error" if status >= 500 else _OPENAI_ERRORS.get(status, "invalid_request_error")
+    return {"error": {"message": message, "type": type_, "param": None, "code": None}}
 
 
+_OPENAI_ERRORS = {402: "insufficient_quota", 403: "permission_error", 429: "requests"}
 _ANTHROPIC_ERRORS = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -61,5 +64,6 @@ _GOOGLE_ERRORS = {
     404: "NOT_FOUND",
     422: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
     503: "UNAVAILABLE",
 }

@@ -12,6 +12,7 @@ from scripted_answers import error, event, events, whole
 LONG_S: Final = 120.0
 """How long a play is silent; deadlines are shorter."""
 LATE_S: Final = 20.0
+GOOD_KEY: Final = "sk-scripted-9876543210"
 HUGE: Final = 8_000_000
 N_BEFORE_FIRST_TOKEN: Final = {"openai": 1, "anthropic": 3, "gemini": 0}
 HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
@@ -27,6 +28,7 @@ class Fault:
     harmless : whether the answer is whole and right all the same
     late : whether a stream's first token has gone out before it
     streams_only : whether a whole answer is as it should be
+    silent : whether it is found out by waiting only, so that deadlines are to be short
     callers : whether it is the caller's to mend, so that no other provider is tried
     changes : of what was heard, before it is answered
     """
@@ -35,6 +37,7 @@ class Fault:
     harmless: bool = False
     late: bool = False
     streams_only: bool = False
+    silent: bool = False
     callers: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
 
@@ -98,10 +101,21 @@ def refuses(status: int, **headers: object) -> Play:
     return play
 
 
+def key_of(exchange: Any) -> str:
+    """Return the key that came with a request, in whichever header it did."""
+    headers = exchange.received.headers
+    key = headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key") or ""
+    return key.removeprefix("Bearer ")
+
+
+async def one_key(exchange: Any) -> None:
+    """Refuse every key but one."""
+    await (ok if key_of(exchange) == GOOD_KEY else tells_key)(exchange)
+
+
 async def tells_key(exchange: Any) -> None:
     """Refuse a key, and repeat it, as some providers do."""
-    headers = exchange.received.headers
-    key = headers.get("authorization") or headers.get("x-api-key") or headers.get("x-goog-api-key")
+    key = key_of(exchange)
     content = json.dumps(error(exchange.heard.kind, 401, f"Incorrect API key provided: {key}")).encode()
     await exchange.answer(content, status=401)
 
@@ -210,9 +224,17 @@ async def _broken_event(exchange: Any, before: bytes) -> None:
     if not exchange.heard.stream:
         await exchange.answer(b'{"choices": [{"message"')
         return
-    await exchange.begin_stream()
-    await exchange.chunk(before + b'event: message\ndata: {"type": "content_block_delta", "choices": [{"de\n\n')
+    await _begin(exchange, before)
+    await exchange.chunk(b'event: message\ndata: {"type": "content_block_delta", "choices": [{"de\n\n')
     await exchange.end_stream()
+
+
+async def _begin(exchange: Any, before: bytes) -> None:
+    """Begin a stream; what is sent later is not read together with it."""
+    await exchange.begin_stream()
+    if before:
+        await exchange.chunk(before)
+        await exchange.sleep(0.3)
 
 
 async def error_in_200(exchange: Any) -> None:
@@ -231,9 +253,9 @@ async def _error_event(exchange: Any, before: bytes) -> None:
     if not exchange.heard.stream:
         await error_in_200(exchange)
         return
-    await exchange.begin_stream()
+    await _begin(exchange, before)
     name = "error" if exchange.heard.kind == "anthropic" else ""
-    await exchange.chunk(before + event(error(exchange.heard.kind, 529, "scripted error in a stream"), name))
+    await exchange.chunk(event(error(exchange.heard.kind, 529, "scripted error in a stream"), name))
     await exchange.end_stream()
 
 
@@ -288,6 +310,7 @@ def _ended_twice(pieces: list[bytes]) -> list[bytes]:
 
 
 FAULTS: Final = {
+    "one_key": Fault(one_key),
     "ok": Fault(ok, harmless=True),
     "paced": Fault(slowly(0.02), harmless=True),
     "slow": Fault(slowly(0.2), harmless=True),
@@ -301,10 +324,10 @@ FAULTS: Final = {
     "duplicate_end": Fault(stream_of(_ended_twice), harmless=True, streams_only=True),
     "reset_early": Fault(reset_early),
     "close_early": Fault(close_early),
-    "silence": Fault(silence),
-    "late_first_token": Fault(late_first_token),
-    "slow_head": Fault(slow_head),
-    "slow_loris": Fault(slow_loris),
+    "silence": Fault(silence, silent=True),
+    "late_first_token": Fault(late_first_token, silent=True),
+    "slow_head": Fault(slow_head, silent=True),
+    "slow_loris": Fault(slow_loris, silent=True),
     "error_in_200": Fault(error_in_200),
     "error_event": Fault(error_event),
     "html_200": Fault(says(HTML, "text/html")),
@@ -315,7 +338,7 @@ FAULTS: Final = {
     "malformed": Fault(malformed),
     "empty_answer": Fault(ok, changes={"silent": True}),
     "redirect": Fault(redirect),
-    "stall": Fault(stall, late=True),
+    "stall": Fault(stall, late=True, silent=True),
     "reset_middle": Fault(reset_middle, late=True),
     "cut_stream": Fault(cut_stream, late=True),
     "cut_chunked": Fault(cut_chunked, late=True),

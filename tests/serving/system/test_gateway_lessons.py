@@ -130,7 +130,7 @@ def test_requests_choose_neither_address_nor_key(proxy, upstream, surface, kind)
 @pytest.mark.parametrize("stream", [False, True])
 def test_no_key_comes_out_of_the_proxy(proxy, kind, stream):
     """A provider that repeats the key it refuses: neither the caller nor any log sees it."""
-    answer = chat(proxy, f"{kind}.alone.tells_key.canary-{stream}", stream=stream)
+    answer = chat(proxy, f"keyed-{kind}/canary-{stream}", stream=stream)
     assert answer.status_code in (502, 503)
     for secret in (KEYS["SCRIPTED_KEY"], proxy.key):
         assert secret not in answer.text + str(answer.headers) + proxy.output

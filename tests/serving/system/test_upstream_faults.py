@@ -26,6 +26,7 @@ CLEAN = {  # what a caller may be told when nobody answers
     "status_422": {422},
     "status_429": {429},
     "status_429_long": {429},
+    **{name: {429, 502, 503} for name in ("status_529", "error_event", "error_event_middle")},
 }
 UNAVAILABLE = {502, 503, 504}
 FAILURES = {  # what the log may say of an attempt; `malformed` of the others
@@ -44,10 +45,12 @@ FAILURES = {  # what the log may say of an attempt; `malformed` of the others
     "redirect": {"malformed", "bad_request", "server"},
     **{name: {"malformed", "truncated"} for name in ("malformed", "malformed_middle", "empty_body", "empty_answer")},
     "error_in_200": {"server"},
+    "wrong_type": {"malformed", "truncated"},
     "error_event": {"server", "rate_limited"},
     "error_event_middle": {"server", "rate_limited"},
     "status_401": {"key"},
     "tells_key": {"key"},
+    "one_key": {"key"},
     "status_402": {"key"},
     "status_403": {"key"},
     "status_404": {"model_gone"},
@@ -116,7 +119,9 @@ def outcomes(proxy):
         limits, headers = httpx2.Limits(max_connections=60), {"authorization": f"Bearer {proxy.key}"}
         client = httpx2.AsyncClient(base_url=proxy.url, headers=headers, limits=limits, timeout=60, trust_env=False)
         async with client:
-            return await asyncio.gather(*(play(client, case) for case in CASES))
+            huge = [await play(client, case) for case in CASES if case.fault == "huge"]  # alone: they take the core
+            rest = await asyncio.gather(*(play(client, case) for case in CASES if case.fault != "huge"))
+        return [huge.pop(0) if case.fault == "huge" else rest.pop(0) for case in CASES]
 
     async def play(client, case):
         guard = {"x_router_stream_guard": "buffer"} if case.mode == "guarded" else {}
@@ -227,3 +232,14 @@ def test_nothing_takes_longer_than_the_total(outcomes):
 def test_no_response_is_left_open(upstream):
     """Each request was answered to its end, or hung up on; none is still being played."""
     eventually(lambda: all(one.is_answered or one.gone_s for one in upstream.received), "none is open", limit_s=5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dead_key_is_left_alone(proxy, upstream, kind):
+    """Of two keys the first is refused: the call goes through with the other, and so do the next ones, at once."""
+    model = f"two-{kind}/keys"
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
+    attempts = [int(proxy.call("POST", "/v1/chat/completions", body).headers["x-router-attempts"]) for _ in range(4)]
+    assert sorted(attempts) == [1, 1, 1, 2]
+    eventually(lambda: len([row for row in rows(proxy, "attempts") if row["model"] == model]) == 5, "all are logged")
+    assert sum(not one.is_answered for one in upstream.of("keys")) == 0
