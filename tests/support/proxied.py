@@ -2,7 +2,7 @@
 
 Models say what happens to a call: ``KIND.alone.FAULT.…`` has one provider, which always plays FAULT;
 ``KIND.failover.FAULT.…`` has a second one, which is healthy. What comes after is the test's: breakers are each
-model's own. ``KIND/…`` is always answered, ``keyed-KIND/…`` has its key refused, ``two-KIND/…`` the first of two keys. The
+model's own. ``KIND/…`` is always answered; ``keyed-KIND/…`` has its key refused, ``two-KIND/…`` the first of two. The
 models of the router `trained` are served, too: each in another format.
 """
 
