@@ -21,7 +21,6 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from serving.access.authentication import Access
-from serving.access.guard import Guard
 from serving.access.log_redaction import redact_server_logs
 from serving.access.start import check_access
 from serving.api import listing, notdiamond, operations, plano, reports, routing
@@ -30,7 +29,10 @@ from serving.api.errors import answer_http_exception, answer_unexpected
 from serving.api.parts import Parts
 from serving.commands.settings_options import read_settings
 from serving.decision_log.opening import open_log
+from serving.direct import DirectApp
 from serving.engine.engine import Engine
+from serving.proxy import surfaces
+from serving.proxy.opening import open_proxy
 from serving.settings import Settings
 from serving.telemetry import Telemetry
 
@@ -41,6 +43,7 @@ ENDPOINTS: Final = (
     *notdiamond.ENDPOINTS,
     *plano.ENDPOINTS,
     *operations.ENDPOINTS,
+    *surfaces.ENDPOINTS,
 )
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
@@ -66,7 +69,8 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """
     if parts is None:
         parts = open_parts(settings or read_settings())
-    app = FastAPI(
+    app = DirectApp(
+        parts.settings,
         title="Router Model",
         summary="Which language model to call for a prompt: the cheapest one likely to be good enough.",
         version=version("router-model"),
@@ -76,7 +80,6 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
-    app.add_middleware(Guard, settings=parts.settings)
     redact_server_logs()
     app.state.parts = parts
     for endpoint in ENDPOINTS:
@@ -90,7 +93,8 @@ def open_parts(settings: Settings) -> Parts:
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
-    return Parts(settings, engine, log, Access.of(settings, keyring), telemetry)
+    proxy = open_proxy(settings, engine)
+    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, proxy)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -105,10 +109,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     async with AsyncExitStack() as stack:
         stack.callback(parts.telemetry.close)
+        stack.callback(parts.access.close)
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
+        if parts.proxy is not None:
+            stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
         with _draining_on_sigterm(parts), _spared_by_the_collector():
             yield

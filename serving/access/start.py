@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 
 from serving.access.callers import Role
@@ -39,10 +40,11 @@ def check_access(settings: Settings) -> Keyring | None:
             f"--file {settings.keys} --name gateway --role decide'"
         )
     keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys))
-    if not any(Role.DECIDE in key.roles and key.revoked is None for key in keyring.all_keys):
+    may_ask = {Role.DECIDE, Role.PROXY}
+    if not any(key.roles & may_ask and key.revoked is None for key in keyring.all_keys):
         raise SettingsError(
-            f"{settings.keys}: no valid key has the role decide, so nobody could ask for anything; make one with "
-            f"'router-model keys create --file {settings.keys} --name gateway --role decide'"
+            f"{settings.keys}: no valid key has the role decide or proxy, so nobody could ask for anything; make one "
+            f"with 'router-model keys create --file {settings.keys} --name gateway --role decide'"
         )
     _warn_if_readable(settings.keys)
     if not os.environ.get(ENVIRONMENT):
@@ -50,6 +52,7 @@ def check_access(settings: Settings) -> Keyring | None:
     return keyring
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches `host`: 127.0.0.0/8, ::1 or localhost.
 
@@ -66,6 +69,7 @@ def is_loopback(host: str) -> bool:
         return False  # a name, which may come to mean anything
 
 
+@lru_cache(maxsize=1024)
 def is_address(host: str) -> bool:
     """Return whether `host` is an IP address, not a name or the path of a Unix socket.
 

@@ -7,10 +7,9 @@ HTTP together (docs/decisions/0011): a handler gets the request and returns a re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from inspect import cleandoc
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import request_response
@@ -52,7 +51,7 @@ class Endpoint:
     ----------
     method, path, handler
     summary : for the document
-    answer : model of the answer; None: plain text
+    answer : model of the answer; None: text of the type `media`
     request : model of the body, with an example; None: no body
     roles : who may call it; empty: everybody
     status : of success
@@ -74,6 +73,7 @@ class Endpoint:
     parameters: Sequence[dict[str, Any]] = ()
     headers: dict[str, str] = field(default_factory=dict)
     also: Sequence[int] = ()
+    media: str = "text/plain"
 
 
 class DirectRoute(APIRoute):
@@ -81,7 +81,19 @@ class DirectRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Handler, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self.app = request_response(answering(endpoint))
+        self.handler = answering(endpoint)
+        self.app = request_response(self.handler)
+
+
+class App(Protocol):
+    """What endpoints are added to."""
+
+    @property
+    def router(self) -> APIRouter:
+        """FastAPI's."""
+
+    def add_direct(self, route: DirectRoute) -> None:
+        """Look a route up by its exact path."""
 
 
 def header(name: str, description: str) -> dict[str, Any]:
@@ -90,7 +102,7 @@ def header(name: str, description: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
-def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
+def add_endpoint(app: App, endpoint: Endpoint) -> None:
     """Serve an endpoint, and document it."""
     app.router.add_api_route(
         endpoint.path,
@@ -106,6 +118,9 @@ def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
         openapi_extra=_extra(endpoint),
         route_class_override=DirectRoute,
     )
+    route = app.router.routes[-1]
+    if "{" not in endpoint.path and isinstance(route, DirectRoute):
+        app.add_direct(route)
 
 
 def _description(endpoint: Endpoint) -> str:
@@ -116,7 +131,7 @@ def _description(endpoint: Endpoint) -> str:
 def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     success: dict[str, Any] = {"description": "Success"}
     if endpoint.answer is None:
-        success["content"] = {"text/plain": {"schema": {"type": "string"}}}
+        success["content"] = {endpoint.media: {"schema": {"type": "string"}}}
     else:
         success["model"] = endpoint.answer
     if endpoint.headers:

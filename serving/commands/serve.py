@@ -25,8 +25,8 @@ def command(**options: Any) -> None:
         from serving.preflight import about  # noqa: PLC0415
         from serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
 
-    lines = about(settings)
-    with listen(settings.host, settings.port) as sock:
+    with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
+        lines = about(settings)
         address = in_url(settings.host, sock.getsockname()[1])
         click.echo(f"listening on http://{address}")
         for line in lines:

@@ -240,6 +240,8 @@ class QueuedLog:
                 deleted = await self._store.delete(Selection(before=before))
             except StoreError as exc:
                 logger.warning("records past their retention are not deleted yet: %s", exc)
+            except Exception:
+                logger.exception("records past their retention are not deleted yet")
             else:
                 if any(deleted.values()):
                     logger.info("deleted records past their retention: %s", dict(deleted))

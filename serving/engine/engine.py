@@ -21,6 +21,7 @@ from serving.decision_log.log import DecisionLog
 from serving.engine.answers import Stamp, default_answer, predicted_answer
 from serving.engine.asked import Asked, Session
 from serving.engine.choice import choose
+from serving.engine.conversation import session_key
 from serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
 from serving.engine.exploration import Exploration
 from serving.engine.faults import callers_error, place
@@ -206,6 +207,16 @@ class Engine:
                     results[i] = exc
         return [result for result in results if result is not None]
 
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        """Let the conversation go on with the model that answered, where that is not the one that was decided on."""
+        if query.session_id is not None:
+            key: str | None = session_key(query.key_id, query.session_id)
+        else:
+            key = routed.session_id
+        if key is not None:
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
+
     async def reload(self) -> Reloaded:
         """Load what the artifact's path names now, and serve it if it is another one.
 
@@ -261,15 +272,23 @@ class Engine:
         ------
         InvalidRequestError, EmptyPlanError
         """
-        if isinstance(decided, Exception):
-            routed = self._fall_back(served, asked, session, decided, arrived)
-        else:
-            safe = None if served.router is None else served.router.artifact.safe_model
-            choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
-            routed = predicted_answer(served, asked, decided, choice, self._stamp(arrived))
+        try:
+            routed = self._chosen(served, asked, session, decided, arrived)
+        except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
+            routed = self._fall_back(served, asked, session, exc, arrived)
         self._remember(asked, routed)
         self._tell(asked, routed)
         return routed
+
+    def _chosen(
+        self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
+    ) -> Routed:
+        """Return the answer of a decision; raise what came instead of one."""
+        if isinstance(decided, Exception):
+            raise decided
+        safe = None if served.router is None else served.router.artifact.safe_model
+        choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
+        return predicted_answer(served, asked, decided, choice, self._stamp(arrived))
 
     def _fall_back(
         self, served: Served, asked: Asked, session: Session | None, exc: Exception, arrived: float

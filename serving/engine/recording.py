@@ -1,7 +1,6 @@
 """Decisions as the log keeps them."""
 
 import hashlib
-import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import orjson
 
 from features import Prompt
 from router_model.log_records import DecisionRecord, LoggedCandidate
+from serving.access.start import is_loopback
 from serving.decision_log.rows import Row, row_of
 from serving.engine.query import Query, Routed
 from serving.settings import PromptStorage, Settings
@@ -25,7 +25,7 @@ def prompt_storage(settings: Settings) -> PromptStorage:
     """
     if settings.log_prompts is not None:
         return settings.log_prompts
-    return PromptStorage.FULL if _is_loopback(settings.host) else PromptStorage.HASH
+    return PromptStorage.FULL if is_loopback(settings.host) else PromptStorage.HASH
 
 
 @dataclass(slots=True)  # not frozen: that would take three times as long to make
@@ -130,10 +130,3 @@ def _as_json(messages: Any) -> str:
         return orjson.dumps(messages).decode()
     except TypeError:  # half of a surrogate pair, or what is no JSON at all
         return json.dumps(messages, default=str)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

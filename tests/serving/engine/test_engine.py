@@ -112,6 +112,17 @@ def test_what_the_predictor_cannot_do_is_answered_with_the_default_plan(bench, r
     assert "river" not in caplog.text
 
 
+def test_a_defect_in_choosing_is_answered_with_the_default_plan(bench, run, query, monkeypatch):
+    async def main():
+        async with bench() as b:
+            monkeypatch.setattr("serving.engine.engine.choose", fails)
+            routed = await b.engine.decide(query(SUM))
+            assert (routed.reason, routed.degraded_by) == ("fallback_default", "predictor_error")
+            assert len(b.log.decisions) == 1
+
+    run(main)
+
+
 def test_numbers_that_are_none_are_an_error_of_the_predictor(bench, run, query, trained):
     async def main():
         async with bench() as b:

@@ -1,0 +1,112 @@
+"""Anthropic's format: requests out, answers in, and the same of a surface."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from serving.formats.anthropic.failures import failure_of, read_failure
+from serving.formats.anthropic.fitting import fitted, without_unsigned_thinking
+from serving.formats.anthropic.reader import AnthropicReader
+from serving.formats.anthropic.usage import read_usage, write_usage
+from serving.formats.anthropic.writer import AnthropicWriter
+from serving.formats.format import Call, Facts, Json, Surface
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Provider, Target
+
+VERSION: Final = "2023-06-01"
+_OF_THE_CALLER: Final = ("anthropic-version", "anthropic-beta")
+_NOTHING: Final = (None, "end_turn")
+
+
+class AnthropicFormat:
+    """Anthropic's Messages; keeps nothing between calls."""
+
+    def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
+        """Return the HTTP request of ``/messages``; the caller's beta features go along where it spoke this format."""
+        same = call.surface is Surface.MESSAGES
+        sent = dict(without_unsigned_thinking(body)) if same else fitted(body, target)
+        sent.pop("stream", None)
+        sent["model"] = target.upstream_model
+        if call.stream:
+            sent["stream"] = True
+        headers = {"anthropic-version": VERSION, **{name.lower(): v for name, v in target.provider.headers.items()}}
+        if same:
+            headers |= {name: call.headers[name] for name in _OF_THE_CALLER if name in call.headers}
+        headers["content-type"] = "application/json"
+        headers["accept"] = "text/event-stream" if call.stream else "application/json"
+        if key is not None:
+            headers["x-api-key"] = key
+        return HttpRequest(_url(target.provider), headers, orjson.dumps(sent))
+
+    def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
+        """Return a whole answer and what it says of itself.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error, no message, or a message with nothing in it.
+        """
+        answer = _parsed(content_type, content)
+        if answer.get("type") == "error" or "error" in answer:
+            error = answer.get("error")
+            raise failure_of(error if isinstance(error, Mapping) else {})
+        blocks, stop_reason, usage = (answer.get(name) for name in ("content", "stop_reason", "usage"))
+        if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+            raise _malformed("has no list of blocks as 'content'")
+        if not blocks and stop_reason in _NOTHING:
+            raise _malformed("has nothing in it")
+        return answer, Facts(
+            response_id=answer.get("id"),
+            response_model=answer.get("model"),
+            finish_reason=stop_reason,
+            usage=read_usage(usage) if isinstance(usage, Mapping) else None,
+            has_content=bool(blocks),
+            is_complete=True,
+        )
+
+    def reader(self) -> AnthropicReader:
+        """Return what reads one stream of a provider."""
+        return AnthropicReader()
+
+    def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+        """Read an answer that is no success."""
+        return read_failure(status, headers, content)
+
+    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+        """Return a whole answer as ``/v1/messages`` sends it."""
+        usage = write_usage(facts, answer.get("usage"))
+        return {**answer, "model": target.model, "usage": usage, **extras}
+
+    def writer(self, call: Call, target: Target) -> AnthropicWriter:  # noqa: ARG002  (the protocol's; usage always comes)
+        """Return what writes one stream of ``/v1/messages``."""
+        return AnthropicWriter(target.model)
+
+
+def _url(provider: Provider) -> str:
+    """Return where messages are sent; Anthropic's own clients take a base URL without the version.
+
+    >>> from serving.providers.provider import Kind
+    >>> _url(Provider("a", Kind.ANTHROPIC, "https://api.anthropic.com"))
+    'https://api.anthropic.com/v1/messages'
+    """
+    base = provider.base_url.rstrip("/")
+    return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
+
+
+def _parsed(content_type: str, content: bytes) -> Json:
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError as exc:
+        kind = content_type.partition(";")[0][:100] or "no content type"
+        raise _malformed(f"is no JSON ({kind}, {len(content)} bytes)") from exc
+    if not isinstance(answer, dict):
+        raise _malformed("is JSON, but no object")
+    return answer
+
+
+def _malformed(what: str) -> UpstreamFailure:
+    return UpstreamFailure(
+        FailureKind.MALFORMED, f"the provider's answer {what}; a message of Anthropic's was expected"
+    )

@@ -1,0 +1,162 @@
+"""Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from serving.formats.format import Event, Facts, Json
+from serving.formats.gemini.failures import failure_in
+from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
+from serving.formats.gemini.usage import read_usage
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_SHOWN_CHARS = 300
+
+
+class GeminiReader:
+    """Reads one answer, and keeps its facts.
+
+    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked: Gemini has no
+    ``[DONE]``. An answer that stopped with nothing in it gets no finish reason, so that it is taken for the failure it
+    is; one that ends in a broken tool call is a failure at once.
+    """
+
+    def __init__(self) -> None:
+        self.facts = Facts()
+        self._counts: Json = {}
+        self._reasons: dict[int, str] = {}
+        self._begun: set[int] = set()
+        self._blocked: str | None = None
+
+    def read(self, event: Event) -> Json | None:
+        """Return the event's response; None of the ``[DONE]`` that some relays add.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error, or is malformed, or says that the answer is broken.
+        """
+        if event.data == b"[DONE]":
+            return None
+        response = parsed(event.data)
+        self.take(response)
+        return response
+
+    def take(self, response: Json) -> None:
+        """Note what one response says.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it says that the answer is broken.
+        """
+        facts = self.facts
+        facts.response_id = response.get("responseId") or facts.response_id
+        facts.response_model = response.get("modelVersion") or facts.response_model
+        counts = response.get("usageMetadata")
+        if isinstance(counts, dict):
+            self._counts.update(counts)  # cumulative; the last need not repeat the prompt's
+            facts.usage = read_usage(self._counts)
+        for candidate in candidates_of(response):
+            self._take_candidate(candidate)
+        self._blocked = block_reason(response) or self._blocked
+        self._conclude()
+
+    def _take_candidate(self, candidate: Json) -> None:
+        index = candidate_index(candidate)
+        self._begun.add(index)
+        self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
+        reason = str(candidate.get("finishReason") or "")
+        if reason in BROKEN:
+            said = candidate.get("finishMessage")
+            raise UpstreamFailure(
+                FailureKind.MALFORMED,
+                f"the model's answer broke off with {reason}"
+                + (f": {said[:_SHOWN_CHARS]}" if isinstance(said, str) else ""),
+                code=reason,
+            )
+        if reason not in UNSPECIFIED:
+            self._reasons[index] = reason
+
+    def _conclude(self) -> None:
+        facts = self.facts
+        reason = self._blocked or next((self._reasons[index] for index in sorted(self._reasons)), None)
+        facts.is_complete = self._blocked is not None or (bool(self._begun) and self._begun == self._reasons.keys())
+        facts.finish_reason = reason if facts.has_content or self._blocked or reason in MAY_BE_EMPTY else None
+
+
+def parsed(content: bytes) -> Json:
+    """Return a response.
+
+    Raises
+    ------
+    UpstreamFailure
+        If it is an error, in a list or not, or no JSON object.
+    """
+    try:
+        response = orjson.loads(content)
+    except orjson.JSONDecodeError as exc:
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"the provider sent {len(content)} bytes that are not valid JSON: {exc}"
+        ) from exc
+    if isinstance(response, list) and len(response) == 1:
+        response = response[0]
+    if not isinstance(response, dict):
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"the provider sent JSON that is {type(response).__name__}; expected an object"
+        )
+    if response.get("error"):
+        raise failure_in(response["error"])
+    return response
+
+
+def candidates_of(response: Json) -> Iterator[Json]:
+    """Yield the candidates that are objects.
+
+    >>> list(candidates_of({"candidates": [{"index": 0}, None]}))
+    [{'index': 0}]
+    """
+    candidates = response.get("candidates")
+    for candidate in candidates if isinstance(candidates, list) else ():
+        if isinstance(candidate, dict):
+            yield candidate
+
+
+def candidate_index(candidate: Json) -> int:
+    """Return which candidate it is; Google leaves out a zero.
+
+    >>> candidate_index({"index": 1}), candidate_index({})
+    (1, 0)
+    """
+    index = candidate.get("index")
+    return index if isinstance(index, int) else 0
+
+
+def parts_of(candidate: Json) -> Iterator[Json]:
+    """Yield the parts of a candidate's content.
+
+    >>> list(parts_of({"content": {"parts": [{"text": "hi"}]}})), list(parts_of({"finishReason": "SAFETY"}))
+    ([{'text': 'hi'}], [])
+    """
+    content = candidate.get("content")
+    parts = content.get("parts") if isinstance(content, dict) else None
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict):
+            yield part
+
+
+def block_reason(response: Json) -> str | None:
+    """Return why the prompt was blocked; None where it was not.
+
+    >>> block_reason({"promptFeedback": {"blockReason": "SAFETY"}}), block_reason({"candidates": []})
+    ('SAFETY', None)
+    """
+    feedback = response.get("promptFeedback")
+    reason: Any = feedback.get("blockReason") if isinstance(feedback, dict) else None
+    return None if not isinstance(reason, str) or reason in UNSPECIFIED else reason
+
+
+def _says_something(part: Json) -> bool:
+    """Whether a part is more than a signature, or an empty text."""
+    return any(value and name not in {"thought", "thoughtSignature"} for name, value in part.items())
