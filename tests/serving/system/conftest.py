@@ -3,6 +3,8 @@
 import shutil
 
 import pytest
+from proxied import providers_toml, proxied
+from scripted_upstream import scripted_upstream
 from simulated_world import simulate
 
 from training.train import train
@@ -20,3 +22,18 @@ def other(catalog, tmp_path_factory):
 def copied(trained, tmp_path):
     """A copy of `trained` that a test may destroy."""
     return shutil.copytree(trained.path, tmp_path / "router")
+
+
+@pytest.fixture(scope="session")
+def upstream():
+    """A provider that plays faults."""
+    with scripted_upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(trained, upstream, tmp_path_factory):
+    """The service before it; one for all tests that do not end it."""
+    folder = tmp_path_factory.mktemp("proxy")
+    with proxied(folder / "service", trained.path, providers_toml(upstream), proxy_total_s=12) as running:
+        yield running
