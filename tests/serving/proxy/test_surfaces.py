@@ -293,7 +293,7 @@ def test_models_are_those_of_the_router_and_of_the_providers(client):
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
-def test_operators_see_providers_and_never_keys(client, parts):
+def test_operators_see_providers_and_never_keys(client):
     chat(client)
     response = client.get("/admin/status")
     shown = response.json()["proxy"]["providers"]["local"]
