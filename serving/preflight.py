@@ -36,9 +36,7 @@ def about(settings: Settings) -> list[str]:
         f"deciding: {router}",
         f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
-        f"forwarding: to {', '.join(one.name for one in providers)}"
-        if providers
-        else "forwarding: nothing (--providers)",
+        f"forwarding: {', '.join(one.name for one in providers) or 'to nobody (no --providers)'}",
         "try: curl http://{address}/v1/route"
         + header
         + ' --json \'{"messages": [{"role": "user", "content": "Hi"}]}\'',

@@ -32,9 +32,7 @@ def main() -> None:
     prompt = prompt or ask()
     run("route", str(router), prompt)
     say("5. The same through the proxy: POST /v1/chat/completions with model 'auto', answered by a provider of ours")
-    say(
-        f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # and one chat, then it stops"
-    )
+    say(f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # one chat, then it stops")
     say("\n".join(chat(command(), folder, prompt)))
     say(f'Another: .venv/bin/router-model route {router} "your prompt"      Your own logs: README.md')
 

@@ -38,11 +38,11 @@ def chat(command: str, folder: Path, prompt: str) -> list[str]:
         body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
         answer, headers = _post(f"{address}/v1/chat/completions", body)
     usage = answer["usage"]
+    tokens = f"{usage['prompt_tokens']} tokens in, {usage['completion_tokens']} out"
     return [
         f"answer  {answer['choices'][0]['message']['content']}",
         f"model   {answer['model']}, at {headers['x-router-provider']}",
-        f"cost    ${usage['cost']:.6f} by list price, of {usage['prompt_tokens']} tokens in and "
-        f"{usage['completion_tokens']} out",
+        f"cost    ${usage['cost']:.6f} by list price ({tokens})",
     ]
 
 
