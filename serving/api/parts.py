@@ -141,6 +141,9 @@ class Parts:
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
         self.telemetry.update(self.log.stats, self.engine.status)
+        if self.proxy is not None:
+            for (provider, model), state in self.proxy.breaker_states().items():
+                self.telemetry.set_breaker(provider, model, state.value)
 
 
 def parts_of(request: Request) -> Parts:

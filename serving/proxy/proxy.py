@@ -1,6 +1,6 @@
 """The proxy: decide where that is asked, forward, answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
 from serving.errors import EmptyPlanError, InvalidRequestError
 from serving.formats.format import Surface
+from serving.forwarding.breakers import BreakerState
 from serving.forwarding.deadlines import clock
 from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order, Reply, no_extras
@@ -82,10 +83,13 @@ class Proxy:
         """
         await self.providers.reload()
 
+    def breaker_states(self) -> Mapping[tuple[str, str], BreakerState]:
+        """Return the state of each breaker by (provider, model)."""
+        return self.forwarder.breakers.states(clock())
+
     @property
     def status(self) -> dict[str, Any]:
         """What an operator wants to know; never a key."""
-        breakers = self.forwarder.breakers.states(clock())
         return {
             "providers": {
                 name: {
@@ -98,7 +102,7 @@ class Proxy:
             },
             "breakers": [
                 {"provider": provider, "model": model, "state": state.value}
-                for (provider, model), state in breakers.items()
+                for (provider, model), state in self.breaker_states().items()
             ],
         }
 

@@ -7,6 +7,7 @@ from fake_service import client_of, fake_parts
 from router_model.log_records import AttemptRecord
 from serving.errors import ReloadRefusedError
 from serving.formats.format import Surface
+from serving.forwarding.breakers import Verdict
 from serving.proxy.proxy import Proxy
 
 CHAT = "/v1/chat/completions"
@@ -299,6 +300,20 @@ def test_operators_see_providers_and_never_keys(client):
     shown = response.json()["proxy"]["providers"]["local"]
     assert shown["keys"] == {"LOCAL_KEY": "ok"}
     assert "sk-canary" not in response.text
+
+
+def test_breakers_are_shown_and_measured(client, parts):
+    """Three failures in a row of the five that open it: closed, which is 0."""
+    breaker = parts.proxy.forwarder.breakers.of(parts.proxy.providers.targets("small")[0])
+    for _ in range(3):
+        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1.0)
+    closed = client.get("/metrics").text
+    for _ in range(2):
+        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1e12)
+    assert 'router_breaker_state{model="small",provider="local"} 0.0' in closed
+    assert 'router_breaker_state{model="small",provider="local"} 2.0' in client.get("/metrics").text
+    (shown,) = client.get("/admin/status").json()["proxy"]["breakers"]
+    assert shown == {"provider": "local", "model": "small", "state": "open"}
 
 
 def test_a_reload_reads_the_providers_again_and_refuses_bad_ones(client, parts):
