@@ -157,7 +157,9 @@ def test_the_auto_router_plugin_is_heard(client, parts, orders):
 
 def test_who_is_not_openrouter_does_not_get_its_fields(client, orders):
     chat(client, provider={"only": ["local"], "order": ["azure"]})
+    chat(client, provider={"made_up": [1, None, "local"]})
     assert orders[0].call.openrouter == {"provider": {"order": ["azure"]}}
+    assert orders[1].call.openrouter == {"provider": {"made_up": [1, None]}}
 
 
 def test_metadata_tells_how_the_call_was_routed(client, parts):
