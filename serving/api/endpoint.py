@@ -30,6 +30,7 @@ from serving.errors import (
     UnauthenticatedError,
 )
 
+EVENTS: Final = "text/event-stream"
 _REF: Final = "#/components/schemas/{model}"
 OF_CALLERS: Final = (UnauthenticatedError, ForbiddenError, RateLimitedError)
 OF_BODIES: Final = (InvalidRequestError, TooLargeError, TooSlowError)
@@ -135,11 +136,11 @@ def _description(endpoint: Endpoint) -> str:
 def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     success: dict[str, Any] = {"description": "Success"}
     if endpoint.answer is None:
-        success["content"] = {endpoint.media: {"schema": {"type": "string"}}}
+        success["content"] = {endpoint.media: {"schema": {} if endpoint.media == EVENTS else {"type": "string"}}}
     else:
         success["model"] = endpoint.answer
         if endpoint.streams:
-            success["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
+            success["content"] = {EVENTS: {"schema": {}}}
     if endpoint.headers:
         success["headers"] = {
             name: {"description": text, "required": True, "schema": {"type": "string"}}

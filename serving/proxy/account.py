@@ -22,6 +22,8 @@ class Account:
     traced : TracedCall
     cost_usd : float
         Of the attempts so far.
+    n_attempts : int
+        That are over.
     unknown : bool
         Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
     """
@@ -31,10 +33,12 @@ class Account:
     admission: Admission
     traced: TracedCall
     cost_usd: float = field(default=0.0, init=False)
+    n_attempts: int = field(default=0, init=False)
     unknown: bool = field(default=False, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
+        self.n_attempts += 1
         self.parts.log.put(record)
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)

@@ -12,7 +12,7 @@ from router_model.log_records import AttemptRecord
 from serving.access.callers import Caller
 from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
-from serving.errors import EmptyPlanError, InvalidRequestError
+from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from serving.formats.format import Surface
 from serving.forwarding.breakers import BreakerState
 from serving.forwarding.deadlines import clock
@@ -21,7 +21,7 @@ from serving.forwarding.reply import Order, Reply, no_extras
 from serving.providers.fleet import Fleet
 from serving.providers.provider import Target
 from serving.proxy.account import Account
-from serving.proxy.answers import StreamAnswer, reply_headers, whole_answer
+from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
 from serving.proxy.asked import Asked, read_asked
 from serving.proxy.candidates import Candidates
 from serving.proxy.leaving import Leaving
@@ -150,8 +150,10 @@ class Proxy:
         try:
             reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)
-        except BaseException:
+        except BaseException as exc:
             account.close()
+            if isinstance(exc, ServiceError):
+                exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
             raise
 
     def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:

@@ -5,7 +5,7 @@ from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
 from router_model.log_records import AttemptRecord
-from serving.errors import ReloadRefusedError
+from serving.errors import NotReadyError, ReloadRefusedError
 from serving.formats.format import Surface
 from serving.forwarding.breakers import Verdict
 from serving.proxy.proxy import Proxy
@@ -178,6 +178,14 @@ def test_the_session_goes_on_with_the_model_that_answered(client, parts):
     first, second = names(parts.proxy.forwarder.orders[0])[:2]
     assert parts.engine.moved == [("s1", first, second)]
     assert (response.headers["x-router-model"], response.headers["x-router-attempts"]) == (second, "2")
+
+
+def test_an_error_says_how_many_calls_were_made_for_which_decision(client, parts):
+    parts.proxy.forwarder.fails = NotReadyError("nobody answers", headers={"retry-after": "3"})
+    response = chat(client)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "3")
+    assert response.headers["x-router-attempts"] == "0"
+    assert response.headers["x-router-decision-id"].startswith("dec_")
 
 
 def test_attempts_are_logged_with_their_decision(client, parts):
