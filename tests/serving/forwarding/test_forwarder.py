@@ -314,6 +314,26 @@ def test_a_lone_candidate_is_refused_quickly_then_probed():
     assert world.asked == {"a:m": 7}
 
 
+def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
+    """4 of 20 calls fail at 0 and pause; the others fail at 0.1 s and open the breaker: nobody tries again."""
+    world = World({"a:m": [status(500)] * 4 + [Says([b"{}"], 500, {}, before=[0.1])]})
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        times = []
+
+        async def ask():
+            with pytest.raises(UpstreamError, match="status 500"):
+                await world.forward()
+            times.append(round(loop.time() - 1000.0, 3))
+
+        await asyncio.gather(*(ask() for _ in range(20)))
+        return times
+
+    assert run(main()) == [0.1] * 16 + [0.25] * 4
+    assert len(world.sent) == 20
+
+
 def test_a_probe_whose_caller_goes_away_is_followed_by_another():
     world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
 
