@@ -62,12 +62,14 @@ def test_beta_features_go_along_for_callers_of_the_same_format_alone():
     assert "anthropic-beta" not in other.headers
 
 
-def test_provider_headers_are_sent_and_may_set_the_version():
-    provider = replace(ANTHROPIC, headers={"Anthropic-Version": "2024-01-01"})
+def test_provider_headers_are_sent_and_join_the_callers():
+    provider = replace(ANTHROPIC, headers={"Anthropic-Version": "2024-01-01", "anthropic-beta": "a"})
+    call = Call(Surface.MESSAGES, {}, headers={"anthropic-beta": "b,c"})
 
-    request = FORMAT.request(dict(BODY), MESSAGES, replace(CLAUDE, provider=provider), None)
+    request = FORMAT.request(dict(BODY), call, replace(CLAUDE, provider=provider), None)
 
     assert request.headers["anthropic-version"] == "2024-01-01"
+    assert request.headers["anthropic-beta"] == "a,b,c"
 
 
 def test_body_of_the_same_format_is_not_touched():
