@@ -127,6 +127,17 @@ def test_effort_stays_one_for_newer_models():
     assert sent["output_config"] == {"effort": "medium"}
 
 
+def test_budget_is_an_effort_for_newer_models():
+    """4,500 of 8,000 tokens are nearer to a half than to four fifths."""
+    budget = {"type": "enabled", "budget_tokens": 4500}
+
+    new = sent_with_thinking("claude-opus-4-7", max_tokens=8000, thinking=budget, output_config={})
+    old = sent_with_thinking("claude-haiku-4-5", max_tokens=8000, thinking=budget, output_config={})
+
+    assert (new["thinking"], new["output_config"]) == ({"type": "adaptive"}, {"effort": "medium"})
+    assert old["thinking"] == budget
+
+
 @pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-5-5"])
 def test_no_thinking_beside_a_forced_tool(model):
     assert "thinking" not in sent_with_thinking(model, tool_choice={"type": "any"}, max_tokens=8000)
