@@ -5,9 +5,10 @@ from another provider's reasoning, and would be refused.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.anthropic.effort import budget_of
+from serving.formats.anthropic.effort import budget_of, effort_of
 from serving.formats.format import Json
 from serving.formats.shapes import mapping, text
 from serving.providers.provider import Target
@@ -34,8 +35,10 @@ def fitted(body: Json, target: Target) -> Json:
     choice = fit.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in _FORCING:
         del fit["thinking"]
-    elif thinking["type"] == "adaptive" and takes_budgets(target.upstream_model):
-        _budgeted(fit)
+    elif takes_budgets(target.upstream_model):
+        _budgeted(fit, thinking)
+    else:
+        _adaptive(fit, thinking)
     if "thinking" in fit:
         fit.pop("temperature", None)
         fit.pop("top_k", None)
@@ -45,15 +48,17 @@ def fitted(body: Json, target: Target) -> Json:
 
 
 def takes_budgets(upstream_model: str) -> bool:
-    """Tell whether a model thinks by a budget of tokens: Claude up to 4.5.
+    """Tell whether a model thinks by a budget of tokens: Claude up to 4.5, and others that speak Anthropic's format.
 
     Examples
     --------
-    >>> [takes_budgets(name) for name in ("claude-haiku-4-5-20251001", "claude-opus-4-20250514", "claude-3-7-sonnet")]
+    >>> [takes_budgets(name) for name in ("claude-haiku-4-5-20251001", "claude-opus-4-20250514", "deepseek-chat")]
     [True, True, True]
     >>> [takes_budgets(name) for name in ("claude-opus-4-7", "claude-sonnet-5-5", "claude-mythos-preview")]
     [False, False, False]
     """
+    if "claude" not in upstream_model:
+        return True
     version = _VERSION.search(upstream_model)
     return version is not None and (int(version[1]), int(version[2] or 0)) <= _LAST_WITH_BUDGETS
 
@@ -72,8 +77,18 @@ def _most(target: Target) -> int:
     return DEFAULT_MAX_TOKENS if card is None or card.max_output_tokens is None else card.max_output_tokens
 
 
-def _budgeted(fit: Json) -> None:
+def _adaptive(fit: Json, thinking: Mapping[str, Any]) -> None:
+    """Turn a budget into an effort."""
+    budget = thinking.get("budget_tokens")
+    if isinstance(budget, int) and isinstance(fit["max_tokens"], int):
+        fit["thinking"] = {"type": "adaptive"}
+        fit["output_config"] = {"effort": effort_of(budget, fit["max_tokens"]), **mapping(fit.get("output_config"))}
+
+
+def _budgeted(fit: Json, thinking: Mapping[str, Any]) -> None:
     """Turn an effort into a budget, where there is room for one and the conversation allows it."""
+    if thinking["type"] == "enabled":
+        return
     effort = text(mapping(fit.get("output_config")).get("effort")) or "medium"
     budget = budget_of(effort, fit["max_tokens"]) if isinstance(fit["max_tokens"], int) else None
     _without_effort(fit)

@@ -16,7 +16,8 @@ from serving.providers.http import HttpRequest
 from serving.providers.provider import Provider, Target
 
 VERSION: Final = "2023-06-01"
-_OF_THE_CALLER: Final = ("anthropic-version", "anthropic-beta")
+_BETA: Final = "anthropic-beta"
+_VERSION: Final = "anthropic-version"
 _NOTHING: Final = (None, "end_turn")
 
 
@@ -31,10 +32,7 @@ class AnthropicFormat:
         sent["model"] = target.upstream_model
         if call.stream:
             sent["stream"] = True
-        headers = {"anthropic-version": VERSION, **{name.lower(): v for name, v in target.provider.headers.items()}}
-        if same:
-            headers |= {name: call.headers[name] for name in _OF_THE_CALLER if name in call.headers}
-        headers["content-type"] = "application/json"
+        headers = _headers(target.provider, call.headers if same else {})
         headers["accept"] = "text/event-stream" if call.stream else "application/json"
         if key is not None:
             headers["x-api-key"] = key
@@ -82,6 +80,17 @@ class AnthropicFormat:
     def writer(self, call: Call, target: Target) -> AnthropicWriter:  # noqa: ARG002  (the protocol's; usage always comes)
         """Return what writes one stream of ``/v1/messages``."""
         return AnthropicWriter(target.model)
+
+
+def _headers(provider: Provider, of_the_caller: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's headers and the caller's version; beta features are those of both."""
+    headers = {_VERSION: VERSION, **{name.lower(): value for name, value in provider.headers.items()}}
+    if _VERSION in of_the_caller:
+        headers[_VERSION] = of_the_caller[_VERSION]
+    betas = [beta for beta in (headers.get(_BETA), of_the_caller.get(_BETA)) if beta]
+    if betas:
+        headers[_BETA] = ",".join(betas)
+    return {**headers, "content-type": "application/json"}
 
 
 def _url(provider: Provider) -> str:

@@ -1,12 +1,11 @@
 """Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
 
-import orjson
-
 from serving.formats.format import Event, Facts, Json
 from serving.formats.gemini.failures import failure_in
 from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
 from serving.formats.gemini.shapes import fields_of, index_of, objects_of, text_of
 from serving.formats.gemini.usage import read_usage
+from serving.formats.json_text import load_object
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN_CHARS = 300
@@ -37,7 +36,7 @@ class GeminiReader:
         """
         if event.data == b"[DONE]":
             return None
-        response = parsed(event.data)
+        response = parsed(event.data, "event of the stream")
         self.take(response)
         return response
 
@@ -83,26 +82,27 @@ class GeminiReader:
         facts.finish_reason = reason if facts.has_content or self._blocked or reason in MAY_BE_EMPTY else None
 
 
-def parsed(content: bytes) -> Json:
-    """Return a response.
+def parsed(content: bytes, what: str) -> Json:
+    """Return a response; Google puts errors into a list where no stream of events was asked for.
+
+    Parameters
+    ----------
+    content : bytes
+    what : str
+        What it should be, for the message.
 
     Raises
     ------
     UpstreamFailure
         If it is an error, in a list or not, or no JSON object.
+
+    Examples
+    --------
+    >>> parsed(b'[{"responseId": "r"}]', "answer")
+    {'responseId': 'r'}
     """
-    try:
-        response = orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamFailure(
-            FailureKind.MALFORMED, f"the provider sent {len(content)} bytes that are not valid JSON: {exc}"
-        ) from exc
-    if isinstance(response, list) and len(response) == 1:
-        response = response[0]
-    if not isinstance(response, dict):
-        raise UpstreamFailure(
-            FailureKind.MALFORMED, f"the provider sent JSON that is {type(response).__name__}; expected an object"
-        )
+    content = content.strip()
+    response = load_object(content[1:-1] if content.startswith(b"[") and content.endswith(b"]") else content, what)
     if response.get("error"):
         raise failure_in(response["error"])
     return response

@@ -62,12 +62,14 @@ def test_beta_features_go_along_for_callers_of_the_same_format_alone():
     assert "anthropic-beta" not in other.headers
 
 
-def test_provider_headers_are_sent_and_may_set_the_version():
-    provider = replace(ANTHROPIC, headers={"Anthropic-Version": "2024-01-01"})
+def test_provider_headers_are_sent_and_join_the_callers():
+    provider = replace(ANTHROPIC, headers={"Anthropic-Version": "2024-01-01", "anthropic-beta": "a"})
+    call = Call(Surface.MESSAGES, {}, headers={"anthropic-beta": "b,c"})
 
-    request = FORMAT.request(dict(BODY), MESSAGES, replace(CLAUDE, provider=provider), None)
+    request = FORMAT.request(dict(BODY), call, replace(CLAUDE, provider=provider), None)
 
     assert request.headers["anthropic-version"] == "2024-01-01"
+    assert request.headers["anthropic-beta"] == "a,b,c"
 
 
 def test_body_of_the_same_format_is_not_touched():
@@ -123,6 +125,17 @@ def test_effort_stays_one_for_newer_models():
 
     assert sent["thinking"] == {"type": "adaptive"}
     assert sent["output_config"] == {"effort": "medium"}
+
+
+def test_budget_is_an_effort_for_newer_models():
+    """4,500 of 8,000 tokens are nearer to a half than to four fifths."""
+    budget = {"type": "enabled", "budget_tokens": 4500}
+
+    new = sent_with_thinking("claude-opus-4-7", max_tokens=8000, thinking=budget, output_config={})
+    old = sent_with_thinking("claude-haiku-4-5", max_tokens=8000, thinking=budget, output_config={})
+
+    assert (new["thinking"], new["output_config"]) == ({"type": "adaptive"}, {"effort": "medium"})
+    assert old["thinking"] == budget
 
 
 @pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-5-5"])

@@ -72,12 +72,14 @@ SAMPLING = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(CONVERSATIONS, SAMPLING)
 def test_a_conversation_survives(messages, sampling):
     body = {"messages": messages} | sampling
     assert GENERATE_TO_OPENAI.request(CHAT_TO_GEMINI.request(body)) == body
 
 
+@settings(deadline=None)
 @given(CONVERSATIONS)
 def test_a_conversation_without_ids_is_still_paired(messages):
     """Results answer calls of their name in order, so that the order of results of one name is kept."""
@@ -119,6 +121,7 @@ def joined(chunks):
     return {k: v for k, v in (message | {"tool_calls": calls}).items() if v}
 
 
+@settings(deadline=None)
 @given(PARTS, st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY"]))
 def test_a_stream_says_what_the_whole_does(parts, reason):
     whole = CHAT_TO_GEMINI.answer(answer_of(parts, reason))["choices"][0]
@@ -129,6 +132,7 @@ def test_a_stream_says_what_the_whole_does(parts, reason):
     assert chunks[-1]["choices"][0]["finish_reason"] == whole["finish_reason"]
 
 
+@settings(deadline=None)
 @given(PARTS, st.sampled_from(["STOP", "MAX_TOKENS", "SAFETY"]))
 def test_an_answer_survives(parts, reason):
     completion = CHAT_TO_GEMINI.answer(answer_of(parts, reason))
@@ -138,6 +142,7 @@ def test_an_answer_survives(parts, reason):
     assert second["finish_reason"] == first["finish_reason"]
 
 
+@settings(deadline=None)
 @given(PARTS)
 def test_a_stream_survives(parts):
     there, back = CHAT_TO_GEMINI.stream(), GENERATE_TO_OPENAI.stream()
@@ -283,14 +288,14 @@ def outcome(function, *args):
         return error.message
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(damaged(RICH), damaged(RICH_GENERATE))
 def test_odd_requests_are_the_callers_fault_and_no_crash(body, generate):
     assert outcome(CHAT_TO_GEMINI.request, body)
     assert outcome(GENERATE_TO_OPENAI.request, generate)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(damaged(RICH_ANSWER))
 def test_odd_answers_are_the_providers_fault_and_no_crash(answer):
     def read(content):
@@ -302,6 +307,7 @@ def test_odd_answers_are_the_providers_fault_and_no_crash(answer):
     assert outcome(read, orjson.dumps(answer))
 
 
+@settings(deadline=None)
 @given(damaged(RICH_COMPLETION))
 def test_odd_completions_are_no_crash(completion):
     def translate(body):
@@ -311,6 +317,7 @@ def test_odd_completions_are_no_crash(completion):
     assert outcome(translate, completion)
 
 
+@settings(deadline=None)
 @given(damaged(RICH_ERROR))
 def test_odd_errors_are_failures(error):
     assert GeminiFormat().failure(500, {}, orjson.dumps({"error": error})).message

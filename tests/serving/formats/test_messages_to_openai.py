@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from anthropic.types import Message, RawMessageStreamEvent
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 from serving.errors import InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.anthropic import AnthropicFormat
-from serving.formats.format import Facts
+from serving.formats.format import Call, Facts, Surface
 from serving.formats.openai import OpenAIFormat
 from serving.formats.translations import MESSAGES_TO_OPENAI
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -143,6 +144,24 @@ def test_schema_is_a_response_format():
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema, "strict": True},
     }
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://us.openai.azure.com/v1", "max_completion_tokens"),
+        ("https://api.mistral.ai/v1", "max_tokens"),
+    ],
+)
+def test_limit_is_named_as_the_provider_knows_it(base_url, name):
+    """OpenAI's reasoning models refuse the older name, Mistral the newer one."""
+    target = replace(GPT, provider=replace(GPT.provider, base_url=base_url))
+    call = Call(Surface.MESSAGES, {"messages": HI, "max_tokens": 9})
+
+    sent = json.loads(ADAPTER.request(call, target, None).content)
+
+    assert {key: sent[key] for key in sent if key.startswith("max_")} == {name: 9}
 
 
 @pytest.mark.parametrize(
