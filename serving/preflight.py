@@ -5,6 +5,7 @@ import logging
 from features import FeatureError, load_encoder
 from router_model.errors import RouterModelError
 from router_model.router import Router
+from serving.access.authentication import Access
 from serving.access.start import check_access
 from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
@@ -26,6 +27,7 @@ def about(settings: Settings) -> list[str]:
     logging.disable(logging.WARNING)  # the workers say it, too
     try:
         keyring = check_access(settings)
+        Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
         open_log(settings)
         router = _router_in_words(settings)
         providers = () if settings.providers is None else load_providers(settings.providers)
