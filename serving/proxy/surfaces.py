@@ -103,9 +103,7 @@ ENDPOINTS: Final = (
     _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest),
     _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest),
     _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
-    _surface(
-        f"{_GOOGLE}:generateContent", generate_content, "Chat (Google)", GenerateRequest, parameters=(_MODEL,)
-    ),
+    _surface(f"{_GOOGLE}:generateContent", generate_content, "Chat (Google)", GenerateRequest, parameters=(_MODEL,)),
     _surface(
         f"{_GOOGLE}:streamGenerateContent",
         stream_generate_content,

@@ -43,6 +43,7 @@ _BY_STATUS: Final[Mapping[int, FailureKind]] = {
 }
 _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
 _NO_CREDIT: Final = ("credit balance is too low", "spend limit", "usage limits")
+_CLIENT_ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 
 
@@ -98,6 +99,8 @@ def _kind_of_status(status: int) -> FailureKind:
     kind = _BY_STATUS.get(status)
     if kind is not None:
         return kind
+    if status < _CLIENT_ERRORS:
+        return FailureKind.MALFORMED  # a redirect: nothing is followed
     return FailureKind.SERVER if status >= _SERVER_ERRORS else FailureKind.BAD_REQUEST
 
 

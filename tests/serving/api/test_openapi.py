@@ -13,8 +13,6 @@ def url_of(endpoint, **values):
     return endpoint.path.replace(":path", "").format(**{"model": "auto", "model_id": "small"} | values)
 
 
-
-
 @pytest.fixture
 def document(client):
     return client.get("/openapi.json").json()
