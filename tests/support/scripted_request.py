@@ -86,7 +86,9 @@ def image(data: str) -> str:
 
 
 def flat(content: Any) -> str:
-    """Return the text of a tool's result."""
+    """Return the text of a tool's result; an object with one field is what is in it, also where it came as text."""
+    if isinstance(content, str) and content.startswith("{"):
+        content = json.loads(content)
     if isinstance(content, dict):
         return flat(next(iter(content.values()))) if len(content) == 1 else json.dumps(content, sort_keys=True)
     if isinstance(content, list):

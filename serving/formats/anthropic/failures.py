@@ -48,6 +48,7 @@ _BAD_GATEWAY: Final = 502
 _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
 _NO_CREDIT: Final = ("credit balance is too low", "spend limit", "usage limits")
 _INVALID: Final = "invalid_request_error"
+_CLIENT_ERRORS: Final = 400
 _SERVER_ERRORS: Final = 500
 
 
@@ -86,6 +87,8 @@ def _kind_of_status(status: int) -> FailureKind:
     kind = _BY_STATUS.get(status)
     if kind is not None:
         return kind
+    if status < _CLIENT_ERRORS:
+        return FailureKind.MALFORMED  # a redirect: nothing is followed
     return FailureKind.SERVER if status >= _SERVER_ERRORS else FailureKind.BAD_REQUEST
 
 

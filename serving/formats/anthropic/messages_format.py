@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from serving.formats.anthropic.failures import failure_in, read_failure
 from serving.formats.anthropic.fitting import fitted, without_unsigned_thinking
-from serving.formats.anthropic.reader import AnthropicReader
+from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, says_something
 from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
 from serving.formats.format import Call, Facts, Json, Surface
@@ -18,7 +18,6 @@ from serving.providers.provider import Provider, Target
 VERSION: Final = "2023-06-01"
 _BETA: Final = "anthropic-beta"
 _VERSION: Final = "anthropic-version"
-_NOTHING: Final = (None, "end_turn")
 
 
 class AnthropicFormat:
@@ -53,14 +52,14 @@ class AnthropicFormat:
         stop_reason = text(answer.get("stop_reason")) or None
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             raise _malformed("has no list of blocks as 'content'")
-        if not blocks and stop_reason in _NOTHING:
+        if stop_reason in EXPLAINS_NOTHING and not any(map(says_something, blocks)):
             raise _malformed("has nothing in it")
         return answer, Facts(
             response_id=text(answer.get("id")) or None,
             response_model=text(answer.get("model")) or None,
             finish_reason=stop_reason,
             usage=read_usage(usage) if isinstance(usage, Mapping) else None,
-            has_content=bool(blocks),
+            has_content=any(map(says_something, blocks)),
             is_complete=True,
         )
 

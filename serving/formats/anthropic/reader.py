@@ -11,6 +11,8 @@ from serving.formats.shapes import mapping, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")
+EXPLAINS_NOTHING: Final = (None, "end_turn")
+"""Reasons to stop after which an answer with nothing in it is a failure."""
 _CONTENT: Final = ("text", "thinking", "partial_json")
 
 
@@ -43,7 +45,7 @@ class AnthropicReader:
             case "message_start":
                 self._start(mapping(content.get("message")))
             case "content_block_start" | "content_block_delta" if not self.facts.has_content:
-                self.facts.has_content = _says_something(content)
+                self.facts.has_content = _begins(content)
             case "message_delta":
                 self._take_usage(content.get("usage"))
                 self._finish(mapping(content.get("delta")).get("stop_reason"))
@@ -62,8 +64,10 @@ class AnthropicReader:
             self.facts.usage = read_usage(self._counts)
 
     def _finish(self, stop_reason: object) -> None:
+        """Keep the reason, but for one that does not explain why nothing was said: such an answer is empty."""
         if isinstance(stop_reason, str):
-            self.facts.finish_reason = stop_reason
+            if self.facts.has_content or stop_reason not in EXPLAINS_NOTHING:
+                self.facts.finish_reason = stop_reason
             self.facts.is_complete = True
 
 
@@ -76,10 +80,14 @@ def _parsed(data: bytes) -> Json:
     return content
 
 
-def _says_something(content: Json) -> bool:
+def _begins(content: Json) -> bool:
     """Tell whether there is a token, or the name of a tool, in the start or a piece of a block."""
     delta = content.get("delta")
     if isinstance(delta, Mapping):
         return any(delta.get(name) for name in _CONTENT)
-    block = mapping(content.get("content_block"))
+    return says_something(mapping(content.get("content_block")))
+
+
+def says_something(block: Mapping[str, Any]) -> bool:
+    """Tell whether a block has more in it than an empty text."""
     return block.get("type") not in _STARTED_BY_DELTAS or any(block.get(name) for name in _CONTENT)

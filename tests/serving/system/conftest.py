@@ -6,6 +6,7 @@ import pytest
 from proxied import providers_toml, proxied
 from scripted_upstream import scripted_upstream
 from simulated_world import simulate
+from system import WATCHED_SERVE
 
 from training.train import train
 
@@ -33,7 +34,7 @@ def upstream():
 
 @pytest.fixture(scope="session")
 def proxy(trained, upstream, tmp_path_factory):
-    """The service before it; one for all tests that do not end it."""
-    folder = tmp_path_factory.mktemp("proxy")
-    with proxied(folder / "service", trained.path, providers_toml(upstream), proxy_total_s=12) as running:
+    """The service before it, which counts its tasks; one for all tests that do not end it."""
+    folder, options = tmp_path_factory.mktemp("proxy") / "service", {"program": WATCHED_SERVE, "proxy_total_s": 12}
+    with proxied(folder, trained.path, providers_toml(upstream), **options) as running:
         yield running

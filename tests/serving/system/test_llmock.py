@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import httpx2
 import pytest
-from proxied import KEYS, KINDS, SHORT, proxied
+from proxied import KINDS, SHORT, proxied
 from proxy_calls import ask
 
 pytest.importorskip("llmock", reason="needs the extra dev")
@@ -23,7 +23,6 @@ from llmock.verdict import judge
 ANSWER = "one two three four five six seven eight nine ten"
 PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("generate", "gemini")]
 PATHS = {"openai": "", "anthropic": "/v1", "gemini": "/v1beta"}
-KEY_STATUSES = (401, 402, 403)
 STREAM_FAULTS = ("disconnect", "truncate", "malformed", "stall")
 AFTER_THE_FIRST_TOKEN = 6
 
@@ -51,10 +50,10 @@ ANY = {
     "rate_limited": Script(Fail(429, retry_after=0.4)),
     "rate_limited_for_long": Script(Fail(429, retry_after=900, times=None), (429,)),
     **{f"once_{status}": Script(Fail(status)) for status in (408, 500, 502, 503, 504, 529)},
-    "outage": Script(Fail(503, times=None), (502, 503)),
+    "outage": Script(Fail(503, times=None), (429, 502, 503)),  # Anthropic's is "overloaded"
     "delay": Script(Delay(0.3)),
     "long_delay": Script(Delay(3.5)),
-    **{f"key_{status}": Script(Fail(status, times=None), (502, 503)) for status in KEY_STATUSES},
+    **{f"key_{status}": Script(Fail(status, times=None), (502, 503)) for status in (401, 402, 403)},
 }
 STREAMED = {
     "slow_first_token": Script(SlowFirstToken(0.3)),
@@ -94,13 +93,12 @@ CASES = [Case(name, mode, *pair) for mode, scripts in MODES.items() for name in 
 
 
 def providers(server):
-    """One provider a format, and one more for every status that makes a key a dead one."""
+    """One provider a format; without a key, because one that is refused or limited once is so for all calls."""
     deadlines = json.dumps(SHORT).replace(":", " =")
     return "\n".join(
-        f'[{name}{kind}]\nkind = "{kind}"\nbase_url = "{server.base_url(kind)}{PATHS[kind]}"\n'
-        f'keys = ["{next(iter(KEYS))}"]\nmodels = {{ "{name}{kind}/*" = "*" }}\ndeadlines = {deadlines}\n'
+        f'[{kind}]\nkind = "{kind}"\nbase_url = "{server.base_url(kind)}{PATHS[kind]}"\n'
+        f'models = {{ "{kind}/*" = "*" }}\ndeadlines = {deadlines}\n'
         for kind in KINDS
-        for name in ("", *(f"key_{status}-" for status in KEY_STATUSES))
     )
 
 
@@ -110,10 +108,9 @@ async def play(client, server, case):
     server.state.scenarios.add(Reply(text=ANSWER, times=None, match=match))
     if case.script.fault is not None:
         server.state.scenarios.add(replace(case.script.fault, match=match))
-    model = f"{case.name}-{case.kind}" if case.name.startswith("key_") else case.kind
     guard = {"x_router_stream_guard": "buffer"} if case.mode == "guarded" else {}
     return [
-        await ask(client, case.surface, f"{model}/{case.upstream_model}", stream=case.mode != "whole", **guard)
+        await ask(client, case.surface, f"{case.kind}/{case.upstream_model}", stream=case.mode != "whole", **guard)
         for _ in range(1 + case.script.breaks)
     ]
 
@@ -160,13 +157,32 @@ def test_the_caller_gets_the_answer_or_a_clean_error(told, case):
         assert not last.text
 
 
+def verdict_of(records, *, kind, hopeless):
+    """Return llmock's verdict on a provider's calls: those that were to be waited for too long, or all others."""
+    return judge(
+        record
+        for record in records
+        if record.provider == kind and record.model.startswith("rate_limited_for_long") == hopeless
+    )
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_llmock_finds_nothing_wrong(told, kind):
     """Neither errors nor warnings: no retry too early or too often, no broken stream taken for an answer."""
-    verdict = judge(record for record in told[1] if record.provider == kind)
+    verdict = verdict_of(told[1], kind=kind, hopeless=False)
     assert verdict.faults >= sum(case.kind == kind and case.script.fault is not None for case in CASES) / 2
     assert not verdict.findings, verdict.render()
     assert max(len(call.attempts) for call in verdict.calls) <= 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_waited_for_is_not_tried_again(told, kind):
+    """A quarter of an hour is beyond the deadline: one attempt, and the caller is told how long (llmock warns)."""
+    verdict = verdict_of(told[1], kind=kind, hopeless=True)
+    assert {len(call.attempts) for call in verdict.calls} == {1}
+    assert {finding.code for finding in verdict.findings} == {"gave_up"}
+    waits = {int(asked[0].headers["retry-after"]) for case, asked in told[0].items() if "for_long" in case.name}
+    assert waits <= {899, 900}
 
 
 @pytest.mark.parametrize("kind", KINDS)

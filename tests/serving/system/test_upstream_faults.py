@@ -17,6 +17,7 @@ from proxy_calls import ask, heard
 from scripted_faults import FAULTS
 
 MAX_ATTEMPTS = 6
+AT_ONCE = 80
 BOUND_S = 12 + 3  # the service's total, and a busy machine
 PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("generate", "gemini")]
 CLEAN = {  # what a caller may be told when nobody answers
@@ -114,9 +115,10 @@ CASES = list(all_cases())
 @pytest.fixture(scope="module")
 def outcomes(proxy):
     """What came of each case."""
+    gate = asyncio.Semaphore(AT_ONCE)
 
     async def play_all():
-        limits, headers = httpx2.Limits(max_connections=60), {"authorization": f"Bearer {proxy.key}"}
+        limits, headers = httpx2.Limits(max_connections=AT_ONCE), {"authorization": f"Bearer {proxy.key}"}
         client = httpx2.AsyncClient(base_url=proxy.url, headers=headers, limits=limits, timeout=60, trust_env=False)
         async with client:
             huge = [await play(client, case) for case in CASES if case.fault == "huge"]  # alone: they take the core
@@ -125,7 +127,8 @@ def outcomes(proxy):
 
     async def play(client, case):
         guard = {"x_router_stream_guard": "buffer"} if case.mode == "guarded" else {}
-        return await ask(client, case.surface, case.model, stream=case.stream, **guard)
+        async with gate:
+            return await ask(client, case.surface, case.model, stream=case.stream, **guard)
 
     return dict(zip(CASES, asyncio.run(play_all()), strict=True))
 
@@ -206,7 +209,7 @@ def test_attempts_are_few_and_logged(outcomes, attempts, fault):
             assert (logged[-1]["input_tokens"], logged[-1]["cached_input_tokens"]) == (31, 4), case
         assert bool(failures) != FAULTS[fault].harmless, case
         assert set(failures) <= FAILURES.get(fault, {"malformed"}), (case, failures)
-        if not case.breaks:
+        if case.answers:
             assert int(outcomes[case].headers["x-router-attempts"]) == len(logged), case
 
 
