@@ -189,7 +189,18 @@ def _latency(case: Case, row: int, column: int) -> str:
     return f"expected to take {case.expected_latency_s[row, column]:.3g} s, allowed {case.constraints.max_latency_s:g}"
 
 
+def _unavailable(case: Case) -> BoolArray:
+    return np.isin([card.model for card in case.cards], case.constraints.unavailable)
+
+
 CHECKS: Final = (
+    Check(
+        "unavailable",
+        "allow more providers, or serve the models",
+        _given("unavailable"),
+        _unavailable,
+        lambda *_: "no provider that is allowed serves it",
+    ),
     Check(
         "not_allowed",
         "widen allow",

@@ -20,6 +20,7 @@ _LISTS = {
     "deny": "globs, e.g. ['openai/*']",
     "providers": "names, e.g. ['openai']",
     "ignore_providers": "names, e.g. ['openai']",
+    "unavailable": "model ids, e.g. ['openai/gpt-4o']",
 }
 _POSITIVE = {"max_cost_usd": "amount in USD", "max_latency_s": "number of seconds"}
 _PRICE_CAPS = ("max_usd_per_mtok_input", "max_usd_per_mtok_output", "max_usd_per_request")
@@ -46,6 +47,8 @@ class Constraints:
     max_output_tokens : int or None
         The most a model may write, reasoning included: counted against context windows, and expected output and cost
         are capped by it. Where the chat body says so too, the smaller one holds.
+    unavailable : model ids
+        Models that cannot be called now, e.g. as no provider that the request allows serves them.
     """
 
     allow: tuple[str, ...] = ()
@@ -58,6 +61,7 @@ class Constraints:
     max_usd_per_request: Usd | None = None
     max_latency_s: float | None = None
     max_output_tokens: int | None = None
+    unavailable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, expected in _LISTS.items():

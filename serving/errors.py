@@ -5,14 +5,17 @@ ServiceError(RouterModelError)
 ├── UnauthenticatedError  401  no key, or not one of ours
 ├── ForbiddenError        403  the key lacks the role
 ├── NotFoundError         404  no such decision, model or path
+├── ModelNotFoundError    404  neither the router nor a provider knows the model
 ├── EmptyPlanError        404  constraints left no model
 ├── MethodNotAllowedError 405  the path is there, the method is not; ``Allow`` says which are
 ├── TooSlowError          408  the body did not arrive within the deadline
 ├── TooLargeError         413  the body is longer than the limit
 ├── HeadersTooLargeError  431  so are the headers
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
+├── BudgetExceededError   429  what the call may cost is more than is left of a budget; ``Retry-After`` likewise
 ├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
 ├── NotReadyError         503  starting, draining or without a log
+├── UpstreamError         502  no provider answered; or the status that tells the caller more
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
 SettingsError(RouterModelError, ValueError)   the service cannot start like this
 
@@ -21,7 +24,7 @@ They are rendered in one place, in OpenAI's shape (`error_body`), with these cod
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from router_model.errors import RouterModelError
 
@@ -37,9 +40,9 @@ class ServiceError(RouterModelError):
     metadata : put under ``error.metadata``
     """
 
-    status: ClassVar[int] = 500
-    type: ClassVar[str] = "server_error"
-    code: ClassVar[str] = "internal_error"
+    status: int = 500
+    type: str = "server_error"
+    code: str = "internal_error"
 
     def __init__(
         self,
@@ -80,6 +83,12 @@ class NotFoundError(ServiceError):
     status, type, code = 404, "not_found_error", "not_found"
 
 
+class ModelNotFoundError(ServiceError):
+    """Raise when neither the router nor a provider knows a model."""
+
+    status, type, code = 404, "not_found_error", "model_not_found"
+
+
 class EmptyPlanError(ServiceError):
     """Raise when constraints left no model; `param` is the one to relax."""
 
@@ -116,6 +125,12 @@ class RateLimitedError(ServiceError):
     status, type, code = 429, "rate_limit_error", "rate_limit_exceeded"
 
 
+class BudgetExceededError(ServiceError):
+    """Raise when a call may cost more than is left of a budget."""
+
+    status, type, code = 429, "insufficient_quota", "budget_exceeded"
+
+
 class ReloadRefusedError(ServiceError):
     """Raise when an artifact cannot be served; the one before it still is."""
 
@@ -126,6 +141,31 @@ class NotReadyError(ServiceError):
     """Raise when the service is starting, draining, or has nowhere to write."""
 
     status, type, code = 503, "server_error", "not_ready"
+
+
+class UpstreamError(ServiceError):
+    """Raise when no provider answered; `serving.forwarding.upstream_errors` makes it from what they said.
+
+    Parameters
+    ----------
+    status, type, code : those of the class, unless others tell the caller more (429, 504)
+    """
+
+    status, type, code = 502, "server_error", "upstream_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 502,
+        type: str = "server_error",  # noqa: A002  (the field's name in OpenAI's errors)
+        code: str = "upstream_error",
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, param=param, headers=headers, metadata=metadata)
+        self.status, self.type, self.code = status, type, code
 
 
 class FailedError(ServiceError):

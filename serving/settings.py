@@ -59,6 +59,13 @@ class Settings(BaseSettings):
     max_sessions: int = Field(100_000, ge=1, description="Sessions kept in memory; the oldest go first.")
     session_store: str = Field("memory", description="'memory', 'log' (the log's database) or a redis:// URL.")
 
+    # proxy
+    providers: Path | None = Field(None, description="The file of providers; without it nothing is forwarded.")
+    proxy_total_s: float = Field(600.0, gt=0, description="Longest time a forwarded call may take, all attempts.")
+
+    proxy_max_attempts: int = Field(6, ge=1, le=6, description="Calls of providers for one forwarded call, at most.")
+    proxy_keep_alive_s: float = Field(15.0, gt=0, description="A stream that is silent for so long gets a comment.")
+
     # decision log
     log: str = Field(
         "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."
@@ -78,6 +85,10 @@ class Settings(BaseSettings):
     trusted_hosts: tuple[str, ...] = Field((), description="Host headers that are answered; empty: loopback's, host's.")
     requests_per_minute: int | None = Field(None, ge=1, description="For each key, unless the key says otherwise.")
     feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
+    budget_usd: float | None = Field(
+        None, gt=0, le=1e9, description="What calls of models may cost a day (UTC), all keys together."
+    )
+    budget_file: Path = Field(Path("router-budgets.db"), description="Where budgets are kept, once there are any.")
     max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
     max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
     max_headers: int = Field(100, ge=1, description="More headers are refused.")

@@ -1,15 +1,17 @@
 """What Prometheus reads.
 
-Counts decisions, degradations, exploration, cost, outcomes and the state of the log. With several workers the numbers
-are totals over all of them: each keeps its own in files of the folder ``PROMETHEUS_MULTIPROC_DIR``, which
-`router-model serve` makes, and whichever is asked adds them up; the log's numbers of the other workers are then up to
-a second old.
-Labels are ids of candidates and words of ours, never what a caller made up: their number stays bounded.
+Counts decisions, degradations, exploration, calls of providers, cost, budgets and the state of the log. With several
+workers the numbers are totals over all of them: each keeps its own in files of the folder
+``PROMETHEUS_MULTIPROC_DIR``, which `router-model serve` makes, and whichever is asked adds them up; the log's numbers
+of the other workers are then up to a second old.
+Labels are ids of candidates, providers and keys, and words of ours, never what a caller made up: their number stays
+bounded.
 """
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -17,13 +19,25 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from router_model.log_records import AttemptRecord
 from serving.decision_log.log import LogStats
 from serving.engine.query import Query, Routed
+from serving.providers.failures import FailureKind
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 OTHER: Final = "other"
 """Label of a model or provider that is no candidate's."""
+SUCCESS: Final = "success"
+CLIENT_GONE: Final = "client_gone"
+"""Error type of an attempt whose caller went away."""
+BREAKER_STATES: Final = {"closed": 0, "half_open": 1, "open": 2}
+"""What `router_breaker_state` says, by the breaker's word."""
+MAX_TARGETS: Final = 2000
+"""Pairs of provider and model that have labels of their own."""
 
 _DECISION_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+_FIRST_TOKEN_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
+_OUTCOMES: Final = frozenset({SUCCESS, CLIENT_GONE, *FailureKind})
+_FAILED_STATUS: Final = 400
+_REMEMBERED_DECISIONS: Final = 10_000
 _UPSTREAM_BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 _LOG_GAUGES: Final = {
     "depth": ("router_log_queue_depth", "Records that wait for the writer."),
@@ -36,6 +50,19 @@ _LOG_COUNTERS: Final = {
     "dropped": ("router_log_dropped_total", "Records lost."),
 }
 _RELOADS: Final = {"swaps": "loaded", "refusals": "refused"}
+_Mode: TypeAlias = Literal["livesum", "livemax", "livemostrecent"]
+
+
+def outcome_of(attempt: AttemptRecord) -> str:
+    """Return how an attempt ended: ``success``, ``client_gone``, a `FailureKind` or ``other``.
+
+    >>> from datetime import datetime
+    >>> [outcome_of(AttemptRecord("a", None, datetime.min, status=status)) for status in (200, 503)]
+    ['success', 'other']
+    """
+    failed = attempt.error_type is not None or (attempt.status or 0) >= _FAILED_STATUS
+    outcome = attempt.error_type or (OTHER if failed else SUCCESS)
+    return outcome if outcome in _OUTCOMES else OTHER
 
 
 class Telemetry:
@@ -54,10 +81,28 @@ class Telemetry:
             "Expected cost of the plan's dearest candidate less the chosen one's.",
             ("baseline",),
         )
-        self._cost = self._counter("router_cost_usd_total", "Cost of reported calls.", ("model",))
+        pair = ("provider", "model")
+        self._cost = self._counter("router_cost_usd_total", "Cost of calls, forwarded or reported.", ("model",))
         self._upstream = self._histogram(
-            "router_upstream_seconds", "Latency of reported calls.", ("provider", "model"), _UPSTREAM_BUCKETS
+            "router_upstream_seconds", "Latency of calls, forwarded or reported.", pair, _UPSTREAM_BUCKETS
         )
+        self._first_token = self._histogram(
+            "router_first_token_seconds", "Time to the first token of forwarded streams.", pair, _FIRST_TOKEN_BUCKETS
+        )
+        self._attempts = self._counter("router_attempts_total", "Forwarded calls.", (*pair, "outcome"))
+        self._breakers = self._gauge(
+            "router_breaker_state", "0 closed, 1 half open, 2 open; the worst of the workers.", pair, mode="livemax"
+        )
+        self._budget_spent = self._counter("router_budget_spent_usd_total", "Settled cost of calls.", ("key",))
+        self._budget_refused = self._counter("router_budget_refused_total", "Calls a budget did not allow.", ("key",))
+        self._budget_remaining = self._gauge(
+            "router_budget_remaining_usd",
+            "Neither spent nor reserved, when a call was last allowed.",
+            ("key",),
+            mode="livemostrecent",
+        )
+        self._targets: set[tuple[str, str]] = set()
+        self._forwarded: OrderedDict[str, None] = OrderedDict()
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
@@ -84,7 +129,16 @@ class Telemetry:
             self._saved.labels("dearest").inc(max(dearest - routed.plan[0].expected_cost_usd, 0.0))
 
     def count_outcome(self, outcome: AttemptRecord, *, providers: dict[str, str | None]) -> None:
-        """Count what a call cost and how long it took; `providers` are the candidates' by model."""
+        """Count what a call cost and how long it took, as its caller reported it.
+
+        One of a decision whose calls were forwarded here has been counted already.
+
+        Parameters
+        ----------
+        providers : the candidates' by model
+        """
+        if outcome.decision_id in self._forwarded:
+            return
         model = outcome.model if outcome.model in providers else OTHER
         known = outcome.provider is not None and outcome.provider in providers.values()
         provider = outcome.provider if known else providers.get(model or OTHER)
@@ -92,6 +146,35 @@ class Telemetry:
             self._cost.labels(model).inc(outcome.cost_usd)
         if outcome.latency_s is not None:
             self._upstream.labels(provider or OTHER, model).observe(outcome.latency_s)
+
+    def count_attempt(self, attempt: AttemptRecord) -> None:
+        """Count a call of a provider that is over; may be called as an observer of attempts."""
+        if attempt.decision_id is not None:
+            self._remember(attempt.decision_id)
+        target = self._target(attempt.provider or OTHER, attempt.model or OTHER)
+        self._attempts.labels(*target, outcome_of(attempt)).inc()
+        if attempt.cost_usd is not None:
+            self._cost.labels(target[1]).inc(max(attempt.cost_usd, 0.0))
+        if attempt.latency_s is not None:
+            self._upstream.labels(*target).observe(attempt.latency_s)
+        if attempt.first_token_s is not None:
+            self._first_token.labels(*target).observe(attempt.first_token_s)
+
+    def set_breaker(self, provider: str, model: str, state: str) -> None:
+        """Say in which of `BREAKER_STATES` the breaker of a model at a provider is."""
+        self._breakers.labels(*self._target(provider, model)).set(BREAKER_STATES[state])
+
+    def set_budget_remaining(self, account: str, usd: float) -> None:
+        """Say what is left of the budget of a key, or of the service."""
+        self._budget_remaining.labels(account).set(usd)
+
+    def count_budget_spent(self, account: str, usd: float) -> None:
+        """Count what a call cost whose key, or the service, has a budget."""
+        self._budget_spent.labels(account).inc(usd)
+
+    def count_budget_refused(self, account: str) -> None:
+        """Count a call that was refused, as it might have cost more than is left."""
+        self._budget_refused.labels(account).inc()
 
     def count_feedback(self) -> None:
         """Count one judgement."""
@@ -126,6 +209,21 @@ class Telemetry:
         if FOLDER_VARIABLE in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
+    def _target(self, provider: str, model: str) -> tuple[str, str]:
+        """Return the labels of a target: its own, unless there are too many."""
+        target = provider, model
+        if target not in self._targets:
+            if len(self._targets) >= MAX_TARGETS:
+                return OTHER, OTHER
+            self._targets.add(target)
+        return target
+
+    def _remember(self, decision_id: str) -> None:
+        """Remember the last decisions whose calls were forwarded by this worker."""
+        self._forwarded[decision_id] = None
+        if len(self._forwarded) > _REMEMBERED_DECISIONS:
+            self._forwarded.popitem(last=False)
+
     def _advance(self, counter: Counter, name: str, total: float) -> None:
         """Let a counter follow a total that is kept elsewhere."""
         counter.inc(max(total - self._seen.get(name, 0), 0))
@@ -134,8 +232,8 @@ class Telemetry:
     def _counter(self, name: str, about: str, labels: Sequence[str] = ()) -> Counter:
         return Counter(name, about, labels, registry=self.registry)
 
-    def _gauge(self, name: str, about: str) -> Gauge:
-        return Gauge(name, about, registry=self.registry, multiprocess_mode="livesum")
+    def _gauge(self, name: str, about: str, labels: Sequence[str] = (), mode: _Mode = "livesum") -> Gauge:
+        return Gauge(name, about, labels, registry=self.registry, multiprocess_mode=mode)
 
     def _histogram(self, name: str, about: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
         return Histogram(name, about, labels, registry=self.registry, buckets=buckets)

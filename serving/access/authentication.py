@@ -8,11 +8,15 @@ which costs more (measured in docs/access.md), and for which FastAPI reads the b
 `Access` is made once (`app.state.access`) and used from the event loop only.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from decimal import Decimal
 from typing import Any, Final
 
 from starlette.requests import Request
 
+from serving.access.admission import Admission
+from serving.access.budget import Budget, Per
+from serving.access.budgets import BudgetMeter, Budgets
 from serving.access.callers import INSECURE, Caller, Role
 from serving.access.keyring import Keyring
 from serving.access.keys import Key
@@ -24,7 +28,9 @@ RESPONSE_HEADERS: Final = "router.response_headers"
 """In the ASGI scope: a list of headers that `serving.access.guard` adds to whatever is answered."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
-_HOW: Final = "send 'Authorization: Bearer rm_…' or 'x-api-key: rm_…'"
+_HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
+_KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key"})
+"""Where SDKs of Anthropic and of Google put the key."""
 
 
 class Access:
@@ -36,31 +42,45 @@ class Access:
         None: the service runs without keys, on loopback; everybody is `INSECURE`.
     limits : Limits or None
         None: those of the keys, and the defaults.
+    budgets : Budgets or None
+        None: none is kept to.
     """
 
-    def __init__(self, keyring: Keyring | None, limits: Limits | None = None) -> None:
+    def __init__(self, keyring: Keyring | None, limits: Limits | None = None, budgets: Budgets | None = None) -> None:
         self._keyring = keyring
         self._limits = limits or Limits()
+        self._budgets = budgets
         self._generation = 0
 
     @classmethod
-    def of(cls, settings: Settings, keyring: Keyring | None) -> "Access":
-        """Return what the settings ask for; `keyring` is from `serving.access.start.check_access`."""
+    def of(cls, settings: Settings, keyring: Keyring | None, meter: BudgetMeter | None = None) -> "Access":
+        """Return what the settings ask for; `keyring` is from `serving.access.start.check_access`.
+
+        Raises
+        ------
+        SettingsError
+            If there is a budget, and its file cannot be used.
+        """
         limits = Limits(
             requests_per_minute=settings.requests_per_minute,
             feedback_per_day=settings.feedback_per_day,
             workers=settings.workers,
         )
-        return cls(keyring, limits)
+        service = None if settings.budget_usd is None else Budget(Decimal(repr(settings.budget_usd)), Per.DAY)
+        budgets = Budgets(settings.budget_file, service=service, meter=meter)
+        keys = () if keyring is None else keyring.all_keys
+        budgets.open(needed=any(key.budget is not None and key.revoked is None for key in keys))
+        return cls(keyring, limits, budgets)
 
-    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
-        """Return who is calling, if they may do what needs `role`, and count it.
+    def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
+        """Return who is calling, if they may do what needs one of `roles`, and count it.
 
         Parameters
         ----------
         scope : ASGI scope
-        role : Role
-            With ``feedback``, the request counts as one of the key's feedback of the day, too.
+        *roles : Role
+            One of them is enough. With ``feedback`` alone, the request counts as one of the key's feedback of the day,
+            too.
 
         Raises
         ------
@@ -74,11 +94,69 @@ class Access:
         if self._keyring is None:
             return INSECURE
         key = self._key(credential_of(scope["headers"]), self._keyring)
-        if role not in key.roles:
-            roles = ", ".join(own for own in Role if own in key.roles)
-            raise ForbiddenError(f"key {key.id} has the roles: {roles}; this needs: {role.value}; use a key with that")
-        self._count(key, role, scope)
+        if key.roles.isdisjoint(roles):
+            own, needed = ", ".join(one for one in Role if one in key.roles), " or ".join(roles)
+            raise ForbiddenError(f"key {key.id} has the roles: {own}; this needs: {needed}; use a key with that")
+        self._count(key, roles, scope)
         return Caller(key.id, key.roles)
+
+    def admit(
+        self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Admission:
+        """Let a caller call a model: within its calls at a time, and with what that may cost set aside.
+
+        Parameters
+        ----------
+        scope : ASGI scope
+            The answer gets the headers of the key's budget.
+        caller : as authenticated
+        worst_usd : the worst case in USD (`serving.providers.worst_case.dearest_usd`); asked only where there is a
+            budget
+        within_s : seconds
+            After which the call has ended at the latest.
+
+        Returns
+        -------
+        Admission
+            To be ended by its `settle` or `release`, once, whatever happens.
+
+        Raises
+        ------
+        RateLimitedError
+            If as many calls as may be are under way.
+        BudgetExceededError
+            If the worst case is more than is left.
+        NotReadyError
+            If the budgets cannot be read now.
+        """
+        key = None if self._keyring is None else self._keyring.get(caller.key_id)
+        admission = Admission()
+        if key is not None and key.max_concurrent is not None:
+            self._begin_call(key, key.max_concurrent, admission)
+        if self._budgets is not None:
+            try:
+                budget = None if key is None else key.budget
+                reservation = self._budgets.reserve(caller.key_id, budget, worst_usd, within_s=within_s)
+            except BaseException:
+                admission.release()
+                raise
+            if reservation is not None:
+                admission.reservation = reservation
+                _add_headers(scope, reservation.headers)
+        return admission
+
+    def close(self) -> None:
+        """Close the budgets' file."""
+        if self._budgets is not None:
+            self._budgets.close()
+
+    def _begin_call(self, key: Key, limit: int, admission: Admission) -> None:
+        if not self._limits.begin_call(key.id, limit):
+            raise RateLimitedError(
+                f"key {key.id} has as many calls under way as it may ({limit}); wait until one has ended",
+                headers={"retry-after": "1"},
+            )
+        admission.on_end = lambda: self._limits.end_call(key.id)
 
     def count_more(self, caller: Caller, n: int) -> None:
         """Count `n` requests of a caller beside the one that was authenticated: a batch is as many as it holds.
@@ -111,18 +189,22 @@ class Access:
             )
         return key
 
-    def _count(self, key: Key, role: Role, scope: MutableMapping[str, Any]) -> None:
+    def _count(self, key: Key, roles: tuple[Role, ...], scope: MutableMapping[str, Any]) -> None:
         standing = self._limits.take_request(key.id, key.requests_per_minute)
         if standing is not None:
             if not standing.allowed:
                 raise _used_up(key, standing, "requests a minute")
-            extra = scope.get(RESPONSE_HEADERS)
-            if extra is not None:
-                extra.extend((name.encode(), value.encode()) for name, value in standing.headers().items())
-        if role is Role.FEEDBACK:
+            _add_headers(scope, standing.headers())
+        if roles == (Role.FEEDBACK,):
             standing = self._limits.take_feedback(key.id, key.feedback_per_day)
             if not standing.allowed:
                 raise _used_up(key, standing, "feedback a day (UTC)")
+
+
+def _add_headers(scope: MutableMapping[str, Any], headers: Mapping[str, str]) -> None:
+    extra = scope.get(RESPONSE_HEADERS)
+    if extra is not None:
+        extra.extend((name.encode(), value.encode()) for name, value in headers.items())
 
 
 def _used_up(key: Key, standing: Standing, unit: str) -> RateLimitedError:
@@ -155,7 +237,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
                     f"the Authorization header is not of the form Bearer; {_HOW}", headers=_CHALLENGE
                 )
             given = given.strip()
-        elif name == b"x-api-key":
+        elif name in _KEY_HEADERS:
             given = value
         else:
             continue
@@ -167,19 +249,19 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return credential
 
 
-def authenticate(request: Request, role: Role) -> Caller:
+def authenticate(request: Request, *roles: Role) -> Caller:
     """Return who is calling, if they may do what needs `role`; see `Access.authenticate`.
 
     Call it at the top of a route's function.
     """
     access: Access = request.scope["app"].state.access
-    return access.authenticate(request.scope, role)
+    return access.authenticate(request.scope, *roles)
 
 
-def requires(role: Role) -> Callable[[Request], Awaitable[Caller]]:
+def requires(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
     """Return a FastAPI dependency: ``caller: Annotated[Caller, Depends(requires(Role.DECIDE))]``."""
 
     async def caller(request: Request) -> Caller:
-        return authenticate(request, role)
+        return authenticate(request, *roles)
 
     return caller

@@ -2,8 +2,8 @@
 
 Pure ASGI, a few microseconds a request. Refused are: a ``Host`` that is not ours, too many or too long headers, framing
 that two servers could read differently, control characters in headers, path or query, bodies that are too long or
-too slow, and everything that is not HTTP. Whoever is refused is answered in OpenAI's error shape, and the connection
-is closed.
+too slow, and everything that is not HTTP. Whoever is refused is answered in the error shape of the surface that was
+asked, and the connection is closed.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from serving.errors import (
     ServiceError,
     TooLargeError,
     TooSlowError,
-    error_body,
 )
+from serving.proxy.surface_errors import shaped_error
 from serving.settings import Settings
 
 LINGER_S: Final = 2.0
@@ -73,7 +73,7 @@ class Guard:
         try:
             has_body = self._check(scope)
         except ServiceError as refusal:
-            await _answer(refusal, receive, send, drain=True)
+            await _answer(refusal, scope, receive, send, drain=True)
             return
         exchange = _Exchange(receive, send, self._max_body_bytes)
         scope[RESPONSE_HEADERS] = exchange.extra_headers
@@ -87,7 +87,7 @@ class Guard:
         finally:
             exchange.stop_deadline()
         if exchange.refusal is not None and not exchange.started:
-            await _answer(exchange.refusal, receive, send, drain=exchange.worth_draining)
+            await _answer(exchange.refusal, scope, receive, send, drain=exchange.worth_draining)
 
     def _check(self, scope: Scope) -> bool:
         """Check all but the body; return whether there is one."""
@@ -265,9 +265,9 @@ def _too_slow() -> TooSlowError:
     return TooSlowError("the body did not arrive in time; send it faster or in smaller requests")
 
 
-async def _answer(error: ServiceError, receive: Receive, send: Send, *, drain: bool) -> None:
+async def _answer(error: ServiceError, scope: Scope, receive: Receive, send: Send, *, drain: bool) -> None:
     """Send a refusal and have the connection closed."""
-    body = error_body(error)
+    body = shaped_error(scope["path"], error)
     await send({"type": "http.response.start", "status": error.status, "headers": _headers(error, len(body))})
     await send({"type": "http.response.body", "body": body, "more_body": drain})
     if drain:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from serving.access.budget import Budget
 from serving.access.callers import Role
 from serving.access.key_file import KeyFile, edit_key_file
 from serving.access.keyring_secret import check_secret, read_or_make_secret, read_secret, secret_check
@@ -22,6 +23,8 @@ def create_key(
     roles: Iterable[Role],
     requests_per_minute: int | None = None,
     feedback_per_day: int | None = None,
+    max_concurrent: int | None = None,
+    budget: Budget | None = None,
 ) -> tuple[Key, str]:
     """Add a key to a key file, which is made if there is none.
 
@@ -55,6 +58,8 @@ def create_key(
             created=datetime.now(UTC).replace(microsecond=0),
             requests_per_minute=requests_per_minute,
             feedback_per_day=feedback_per_day,
+            max_concurrent=max_concurrent,
+            budget=budget,
         )
         made.append(key)
         return replace(before, secret_check=secret_check(secret)).with_key(key)

@@ -13,6 +13,9 @@
     revoked = 2026-03-01T08:30:00Z     # absent while it is valid
     requests_per_minute = 600          # absent: the service's
     feedback_per_day = 10000
+    max_concurrent = 20                # calls of models at a time; absent: no limit
+    budget_usd = 10.0                  # what its calls of models may cost; absent: no limit
+    budget_per = "month"               # or day, total
 
 It is replaced as a whole, by a rename: a reader sees the old file or the new one.
 """
@@ -22,17 +25,20 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 import tomli_w
 
+from serving.access.budget import Budget, Per
 from serving.access.callers import Role
 from serving.access.keys import ID_LENGTH, Key
 from serving.errors import SettingsError
 
 VERSION: Final = 1
-_FIELDS: Final = {"name", "roles", "hash", "created", "revoked", "requests_per_minute", "feedback_per_day"}
+_LIMITS: Final = {"requests_per_minute", "feedback_per_day", "max_concurrent", "budget_usd", "budget_per"}
+_FIELDS: Final = {"name", "roles", "hash", "created", "revoked"} | _LIMITS
 _HASH_LENGTH: Final = 32
 
 
@@ -64,7 +70,7 @@ def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
         If it is no key file, naming the file and the key.
     """
     try:
-        document = tomllib.loads(content.decode())
+        document = tomllib.loads(content.decode(), parse_float=Decimal)
     except ValueError as exc:  # of TOML, or UnicodeDecodeError
         raise SettingsError(f"{origin}: is not TOML ({exc}); expected a file of 'router-model keys'") from exc
     if not document:
@@ -93,6 +99,8 @@ def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
         revoked=_moment(table, "revoked", where) if "revoked" in table else None,
         requests_per_minute=_count(table, "requests_per_minute", 1, where),
         feedback_per_day=_count(table, "feedback_per_day", 0, where),
+        max_concurrent=_count(table, "max_concurrent", 1, where),
+        budget=_budget(table, where),
     )
 
 
@@ -137,6 +145,21 @@ def _count(table: Mapping[str, Any], field: str, least: int, where: str) -> int 
     return value
 
 
+def _budget(table: Mapping[str, Any], where: str) -> Budget | None:
+    usd, per = table.get("budget_usd"), table.get("budget_per")
+    if usd is None and per is None:
+        return None
+    if not isinstance(usd, int | Decimal) or isinstance(usd, bool) or per not in list(Per):
+        raise SettingsError(
+            f"{where}: budget_usd is {str(usd)!r} and budget_per {per!r}; expected a number of USD, and one of "
+            f"{', '.join(Per)}"
+        )
+    try:
+        return Budget(Decimal(usd), Per(per))
+    except ValueError as exc:
+        raise SettingsError(f"{where}: {exc}") from exc
+
+
 def dump_key_file(key_file: KeyFile) -> bytes:
     """Return the content of a key file."""
     keys = {key.id: _dump_key(key) for key in key_file.keys.values()}
@@ -152,6 +175,9 @@ def _dump_key(key: Key) -> dict[str, Any]:
         "revoked": key.revoked,
         "requests_per_minute": key.requests_per_minute,
         "feedback_per_day": key.feedback_per_day,
+        "max_concurrent": key.max_concurrent,
+        "budget_usd": None if key.budget is None else key.budget.usd,
+        "budget_per": None if key.budget is None else key.budget.per.value,
     }
     return {field: value for field, value in table.items() if value is not None}
 

@@ -76,6 +76,10 @@ class Keyring:
         expected = _NOBODY if key is None else key.hash
         return key if hmac.compare_digest(key_hash(credential, self._secret), expected) else None
 
+    def get(self, key_id: str) -> Key | None:
+        """Return the key of an id, a revoked one, too."""
+        return self._by_id.get(key_id.encode())
+
     @property
     def all_keys(self) -> Collection[Key]:
         """All keys, revoked ones, too, in the order they were made."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from serving.access.budget import Budget
 from serving.access.callers import Role
 
 PREFIX: Final = "rm_"
@@ -46,6 +47,10 @@ class Key:
         None while it is valid.
     requests_per_minute, feedback_per_day : int or None
         None: as the service's settings say.
+    max_concurrent : int or None
+        Calls of models at a time; None: no limit.
+    budget : Budget or None
+        What its calls of models may cost; None: no limit.
     """
 
     id: str
@@ -56,6 +61,8 @@ class Key:
     revoked: datetime | None = None
     requests_per_minute: int | None = None
     feedback_per_day: int | None = None
+    max_concurrent: int | None = None
+    budget: Budget | None = None
 
 
 def new_key_text() -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""How much a key may do: requests a minute, feedback a day.
+"""How much a key may do: requests a minute, feedback a day, calls of models at a time.
 
 Requests are counted by a bucket that holds a minute's worth and fills up evenly (the generic cell rate algorithm, ITU-T
 I.371), in integers: exact at the boundary. One number a key is all it remembers. Feedback is counted by the day, UTC.
@@ -156,6 +156,7 @@ class Limits:
         self._now = now
         self._requests: dict[str, MinuteBucket] = {}
         self._feedback: dict[str, DayCount] = {}
+        self._under_way: dict[str, int] = {}
 
     def take_request(self, key_id: str, own_limit: int | None) -> Standing | None:
         """Count a request of a key; None where nothing limits it."""
@@ -176,6 +177,22 @@ class Limits:
             count = self._feedback[key_id] = DayCount(limit)
         count.limit = limit
         return count.take(self._now())
+
+    def begin_call(self, key_id: str, limit: int) -> bool:
+        """Count a call of a model that begins; False where as many as may be are under way."""
+        n = self._under_way.get(key_id, 0)
+        if n >= share(limit, self._workers):
+            return False
+        self._under_way[key_id] = n + 1
+        return True
+
+    def end_call(self, key_id: str) -> None:
+        """Count that a call has ended which `begin_call` let through."""
+        n = self._under_way[key_id] - 1
+        if n:
+            self._under_way[key_id] = n
+        else:
+            del self._under_way[key_id]
 
     def forget_others(self, key_ids: frozenset[str]) -> None:
         """Forget all keys but these, so that memory is bounded by the key file."""

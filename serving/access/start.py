@@ -40,10 +40,11 @@ def check_access(settings: Settings) -> Keyring | None:
             f"--file {settings.keys} --name gateway --role decide'"
         )
     keyring = Keyring.load(settings.keys, secret=read_secret(settings.keys))
-    if not any(Role.DECIDE in key.roles and key.revoked is None for key in keyring.all_keys):
+    may_ask = {Role.DECIDE, Role.PROXY}
+    if not any(key.roles & may_ask and key.revoked is None for key in keyring.all_keys):
         raise SettingsError(
-            f"{settings.keys}: no valid key has the role decide, so nobody could ask for anything; make one with "
-            f"'router-model keys create --file {settings.keys} --name gateway --role decide'"
+            f"{settings.keys}: no valid key has the role decide or proxy, so nobody could ask for anything; make one "
+            f"with 'router-model keys create --file {settings.keys} --name gateway --role decide'"
         )
     _warn_if_readable(settings.keys)
     if not os.environ.get(ENVIRONMENT):

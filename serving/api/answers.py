@@ -231,3 +231,4 @@ class StatusAnswer(BaseModel):
     models: list[str]
     log: dict[str, Any]
     engine: dict[str, Any]
+    proxy: dict[str, Any] | None = Field(description="Providers with their keys' states, and breakers; never a key.")

@@ -24,6 +24,7 @@ from serving.errors import (
     ServiceError,
     error_body,
 )
+from serving.proxy.surface_errors import shaped_error
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -41,9 +42,9 @@ def error_dict(error: ServiceError) -> dict[str, Any]:
     return content
 
 
-def error_response(error: ServiceError) -> Response:
-    """Return an error as an answer."""
-    return Response(error_body(error), error.status, error.headers, JSON)
+def error_response(error: ServiceError, path: str = "") -> Response:
+    """Return an error as an answer, in the shape of the surface that the path belongs to."""
+    return Response(shaped_error(path, error), error.status, error.headers, JSON)
 
 
 def as_service_error(exc: Exception) -> ServiceError | None:
@@ -75,7 +76,7 @@ def answering(handler: Handler) -> Handler:
         except Exception as exc:  # noqa: BLE001  (the last line of defence: logged with an id)
             error = as_service_error(exc) or failed(exc, f"{request.method} {request.scope['route'].path}")
             request.app.state.parts.telemetry.count_error(error.code)
-            return error_response(error)
+            return error_response(error, request.scope["path"])
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
@@ -89,12 +90,14 @@ async def answer_http_exception(request: Request, exc: Exception) -> Response:
     if exc.status_code == MethodNotAllowedError.status:
         headers = dict(exc.headers or {})
         allowed = headers.get("Allow", "another method")
-        return error_response(
-            MethodNotAllowedError(f"{request.method} is not served here; use {allowed}", headers=headers)
+        error: ServiceError = MethodNotAllowedError(
+            f"{request.method} is not served here; use {allowed}", headers=headers
         )
-    return error_response(NotFoundError("no such path; /openapi.json lists all"))
+    else:
+        error = NotFoundError("no such path; /openapi.json lists all")
+    return error_response(error, request.scope["path"])
 
 
-async def answer_unexpected(_: Request, exc: Exception) -> Response:
+async def answer_unexpected(request: Request, exc: Exception) -> Response:
     """Answer an exception from outside the handlers."""
-    return error_response(failed(exc, "a request"))
+    return error_response(failed(exc, "a request"), request.scope["path"])

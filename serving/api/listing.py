@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from router_model.catalog import ModelCard
 from serving.access.callers import Caller, Role
-from serving.api.answers import LoggedDecisionAnswer, ModelsAnswer
+from serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
 from serving.api.endpoint import Endpoint
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
-from serving.errors import ForbiddenError, NotFoundError
+from serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
+from serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
     "prompt": "usd_per_mtok_input",
@@ -28,15 +29,41 @@ _LONGEST_ID: Final = 256
 
 
 async def models(request: Request) -> Response:
-    """List the candidates with their prices and limits.
+    """List the models with their prices and limits: the candidates, and what else the proxy's providers serve.
 
-    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image.
+    OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image;
+    none where they are not known.
     """
     parts = parts_of(request)
-    parts.access.authenticate(request.scope, Role.DECIDE)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
+    found = _cards(parts)
+    return json_response({"object": "list", "data": [_entry(model, card) for model, card in found.items()]})
+
+
+async def model(request: Request) -> Response:
+    """Return one model of the list; its id may have slashes in it."""
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
+    model_id: str = request.path_params["model_id"]
+    found = _cards(parts)
+    if model_id not in found:
+        raise not_found(model_id[:_LONGEST_ID], list(found))
+    return json_response(_entry(model_id, found[model_id]))
+
+
+def _cards(parts: Parts) -> dict[str, ModelCard | None]:
+    """Return what there is: the candidates, then the models that providers name."""
     router = parts.engine.router
-    cards = [] if router is None else [router.catalog[model] for model in router.models]
-    return json_response({"object": "list", "data": [model_dict(card) for card in cards]})
+    found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
+    served = {} if parts.proxy is None else parts.proxy.candidates.served_models
+    return found | {name: card for name, card in served.items() if name not in found}
+
+
+def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:
+    """Return a model's entry; of one without a card its id is all that is known."""
+    if card is not None:
+        return model_dict(card)
+    return model_dict(ModelCard(name, Decimal(0), Decimal(0))) | {"pricing": {}}
 
 
 def model_dict(card: ModelCard) -> dict[str, Any]:
@@ -98,16 +125,23 @@ async def decision(request: Request) -> Response:
 
 
 def _reader(parts: Parts, request: Request) -> Caller:
-    """Return who reads decisions: its own with the role `decide`, any with `admin`."""
+    """Return who reads decisions: its own with the role `decide` or `proxy`, any with `admin`."""
     try:
-        return parts.access.authenticate(request.scope, Role.DECIDE)
+        return parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     except ForbiddenError as no_decider:
         try:
             return parts.access.authenticate(request.scope, Role.ADMIN)
         except ForbiddenError:
-            raise no_decider from None  # the lesser role is the one to ask for
+            raise no_decider from None  # the lesser roles are the ones to ask for
 
 
+_MODEL_ID: Final = {
+    "name": "model_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "minLength": 1},
+    "example": "small",
+}
 _ID: Final = {
     "name": "decision_id",
     "in": "path",
@@ -116,14 +150,24 @@ _ID: Final = {
     "example": "dec_019385b1c5f07cc2a1f2d0c5b8a3e411",
 }
 ENDPOINTS: Final = (
-    Endpoint("GET", "/v1/models", models, "List the candidates", ModelsAnswer, roles=(Role.DECIDE,)),
+    Endpoint("GET", "/v1/models", models, "List the models", ModelsAnswer, roles=(Role.DECIDE, Role.PROXY)),
+    Endpoint(
+        "GET",
+        "/v1/models/{model_id:path}",
+        model,
+        "Read a model",
+        ModelAnswer,
+        roles=(Role.DECIDE, Role.PROXY),
+        errors=(ModelNotFoundError,),
+        parameters=(_MODEL_ID,),
+    ),
     Endpoint(
         "GET",
         "/v1/decisions/{decision_id}",
         decision,
         "Read a decision",
         LoggedDecisionAnswer,
-        roles=(Role.DECIDE, Role.ADMIN),
+        roles=(Role.DECIDE, Role.PROXY, Role.ADMIN),
         errors=(NotFoundError,),
         parameters=(_ID,),
     ),

@@ -11,7 +11,7 @@ from serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusA
 from serving.api.endpoint import Endpoint
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
-from serving.errors import ReloadRefusedError
+from serving.errors import ReloadRefusedError, SettingsError
 from serving.telemetry import METRICS_TYPE
 
 _OK: Final = 200
@@ -52,12 +52,17 @@ async def metrics(request: Request) -> Response:
 
 
 async def reload(request: Request) -> Response:
-    """Load the artifact anew, beside the one that is served, and swap them if it is sound.
+    """Load the artifact anew, beside the one that is served, and swap them if it is sound; so with the providers' file.
 
-    Of several workers, the one that answers reloads at once and the others within `reload_every_s`.
+    Of several workers, the one that answers reloads at once; the others take up an artifact within `reload_every_s`.
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.ADMIN)
+    if parts.proxy is not None:
+        try:
+            await parts.proxy.reload()
+        except SettingsError as exc:
+            raise ReloadRefusedError(f"{exc}; the providers of before are still called") from exc
     reloaded = await parts.engine.reload()
     return json_response({"object": "routing.reload", "artifact": reloaded.artifact, "changed": reloaded.changed})
 
@@ -76,6 +81,7 @@ async def status(request: Request) -> Response:
             "models": parts.models,
             "log": asdict(parts.log.stats) | {"writable": parts.log.writable},
             "engine": dict(parts.engine.status),
+            "proxy": None if parts.proxy is None else parts.proxy.status,
         }
     )
 

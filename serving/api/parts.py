@@ -1,18 +1,24 @@
 """What the surfaces work with, put together once by `serving.app`."""
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
 
 from starlette.requests import Request
 
 from router_model.router import Router
+from serving.access.admission import Admission
 from serving.access.callers import Caller, Role
 from serving.decision_log.log import DecisionLog
 from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import OFF, Tracing
+
+if TYPE_CHECKING:
+    from serving.proxy.proxy import Proxy  # it works with the parts, too
 
 
 class Reloaded(Protocol):
@@ -58,6 +64,9 @@ class Decider(Protocol):
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide for each, in their order."""
 
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        """Take note of the model that answered, where another one was decided on."""
+
     async def reload(self) -> Reloaded:
         """Load the artifact anew."""
 
@@ -65,13 +74,26 @@ class Decider(Protocol):
 class Access(Protocol):
     """What lets callers in; `serving.access.authentication.Access` is one."""
 
-    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
-        """Return who calls, if they may do what needs the role, and count it.
+    def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
+        """Return who calls, if they may do what needs one of the roles, and count it.
 
         Raises
         ------
         UnauthenticatedError, ForbiddenError, RateLimitedError
         """
+
+    def admit(
+        self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Admission:
+        """Let a caller call a model: within its calls at a time, and with what that may cost set aside.
+
+        Raises
+        ------
+        RateLimitedError, BudgetExceededError, NotReadyError
+        """
+
+    def close(self) -> None:
+        """Close the budgets' file."""
 
     def count_more(self, caller: Caller, n: int) -> None:
         """Count `n` requests beside the one that was authenticated.
@@ -88,7 +110,9 @@ class Parts:
 
     Attributes
     ----------
-    settings, engine, log, access, telemetry
+    settings, engine, log, access, telemetry, tracing
+    proxy : Proxy or None
+        None: the settings name no providers, and nothing is forwarded.
     draining : bool
         Set on SIGTERM: requests that are under way are finished, new ones go elsewhere.
     """
@@ -98,6 +122,8 @@ class Parts:
     log: DecisionLog
     access: Access
     telemetry: Telemetry = field(default_factory=Telemetry)
+    proxy: "Proxy | None" = None
+    tracing: Tracing = OFF
     draining: bool = False
 
     @property
@@ -115,6 +141,9 @@ class Parts:
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
         self.telemetry.update(self.log.stats, self.engine.status)
+        if self.proxy is not None:
+            for (provider, model), state in self.proxy.breaker_states().items():
+                self.telemetry.set_breaker(provider, model, state.value)
 
 
 def parts_of(request: Request) -> Parts:

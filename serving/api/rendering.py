@@ -64,13 +64,13 @@ def decision_headers(routed: Routed) -> dict[str, str]:
     """Return the headers that every answer with one decision carries."""
     return {
         "x-router-decision-id": routed.decision_id,
-        "x-router-model": _header_text(routed.plan[0].model),
+        "x-router-model": header_text(routed.plan[0].model),
         "x-router-degraded": "true" if routed.degraded else "false",
     }
 
 
 @lru_cache(maxsize=4096)
-def _header_text(text: str) -> str:
+def header_text(text: str) -> str:
     """Percent-encode what a header may not hold; model ids are free text."""
     return quote(text, safe="!#$&'()*+,/:;=?@[]~ ")
 

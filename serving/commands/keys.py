@@ -1,11 +1,13 @@
 """``router-model keys``."""
 
 import json
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from serving.access.budget import Budget, Per
 from serving.access.callers import Role
 
 if TYPE_CHECKING:
@@ -22,6 +24,21 @@ _FILE = click.option(
     help="The key file.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+
+
+class _Usd(click.ParamType[Decimal]):
+    """An amount that can be a budget."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """Return the amount."""
+        try:
+            return Budget(Decimal(value)).usd
+        except InvalidOperation:
+            self.fail(f"{value!r}; expected a number of USD, such as 10 or 2.50", param, ctx)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 @click.group("keys")
@@ -45,6 +62,15 @@ def command() -> None:
 )
 @click.option("--requests-per-minute", type=click.IntRange(min=1), help="Its own limit [the service's].")
 @click.option("--feedback-per-day", type=click.IntRange(min=0), help="Its own cap [the service's].")
+@click.option("--max-concurrent", type=click.IntRange(min=1), help="Calls of models at a time [no limit].")
+@click.option("--budget-usd", type=_Usd(), help="What its calls of models may cost [no limit].")
+@click.option(
+    "--budget-per",
+    type=click.Choice([per.value for per in Per]),
+    default=Per.MONTH.value,
+    show_default=True,
+    help="The time in UTC after which the budget is there again.",
+)
 @_FILE
 @_JSON
 def create(
@@ -53,6 +79,9 @@ def create(
     roles: tuple[str, ...],
     requests_per_minute: int | None,
     feedback_per_day: int | None,
+    max_concurrent: int | None,
+    budget_usd: Decimal | None,
+    budget_per: str,
     path: Path,
     as_json: bool,
 ) -> None:
@@ -68,6 +97,8 @@ def create(
         roles=map(Role, roles),
         requests_per_minute=requests_per_minute,
         feedback_per_day=feedback_per_day,
+        max_concurrent=max_concurrent,
+        budget=None if budget_usd is None else Budget(budget_usd, Per(budget_per)),
     )
     click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
     click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
@@ -115,12 +146,15 @@ def _described(key: "Key") -> dict[str, Any]:
         "revoked": key.revoked.isoformat() if key.revoked else None,
         "requests_per_minute": key.requests_per_minute,
         "feedback_per_day": key.feedback_per_day,
+        "max_concurrent": key.max_concurrent,
+        "budget_usd": None if key.budget is None else float(key.budget.usd),
+        "budget_per": None if key.budget is None else key.budget.per.value,
     }
 
 
 def _show(keys: "list[Key]") -> None:
     """Print a table."""
-    head = ("id", "name", "roles", "created", "requests/min", "feedback/day", "state")
+    head = ("id", "name", "roles", "created", "requests/min", "feedback/day", "concurrent", "budget", "state")
     rows = [
         (
             key.id,
@@ -129,6 +163,8 @@ def _show(keys: "list[Key]") -> None:
             f"{key.created:%Y-%m-%d %H:%M}",
             "default" if key.requests_per_minute is None else str(key.requests_per_minute),
             "default" if key.feedback_per_day is None else str(key.feedback_per_day),
+            "any" if key.max_concurrent is None else str(key.max_concurrent),
+            "none" if key.budget is None else str(key.budget),
             "valid" if key.revoked is None else f"revoked {key.revoked:%Y-%m-%d %H:%M}",
         )
         for key in keys

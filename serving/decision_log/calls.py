@@ -3,10 +3,13 @@
 The first half of an export (`serving.decision_log.export`), without prompts: a few hundred bytes a decision, in
 memory. The rule:
 
-- *called*: the model of the last attempt that succeeded (no error, status below 400); where no attempt was reported,
-  the model that was chosen; null where all attempts failed. An attempt that names no model is one of the chosen model.
+- *called*: the model of the last attempt that succeeded (no error, status below 400): an attempt that was abandoned
+  (``client_gone``) or cut has an error. Null where all attempts failed. Where no attempt is known, the model that was
+  chosen; but null of a decision of the proxy, which notes every attempt: then nothing was sent. An attempt that names
+  no model is one of the chosen model.
 - *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the
-  attempt with that answer. Of one judge (source and key) the latest score counts, of several judges the mean.
+  attempt with that answer, and counts of one that succeeded. Of one judge (source and key) the latest score counts, of
+  several judges the mean.
 - *propensity*: the probability with which the called model was chosen. Null where a fallback answered instead of the
   chosen model, which no probability describes, and in degraded decisions, which nothing predicted.
 
@@ -22,11 +25,15 @@ import polars as pl
 from serving.decision_log.rows import Kind
 from serving.decision_log.segments import scan
 from serving.decision_log.store import Period
+from serving.formats.format import Surface
 
 _CANDIDATES: Final = pl.Struct(
     {"model": pl.List(pl.String), "p_success": pl.List(pl.Float64), "propensity": pl.List(pl.Float64)}
 )
 _FAILED_STATUS: Final = 400
+_ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
+_FLAGS: Final = ("degraded", "shadow", "forwarded")
+_FORWARDED: Final = [surface.value for surface in Surface]
 _ATTEMPT_FACTS: Final = ("created_at", "provider", "input_tokens", "output_tokens", "cost_usd", "latency_s")
 
 
@@ -59,7 +66,10 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
     decisions = _decisions(log)
     attempts = _attempts(log, decisions)
     called = decisions.join(_last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
-        called=pl.when(pl.col("was_attempted").is_null()).then("model").otherwise("attempt_model")
+        called=pl.when(pl.col("was_attempted").is_not_null())
+        .then("attempt_model")
+        .when(~pl.col("forwarded"))
+        .then("model")
     )
     told = called.join(_predictions(log, called), on="decision_id", how="left", maintain_order="left")
     quality = _qualities(log, attempts, called)
@@ -83,12 +93,19 @@ def _decisions(log: StagedLog) -> pl.DataFrame:
     parts = [
         scan(Kind.DECISION, [path])
         .filter(in_period(log.period))
-        .select("decision_id", "model", "degraded", pl.col("shadow").fill_null(value=False), file=pl.lit(index))
+        .select(
+            "decision_id",
+            "model",
+            "degraded",
+            pl.col("shadow").fill_null(value=False),
+            forwarded=pl.col("surface").is_in(_FORWARDED).fill_null(value=False),
+            file=pl.lit(index),
+        )
         .collect()
         for index, path in enumerate(log.decisions)
     ]
-    schema = {"decision_id": pl.String, "model": pl.String, "degraded": pl.Boolean, "shadow": pl.Boolean}
-    empty = pl.DataFrame(schema=schema | {"file": pl.Int32})
+    schema = {"decision_id": pl.String, "model": pl.String} | dict.fromkeys(_FLAGS, pl.Boolean) | {"file": pl.Int32}
+    empty = pl.DataFrame(schema=schema)
     return pl.concat([empty, *parts]).unique("decision_id", keep="first", maintain_order=True)
 
 
@@ -105,9 +122,8 @@ def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
 
 def _last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
     """Return the last successful attempt of each decision that has attempts; nulls where all failed."""
-    answered = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
     facts = [pl.lit(value=True).alias("was_attempted")]
-    facts += [pl.col(name).filter(answered).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
+    facts += [pl.col(name).filter(_ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
     return attempts.group_by("decision_id", maintain_order=True).agg(facts)
 
 
@@ -131,7 +147,7 @@ def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> 
     answers = (
         attempts.filter(pl.col("response_id").is_not_null())
         .unique("response_id", keep="last", maintain_order=True)
-        .select("response_id", answered="decision_id", judged="model")
+        .select("response_id", answered="decision_id", judged=pl.when(_ANSWERED).then("model").otherwise(pl.lit("")))
     )
     feedback = (
         scan(Kind.FEEDBACK, log.feedback)

@@ -50,7 +50,7 @@ class ExportReport:
     n_rows, n_with_quality, n_with_propensity : rows of the table
     n_without_prompt : decisions whose prompt was not stored
     n_unreadable : decisions whose prompt is not text or chat messages
-    n_failed : decisions all of whose attempts failed
+    n_failed : decisions all of whose attempts failed or were abandoned
     n_shadow : decisions that were not acted upon
     """
 
@@ -70,7 +70,7 @@ class ExportReport:
         reasons = {
             "whose prompt is not stored (see log_prompts)": self.n_without_prompt,
             "whose prompt cannot be read": self.n_unreadable,
-            "whose attempts all failed": self.n_failed,
+            "that no model answered": self.n_failed,
             "that were shadows": self.n_shadow,
         }
         left_out = ", ".join(f"{n:,} {why}" for why, n in reasons.items() if n)

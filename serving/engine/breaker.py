@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-_LONGEST_PAUSE_S = 5.0
-
 
 @dataclass(slots=True)
 class Breaker:
@@ -11,8 +9,8 @@ class Breaker:
 
     Attributes
     ----------
-    first_pause_s : float
-        Doubles with each failure in a row, up to 5 s.
+    first_pause_s, longest_pause_s : float
+        The pause doubles with each failure in a row, from the one up to the other.
 
     Examples
     --------
@@ -28,6 +26,7 @@ class Breaker:
     first_pause_s: float
     pause_s: float = 0.0
     retry_at: float | None = None
+    longest_pause_s: float = 5.0
 
     @property
     def is_open(self) -> bool:
@@ -45,7 +44,7 @@ class Breaker:
 
     def fail(self, now: float) -> None:
         """Open."""
-        longest = max(_LONGEST_PAUSE_S, self.first_pause_s)
+        longest = max(self.longest_pause_s, self.first_pause_s)
         self.pause_s = min(2 * self.pause_s, longest) if self.is_open else self.first_pause_s
         self.retry_at = now + self.pause_s
 

@@ -21,6 +21,7 @@ from serving.decision_log.log import DecisionLog
 from serving.engine.answers import Stamp, default_answer, predicted_answer
 from serving.engine.asked import Asked, Session
 from serving.engine.choice import choose
+from serving.engine.conversation import session_key
 from serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
 from serving.engine.exploration import Exploration
 from serving.engine.faults import callers_error, place
@@ -205,6 +206,16 @@ class Engine:
                 except ServiceError as exc:
                     results[i] = exc
         return [result for result in results if result is not None]
+
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        """Let the conversation go on with the model that answered, where that is not the one that was decided on."""
+        if query.session_id is not None:
+            key: str | None = session_key(query.key_id, query.session_id)
+        else:
+            key = routed.session_id
+        if key is not None:
+            now = datetime.fromtimestamp(self._clock(), UTC)
+            self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
 
     async def reload(self) -> Reloaded:
         """Load what the artifact's path names now, and serve it if it is another one.

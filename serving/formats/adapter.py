@@ -1,14 +1,18 @@
 """An attempt's reading and writing: a surface's format, a provider's, and the translation between them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
 from serving.formats.sse import EventParser
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
+
+_NO_EVENTS: Final = (b"{", b"[", b"<")
+"""What JSON and HTML begin with, and no event does."""
+_MAX_BODY_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,10 @@ class Adapter:
             If the body cannot be said in the provider's format.
         """
         body = dict(call.body) if self.translation is None else self.translation.request(call.body)
-        return self.provider.request(body, call, target, key)
+        if call.openrouter and target.provider.is_openrouter:
+            body.update(call.openrouter)
+        request = self.provider.request(body, call, target, key)
+        return replace(request, headers={**request.headers, **call.trace}) if call.trace else request
 
     def answer(
         self, target: Target, content_type: str, content: bytes, extras: Mapping[str, Any]
@@ -56,7 +63,9 @@ class Adapter:
     def stream(self, call: Call, target: Target) -> "AnswerStream":
         """Return what reads one stream and writes it for the caller."""
         translation = None if self.translation is None else self.translation.stream()
-        return AnswerStream(target, self.provider.reader(), translation, self.surface.writer(call, target))
+        return AnswerStream(
+            target, self.provider.reader(), translation, self.surface.writer(call, target), self.provider.read_answer
+        )
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""
@@ -73,7 +82,12 @@ class AnswerStream:
     """
 
     def __init__(
-        self, target: Target, reader: EventReader, translation: StreamTranslation | None, writer: EventWriter
+        self,
+        target: Target,
+        reader: EventReader,
+        translation: StreamTranslation | None,
+        writer: EventWriter,
+        read_answer: Callable[[str, bytes], object] | None = None,
     ) -> None:
         self.facts = reader.facts
         self._target = target
@@ -81,6 +95,8 @@ class AnswerStream:
         self._translation = translation
         self._writer = writer
         self._parser = EventParser()
+        self._read_answer = read_answer
+        self._before_events: bytes | None = b""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return what the caller can be sent now.
@@ -91,7 +107,12 @@ class AnswerStream:
             If an event is an error or malformed.
         """
         sent: list[bytes] = []
+        if self._before_events is not None:
+            self._before_events += data[:_MAX_BODY_BYTES]
+            if len(self._before_events) > _MAX_BODY_BYTES:
+                self._before_events = None
         for event in self._parser.feed(data):
+            self._before_events = None
             read = self._reader.read(event)
             if read is not None:
                 for one in (read,) if self._translation is None else self._translation.translate(read):
@@ -104,9 +125,12 @@ class AnswerStream:
         Raises
         ------
         UpstreamFailure
-            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it was empty.
+            With `FailureKind.TRUNCATED` if the stream never said that it was complete, `MALFORMED` if it was empty or
+            no stream; with an error's own kind, if the body was an error instead of a stream.
         """
         facts = self.facts
+        if self._before_events is not None and self._before_events.lstrip().startswith(_NO_EVENTS):
+            self._refuse(self._before_events)
         if not facts.is_complete:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
@@ -117,6 +141,12 @@ class AnswerStream:
             for event in self._translation.end(facts):
                 sent += self._writer.write(event)
         return sent + self._writer.end(facts, extras)
+
+    def _refuse(self, body: bytes) -> None:
+        """Say what a body is that has no event in it: an error, as a rule."""
+        if self._read_answer is not None:
+            self._read_answer("", body)
+        raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer to a call with stream=true is no stream")
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
         """Return the events that end a stream that has begun with a clean error."""

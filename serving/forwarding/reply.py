@@ -1,6 +1,6 @@
 """What forwarding a call ends in, and what the rest of the service knows of it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +10,22 @@ from serving.providers.provider import Target
 
 AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
+
+
+def no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
+    """Add nothing to an answer."""
+    return {}
+
+
+class EventStream(Protocol):
+    """An iterator over what is sent, which can be closed; an async generator is one."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def __anext__(self) -> Awaitable[bytes]: ...
+
+    async def aclose(self) -> None:
+        """End it; again: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +53,7 @@ class Order:
     observe: AttemptObserver
     total_s: float = 600.0
     buffer: bool = False
-    extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = lambda _: {}
+    extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = no_extras
 
 
 @dataclass(slots=True)
@@ -51,7 +67,7 @@ class Reply:
     n_attempts : attempts so far, that of a stream included
     body : Json or None
         The whole answer, as it is sent.
-    stream : async iterator of bytes or None
+    stream : EventStream or None
         Events, as they are sent. Closing it (``aclose``) ends the call of the provider at once; a failure in its middle
         is an event in it, never an exception.
     facts : Facts
@@ -62,7 +78,7 @@ class Reply:
     attempts: list[AttemptRecord]
     facts: Facts
     body: Json | None = None
-    stream: AsyncIterator[bytes] | None = None
+    stream: EventStream | None = None
     n_attempts: int = 1
 
 

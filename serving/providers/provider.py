@@ -1,10 +1,18 @@
 """What is known of a provider, and the (model, provider) pairs that can be called."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from router_model.catalog import ModelCard
+
+_OPENROUTER: Final = re.compile(r"https?://([\w-]+\.)*openrouter\.ai(/|:|$)")
+STAR: Final = "*"
+"""Stands in an id of `Provider.models` for any characters, one at least."""
+_PLAIN_ID: Final = re.compile(r"(?!.*\.\.)[\w@][\w.:/@+~-]{0,255}", re.ASCII)
+"""What a caller may fill a star with: ids of models get into URLs."""
 
 
 class Kind(StrEnum):
@@ -47,9 +55,14 @@ class Provider:
         Without a slash at its end, e.g. ``https://api.openai.com/v1``; the only place upstream URLs come from.
     key_variables : names of environment variables, one a key; empty: no key is sent
     models : mapping of our model id to the provider's
+        One `STAR` on both sides stands for any characters; the first that fits counts, an id without a star before all.
     headers : sent with every request, e.g. ``openai-organization``
     deadlines : Deadlines
     max_connections : int
+    collects_data : bool
+        Whether it may keep prompts, e.g. to train on them: a request with ``data_collection: deny`` leaves it out.
+    proxy_variable : str or None
+        Name of the environment variable with the URL of an HTTP proxy; None: none, whatever the environment says.
     """
 
     name: str
@@ -60,6 +73,30 @@ class Provider:
     headers: Mapping[str, str] = field(default_factory=dict)
     deadlines: Deadlines = field(default_factory=Deadlines)
     max_connections: int = 200
+    collects_data: bool = True
+    proxy_variable: str | None = None
+
+    @property
+    def is_openrouter(self) -> bool:
+        """Whether it is OpenRouter itself, which reads ``provider`` and ``plugins`` of a body."""
+        return _OPENROUTER.match(self.base_url) is not None
+
+    def upstream_model(self, model: str) -> str | None:
+        """Return the provider's id of a model of ours; None where it does not serve it.
+
+        Examples
+        --------
+        >>> provider = Provider("p", Kind.OPENAI, "https://p.example/v1", models={"fast": "f-1", "openai/*": "*"})
+        >>> provider.upstream_model("fast"), provider.upstream_model("openai/gpt-4o"), provider.upstream_model("slow")
+        ('f-1', 'gpt-4o', None)
+        """
+        if STAR in model:
+            return None
+        if (exact := self.models.get(model)) is not None:
+            return exact
+        if _PLAIN_ID.fullmatch(model) is None:
+            return None
+        return next(filter(None, (_filled(ours, theirs, model) for ours, theirs in self.models.items())), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +120,12 @@ class Target:
     def name(self) -> str:
         """For logs and metrics, e.g. ``openai:openai/gpt-4o``."""
         return f"{self.provider.name}:{self.model}"
+
+
+def _filled(ours: str, theirs: str, model: str) -> str | None:
+    """Return `theirs` with its star filled as that of `ours` is in `model`; None where `ours` has none or differs."""
+    before, star, after = ours.partition(STAR)
+    n_filled = len(model) - len(before) - len(after)
+    if not star or n_filled < 1 or not model.startswith(before) or not model.endswith(after):
+        return None
+    return theirs.replace(STAR, model[len(before) : len(before) + n_filled])

@@ -45,6 +45,8 @@ def screened(constraints, cards=(CARD,), *, prompt="x", tokens=10.0, cost=0.001,
     ("constraints", "request_", "said"),
     [
         ({}, {}, None),
+        ({"unavailable": (CARD.model,)}, {}, "unavailable: no provider that is allowed serves it"),
+        ({"unavailable": ("openai/*",)}, {}, None),
         ({"allow": ("openai/*",)}, {}, None),
         ({"allow": ("anthropic/*", "x")}, {}, "not_allowed: matches none of anthropic/*, x"),
         ({"allow": ("openai/*",), "deny": ("*small", "y")}, {}, "denied: matches *small"),
@@ -200,6 +202,7 @@ KNOBS = {
     "max_usd_per_request": st.sampled_from([None, 0, 1]),
     "max_latency_s": st.sampled_from([None, 1, 5.5]),
     "max_output_tokens": st.sampled_from([None, 5, 50, 500]),
+    "unavailable": st.sampled_from([(), ("openai/a",), ("x",)]),
 }
 constraints_ = st.builds(Constraints, **KNOBS)
 
@@ -232,6 +235,7 @@ def first_broken(constraints, prompt, card, known):
         for cap in [getattr(c, name)]
     }
     broken = {
+        "unavailable": card.model in c.unavailable,
         "not_allowed": c.allow and not any(fnmatchcase(card.model, glob) for glob in c.allow),
         "denied": any(fnmatchcase(card.model, glob) for glob in c.deny),
         "provider": c.providers and provider not in [name.lower() for name in c.providers],

@@ -77,6 +77,7 @@ class Canaries:
             send = {"method": method, "url": path, "content": body}
             yield send | {"headers": good}
             yield send | {"headers": {"x-api-key": self.valid_key}}
+            yield send | {"headers": {"x-goog-api-key": self.valid_key}}
             yield send | {"headers": {**good, "x-api-key": self.invalid_key}}
             yield send | {"headers": {**good, "x-session-id": "canary session", "content-type": "text/plain"}}
             yield send | {"headers": good, "content": b"{" + body}
@@ -85,6 +86,7 @@ class Canaries:
                 yield send | {"headers": {"authorization": f"Basic {secret}"}}
                 yield send | {"headers": {"authorization": secret}}
                 yield send | {"headers": {"x-api-key": secret}}
+                yield send | {"headers": {"x-goog-api-key": secret}}
             for secret in (self.valid_key, self.invalid_key, PROVIDER_KEY, QUERY_TOKEN):
                 for name in ("cookie", "user-agent", "x-goog-api-key", "content-type", "accept", "idempotency-key"):
                     yield send | {"headers": {**good, name: secret}}

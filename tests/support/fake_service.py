@@ -3,8 +3,10 @@
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from fake_proxy import fake_proxy
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
@@ -13,6 +15,7 @@ from router_model import Catalog, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from serving.access.admission import Admission
 from serving.access.callers import INSECURE, Caller, Role
 from serving.api.errors import as_service_error
 from serving.api.parts import Parts
@@ -76,6 +79,7 @@ class FakeEngine:
     ready: bool = True
     observers: tuple[Observer, ...] = ()
     asked: list[Query] = field(default_factory=list)
+    moved: list[tuple[str | None, str, str]] = field(default_factory=list)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -91,6 +95,9 @@ class FakeEngine:
         if self.fails:
             raise self.fails
         return FakeReload("sha256:new", changed=True)
+
+    def answered(self, query: Query, routed: Routed, model: str) -> None:
+        self.moved.append((query.session_id, routed.model, model))
 
     async def decide(self, query: Query) -> Routed:
         self.asked.append(query)
@@ -214,16 +221,29 @@ class FakeAccess:
 
     def __init__(self, keys: dict[str, Caller] | None = None) -> None:
         self.keys = keys
+        self.worst: list[Callable[[], Decimal]] = []
 
-    def authenticate(self, scope: MutableMapping[str, Any], role: Role) -> Caller:
+    def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
         if self.keys is None:
             return INSECURE
         caller = self.keys.get(Headers(scope=scope).get("authorization", "").removeprefix("Bearer "))
         if caller is None:
             raise UnauthenticatedError("no key", headers={"www-authenticate": "Bearer"})
-        if role not in caller.roles:
-            raise ForbiddenError(f"the key lacks the role; this needs: {role.value}")
+        if caller.roles.isdisjoint(roles):
+            raise ForbiddenError(f"the key lacks the role; this needs: {' or '.join(roles)}")
         return caller
+
+    def admit(
+        self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Admission:
+        assert scope["type"] == "http"
+        assert caller.key_id
+        self.worst.append(worst_usd)
+        assert within_s > 0
+        return Admission()
+
+    def close(self) -> None:
+        pass
 
     def count_more(self, caller: Caller, n: int) -> None:
         assert n >= 0
@@ -235,7 +255,8 @@ def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, 
     log, telemetry = FakeLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
     engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
-    return Parts(settings, engine, log, FakeAccess(keys), telemetry)
+    proxy = fake_proxy(() if router is None else router.catalog.cards.values())
+    return Parts(settings, engine, log, FakeAccess(keys), telemetry, proxy)
 
 
 def client_of(parts: Parts) -> TestClient:

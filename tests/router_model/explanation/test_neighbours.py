@@ -70,7 +70,9 @@ def test_ids_and_texts_are_those_of_the_sampled_bank(kept):
     vectors = np.asarray(kept.artifact.predictor.evidence_model.embedding.index).T
     assert len(prompts.ids) == 60
     assert [texts[name] for name in prompts.ids] == list(prompts.texts)
-    assert featurise(prompts.texts, kept.encoder).embedding == pytest.approx(vectors, abs=2**-15)  # half a step of the grid
+    assert featurise(prompts.texts, kept.encoder).embedding == pytest.approx(
+        vectors, abs=2**-15
+    )  # half a step of the grid
 
 
 def test_texts_are_stored_only_as_asked(trained, kept):

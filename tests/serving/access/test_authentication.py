@@ -41,6 +41,14 @@ def test_no_role_includes_another(folder):
                     access.authenticate(scope(text), needed)
 
 
+def test_one_of_several_roles_is_enough(folder):
+    _, text = folder.create(Role.PROXY)
+    access = Access(folder.load())
+    assert access.authenticate(scope(text), Role.DECIDE, Role.PROXY).roles == {Role.PROXY}
+    with pytest.raises(ForbiddenError, match="has the roles: proxy; this needs: decide or admin; use"):
+        access.authenticate(scope(text), Role.DECIDE, Role.ADMIN)
+
+
 def test_without_keys_everybody_is_insecure():
     assert Access(None).authenticate(scope(), Role.ADMIN) is INSECURE
 
@@ -59,6 +67,9 @@ def test_without_keys_everybody_is_insecure():
         ([(b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")], "two different keys"),
         ([(b"x-api-key", b"a"), (b"x-api-key", b"b")], "two different keys"),
         ([(b"x-api-key", b""), (b"authorization", b"Bearer b")], "two different keys"),
+        ([(b"x-goog-api-key", b"")], "has no key"),
+        ([(b"x-goog-api-key", b"a"), (b"authorization", b"Bearer b")], "two different keys"),
+        ([(b"x-goog-api-key", b"a"), (b"x-api-key", b"b")], "two different keys"),
         ([(b"cookie", b"key=a"), (b"x-forwarded-authorization", b"Bearer a")], "has no key"),
     ],
 )
@@ -76,6 +87,8 @@ def test_headers_without_one_credential_are_refused(headers, message):
         [(b"authorization", b"BEARER   rm_a ")],
         [(b"x-api-key", b"rm_a")],
         [(b"x-api-key", b"rm_a"), (b"authorization", b"Bearer rm_a")],
+        [(b"x-goog-api-key", b"rm_a")],
+        [(b"x-goog-api-key", b"rm_a"), (b"x-api-key", b"rm_a"), (b"authorization", b"Bearer rm_a")],
     ],
 )
 def test_headers_with_one_credential_are_read(headers):

@@ -6,6 +6,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.access.budget import Budget, Per
 from serving.access.callers import Role
 from serving.access.key_file import KeyFile, dump_key_file, edit_key_file, parse_key_file, read_key_file
 from serving.access.keys import Key
@@ -37,6 +38,8 @@ keys = st.builds(
     revoked=st.none(),
     requests_per_minute=st.none() | st.integers(1, 10**6),
     feedback_per_day=st.none() | st.integers(0, 10**6),
+    max_concurrent=st.none() | st.integers(1, 1000),
+    budget=st.none() | st.builds(Budget, st.decimals("0.01", 10**6, places=4), st.sampled_from(Per)),
 )
 
 
@@ -62,7 +65,7 @@ def test_an_empty_file_has_no_keys():
         (tomli_w.dumps({"version": 1, "secret_check": "x", "keys": {"short": GOOD}}).encode(), "key 'short': expected"),
         (document(colour='"red"'), "key 'abcdefghijkl': unknown field 'colour'"),
         (document(name="7"), "name is 7; expected a str"),
-        (document(roles='["root"]'), r"roles are \['root'\]; expected a list of decide, feedback, admin"),
+        (document(roles='["root"]'), r"roles are \['root'\]; expected a list of decide, feedback, proxy, admin"),
         (document(roles="7"), "roles are 7; expected a list"),
         (document(roles="[]"), "has no roles"),
         (document(roles=None), "roles are None; expected a list"),
@@ -74,6 +77,14 @@ def test_an_empty_file_has_no_keys():
         (document(requests_per_minute="0"), "requests_per_minute is 0; expected a whole number from 1"),
         (document(requests_per_minute="true"), "requests_per_minute is True; expected a whole number"),
         (document(feedback_per_day="-1"), "feedback_per_day is -1; expected a whole number from 0"),
+        (document(max_concurrent="0"), "max_concurrent is 0; expected a whole number from 1"),
+        (document(budget_usd="0", budget_per='"day"'), "a budget of 0 USD; expected more than 0"),
+        (document(budget_usd="nan", budget_per='"day"'), "a budget of NaN USD; expected more than 0"),
+        (document(budget_usd='"10"', budget_per="7"), "budget_usd is '10' and budget_per 7; expected a number of USD"),
+        (document(budget_usd="10"), "budget_per None; expected .* one of day, month, total"),
+        (document(budget_per='"day"'), "budget_usd is 'None' and budget_per 'day'"),
+        (document(budget_usd="10", budget_per='"week"'), "budget_per 'week'; expected"),
+        (document(budget_usd="true", budget_per='"day"'), "budget_usd is 'True'"),
     ],
 )
 def test_a_damaged_file_is_refused_naming_file_and_key(content, message):

@@ -47,12 +47,12 @@ def test_a_file_without_a_valid_key_that_may_decide_is_refused(folder):
     secret_path(folder.path).write_text("s" * 32)
     secret_path(folder.path).chmod(0o600)
     settings = settings_of(keys=folder.path)
-    with pytest.raises(SettingsError, match="no valid key has the role decide"):
+    with pytest.raises(SettingsError, match="no valid key has the role decide or proxy"):
         check_access(settings)
     folder.create(Role.ADMIN)
     key, _ = folder.create(Role.DECIDE)
     revoke_key(folder.path, key.id)
-    with pytest.raises(SettingsError, match="no valid key has the role decide"):
+    with pytest.raises(SettingsError, match="no valid key has the role decide or proxy"):
         check_access(settings)
 
 

@@ -95,14 +95,21 @@ ROLES = {
     "decide": Caller("k1", frozenset({Role.DECIDE})),
     "feedback": Caller("k2", frozenset({Role.FEEDBACK})),
     "admin": Caller("k3", frozenset({Role.ADMIN})),
+    "proxy": Caller("k4", frozenset({Role.PROXY})),
 }
 NEEDED = [
     ("POST", "/v1/route", "decide"),
     ("POST", "/v1/route/batch", "decide"),
     ("POST", "/v1/feedback", "feedback"),
     ("POST", "/v1/outcomes", "feedback"),
-    ("GET", "/v1/models", "decide"),
-    ("GET", "/v1/decisions/x", "decide admin"),
+    ("GET", "/v1/models", "decide proxy"),
+    ("GET", "/v1/models/small", "decide proxy"),
+    ("GET", "/v1/decisions/x", "decide proxy admin"),
+    ("POST", "/v1/chat/completions", "proxy"),
+    ("POST", "/v1/messages", "proxy"),
+    ("POST", "/v1/embeddings", "proxy"),
+    ("POST", "/v1beta/models/auto:generateContent", "proxy"),
+    ("POST", "/v1beta/models/auto:streamGenerateContent", "proxy"),
     ("POST", "/v2/modelRouter/modelSelect", "decide"),
     ("POST", "/routing/v1/chat/completions", "decide"),
     ("GET", "/metrics", "admin"),
@@ -128,4 +135,6 @@ def test_the_table_above_has_every_endpoint(client):
     served = {
         (method.upper(), path) for path, item in client.get("/openapi.json").json()["paths"].items() for method in item
     }
-    assert {(method, path.replace("/x", "/{decision_id}")) for method, path, _ in NEEDED} == served
+    names = {"/x": "/{decision_id}", "/small": "/{model_id}", "/auto:": "/{model}:"}
+    asked = {(method, re.sub("|".join(names), lambda found: names[found[0]], path)) for method, path, _ in NEEDED}
+    assert asked == served

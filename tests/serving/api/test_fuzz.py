@@ -67,7 +67,7 @@ def schema(router):
 
 
 ENDPOINT_AND_MODE = [
-    (f"{one.method} {one.path}", mode)
+    (f"{one.method} {one.path.replace(':path', '')}", mode)
     for one in ENDPOINTS
     for mode in GenerationMode
     if mode is GenerationMode.POSITIVE or one.request  # what takes nothing has nothing wrong

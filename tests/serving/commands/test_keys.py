@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from decimal import Decimal
 
 import pytest
 from click.testing import CliRunner
 
 from router_model.cli import group
+from serving.access.budget import Budget, Per
+from serving.access.key_file import read_key_file
 from serving.access.keyring import Keyring
 from serving.access.keyring_secret import read_secret
 from serving.access.keys import KEY_PATTERN
@@ -59,10 +62,32 @@ def test_the_list_has_a_line_a_key(run):
     create(run)
     create(run, "other", "--role", "feedback", "--requests-per-minute", "60")
     head, first, second = run("list").output.splitlines()
-    assert head.split() == ["id", "name", "roles", "created", "requests/min", "feedback/day", "state"]
+    assert head.split() == [
+        "id",
+        "name",
+        "roles",
+        "created",
+        "requests/min",
+        "feedback/day",
+        "concurrent",
+        "budget",
+        "state",
+    ]
     assert first.split()[1:3] == ["gateway", "decide"]
     assert "decide, feedback" in second
-    assert second.split()[-3:] == ["60", "default", "valid"]
+    assert second.split()[-5:] == ["60", "default", "any", "none", "valid"]
+
+
+def test_a_key_for_the_proxy_has_a_budget(run, tmp_path):
+    options = ["--budget-usd", "2.50", "--budget-per", "day", "--max-concurrent", "4"]
+    made = json.loads(run("create", "--name", "app", "--role", "proxy", "--json", *options).stdout)
+    assert (made["roles"], made["budget_usd"], made["budget_per"], made["max_concurrent"]) == (["proxy"], 2.5, "day", 4)
+    assert read_key_file(tmp_path / "keys.toml").keys[made["id"]].budget == Budget(Decimal("2.5"), Per.DAY)
+    assert run("list").output.splitlines()[1].split()[-5:] == ["4", "$2.5", "a", "day", "valid"]
+
+
+def test_a_budget_is_monthly_unless_it_says_otherwise(run):
+    assert json.loads(create(run, "a", "--budget-usd", "3", "--json").stdout)["budget_per"] == "month"
 
 
 @pytest.mark.parametrize("by", ["id", "key"])
@@ -111,8 +136,14 @@ def test_errors_say_what_to_do(run, arguments, message):
     [
         (["create", "--name", "a"], "Missing option '--role'"),
         (["create", "--role", "decide"], "Missing option '--name'"),
-        (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'admin'"),
+        (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'proxy', 'admin'"),
         (["create", "--name", "a", "--role", "decide", "--requests-per-minute", "0"], "0 is not in the range x>=1"),
+        (["create", "--name", "a", "--role", "proxy", "--budget-usd", "ten"], "'ten'; expected a number of USD, such"),
+        (["create", "--name", "a", "--role", "proxy", "--budget-usd", "0"], "a budget of 0 USD; expected more than 0"),
+        (
+            ["create", "--name", "a", "--role", "proxy", "--budget-usd", "1", "--budget-per", "hour"],
+            "'hour' is not one",
+        ),
     ],
 )
 def test_impossible_options_are_refused(arguments, message):

@@ -83,6 +83,63 @@ def test_a_fallback_has_its_own_outcome_and_no_propensity(log_url, tmp_path):
     assert json.loads(row["extra"])["p_success"] == 0.95
 
 
+def test_what_was_said_of_a_cut_answer_is_not_about_the_retry(log_url, tmp_path):
+    row = row_of_export(
+        log_url, tmp_path, forwarded(1),
+        attempt(1, attempt_id="a", error_type="truncated", response_id="cut"),
+        attempt(1, attempt_id="b", response_id="whole", created_at=BEGAN.replace(hour=13)),
+        feedback(1, 0.0, feedback_id="x", decision_id=None, response_id="cut"),
+        feedback(1, 0.9, feedback_id="y", decision_id=None, response_id="whole"),
+    )  # fmt: skip
+    assert (row["model"], row["quality"]) == ("small", 0.9)
+
+
+def forwarded(n=0, **changes):
+    return decision(n, surface="chat", **changes)
+
+
+def test_a_retry_at_another_provider_of_the_chosen_model_keeps_its_propensity(log_url, tmp_path):
+    row = row_of_export(
+        log_url, tmp_path, forwarded(1), attempt(1, attempt_id="a", status=503, error_type="server"),
+        attempt(1, attempt_id="b", provider="other", created_at=BEGAN.replace(hour=13)),
+    )  # fmt: skip
+    assert (row["model"], row["propensity"], json.loads(row["extra"])["provider"]) == ("small", 0.75, "other")
+
+
+def test_what_a_stream_cut_in_the_middle_said_is_no_answer(log_url, tmp_path):
+    """'small' was cut after 9 tokens, with status 200; the retry by 'large' was not drawn with any probability."""
+    row = row_of_export(
+        log_url, tmp_path, forwarded(1),
+        attempt(1, attempt_id="a", error_type="truncated", finish_reason=None, output_tokens=9, response_id="cut"),
+        attempt(1, attempt_id="b", model="large", created_at=BEGAN.replace(hour=13)),
+        feedback(1, 0.2, feedback_id="x", decision_id=None, response_id="cut"),
+    )  # fmt: skip
+    assert (row["model"], row["output_tokens"], row["propensity"], row["quality"]) == ("large", 40, None, None)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [attempt(1, error_type="client_gone", finish_reason=None)],
+        [attempt(1, error_type="client_gone", status=None)],
+        [attempt(1, error_type="server", status=500), attempt(1, attempt_id="b", error_type="client_gone")],
+        [],
+    ],
+)
+def test_a_call_that_was_abandoned_or_never_sent_is_no_row(log_url, tmp_path, attempts):
+    """Also where somebody judged it all the same."""
+    records = [forwarded(1), *attempts, feedback(1)]
+    report = export(log_url, tmp_path / "table.parquet", records)
+    assert (report.n_decisions, report.n_rows) == (1, 0)
+    assert report.lines()[1] == "Left out of 1 decisions: 1 that no model answered"
+
+
+@pytest.mark.parametrize("surface", ["chat", "messages", "generate"])
+def test_a_forwarded_call_that_was_answered_is_a_row(log_url, tmp_path, surface):
+    row = row_of_export(log_url, tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5))
+    assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, 0.002)
+
+
 def test_a_degraded_decision_has_no_propensity(log_url, tmp_path):
     plan = (candidate("small", 1.0, None),)
     row = row_of_export(log_url, tmp_path, decision(1, degraded=True, candidates=plan), attempt(1))
@@ -98,7 +155,7 @@ def test_what_is_left_out_is_counted(log_url, tmp_path):
     assert (report.n_decisions, report.n_rows, report.n_with_quality, report.n_with_propensity) == (6, 2, 1, 2)
     assert report.lines()[1] == (
         "Left out of 6 decisions: 1 whose prompt is not stored (see log_prompts), 1 whose prompt cannot be read, "
-        "1 whose attempts all failed, 1 that were shadows"
+        "1 that no model answered, 1 that were shadows"
     )
 
 

@@ -1,0 +1,239 @@
+"""Budgets of keys and of the service: reserve what a call may cost at most, then settle what it did cost.
+
+So many calls at once can never spend more than there is: what each of them may cost is set aside before it is sent
+(`serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its money free when
+its reservation expires. Keys without a budget are not looked at.
+
+Simplifies: a reservation is the worst case of one attempt. Where attempts that failed were billed, too, or a provider
+bills more than its list price says, what is settled may be more than was reserved; it is noted as it is.
+"""
+
+import math
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Protocol
+
+from serving.access.budget import Budget, dollars, nanos, plain, usd_of
+from serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
+from serving.access.limits import format_duration
+from serving.errors import BudgetExceededError, NotReadyError, SettingsError
+
+SERVICE: Final = "service"
+"""The account of all calls together; ids of keys are longer."""
+EXPIRES_AFTER_S: Final = 60.0
+"""How long after the deadline of its call a reservation expires."""
+_SOON_S: Final = 1
+
+
+class BudgetMeter(Protocol):
+    """What is told of budgets; `serving.telemetry.Telemetry` is one."""
+
+    def set_budget_remaining(self, account: str, usd: float) -> None:
+        """Say what is left of a budget."""
+
+    def count_budget_spent(self, account: str, usd: float) -> None:
+        """Count what a call cost."""
+
+    def count_budget_refused(self, account: str) -> None:
+        """Count a call that was too dear."""
+
+
+class Reservation:
+    """Money that is set aside for one call, until it is settled or released; the first of these counts.
+
+    Attributes
+    ----------
+    headers : to send along with the answer
+    """
+
+    def __init__(self, budgets: "Budgets", hold: Hold, headers: dict[str, str]) -> None:
+        self.headers = headers
+        self._budgets = budgets
+        self._hold: Hold | None = hold
+
+    def settle(self, cost_usd: float | None) -> None:
+        """Note what the call cost, once it has ended; None: not known, so it counts as the worst case."""
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            unknown = cost_usd is None or not math.isfinite(cost_usd)
+            self._budgets.settle(hold, hold.amount if unknown or cost_usd is None else nanos(cost_usd))
+
+    def release(self) -> None:
+        """Set the money free: the call cost nothing."""
+        self.settle(0.0)
+
+
+class Budgets:
+    """Reserves and settles.
+
+    Parameters
+    ----------
+    path : Path
+        File of the ledger; opened when there is a budget.
+    service : Budget or None
+        For all calls together, whoever makes them.
+    meter : BudgetMeter or None
+    now : UTC
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        service: Budget | None = None,
+        meter: BudgetMeter | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._path = path
+        self._service = service
+        self._meter = meter
+        self._now = now
+        self._opened: Ledger | None = None
+        self._opening = threading.Lock()
+
+    def open(self, *, needed: bool) -> None:
+        """Open the file now, if it is `needed` or the service has a budget.
+
+        Raises
+        ------
+        SettingsError
+            If it cannot be used.
+        """
+        try:
+            if needed or self._service is not None:
+                self._ledger()
+        except LedgerError as exc:
+            raise SettingsError(f"{exc}; see --budget-file (ROUTER_BUDGET_FILE)") from exc
+
+    def reserve(
+        self, key_id: str, budget: Budget | None, worst_usd: Callable[[], Decimal], *, within_s: float
+    ) -> Reservation | None:
+        """Set aside what a call may cost at most.
+
+        Parameters
+        ----------
+        budget : of the key
+        worst_usd : the worst case in USD; asked only where there is a budget
+        within_s : seconds
+            After which the call has ended at the latest.
+
+        Returns
+        -------
+        Reservation or None
+            None where nothing limits the call.
+
+        Raises
+        ------
+        BudgetExceededError
+            If it is more than is left.
+        NotReadyError
+            If the budgets cannot be read now.
+        """
+        limits = [(name, one) for name, one in ((key_id, budget), (SERVICE, self._service)) if one is not None]
+        if not limits:
+            return None
+        amount, now = nanos(worst_usd()), self._now()
+        expires_at = now.timestamp() + within_s + EXPIRES_AFTER_S
+        accounts = [_account(name, one, now) for name, one in limits]
+        try:
+            hold, balances = self._ledger().reserve(
+                accounts, amount, day=now.toordinal(), now=now.timestamp(), expires_at=expires_at
+            )
+        except LedgerError as exc:
+            raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc
+        if hold is None:
+            raise self._refusal(limits, balances, amount, now)
+        self._report(accounts, balances, amount)
+        headers = {} if budget is None else _headers(budget, balances[0].remaining - amount, now)
+        return Reservation(self, hold, headers)
+
+    def settle(self, hold: Hold, spent: int) -> None:
+        """Note what a call cost, in nano-USD."""
+        self._ledger().settle(hold, spent)
+        if self._meter is not None:
+            for name in hold.accounts:
+                self._meter.count_budget_spent(name, float(usd_of(spent)))
+
+    def balance(self, key_id: str, budget: Budget) -> Balance:
+        """Return where a key stands."""
+        now = self._now()
+        return self._ledger().balance(_account(key_id, budget, now), now=now.timestamp())
+
+    def close(self) -> None:
+        """Close the file; again: nothing."""
+        with self._opening:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    def _ledger(self) -> Ledger:
+        opened = self._opened
+        if opened is not None:
+            return opened
+        with self._opening:
+            self._opened = self._opened or Ledger(self._path)
+            return self._opened
+
+    def _report(self, accounts: list[Account], balances: list[Balance], amount: int) -> None:
+        if self._meter is not None:
+            for account, balance in zip(accounts, balances, strict=True):
+                self._meter.set_budget_remaining(account.name, float(usd_of(balance.remaining - amount)))
+
+    def _refusal(
+        self, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int, now: datetime
+    ) -> BudgetExceededError:
+        (name, budget), balance = next(
+            (one, balance)
+            for one, balance in zip(limits, balances, strict=True)
+            if balance.spent + balance.reserved + amount > balance.limit
+        )
+        if self._meter is not None:
+            self._meter.count_budget_refused(name)
+        headers = _headers(budget, balance.remaining, now) if name != SERVICE else {}
+        return BudgetExceededError(
+            _why(name, budget, balance, amount, now), headers=headers | _when(budget, balance, amount, now)
+        )
+
+
+def _account(name: str, budget: Budget, now: datetime) -> Account:
+    return Account(name, nanos(budget.usd), budget.begin(now.date()).toordinal())
+
+
+def _why(name: str, budget: Budget, balance: Balance, amount: int, now: datetime) -> str:
+    """Say why a call was refused; the service's amounts are not told to everybody."""
+    cost = dollars(usd_of(amount))
+    if name == SERVICE:
+        return f"this call may cost up to {cost}, more than is left of what the service may spend a {budget.per} (UTC)"
+    ends = budget.end(now.date())
+    until = "" if ends is None else f", or wait until {ends:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"this call may cost up to {cost}, more than is left of the budget of key {name}: of {budget}, "
+        f"{dollars(usd_of(balance.spent))} is spent and {dollars(usd_of(balance.reserved))} reserved by calls under "
+        f"way; ask for fewer max_tokens or a cheaper model{until}"
+    )
+
+
+def _when(budget: Budget, balance: Balance, amount: int, now: datetime) -> dict[str, str]:
+    """Return when asking again makes sense: soon where only calls under way are in the way."""
+    if balance.spent + amount <= balance.limit:
+        return {"retry-after": str(_SOON_S)}
+    left_s = _left_s(budget, now)
+    never = {"x-should-retry": "false"}  # SDKs of OpenAI and Anthropic would try at once, and again
+    return never if left_s is None else never | {"retry-after": str(max(1, math.ceil(left_s)))}
+
+
+def _headers(budget: Budget, remaining: int, now: datetime) -> dict[str, str]:
+    left_s = _left_s(budget, now)
+    headers = {
+        "x-router-budget-limit-usd": str(plain(budget.usd)),
+        "x-router-budget-remaining-usd": f"{plain(usd_of(remaining)):f}",
+    }
+    return headers if left_s is None else headers | {"x-router-budget-reset": format_duration(left_s)}
+
+
+def _left_s(budget: Budget, now: datetime) -> float | None:
+    ends = budget.end(now.date())
+    return None if ends is None else (ends - now).total_seconds()

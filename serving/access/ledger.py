@@ -1,0 +1,275 @@
+"""What was spent, and what calls under way may still cost: one small SQLite file for all workers of a machine.
+
+Each step is one short transaction that holds SQLite's write lock: two workers can never reserve the same money, and a
+process that is killed leaves either all of a step or nothing of it. No step waits for a disk: nothing is synchronised
+in them (about 50 microseconds each, docs/access.md), and what is in the file outlives the process, as the operating
+system has it. From time to time a thread brings it to the disk: after a loss of power about the last thousand steps are
+missing at most. Should the file be damaged by it, that is found when it is opened.
+
+Amounts are nano-USD (`serving.access.budget`). What was spent is kept by day, so that a budget whose period is changed
+still counts what it should.
+"""
+
+import logging
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from router_model.errors import RouterModelError
+
+logger = logging.getLogger(__name__)
+
+VERSION: Final = 1
+SYNC_EVERY: Final = 1000
+"""Steps between two times that the file is brought to the disk."""
+
+_SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS spent (
+        account TEXT, day INTEGER, nano_usd INTEGER NOT NULL, PRIMARY KEY (account, day)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS reserved (
+        account TEXT, id INTEGER, day INTEGER NOT NULL, nano_usd INTEGER NOT NULL, expires_at REAL NOT NULL,
+        PRIMARY KEY (account, id)
+    ) WITHOUT ROWID""",
+)
+_SPENT: Final = "SELECT coalesce(sum(nano_usd), 0) FROM spent WHERE account = ? AND day >= ?"
+_RESERVED: Final = "SELECT coalesce(sum(nano_usd), 0) FROM reserved WHERE account = ? AND day >= ?"
+_EXPIRE: Final = "DELETE FROM reserved WHERE account = ? AND expires_at <= ?"
+_RESERVE: Final = "INSERT INTO reserved VALUES (?, ?, ?, ?, ?)"
+_FREE: Final = "DELETE FROM reserved WHERE account = ? AND id = ?"
+_SPEND: Final = """INSERT INTO spent VALUES (?, ?, ?)
+    ON CONFLICT (account, day) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd"""
+
+
+class LedgerError(RouterModelError):
+    """Raise when the ledger's file cannot be used now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose money it is, and how much there is of it.
+
+    Attributes
+    ----------
+    name : str
+        Id of a key, or a word of ours.
+    limit : nano-USD
+    since : int
+        The first day that counts, as `date.toordinal`.
+    """
+
+    name: str
+    limit: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Where an account stands; nano-USD.
+
+    Attributes
+    ----------
+    limit, spent, reserved
+    """
+
+    limit: int
+    spent: int
+    reserved: int
+
+    @property
+    def remaining(self) -> int:
+        """What is neither spent nor reserved; not negative."""
+        return max(self.limit - self.spent - self.reserved, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money that is reserved, the same amount in each of its accounts.
+
+    Attributes
+    ----------
+    id : int
+    accounts : names
+    day : int
+        On which it counts, when it is spent, too.
+    amount : nano-USD
+    """
+
+    id: int
+    accounts: tuple[str, ...]
+    day: int
+    amount: int
+
+
+class Ledger:
+    """Keeps the accounts of one file; from any thread.
+
+    Parameters
+    ----------
+    path : made if there is none
+    wait_s : float
+        Longest time to wait for other workers.
+
+    Raises
+    ------
+    LedgerError
+        If the file cannot be opened, is damaged, or is of another version.
+    """
+
+    def __init__(self, path: Path, *, wait_s: float = 1.0) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._n_steps = 0
+        self._unsettled: list[tuple[Hold, int]] = []
+        try:
+            self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+        except sqlite3.Error as exc:
+            raise LedgerError(
+                f"{path}: cannot be used for budgets ({exc}); expected a folder that can be written to on a local "
+                "disk, and in it the file that the service wrote, or none"
+            ) from exc
+
+    def _prepare(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = OFF")
+        execute("PRAGMA wal_autocheckpoint = 0")  # `_sync` does it
+        (found,) = execute("PRAGMA user_version").fetchone()
+        if found not in {0, VERSION}:
+            raise sqlite3.DatabaseError(f"it has version {found}; expected {VERSION}")
+        (state,) = execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(f"it is damaged: {state}")
+        with self._transaction():
+            for statement in _SCHEMA:
+                execute(statement)
+            execute(f"PRAGMA user_version = {VERSION}")
+
+    def reserve(
+        self, accounts: Sequence[Account], amount: int, *, day: int, now: float, expires_at: float
+    ) -> tuple[Hold | None, list[Balance]]:
+        """Reserve an amount in all accounts, or in none.
+
+        Parameters
+        ----------
+        amount : nano-USD
+        day : `date.toordinal`
+        now, expires_at : seconds since 1970
+            A reservation that is still there when it expires counts no more.
+
+        Returns
+        -------
+        Hold or None
+            None where it was more than one account has.
+        list of Balance
+            Of each account, without this reservation.
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be used now; nothing is reserved then.
+        """
+        hold = Hold(secrets.randbits(63), tuple(account.name for account in accounts), day, amount)
+        with self._step():
+            balances = [self._balance(account, now) for account in accounts]
+            if any(one.spent + one.reserved + amount > one.limit for one in balances):
+                return None, balances
+            rows = ((name, hold.id, day, amount, expires_at) for name in hold.accounts)
+            self._connection.executemany(_RESERVE, rows)
+        return hold, balances
+
+    def settle(self, hold: Hold, spent: int) -> None:
+        """Let go of a reservation, and note what was really spent, in nano-USD; also where it expired before.
+
+        Where the file cannot be used now, that is logged and done with the next step; the reservation stands until
+        then.
+        """
+        try:
+            with self._step():
+                self._settle(hold, spent)
+        except LedgerError as exc:
+            with self._lock:
+                self._unsettled.append((hold, spent))
+            logger.error("what a call cost is noted later: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
+
+    def balance(self, account: Account, *, now: float) -> Balance:
+        """Return where an account stands.
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be used now.
+        """
+        with self._step():
+            return self._balance(account, now)
+
+    def close(self) -> None:
+        """Note what is still to be noted, bring the file to the disk and close it."""
+        if self._unsettled:
+            try:
+                with self._step():
+                    pass
+            except LedgerError as exc:
+                logger.error("what %d calls cost was not noted: %s", len(self._unsettled), exc)  # noqa: TRY400
+        with self._lock:
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.close()
+
+    def _balance(self, account: Account, now: float) -> Balance:
+        execute = self._connection.execute
+        execute(_EXPIRE, (account.name, now))
+        (spent,) = execute(_SPENT, (account.name, account.since)).fetchone()
+        (reserved,) = execute(_RESERVED, (account.name, account.since)).fetchone()
+        return Balance(account.limit, spent, reserved)
+
+    def _settle(self, hold: Hold, spent: int) -> None:
+        for name in hold.accounts:
+            self._connection.execute(_FREE, (name, hold.id))
+            if spent:
+                self._connection.execute(_SPEND, (name, hold.day, spent))
+
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """Run what is within as one transaction, after what could not be noted before."""
+        try:
+            with self._lock, self._transaction():
+                for one in self._unsettled:
+                    self._settle(*one)
+                yield
+        except sqlite3.Error as exc:
+            raise LedgerError(f"{self._path}: the budgets cannot be read or written now ({exc})") from exc
+        self._n_steps += 1
+        if self._n_steps % SYNC_EVERY == 0:
+            threading.Thread(target=self._sync, name="budgets").start()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._unsettled.clear()
+
+    def _sync(self) -> None:
+        """Bring the file to the disk, beside the steps that go on: this connection alone waits for the disk."""
+        try:
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as exc:
+            logger.warning("%s: not brought to the disk, tried again later: %s", self._path, exc)

@@ -1,0 +1,98 @@
+"""What Anthropic's errors mean, with an HTTP status or in the middle of a stream.
+
+The kinds of error are those of Anthropic's API reference; that a prompt is too long and that the credit is used up are
+both told by the words of an ``invalid_request_error`` alone.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from serving.formats.format import Json
+from serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from serving.formats.retry_after import retry_after_s
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_BY_TYPE: Final[Mapping[str, FailureKind]] = {
+    "authentication_error": FailureKind.KEY,
+    "permission_error": FailureKind.KEY,
+    "billing_error": FailureKind.KEY,
+    "rate_limit_error": FailureKind.RATE_LIMITED,
+    "overloaded_error": FailureKind.RATE_LIMITED,
+    "not_found_error": FailureKind.MODEL_GONE,
+    "request_too_large": FailureKind.TOO_LONG,
+    "api_error": FailureKind.SERVER,
+    "timeout_error": FailureKind.SERVER,
+    "conflict_error": FailureKind.SERVER,
+}
+_BY_STATUS: Final[Mapping[int, FailureKind]] = {
+    401: FailureKind.KEY,
+    402: FailureKind.KEY,
+    403: FailureKind.KEY,
+    404: FailureKind.MODEL_GONE,
+    408: FailureKind.SERVER,
+    409: FailureKind.SERVER,
+    413: FailureKind.TOO_LONG,
+    425: FailureKind.SERVER,
+    429: FailureKind.RATE_LIMITED,
+    529: FailureKind.RATE_LIMITED,
+}
+_MEANT: Final[Mapping[FailureKind, int]] = {
+    FailureKind.KEY: 401,
+    FailureKind.RATE_LIMITED: 429,
+    FailureKind.MODEL_GONE: 404,
+    FailureKind.TOO_LONG: 400,
+    FailureKind.BAD_REQUEST: 400,
+}
+"""The status that an error means where HTTP said 200."""
+_BAD_GATEWAY: Final = 502
+_TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
+_NO_CREDIT: Final = ("credit balance is too low", "spend limit", "usage limits")
+_INVALID: Final = "invalid_request_error"
+_CLIENT_ERRORS: Final = 400
+_SERVER_ERRORS: Final = 500
+
+
+def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+    """Return what an answer that is no success says.
+
+    Examples
+    --------
+    >>> body = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+    >>> failure = read_failure(529, {"retry-after": "3"}, body)
+    >>> failure.kind.value, failure.message, failure.retry_after_s
+    ('rate_limited', 'Overloaded', 3.0)
+    """
+    error = read_error(status, content)
+    kind = _kind_by_words(error) or _BY_TYPE.get(error.type or "") or _kind_of_status(status)
+    return _failure(kind, error, status, retry_after_s(headers))
+
+
+def failure_in(content: Json) -> UpstreamFailure:
+    """Return what an ``error`` event of a stream, or an error inside a 200, says."""
+    error = error_in(content) or ErrorBody("the provider ended its answer with an error without words")
+    kind = _kind_by_words(error) or _BY_TYPE.get(error.type or "")
+    if kind is None:
+        kind = FailureKind.BAD_REQUEST if error.type == _INVALID else FailureKind.SERVER
+    return _failure(kind, error, _MEANT.get(kind, _BAD_GATEWAY), None)
+
+
+def _kind_by_words(error: ErrorBody) -> FailureKind | None:
+    words = error.message.lower() if error.type in (_INVALID, None) else ""
+    if any(phrase in words for phrase in _TOO_LONG):
+        return FailureKind.TOO_LONG
+    return FailureKind.KEY if any(phrase in words for phrase in _NO_CREDIT) else None
+
+
+def _kind_of_status(status: int) -> FailureKind:
+    kind = _BY_STATUS.get(status)
+    if kind is not None:
+        return kind
+    if status < _CLIENT_ERRORS:
+        return FailureKind.MALFORMED  # a redirect: nothing is followed
+    return FailureKind.SERVER if status >= _SERVER_ERRORS else FailureKind.BAD_REQUEST
+
+
+def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
+    return UpstreamFailure(
+        kind, error.message, status=status, code=error.code, type=error.type, param=error.param, retry_after_s=wait_s
+    )

@@ -1,0 +1,67 @@
+"""Token counts in Anthropic's words, whose ``input_tokens`` are those that no cache knows of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.formats.format import Facts, Json
+from serving.providers.usage import Usage
+
+
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Return the counts as `Usage` has them: cached tokens are part of the input, once.
+
+    Examples
+    --------
+    >>> counts = {"input_tokens": 10, "cache_read_input_tokens": 600, "cache_creation_input_tokens": 40}
+    >>> read = read_usage({**counts, "output_tokens": 7})  # 10 + 600 + 40
+    >>> read.input_tokens, read.cached_input_tokens, read.cache_write_tokens, read.output_tokens
+    (650, 600, 40, 7)
+    """
+    cached = _count(usage, "cache_read_input_tokens")
+    written = _count(usage, "cache_creation_input_tokens")
+    output = _count(usage, "output_tokens")
+    details = usage.get("output_tokens_details")
+    thought = _count(details, "thinking_tokens") if isinstance(details, Mapping) else 0
+    return Usage(
+        input_tokens=_count(usage, "input_tokens") + cached + written,
+        output_tokens=output,
+        cached_input_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=min(thought, output),
+        billed_usd=_billed(usage),
+    )
+
+
+def write_usage(facts: Facts, said: Mapping[str, Any] | None = None) -> Json:
+    """Return the counts in Anthropic's words, with ``cost`` (USD); what a provider `said` beside them stays.
+
+    Examples
+    --------
+    >>> usage = Usage(650, 7, cached_input_tokens=600, cache_write_tokens=40)
+    >>> written = write_usage(Facts(usage=usage, cost_usd=0.002))
+    >>> written["input_tokens"], written["cost"]
+    (10, 0.002)
+    """
+    usage = facts.usage or Usage(0, 0)
+    written: Json = dict(said or {})
+    written |= {
+        "input_tokens": usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "cache_read_input_tokens": usage.cached_input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cost": facts.cost_usd,
+    }
+    if usage.reasoning_tokens:
+        written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    return written
+
+
+def _count(counts: Mapping[str, Any], name: str) -> int:
+    count = counts.get(name)
+    return max(count, 0) if isinstance(count, int) else 0
+
+
+def _billed(usage: Mapping[str, Any]) -> float | None:
+    """Return the cost that OpenRouter and services like this one put among the counts."""
+    cost = usage.get("cost")
+    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None

@@ -1,0 +1,100 @@
+"""OpenAI's embeddings as a `Format`: passed through, with our ``model`` and the cost."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from serving.errors import InvalidRequestError
+from serving.formats.format import Call, EventReader, EventWriter, Facts, Json, StreamTranslation
+from serving.formats.openai.answers import written_answer
+from serving.formats.openai.bodies import answer_object, text_or_none
+from serving.formats.openai.failures import failure_of
+from serving.formats.openai.request import openai_request
+from serving.formats.openai.usage import read_usage, usage_json
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Target
+
+
+class EmbeddingsFormat:
+    """Embeddings of providers that have OpenAI's ``/embeddings``; they never come as a stream."""
+
+    def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
+        """Return the HTTP request; all but ``model`` is the caller's.
+
+        Raises
+        ------
+        InvalidRequestError
+            If a stream is asked for.
+        """
+        if call.stream:
+            _refuse_stream()
+        return openai_request("/embeddings", body, call, target, key)
+
+    def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
+        """Return the embeddings and what they say of themselves.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error all the same, malformed, or has no embedding in it.
+        """
+        answer = answer_object(content_type, content)
+        data = answer.get("data")
+        if not isinstance(data, list) or not data:
+            raise UpstreamFailure(
+                FailureKind.MALFORMED, "the provider's answer has no embeddings; expected one at least"
+            )
+        usage = usage_json(answer)
+        return answer, Facts(
+            response_id=text_or_none(answer.get("id")),
+            response_model=text_or_none(answer.get("model")),
+            usage=None if usage is None else read_usage(usage),
+            has_content=True,
+            is_complete=True,
+        )
+
+    def reader(self) -> EventReader:
+        """Refuse: there are no streams of embeddings."""
+        _refuse_stream()
+
+    def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+        """Read an answer that is no success."""
+        return failure_of(status, headers, content)
+
+    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+        """Return the embeddings with our ``model``, usage with cost and `extras`."""
+        return written_answer(answer, facts, target, extras)
+
+    def writer(self, call: Call, target: Target) -> EventWriter:  # noqa: ARG002
+        """Refuse: there are no streams of embeddings."""
+        _refuse_stream()
+
+
+class NoEmbeddings:
+    """The `Translation` to a provider that has no embeddings: there is none, so that the next candidate is taken."""
+
+    def request(self, body: Mapping[str, Any]) -> Json:  # noqa: ARG002
+        """Refuse.
+
+        Raises
+        ------
+        InvalidRequestError
+            Always.
+        """
+        raise InvalidRequestError(
+            "embeddings were asked of a model whose provider has none in OpenAI's format; choose a model of a provider "
+            'with kind = "openai"',
+            param="model",
+        )
+
+    def answer(self, answer: Json) -> Json:
+        """Return it as it is; nothing was asked."""
+        return answer
+
+    def stream(self) -> StreamTranslation:
+        """Refuse: there are no streams of embeddings."""
+        _refuse_stream()
+
+
+def _refuse_stream() -> NoReturn:
+    raise InvalidRequestError("stream=true was asked of embeddings, which come whole; leave it out", param="stream")

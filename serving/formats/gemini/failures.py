@@ -1,0 +1,153 @@
+"""Google's errors, read: which kind of failure one is, what it says, how long to wait."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from serving.formats.retry_after import retry_after_s
+from serving.masking import MASK, masked_keys
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_KINDS: Final = {
+    "UNAUTHENTICATED": FailureKind.KEY,
+    "PERMISSION_DENIED": FailureKind.KEY,
+    "NOT_FOUND": FailureKind.MODEL_GONE,
+    "RESOURCE_EXHAUSTED": FailureKind.RATE_LIMITED,
+    "ABORTED": FailureKind.SERVER,
+    "CANCELLED": FailureKind.SERVER,
+    "UNAVAILABLE": FailureKind.SERVER,
+    "INTERNAL": FailureKind.SERVER,
+    "UNKNOWN": FailureKind.SERVER,
+    "DATA_LOSS": FailureKind.SERVER,
+    "DEADLINE_EXCEEDED": FailureKind.SERVER,
+}
+_KINDS_OF_STATUS: Final = {
+    401: FailureKind.KEY,
+    402: FailureKind.KEY,
+    403: FailureKind.KEY,
+    404: FailureKind.MODEL_GONE,
+    408: FailureKind.SERVER,
+    409: FailureKind.SERVER,
+    413: FailureKind.TOO_LONG,
+    425: FailureKind.SERVER,
+    429: FailureKind.RATE_LIMITED,
+    499: FailureKind.SERVER,
+}
+_BAD_KEY: Final = re.compile(
+    r"api key (not valid|expired|not found)|user location is not supported|enable billing", re.IGNORECASE
+)
+"""What Google says with 400: nothing the caller could mend."""
+_TOO_LONG: Final = re.compile(
+    r"token count\b.*\bexceeds|exceeds the maximum number of tokens|payload size exceeds", re.IGNORECASE | re.DOTALL
+)
+_NO_MODEL: Final = re.compile(r"models?/\S+ is not (found|supported)|no longer available", re.IGNORECASE)
+_KEY: Final = re.compile(r"(?<![\w.])AQ\.[\w-]{8,}|(?<=api_key:)[^\s'\"]+|(?<=[?&]key=)[^&\s'\"]+")
+"""What `masked_keys` does not know: Google's newer keys, and how it names a consumer."""
+_DELAY: Final = re.compile(r"(\d+(?:\.\d+)?)s")
+_SHOWN_CHARS: Final = 1000
+
+
+def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+    """Read an answer that is no success.
+
+    Parameters
+    ----------
+    status : HTTP status
+    headers : by names in lower case
+    content : usually ``{"error": {"code", "message", "status", "details"}}``; an HTML page is not shown
+    """
+    error = _error_object(content)
+    if error is None:
+        return UpstreamFailure(
+            _KINDS_OF_STATUS.get(status) or _kind_of_class(status),
+            f"the provider answered {status} with {len(content)} bytes that are no error of Google's",
+            status=status,
+            retry_after_s=retry_after_s(headers),
+        )
+    failure = failure_in(error, status)
+    if failure.retry_after_s is None:
+        failure.retry_after_s = retry_after_s(headers)
+    return failure
+
+
+def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
+    """Read an error object; `status` is its own ``code`` where the HTTP status said success.
+
+    Examples
+    --------
+    >>> failure = failure_in({"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"})
+    >>> failure.kind, failure.status
+    (<FailureKind.KEY: 'key'>, 400)
+    """
+    if not isinstance(error, Mapping):
+        return UpstreamFailure(FailureKind.SERVER, f"the provider's error is {type(error).__name__}", status=status)
+    code = error.get("code")
+    status = status if status is not None else code if isinstance(code, int) else None
+    name = str(error.get("status") or "")
+    message = str(error.get("message") or name or "the provider gave no reason")
+    details = error.get("details")
+    said = [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
+    reason = next((str(one["reason"]) for one in said if one.get("reason")), None)
+    return UpstreamFailure(
+        _kind(status, name, message, reason),
+        masked_keys(_KEY.sub(MASK, message))[:_SHOWN_CHARS],
+        status=status,
+        code=reason or name or None,
+        type=name or None,
+        param=_field(said),
+        retry_after_s=_retry_delay(said),
+    )
+
+
+def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:
+    if reason in {"API_KEY_INVALID", "API_KEY_EXPIRED", "BILLING_DISABLED"} or _BAD_KEY.search(message):
+        return FailureKind.KEY
+    if name in {"", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"}:
+        if _TOO_LONG.search(message):
+            return FailureKind.TOO_LONG
+        if _NO_MODEL.search(message):
+            return FailureKind.MODEL_GONE
+    if name in _KINDS:
+        return _KINDS[name]
+    if status is None:  # inside a 200, without a code
+        return FailureKind.SERVER
+    return _KINDS_OF_STATUS.get(status) or _kind_of_class(status)
+
+
+def _kind_of_class(status: int) -> FailureKind:
+    is_the_callers = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return FailureKind.BAD_REQUEST if is_the_callers else FailureKind.SERVER
+
+
+def _error_object(content: bytes) -> Mapping[str, Any] | None:
+    """Return the error in a body; Google puts it into a list where a stream was asked for without ``alt=sse``."""
+    try:
+        body: Any = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(body, list) and body:
+        body = body[0]
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else None
+
+
+def _field(details: list[Mapping[str, Any]]) -> str | None:
+    """Return the first field that a ``BadRequest`` detail names."""
+    for detail in details:
+        violations = detail.get("fieldViolations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, Mapping) and violation.get("field"):
+                return str(violation["field"])
+    return None
+
+
+def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:
+    """Return the seconds of a ``RetryInfo`` detail, e.g. of ``"34.07s"``."""
+    for detail in details:
+        match = _DELAY.fullmatch(str(detail.get("retryDelay") or ""))
+        if match:
+            return float(match[1])
+    return None

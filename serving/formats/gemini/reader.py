@@ -1,0 +1,151 @@
+"""Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
+
+from serving.formats.format import Event, Facts, Json
+from serving.formats.gemini.failures import failure_in
+from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
+from serving.formats.gemini.shapes import fields_of, index_of, objects_of, text_of
+from serving.formats.gemini.usage import read_usage
+from serving.formats.json_text import load_object
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_SHOWN_CHARS = 300
+
+
+class GeminiReader:
+    """Reads one answer, and keeps its facts.
+
+    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked: Gemini has no
+    ``[DONE]``. An answer that stopped with nothing in it gets no finish reason, so that it is taken for the failure it
+    is; one that ends in a broken tool call is a failure at once.
+    """
+
+    def __init__(self) -> None:
+        self.facts = Facts()
+        self._counts: Json = {}
+        self._reasons: dict[int, str] = {}
+        self._begun: set[int] = set()
+        self._blocked: str | None = None
+
+    def read(self, event: Event) -> Json | None:
+        """Return the event's response; None of the ``[DONE]`` that some relays add.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it is an error, or is malformed, or says that the answer is broken.
+        """
+        if event.data == b"[DONE]":
+            return None
+        response = parsed(event.data, "event of the stream")
+        self.take(response)
+        return response
+
+    def take(self, response: Json) -> None:
+        """Note what one response says.
+
+        Raises
+        ------
+        UpstreamFailure
+            If it says that the answer is broken.
+        """
+        facts = self.facts
+        facts.response_id = text_of(response.get("responseId")) or facts.response_id
+        facts.response_model = text_of(response.get("modelVersion")) or facts.response_model
+        counts = response.get("usageMetadata")
+        if isinstance(counts, dict):
+            self._counts.update(counts)  # cumulative; the last need not repeat the prompt's
+            facts.usage = read_usage(self._counts)
+        for candidate in candidates_of(response):
+            self._take_candidate(candidate)
+        self._blocked = block_reason(response) or self._blocked
+        self._conclude()
+
+    def _take_candidate(self, candidate: Json) -> None:
+        index = index_of(candidate)
+        self._begun.add(index)
+        self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
+        reason = finish_reason_of(candidate)
+        if reason in BROKEN:
+            said = text_of(candidate.get("finishMessage"))
+            raise UpstreamFailure(
+                FailureKind.MALFORMED,
+                f"the model's answer broke off with {reason}" + (f": {said[:_SHOWN_CHARS]}" if said else ""),
+                code=reason,
+            )
+        if reason is not None:
+            self._reasons[index] = reason
+
+    def _conclude(self) -> None:
+        facts = self.facts
+        reason = self._blocked or next((self._reasons[index] for index in sorted(self._reasons)), None)
+        facts.is_complete = self._blocked is not None or (bool(self._begun) and self._begun == self._reasons.keys())
+        facts.finish_reason = reason if facts.has_content or self._blocked or reason in MAY_BE_EMPTY else None
+
+
+def parsed(content: bytes, what: str) -> Json:
+    """Return a response; Google puts errors into a list where no stream of events was asked for.
+
+    Parameters
+    ----------
+    content : bytes
+    what : str
+        What it should be, for the message.
+
+    Raises
+    ------
+    UpstreamFailure
+        If it is an error, in a list or not, or no JSON object.
+
+    Examples
+    --------
+    >>> parsed(b'[{"responseId": "r"}]', "answer")
+    {'responseId': 'r'}
+    """
+    content = content.strip()
+    response = load_object(content[1:-1] if content.startswith(b"[") and content.endswith(b"]") else content, what)
+    if response.get("error"):
+        raise failure_in(response["error"])
+    return response
+
+
+def candidates_of(response: Json) -> list[Json]:
+    """Return the candidates.
+
+    >>> candidates_of({"candidates": [{"index": 0}, None]})
+    [{'index': 0}]
+    """
+    return objects_of(response.get("candidates"))
+
+
+def parts_of(candidate: Json) -> list[Json]:
+    """Return the parts of a candidate's content.
+
+    >>> parts_of({"content": {"parts": [{"text": "hi"}]}}), parts_of({"finishReason": "SAFETY"})
+    ([{'text': 'hi'}], [])
+    """
+    return objects_of(fields_of(candidate.get("content")).get("parts"))
+
+
+def finish_reason_of(candidate: Json) -> str | None:
+    """Return why a candidate ended; None where it has not.
+
+    >>> finish_reason_of({"finishReason": "STOP"}), finish_reason_of({"finishReason": "FINISH_REASON_UNSPECIFIED"})
+    ('STOP', None)
+    """
+    reason = text_of(candidate.get("finishReason"))
+    return None if reason in UNSPECIFIED else reason
+
+
+def block_reason(response: Json) -> str | None:
+    """Return why the prompt was blocked; None where it was not.
+
+    >>> block_reason({"promptFeedback": {"blockReason": "SAFETY"}}), block_reason({"candidates": []})
+    ('SAFETY', None)
+    """
+    reason = text_of(fields_of(response.get("promptFeedback")).get("blockReason"))
+    return None if reason in UNSPECIFIED else reason
+
+
+def _says_something(part: Json) -> bool:
+    """Whether a part is more than a signature, or an empty text."""
+    return any(value and name not in {"thought", "thoughtSignature"} for name, value in part.items())

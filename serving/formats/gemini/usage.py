@@ -1,0 +1,55 @@
+"""Tokens as Google counts them, and as we do.
+
+Google's ``promptTokenCount`` includes cached tokens, as ours does; its ``candidatesTokenCount`` excludes thoughts, and
+the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the prompt, which ours do not.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.formats.format import Json
+from serving.providers.usage import Usage
+
+
+def read_usage(metadata: Mapping[str, Any]) -> Usage:
+    """Return what ``usageMetadata`` says; a part that is more than its whole is cut to it.
+
+    Examples
+    --------
+    >>> read_usage({"promptTokenCount": 100, "cachedContentTokenCount": 60, "toolUsePromptTokenCount": 5,
+    ...             "candidatesTokenCount": 20, "thoughtsTokenCount": 30})
+    Usage(input_tokens=105, output_tokens=50, cached_input_tokens=60, cache_write_tokens=0, reasoning_tokens=30, billed_usd=None)
+    """  # noqa: E501  (one line is what Python prints)
+    prompt = _count(metadata, "promptTokenCount")
+    thoughts = _count(metadata, "thoughtsTokenCount")
+    return Usage(
+        input_tokens=prompt + _count(metadata, "toolUsePromptTokenCount"),
+        output_tokens=_count(metadata, "candidatesTokenCount") + thoughts,
+        cached_input_tokens=min(_count(metadata, "cachedContentTokenCount"), prompt),
+        reasoning_tokens=thoughts,
+    )
+
+
+def write_usage(usage: Usage) -> Json:
+    """Return ``usageMetadata`` of a call; what it wrote to a provider's cache has no place in it.
+
+    Examples
+    --------
+    >>> write_usage(Usage(100, 50, cached_input_tokens=60, reasoning_tokens=30))
+    {'promptTokenCount': 100, 'candidatesTokenCount': 20, 'totalTokenCount': 150, 'cachedContentTokenCount': 60, 'thoughtsTokenCount': 30}
+    """  # noqa: E501  (one line is what Python prints)
+    metadata = {
+        "promptTokenCount": usage.input_tokens,
+        "candidatesTokenCount": usage.output_tokens - usage.reasoning_tokens,
+        "totalTokenCount": usage.input_tokens + usage.output_tokens,
+    }
+    if usage.cached_input_tokens:
+        metadata["cachedContentTokenCount"] = usage.cached_input_tokens
+    if usage.reasoning_tokens:
+        metadata["thoughtsTokenCount"] = usage.reasoning_tokens
+    return metadata
+
+
+def _count(metadata: Mapping[str, Any], name: str) -> int:
+    value = metadata.get(name)
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,65 @@
+"""JSON of providers: read leniently, written fast.
+
+Two things that are no JSON come from providers all the same, and are read: halves of surrogate pairs (an emoji cut
+between two tokens) become ``?``, as does what is no UTF-8 a replacement character; ``NaN`` and ``Infinity`` (log
+probabilities of vLLM) become null.
+"""
+
+import json
+from typing import Any
+
+from serving.extra import needing_serve
+from serving.formats.format import Json
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+with needing_serve("the proxy"):
+    import orjson
+
+
+def load_object(content: bytes, what: str) -> Json:
+    r"""Parse a JSON object.
+
+    Parameters
+    ----------
+    content : bytes
+    what : str
+        What it should be, for the message: ``answer``, ``event of the stream``.
+
+    Raises
+    ------
+    UpstreamFailure
+        With `FailureKind.MALFORMED`; the content is not in the message.
+
+    Examples
+    --------
+    >>> load_object(b'{"text": "\\ud83d", "logprob": -Infinity}', "answer")
+    {'text': '?', 'logprob': None}
+    """
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        value = _mended(content, what)
+    if not isinstance(value, dict):
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"the provider's {what} is JSON of type {type(value).__name__}; expected an object"
+        )
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """Return JSON on one line; also of what orjson has no place for (halves of surrogate pairs, very large numbers)."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _mended(content: bytes, what: str) -> Any:
+    """Parse what is nearly JSON, and leave in it only what JSON can say."""
+    try:
+        value = json.loads(content.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as exc:
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"the provider's {what} is no JSON: {len(content)} bytes, expected an object"
+        ) from exc

@@ -1,0 +1,36 @@
+"""The body of a 2xx that is not a stream, before anything is made of it."""
+
+from typing import Final
+
+from serving.formats.format import Json
+from serving.formats.json_text import load_object
+from serving.formats.openai.failures import failure_in
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_SHOWN: Final = 100
+"""Longest part of a content type in a message."""
+
+
+def answer_object(content_type: str, content: bytes) -> Json:
+    """Return the object of an answer.
+
+    Raises
+    ------
+    UpstreamFailure
+        With `FailureKind.MALFORMED` if it is no JSON, or with the kind of the error that it holds.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"the provider answered with {media_type[:_SHOWN]!r}; expected application/json"
+        )
+    answer = load_object(content, "answer")
+    failure = failure_in(answer)
+    if failure is not None:
+        raise failure
+    return answer
+
+
+def text_or_none(value: object) -> str | None:
+    """Return an id or a name; None where it is missing or no text."""
+    return value if value and isinstance(value, str) else None

@@ -1,0 +1,156 @@
+"""From an error of a provider to what is done about it: its `FailureKind`.
+
+What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
+are for the next candidate), a 429 a bill that is not paid (for the next key), a 403 a prompt that was flagged (the
+caller's; the key is in order).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from serving.formats.retry_after import retry_after_s
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_BY_NAME: Final = {
+    "context_length_exceeded": FailureKind.TOO_LONG,
+    "exceed_context_size_error": FailureKind.TOO_LONG,  # llama.cpp
+    "string_above_max_length": FailureKind.TOO_LONG,
+    "request_too_large": FailureKind.TOO_LONG,
+    "model_not_found": FailureKind.MODEL_GONE,
+    "model_not_available": FailureKind.MODEL_GONE,
+    "model_decommissioned": FailureKind.MODEL_GONE,  # Groq
+    "invalid_model": FailureKind.MODEL_GONE,  # Mistral
+    "deploymentnotfound": FailureKind.MODEL_GONE,  # Azure
+    "insufficient_quota": FailureKind.KEY,
+    "billing_hard_limit_reached": FailureKind.KEY,
+    "billing_not_active": FailureKind.KEY,
+    "account_deactivated": FailureKind.KEY,
+    "invalid_api_key": FailureKind.KEY,
+    "content_policy_violation": FailureKind.BAD_REQUEST,
+    "content_filter": FailureKind.BAD_REQUEST,  # Azure
+}
+"""By ``code`` or ``type``, whatever the status."""
+
+_BY_TYPE: Final = {
+    "authentication_error": FailureKind.KEY,
+    "permission_error": FailureKind.KEY,
+    "rate_limit_error": FailureKind.RATE_LIMITED,
+    "rate_limit_exceeded": FailureKind.RATE_LIMITED,
+    "rate_limited": FailureKind.RATE_LIMITED,
+    "overloaded_error": FailureKind.RATE_LIMITED,
+    "invalid_request_error": FailureKind.BAD_REQUEST,
+    "badrequesterror": FailureKind.BAD_REQUEST,  # vLLM
+    "not_found_error": FailureKind.MODEL_GONE,
+}
+"""By ``code`` or ``type``, where there is no status to go by: an error inside a 200."""
+
+_WORDS: Final = {
+    FailureKind.TOO_LONG: re.compile(
+        r"context[ _-]?(length|window|size)|maximum prompt length|prompt is too long|too many (input )?tokens"
+        r"|too large for model|`inputs` (tokens \+ `max_new_tokens` )?must (be <=|have less than)",
+        re.IGNORECASE,
+    ),
+    FailureKind.MODEL_GONE: re.compile(
+        r"\bmodel\b.{0,120}?(not exist|not found|decommissioned|no longer available)"
+        r"|not a valid model|no endpoints found|unknown model",
+        re.IGNORECASE | re.DOTALL,
+    ),
+    FailureKind.KEY: re.compile(
+        r"(incorrect|invalid) api key|api key not valid|insufficient (balance|credits)", re.IGNORECASE
+    ),
+}
+"""By the message of a 4xx that says no more: most servers have no codes for these."""
+
+_BY_STATUS: Final = {
+    **dict.fromkeys((401, 402, 403), FailureKind.KEY),
+    404: FailureKind.MODEL_GONE,
+    413: FailureKind.TOO_LONG,
+    **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
+    **dict.fromkeys((429, 498, 529), FailureKind.RATE_LIMITED),  # 498: Groq's capacity is used up
+}
+_CALLERS: Final = frozenset({400, 422})
+_FLAGGED: Final = frozenset({"reasons", "flagged_input"})
+"""In OpenRouter's metadata where a prompt did not pass moderation."""
+_STATUS_OF: Final = {
+    FailureKind.KEY: 401,
+    FailureKind.MODEL_GONE: 404,
+    FailureKind.TOO_LONG: 413,
+    FailureKind.RATE_LIMITED: 429,
+    FailureKind.BAD_REQUEST: 400,
+}
+
+
+def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+    """Read an answer that is no success.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status.
+    headers : by names in lower case
+    content : bytes
+    """
+    error = read_error(status, content)
+    wait_s = retry_after_s(headers)
+    kind = _kind(status, error)
+    if kind is FailureKind.KEY and status == 402 and wait_s is not None:  # noqa: PLR2004  (OpenRouter: calls under way)
+        kind = FailureKind.RATE_LIMITED
+    return _failure(kind, error, status, wait_s)
+
+
+def failure_in(body: Mapping[str, Any]) -> UpstreamFailure | None:
+    """Return the error inside a 200, or in an event of a stream; None where there is none.
+
+    Its status is the one that the error means: the HTTP status was 200.
+    """
+    error = error_in(body)
+    if error is None:
+        return None
+    status = error.http_status
+    kind = _kind(status, error) if status else _kind_by_type(error)
+    return _failure(kind, error, status or _STATUS_OF.get(kind, 502), None)
+
+
+def _kind(status: int, error: ErrorBody) -> FailureKind:
+    named = _named(error, _BY_NAME)
+    if named is not None:
+        return named
+    if status == 403 and _FLAGGED & error.metadata.keys():  # noqa: PLR2004
+        return FailureKind.BAD_REQUEST
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status in _CALLERS:
+        return _by_words(error) or FailureKind.BAD_REQUEST
+    if status < 400:  # noqa: PLR2004
+        return FailureKind.MALFORMED
+    return FailureKind.SERVER if status >= 500 else FailureKind.BAD_REQUEST  # noqa: PLR2004
+
+
+def _kind_by_type(error: ErrorBody) -> FailureKind:
+    return _named(error, _BY_NAME) or _by_words(error) or _named(error, _BY_TYPE) or FailureKind.SERVER
+
+
+def _named(error: ErrorBody, kinds: Mapping[str, FailureKind]) -> FailureKind | None:
+    for name in (error.code, error.type):
+        kind = kinds.get((name or "").lower())
+        if kind is not None:
+            return kind
+    return None
+
+
+def _by_words(error: ErrorBody) -> FailureKind | None:
+    return next((kind for kind, pattern in _WORDS.items() if pattern.search(error.message)), None)
+
+
+def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
+    return UpstreamFailure(
+        kind,
+        error.message,
+        status=status,
+        code=error.code,
+        type=error.type,
+        param=error.param,
+        retry_after_s=wait_s,
+    )

@@ -1,0 +1,68 @@
+"""Requests in OpenAI's format: the caller's body, but for what is ours to say."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from serving.formats.format import Call, Json, Surface
+from serving.formats.json_text import dump
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Target
+
+_OPENAI_SURFACES: Final = frozenset({Surface.CHAT, Surface.EMBEDDINGS})
+_NEVER_PASSED_ON: Final = frozenset(
+    {"authorization", "cookie", "content-length", "host", "x-api-key", "x-goog-api-key"}
+)
+"""Of the caller's headers: its key is for the router."""
+_USAGE_UNASKED: Final = frozenset({"api.mistral.ai"})
+"""Hosts that send usage at the end of every stream, and refuse a request that asks for it (422)."""
+_RENAMED_LIMIT: Final = ("api.openai.com", ".openai.azure.com")
+"""Hosts, by their ends, whose reasoning models refuse ``max_tokens``, which others know alone."""
+
+
+def openai_request(path: str, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
+    """Return the request: `body` with the provider's ``model`` and with usage asked for in streams.
+
+    Parameters
+    ----------
+    path : str
+        After the base URL, e.g. ``/chat/completions``.
+    body : Json
+        Is changed.
+    call : Call
+    target : Target
+    key : str or None
+        None: no key is sent, unless the provider's own headers have one.
+    """
+    base_url = target.provider.base_url
+    body["model"] = target.upstream_model
+    if call.stream:
+        body["stream"] = True
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    elif "stream" in body:
+        body["stream"] = False
+    if not call.stream or urlsplit(base_url).hostname in _USAGE_UNASKED:
+        body.pop("stream_options", None)
+    if call.surface not in _OPENAI_SURFACES and "max_tokens" in body:
+        _rename_limit(body, urlsplit(base_url).hostname or "")
+    return HttpRequest(base_url + path, _headers(call, target, key), dump(body))
+
+
+def _rename_limit(body: Json, host: str) -> None:
+    """Name the limit of a translated body as OpenAI does now; callers who speak its format have said what they want."""
+    if host.endswith(_RENAMED_LIMIT):
+        body["max_completion_tokens"] = body.pop("max_tokens")
+
+
+def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
+    """Return the headers; what the provider's entry says goes before what the caller says, and the key before both."""
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if call.stream else "application/json",
+    }
+    if call.surface in _OPENAI_SURFACES and call.headers:
+        passed_on = {name.lower(): value for name, value in call.headers.items()}
+        headers |= {name: value for name, value in passed_on.items() if name not in _NEVER_PASSED_ON}
+    headers |= {name.lower(): value for name, value in target.provider.headers.items()}
+    if key is not None:
+        headers["authorization"] = f"Bearer {key}"
+    return headers

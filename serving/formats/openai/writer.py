@@ -1,0 +1,112 @@
+"""Chunks of a chat completion for the caller; the chunk that finishes an answer waits for the usage and its cost.
+
+A chunk is read and written anew rather than changed in its bytes: ``orjson.dumps`` of one takes half a microsecond,
+less than finding out whether its bytes could stay.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from serving.formats.format import Call, Facts, Json
+from serving.formats.json_text import dump
+from serving.formats.openai.choices import ERROR, index_of, says_something
+from serving.formats.openai.usage import usage_json, written_usage
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.provider import Target
+
+DONE_EVENT: Final = b"data: [DONE]\n\n"
+_ERROR_TYPES: Final = {
+    FailureKind.RATE_LIMITED: "rate_limit_error",
+    FailureKind.BAD_REQUEST: "invalid_request_error",
+    FailureKind.TOO_LONG: "invalid_request_error",
+    FailureKind.MODEL_GONE: "not_found_error",
+}
+
+
+class ChatWriter:
+    """Writes the chunks of one stream (an `EventWriter`).
+
+    Usage goes on the last chunk with a ``finish_reason``, so that who reads ``choices[0]`` of every chunk can; or on a
+    chunk of its own with ``"choices": []``, if the caller asked for that (``stream_options.include_usage``).
+    """
+
+    def __init__(self, call: Call, target: Target) -> None:
+        self._model = target.model
+        self._wants_usage = call.wants_usage
+        self._last: Json = {}
+        self._finishing: dict[int, Json] = {}
+        self._usage_chunk: Json | None = None
+
+    def write(self, event: Json) -> list[bytes]:
+        """Return the chunk as it is sent; nothing, where it is held back or was sent already."""
+        event["model"] = self._model
+        if usage_json(event) is not None:
+            self._usage_chunk = event
+        choices = event.get("choices")
+        if not choices:
+            return [] if event is self._usage_chunk else [_sent(event)]
+        self._last = event
+        if any(choice.get("finish_reason") for choice in choices):
+            return [_sent(chunk) for chunk in self._hold_back(_without_usage(event), choices)]
+        return [_sent(_without_usage(event) if event is self._usage_chunk else event)]
+
+    def end(self, facts: Facts, extras: Mapping[str, Any]) -> list[bytes]:
+        """Return the chunks that finish the choices, usage with cost and `extras` on the last, and ``[DONE]``."""
+        usage = written_usage(usage_json(self._usage_chunk or {}), facts)
+        *chunks, last = self._last_chunks(is_usage_apart=self._wants_usage and usage is not None)
+        last |= extras if usage is None else {"usage": usage, **extras}
+        return [*map(_sent, (*chunks, last)), DONE_EVENT]
+
+    def fail(self, failure: UpstreamFailure) -> list[bytes]:
+        """Return a chunk with the error and ``finish_reason`` "error", and ``[DONE]``."""
+        choice = {"index": 0, "delta": {"content": ""}, "finish_reason": ERROR}
+        return [_sent(self._chunk([choice]) | {"error": _error(failure)}), DONE_EVENT]
+
+    def _hold_back(self, chunk: Json, choices: list[Json]) -> Iterator[Json]:
+        """Yield what a chunk says, a choice at a time; keep which choice finishes why, the first time it says so."""
+        for choice in choices:
+            if not choice.get("finish_reason"):
+                yield {**chunk, "choices": [choice]}
+                continue
+            finish = choice
+            if says_something(choice.get("delta") or {}):
+                yield {**chunk, "choices": [{**choice, "finish_reason": None}]}
+                finish = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
+            self._finishing.setdefault(index_of(choice), {**chunk, "choices": [finish]})
+
+    def _last_chunks(self, *, is_usage_apart: bool) -> list[Json]:
+        """Return the chunks that were held back; the last one is to carry the usage, and all else its chunk had."""
+        chunks = list(self._finishing.values())
+        about = self._usage_chunk or {}
+        if is_usage_apart or not chunks:
+            return [*chunks, {**self._chunk([]), **about, "choices": []}]
+        return [*chunks[:-1], {**about, **chunks[-1]}]
+
+    def _chunk(self, choices: list[Json]) -> Json:
+        """Return a chunk of our own, like those of the stream."""
+        return {
+            "id": self._last.get("id") or "",
+            "object": "chat.completion.chunk",
+            "created": self._last.get("created") or int(time.time()),
+            "model": self._model,
+            "choices": choices,
+        }
+
+
+def _error(failure: UpstreamFailure) -> Json:
+    return {
+        "message": failure.message,
+        "type": _ERROR_TYPES.get(failure.kind, "server_error"),
+        "param": failure.param,
+        "code": str(failure.kind),
+        "metadata": {"error_type": str(failure.kind), "provider_code": failure.code},
+    }
+
+
+def _without_usage(event: Json) -> Json:
+    return {name: value for name, value in event.items() if name not in {"usage", "x_groq"} or value is None}
+
+
+def _sent(event: Json) -> bytes:
+    return b"data: " + dump(event) + b"\n\n"

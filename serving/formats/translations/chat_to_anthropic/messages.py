@@ -1,0 +1,153 @@
+"""Chat messages as Anthropic's: instructions apart, results of tools in user messages, no two of a role in a row."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from serving.errors import InvalidRequestError
+from serving.formats.format import Json
+from serving.formats.shapes import asked_objects, mappings
+from serving.formats.translations.chat_to_anthropic.parts import content_blocks
+
+_INSTRUCTIONS: Final = ("system", "developer")
+_NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")
+Blocks: TypeAlias = list[Json]
+
+
+def anthropic_messages(messages: object) -> tuple[str | Blocks, list[Json]]:
+    """Return ``system`` and ``messages``; instructions alone become a message, since there must be one.
+
+    Raises
+    ------
+    InvalidRequestError
+        If they are no list of messages, or hold what Anthropic cannot be told.
+
+    Examples
+    --------
+    >>> chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    >>> anthropic_messages([*chat, {"role": "user", "content": "there"}])[1]
+    [{'role': 'user', 'content': [{'type': 'text', 'text': 'Hi'}, {'type': 'text', 'text': 'there'}]}]
+    """
+    system: Blocks = []
+    turns: list[tuple[str, Blocks]] = []
+    for place, message in enumerate(asked_objects(messages, "messages", "messages")):
+        where = f"messages[{place}]"
+        if message.get("role") in _INSTRUCTIONS:
+            system += _marked(content_blocks(message.get("content"), where), message)
+            continue
+        role, blocks = _turn(message, where)
+        if turns and turns[-1][0] == role:
+            turns[-1][1].extend(blocks)
+        elif blocks:
+            turns.append((role, blocks))
+    if not turns and not system:
+        raise InvalidRequestError("'messages' has no content; say something to the model", param="messages")
+    if not turns:
+        turns, system = [("user", system)], []
+    return _short(system), [{"role": role, "content": _short(blocks)} for role, blocks in turns]
+
+
+def _turn(message: Mapping[str, Any], where: str) -> tuple[str, Blocks]:
+    role = message.get("role")
+    if role == "user":
+        return "user", _marked(content_blocks(message.get("content"), where), message)
+    if role == "assistant":
+        return "assistant", _marked(_assistant_blocks(message, where), message)
+    if role == "tool":
+        return "user", _marked([_tool_result(message, where)], message)
+    raise InvalidRequestError(
+        f"{where}: role {role!r} cannot be told to Anthropic's models; use 'system', 'user', 'assistant' or 'tool'",
+        param="messages",
+    )
+
+
+def _assistant_blocks(message: Mapping[str, Any], where: str) -> Blocks:
+    for name in ("function_call", "audio"):
+        if message.get(name):
+            raise InvalidRequestError(f"{where}: '{name}' cannot be told to Anthropic's models", param="messages")
+    blocks = _signed_thinking(message.get("reasoning_details"))
+    blocks += content_blocks(message.get("content"), where)
+    if message.get("refusal"):
+        blocks += content_blocks(message["refusal"], where)
+    return blocks + [
+        _tool_use(call, where) for call in asked_objects(message.get("tool_calls"), f"{where}.tool_calls", "messages")
+    ]
+
+
+def _signed_thinking(details: object) -> Blocks:
+    """Return the thinking that a Claude model signed, from what OpenRouter names ``reasoning_details``."""
+    blocks: Blocks = []
+    for detail in mappings(details):
+        if detail.get("type") == "reasoning.text" and detail.get("signature"):
+            blocks.append({"type": "thinking", "thinking": detail.get("text") or "", "signature": detail["signature"]})
+        elif detail.get("type") == "reasoning.encrypted" and detail.get("format") == "anthropic-claude-v1":
+            blocks.append({"type": "redacted_thinking", "data": detail.get("data")})
+    return blocks
+
+
+def _tool_use(call: Mapping[str, Any], where: str) -> Json:
+    function = call.get("function")
+    if not isinstance(function, Mapping):
+        raise InvalidRequestError(
+            f"{where}: only calls of functions can be told to Anthropic's models", param="messages"
+        )
+    block: Json = {
+        "type": "tool_use",
+        "id": _id(call.get("id")),
+        "name": function.get("name"),
+        "input": _input(function.get("arguments"), where),
+    }
+    if call.get("cache_control"):
+        block["cache_control"] = call["cache_control"]
+    return block
+
+
+def _input(arguments: object, where: str) -> Json:
+    if arguments in (None, ""):
+        return {}
+    try:
+        parsed = orjson.loads(arguments) if isinstance(arguments, str) else arguments
+    except orjson.JSONDecodeError:
+        parsed = None  # told below, with what is no object
+    if not isinstance(parsed, dict):
+        raise InvalidRequestError(
+            f"{where}: the arguments of a tool call are no JSON object, which Anthropic's models need; mend them",
+            param="messages",
+        )
+    return parsed
+
+
+def _tool_result(message: Mapping[str, Any], where: str) -> Json:
+    block: Json = {"type": "tool_result", "tool_use_id": _id(message.get("tool_call_id"))}
+    blocks = content_blocks(message.get("content"), where)
+    if blocks:
+        block["content"] = _short(blocks)
+    if message.get("is_error") is not None:
+        block["is_error"] = message["is_error"]
+    return block
+
+
+def _id(id_: object) -> object:
+    """Return an id of a tool call in Anthropic's alphabet.
+
+    >>> _id("functions.search:0")
+    'functions_search_0'
+    """
+    return _NOT_OF_AN_ID.sub("_", id_) if isinstance(id_, str) else id_
+
+
+def _marked(blocks: Blocks, message: Mapping[str, Any]) -> Blocks:
+    """Put a message's own ``cache_control`` on its last block."""
+    if blocks and message.get("cache_control"):
+        blocks[-1] = {**blocks[-1], "cache_control": message["cache_control"]}
+    return blocks
+
+
+def _short(blocks: Sequence[Json]) -> str | Blocks:
+    """Return a single plain text as a string."""
+    if len(blocks) == 1 and blocks[0].keys() == {"type", "text"}:
+        text: str = blocks[0]["text"]
+        return text
+    return list(blocks)

@@ -1,0 +1,129 @@
+"""A chat body as a body of Anthropic's; what either side does not know passes untouched."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from serving.errors import InvalidRequestError
+from serving.formats.format import Json
+from serving.formats.translations.chat_to_anthropic.messages import anthropic_messages
+from serving.formats.translations.chat_to_anthropic.output import put_effort, put_output_format
+from serving.formats.translations.chat_to_anthropic.tools import put_tools
+
+_NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "repetition_penalty": (1,),
+    "min_p": (0,),
+    "top_a": (0,),
+    "modalities": (["text"], []),
+    "verbosity": ("medium",),
+    "audio": (),
+    "web_search_options": (),
+    "moderation": (),
+    "functions": ([],),
+    "function_call": ("none",),
+}
+"""What Anthropic cannot do, and the values that ask for nothing."""
+_DROPPED: Final = frozenset(
+    {
+        "model",
+        "stream",
+        "stream_options",
+        "seed",
+        "store",
+        "metadata",
+        "service_tier",
+        "prediction",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "prompt_cache_options",
+    }
+)
+"""What changes no answer, or is put by the format."""
+_TRANSLATED: Final = frozenset(
+    {
+        "messages",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "temperature",
+        "user",
+        "safety_identifier",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "reasoning",
+    }
+)
+_ELSEWHERE: Final = _DROPPED | _TRANSLATED | _NEUTRAL.keys()
+
+
+def anthropic_request(body: Mapping[str, Any]) -> Json:
+    """Return a chat body as Anthropic's.
+
+    Raises
+    ------
+    InvalidRequestError
+        If something cannot be said; ``param`` names it.
+
+    Examples
+    --------
+    >>> body = {"messages": [{"role": "user", "content": "Hi"}], "stop": "END", "temperature": 1.5, "seed": 3}
+    >>> anthropic_request(body)
+    {'messages': [{'role': 'user', 'content': 'Hi'}], 'temperature': 1.0, 'stop_sequences': ['END']}
+    """
+    _refuse_impossible(body)
+    system, messages = anthropic_messages(body.get("messages"))
+    request: Json = {name: value for name, value in body.items() if name not in _ELSEWHERE and value is not None}
+    request["messages"] = messages
+    if system:
+        request["system"] = system
+    _put_limits(request, body)
+    put_tools(request, body)
+    put_output_format(request, body.get("response_format"))
+    put_effort(request, body)
+    user = body.get("user") or body.get("safety_identifier")
+    if user is not None:
+        request["metadata"] = {"user_id": user}
+    return request
+
+
+def _refuse_impossible(body: Mapping[str, Any]) -> None:
+    for name, neutral in _NEUTRAL.items():
+        value = body.get(name)
+        if value is not None and value not in neutral:
+            raise InvalidRequestError(
+                f"'{name}' cannot be asked of Anthropic's models; leave it out, or let another model answer", param=name
+            )
+
+
+def _put_limits(request: Json, body: Mapping[str, Any]) -> None:
+    limit = body.get("max_completion_tokens")
+    limit = body.get("max_tokens") if limit is None else limit
+    if limit is not None:
+        request["max_tokens"] = limit
+    temperature = body.get("temperature")
+    if temperature is not None:
+        is_number = isinstance(temperature, int | float)
+        request["temperature"] = min(max(float(temperature), 0.0), 1.0) if is_number else temperature
+    stop = body.get("stop")
+    if stop:
+        request["stop_sequences"] = _stop_sequences(stop)
+
+
+def _stop_sequences(stop: object) -> list[Any]:
+    sequences = [stop] if isinstance(stop, str) else stop
+    if not isinstance(sequences, list):
+        raise InvalidRequestError(f"'stop' must be a string or a list, not {type(stop).__name__}", param="stop")
+    if any(isinstance(sequence, str) and not sequence.strip() for sequence in sequences):
+        raise InvalidRequestError(
+            "'stop' has a sequence of white space alone, at which Anthropic's models cannot stop; leave it out",
+            param="stop",
+        )
+    return sequences

@@ -1,0 +1,31 @@
+"""`CHAT_TO_GEMINI`: what it consists of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.formats.format import Json
+from serving.formats.translations.gemini.chat_answer import chat_completion
+from serving.formats.translations.gemini.chat_request import gemini_request
+from serving.formats.translations.gemini.chat_stream import ChatStream
+
+
+class ChatToGemini:
+    """OpenAI's chat requests become Gemini's, and Gemini's answers OpenAI's."""
+
+    def request(self, body: Mapping[str, Any]) -> Json:
+        """Return the body for Gemini.
+
+        Raises
+        ------
+        InvalidRequestError
+            If something in it cannot be said in Gemini's format and must not be dropped.
+        """
+        return gemini_request(body)
+
+    def answer(self, answer: Json) -> Json:
+        """Return the chat completion."""
+        return chat_completion(answer)
+
+    def stream(self) -> ChatStream:
+        """Return what translates one stream."""
+        return ChatStream()

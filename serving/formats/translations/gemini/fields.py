@@ -1,0 +1,90 @@
+"""Reading fields of a caller's body: what is of the wrong type is said to be, with its place.
+
+Google's JSON takes every field in two spellings, ``systemInstruction`` and ``system_instruction``.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from serving.errors import InvalidRequestError
+from serving.formats.format import Json
+
+T = TypeVar("T")
+
+_UNDERSCORE: Final = re.compile(r"_([a-z0-9])")
+_KINDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
+
+
+@cache
+def snake(name: str) -> str:
+    """Return the other spelling of a field of Google's.
+
+    >>> snake("parametersJsonSchema")
+    'parameters_json_schema'
+    """
+    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
+
+
+def camel(name: str) -> str:
+    """Return the spelling that Google's documentation uses.
+
+    >>> camel("parameters_json_schema"), camel("$ref")
+    ('parametersJsonSchema', '$ref')
+    """
+    return _UNDERSCORE.sub(lambda match: match[1].upper(), name)
+
+
+def get(fields: Mapping[str, Any], name: str) -> Any:
+    """Return a field of Google's in either spelling; None where it is missing."""
+    value = fields.get(name)
+    return fields.get(snake(name)) if value is None else value
+
+
+def an_object(value: object, where: str) -> Json:
+    """Return a JSON object; an empty one of None.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is something else.
+    """
+    return {} if value is None else _of_type(value, dict, where)
+
+
+def a_list(value: object, where: str) -> list[Any]:
+    """Return a list; an empty one of None.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is something else.
+    """
+    return [] if value is None else _of_type(value, list, where)
+
+
+def a_text(value: object, where: str) -> str:
+    """Return text.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is something else.
+    """
+    return _of_type(value, str, where)
+
+
+def cannot_say(where: str, whom: str, instead: str) -> InvalidRequestError:
+    """Return the error of a field that the provider's format has no word for.
+
+    >>> cannot_say("logit_bias", "Gemini", "leave it out or ask for another model").message
+    "'logit_bias' cannot be said to Gemini; leave it out or ask for another model"
+    """
+    return InvalidRequestError(f"'{where}' cannot be said to {whom}; {instead}", param=where)
+
+
+def _of_type(value: object, kind: type[T], where: str) -> T:
+    if isinstance(value, kind):
+        return value
+    raise InvalidRequestError(f"'{where}' is {type(value).__name__}; expected {_KINDS[kind]}", param=where)

@@ -1,0 +1,128 @@
+"""Anthropic's messages as chat messages: results of tools each in a message of its own, calls beside the content."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from serving.errors import InvalidRequestError
+from serving.formats.format import Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import asked_objects, text
+from serving.formats.translations.messages_to_openai.blocks import content_parts, text_of
+
+_ROLES: Final = ("user", "assistant", "system")
+
+
+def chat_messages(system: object, messages: object) -> list[Json]:
+    """Return chat messages, the instructions first.
+
+    Raises
+    ------
+    InvalidRequestError
+        If they are no list of messages, or hold what cannot be said in OpenAI's format.
+
+    Examples
+    --------
+    >>> result = {"type": "tool_result", "tool_use_id": "t1", "content": "4"}
+    >>> chat_messages(None, [{"role": "user", "content": [result, {"type": "text", "text": "And 3+3?"}]}])
+    [{'role': 'tool', 'tool_call_id': 't1', 'content': '4'}, {'role': 'user', 'content': 'And 3+3?'}]
+    """
+    chat: list[Json] = []
+    if system:
+        chat.append({"role": "system", "content": text_of(system, "system")})
+    turns = asked_objects(messages, "messages", "messages")
+    loop = _start_of_tool_loop(turns)
+    for place, message in enumerate(turns):
+        chat += _turn(message, f"messages[{place}]", in_loop=place >= loop)
+    return chat
+
+
+def _turn(message: Mapping[str, Any], where: str, *, in_loop: bool) -> list[Json]:
+    role, content = message.get("role"), message.get("content")
+    if role not in _ROLES:
+        raise InvalidRequestError(
+            f"{where}: 'role' must be one of {', '.join(_ROLES)}, not {str(role)[:50]!r}", param="messages"
+        )
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    blocks = asked_objects(content, f"{where}.content", "messages")
+    if role == "system":
+        return [{"role": "system", "content": text_of(blocks, where)}]
+    return [_assistant(blocks, where, in_loop=in_loop)] if role == "assistant" else _user(blocks, where)
+
+
+def _user(blocks: Sequence[Mapping[str, Any]], where: str) -> list[Json]:
+    results = [block for block in blocks if block.get("type") == "tool_result"]
+    others = [block for block in blocks if block.get("type") != "tool_result"]
+    messages: list[Json] = []
+    seen: list[Json] = []
+    for result in results:
+        said, images = _result(result, where)
+        messages.append({"role": "tool", "tool_call_id": result.get("tool_use_id"), "content": said})
+        seen += images
+    parts = seen + content_parts(others, where)
+    if parts or not results:
+        messages.append({"role": "user", "content": _short(parts)})
+    return messages
+
+
+def _result(block: Mapping[str, Any], where: str) -> tuple[str, list[Json]]:
+    """Return the text of a tool's result, and the parts of it that only a user message can hold."""
+    content = block.get("content") or ""
+    parts = (
+        [{"type": "text", "text": content}]
+        if isinstance(content, str)
+        else content_parts(asked_objects(content, f"{where}.content", "messages"), where)
+    )
+    said = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    if block.get("is_error") and "error" not in said.lower():
+        said = f"Error: {said}"
+    return said, [part for part in parts if part["type"] != "text"]
+
+
+def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool) -> Json:
+    calls = [_call(block) for block in blocks if block.get("type") == "tool_use"]
+    thoughts = [block for block in blocks if block.get("type") == "thinking"]
+    said = [block for block in blocks if block.get("type") not in ("tool_use", "thinking", "redacted_thinking")]
+    parts = content_parts(said, where)
+    if any(part["type"] != "text" for part in parts):
+        raise InvalidRequestError(
+            f"{where}: an assistant's message can only hold text and tool calls", param="messages"
+        )
+    content = "".join(part["text"] for part in parts)
+    message: Json = {"role": "assistant", "content": content or (None if calls else "")}
+    unsigned = "".join(text(block.get("thinking")) for block in thoughts if not block.get("signature"))
+    if unsigned and in_loop:
+        message["reasoning_content"] = unsigned
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _call(block: Mapping[str, Any]) -> Json:
+    arguments = dump(block.get("input") or {}).decode()
+    return {
+        "id": block.get("id"),
+        "type": "function",
+        "function": {"name": block.get("name"), "arguments": arguments},
+    }
+
+
+def _start_of_tool_loop(messages: Sequence[Mapping[str, Any]]) -> int:
+    """Return the place after the last thing that a user said; results of tools are not said by users."""
+    for place in range(len(messages) - 1, -1, -1):
+        content = messages[place].get("content")
+        is_result = isinstance(content, list) and any(
+            isinstance(block, Mapping) and block.get("type") == "tool_result" for block in content
+        )
+        if messages[place].get("role") == "user" and not is_result:
+            return place + 1
+    return 0
+
+
+def _short(parts: list[Json]) -> str | list[Json]:
+    if not parts:
+        return ""
+    if len(parts) == 1 and parts[0]["type"] == "text":
+        only: str = parts[0]["text"]
+        return only
+    return parts

@@ -1,0 +1,135 @@
+"""A body of Anthropic's as a chat body; what either side does not know passes untouched."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from serving.errors import InvalidRequestError
+from serving.formats.anthropic.effort import effort_of
+from serving.formats.format import Json
+from serving.formats.shapes import asked_objects, mapping
+from serving.formats.translations.messages_to_openai.messages import chat_messages
+
+_IMPOSSIBLE: Final = ("container", "mcp_servers", "inference_geo")
+_DROPPED: Final = frozenset(
+    {
+        "model",
+        "stream",
+        "cache_control",
+        "context_management",
+        "diagnostics",
+        "service_tier",
+        "speed",
+        "user_profile_id",
+        "workspace_id",
+        "betas",
+    }
+)
+"""What changes no answer, or is put by the format."""
+_TRANSLATED: Final = frozenset(
+    {"messages", "system", "metadata", "stop_sequences", "tools", "tool_choice", "thinking", "output_config"}
+    | {"output_format"}
+)
+_ELSEWHERE: Final = _DROPPED | _TRANSLATED | frozenset(_IMPOSSIBLE)
+_CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "any": "required"}
+_MANY: Final = 16_000
+"""``max_tokens`` where a body has none, to see a thinking budget in proportion."""
+
+
+def chat_request(body: Mapping[str, Any]) -> Json:
+    """Return a body of Anthropic's as a chat body.
+
+    Raises
+    ------
+    InvalidRequestError
+        If something cannot be said; ``param`` names it.
+
+    Examples
+    --------
+    >>> body = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "stop_sequences": ["END"]}
+    >>> chat_request(body)
+    {'max_tokens': 9, 'messages': [{'role': 'user', 'content': 'Hi'}], 'stop': ['END']}
+    """
+    for name in _IMPOSSIBLE:
+        if body.get(name):
+            raise InvalidRequestError(
+                f"'{name}' is known to Anthropic alone; leave it out, or let one of its models answer", param=name
+            )
+    request: Json = {name: value for name, value in body.items() if name not in _ELSEWHERE and value is not None}
+    request["messages"] = chat_messages(body.get("system"), body.get("messages"))
+    if body.get("stop_sequences"):
+        request["stop"] = body["stop_sequences"]
+    user = mapping(body.get("metadata")).get("user_id")
+    if user:
+        request["user"] = user
+    _put_tools(request, body)
+    _put_output(request, body)
+    return request
+
+
+def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
+    if not body.get("tools"):
+        return
+    request["tools"] = [_tool(tool) for tool in asked_objects(body["tools"], "tools", "tools")]
+    choice = body.get("tool_choice")
+    if not isinstance(choice, Mapping):
+        return
+    type_ = choice.get("type")
+    if type_ == "tool":
+        request["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
+    elif isinstance(type_, str) and type_ in _CHOICES:
+        request["tool_choice"] = _CHOICES[type_]
+    else:
+        raise InvalidRequestError(
+            f"'tool_choice' type {str(type_)[:50]!r} is not known; use 'auto', 'any', 'tool' or 'none'",
+            param="tool_choice",
+        )
+    if choice.get("disable_parallel_tool_use"):
+        request["parallel_tool_calls"] = False
+
+
+def _tool(tool: Mapping[str, Any]) -> Json:
+    if tool.get("type") not in (None, "custom"):
+        raise InvalidRequestError(
+            f"'tools': {str(tool['type'])[:50]!r} is known to Anthropic alone; offer a tool with an 'input_schema', "
+            "or let one of its models answer",
+            param="tools",
+        )
+    function: Json = {"name": tool.get("name")}
+    if tool.get("description"):
+        function["description"] = tool["description"]
+    function["parameters"] = tool.get("input_schema") or {"type": "object", "properties": {}}
+    if tool.get("strict"):
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def _put_output(request: Json, body: Mapping[str, Any]) -> None:
+    """Put ``response_format`` and ``reasoning_effort``."""
+    config = mapping(body.get("output_config"))
+    format_ = config.get("format") or body.get("output_format")
+    if isinstance(format_, Mapping):
+        if format_.get("type") != "json_schema":
+            raise InvalidRequestError(
+                f"'output_config.format' must be a 'json_schema', not {str(format_.get('type'))[:50]!r}",
+                param="output_config",
+            )
+        named = {"name": "answer", "schema": format_.get("schema"), "strict": True}
+        request["response_format"] = {"type": "json_schema", "json_schema": named}
+    effort = _effort(body, config)
+    if effort is not None:
+        request["reasoning_effort"] = effort
+
+
+def _effort(body: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+    """Return how much is to be thought; nothing where the body leaves it to the model, or wants no thinking."""
+    thinking = mapping(body.get("thinking"))
+    if thinking.get("type") == "disabled":
+        return None
+    effort = config.get("effort")
+    if isinstance(effort, str):
+        return effort
+    budget = thinking.get("budget_tokens")
+    limit = body.get("max_tokens")
+    if not isinstance(budget, int):
+        return None
+    return effort_of(budget, limit if isinstance(limit, int) else _MANY)

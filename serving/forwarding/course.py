@@ -1,0 +1,115 @@
+"""The course of one order: which candidates are left, what failed, who may be asked again and when."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from router_model.log_records import AttemptRecord
+from serving.errors import InvalidRequestError, ServiceError
+from serving.formats.adapter import Adapter
+from serving.forwarding.reply import Order
+from serving.forwarding.retry_policy import Tried
+from serving.forwarding.upstream_errors import Failed, limited, unavailable, upstream_error
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.http import HttpRequest
+from serving.providers.provider import Target
+
+_OF_KEYS: Final = frozenset({FailureKind.KEY, FailureKind.RATE_LIMITED})
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A candidate with all that calling it needs.
+
+    Attributes
+    ----------
+    position : of the target among the order's
+    target, adapter, request : whom to call, and with what
+    key : str or None
+        Is in the request already.
+    """
+
+    position: int
+    target: Target
+    adapter: Adapter
+    request: HttpRequest
+    key: str | None = field(repr=False)
+
+
+@dataclass(slots=True)
+class Course:
+    """What has become of an order so far.
+
+    Attributes
+    ----------
+    order : Order
+    deadline : float
+        The loop's time at which the order's time is up.
+    over : records of the attempts that are over
+    position : of the candidate that is next
+    failures : of all attempts, in their order
+    n_here : how many by position, those of keys by kind, all others together
+    waiting : by position, when a candidate that is limited may be asked again, and what was ready to be sent (None:
+        it had no key, and was not sent anything)
+    refused_until : float or None
+        When the first of the breakers that were open lets a probe through.
+    invalid : the first reason why a candidate could not be asked this
+    too_long_for : int or None
+        The largest context window that was too small.
+    """
+
+    order: Order
+    deadline: float
+    over: list[AttemptRecord] = field(default_factory=list)
+    position: int = 0
+    failures: list[Failed] = field(default_factory=list)
+    n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
+    waiting: dict[int, tuple[float, Ready | None]] = field(default_factory=dict)
+    refused_until: float | None = None
+    invalid: InvalidRequestError | None = None
+    too_long_for: int | None = None
+
+    def failed(self, ready: Ready, failure: UpstreamFailure, now: float) -> Tried:
+        """Take note of an attempt's failure; return what was tried."""
+        self.failures.append(Failed(ready.target, failure))
+        alike = (ready.position, failure.kind if failure.kind in _OF_KEYS else None)
+        self.n_here[alike] += 1
+        if failure.kind is FailureKind.TOO_LONG and ready.target.card is not None:
+            window = ready.target.card.context_window
+            if window is not None:
+                self.too_long_for = max(self.too_long_for or 0, window)
+        return Tried(
+            n_attempts=len(self.failures),
+            n_here=self.n_here[alike],
+            n_untried=len(self.order.targets) - self.position,
+            left_s=self.deadline - now,
+        )
+
+    def fits(self, target: Target) -> bool:
+        """Tell whether a prompt that was too long for others may fit here."""
+        if self.too_long_for is None or target.card is None or target.card.context_window is None:
+            return True
+        return target.card.context_window > self.too_long_for
+
+    def refuse(self, until: float) -> None:
+        """Take note that a breaker is open."""
+        self.refused_until = until if self.refused_until is None else min(until, self.refused_until)
+
+    def pop_waiting(self) -> tuple[float, int, Ready | None] | None:
+        """Return when, and at which position, the first limited candidate may be asked again."""
+        if not self.waiting:
+            return None
+        position = min(self.waiting, key=lambda one: self.waiting[one][0])
+        at, ready = self.waiting.pop(position)
+        return at, position, ready
+
+    def error(self, now: float, limited_until: float | None = None) -> ServiceError:
+        """Return the error of an order that nobody answered."""
+        if self.failures:
+            return upstream_error(self.failures[0], self.failures[1:])
+        if limited_until is not None and self.refused_until is None:
+            return limited(self.order.targets, limited_until - now)
+        if limited_until is None and self.refused_until is None and self.invalid is not None:
+            return self.invalid
+        again = [until for until in (limited_until, self.refused_until) if until is not None]
+        return unavailable(self.order.targets, min(again) - now if again else None)

@@ -1,0 +1,124 @@
+"""What is done after a failure: the failover table of the proxy, as a pure function."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from serving.forwarding.rules import Rules
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+
+class Do(StrEnum):
+    """What is next."""
+
+    RAISE = "raise"
+    """It is the caller's: no other candidate is asked."""
+    AGAIN = "again"
+    """The same candidate with the same key, after the pause."""
+    OTHER_KEY = "other_key"
+    """The same candidate with another key at once; the next candidate where there is none."""
+    NEXT = "next"
+    """The next candidate: another provider of the model, or else another model."""
+    GIVE_UP = "give_up"
+    """No attempt or no time is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is next.
+
+    Attributes
+    ----------
+    do : Do
+    pause_s : float or None
+        Of `Do.AGAIN`: to wait. Otherwise: when the candidate may be asked once more, should no other answer; None:
+        not again.
+    """
+
+    do: Do
+    pause_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What was tried before, the attempt that failed included.
+
+    Attributes
+    ----------
+    n_attempts : int
+        At all candidates.
+    n_here : int
+        At this candidate, of those that failed alike: limited, refused our key, or in any other way.
+    n_untried : int
+        Candidates that were not tried.
+    left_s : float
+        Of the order's time.
+    """
+
+    n_attempts: int
+    n_here: int
+    n_untried: int
+    left_s: float
+
+
+def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
+    """Return what is done after a failure.
+
+    =============================  =====================================================================
+    connection, timeout, 5xx,      the same candidate after a pause, `Rules.max_at_target` times; then next
+    malformed, truncated
+    429                            other key, else next; this one when ``Retry-After`` is over, if in time
+    401, 402, 403                  other key, else next
+    model gone, too long           next
+    bad request                    raise
+    =============================  =====================================================================
+
+    The last attempt goes to a candidate that was not tried, where there is one: dead keys of the first must not use
+    up what the others could answer.
+
+    Examples
+    --------
+    >>> gone = UpstreamFailure(FailureKind.MODEL_GONE, "no such model", status=404)
+    >>> next_step(gone, Tried(n_attempts=1, n_here=1, n_untried=1, left_s=60.0), Rules(), Random(0))
+    Step(do=<Do.NEXT: 'next'>, pause_s=None)
+    """
+    if failure.kind is FailureKind.BAD_REQUEST:
+        return Step(Do.RAISE)
+    if tried.n_attempts >= rules.max_attempts or tried.left_s <= 0:
+        return Step(Do.GIVE_UP)
+    step = _by_kind(failure, tried, rules, rng)
+    is_last = tried.n_attempts == rules.max_attempts - 1
+    if is_last and tried.n_untried and step.do in {Do.AGAIN, Do.OTHER_KEY}:
+        return Step(Do.NEXT)
+    return step
+
+
+def backoff_s(n_before: int, rules: Rules, rng: Random) -> float:
+    """Draw the pause before a retry, with full jitter: uniform in [0, min(longest, first * 2^n_before)).
+
+    Source: M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015.
+    """
+    return rng.random() * min(rules.longest_backoff_s, rules.first_backoff_s * 2.0**n_before)
+
+
+def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
+    if failure.kind in {FailureKind.MODEL_GONE, FailureKind.TOO_LONG}:
+        return Step(Do.NEXT)
+    if failure.kind is FailureKind.KEY:
+        return Step(Do.OTHER_KEY)
+    pause_s = _pause_s(failure, tried, rules, rng)
+    later_s = pause_s if pause_s < tried.left_s else None
+    if failure.kind is FailureKind.RATE_LIMITED:
+        return Step(Do.OTHER_KEY, later_s)
+    if tried.n_here >= rules.max_at_target:
+        return Step(Do.NEXT)
+    if pause_s > rules.longest_backoff_s:  # a 503 that says when: others first
+        return Step(Do.NEXT, later_s)
+    return Step(Do.NEXT) if later_s is None else Step(Do.AGAIN, later_s)
+
+
+def _pause_s(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> float:
+    """Return the pause; what the provider asks for is kept, and spread, so that not all come back at once."""
+    if failure.retry_after_s is not None:
+        return max(failure.retry_after_s, 0.0) + backoff_s(0, rules, rng)
+    return backoff_s(tried.n_here - 1, rules, rng)

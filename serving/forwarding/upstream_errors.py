@@ -1,0 +1,98 @@
+"""What the caller is told where no candidate answered: the first one's failure, and the others' beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from serving.errors import UpstreamError
+from serving.forwarding.breakers import retry_after
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.provider import Target
+
+_INVALID: Final = "invalid_request_error"
+_BY_KIND: Final = {
+    FailureKind.BAD_REQUEST: (400, _INVALID, "invalid_request"),
+    FailureKind.TOO_LONG: (400, _INVALID, "context_length_exceeded"),
+    FailureKind.MODEL_GONE: (404, "not_found_error", "model_not_found"),
+    FailureKind.RATE_LIMITED: (429, "rate_limit_error", "rate_limit_exceeded"),
+    FailureKind.TIMEOUT: (504, "server_error", "upstream_timeout"),
+}
+_OURS: Final = (502, "server_error", "upstream_error")
+_KEPT: Final = frozenset({400, 413, 422})
+"""Statuses of the provider's that say to the caller what ours by kind would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A failure, and whose it is."""
+
+    target: Target
+    failure: UpstreamFailure
+
+
+def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamError:
+    """Return the error for a failure; `others` go into its metadata.
+
+    A provider that refuses our key is a 502: it is not the caller's key that is wrong.
+    """
+    failure = reported.failure
+    status, type_, code = _BY_KIND.get(failure.kind, _OURS)
+    if failure.kind in {FailureKind.BAD_REQUEST, FailureKind.TOO_LONG} and failure.status in _KEPT:
+        status = failure.status
+    metadata: dict[str, Any] = {**_described(reported), "previous_errors": [_described(one) for one in others]}
+    metadata.pop("message")
+    headers = {}
+    if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after_s is not None:
+        headers["retry-after"] = retry_after(failure.retry_after_s)
+    message = _words(failure) if type_ == _INVALID else _sentence(reported, len(others) + 1)
+    return UpstreamError(
+        message, status=status, type=type_, code=code, param=failure.param, headers=headers, metadata=metadata
+    )
+
+
+def unavailable(targets: Sequence[Target], retry_in_s: float | None) -> UpstreamError:
+    """Return the error where no candidate could be called at all: breakers are open, or no key is left.
+
+    Parameters
+    ----------
+    retry_in_s : float or None
+        Until one can be called again; None where only new keys help.
+    """
+    names = ", ".join(dict.fromkeys(target.name for target in targets))
+    if retry_in_s is None:
+        message = f"no key is left for {names}: the providers refused them; ask whoever runs the router to renew them"
+        return UpstreamError(message, status=503, code="upstream_unavailable")
+    headers = {"retry-after": retry_after(retry_in_s)}
+    message = f"{names} failed or refused too often just now and is left alone; try again in {headers['retry-after']} s"
+    return UpstreamError(message, status=503, code="upstream_unavailable", headers=headers)
+
+
+def limited(targets: Sequence[Target], retry_in_s: float) -> UpstreamError:
+    """Return the error where all keys of all candidates are limited for longer than the call may take."""
+    names = ", ".join(dict.fromkeys(target.name for target in targets))
+    headers = {"retry-after": retry_after(retry_in_s)}
+    status, type_, code = _BY_KIND[FailureKind.RATE_LIMITED]
+    message = f"{names} limits our requests; try again in {headers['retry-after']} s"
+    return UpstreamError(message, status=status, type=type_, code=code, headers=headers)
+
+
+def _sentence(reported: Failed, n_failures: int) -> str:
+    tried = "" if n_failures == 1 else f" ({n_failures} attempts failed)"
+    return f"{reported.target.name} did not answer: {_words(reported.failure)}{tried}"
+
+
+def _words(failure: UpstreamFailure) -> str:
+    """Return the provider's words, save those about our key."""
+    return "the provider refused the router's key" if failure.kind is FailureKind.KEY else failure.message
+
+
+def _described(failed: Failed) -> dict[str, Any]:
+    failure = failed.failure
+    return {
+        "provider": failed.target.provider.name,
+        "model": failed.target.model,
+        "error_type": failure.kind.value,
+        "provider_code": failure.code,
+        "status": failure.status,
+        "message": _words(failure),
+    }

@@ -1,0 +1,78 @@
+"""Where a provider may be: its base URL, checked before a key is ever sent to it."""
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from serving.errors import SettingsError
+from serving.masking import masked_url
+from serving.providers.provider import Kind
+
+DEFAULTS: Final = {
+    Kind.OPENAI: "https://api.openai.com/v1",
+    Kind.ANTHROPIC: "https://api.anthropic.com/v1",
+    Kind.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
+}
+ECHO: Final = "http://echo.invalid/v1"
+"""Of kind echo, which no request leaves the process for."""
+_CALLS: Final = ("/chat/completions", "/completions", "/embeddings", "/messages", "/models", "/responses")
+
+
+def checked_base_url(url: str, *, allow_http: bool, where: str) -> str:
+    """Return a base URL without a slash at its end.
+
+    Raises
+    ------
+    SettingsError
+        If it is no URL, has a part that a base URL has not, or would send keys in the clear.
+
+    Examples
+    --------
+    >>> checked_base_url("https://api.openai.com/v1/", allow_http=False, where="openai")
+    'https://api.openai.com/v1'
+    """
+    parts = _split(url, where)
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError(
+            f"{where}: base_url has credentials in it; name environment variables with keys = [...] instead"
+        )
+    if parts.query or parts.fragment:
+        raise SettingsError(f"{where}: base_url is {masked_url(url)!r}; expected it without a '?' or '#' part")
+    if (path := parts.path.rstrip("/")).endswith(_CALLS):
+        call = next(call for call in _CALLS if path.endswith(call))
+        raise SettingsError(f"{where}: base_url is {url!r}; expected it without {call!r}, which is added to it")
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
+        raise SettingsError(
+            f"{where}: base_url is {url!r}, which would send prompts and keys unencrypted; expected https://, or "
+            "allow_http = true where the network is your own"
+        )
+    return url.rstrip("/")
+
+
+def _split(url: str, where: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # is read here to be checked
+    except ValueError as exc:
+        raise SettingsError(f"{where}: base_url is no URL ({exc}); expected one like {DEFAULTS[Kind.OPENAI]}") from exc
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise SettingsError(
+            f"{where}: base_url is {masked_url(url)!r}; expected an http(s) URL in ASCII, like {DEFAULTS[Kind.OPENAI]}"
+        )
+    if " " in url:
+        raise SettingsError(f"{where}: base_url has a space in it; remove it")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.9"), is_loopback("::1"), is_loopback("localhost.example.com")
+    (True, True, True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

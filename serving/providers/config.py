@@ -1,0 +1,227 @@
+"""``providers.toml``: who is called, where, with which keys; described in docs/providers.md.
+
+::
+
+    [openai]
+    kind = "openai"                                    # openai, anthropic, gemini, echo
+    base_url = "https://api.openai.com/v1"
+    keys = ["OPENAI_API_KEY", "OPENAI_API_KEY_2"]      # NAMES of environment variables
+    models = {"openai/gpt-4o" = "gpt-4o", "openai/*" = "*"}
+    headers = {openai-organization = "org-1"}
+    deadlines = {connect_s = 5, first_token_s = 60, idle_s = 60, total_s = 600}
+    max_connections = 200
+    collects_data = true                               # false: keeps no prompts, so data_collection = deny may call it
+
+Everything that can be wrong is said when the file is read, one thing at a time, and never with a secret in it.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from math import inf
+from pathlib import Path
+from typing import Any, Final
+
+from serving.errors import SettingsError
+from serving.providers.base_urls import DEFAULTS, ECHO, checked_base_url
+from serving.providers.provider import STAR, Deadlines, Kind, Provider
+from serving.providers.secret_values import read_keys, read_proxy
+
+_EXAMPLE: Final = "deploy/providers.example.toml"
+_KEYS: Final = (
+    *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "allow_http", "proxy"),
+    "collects_data",
+)
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OUR_HEADERS: Final = frozenset(
+    {
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "cookie", "expect"),
+        *("host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+_KEY_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "x-goog-api-key", "api-key"})
+
+
+def load_providers(path: str | Path, environ: Mapping[str, str] | None = None) -> tuple[Provider, ...]:
+    """Read a file of providers, in its order.
+
+    Parameters
+    ----------
+    path : str or Path
+    environ : where keys are looked up; default: the process' environment
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be read, or anything in it is wrong.
+    """
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SettingsError(f"{path}: the providers cannot be read ({exc}); expected a file like {_EXAMPLE}") from exc
+    return parse_providers(content, origin=str(path), environ=os.environ if environ is None else environ)
+
+
+def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) -> tuple[Provider, ...]:
+    """Read providers from text; `origin` names it in errors."""
+    try:
+        document = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError(f"{origin}: not valid TOML ({exc})") from exc
+    for name, entry in document.items():
+        if not isinstance(entry, dict):
+            raise SettingsError(f"{origin}: {name!r} stands outside of a table; expected tables [NAME], one a provider")
+    if not document:
+        raise SettingsError(f"{origin}: has no providers; expected tables [NAME], as in {_EXAMPLE}")
+    return tuple(
+        _provider(name, _Table(entry, f"{origin}: provider {name!r}"), environ) for name, entry in document.items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A table of the file; values are taken from it by type, and never shown where they could be secrets."""
+
+    entries: Mapping[str, Any]
+    where: str
+
+    def allow(self, known: Collection[str], what: str = "key") -> None:
+        """Refuse keys that are not known."""
+        for key in self.entries:
+            if key not in known:
+                near = get_close_matches(key, known, n=1)
+                meant = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(known)}"
+                raise SettingsError(f"{self.where}: unknown {what} {key!r}; {meant}")
+
+    def text(self, key: str) -> str | None:
+        value = self.entries.get(key)
+        if value is not None and (not isinstance(value, str) or not value):
+            raise SettingsError(f"{self.where}: {key} is no text; expected one in quotes")
+        return value
+
+    def number(self, key: str, default: float, *, whole: bool = False) -> float:
+        value = self.entries.get(key, default)
+        right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not right or not 0 < value < inf:
+            raise SettingsError(
+                f"{self.where}: {key} is {value!r}; expected a {'whole ' if whole else ''}number above 0"
+            )
+        return float(value)
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        value = self.entries.get(key, default)
+        if not isinstance(value, bool):
+            raise SettingsError(f"{self.where}: {key} is {value!r}; expected true or false")
+        return value
+
+    def table(self, key: str) -> "_Table":
+        value = self.entries.get(key, {})
+        if not isinstance(value, dict):
+            raise SettingsError(f"{self.where}: {key} is no table; expected {key} = {{...}}")
+        return _Table(value, f"{self.where}: {key}")
+
+    def texts(self, key: str, example: str) -> list[str]:
+        value = self.entries.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+            raise SettingsError(f"{self.where}: {key} is no list of names; expected one like {key} = [{example!r}]")
+        if len(set(value)) < len(value):
+            raise SettingsError(f"{self.where}: {key} has an entry twice; remove one of them")
+        return value
+
+
+def _provider(name: str, table: _Table, environ: Mapping[str, str]) -> Provider:
+    if _NAME.fullmatch(name) is None:
+        raise SettingsError(f"{table.where}: expected a name of letters, digits, '-', '_' and '.' (64 at most)")
+    table.allow(_KEYS)
+    kind = _kind(table)
+    base_url = _base_url(name, kind, table)
+    variables = tuple(table.texts("keys", "OPENAI_API_KEY"))
+    if not variables and base_url == DEFAULTS.get(kind):
+        raise SettingsError(f"{table.where}: has no keys; expected keys = ['{kind.upper()}_API_KEY'] or other names")
+    read_keys(variables, environ, where=table.where)
+    proxy = table.text("proxy")
+    if proxy is not None:
+        read_proxy(proxy, environ, where=table.where)
+    return Provider(
+        name=name,
+        kind=kind,
+        base_url=base_url,
+        key_variables=variables,
+        models=_models(table),
+        headers=_headers(table.table("headers")),
+        deadlines=_deadlines(table.table("deadlines")),
+        max_connections=int(table.number("max_connections", 200, whole=True)),
+        collects_data=kind is not Kind.ECHO and table.flag("collects_data", default=True),
+        proxy_variable=proxy,
+    )
+
+
+def _kind(table: _Table) -> Kind:
+    said = table.text("kind")
+    if said is None:
+        raise SettingsError(f"{table.where}: lacks 'kind', the format it speaks; expected {', '.join(Kind)}")
+    try:
+        return Kind(said)
+    except ValueError as exc:
+        raise SettingsError(
+            f"{table.where}: kind is {said!r}; expected {', '.join(Kind)} (most others speak openai, with a base_url)"
+        ) from exc
+
+
+def _base_url(name: str, kind: Kind, table: _Table) -> str:
+    url = table.text("base_url")
+    if kind is Kind.ECHO:
+        for key in ("base_url", "keys", "proxy"):
+            if key in table.entries:
+                raise SettingsError(f"{table.where}: kind echo answers in this process; remove {key!r}")
+        return ECHO
+    if url is not None:
+        return checked_base_url(url, allow_http=table.flag("allow_http"), where=table.where)
+    if not name.lower().startswith(kind):  # a key must not be sent to somebody else for want of a line
+        raise SettingsError(
+            f"{table.where}: lacks 'base_url'; expected one (the default, {DEFAULTS[kind]}, is for providers whose "
+            f"name begins with {kind.value!r})"
+        )
+    return DEFAULTS[kind]
+
+
+def _models(table: _Table) -> dict[str, str]:
+    entries = table.entries.get("models")
+    pairs = {model: model for model in table.texts("models", "openai/gpt-4o")} if isinstance(entries, list) else entries
+    if not pairs or not isinstance(pairs, dict):
+        raise SettingsError(
+            f"{table.where}: has no models; expected models = {{OURS = THEIRS}}, or a list where both are the same"
+        )
+    for ours, theirs in pairs.items():
+        if not ours or not isinstance(theirs, str) or not theirs:
+            raise SettingsError(f"{table.where}: models: {ours!r} is no pair of texts; expected 'OURS' = 'THEIRS'")
+        if ours.count(STAR) != theirs.count(STAR) or ours.count(STAR) > 1:
+            raise SettingsError(
+                f"{table.where}: models: {ours!r} = {theirs!r}; expected one '*' on both sides, or none"
+            )
+    return dict(pairs)
+
+
+def _headers(table: _Table) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for said, value in table.entries.items():
+        name = said.lower()
+        if name in _KEY_HEADERS:
+            raise SettingsError(f"{table.where}: {said!r} would hold a key; name its environment variable in 'keys'")
+        if name in _OUR_HEADERS or _HEADER_NAME.fullmatch(name) is None or name in headers:
+            raise SettingsError(f"{table.where}: {said!r} cannot be set; expected a header's name, once")
+        if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+            raise SettingsError(f"{table.where}: the value of {said!r} cannot be sent; expected text in ASCII")
+        headers[name] = value
+    return headers
+
+
+def _deadlines(table: _Table) -> Deadlines:
+    names = [field.name for field in fields(Deadlines)]
+    table.allow(names, "deadline")
+    default = Deadlines()
+    return Deadlines(**{name: table.number(name, getattr(default, name)) for name in names})

@@ -1,0 +1,164 @@
+"""The providers that can be called: read from ``providers.toml``, with their connections and keys."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from router_model.catalog import ModelCard
+from serving.providers.config import load_providers
+from serving.providers.echo import EchoTransport
+from serving.providers.http import Transport
+from serving.providers.keys import KeyRing
+from serving.providers.provider import STAR, Kind, Provider, Target
+from serving.providers.secret_values import read_keys, read_proxy
+from serving.providers.transport import AiohttpTransport, Connecting
+
+Cards: TypeAlias = Mapping[str, ModelCard]
+_TransportKey: TypeAlias = tuple[Kind, str, int, float, str | None]
+_RingKey: TypeAlias = tuple[str, str, tuple[str, ...]]
+
+_logger = logging.getLogger(__name__)
+
+
+class Fleet:
+    """Implements `serving.providers.providers.Providers`.
+
+    Parameters
+    ----------
+    path : of the file
+    cards : returns the catalog's cards by model as they are now; prices may change while the service runs
+    environ : where keys are looked up; default: the process' environment
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, or anything in it is wrong.
+    """
+
+    def __init__(self, path: Path, cards: Callable[[], Cards], *, environ: Mapping[str, str] | None = None) -> None:
+        self._path = path
+        self._cards = cards
+        self._environ = os.environ if environ is None else environ
+        self._transports: dict[_TransportKey, AiohttpTransport] = {}
+        self._echo = EchoTransport()
+        self._retired: list[AiohttpTransport] = []
+        self._reloading = asyncio.Lock()
+        self._providers: dict[str, Provider] = {}
+        self._rings: dict[_RingKey, KeyRing] = {}
+        self._cards_of_known: Cards = {}
+        self._known: dict[str, tuple[Target, ...]] = {}
+        self._take(load_providers(path, self._environ))
+
+    @property
+    def all(self) -> Mapping[str, Provider]:
+        """Providers by name, in the order of the file."""
+        return self._providers
+
+    @property
+    def models(self) -> Mapping[str, ModelCard | None]:
+        """Our ids that are served, with their cards: those that the file names, then those of the catalog.
+
+        A star may serve more than the catalog has: `targets` says of any id.
+        """
+        cards = self._cards()
+        named = (model for provider in self._providers.values() for model in provider.models if STAR not in model)
+        return {model: cards.get(model) for model in dict.fromkeys((*named, *filter(self.targets, cards)))}
+
+    def targets(self, model: str) -> tuple[Target, ...]:
+        """Return who serves a model, in the order of the file; empty where nobody does."""
+        cards = self._cards()
+        if cards is not self._cards_of_known:
+            self._cards_of_known, self._known = cards, {}
+        found = self._known.get(model)
+        if found is None:
+            found = self._found(model, cards.get(model))
+            if model in cards:  # other ids are callers' words, and endless
+                self._known[model] = found
+        return found
+
+    def transport(self, provider: Provider) -> Transport:
+        """Return what sends a provider's requests; also those of a provider that was in the file before."""
+        if provider.kind is Kind.ECHO:
+            return self._echo
+        key = _transport_key(provider)
+        transport = self._transports.get(key)
+        if transport is None:
+            transport = self._transports[key] = AiohttpTransport(self._connecting(provider))
+        return transport
+
+    def keys(self, provider: Provider) -> KeyRing:
+        """Return a provider's keys."""
+        key = _ring_key(provider)
+        ring = self._rings.get(key)
+        if ring is None:
+            ring = self._rings[key] = self._ring(provider)
+        return ring
+
+    async def reload(self) -> None:
+        """Read the file again; calls that are under way end as they began. Keys that were dead are tried again.
+
+        Raises
+        ------
+        SettingsError
+            If the new file is wrong: what was there before stays.
+        """
+        async with self._reloading:
+            self._take(await asyncio.to_thread(load_providers, self._path, self._environ))
+            self.warn_of_missing_prices()
+            served = {_transport_key(provider) for provider in self._providers.values()}
+            retired = [self._transports.pop(key) for key in self._transports.keys() - served]
+            self._retired = [transport for transport in (*self._retired, *retired) if transport.n_open]
+            for transport in retired:
+                await transport.retire()
+        _logger.info("providers were read again: %s", ", ".join(self._providers))
+
+    async def close(self) -> None:
+        """End all connections."""
+        for transport in (*self._transports.values(), *self._retired):
+            await transport.close()
+
+    def _take(self, providers: Sequence[Provider]) -> None:
+        rings = {_ring_key(provider): self._ring(provider) for provider in providers}  # may raise: nothing changed yet
+        self._providers = {provider.name: provider for provider in providers}
+        self._rings = rings
+        self._cards_of_known, self._known = self._cards(), {}
+
+    def _found(self, model: str, card: ModelCard | None) -> tuple[Target, ...]:
+        pairs = ((provider, provider.upstream_model(model)) for provider in self._providers.values())
+        return tuple(Target(model, provider, upstream, card) for provider, upstream in pairs if upstream is not None)
+
+    def warn_of_missing_prices(self) -> None:
+        """Name the models without a price; once the catalog is loaded."""
+        unpriced = [model for model, card in self.models.items() if card is None]
+        if unpriced:
+            _logger.warning(
+                "no price in the catalog for %s: their answers carry a cost of null, and no budget counts them",
+                ", ".join(unpriced),
+            )
+
+    def _ring(self, provider: Provider) -> KeyRing:
+        return KeyRing(read_keys(provider.key_variables, self._environ, where=f"provider {provider.name!r}"))
+
+    def _connecting(self, provider: Provider) -> Connecting:
+        name = provider.proxy_variable
+        url = None if name is None else read_proxy(name, self._environ, where=f"provider {provider.name!r}")
+        return Connecting(provider.max_connections, provider.deadlines.connect_s, url)
+
+
+def _transport_key(provider: Provider) -> _TransportKey:
+    """Return what connections depend on: providers that agree in all of it share them."""
+    return (
+        provider.kind,
+        provider.base_url,
+        provider.max_connections,
+        provider.deadlines.connect_s,
+        provider.proxy_variable,
+    )
+
+
+def _ring_key(provider: Provider) -> _RingKey:
+    """Return what keys depend on; the URL, too: a key is never sent to where its provider has moved from."""
+    return provider.name, provider.base_url, provider.key_variables

@@ -1,0 +1,309 @@
+"""The HTTP client: aiohttp, behind `serving.providers.http` (measured in `docs/decisions/0012-http-client.md`).
+
+aiohttp verifies certificates, frames exactly, decompresses, skips 1xx answers, keeps connections for a while and never
+gives one back whose answer was not read to its end. Added here: failures in our words, an end that does not wait for
+the other side, and a second try where a kept connection turns out to be dead.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from serving.extra import needing_serve
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.http import HttpRequest
+
+with needing_serve("the HTTP client"):
+    import aiohttp
+    from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+    from yarl import URL
+
+KEEP_ALIVE_S: Final = 30.0
+"""How long a connection is kept that nothing uses."""
+STALE_WITHIN_S: Final = 1.0
+"""A kept connection that breaks so soon, before any answer, was dead when it was taken."""
+_MAX_HEADER_BYTES: Final = 16_384  # of one header
+_MAX_HEADERS: Final = 200
+_LONG_BODY_BYTES: Final = 1_000_000
+_FAREWELL_S: Final = 1.0
+_HEADERS: Final = {"user-agent": "router-model", "accept-encoding": "gzip, deflate"}
+_NOT_SENT: Final = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "cookie", "expect", "host", "keep-alive"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+"""Headers that are between us and a provider, whatever a caller's said."""
+_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
+"""OSError: TimeoutError, too; ValueError: of what cannot be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """How connections are made.
+
+    Attributes
+    ----------
+    max_connections : int
+    connect_s : seconds to connect, or to get a free connection
+    proxy_url : an HTTP proxy; None: none, whatever the environment says
+    """
+
+    max_connections: int = 200
+    connect_s: float = 5.0
+    proxy_url: str | None = None
+
+
+class _Line:
+    """One connection, as long as it lives.
+
+    Where aiohttp (3.14) meets a chunk without a size within an answer, it closes the connection and leaves whoever
+    reads the answer waiting; here they are told.
+    """
+
+    def __init__(self, transport: asyncio.Transport | None, lost: asyncio.Future[None]) -> None:
+        self.transport = transport
+        self.body: aiohttp.StreamReader | None = None
+        lost.add_done_callback(self._tell)
+
+    def _tell(self, lost: asyncio.Future[None]) -> None:
+        lost.exception()  # is read here, so that it is not logged as one that nobody reads
+        if self.body is not None and not self.body.is_eof() and self.body.exception() is None:
+            self.body.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What a call took from the pool."""
+
+    line: _Line | None = None
+    was_kept: bool = False
+
+
+_taken: ContextVar[_Taken] = ContextVar("taken")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Says which connection a call took, and whether it was used before."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._lines: WeakKeyDictionary[Any, _Line] = WeakKeyDictionary()
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (aiohttp's own)
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        protocol = connection.protocol
+        line = self._lines.get(protocol)
+        taken = _taken.get()
+        taken.was_kept = line is not None
+        if line is None and protocol is not None and protocol.closed is not None:
+            line = self._lines[protocol] = _Line(protocol.transport, protocol.closed)
+        taken.line = line
+        return connection
+
+
+class AiohttpResponse:
+    """A response; see `serving.providers.http.HttpResponse`."""
+
+    def __init__(self, response: aiohttp.ClientResponse, host: str, on_close: Callable[[], Awaitable[None]]) -> None:
+        self._response = response
+        self._host = host
+        self._on_close = on_close
+        self._closed = False
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives, decompressed."""
+        content = self._response.content
+        try:
+            while data := await content.readany():
+                yield data
+        except (*_BROKEN, RuntimeError) as exc:  # RuntimeError: of reading on after the end of the transport
+            if isinstance(exc.__cause__, ContentEncodingError):
+                raise UpstreamFailure(
+                    FailureKind.MALFORMED, f"{self._host}: the answer cannot be decompressed", status=self.status
+                ) from exc
+            raise UpstreamFailure(
+                FailureKind.CONNECTION, f"{self._host}: the connection broke within the answer", status=self.status
+            ) from exc
+
+    async def close(self) -> None:
+        """Give the connection back, or end it at once where the body was not read to its end."""
+        if self._closed:
+            return
+        self._closed = True
+        connection = self._response.connection  # None once the body is whole
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()  # waits for nothing to be flushed, and for no TLS farewell
+        self._response.close()
+        await self._on_close()
+
+
+class AiohttpTransport:
+    """Sends requests over kept connections; see `serving.providers.http.Transport`.
+
+    Connections are opened in the event loop of the first request. Call `close` in the end.
+    """
+
+    def __init__(self, connecting: Connecting | None = None) -> None:
+        self._connecting = connecting or Connecting()
+        self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
+        self._n_open = 0
+        self._retired = False
+        self._closed = False
+
+    @property
+    def n_open(self) -> int:
+        """Calls that wait for an answer, and responses that are not closed."""
+        return self._n_open
+
+    async def send(self, request: HttpRequest) -> AiohttpResponse:
+        """Return the response once its headers are here."""
+        if self._closed:
+            raise UpstreamFailure(FailureKind.CONNECTION, f"{_host(request)}: the service is shutting down")
+        self._n_open += 1
+        try:
+            return await self._send(request)
+        except BaseException:
+            await self._release()
+            raise
+
+    async def close(self) -> None:
+        """End all connections, those of calls that are under way, too."""
+        self._closed = True
+        await self._end_connections()
+
+    async def retire(self) -> None:
+        """End the connections once no call is under way; whoever still sends gets new ones, which end as soon."""
+        self._retired = True
+        if not self._n_open:
+            await self._end_connections()
+
+    async def _release(self) -> None:
+        self._n_open -= 1
+        if self._retired and not self._n_open:
+            await self._end_connections()
+
+    async def _end_connections(self) -> None:
+        sessions = [session for session in (self._session, self._fresh) if session is not None]
+        self._session = self._fresh = None
+        for session in sessions:
+            with suppress(TimeoutError):  # the other side may not read what is still to be sent to it
+                async with asyncio.timeout(_FAREWELL_S):
+                    await session.close()
+
+    async def _send(self, request: HttpRequest) -> AiohttpResponse:
+        if self._session is None:
+            self._session = self._open(keepalive_timeout=KEEP_ALIVE_S)
+        taken = _Taken()
+        sent_s = asyncio.get_running_loop().time()
+        try:
+            return await self._exchange(self._session, request, taken)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+            late = asyncio.get_running_loop().time() - sent_s > STALE_WITHIN_S
+            if late or not taken.was_kept or not _is_unanswered(exc):
+                _fail(exc, request, self._connecting)
+        except _BROKEN as exc:
+            _fail(exc, request, self._connecting)
+        return await self._send_again(request)
+
+    async def _send_again(self, request: HttpRequest) -> AiohttpResponse:
+        """Send over a new connection: others in the pool may be as dead as the first was."""
+        if self._fresh is None:
+            self._fresh = self._open(force_close=True)
+        try:
+            return await self._exchange(self._fresh, request, _Taken())
+        except _BROKEN as exc:
+            _fail(exc, request, self._connecting)
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest, taken: _Taken) -> AiohttpResponse:
+        _taken.set(taken)
+        try:
+            response = await session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=_headers(request.headers),
+                data=_body(request.content),
+                allow_redirects=False,
+            )
+        except BaseException:
+            if taken.line is not None and taken.line.transport is not None:
+                taken.line.transport.abort()  # aiohttp closes it, but only once all that was to be sent is sent
+            raise
+        if taken.line is not None:
+            taken.line.body = response.content
+        return AiohttpResponse(response, _host(request), self._release)
+
+    def _open(self, **options: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=_Connector(limit=self._connecting.max_connections, **options),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connecting.connect_s),
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # no proxy and no .netrc
+            proxy=self._connecting.proxy_url,
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+            max_headers=_MAX_HEADERS,
+        )
+
+
+def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    if _NOT_SENT.isdisjoint(headers):
+        return headers
+    return {name: value for name, value in headers.items() if name not in _NOT_SENT}
+
+
+def _body(content: bytes) -> bytes | io.BytesIO | None:
+    """Return a body as aiohttp wants it: a long one as a file, which is sent in pieces."""
+    if len(content) > _LONG_BODY_BYTES:
+        return io.BytesIO(content)
+    return content or None
+
+
+def _is_unanswered(exc: Exception) -> bool:
+    """Whether a connection broke before any byte of an answer; none that could not be made."""
+    if isinstance(exc, aiohttp.ServerDisconnectedError):
+        return exc.args == ("Server disconnected",)  # else: the beginning of an answer
+    return not isinstance(exc, aiohttp.ClientConnectorError)
+
+
+def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoReturn:
+    """Raise in our words what went wrong before the headers were here; nothing of the request is in them."""
+    host = _host(request)
+    if isinstance(exc, TimeoutError):
+        raise UpstreamFailure(
+            FailureKind.TIMEOUT,
+            f"{host}: no connection within {connecting.connect_s:g} s (of {connecting.max_connections} at most)",
+        ) from exc
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: its certificate is not trusted") from exc
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        why = exc.os_error.strerror or type(exc.os_error).__name__
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: cannot be connected to ({why})") from exc
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None
+    if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, f"{host}: the answer is not HTTP, or its headers are too large"
+        ) from exc.__cause__  # `exc` itself has the request in it, with its key
+    if isinstance(exc, ValueError):
+        raise UpstreamFailure(FailureKind.BAD_REQUEST, f"{host}: a header or the URL cannot be sent") from None
+    raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the connection broke before an answer") from exc
+
+
+def _host(request: HttpRequest) -> str:
+    return urlsplit(request.url).netloc

@@ -1,0 +1,84 @@
+"""What a call may cost at most: what is reserved of a budget before it is sent."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from router_model.catalog import ModelCard
+from serving.errors import InvalidRequestError
+from serving.providers.provider import Target
+
+OUTPUT_TOKENS: Final = 4096
+"""What a model may write where neither the request nor the catalog says."""
+TOKENS_AN_IMAGE: Final = 2000
+"""Input tokens an image counts as; providers count between 85 and about 1,600 for one of common size."""
+
+
+def worst_case_usd(
+    card: ModelCard, n_input_tokens: int, max_output_tokens: int | None = None, n_images: int = 0, *, n_answers: int = 1
+) -> Decimal:
+    """Return what a call may cost at most, in USD.
+
+    Every token is billed at the dearest price it can have: input may be written to the cache, output may be reasoning.
+
+    Parameters
+    ----------
+    card : ModelCard
+    n_input_tokens : int
+        Not less than the provider counts: the UTF-8 bytes of the text are such a bound, as no token is shorter.
+    max_output_tokens : int or None
+        Of the request; None, or more than the card allows: as the card says, or else `OUTPUT_TOKENS`.
+    n_images : int
+    n_answers : int
+        The request's ``n``.
+
+    Examples
+    --------
+    >>> card = ModelCard("m", Decimal(3), Decimal(15), usd_per_mtok_cache_write=Decimal("3.75"), max_output_tokens=8000)
+    >>> worst_case_usd(card, 2000)  # 2,000 x 3.75 + 8,000 x 15 a million
+    Decimal('0.1275')
+    >>> worst_case_usd(card, 2000, 100)
+    Decimal('0.009')
+    """
+    read = max(_known(card.usd_per_mtok_input, card.usd_per_mtok_cached_input, card.usd_per_mtok_cache_write))
+    written = max(_known(card.usd_per_mtok_output, card.usd_per_mtok_reasoning))
+    n_read = n_input_tokens + n_images * TOKENS_AN_IMAGE
+    tokens_usd = (n_read * read + n_answers * _most_output(card, max_output_tokens) * written) / 1_000_000
+    return tokens_usd + sum(_known(card.usd_per_request)) + n_images * sum(_known(card.usd_per_image))
+
+
+def dearest_usd(
+    targets: Iterable[Target],
+    n_input_tokens: int,
+    max_output_tokens: int | None = None,
+    n_images: int = 0,
+    *,
+    n_answers: int = 1,
+) -> Decimal:
+    """Return the worst case over the candidates of a call, in USD; the other parameters: `worst_case_usd`.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the price of one is not known.
+    """
+    worst = Decimal(0)
+    for target in targets:
+        if target.card is None:
+            raise InvalidRequestError(
+                f"model {target.model!r} has no price in the catalog, so what the call could cost is not known; with a "
+                "budget, only models with a price can be called: ask for another, or have its price added",
+                param="model",
+            )
+        cost = worst_case_usd(target.card, n_input_tokens, max_output_tokens, n_images, n_answers=n_answers)
+        worst = max(worst, cost)
+    return worst
+
+
+def _most_output(card: ModelCard, asked: int | None) -> int:
+    most = [tokens for tokens in (asked, card.max_output_tokens) if tokens is not None]
+    return min(most) if most else OUTPUT_TOKENS
+
+
+def _known(*prices: Decimal | None) -> list[Decimal]:
+    return [price for price in prices if price is not None]

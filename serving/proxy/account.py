@@ -1,0 +1,54 @@
+"""What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
+
+from dataclasses import dataclass, field
+
+from router_model.log_records import AttemptRecord
+from serving.access.admission import Admission
+from serving.api.parts import Parts
+from serving.proxy.speeds import Speeds
+from serving.tracing import TracedCall
+
+
+@dataclass(slots=True)
+class Account:
+    """Takes the attempts of one call.
+
+    Attributes
+    ----------
+    parts : Parts
+    speeds : Speeds
+    admission : Admission
+        The caller's place and money for the call.
+    traced : TracedCall
+    cost_usd : float
+        Of the attempts so far.
+    n_attempts : int
+        That are over.
+    unknown : bool
+        Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
+    """
+
+    parts: Parts
+    speeds: Speeds
+    admission: Admission
+    traced: TracedCall
+    cost_usd: float = field(default=0.0, init=False)
+    n_attempts: int = field(default=0, init=False)
+    unknown: bool = field(default=False, init=False)
+
+    def observe(self, record: AttemptRecord) -> None:
+        """Take an attempt that is over; nothing is waited for."""
+        self.n_attempts += 1
+        self.parts.log.put(record)
+        self.parts.telemetry.count_attempt(record)
+        self.speeds.observe(record)
+        self.traced.attempt(record)
+        if record.cost_usd is not None:
+            self.cost_usd += record.cost_usd
+        elif record.error_type is None or record.first_token_s is not None:
+            self.unknown = True
+
+    def close(self) -> None:
+        """Settle what was consumed; again: nothing."""
+        self.traced.end()
+        self.admission.settle(None if self.unknown else self.cost_usd)

@@ -1,0 +1,136 @@
+"""A request to the proxy, read: what is called, what is asked of the router, how the answer is to come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final
+
+from starlette.datastructures import Headers
+
+from serving.api.bodies import validated
+from serving.api.queries import session_header
+from serving.errors import InvalidRequestError
+from serving.formats.format import Call, Surface
+from serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
+from serving.proxy.naming import Named, read_named
+from serving.proxy.preferences import Preferences
+
+GUARD: Final = "x-router-stream-guard"
+TIMEOUT: Final = "x-router-timeout-s"
+METADATA: Final = "x-openrouter-metadata"
+_PASSED: Final = ("anthropic-beta", "anthropic-version")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request.
+
+    Attributes
+    ----------
+    call : Call
+    envelope : what was read of the body
+    named : Named
+    preferences : Preferences
+    session_id : as the caller named it, or None
+    buffer : whether a stream is held back until it is whole
+    total_s : float
+        For the whole call.
+    wants_metadata : whether ``openrouter_metadata`` is to be in the answer
+    """
+
+    call: Call
+    envelope: ProxyEnvelope
+    named: Named
+    preferences: Preferences
+    session_id: str | None
+    buffer: bool
+    total_s: float
+    wants_metadata: bool
+
+    @property
+    def surface(self) -> Surface:
+        """What the caller speaks."""
+        return self.call.surface
+
+    @property
+    def user_id(self) -> str | None:
+        """Who the request is for, as OpenAI's or Anthropic's bodies say it."""
+        if self.envelope.user is not None:
+            return self.envelope.user
+        metadata = self.call.body.get("metadata")
+        found = metadata.get("user_id") if isinstance(metadata, dict) else None
+        return found if isinstance(found, str) else None
+
+
+def read_asked(
+    surface: Surface,
+    body: dict[str, Any],
+    headers: Headers,
+    *,
+    policy: str,
+    most_s: float,
+    ours: frozenset[str],
+    path_model: str | None = None,
+    path_stream: bool | None = None,
+) -> Asked:
+    """Read a request.
+
+    Parameters
+    ----------
+    surface : Surface
+    body, headers : of the request
+    policy : the name of what decides now
+    most_s : the longest time a call may take
+    ours : names of our providers, in lower case
+    path_model, path_stream : what the path says, where it does (Google's)
+
+    Raises
+    ------
+    InvalidRequestError
+        If something that is read is not as declared.
+    """
+    envelope = validated(ProxyEnvelope, body)
+    stream = path_stream if path_stream is not None else envelope.stream is True
+    call = Call(
+        surface,
+        {name: value for name, value in body.items() if name not in OURS},
+        stream=stream and surface is not Surface.EMBEDDINGS,
+        headers={name: headers[name] for name in _PASSED if name in headers},
+        wants_usage=envelope.stream_options is not None and envelope.stream_options.include_usage is True,
+        openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
+    )
+    named_by_header = session_header(headers)
+    options = envelope.router
+    return Asked(
+        call,
+        envelope,
+        named=read_named(path_model or envelope.model, envelope.models, policy),
+        preferences=Preferences.of(envelope.provider),
+        session_id=(options.session_id if options else None) or envelope.session_id or named_by_header,
+        buffer=_buffers(headers),
+        total_s=_total_s(headers, most_s),
+        wants_metadata=headers.get(METADATA, "").lower() == "enabled",
+    )
+
+
+def _buffers(headers: Mapping[str, str]) -> bool:
+    value = headers.get(GUARD)
+    if value not in (None, "buffer"):
+        raise InvalidRequestError(f"{GUARD}: got {value[:64]!r}; expected 'buffer', or leave it out", param=GUARD)
+    return value is not None
+
+
+def _total_s(headers: Mapping[str, str], most_s: float) -> float:
+    """Return how long a call may take: what the header says, at most what the settings say."""
+    value = headers.get(TIMEOUT)
+    if value is None:
+        return most_s
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not (isfinite(seconds) and seconds > 0):
+        raise InvalidRequestError(
+            f"{TIMEOUT}: got {value[:64]!r}; expected a positive number of seconds", param=TIMEOUT
+        )
+    return min(seconds, most_s)

@@ -1,0 +1,101 @@
+"""From models, best first, to what is called: each with the providers that serve it and that the request allows."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from router_model.catalog import ModelCard
+from router_model.router import Router
+from serving.errors import EmptyPlanError
+from serving.providers.fleet import Fleet
+from serving.providers.provider import Provider, Target
+from serving.proxy.preferences import NONE, Preferences
+from serving.proxy.speeds import Speeds
+
+MOST: Final = 24
+"""Candidates that are handed on: several times the attempts there can be."""
+
+
+class Candidates:
+    """Finds who serves what."""
+
+    def __init__(self, providers: Fleet) -> None:
+        self._providers = providers
+        self.speeds: Final = Speeds()
+        self._for: tuple[Mapping[str, Provider], Router | None] | None = None
+        self._unavailable: tuple[str, ...] = ()
+
+    @property
+    def provider_names(self) -> frozenset[str]:
+        """Names of our providers, in lower case."""
+        return frozenset(name.lower() for name in self._providers.all)
+
+    def serves(self, model: str) -> bool:
+        """Tell whether any provider serves a model."""
+        return bool(self._providers.targets(model))
+
+    @property
+    def served_models(self) -> Mapping[str, ModelCard | None]:
+        """The models that are served, as far as the providers' file or the catalog names them, with their cards."""
+        return self._providers.models
+
+    def unavailable(self, router: Router | None, preferences: Preferences) -> tuple[str, ...]:
+        """Return the router's models that no provider serves of those that a request allows."""
+        if router is None:
+            return ()
+        if preferences.filters:
+            return tuple(model for model in router.models if not self._any(model, preferences))
+        now = (self._providers.all, router)
+        if self._for is None or self._for[0] is not now[0] or self._for[1] is not now[1]:
+            self._for = now
+            self._unavailable = tuple(model for model in router.models if not self._providers.targets(model))
+        return self._unavailable
+
+    def targets(
+        self, models: Iterable[str], preferences: Preferences, *, body: Mapping[str, Any] | None = None
+    ) -> list[Target]:
+        """Return what is called, best first; providers of one model are neighbours.
+
+        Parameters
+        ----------
+        models : best first
+        preferences : Preferences
+        body : of a call that nothing was decided for: its models' cards are held against what it asks for here
+
+        Raises
+        ------
+        EmptyPlanError
+            If nothing is left; it names what to relax.
+        """
+        found: list[Target] = []
+        asked = list(models)
+        for model in asked:
+            served = self._providers.targets(model)
+            if preferences is not NONE:
+                served = tuple(preferences.arranged(served, self.speeds))
+            if body is not None:
+                served = _capable(served, preferences, body)
+            found += served
+            if len(found) >= MOST:
+                break
+        if not found:
+            raise _nobody(asked, self._providers.all, preferences)
+        return found if preferences.allow_fallbacks else found[:1]
+
+    def _any(self, model: str, preferences: Preferences) -> bool:
+        return any(preferences.admits(target.provider) for target in self._providers.targets(model))
+
+
+def _capable(served: Sequence[Target], preferences: Preferences, body: Mapping[str, Any]) -> tuple[Target, ...]:
+    return tuple(one for one in served if preferences.affords(one.card) and preferences.fits(one.card, body))
+
+
+def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Preferences) -> EmptyPlanError:
+    named = ", ".join(models[:5])
+    if preferences is NONE:
+        return EmptyPlanError(
+            f"no provider serves {named}; there are {', '.join(providers)}; add the model to one", param="model"
+        )
+    return EmptyPlanError(
+        f"'provider' leaves nobody to call for {named}; our providers are {', '.join(providers)}; relax it",
+        param="provider",
+    )

@@ -1,0 +1,60 @@
+"""What ``model`` and ``models`` of a body name: a decision, or models to forward to."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from serving.api.requests import AUTO
+from serving.errors import ModelNotFoundError
+
+_NAMES: Final = frozenset({*AUTO, "router"})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is asked for.
+
+    Attributes
+    ----------
+    requested : as the caller wrote it, e.g. for ``openrouter_metadata``
+    routes : whether the router decides
+    models : with `routes` the candidates, all where empty; else what is called, in this order
+    """
+
+    requested: str
+    routes: bool
+    models: tuple[str, ...]
+
+
+def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> Named:
+    """Read what a body names.
+
+    Parameters
+    ----------
+    model, models : of the body
+    policy : the name of what decides now, which names the router, too
+
+    Examples
+    --------
+    >>> read_named("auto", ["a", "b"], "p1")
+    Named(requested='auto', routes=True, models=('a', 'b'))
+    >>> read_named("a", ["b", "a"], "p1").models
+    ('a', 'b')
+    """
+    routes = model is None or model in _NAMES or model == policy
+    listed = [] if models is None else [name for name in models if name not in _NAMES and name != policy]
+    if not routes and model is not None:
+        listed.insert(0, model)
+    return Named(model or AUTO[0], routes, tuple(dict.fromkeys(listed)))
+
+
+def not_found(model: str, known: Collection[str], *, param: str = "model") -> ModelNotFoundError:
+    """Return the error for a model that nobody knows; it names the nearest.
+
+    >>> not_found("opnai/gpt-4o", ["openai/gpt-4o", "mistral/large"]).message
+    "no model 'opnai/gpt-4o' here; the nearest is 'openai/gpt-4o'; GET /v1/models lists all"
+    """
+    near = get_close_matches(model, known, n=1, cutoff=0.5)
+    hint = f"the nearest is {near[0]!r}; " if near else ""
+    return ModelNotFoundError(f"no model {model!r} here; {hint}GET /v1/models lists all", param=param)

@@ -1,0 +1,46 @@
+"""The proxy, put together as the settings say."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from router_model.catalog import Catalog, ModelCard
+from serving.engine.engine import Engine
+from serving.formats.registry import adapter_for
+from serving.forwarding.forwarder import Forwarder
+from serving.forwarding.rules import Rules
+from serving.providers.fleet import Fleet
+from serving.proxy.proxy import Proxy
+from serving.settings import Settings
+
+_NO_CARDS: Final[Mapping[str, ModelCard]] = {}
+
+
+def open_proxy(settings: Settings, engine: Engine) -> Proxy | None:
+    """Return the proxy; None where the settings name no providers. Nothing is connected to yet.
+
+    Raises
+    ------
+    SettingsError
+        If anything in the file of providers is wrong.
+    CatalogError
+        If the settings name a catalog that cannot be read.
+    """
+    if settings.providers is None:
+        return None
+    fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now)
+    rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
+    return Proxy(fleet, Forwarder(fleet, adapter_for, rules=rules))
+
+
+class _Cards:
+    """The catalog in use: the router's, or where there is none the one that the settings name."""
+
+    def __init__(self, engine: Engine, path: Path | None) -> None:
+        self._engine = engine
+        self._named = _NO_CARDS if path is None else Catalog.load(path).cards
+
+    def now(self) -> Mapping[str, ModelCard]:
+        """Return the cards by model."""
+        router = self._engine.router
+        return self._named if router is None else router.catalog.cards

@@ -1,0 +1,222 @@
+"""The proxy: decide where that is asked, forward, answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from router_model.log_records import AttemptRecord
+from serving.access.callers import Caller
+from serving.api.parts import Parts
+from serving.engine.query import Query, Routed
+from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
+from serving.formats.format import Surface
+from serving.forwarding.breakers import BreakerState
+from serving.forwarding.deadlines import clock
+from serving.forwarding.forwarder import Forwarder
+from serving.forwarding.reply import Order, Reply, no_extras
+from serving.providers.fleet import Fleet
+from serving.providers.provider import Target
+from serving.proxy.account import Account
+from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
+from serving.proxy.asked import Asked, read_asked
+from serving.proxy.candidates import Candidates
+from serving.proxy.leaving import Leaving
+from serving.proxy.metadata import openrouter_metadata
+from serving.proxy.naming import not_found
+from serving.proxy.questions import query_of
+from serving.proxy.worst_case import worst_usd
+from serving.tracing import TracedCall
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is called for a request.
+
+    Attributes
+    ----------
+    targets : best first
+    query, routed : the decision; None where a model is forwarded as asked
+    """
+
+    targets: Sequence[Target]
+    query: Query | None = None
+    routed: Routed | None = None
+
+
+@dataclass(slots=True)
+class Proxy:
+    """Forwards calls of the service it is part of.
+
+    Attributes
+    ----------
+    providers : Fleet
+    forwarder : Forwarder
+    candidates : Candidates
+    """
+
+    providers: Fleet
+    forwarder: Forwarder
+    candidates: Candidates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.candidates = Candidates(self.providers)
+
+    def start(self) -> None:
+        """Say what is amiss, now that the router is loaded."""
+        self.providers.warn_of_missing_prices()
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self.providers.close()
+
+    async def reload(self) -> None:
+        """Read the providers' file again.
+
+        Raises
+        ------
+        SettingsError
+            If it is wrong; what was read before stays.
+        """
+        await self.providers.reload()
+
+    def breaker_states(self) -> Mapping[tuple[str, str], BreakerState]:
+        """Return the state of each breaker by (provider, model)."""
+        return self.forwarder.breakers.states(clock())
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What an operator wants to know; never a key."""
+        return {
+            "providers": {
+                name: {
+                    "kind": one.kind.value,
+                    "base_url": one.base_url,
+                    "models": dict(one.models),
+                    "keys": self.providers.keys(one).states(),
+                }
+                for name, one in self.providers.all.items()
+            },
+            "breakers": [
+                {"provider": provider, "model": model, "state": state.value}
+                for (provider, model), state in self.breaker_states().items()
+            ],
+        }
+
+    def read(self, request: Request, parts: Parts, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
+        """Read a request; see `read_asked`."""
+        return read_asked(
+            surface,
+            body,
+            request.headers,
+            policy=parts.engine.policy_version,
+            most_s=parts.settings.proxy_total_s,
+            ours=self.candidates.provider_names,
+            **path,
+        )
+
+    async def answer(self, request: Request, parts: Parts, caller: Caller, asked: Asked) -> Response:
+        """Decide, forward and answer.
+
+        Raises
+        ------
+        ServiceError
+            If nobody could be called, or nobody answered.
+        ClientDisconnect
+            If the client left before there was an answer.
+        """
+        traced = parts.tracing.call(
+            asked.surface, asked.named.requested, request.scope["headers"], stream=asked.call.stream
+        )
+        try:
+            with Leaving(request.receive):
+                return await self._answer(request, parts, caller, asked, traced)
+        except BaseException as exc:
+            traced.end(getattr(exc, "code", None) or type(exc).__name__)
+            raise
+
+    async def _answer(
+        self, request: Request, parts: Parts, caller: Caller, asked: Asked, traced: TracedCall
+    ) -> Response:
+        plan = await self._plan(parts, caller, asked)
+        if plan.routed is not None:
+            traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
+        worst = partial(worst_usd, asked, plan.targets)
+        admission = parts.access.admit(request.scope, caller, worst, within_s=asked.total_s)
+        account = Account(parts, self.candidates.speeds, admission, traced)
+        try:
+            reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+            return self._respond(parts, plan, reply, account)
+        except BaseException as exc:
+            account.close()
+            if isinstance(exc, ServiceError):
+                exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
+            raise
+
+    def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+        trace = account.traced.headers
+        return Order(
+            replace(asked.call, trace=trace) if trace else asked.call,
+            plan.targets,
+            decision_id=None if plan.routed is None else plan.routed.decision_id,
+            key_id=caller.key_id,
+            observe=account.observe,
+            total_s=asked.total_s,
+            buffer=asked.buffer,
+            extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else no_extras,
+        )
+
+    def _respond(self, parts: Parts, plan: Plan, reply: Reply, account: Account) -> Response:
+        if plan.query is not None and plan.routed is not None and reply.target.model != plan.routed.model:
+            parts.engine.answered(plan.query, plan.routed, reply.target.model)
+        headers = reply_headers(reply, plan.routed)
+        if reply.stream is not None:
+            return StreamAnswer(reply.stream, headers, account.close)
+        account.close()
+        return whole_answer(reply, headers)
+
+    async def _plan(self, parts: Parts, caller: Caller, asked: Asked) -> Plan:
+        """Return whom to call.
+
+        Raises
+        ------
+        InvalidRequestError, ModelNotFoundError, EmptyPlanError
+        """
+        named = asked.named
+        for model in named.models:
+            self._check_known(model, parts, asked)
+        decidable = [model for model in named.models if model in parts.models]
+        if not named.routes or (named.models and not decidable and parts.models):
+            return Plan(self.candidates.targets(named.models, asked.preferences, body=asked.call.body))
+        if asked.surface is Surface.EMBEDDINGS:
+            raise InvalidRequestError(
+                f"model: got {named.requested!r}; expected an embedding model's id: vectors of different models do not "
+                "mix, so none is chosen for you",
+                param="model",
+            )
+        return await self._decided(parts, caller, asked, decidable)
+
+    async def _decided(self, parts: Parts, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
+        unavailable = self.candidates.unavailable(parts.engine.router, asked.preferences)
+        query = query_of(asked, key_id=caller.key_id, candidates=decidable, known=parts.models, unavailable=unavailable)
+        routed = await parts.engine.decide(query)
+        behind = [model for model in asked.named.models if model not in decidable]
+        models = [step.model for step in routed.plan] + behind
+        return Plan(self.candidates.targets(models, asked.preferences), query, routed)
+
+    def _check_known(self, model: str, parts: Parts, asked: Asked) -> None:
+        if self.candidates.serves(model):
+            return
+        param = "models" if model in (asked.envelope.models or ()) else "model"
+        if model not in parts.models:
+            known = {*parts.models, *self.candidates.served_models}
+            raise not_found(model, sorted(known), param=param)
+        if len(asked.named.models) == 1:
+            raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)
+
+
+def _extras(requested: str, plan: Plan, attempts: Sequence[AttemptRecord]) -> dict[str, Any]:
+    return {"openrouter_metadata": openrouter_metadata(requested, plan.targets, attempts, plan.routed)}

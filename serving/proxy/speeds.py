@@ -1,0 +1,58 @@
+"""How fast each provider of a model was lately: what ``sort: throughput`` and ``sort: latency`` go by."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from router_model.log_records import AttemptRecord
+from serving.providers.provider import Target
+
+_SHARE: Final = 0.2
+"""Weight of the newest call in the running mean."""
+_MOST: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Seen:
+    first_s: float | None = None
+    tokens_per_s: float | None = None
+
+
+class Speeds:
+    """Running means over successful calls, in this process.
+
+    Examples
+    --------
+    A mean of 1 s moves by a fifth of the way to 2 s:
+
+    >>> 1.0 + _SHARE * (2.0 - 1.0)
+    1.2
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str | None, str | None], _Seen] = {}
+
+    def observe(self, record: AttemptRecord) -> None:
+        """Take note of an attempt that is over."""
+        if record.error_type is not None or not record.latency_s or len(self._seen) >= _MOST:
+            return
+        seen = self._seen.setdefault((record.provider, record.model), _Seen())
+        seen.first_s = _mean(seen.first_s, record.latency_s if record.first_token_s is None else record.first_token_s)
+        if record.output_tokens:
+            seen.tokens_per_s = _mean(seen.tokens_per_s, record.output_tokens / record.latency_s)
+
+    def first_s(self, target: Target) -> float:
+        """Return the mean time to the first token (of a whole answer: to its end); infinite where unknown."""
+        seen = self._of(target)
+        return float("inf") if seen is None or seen.first_s is None else seen.first_s
+
+    def tokens_per_s(self, target: Target) -> float:
+        """Return the mean throughput; 0 where unknown."""
+        seen = self._of(target)
+        return 0.0 if seen is None or seen.tokens_per_s is None else seen.tokens_per_s
+
+    def _of(self, target: Target) -> _Seen | None:
+        return self._seen.get((target.provider.name, target.model))
+
+
+def _mean(before: float | None, new: float) -> float:
+    return new if before is None else before + _SHARE * (new - before)

@@ -1,0 +1,25 @@
+"""Errors in the shape of the surface that is asked: the official SDKs read no other.
+
+By path, as an error may come before anything of the request is read: from the guard, or for want of a key.
+"""
+
+import secrets
+from typing import Final
+
+from serving.errors import ServiceError, error_body
+
+MESSAGES: Final = "/v1/messages"
+GOOGLE: Final = "/v1beta/"
+
+
+def shaped_error(path: str, error: ServiceError) -> bytes:
+    """Return the body of an error for who asked for a path."""
+    if path == MESSAGES or path.startswith(f"{MESSAGES}/"):
+        from serving.formats.anthropic import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
+
+        return anthropic_error_body(error, f"req_{secrets.token_hex(12)}")
+    if path.startswith(GOOGLE):
+        from serving.formats.gemini import google_error_body  # noqa: PLC0415  (only this surface needs it)
+
+        return google_error_body(error)
+    return error_body(error)

@@ -1,0 +1,134 @@
+"""The proxy's surfaces: OpenAI's, Anthropic's and Google's paths."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.access.callers import Role
+from serving.api.answers import ErrorAnswer
+from serving.api.bodies import read_object, validated
+from serving.api.endpoint import Endpoint, header
+from serving.api.errors import Handler
+from serving.api.parts import parts_of
+from serving.api.routing import SESSION_HEADER
+from serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
+from serving.formats.format import Surface
+from serving.proxy.asked import GUARD, METADATA, TIMEOUT
+from serving.proxy.bodies import (
+    AnthropicErrorAnswer,
+    AnyAnswer,
+    ChatRequest,
+    EmbeddingsRequest,
+    GenerateRequest,
+    GoogleErrorAnswer,
+    MessagesRequest,
+)
+
+
+async def chat_completions(request: Request) -> Response:
+    """Answer a chat, in OpenAI's format, by the model that the router chooses or that is named.
+
+    `model`: `auto` (or `openrouter/auto`, `router`, nothing) decides, an id is forwarded as asked. With `stream` the
+    answer comes as server-sent events.
+    """
+    return await _forward(request, Surface.CHAT)
+
+
+async def messages(request: Request) -> Response:
+    """Answer a conversation, in Anthropic's Messages format, by the model that the router chooses or that is named."""
+    return await _forward(request, Surface.MESSAGES)
+
+
+async def embeddings(request: Request) -> Response:
+    """Embed texts, in OpenAI's format, by the model that is named."""
+    return await _forward(request, Surface.EMBEDDINGS)
+
+
+async def generate_content(request: Request) -> Response:
+    """Answer a conversation, in Google's format; the path names the model, or `auto`."""
+    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=False)
+
+
+async def stream_generate_content(request: Request) -> Response:
+    """Answer a conversation, in Google's format, as server-sent events (as with `alt=sse`)."""
+    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=True)
+
+
+async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.PROXY)
+    if parts.proxy is None:
+        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
+    body = await read_object(request, max_depth=parts.settings.max_json_depth)
+    if surface is Surface.EMBEDDINGS:
+        validated(EmbeddingsRequest, body)
+    asked = parts.proxy.read(request, parts, surface, body, **path)
+    return await parts.proxy.answer(request, parts, caller, asked)
+
+
+_HEADERS: Final = {
+    "x-router-model": "The model that answered.",
+    "x-router-provider": "The provider that answered.",
+    "x-router-attempts": "Calls that were made.",
+    "x-router-degraded": "'true' where the default plan decided.",
+}
+_PARAMETERS: Final = (
+    SESSION_HEADER,
+    header(GUARD, "'buffer': hold a stream back until it is whole, so that one that is cut is tried again."),
+    header(TIMEOUT, "Seconds for the whole call, at most what the service allows."),
+    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed."),
+)
+_MODEL: Final = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "`auto`, or a model's id; it may have slashes in it.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "auto",
+}
+_RAISED: Final = (NotFoundError, ModelNotFoundError, EmptyPlanError)
+
+
+def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], **given: Any) -> Endpoint:
+    return Endpoint(
+        "POST",
+        path,
+        handler,
+        summary,
+        given.get("answer", AnyAnswer),
+        body,
+        roles=(Role.PROXY,),
+        errors=_RAISED,
+        parameters=(*given.get("parameters", ()), *_PARAMETERS),
+        headers=_HEADERS,
+        media="text/event-stream",
+        error=given.get("error", ErrorAnswer),
+        streams=given.get("streams", False),
+    )
+
+
+_GOOGLE: Final = "/v1beta/models/{model:path}"
+ENDPOINTS: Final = (
+    _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
+    _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),
+    _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
+    _surface(
+        f"{_GOOGLE}:generateContent",
+        generate_content,
+        "Chat (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        error=GoogleErrorAnswer,
+    ),
+    _surface(
+        f"{_GOOGLE}:streamGenerateContent",
+        stream_generate_content,
+        "Stream (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        answer=None,
+        error=GoogleErrorAnswer,
+    ),
+)

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from serving.errors import error_body
+from serving.forwarding.upstream_errors import Failed, limited, unavailable, upstream_error
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.provider import Kind, Provider, Target
+
+TARGET = Target("m", Provider("p", Kind.OPENAI, "http://x"), "m")
+
+
+def made(kind, **fields):
+    return upstream_error(Failed(TARGET, UpstreamFailure(kind, "their words", **fields)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs", "ours", "code"),
+    [
+        (FailureKind.BAD_REQUEST, 400, 400, "invalid_request"),
+        (FailureKind.BAD_REQUEST, 422, 422, "invalid_request"),
+        (FailureKind.BAD_REQUEST, 415, 400, "invalid_request"),
+        (FailureKind.TOO_LONG, 400, 400, "context_length_exceeded"),
+        (FailureKind.TOO_LONG, 413, 413, "context_length_exceeded"),
+        (FailureKind.MODEL_GONE, 400, 404, "model_not_found"),
+        (FailureKind.RATE_LIMITED, 529, 429, "rate_limit_exceeded"),
+        (FailureKind.KEY, 401, 502, "upstream_error"),
+        (FailureKind.SERVER, 500, 502, "upstream_error"),
+        (FailureKind.CONNECTION, None, 502, "upstream_error"),
+        (FailureKind.MALFORMED, 200, 502, "upstream_error"),
+        (FailureKind.TRUNCATED, 200, 502, "upstream_error"),
+        (FailureKind.TIMEOUT, None, 504, "upstream_timeout"),
+    ],
+)
+def test_a_status_tells_the_caller_what_to_do(kind, theirs, ours, code):
+    error = made(kind, status=theirs)
+    assert (error.status, error.code) == (ours, code)
+
+
+def test_metadata_has_the_provider_s_words_and_the_other_failures():
+    first = Failed(TARGET, UpstreamFailure(FailureKind.SERVER, "boom", status=500, code="overloaded"))
+    error = upstream_error(first, [Failed(TARGET, UpstreamFailure(FailureKind.TIMEOUT, "slow"))])
+    said = json.loads(error_body(error))["error"]
+    assert said["message"] == "p:m did not answer: boom (2 attempts failed)"
+    assert said["metadata"] == {
+        "provider": "p",
+        "model": "m",
+        "error_type": "server",
+        "provider_code": "overloaded",
+        "status": 500,
+        "previous_errors": [
+            {
+                "provider": "p",
+                "model": "m",
+                "error_type": "timeout",
+                "provider_code": None,
+                "status": None,
+                "message": "slow",
+            }
+        ],
+    }
+
+
+def test_retry_after_is_passed_on_in_whole_seconds():
+    assert made(FailureKind.RATE_LIMITED, status=429, retry_after_s=1.2).headers == {"retry-after": "2"}
+    assert limited([TARGET], 0.1).headers == {"retry-after": "1"}
+    assert unavailable([TARGET], 3.0).headers == {"retry-after": "3"}
+    assert made(FailureKind.SERVER, status=500).headers == {}
