@@ -9,6 +9,7 @@ from serving.access.start import check_access
 from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
 from serving.masking import masked_url
+from serving.providers.config import load_providers
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
@@ -27,6 +28,7 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         open_log(settings)
         router = _router_in_words(settings)
+        providers = () if settings.providers is None else load_providers(settings.providers)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
@@ -34,6 +36,7 @@ def about(settings: Settings) -> list[str]:
         f"deciding: {router}",
         f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
+        f"forwarding: {', '.join(one.name for one in providers) or 'to nobody (no --providers)'}",
         "try: curl http://{address}/v1/route"
         + header
         + ' --json \'{"messages": [{"role": "user", "content": "Hi"}]}\'',

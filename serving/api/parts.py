@@ -15,6 +15,7 @@ from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from serving.proxy.proxy import Proxy  # it works with the parts, too
@@ -109,7 +110,7 @@ class Parts:
 
     Attributes
     ----------
-    settings, engine, log, access, telemetry
+    settings, engine, log, access, telemetry, tracing
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
     draining : bool
@@ -122,6 +123,7 @@ class Parts:
     access: Access
     telemetry: Telemetry = field(default_factory=Telemetry)
     proxy: "Proxy | None" = None
+    tracing: Tracing = OFF
     draining: bool = False
 
     @property

@@ -6,6 +6,7 @@ from router_model.log_records import AttemptRecord
 from serving.access.admission import Admission
 from serving.api.parts import Parts
 from serving.proxy.speeds import Speeds
+from serving.tracing import TracedCall
 
 
 @dataclass(slots=True)
@@ -18,6 +19,7 @@ class Account:
     speeds : Speeds
     admission : Admission
         The caller's place and money for the call.
+    traced : TracedCall
     cost_usd : float
         Of the attempts so far.
     unknown : bool
@@ -27,6 +29,7 @@ class Account:
     parts: Parts
     speeds: Speeds
     admission: Admission
+    traced: TracedCall
     cost_usd: float = field(default=0.0, init=False)
     unknown: bool = field(default=False, init=False)
 
@@ -35,6 +38,7 @@ class Account:
         self.parts.log.put(record)
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)
+        self.traced.attempt(record)
         if record.cost_usd is not None:
             self.cost_usd += record.cost_usd
         elif record.error_type is None or record.first_token_s is not None:
@@ -42,4 +46,5 @@ class Account:
 
     def close(self) -> None:
         """Settle what was consumed; again: nothing."""
+        self.traced.end()
         self.admission.settle(None if self.unknown else self.cost_usd)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from router_model.catalog import ModelCard
 from router_model.router import Router
 from serving.errors import EmptyPlanError
-from serving.providers.provider import Provider, Target
 from serving.providers.fleet import Fleet
+from serving.providers.provider import Provider, Target
 from serving.proxy.preferences import NONE, Preferences
 from serving.proxy.speeds import Speeds
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
@@ -42,10 +42,14 @@ def _output(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """
     config = body.get("generationConfig") or body.get("generation_config")
     config = config if isinstance(config, dict) else {}
-    limits = [*(body.get(name) for name in _LIMITS), config.get("maxOutputTokens"), config.get("max_output_tokens")]
-    counts = [body.get("n"), config.get("candidateCount"), config.get("candidate_count")]
+    limits: list[Any] = [
+        *(body.get(name) for name in _LIMITS),
+        config.get("maxOutputTokens"),
+        config.get("max_output_tokens"),
+    ]
+    counts: list[Any] = [body.get("n"), config.get("candidateCount"), config.get("candidate_count")]
     return next(filter(_is_count, limits), None), next(filter(_is_count, counts), 1)
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from serving.formats.anthropic.effort import budget_of
 from serving.formats.format import Json
+from serving.formats.shapes import mapping, text
 from serving.providers.provider import Target
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -62,8 +63,8 @@ def without_unsigned_thinking(body: Json) -> Json:
     messages = body.get("messages")
     if not isinstance(messages, list) or not any(map(_has_unsigned, messages)):
         return body
-    kept = [_without_unsigned(message) if _has_unsigned(message) else message for message in messages]
-    return {**body, "messages": [message for message in kept if message["content"]]}
+    kept = (_without_unsigned(message) if _has_unsigned(message) else message for message in messages)
+    return {**body, "messages": [message for message in kept if message is not None]}
 
 
 def _most(target: Target) -> int:
@@ -73,7 +74,7 @@ def _most(target: Target) -> int:
 
 def _budgeted(fit: Json) -> None:
     """Turn an effort into a budget, where there is room for one and the conversation allows it."""
-    effort = fit.get("output_config", {}).get("effort", "medium")
+    effort = text(mapping(fit.get("output_config")).get("effort")) or "medium"
     budget = budget_of(effort, fit["max_tokens"]) if isinstance(fit["max_tokens"], int) else None
     _without_effort(fit)
     if budget is None or _is_in_unsigned_tool_loop(fit["messages"]):
@@ -83,7 +84,7 @@ def _budgeted(fit: Json) -> None:
 
 
 def _without_effort(fit: Json) -> None:
-    config = {name: value for name, value in fit.pop("output_config", {}).items() if name != "effort"}
+    config = {name: value for name, value in mapping(fit.pop("output_config", None)).items() if name != "effort"}
     if config:
         fit["output_config"] = config
 
@@ -106,5 +107,7 @@ def _has_unsigned(message: object) -> bool:
     return isinstance(content, list) and any(map(_is_unsigned, content))
 
 
-def _without_unsigned(message: Json) -> Json:
-    return {**message, "content": [block for block in message["content"] if not _is_unsigned(block)]}
+def _without_unsigned(message: Json) -> Json | None:
+    """Return what is left of a message; None where nothing is."""
+    content = [block for block in message["content"] if not _is_unsigned(block)]
+    return {**message, "content": content} if content else None

@@ -10,7 +10,14 @@ from serving.formats.format import Call, Facts, Json, Surface
 from serving.formats.gemini.failures import failure_of
 from serving.formats.gemini.finish import MAY_BE_EMPTY
 from serving.formats.gemini.generations import adapted
-from serving.formats.gemini.reader import GeminiReader, block_reason, candidates_of, parsed, parts_of
+from serving.formats.gemini.reader import (
+    GeminiReader,
+    block_reason,
+    candidates_of,
+    finish_reason_of,
+    parsed,
+    parts_of,
+)
 from serving.formats.gemini.writer import GeminiWriter, with_usage
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
@@ -83,7 +90,7 @@ def _url(target: Target, *, stream: bool) -> str:
 def _is_an_answer(answer: Json) -> bool:
     """Whether there is more than thoughts in it, or a reason why not."""
     return block_reason(answer) is not None or any(
-        str(candidate.get("finishReason")) in MAY_BE_EMPTY or any(map(_is_said, parts_of(candidate)))
+        finish_reason_of(candidate) in MAY_BE_EMPTY or any(map(_is_said, parts_of(candidate)))
         for candidate in candidates_of(answer)
     )
 
