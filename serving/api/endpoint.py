@@ -101,10 +101,13 @@ class App(Protocol):
         """Look a route up by its exact path."""
 
 
-def header(name: str, description: str) -> dict[str, Any]:
-    """Return an optional header as OpenAPI has it."""
-    schema = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[\x21-\x7e]+$"}
-    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+_ID: Final = {"minLength": 1, "maxLength": 256, "pattern": r"^[\x21-\x7e]+$"}
+
+
+def header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    """Return an optional header as OpenAPI has it: an id, unless a schema of its text says otherwise."""
+    written = {"type": "string", **(schema or _ID)}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": written}
 
 
 def add_endpoint(app: App, endpoint: Endpoint) -> None:

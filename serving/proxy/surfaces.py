@@ -76,9 +76,13 @@ _HEADERS: Final = {
 }
 _PARAMETERS: Final = (
     SESSION_HEADER,
-    header(GUARD, "'buffer': hold a stream back until it is whole, so that one that is cut is tried again."),
-    header(TIMEOUT, "Seconds for the whole call, at most what the service allows."),
-    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed."),
+    header(
+        GUARD,
+        "'buffer': hold a stream back until it is whole, so that one that is cut is tried again.",
+        enum=["buffer"],
+    ),
+    header(TIMEOUT, "Seconds for the whole call, at most what the service allows.", pattern="^[1-9][0-9]*$"),
+    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed.", minLength=0),
 )
 _MODEL: Final = {
     "name": "model",
