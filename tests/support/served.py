@@ -63,9 +63,19 @@ class Served:
 
 @contextmanager
 def served(
-    command: Sequence[str], *, port: int, core: int | None, ready: str, env: Mapping[str, str], log: Path, wait_s: float
+    command: Sequence[str],
+    *,
+    program: str | Path = sys.executable,
+    port: int,
+    core: int | None,
+    ready: str,
+    env: Mapping[str, str],
+    log: Path,
+    wait_s: float,
 ) -> Iterator[Served]:
     """Start a server on a core, wait until ``GET ready`` answers 200, and stop it with SIGTERM at the end.
+
+    `command` is what comes after `program`, which is this Python unless said.
 
     Raises
     ------
@@ -74,7 +84,7 @@ def served(
     """
     with log.open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, *command],
+            [str(program), *command],
             env={**os.environ, **env},
             stdout=said,
             stderr=subprocess.STDOUT,
