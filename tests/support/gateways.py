@@ -124,7 +124,12 @@ def litellm(place: Place) -> Iterator[Gateway]:
     )
     command = ["-m", "litellm.proxy.proxy_cli", "--config", str(config), "--telemetry", "False"]
     command += ["--num_workers", "1", "--host", "127.0.0.1", "--port"]
-    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "PYTHONPATH": "", "DATABASE_URL": ""}
+    env: dict[str, str | None] = {
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": "ERROR",
+        "PYTHONPATH": None,
+        "DATABASE_URL": None,
+    }
     with _served(place, command, program=installed_python(), env=env, ready="/health/liveliness") as server:
         yield Gateway(server.address, server=server, headers={"authorization": f"Bearer {MASTER_KEY}"})
 
@@ -181,7 +186,7 @@ def _served(
     command: Sequence[str],
     *,
     ready: str,
-    env: Mapping[str, str],
+    env: Mapping[str, str | None],
     program: str | Path = sys.executable,
     joined: bool = False,
 ) -> AbstractContextManager[Served]:

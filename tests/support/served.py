@@ -69,13 +69,14 @@ def served(
     port: int,
     core: int | None,
     ready: str,
-    env: Mapping[str, str],
+    env: Mapping[str, str | None],
     log: Path,
     wait_s: float,
 ) -> Iterator[Served]:
     """Start a server on a core, wait until ``GET ready`` answers 200, and stop it with SIGTERM at the end.
 
-    `command` is what comes after `program`, which is this Python unless said.
+    `command` is what comes after `program`, which is this Python unless said; `env` is added to the environment, and
+    what is None there is taken out of it.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def served(
     with log.open("wb") as said:
         process = subprocess.Popen(
             [str(program), *command],
-            env={**os.environ, **env},
+            env={name: value for name, value in {**os.environ, **env}.items() if value is not None},
             stdout=said,
             stderr=subprocess.STDOUT,
             preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
