@@ -35,7 +35,7 @@ $(VENV)/.encoders: $(VENV)/.dev
 setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)
 encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (large)
 
-quickstart: $(VENV)/.base  ## train on real graded outcomes, measure, and route a prompt (PROMPT="...")
+quickstart: $(VENV)/.serve  ## train on real graded outcomes, measure, route a prompt (PROMPT="..."), chat through the proxy
 	@$(BIN)/python -m training.quickstart quickstart "$$PROMPT"
 
 serve: $(VENV)/.serve | quickstart/router/manifest.json  ## decide over HTTP with the quickstart's router (this machine only)

@@ -35,6 +35,7 @@ from serving.proxy import surfaces
 from serving.proxy.opening import open_proxy
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import open_tracing
 
 ENDPOINTS: Final = (
     *routing.ENDPOINTS,
@@ -47,6 +48,8 @@ ENDPOINTS: Final = (
 )
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
+_NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own (from 0.165 on), which would send messages of exceptions; ours is `serving.tracing`."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 _logger = logging.getLogger(__name__)
@@ -78,6 +81,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
+        telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
     redact_server_logs()
@@ -93,8 +97,8 @@ def open_parts(settings: Settings) -> Parts:
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
-    proxy = open_proxy(settings, engine)
-    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, proxy)
+    proxy, tracing = open_proxy(settings, engine), open_tracing()
+    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, proxy, tracing)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -110,11 +114,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.callback(parts.telemetry.close)
         stack.callback(parts.access.close)
+        stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()
         stack.push_async_callback(parts.engine.close)
         if parts.proxy is not None:
+            parts.proxy.start()
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
         with _draining_on_sigterm(parts), _spared_by_the_collector():

@@ -12,7 +12,7 @@ _KEY_BY_PREFIX: Final = re.compile(
     r"(?<![A-Za-z0-9])(sk|pk|rk|rm|xai|gsk|fw|hf|nvapi|pplx|csk|tgp|r8|key|AIza|ya29|eyJ)(?=[\w*.-]*[\d*])[\w*.-]{12,}"
 )
 _KEY_BY_NAME: Final = re.compile(
-    r"(?i)(\bbearer\s+|\b(?:api|access)[ _-]?(?:key|token)\b[ \w]{0,20}[:=]\s*[\"'`]?)[\w*.+/=-]{8,}"
+    r"(?i)(\bbearer\s+|\b(?:api|access)[ _-]?(?:key|token)\b[ \w]{0,20}[\"'`]?[:=]\s*[\"'`]?)[\w*.+/=-]{8,}"
 )
 
 

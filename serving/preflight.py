@@ -5,10 +5,12 @@ import logging
 from features import FeatureError, load_encoder
 from router_model.errors import RouterModelError
 from router_model.router import Router
+from serving.access.authentication import Access
 from serving.access.start import check_access
 from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
 from serving.masking import masked_url
+from serving.providers.config import load_providers
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
@@ -25,8 +27,10 @@ def about(settings: Settings) -> list[str]:
     logging.disable(logging.WARNING)  # the workers say it, too
     try:
         keyring = check_access(settings)
+        Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
         open_log(settings)
         router = _router_in_words(settings)
+        providers = () if settings.providers is None else load_providers(settings.providers)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
@@ -34,6 +38,7 @@ def about(settings: Settings) -> list[str]:
         f"deciding: {router}",
         f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
+        f"forwarding: {', '.join(one.name for one in providers) or 'to nobody (no --providers)'}",
         "try: curl http://{address}/v1/route"
         + header
         + ' --json \'{"messages": [{"role": "user", "content": "Hi"}]}\'',

@@ -1,4 +1,4 @@
-"""``make quickstart``: from real graded outcomes to a decision, in four commands a person can repeat.
+"""``make quickstart``: from real graded outcomes to a forwarded chat, in commands a person can repeat.
 
 The outcomes are the sample of the package `paretobandit` (extra ``sample``): 1,785 prompts to learn from and
 1,824 others to measure on, each answered by three current models, graded and billed.
@@ -9,6 +9,8 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+
+from training.quickstart_chat import chat
 
 EXAMPLE = "A train leaves at 9:40 and arrives at 13:05. How long is the journey? Think step by step."
 
@@ -27,7 +29,11 @@ def main() -> None:
     say("3. What would it have saved on the second, which it never saw?")
     run("evaluate", str(router), str(unseen))
     say("4. Which model for a prompt of yours?")
-    run("route", str(router), prompt or ask())
+    prompt = prompt or ask()
+    run("route", str(router), prompt)
+    say("5. The same through the proxy: POST /v1/chat/completions with model 'auto', answered by a provider of ours")
+    say(f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # one chat, then it stops")
+    say("\n".join(chat(command(), folder, prompt)))
     say(f'Another: .venv/bin/router-model route {router} "your prompt"      Your own logs: README.md')
 
 
@@ -56,10 +62,14 @@ def run(*arguments: str) -> None:
     """Show a command and run it; end with its status where it fails."""
     shown = [f'"{argument}"' if " " in argument else argument for argument in arguments]
     say(f"$ router-model {' '.join(shown)}")
-    command = shutil.which("router-model", path=str(Path(sys.executable).parent)) or "router-model"
-    status = subprocess.run([command, *arguments], check=False).returncode  # noqa: S603  (our own command)
+    status = subprocess.run([command(), *arguments], check=False).returncode  # noqa: S603  (our own command)
     if status:
         sys.exit(status)
+
+
+def command() -> str:
+    """Return the command of the environment that runs this."""
+    return shutil.which("router-model", path=str(Path(sys.executable).parent)) or "router-model"
 
 
 def say(text: str) -> None:

@@ -2,9 +2,9 @@
 
 Each step is one short transaction that holds SQLite's write lock: two workers can never reserve the same money, and a
 process that is killed leaves either all of a step or nothing of it. No step waits for a disk: nothing is synchronised
-in them (25 to 60 microseconds each, measured), and what is in the file outlives the process, as the operating system
-has it. From time to time a thread brings it to the disk: after a loss of power the file is whole, and lacks at most
-the last thousand steps.
+in them (about 50 microseconds each, docs/access.md), and what is in the file outlives the process, as the operating
+system has it. From time to time a thread brings it to the disk: after a loss of power about the last thousand steps are
+missing at most. Should the file be damaged by it, that is found when it is opened.
 
 Amounts are nano-USD (`serving.access.budget`). What was spent is kept by day, so that a budget whose period is changed
 still counts what it should.

@@ -30,6 +30,7 @@ from serving.errors import (
     UnauthenticatedError,
 )
 
+EVENTS: Final = "text/event-stream"
 _REF: Final = "#/components/schemas/{model}"
 OF_CALLERS: Final = (UnauthenticatedError, ForbiddenError, RateLimitedError)
 OF_BODIES: Final = (InvalidRequestError, TooLargeError, TooSlowError)
@@ -52,6 +53,8 @@ class Endpoint:
     method, path, handler
     summary : for the document
     answer : model of the answer; None: text of the type `media`
+    error : model of errors
+    streams : whether the answer may come as server-sent events, too
     request : model of the body, with an example; None: no body
     roles : who may call it; empty: everybody
     status : of success
@@ -74,6 +77,8 @@ class Endpoint:
     headers: dict[str, str] = field(default_factory=dict)
     also: Sequence[int] = ()
     media: str = "text/plain"
+    error: type[BaseModel] = ErrorAnswer
+    streams: bool = False
 
 
 class DirectRoute(APIRoute):
@@ -131,9 +136,11 @@ def _description(endpoint: Endpoint) -> str:
 def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     success: dict[str, Any] = {"description": "Success"}
     if endpoint.answer is None:
-        success["content"] = {endpoint.media: {"schema": {"type": "string"}}}
+        success["content"] = {endpoint.media: {"schema": {} if endpoint.media == EVENTS else {"type": "string"}}}
     else:
         success["model"] = endpoint.answer
+        if endpoint.streams:
+            success["content"] = {EVENTS: {"schema": {}}}
     if endpoint.headers:
         success["headers"] = {
             name: {"description": text, "required": True, "schema": {"type": "string"}}
@@ -145,7 +152,7 @@ def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {endpoint.status: success}
     for status in sorted({error.status for error in raised}):
         codes = sorted({error.code for error in raised if error.status == status})
-        found[status] = {"model": ErrorAnswer, "description": " or ".join(f"`{code}`" for code in codes)}
+        found[status] = {"model": endpoint.error, "description": " or ".join(f"`{code}`" for code in codes)}
     for status in endpoint.also:
         found[status] = {"model": endpoint.answer, "description": "As on success"}
     return found

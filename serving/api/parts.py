@@ -15,6 +15,7 @@ from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
 from serving.settings import Settings
 from serving.telemetry import Telemetry
+from serving.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
     from serving.proxy.proxy import Proxy  # it works with the parts, too
@@ -109,7 +110,7 @@ class Parts:
 
     Attributes
     ----------
-    settings, engine, log, access, telemetry
+    settings, engine, log, access, telemetry, tracing
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
     draining : bool
@@ -122,6 +123,7 @@ class Parts:
     access: Access
     telemetry: Telemetry = field(default_factory=Telemetry)
     proxy: "Proxy | None" = None
+    tracing: Tracing = OFF
     draining: bool = False
 
     @property
@@ -139,6 +141,9 @@ class Parts:
     def update_gauges(self) -> None:
         """Let the metrics know the state of this worker."""
         self.telemetry.update(self.log.stats, self.engine.status)
+        if self.proxy is not None:
+            for (provider, model), state in self.proxy.breaker_states().items():
+                self.telemetry.set_breaker(provider, model, state.value)
 
 
 def parts_of(request: Request) -> Parts:

@@ -8,7 +8,8 @@ memory. The rule:
   chosen; but null of a decision of the proxy, which notes every attempt: then nothing was sent. An attempt that names
   no model is one of the chosen model.
 - *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the
-  attempt with that answer, and counts of one that succeeded. Of one judge (source and key) the latest score counts, of several judges the mean.
+  attempt with that answer, and counts of one that succeeded. Of one judge (source and key) the latest score counts, of
+  several judges the mean.
 - *propensity*: the probability with which the called model was chosen. Null where a fallback answered instead of the
   chosen model, which no probability describes, and in degraded decisions, which nothing predicted.
 

@@ -1,7 +1,7 @@
 """An attempt's reading and writing: a surface's format, a provider's, and the translation between them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
@@ -41,7 +41,8 @@ class Adapter:
         body = dict(call.body) if self.translation is None else self.translation.request(call.body)
         if call.openrouter and target.provider.is_openrouter:
             body.update(call.openrouter)
-        return self.provider.request(body, call, target, key)
+        request = self.provider.request(body, call, target, key)
+        return replace(request, headers={**request.headers, **call.trace}) if call.trace else request
 
     def answer(
         self, target: Target, content_type: str, content: bytes, extras: Mapping[str, Any]

@@ -41,6 +41,7 @@ class Call:
     stream : whether the answer is to come in pieces
     headers : of the caller's, to go along where provider and surface speak the same format (``anthropic-beta``)
     wants_usage : whether the caller asked for a usage chunk of its own (``stream_options.include_usage``)
+    trace : headers that say which trace the call is part of; every provider gets them
     openrouter : fields of the body that go along where the provider is OpenRouter itself (``provider``, ``plugins``)
     """
 
@@ -49,6 +50,7 @@ class Call:
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     wants_usage: bool = False
+    trace: Mapping[str, str] = field(default_factory=dict)
     openrouter: Mapping[str, Any] = field(default_factory=dict)
 
 

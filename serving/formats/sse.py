@@ -73,7 +73,7 @@ class EventParser:
         if self._is_after_cr:
             data = data.removeprefix(b"\n")
         self._is_after_cr = data.endswith(b"\r")
-        first, *lines = _LINE_END.split(data)
+        first, *lines = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")
         if first:
             self._line.append(first)
             self._n_line += len(first)

@@ -17,7 +17,7 @@ from serving.formats.adapter import Adapter
 from serving.formats.format import Facts
 from serving.forwarding.breakers import COUNTED, TargetBreaker, Verdict
 from serving.forwarding.deadlines import clock, close
-from serving.forwarding.reply import Order
+from serving.forwarding.reply import Order, no_extras
 from serving.forwarding.response_models import is_other_model
 from serving.forwarding.rules import Rules
 from serving.providers.failures import FailureKind
@@ -101,7 +101,8 @@ class Attempt:
 
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""
-        return self.order.extras([*self.over, self.record(None)])
+        make = self.order.extras
+        return {} if make is no_extras else make([*self.over, self.record(None)])
 
     async def end(self, error_type: str | None) -> None:
         """End it; None is a success. Again: nothing."""

@@ -92,9 +92,9 @@ class TargetBreaker:
         """Take note of what became of a call; each that was admitted is reported once."""
         if is_probe:
             self._settle_probe(verdict, now)
-        elif (
-            not self._breaker.is_open and verdict is not Verdict.UNKNOWN
-        ):  # open: it began before, and says nothing new
+        elif self._breaker.is_open or verdict is Verdict.UNKNOWN:
+            return  # open: the call began before, and says nothing new
+        else:
             self._count(failed=verdict is Verdict.FAILS, now=now)
 
     def retry_in_s(self, now: float) -> float:

@@ -1,6 +1,8 @@
 """The course of one order: which candidates are left, what failed, who may be asked again and when."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from router_model.log_records import AttemptRecord
 from serving.errors import InvalidRequestError, ServiceError
@@ -11,6 +13,8 @@ from serving.forwarding.upstream_errors import Failed, limited, unavailable, ups
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
+
+_OF_KEYS: Final = frozenset({FailureKind.KEY, FailureKind.RATE_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Course:
     over : records of the attempts that are over
     position : of the candidate that is next
     failures : of all attempts, in their order
+    n_here : how many by position, those of keys by kind, all others together
     waiting : by position, when a candidate that is limited may be asked again, and what was ready to be sent (None:
         it had no key, and was not sent anything)
     refused_until : float or None
@@ -58,7 +63,7 @@ class Course:
     over: list[AttemptRecord] = field(default_factory=list)
     position: int = 0
     failures: list[Failed] = field(default_factory=list)
-    n_here: dict[int, int] = field(default_factory=dict)
+    n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
     waiting: dict[int, tuple[float, Ready | None]] = field(default_factory=dict)
     refused_until: float | None = None
     invalid: InvalidRequestError | None = None
@@ -67,14 +72,15 @@ class Course:
     def failed(self, ready: Ready, failure: UpstreamFailure, now: float) -> Tried:
         """Take note of an attempt's failure; return what was tried."""
         self.failures.append(Failed(ready.target, failure))
-        self.n_here[ready.position] = self.n_here.get(ready.position, 0) + 1
+        alike = (ready.position, failure.kind if failure.kind in _OF_KEYS else None)
+        self.n_here[alike] += 1
         if failure.kind is FailureKind.TOO_LONG and ready.target.card is not None:
             window = ready.target.card.context_window
             if window is not None:
                 self.too_long_for = max(self.too_long_for or 0, window)
         return Tried(
             n_attempts=len(self.failures),
-            n_here=self.n_here[ready.position],
+            n_here=self.n_here[alike],
             n_untried=len(self.order.targets) - self.position,
             left_s=self.deadline - now,
         )

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
-from typing import Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import Any, Final, TypeVar
 
 from serving.engine.faults import place
 from serving.engine.seldom import Seldom
@@ -14,6 +14,7 @@ T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
 _seldom: Final = Seldom()
+_going_on: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds tasks weakly
 
 
 def clock() -> float:
@@ -34,6 +35,14 @@ async def within(seconds: float, doing: Awaitable[T], what: str) -> T:
             return await doing
     except TimeoutError as exc:
         raise too_late(what, seconds) from exc
+
+
+async def to_its_end(doing: Coroutine[Any, Any, None]) -> None:
+    """Await what goes on to its end even if this is cancelled, again and again, as a server's task groups do."""
+    task = asyncio.get_running_loop().create_task(doing)
+    _going_on.add(task)
+    task.add_done_callback(_going_on.discard)
+    await asyncio.shield(task)
 
 
 def too_late(what: str, seconds: float) -> UpstreamFailure:

@@ -12,7 +12,7 @@ from serving.forwarding.attempts import CLIENT_GONE, Attempt
 from serving.forwarding.breakers import Breakers
 from serving.forwarding.calls import call
 from serving.forwarding.course import Course, Ready
-from serving.forwarding.deadlines import clock
+from serving.forwarding.deadlines import clock, to_its_end
 from serving.forwarding.reply import Order, Reply
 from serving.forwarding.retry_policy import Do, Step, next_step
 from serving.forwarding.rules import Rules
@@ -92,13 +92,13 @@ class Forwarder:
         try:
             return await call(attempt, self._providers.transport(ready.target.provider))
         except UpstreamFailure as failure:
-            await attempt.end(failure.kind)
+            await to_its_end(attempt.end(failure.kind))
             raise
         except Exception as exc:
-            await attempt.end(FailureKind.MALFORMED)
+            await to_its_end(attempt.end(FailureKind.MALFORMED))
             raise unreadable(exc, ready.target.name) from exc
         except BaseException:  # cancelled: the caller is gone
-            await attempt.end(CLIENT_GONE)
+            await to_its_end(attempt.end(CLIENT_GONE))
             raise
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:

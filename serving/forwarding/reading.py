@@ -10,6 +10,7 @@ from serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
 """How long the usage of an answer that is complete is waited for, and the end of its stream."""
+_MOMENT_S: Final = 0.05
 
 
 class Sink(Protocol):
@@ -91,13 +92,20 @@ async def read_on(
                         deadline.reschedule(until)
                         await sink.room()
                 if sent or facts.is_complete is not was_complete:
-                    deadline.reschedule(next_deadline())
+                    _move(deadline, next_deadline())
     except TimeoutError as exc:
         if not facts.is_complete:
             raise _timeout(idle_s, is_cut=now() >= until) from exc
     except UpstreamFailure as failure:
         if not (facts.is_complete and failure.kind is FailureKind.CONNECTION):
             raise
+
+
+def _move(deadline: asyncio.Timeout, when: float) -> None:
+    """Move a deadline, unless it is the same but for a moment: that costs a timer, for every token."""
+    before = deadline.when()
+    if before is None or not 0 <= when - before < _MOMENT_S:
+        deadline.reschedule(when)
 
 
 def _timeout(idle_s: float, *, is_cut: bool) -> UpstreamFailure:

@@ -12,6 +12,11 @@ AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
 
 
+def no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
+    """Add nothing to an answer."""
+    return {}
+
+
 class EventStream(Protocol):
     """An iterator over what is sent, which can be closed; an async generator is one."""
 
@@ -48,7 +53,7 @@ class Order:
     observe: AttemptObserver
     total_s: float = 600.0
     buffer: bool = False
-    extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = lambda _: {}
+    extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = no_extras
 
 
 @dataclass(slots=True)

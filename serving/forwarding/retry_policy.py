@@ -48,7 +48,7 @@ class Tried:
     n_attempts : int
         At all candidates.
     n_here : int
-        At this candidate, of those that failed in the same way or another that may pass.
+        At this candidate, of those that failed alike: limited, refused our key, or in any other way.
     n_untried : int
         Candidates that were not tried.
     left_s : float

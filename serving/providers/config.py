@@ -30,6 +30,11 @@ from serving.providers.base_urls import DEFAULTS, ECHO, checked_base_url
 from serving.providers.provider import STAR, Deadlines, Kind, Provider
 from serving.providers.secret_values import read_keys, read_proxy
 
+_EXAMPLE: Final = "deploy/providers.example.toml"
+_KEYS: Final = (
+    *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "allow_http", "proxy"),
+    "collects_data",
+)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OUR_HEADERS: Final = frozenset(
@@ -59,9 +64,6 @@ def load_providers(path: str | Path, environ: Mapping[str, str] | None = None) -
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{path}: the providers cannot be read ({exc}); expected a file like {_EXAMPLE}") from exc
     return parse_providers(content, origin=str(path), environ=os.environ if environ is None else environ)
-
-
-_EXAMPLE: Final = "deploy/providers.example.toml"
 
 
 def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) -> tuple[Provider, ...]:
@@ -129,12 +131,6 @@ class _Table:
         if len(set(value)) < len(value):
             raise SettingsError(f"{self.where}: {key} has an entry twice; remove one of them")
         return value
-
-
-_KEYS: Final = (
-    *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "collects_data"),
-    *("allow_http", "proxy"),
-)
 
 
 def _provider(name: str, table: _Table, environ: Mapping[str, str]) -> Provider:

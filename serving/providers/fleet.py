@@ -107,6 +107,7 @@ class Fleet:
         """
         async with self._reloading:
             self._take(await asyncio.to_thread(load_providers, self._path, self._environ))
+            self.warn_of_missing_prices()
             served = {_transport_key(provider) for provider in self._providers.values()}
             retired = [self._transports.pop(key) for key in self._transports.keys() - served]
             self._retired = [transport for transport in (*self._retired, *retired) if transport.n_open]
@@ -124,13 +125,13 @@ class Fleet:
         self._providers = {provider.name: provider for provider in providers}
         self._rings = rings
         self._cards_of_known, self._known = self._cards(), {}
-        self._warn_of_missing_prices()
 
     def _found(self, model: str, card: ModelCard | None) -> tuple[Target, ...]:
         pairs = ((provider, provider.upstream_model(model)) for provider in self._providers.values())
         return tuple(Target(model, provider, upstream, card) for provider, upstream in pairs if upstream is not None)
 
-    def _warn_of_missing_prices(self) -> None:
+    def warn_of_missing_prices(self) -> None:
+        """Name the models without a price; once the catalog is loaded."""
         unpriced = [model for model, card in self.models.items() if card is None]
         if unpriced:
             _logger.warning(

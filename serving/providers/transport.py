@@ -33,7 +33,15 @@ _MAX_HEADERS: Final = 200
 _LONG_BODY_BYTES: Final = 1_000_000
 _FAREWELL_S: Final = 1.0
 _HEADERS: Final = {"user-agent": "router-model", "accept-encoding": "gzip, deflate"}
-_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError)  # OSError: TimeoutError, too
+_NOT_SENT: Final = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "cookie", "expect", "host", "keep-alive"),
+        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+    }
+)
+"""Headers that are between us and a provider, whatever a caller's said."""
+_BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
+"""OSError: TimeoutError, too; ValueError: of what cannot be sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +235,7 @@ class AiohttpTransport:
             response = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=request.headers,
+                headers=_headers(request.headers),
                 data=_body(request.content),
                 allow_redirects=False,
             )
@@ -251,6 +259,12 @@ class AiohttpTransport:
             max_field_size=_MAX_HEADER_BYTES,
             max_headers=_MAX_HEADERS,
         )
+
+
+def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    if _NOT_SENT.isdisjoint(headers):
+        return headers
+    return {name: value for name, value in headers.items() if name not in _NOT_SENT}
 
 
 def _body(content: bytes) -> bytes | io.BytesIO | None:
@@ -280,10 +294,14 @@ def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoRet
     if isinstance(exc, aiohttp.ClientConnectorError):
         why = exc.os_error.strerror or type(exc.os_error).__name__
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: cannot be connected to ({why})") from exc
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None
     if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"{host}: the answer is not HTTP, or its headers are too large"
-        ) from exc
+        ) from exc.__cause__  # `exc` itself has the request in it, with its key
+    if isinstance(exc, ValueError):
+        raise UpstreamFailure(FailureKind.BAD_REQUEST, f"{host}: a header or the URL cannot be sent") from None
     raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the connection broke before an answer") from exc
 
 

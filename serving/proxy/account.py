@@ -6,6 +6,7 @@ from router_model.log_records import AttemptRecord
 from serving.access.admission import Admission
 from serving.api.parts import Parts
 from serving.proxy.speeds import Speeds
+from serving.tracing import TracedCall
 
 
 @dataclass(slots=True)
@@ -18,8 +19,11 @@ class Account:
     speeds : Speeds
     admission : Admission
         The caller's place and money for the call.
+    traced : TracedCall
     cost_usd : float
         Of the attempts so far.
+    n_attempts : int
+        That are over.
     unknown : bool
         Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
     """
@@ -27,14 +31,18 @@ class Account:
     parts: Parts
     speeds: Speeds
     admission: Admission
+    traced: TracedCall
     cost_usd: float = field(default=0.0, init=False)
+    n_attempts: int = field(default=0, init=False)
     unknown: bool = field(default=False, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
+        self.n_attempts += 1
         self.parts.log.put(record)
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)
+        self.traced.attempt(record)
         if record.cost_usd is not None:
             self.cost_usd += record.cost_usd
         elif record.error_type is None or record.first_token_s is not None:
@@ -42,4 +50,5 @@ class Account:
 
     def close(self) -> None:
         """Settle what was consumed; again: nothing."""
+        self.traced.end()
         self.admission.settle(None if self.unknown else self.cost_usd)

@@ -32,6 +32,12 @@ def reply_headers(reply: Reply, routed: Routed | None) -> dict[str, str]:
     return headers
 
 
+def error_headers(routed: Routed | None, n_attempts: int) -> dict[str, str]:
+    """Return the headers of an error after a decision: which it was, and how many calls were made in vain."""
+    attempts = {"x-router-attempts": str(n_attempts)}
+    return attempts if routed is None else attempts | {"x-router-decision-id": routed.decision_id}
+
+
 def usd_text(usd: float) -> str:
     """Write an amount without an exponent.
 

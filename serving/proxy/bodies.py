@@ -1,6 +1,6 @@
 """Bodies of the proxy's surfaces, for the document: what is checked of them, with an example each."""
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,6 +49,19 @@ class EmbeddingsRequest(ProxyEnvelope):
 
     model: ShortText
     input: Any
+
+
+class AnthropicErrorAnswer(BaseModel):
+    """An error in Anthropic's shape."""
+
+    type: Literal["error"]
+    error: dict[str, Any] = Field(description="`type` and `message`.")
+
+
+class GoogleErrorAnswer(BaseModel):
+    """An error in Google's shape."""
+
+    error: dict[str, Any] = Field(description="`code`, `message`, `status`, `details`.")
 
 
 class AnyAnswer(BaseModel):

@@ -131,4 +131,6 @@ def for_openrouter(body: dict[str, Any], ours: frozenset[str]) -> dict[str, Any]
 
 
 def _not_ours(value: Any, ours: frozenset[str]) -> Any:
-    return [name for name in value if name.lower() not in ours] if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    return [name for name in value if not (isinstance(name, str) and name.lower() in ours)]

@@ -1,7 +1,7 @@
 """The proxy: decide where that is asked, forward, answer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,16 @@ from router_model.log_records import AttemptRecord
 from serving.access.callers import Caller
 from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
-from serving.errors import EmptyPlanError, InvalidRequestError
+from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from serving.formats.format import Surface
+from serving.forwarding.breakers import BreakerState
 from serving.forwarding.deadlines import clock
 from serving.forwarding.forwarder import Forwarder
-from serving.forwarding.reply import Order, Reply
+from serving.forwarding.reply import Order, Reply, no_extras
 from serving.providers.fleet import Fleet
 from serving.providers.provider import Target
 from serving.proxy.account import Account
-from serving.proxy.answers import StreamAnswer, reply_headers, whole_answer
+from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
 from serving.proxy.asked import Asked, read_asked
 from serving.proxy.candidates import Candidates
 from serving.proxy.leaving import Leaving
@@ -28,6 +29,7 @@ from serving.proxy.metadata import openrouter_metadata
 from serving.proxy.naming import not_found
 from serving.proxy.questions import query_of
 from serving.proxy.worst_case import worst_usd
+from serving.tracing import TracedCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,10 @@ class Proxy:
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
 
+    def start(self) -> None:
+        """Say what is amiss, now that the router is loaded."""
+        self.providers.warn_of_missing_prices()
+
     async def close(self) -> None:
         """End all connections."""
         await self.providers.close()
@@ -77,10 +83,13 @@ class Proxy:
         """
         await self.providers.reload()
 
+    def breaker_states(self) -> Mapping[tuple[str, str], BreakerState]:
+        """Return the state of each breaker by (provider, model)."""
+        return self.forwarder.breakers.states(clock())
+
     @property
     def status(self) -> dict[str, Any]:
         """What an operator wants to know; never a key."""
-        breakers = self.forwarder.breakers.states(clock())
         return {
             "providers": {
                 name: {
@@ -93,7 +102,7 @@ class Proxy:
             },
             "breakers": [
                 {"provider": provider, "model": model, "state": state.value}
-                for (provider, model), state in breakers.items()
+                for (provider, model), state in self.breaker_states().items()
             ],
         }
 
@@ -119,29 +128,45 @@ class Proxy:
         ClientDisconnect
             If the client left before there was an answer.
         """
-        with Leaving(request.receive):
-            plan = await self._plan(parts, caller, asked)
-            worst = partial(worst_usd, asked, plan.targets)
-            admission = parts.access.admit(request.scope, caller, worst, within_s=asked.total_s)
-            account = Account(parts, self.candidates.speeds, admission)
-            try:
-                reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
-                response = self._respond(parts, plan, reply, account)
-            except BaseException:
-                account.close()
-                raise
-        return response
+        traced = parts.tracing.call(
+            asked.surface, asked.named.requested, request.scope["headers"], stream=asked.call.stream
+        )
+        try:
+            with Leaving(request.receive):
+                return await self._answer(request, parts, caller, asked, traced)
+        except BaseException as exc:
+            traced.end(getattr(exc, "code", None) or type(exc).__name__)
+            raise
+
+    async def _answer(
+        self, request: Request, parts: Parts, caller: Caller, asked: Asked, traced: TracedCall
+    ) -> Response:
+        plan = await self._plan(parts, caller, asked)
+        if plan.routed is not None:
+            traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
+        worst = partial(worst_usd, asked, plan.targets)
+        admission = parts.access.admit(request.scope, caller, worst, within_s=asked.total_s)
+        account = Account(parts, self.candidates.speeds, admission, traced)
+        try:
+            reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+            return self._respond(parts, plan, reply, account)
+        except BaseException as exc:
+            account.close()
+            if isinstance(exc, ServiceError):
+                exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
+            raise
 
     def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+        trace = account.traced.headers
         return Order(
-            asked.call,
+            replace(asked.call, trace=trace) if trace else asked.call,
             plan.targets,
             decision_id=None if plan.routed is None else plan.routed.decision_id,
             key_id=caller.key_id,
             observe=account.observe,
             total_s=asked.total_s,
             buffer=asked.buffer,
-            extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else _no_extras,
+            extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else no_extras,
         )
 
     def _respond(self, parts: Parts, plan: Plan, reply: Reply, account: Account) -> Response:
@@ -191,10 +216,6 @@ class Proxy:
             raise not_found(model, sorted(known), param=param)
         if len(asked.named.models) == 1:
             raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)
-
-
-def _no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
-    return {}
 
 
 def _extras(requested: str, plan: Plan, attempts: Sequence[AttemptRecord]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from serving.access.callers import Role
+from serving.api.answers import ErrorAnswer
 from serving.api.bodies import read_object, validated
 from serving.api.endpoint import Endpoint, header
 from serving.api.errors import Handler
@@ -15,7 +16,15 @@ from serving.api.routing import SESSION_HEADER
 from serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from serving.formats.format import Surface
 from serving.proxy.asked import GUARD, METADATA, TIMEOUT
-from serving.proxy.bodies import AnyAnswer, ChatRequest, EmbeddingsRequest, GenerateRequest, MessagesRequest
+from serving.proxy.bodies import (
+    AnthropicErrorAnswer,
+    AnyAnswer,
+    ChatRequest,
+    EmbeddingsRequest,
+    GenerateRequest,
+    GoogleErrorAnswer,
+    MessagesRequest,
+)
 
 
 async def chat_completions(request: Request) -> Response:
@@ -95,15 +104,24 @@ def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], *
         parameters=(*given.get("parameters", ()), *_PARAMETERS),
         headers=_HEADERS,
         media="text/event-stream",
+        error=given.get("error", ErrorAnswer),
+        streams=given.get("streams", False),
     )
 
 
 _GOOGLE: Final = "/v1beta/models/{model:path}"
 ENDPOINTS: Final = (
-    _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest),
-    _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest),
+    _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
+    _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),
     _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
-    _surface(f"{_GOOGLE}:generateContent", generate_content, "Chat (Google)", GenerateRequest, parameters=(_MODEL,)),
+    _surface(
+        f"{_GOOGLE}:generateContent",
+        generate_content,
+        "Chat (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        error=GoogleErrorAnswer,
+    ),
     _surface(
         f"{_GOOGLE}:streamGenerateContent",
         stream_generate_content,
@@ -111,5 +129,6 @@ ENDPOINTS: Final = (
         GenerateRequest,
         parameters=(_MODEL,),
         answer=None,
+        error=GoogleErrorAnswer,
     ),
 )

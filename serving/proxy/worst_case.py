@@ -42,7 +42,11 @@ def _output(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """
     config = body.get("generationConfig") or body.get("generation_config")
     config = config if isinstance(config, dict) else {}
-    limits: list[Any] = [*(body.get(name) for name in _LIMITS), config.get("maxOutputTokens"), config.get("max_output_tokens")]
+    limits: list[Any] = [
+        *(body.get(name) for name in _LIMITS),
+        config.get("maxOutputTokens"),
+        config.get("max_output_tokens"),
+    ]
     counts: list[Any] = [body.get("n"), config.get("candidateCount"), config.get("candidate_count")]
     return next(filter(_is_count, limits), None), next(filter(_is_count, counts), 1)
 

@@ -221,6 +221,7 @@ class FakeAccess:
 
     def __init__(self, keys: dict[str, Caller] | None = None) -> None:
         self.keys = keys
+        self.worst: list[Callable[[], Decimal]] = []
 
     def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
         if self.keys is None:
@@ -237,7 +238,7 @@ class FakeAccess:
     ) -> Admission:
         assert scope["type"] == "http"
         assert caller.key_id
-        assert worst_usd() >= 0
+        self.worst.append(worst_usd)
         assert within_s > 0
         return Admission()
 

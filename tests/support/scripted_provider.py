@@ -102,9 +102,14 @@ class Response:
 
     async def close(self):
         self.closings += 1
-        self._world.open -= 1
-        async for _ in _play(self._says.close):
-            pass
+        try:
+            async for _ in _play(self._says.close):
+                pass
+        except asyncio.CancelledError:
+            self._world.interrupted += 1
+            raise
+        finally:
+            self._world.open -= 1
 
 
 class Transport:
@@ -236,7 +241,7 @@ class World:
         self._scripts = {name: list(script) for name, script in scripts.items()}
         self._keys = {name.partition(":")[0]: Keys((keys or {}).get(name.partition(":")[0], ())) for name in scripts}
         self.sent, self.responses, self.records = [], [], []
-        self.open = self.in_flight = 0
+        self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
         self.targets = [
             Target(

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from serving.errors import ServiceError
 from serving.formats.format import Json
+from serving.formats.json_text import dump
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _BY_STATUS: Final[Mapping[int, str]] = {
@@ -43,7 +42,7 @@ def anthropic_error_body(error: ServiceError, request_id: str) -> bytes:
     content: dict[str, Any] = {"type": _type_of_status(error.status), "message": error.message}
     if error.metadata:
         content["metadata"] = error.metadata
-    return orjson.dumps({"type": "error", "error": content, "request_id": request_id})
+    return dump({"type": "error", "error": content, "request_id": request_id})
 
 
 def error_event(failure: UpstreamFailure) -> Json:

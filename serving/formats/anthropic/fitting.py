@@ -5,10 +5,12 @@ from another provider's reasoning, and would be refused.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.anthropic.effort import budget_of
+from serving.formats.anthropic.effort import budget_of, effort_of
 from serving.formats.format import Json
+from serving.formats.shapes import mapping, text
 from serving.providers.provider import Target
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -33,8 +35,10 @@ def fitted(body: Json, target: Target) -> Json:
     choice = fit.get("tool_choice")
     if isinstance(choice, dict) and choice.get("type") in _FORCING:
         del fit["thinking"]
-    elif thinking["type"] == "adaptive" and takes_budgets(target.upstream_model):
-        _budgeted(fit)
+    elif takes_budgets(target.upstream_model):
+        _budgeted(fit, thinking)
+    else:
+        _adaptive(fit, thinking)
     if "thinking" in fit:
         fit.pop("temperature", None)
         fit.pop("top_k", None)
@@ -44,15 +48,17 @@ def fitted(body: Json, target: Target) -> Json:
 
 
 def takes_budgets(upstream_model: str) -> bool:
-    """Tell whether a model thinks by a budget of tokens: Claude up to 4.5.
+    """Tell whether a model thinks by a budget of tokens: Claude up to 4.5, and others that speak Anthropic's format.
 
     Examples
     --------
-    >>> [takes_budgets(name) for name in ("claude-haiku-4-5-20251001", "claude-opus-4-20250514", "claude-3-7-sonnet")]
+    >>> [takes_budgets(name) for name in ("claude-haiku-4-5-20251001", "claude-opus-4-20250514", "deepseek-chat")]
     [True, True, True]
     >>> [takes_budgets(name) for name in ("claude-opus-4-7", "claude-sonnet-5-5", "claude-mythos-preview")]
     [False, False, False]
     """
+    if "claude" not in upstream_model:
+        return True
     version = _VERSION.search(upstream_model)
     return version is not None and (int(version[1]), int(version[2] or 0)) <= _LAST_WITH_BUDGETS
 
@@ -62,8 +68,8 @@ def without_unsigned_thinking(body: Json) -> Json:
     messages = body.get("messages")
     if not isinstance(messages, list) or not any(map(_has_unsigned, messages)):
         return body
-    kept = [_without_unsigned(message) if _has_unsigned(message) else message for message in messages]
-    return {**body, "messages": [message for message in kept if message["content"]]}
+    kept = (_without_unsigned(message) if _has_unsigned(message) else message for message in messages)
+    return {**body, "messages": [message for message in kept if message is not None]}
 
 
 def _most(target: Target) -> int:
@@ -71,9 +77,19 @@ def _most(target: Target) -> int:
     return DEFAULT_MAX_TOKENS if card is None or card.max_output_tokens is None else card.max_output_tokens
 
 
-def _budgeted(fit: Json) -> None:
+def _adaptive(fit: Json, thinking: Mapping[str, Any]) -> None:
+    """Turn a budget into an effort."""
+    budget = thinking.get("budget_tokens")
+    if isinstance(budget, int) and isinstance(fit["max_tokens"], int):
+        fit["thinking"] = {"type": "adaptive"}
+        fit["output_config"] = {"effort": effort_of(budget, fit["max_tokens"]), **mapping(fit.get("output_config"))}
+
+
+def _budgeted(fit: Json, thinking: Mapping[str, Any]) -> None:
     """Turn an effort into a budget, where there is room for one and the conversation allows it."""
-    effort = fit.get("output_config", {}).get("effort", "medium")
+    if thinking["type"] == "enabled":
+        return
+    effort = text(mapping(fit.get("output_config")).get("effort")) or "medium"
     budget = budget_of(effort, fit["max_tokens"]) if isinstance(fit["max_tokens"], int) else None
     _without_effort(fit)
     if budget is None or _is_in_unsigned_tool_loop(fit["messages"]):
@@ -83,7 +99,7 @@ def _budgeted(fit: Json) -> None:
 
 
 def _without_effort(fit: Json) -> None:
-    config = {name: value for name, value in fit.pop("output_config", {}).items() if name != "effort"}
+    config = {name: value for name, value in mapping(fit.pop("output_config", None)).items() if name != "effort"}
     if config:
         fit["output_config"] = config
 
@@ -106,5 +122,7 @@ def _has_unsigned(message: object) -> bool:
     return isinstance(content, list) and any(map(_is_unsigned, content))
 
 
-def _without_unsigned(message: Json) -> Json:
-    return {**message, "content": [block for block in message["content"] if not _is_unsigned(block)]}
+def _without_unsigned(message: Json) -> Json | None:
+    """Return what is left of a message; None where nothing is."""
+    content = [block for block in message["content"] if not _is_unsigned(block)]
+    return {**message, "content": content} if content else None

@@ -3,21 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from serving.formats.anthropic.failures import failure_of, read_failure
+from serving.formats.anthropic.failures import failure_in, read_failure
 from serving.formats.anthropic.fitting import fitted, without_unsigned_thinking
-from serving.formats.anthropic.reader import AnthropicReader
+from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, says_something
 from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
 from serving.formats.format import Call, Facts, Json, Surface
+from serving.formats.json_text import dump, load_object
+from serving.formats.shapes import mapping, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Provider, Target
 
 VERSION: Final = "2023-06-01"
-_OF_THE_CALLER: Final = ("anthropic-version", "anthropic-beta")
-_NOTHING: Final = (None, "end_turn")
+_BETA: Final = "anthropic-beta"
+_VERSION: Final = "anthropic-version"
 
 
 class AnthropicFormat:
@@ -31,14 +31,11 @@ class AnthropicFormat:
         sent["model"] = target.upstream_model
         if call.stream:
             sent["stream"] = True
-        headers = {"anthropic-version": VERSION, **{name.lower(): v for name, v in target.provider.headers.items()}}
-        if same:
-            headers |= {name: call.headers[name] for name in _OF_THE_CALLER if name in call.headers}
-        headers["content-type"] = "application/json"
+        headers = _headers(target.provider, call.headers if same else {})
         headers["accept"] = "text/event-stream" if call.stream else "application/json"
         if key is not None:
             headers["x-api-key"] = key
-        return HttpRequest(_url(target.provider), headers, orjson.dumps(sent))
+        return HttpRequest(_url(target.provider), headers, dump(sent))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
         """Return a whole answer and what it says of itself.
@@ -48,21 +45,21 @@ class AnthropicFormat:
         UpstreamFailure
             If it is an error, no message, or a message with nothing in it.
         """
-        answer = _parsed(content_type, content)
+        answer = load_object(content, f"answer ({content_type[:100] or 'no content type'})")
         if answer.get("type") == "error" or "error" in answer:
-            error = answer.get("error")
-            raise failure_of(error if isinstance(error, Mapping) else {})
-        blocks, stop_reason, usage = (answer.get(name) for name in ("content", "stop_reason", "usage"))
+            raise failure_in(answer)
+        blocks, usage = answer.get("content"), answer.get("usage")
+        stop_reason = text(answer.get("stop_reason")) or None
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             raise _malformed("has no list of blocks as 'content'")
-        if not blocks and stop_reason in _NOTHING:
+        if stop_reason in EXPLAINS_NOTHING and not any(map(says_something, blocks)):
             raise _malformed("has nothing in it")
         return answer, Facts(
-            response_id=answer.get("id"),
-            response_model=answer.get("model"),
+            response_id=text(answer.get("id")) or None,
+            response_model=text(answer.get("model")) or None,
             finish_reason=stop_reason,
             usage=read_usage(usage) if isinstance(usage, Mapping) else None,
-            has_content=bool(blocks),
+            has_content=any(map(says_something, blocks)),
             is_complete=True,
         )
 
@@ -76,12 +73,23 @@ class AnthropicFormat:
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
         """Return a whole answer as ``/v1/messages`` sends it."""
-        usage = write_usage(facts, answer.get("usage"))
+        usage = write_usage(facts, mapping(answer.get("usage")))
         return {**answer, "model": target.model, "usage": usage, **extras}
 
     def writer(self, call: Call, target: Target) -> AnthropicWriter:  # noqa: ARG002  (the protocol's; usage always comes)
         """Return what writes one stream of ``/v1/messages``."""
         return AnthropicWriter(target.model)
+
+
+def _headers(provider: Provider, of_the_caller: Mapping[str, str]) -> dict[str, str]:
+    """Return the provider's headers and the caller's version; beta features are those of both."""
+    headers = {_VERSION: VERSION, **{name.lower(): value for name, value in provider.headers.items()}}
+    if _VERSION in of_the_caller:
+        headers[_VERSION] = of_the_caller[_VERSION]
+    betas = [beta for beta in (headers.get(_BETA), of_the_caller.get(_BETA)) if beta]
+    if betas:
+        headers[_BETA] = ",".join(betas)
+    return {**headers, "content-type": "application/json"}
 
 
 def _url(provider: Provider) -> str:
@@ -93,17 +101,6 @@ def _url(provider: Provider) -> str:
     """
     base = provider.base_url.rstrip("/")
     return f"{base}/messages" if base.endswith("/v1") else f"{base}/v1/messages"
-
-
-def _parsed(content_type: str, content: bytes) -> Json:
-    try:
-        answer = orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        kind = content_type.partition(";")[0][:100] or "no content type"
-        raise _malformed(f"is no JSON ({kind}, {len(content)} bytes)") from exc
-    if not isinstance(answer, dict):
-        raise _malformed("is JSON, but no object")
-    return answer
 
 
 def _malformed(what: str) -> UpstreamFailure:

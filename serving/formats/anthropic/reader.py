@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from serving.formats.anthropic.failures import failure_of
+from serving.formats.anthropic.failures import failure_in
 from serving.formats.anthropic.usage import read_usage
 from serving.formats.format import Event, Facts, Json
+from serving.formats.json_text import load_object
+from serving.formats.shapes import mapping, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")
+EXPLAINS_NOTHING: Final = (None, "end_turn")
+"""Reasons to stop after which an answer with nothing in it is a failure."""
 _CONTENT: Final = ("text", "thinking", "partial_json")
 
 
@@ -39,22 +41,21 @@ class AnthropicReader:
             case "ping":
                 return None
             case "error":
-                error = content.get("error")
-                raise failure_of(error if isinstance(error, Mapping) else {})
+                raise failure_in(content)
             case "message_start":
-                self._start(_mapping(content.get("message")))
+                self._start(mapping(content.get("message")))
             case "content_block_start" | "content_block_delta" if not self.facts.has_content:
-                self.facts.has_content = _says_something(content)
+                self.facts.has_content = _begins(content)
             case "message_delta":
                 self._take_usage(content.get("usage"))
-                self._finish(_mapping(content.get("delta")).get("stop_reason"))
+                self._finish(mapping(content.get("delta")).get("stop_reason"))
             case "message_stop":
                 self.facts.is_complete = True
         return content
 
     def _start(self, message: Mapping[str, Any]) -> None:
-        self.facts.response_id = message.get("id")
-        self.facts.response_model = message.get("model")
+        self.facts.response_id = text(message.get("id")) or None
+        self.facts.response_model = text(message.get("model")) or None
         self._take_usage(message.get("usage"))
 
     def _take_usage(self, usage: object) -> None:
@@ -63,29 +64,30 @@ class AnthropicReader:
             self.facts.usage = read_usage(self._counts)
 
     def _finish(self, stop_reason: object) -> None:
+        """Keep the reason, but for one that does not explain why nothing was said: such an answer is empty."""
         if isinstance(stop_reason, str):
-            self.facts.finish_reason = stop_reason
+            if self.facts.has_content or stop_reason not in EXPLAINS_NOTHING:
+                self.facts.finish_reason = stop_reason
             self.facts.is_complete = True
 
 
 def _parsed(data: bytes) -> Json:
-    try:
-        content = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream is no JSON") from exc
-    if not isinstance(content, dict) or not isinstance(content.get("type"), str):
-        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream is no object with a 'type'")
+    content = load_object(data, "event of the stream")
+    if not isinstance(content.get("type"), str):
+        if "error" in content:
+            raise failure_in(content)
+        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream has no 'type'")
     return content
 
 
-def _says_something(content: Json) -> bool:
+def _begins(content: Json) -> bool:
     """Tell whether there is a token, or the name of a tool, in the start or a piece of a block."""
     delta = content.get("delta")
     if isinstance(delta, Mapping):
         return any(delta.get(name) for name in _CONTENT)
-    block = _mapping(content.get("content_block"))
+    return says_something(mapping(content.get("content_block")))
+
+
+def says_something(block: Mapping[str, Any]) -> bool:
+    """Tell whether a block has more in it than an empty text."""
     return block.get("type") not in _STARTED_BY_DELTAS or any(block.get(name) for name in _CONTENT)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from serving.formats.anthropic.errors import error_event
 from serving.formats.anthropic.usage import write_usage
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import mapping
 from serving.providers.failures import UpstreamFailure
 
 
@@ -27,7 +27,7 @@ class AnthropicWriter:
         if type_ == "message_stop":
             return []
         if type_ == "message_start":
-            event = {**event, "message": {**event["message"], "model": self._model}}
+            event = {**event, "message": {**mapping(event.get("message")), "model": self._model}}
         return [encoded(event)]
 
     def end(self, facts: Facts, extras: Mapping[str, Any]) -> list[bytes]:
@@ -46,8 +46,7 @@ class AnthropicWriter:
         held = self._last
         self._last = {**held, **event}
         for part in ("delta", "usage"):
-            said = event.get(part)
-            new = {name: value for name, value in said.items() if value is not None} if isinstance(said, dict) else {}
+            new = {name: value for name, value in mapping(event.get(part)).items() if value is not None}
             self._last[part] = {**held.get(part, {}), **new}
 
 
@@ -57,4 +56,4 @@ def encoded(event: Json) -> bytes:
     >>> encoded({"type": "ping"})
     b'event: ping\ndata: {"type":"ping"}\n\n'
     """
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), dump(event))

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from serving.masking import MASK
+from serving.formats.retry_after import retry_after_s
+from serving.masking import MASK, masked_keys
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _KINDS: Final = {
@@ -43,7 +44,8 @@ _TOO_LONG: Final = re.compile(
     r"token count\b.*\bexceeds|exceeds the maximum number of tokens|payload size exceeds", re.IGNORECASE | re.DOTALL
 )
 _NO_MODEL: Final = re.compile(r"models?/\S+ is not (found|supported)|no longer available", re.IGNORECASE)
-_KEY: Final = re.compile(r"AIza[\w-]{8,}|\bAQ\.[\w-]{8,}|(?<=api_key:)[^\s'\"]+|(?<=[?&]key=)[^&\s'\"]+")
+_KEY: Final = re.compile(r"(?<![\w.])AQ\.[\w-]{8,}|(?<=api_key:)[^\s'\"]+|(?<=[?&]key=)[^&\s'\"]+")
+"""What `masked_keys` does not know: Google's newer keys, and how it names a consumer."""
 _DELAY: Final = re.compile(r"(\d+(?:\.\d+)?)s")
 _SHOWN_CHARS: Final = 1000
 
@@ -63,11 +65,11 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
             _KINDS_OF_STATUS.get(status) or _kind_of_class(status),
             f"the provider answered {status} with {len(content)} bytes that are no error of Google's",
             status=status,
-            retry_after_s=_retry_after(headers),
+            retry_after_s=retry_after_s(headers),
         )
     failure = failure_in(error, status)
     if failure.retry_after_s is None:
-        failure.retry_after_s = _retry_after(headers)
+        failure.retry_after_s = retry_after_s(headers)
     return failure
 
 
@@ -91,7 +93,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
     reason = next((str(one["reason"]) for one in said if one.get("reason")), None)
     return UpstreamFailure(
         _kind(status, name, message, reason),
-        _KEY.sub(MASK, message)[:_SHOWN_CHARS],
+        masked_keys(_KEY.sub(MASK, message))[:_SHOWN_CHARS],
         status=status,
         code=reason or name or None,
         type=name or None,
@@ -123,7 +125,7 @@ def _kind_of_class(status: int) -> FailureKind:
 def _error_object(content: bytes) -> Mapping[str, Any] | None:
     """Return the error in a body; Google puts it into a list where a stream was asked for without ``alt=sse``."""
     try:
-        body = orjson.loads(content)
+        body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:
         return None
     if isinstance(body, list) and body:
@@ -149,9 +151,3 @@ def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:
         if match:
             return float(match[1])
     return None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of ``Retry-After``; Google sends no dates."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdecimal() else None

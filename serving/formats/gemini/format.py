@@ -4,14 +4,20 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-import orjson
-
 from serving.formats.format import Call, Facts, Json, Surface
 from serving.formats.gemini.failures import failure_of
 from serving.formats.gemini.finish import MAY_BE_EMPTY
 from serving.formats.gemini.generations import adapted
-from serving.formats.gemini.reader import GeminiReader, block_reason, candidates_of, parsed, parts_of
+from serving.formats.gemini.reader import (
+    GeminiReader,
+    block_reason,
+    candidates_of,
+    finish_reason_of,
+    parsed,
+    parts_of,
+)
 from serving.formats.gemini.writer import GeminiWriter, with_usage
+from serving.formats.json_text import dump
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
@@ -19,6 +25,8 @@ from serving.providers.provider import Target
 KEY_HEADER: Final = "x-goog-api-key"
 _NOT_IN_BODIES: Final = frozenset({"model", "stream"})
 """Both are in Google's URLs."""
+_NEVER_PASSED_ON: Final = frozenset({"authorization", "cookie", "content-length", "host", "x-api-key", KEY_HEADER})
+"""Of the caller's headers: its key is for the router."""
 
 
 class GeminiFormat:
@@ -27,14 +35,9 @@ class GeminiFormat:
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request; the key is in a header, never in the URL."""
         sent = {name: value for name, value in body.items() if name not in _NOT_IN_BODIES}
-        if call.surface is Surface.GENERATE:
-            headers = dict(call.headers)
-        else:
-            headers, sent = {}, adapted(sent, target.upstream_model)
-        headers |= {"content-type": "application/json", **target.provider.headers}
-        if key is not None:
-            headers[KEY_HEADER] = key
-        return HttpRequest(_url(target, stream=call.stream), headers, orjson.dumps(sent))
+        if call.surface is not Surface.GENERATE:
+            sent = adapted(sent, target.upstream_model)
+        return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump(sent))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
         """Return a whole answer and what it says of itself.
@@ -44,12 +47,12 @@ class GeminiFormat:
         UpstreamFailure
             If it is an error all the same, malformed, or has nothing in it.
         """
-        if "json" not in content_type.lower():
+        if content_type and "json" not in content_type.lower():
             raise UpstreamFailure(
                 FailureKind.MALFORMED,
                 f"the provider answered with content type {content_type[:100]!r}; expected application/json",
             )
-        answer, reader = parsed(content), GeminiReader()
+        answer, reader = parsed(content, "answer"), GeminiReader()
         reader.take(answer)
         if not _is_an_answer(answer):
             raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer has nothing in it")
@@ -72,6 +75,18 @@ class GeminiFormat:
         return GeminiWriter(target)
 
 
+def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
+    """Return the headers; what the provider's entry says goes before what the caller says, and the key before both."""
+    headers = {"content-type": "application/json", "accept": "text/event-stream" if call.stream else "application/json"}
+    if call.surface is Surface.GENERATE:
+        passed_on = {name.lower(): value for name, value in call.headers.items()}
+        headers |= {name: value for name, value in passed_on.items() if name not in _NEVER_PASSED_ON}
+    headers |= {name.lower(): value for name, value in target.provider.headers.items()}
+    if key is not None:
+        headers[KEY_HEADER] = key
+    return headers
+
+
 def _url(target: Target, *, stream: bool) -> str:
     """Return the URL of a model; an id with a slash names its collection itself (``tunedModels/mine``)."""
     model = quote(target.upstream_model, safe="/")
@@ -83,7 +98,7 @@ def _url(target: Target, *, stream: bool) -> str:
 def _is_an_answer(answer: Json) -> bool:
     """Whether there is more than thoughts in it, or a reason why not."""
     return block_reason(answer) is not None or any(
-        str(candidate.get("finishReason")) in MAY_BE_EMPTY or any(map(_is_said, parts_of(candidate)))
+        finish_reason_of(candidate) in MAY_BE_EMPTY or any(map(_is_said, parts_of(candidate)))
         for candidate in candidates_of(answer)
     )
 

@@ -1,14 +1,11 @@
 """Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import orjson
-
 from serving.formats.format import Event, Facts, Json
 from serving.formats.gemini.failures import failure_in
 from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
+from serving.formats.gemini.shapes import fields_of, index_of, objects_of, text_of
 from serving.formats.gemini.usage import read_usage
+from serving.formats.json_text import load_object
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN_CHARS = 300
@@ -39,7 +36,7 @@ class GeminiReader:
         """
         if event.data == b"[DONE]":
             return None
-        response = parsed(event.data)
+        response = parsed(event.data, "event of the stream")
         self.take(response)
         return response
 
@@ -52,8 +49,8 @@ class GeminiReader:
             If it says that the answer is broken.
         """
         facts = self.facts
-        facts.response_id = response.get("responseId") or facts.response_id
-        facts.response_model = response.get("modelVersion") or facts.response_model
+        facts.response_id = text_of(response.get("responseId")) or facts.response_id
+        facts.response_model = text_of(response.get("modelVersion")) or facts.response_model
         counts = response.get("usageMetadata")
         if isinstance(counts, dict):
             self._counts.update(counts)  # cumulative; the last need not repeat the prompt's
@@ -64,19 +61,18 @@ class GeminiReader:
         self._conclude()
 
     def _take_candidate(self, candidate: Json) -> None:
-        index = candidate_index(candidate)
+        index = index_of(candidate)
         self._begun.add(index)
         self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
-        reason = str(candidate.get("finishReason") or "")
+        reason = finish_reason_of(candidate)
         if reason in BROKEN:
-            said = candidate.get("finishMessage")
+            said = text_of(candidate.get("finishMessage"))
             raise UpstreamFailure(
                 FailureKind.MALFORMED,
-                f"the model's answer broke off with {reason}"
-                + (f": {said[:_SHOWN_CHARS]}" if isinstance(said, str) else ""),
+                f"the model's answer broke off with {reason}" + (f": {said[:_SHOWN_CHARS]}" if said else ""),
                 code=reason,
             )
-        if reason not in UNSPECIFIED:
+        if reason is not None:
             self._reasons[index] = reason
 
     def _conclude(self) -> None:
@@ -86,64 +82,58 @@ class GeminiReader:
         facts.finish_reason = reason if facts.has_content or self._blocked or reason in MAY_BE_EMPTY else None
 
 
-def parsed(content: bytes) -> Json:
-    """Return a response.
+def parsed(content: bytes, what: str) -> Json:
+    """Return a response; Google puts errors into a list where no stream of events was asked for.
+
+    Parameters
+    ----------
+    content : bytes
+    what : str
+        What it should be, for the message.
 
     Raises
     ------
     UpstreamFailure
         If it is an error, in a list or not, or no JSON object.
+
+    Examples
+    --------
+    >>> parsed(b'[{"responseId": "r"}]', "answer")
+    {'responseId': 'r'}
     """
-    try:
-        response = orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamFailure(
-            FailureKind.MALFORMED, f"the provider sent {len(content)} bytes that are not valid JSON: {exc}"
-        ) from exc
-    if isinstance(response, list) and len(response) == 1:
-        response = response[0]
-    if not isinstance(response, dict):
-        raise UpstreamFailure(
-            FailureKind.MALFORMED, f"the provider sent JSON that is {type(response).__name__}; expected an object"
-        )
+    content = content.strip()
+    response = load_object(content[1:-1] if content.startswith(b"[") and content.endswith(b"]") else content, what)
     if response.get("error"):
         raise failure_in(response["error"])
     return response
 
 
-def candidates_of(response: Json) -> Iterator[Json]:
-    """Yield the candidates that are objects.
+def candidates_of(response: Json) -> list[Json]:
+    """Return the candidates.
 
-    >>> list(candidates_of({"candidates": [{"index": 0}, None]}))
+    >>> candidates_of({"candidates": [{"index": 0}, None]})
     [{'index': 0}]
     """
-    candidates = response.get("candidates")
-    for candidate in candidates if isinstance(candidates, list) else ():
-        if isinstance(candidate, dict):
-            yield candidate
+    return objects_of(response.get("candidates"))
 
 
-def candidate_index(candidate: Json) -> int:
-    """Return which candidate it is; Google leaves out a zero.
+def parts_of(candidate: Json) -> list[Json]:
+    """Return the parts of a candidate's content.
 
-    >>> candidate_index({"index": 1}), candidate_index({})
-    (1, 0)
-    """
-    index = candidate.get("index")
-    return index if isinstance(index, int) else 0
-
-
-def parts_of(candidate: Json) -> Iterator[Json]:
-    """Yield the parts of a candidate's content.
-
-    >>> list(parts_of({"content": {"parts": [{"text": "hi"}]}})), list(parts_of({"finishReason": "SAFETY"}))
+    >>> parts_of({"content": {"parts": [{"text": "hi"}]}}), parts_of({"finishReason": "SAFETY"})
     ([{'text': 'hi'}], [])
     """
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict):
-            yield part
+    return objects_of(fields_of(candidate.get("content")).get("parts"))
+
+
+def finish_reason_of(candidate: Json) -> str | None:
+    """Return why a candidate ended; None where it has not.
+
+    >>> finish_reason_of({"finishReason": "STOP"}), finish_reason_of({"finishReason": "FINISH_REASON_UNSPECIFIED"})
+    ('STOP', None)
+    """
+    reason = text_of(candidate.get("finishReason"))
+    return None if reason in UNSPECIFIED else reason
 
 
 def block_reason(response: Json) -> str | None:
@@ -152,9 +142,8 @@ def block_reason(response: Json) -> str | None:
     >>> block_reason({"promptFeedback": {"blockReason": "SAFETY"}}), block_reason({"candidates": []})
     ('SAFETY', None)
     """
-    feedback = response.get("promptFeedback")
-    reason: Any = feedback.get("blockReason") if isinstance(feedback, dict) else None
-    return None if not isinstance(reason, str) or reason in UNSPECIFIED else reason
+    reason = text_of(fields_of(response.get("promptFeedback")).get("blockReason"))
+    return None if reason in UNSPECIFIED else reason
 
 
 def _says_something(part: Json) -> bool:

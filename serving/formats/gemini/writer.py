@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from serving.formats.format import Facts, Json
 from serving.formats.gemini.errors import stream_error
 from serving.formats.gemini.reader import block_reason, candidates_of
 from serving.formats.gemini.usage import write_usage
+from serving.formats.json_text import dump
 from serving.providers.failures import UpstreamFailure
 from serving.providers.provider import Target
 
@@ -71,4 +70,4 @@ def _without_end(event: Json) -> Json:
 
 
 def _line(event: Json) -> bytes:
-    return b"data: " + orjson.dumps(event) + b"\r\n\r\n"
+    return b"data: " + dump(event) + b"\r\n\r\n"

@@ -22,6 +22,8 @@ from serving.providers.failures import UpstreamFailure
 MAX_MESSAGE: Final = 1000
 """Longest message kept, in characters."""
 _TEXTS: Final = frozenset({"message", "detail"})
+_MAX_DEPTH: Final = 4
+_NO_WORDS: Final = "an error without a message"
 _HTTP_ERROR: Final = re.compile(r"[45]\d\d", re.ASCII)
 _HTML: Final = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
@@ -71,8 +73,8 @@ def error_in(body: Mapping[str, Any]) -> ErrorBody | None:
     if isinstance(error, dict):
         return _error(error, error)
     if error:
-        return ErrorBody(_shown(_text(error)), code=_name(body.get("code")), type=_name(body.get("type")))
-    if body.get("object") in {"error", "Error"} or ("choices" not in body and not _TEXTS.isdisjoint(body)):
+        return ErrorBody(_shown(_text(error) or _NO_WORDS), code=_name(body.get("code")), type=_name(body.get("type")))
+    if str(body.get("object")).lower() == "error" or ("choices" not in body and not _TEXTS.isdisjoint(body)):
         return _error(body, {**body, "message": body.get("message") or body.get("detail")})
     return None
 
@@ -80,7 +82,7 @@ def error_in(body: Mapping[str, Any]) -> ErrorBody | None:
 def _error(body: Mapping[str, Any], error: Mapping[str, Any]) -> ErrorBody:
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    message = _text(error.get("message")) or "an error without a message"
+    message = _text(error.get("message")) or _NO_WORDS
     return ErrorBody(
         message=_shown(_with_origin(message, metadata)),
         type=_name(error.get("type")),
@@ -101,22 +103,25 @@ def _with_origin(message: str, metadata: Mapping[str, Any]) -> str:
     return f"{origin}: {inner}" if inner and inner not in message else origin
 
 
-def _text(value: object) -> str:
+def _text(value: object, depth: int = 0) -> str:
     """Return a message as text: the texts in it, where it is made of objects."""
     if isinstance(value, str):
         return value
+    if value is None or depth > _MAX_DEPTH:
+        return ""
     if isinstance(value, dict):
         where = ".".join(str(part) for part in value["loc"]) + ": " if isinstance(value.get("loc"), list) else ""
-        return where + _text(value.get("message") or value.get("msg") or value.get("detail"))
+        return where + _text(value.get("message") or value.get("msg") or value.get("detail"), depth + 1)
     if isinstance(value, list):
-        return "; ".join(_text(one) for one in value[:10])
-    return "" if value is None else str(value)
+        return "; ".join(_text(one, depth + 1) for one in value[:10])
+    return str(value)
 
 
 def _name(value: object) -> str | None:
-    return None if value is None or isinstance(value, (dict, list)) else masked_keys(str(value))[:200]
+    return None if value is None or isinstance(value, (dict, list)) else masked_keys(str(value)[:200])
 
 
 def _shown(text: str) -> str:
-    shown = masked_keys(text.strip())
+    # A page of text is cut before it is searched for keys, too: it may be megabytes.
+    shown = masked_keys(text.strip()[: 4 * MAX_MESSAGE])
     return shown if len(shown) <= MAX_MESSAGE else shown[:MAX_MESSAGE] + "…"

@@ -35,8 +35,8 @@ class ChatReader:
         UpstreamFailure
             If it is an error, or is malformed.
         """
-        data = event.data
-        if data == DONE or self._is_done or not data.strip():
+        data = event.data.strip()
+        if data == DONE or self._is_done or not data:
             self._is_done = self._is_done or data == DONE
             return None
         chunk = load_object(data, "event of the stream")

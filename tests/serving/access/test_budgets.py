@@ -9,6 +9,7 @@ from serving.access.budgets import SERVICE, Budgets
 from serving.access.callers import INSECURE, Role
 from serving.access.limits import Limits
 from serving.errors import BudgetExceededError, NotReadyError, RateLimitedError, SettingsError
+from serving.preflight import about
 from serving.settings import Settings
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -253,6 +254,12 @@ def test_without_keys_only_the_services_budget_holds(tmp_path):
     with pytest.raises(BudgetExceededError, match="what the service may spend a day"):
         admit(access, INSECURE, "0.1")
     access.close()
+
+
+def test_serve_says_before_it_listens_that_the_file_cannot_be_used(tmp_path):
+    settings = Settings(artifact="r", insecure=True, budget_usd=1, budget_file=tmp_path / "none" / "budgets.db")
+    with pytest.raises(SettingsError, match="none/budgets.db: cannot be used for budgets"):
+        about(settings)
 
 
 def test_a_service_without_budgets_makes_no_file(tmp_path, folder):

@@ -1,5 +1,6 @@
 """Money is never reserved twice: by threads, by processes, after a kill, after a restart."""
 
+import asyncio
 import os
 import signal
 import sqlite3
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import until
 
 from serving.access.ledger import SYNC_EVERY, Account, Balance, Ledger, LedgerError
 
@@ -180,6 +182,24 @@ def test_a_killed_process_leaves_its_reservations_until_they_expire(tmp_path):
     assert balance(ledger, now=1e9 - 1) == (0, 60)
     assert balance(ledger, now=1e9) == (0, 0)
     ledger.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_file(tmp_path):
+    """It reserves 7 and settles 3 again and again: what is spent is a multiple of 3, and at most one 7 is reserved."""
+    path, account = tmp_path / "budgets.db", Account("key", 10**12, 5)
+    ledger = Ledger(path, wait_s=30)
+    process = worker(path, 10**12, 10**9, 7, 3)
+    try:
+        asyncio.run(until(lambda: balance(ledger, account)[0] > 300))
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    ledger.close()
+    again = Ledger(path)
+    spent, reserved = balance(again, account)
+    assert (spent % 3, reserved in {0, 7}) == (0, True)
+    again.close()
 
 
 def test_what_cannot_be_noted_now_is_noted_with_the_next_step(tmp_path, caplog):

@@ -67,7 +67,7 @@ def test_the_field_is_named():
     ("said", "shown"),
     [
         ("Consumer 'api_key:AIzaSyDUMMYDUMMY123' is suspended", "Consumer 'api_key:***' is suspended"),
-        ("key AIzaSyDUMMYDUMMY123 leaked", "key *** leaked"),
+        ("key AIzaSyDUMMYDUMMY123 leaked", "key AIza*** leaked"),
         ("at /v1beta/models?key=abc123&alt=sse", "at /v1beta/models?key=***&alt=sse"),
     ],
 )

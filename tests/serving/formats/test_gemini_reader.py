@@ -94,11 +94,10 @@ def test_a_broken_answer_is_a_failure_whole_or_not(reason):
     ("content_type", "content", "message"),
     [
         ("text/html", b"<html>", "content type 'text/html'; expected application/json"),
-        ("", b"{}", "content type ''"),
-        (JSON, b"<html>", "6 bytes that are not valid JSON"),
-        (JSON, b"", "0 bytes that are not valid JSON"),
-        (JSON, b"[]", "JSON that is list; expected an object"),
-        (JSON, b"3", "JSON that is int; expected an object"),
+        (JSON, b"<html>", "answer is no JSON: 6 bytes"),
+        (JSON, b"", "answer is no JSON: 0 bytes"),
+        (JSON, b"[]", "answer is no JSON: 0 bytes"),
+        (JSON, b"3", "JSON of type int; expected an object"),
     ],
 )
 def test_what_is_no_answer_is_malformed(content_type, content, message):

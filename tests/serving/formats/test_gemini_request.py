@@ -55,6 +55,11 @@ def test_a_body_of_the_same_format_goes_as_it_is():
     assert orjson.loads(sent.content) == BODY
 
 
+def test_the_callers_own_key_stays_here():
+    sent = request(headers={"X-Goog-Api-Key": "ours", "Authorization": "Bearer ours", "Cookie": "c"}, key=None)
+    assert sorted(sent.headers) == ["accept", "content-type"]
+
+
 def test_the_callers_headers_go_along_but_never_over_ours():
     sent = request(headers={"x-goog-api-client": "genai", "x-goog-api-key": "theirs"}, to=target(headers={"x-a": "b"}))
     assert sent.headers["x-goog-api-client"] == "genai"

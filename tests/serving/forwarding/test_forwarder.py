@@ -1,6 +1,7 @@
 import asyncio
 from decimal import Decimal
 
+import anyio
 import pytest
 from scripted_provider import Says, World, broken, refused, status, stream, text, whole
 from virtual_time import run
@@ -127,6 +128,11 @@ def test_a_call_that_cannot_wait_for_a_key_is_told_when():
 
     run(main())
     assert len(world.sent) == 1
+
+
+def test_a_dead_key_does_not_use_up_the_second_attempt():
+    world = World({"a:m": [status(401), status(500), whole()]}, keys={"a": ["k1", "k2"]})
+    assert forwarded(world).n_attempts == 3
 
 
 @pytest.mark.parametrize("code", [401, 402, 403])
@@ -308,6 +314,26 @@ def test_a_lone_candidate_is_refused_quickly_then_probed():
     assert world.asked == {"a:m": 7}
 
 
+def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
+    """4 of 20 calls fail at 0 and pause; the others fail at 0.1 s and open the breaker: nobody tries again."""
+    world = World({"a:m": [status(500)] * 4 + [Says([b"{}"], 500, {}, before=[0.1])]})
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        times = []
+
+        async def ask():
+            with pytest.raises(UpstreamError, match="status 500"):
+                await world.forward()
+            times.append(round(loop.time() - 1000.0, 3))
+
+        await asyncio.gather(*(ask() for _ in range(20)))
+        return times
+
+    assert run(main()) == [0.1] * 16 + [0.25] * 4
+    assert len(world.sent) == 20
+
+
 def test_a_probe_whose_caller_goes_away_is_followed_by_another():
     world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
 
@@ -349,6 +375,32 @@ def test_a_caller_that_goes_away_ends_the_call_at_once(says):
 
     run(main())
     assert (world.outcomes, world.records[0].latency_s) == (["client_gone"], 1.0)
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_server_that_cancels_again_and_again_does_not_interrupt_closing(streams):
+    """Closing takes half a second; a cancelled scope of anyio cancels whatever its task awaits, each time."""
+    world = World({"a:m": [stream(text("a"), 9.0, close=[0.5]) if streams else Says([9.0], close=[0.5])]})
+
+    async def main():
+        with anyio.CancelScope() as scope:
+            asyncio.get_running_loop().call_later(1.0, scope.cancel)
+            reply = await world.forward(streams=streams)
+            async for _ in reply.stream:
+                pass
+        await asyncio.sleep(1.0)
+
+    run(main())
+    world.assert_clean()
+    assert (world.outcomes, world.interrupted) == (["client_gone"], 0)
+
+
+def test_records_say_what_came():
+    """429 with a status, a refused connection without one, then the answer."""
+    world = World({"a:m": [status(429)], "b:m": [refused(), whole()]})
+    forwarded(world)
+    said = [(record.status, record.error_type, record.provider) for record in world.records]
+    assert said == [(429, "rate_limited", "a"), (None, "connection", "b"), (200, None, "b")]
 
 
 def test_a_caller_that_goes_away_in_a_pause_leaves_nothing():

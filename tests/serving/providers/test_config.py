@@ -2,11 +2,12 @@ import re
 from pathlib import Path
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import SettingsError
-from serving.providers.config import load_providers, parse_providers
+from serving.providers.config import _KEYS, load_providers, parse_providers
 from serving.providers.provider import Deadlines, Kind, Provider
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "providers.example.toml"
@@ -195,6 +196,29 @@ def test_missing_file_is_said(tmp_path):
 def test_stars_in_models(model, expected):
     models = {"openai/*": "*", "openai/gpt-4o": "gpt-4o-2024", "x/*-v2": "*/x"}
     assert Provider("p", Kind.OPENAI, "https://p.example", models=models).upstream_model(model) == expected
+
+
+VALUES = st.recursive(
+    st.one_of(
+        st.text(max_size=8),
+        st.integers(-5, 5),
+        st.floats(),
+        st.booleans(),
+        st.sampled_from(["*", "openai", "OTHER_KEY"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_KEYS), VALUES, max_size=4))
+def test_whatever_is_in_a_file_is_taken_or_refused_in_words(changes):
+    table = {"kind": "openai", "keys": ["OPENAI_API_KEY"], "models": ["m"], **changes}
+    try:
+        said = parse(tomli_w.dumps({"openai": table}))[0].name
+    except SettingsError as exc:
+        said = str(exc)
+    assert said == "openai" or said.startswith("providers.toml: provider 'openai': ")
 
 
 @given(st.text("ab/", max_size=4), st.text("ab/", max_size=4), st.text("ab", min_size=1, max_size=4))

@@ -76,7 +76,7 @@ def test_models_are_those_of_the_file_and_those_of_the_catalog_that_are_served(f
 
 def test_missing_price_is_said_at_start(path, caplog):
     with caplog.at_level(logging.WARNING):
-        Fleet(path, lambda: CARDS, environ=ENVIRON)
+        Fleet(path, lambda: CARDS, environ=ENVIRON).warn_of_missing_prices()
     (record,) = caplog.records
     assert "no price in the catalog for a/unpriced: their answers carry a cost of null" in record.getMessage()
 

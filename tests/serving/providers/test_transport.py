@@ -5,6 +5,7 @@ import gzip
 import ssl
 import zlib
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
@@ -15,6 +16,16 @@ from serving.providers.http import HttpRequest
 from serving.providers.transport import AiohttpTransport, Connecting
 
 IN_TIME = partial(asyncio.timeout, 10)
+LOOP = ContextVar("loop", default=asyncio.new_event_loop)
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
+def loop(request):
+    """The service runs in uvloop where there is one."""
+    made = pytest.importorskip("uvloop").new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+    token = LOOP.set(made)
+    yield
+    LOOP.reset(token)
 
 
 def request(url: str, content: bytes = b"{}", **headers: str) -> HttpRequest:
@@ -40,7 +51,8 @@ def play(scenario: Callable, serve: Callable, connecting: Connecting | None = No
         finally:
             await transport.close()
 
-    return asyncio.run(run())
+    with asyncio.Runner(loop_factory=LOOP.get()) as runner:
+        return runner.run(run())
 
 
 def saying(*answers: bytes) -> Callable:
@@ -180,7 +192,50 @@ def test_configured_proxy_is_asked():
     assert heard[0].startswith("POST http://models.invalid/v1/chat HTTP/1.1")
 
 
+@pytest.mark.parametrize(
+    "name", ["transfer-encoding", "content-length", "expect", "host", "accept-encoding", "upgrade"]
+)
+def test_headers_of_the_connection_are_not_the_callers(name):
+    heard = []
+
+    async def serve(connection):
+        heard.append(await connection.request())
+        await connection.say(answer(b"ok"))
+
+    async def scenario(transport, server):
+        response = await transport.send(HttpRequest(server.url, {name: "chunked"}, b"{}"))
+        await response.close()
+
+    play(scenario, serve)
+    assert heard[0][1] == b"{}"
+    assert "chunked" not in heard[0][0]
+
+
+def test_answer_before_the_body_is_sent_is_read_and_its_connection_not_used_again():
+    """The rest of the first body would be read as the second request."""
+
+    async def serve(connection):
+        await connection.reader.readuntil(b"\r\n\r\n")
+        await connection.say(answer(b"too long" if connection.number == 0 else b"ok", status="413 Content Too Large"))
+        await connection.wait_until_left()
+
+    async def scenario(transport, server):
+        answers = [await ask(transport, server.url, content) for content in (b"x" * 20_000_000, b"{}")]
+        return answers, len(server.connections)
+
+    assert play(scenario, serve) == ([(413, b"too long"), (413, b"ok")], 2)
+
+
 # what breaks
+
+
+def test_header_that_would_be_two_is_refused():
+    async def scenario(transport, server):
+        await transport.send(HttpRequest(server.url, {"x-a": "1\r\nx-b: 2"}, b"{}"))
+
+    with pytest.raises(UpstreamFailure, match="a header or the URL cannot be sent") as caught:
+        play(scenario, saying(answer()))
+    assert caught.value.kind is FailureKind.BAD_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -299,6 +354,55 @@ def test_waiting_for_a_free_connection_is_bounded():
 
     endless = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n"
     assert play(scenario, saying(endless), Connecting(1, 0.05)) is FailureKind.TIMEOUT
+
+
+def test_handshake_that_never_ends_is_bounded():
+    async def silent(connection):
+        await connection.wait_until_left()
+
+    async def scenario(transport, server):
+        await ask(transport, server.url.replace("http:", "https:"))
+
+    with pytest.raises(UpstreamFailure, match="no connection within 0.1 s") as caught:
+        play(scenario, silent, Connecting(connect_s=0.1))
+    assert caught.value.kind is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"HTTP/1.1 200 OK\r\nx"])
+def test_key_is_in_no_failure(said):
+    """Not in what is printed of it either, with all that caused it."""
+
+    async def serve(connection):
+        await connection.request()
+        await connection.say(said)
+
+    async def scenario(transport, server):
+        await transport.send(request(server.url, authorization="Bearer sk-canary"))
+
+    with pytest.raises(UpstreamFailure, match="127.0.0.1") as caught:
+        play(scenario, serve)
+    chain, failure = [], caught.value
+    while failure is not None:
+        chain.append(f"{failure!r} {failure} {vars(failure)}")
+        failure = failure.__cause__ or failure.__context__ if not failure.__suppress_context__ else failure.__cause__
+    assert "canary" not in " ".join(chain)
+
+
+def test_proxy_that_refuses_is_said():
+    async def serve(connection):
+        await connection.request()
+        await connection.say(answer(b"", status="407 Proxy Authentication Required"))
+
+    async def scenario(_, server):
+        transport = AiohttpTransport(Connecting(proxy_url=server.url))
+        try:
+            await ask(transport, "https://models.invalid")
+        finally:
+            await transport.close()
+
+    with pytest.raises(UpstreamFailure, match="models.invalid: the proxy answered 407") as caught:
+        play(scenario, serve)
+    assert caught.value.kind is FailureKind.CONNECTION
 
 
 def test_untrusted_certificate_is_refused(certificate):

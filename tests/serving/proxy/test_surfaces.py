@@ -5,8 +5,9 @@ from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
 from router_model.log_records import AttemptRecord
-from serving.errors import ReloadRefusedError
+from serving.errors import NotReadyError, ReloadRefusedError
 from serving.formats.format import Surface
+from serving.forwarding.breakers import Verdict
 from serving.proxy.proxy import Proxy
 
 CHAT = "/v1/chat/completions"
@@ -62,7 +63,8 @@ def test_models_with_auto_are_the_candidates(client, orders):
 
 
 def test_models_that_only_a_provider_knows_come_behind(client, orders):
-    chat(client, models=["text-embedding-3-small", "large"])
+    response = chat(client, models=["text-embedding-3-small", "large"])
+    assert response.status_code == 200, response.text
     assert names(orders[0]) == ["large", "text-embedding-3-small"]
 
 
@@ -155,7 +157,9 @@ def test_the_auto_router_plugin_is_heard(client, parts, orders):
 
 def test_who_is_not_openrouter_does_not_get_its_fields(client, orders):
     chat(client, provider={"only": ["local"], "order": ["azure"]})
+    chat(client, provider={"made_up": [1, None, "local"]})
     assert orders[0].call.openrouter == {"provider": {"order": ["azure"]}}
+    assert orders[1].call.openrouter == {"provider": {"made_up": [1, None]}}
 
 
 def test_metadata_tells_how_the_call_was_routed(client, parts):
@@ -174,6 +178,14 @@ def test_the_session_goes_on_with_the_model_that_answered(client, parts):
     first, second = names(parts.proxy.forwarder.orders[0])[:2]
     assert parts.engine.moved == [("s1", first, second)]
     assert (response.headers["x-router-model"], response.headers["x-router-attempts"]) == (second, "2")
+
+
+def test_an_error_says_how_many_calls_were_made_for_which_decision(client, parts):
+    parts.proxy.forwarder.fails = NotReadyError("nobody answers", headers={"retry-after": "3"})
+    response = chat(client)
+    assert (response.status_code, response.headers["retry-after"]) == (503, "3")
+    assert response.headers["x-router-attempts"] == "0"
+    assert response.headers["x-router-decision-id"].startswith("dec_")
 
 
 def test_attempts_are_logged_with_their_decision(client, parts):
@@ -292,12 +304,26 @@ def test_models_are_those_of_the_router_and_of_the_providers(client):
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")
 
 
-def test_operators_see_providers_and_never_keys(client, parts):
+def test_operators_see_providers_and_never_keys(client):
     chat(client)
     response = client.get("/admin/status")
     shown = response.json()["proxy"]["providers"]["local"]
     assert shown["keys"] == {"LOCAL_KEY": "ok"}
     assert "sk-canary" not in response.text
+
+
+def test_breakers_are_shown_and_measured(client, parts):
+    """Three failures in a row of the five that open it: closed, which is 0."""
+    breaker = parts.proxy.forwarder.breakers.of(parts.proxy.providers.targets("small")[0])
+    for _ in range(3):
+        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1.0)
+    closed = client.get("/metrics").text
+    for _ in range(2):
+        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1e12)
+    assert 'router_breaker_state{model="small",provider="local"} 0.0' in closed
+    assert 'router_breaker_state{model="small",provider="local"} 2.0' in client.get("/metrics").text
+    (shown,) = client.get("/admin/status").json()["proxy"]["breakers"]
+    assert shown == {"provider": "local", "model": "small", "state": "open"}
 
 
 def test_a_reload_reads_the_providers_again_and_refuses_bad_ones(client, parts):

@@ -3,7 +3,10 @@
 import shutil
 
 import pytest
+from proxied import providers_toml, proxied
+from scripted_upstream import scripted_upstream
 from simulated_world import simulate
+from system import WATCHED_SERVE
 
 from training.train import train
 
@@ -20,3 +23,18 @@ def other(catalog, tmp_path_factory):
 def copied(trained, tmp_path):
     """A copy of `trained` that a test may destroy."""
     return shutil.copytree(trained.path, tmp_path / "router")
+
+
+@pytest.fixture(scope="session")
+def upstream():
+    """A provider that plays faults."""
+    with scripted_upstream() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(trained, upstream, tmp_path_factory):
+    """The service before it, which counts its tasks; one for all tests that do not end it."""
+    folder, options = tmp_path_factory.mktemp("proxy") / "service", {"program": WATCHED_SERVE, "proxy_total_s": 12}
+    with proxied(folder, trained.path, providers_toml(upstream), **options) as running:
+        yield running

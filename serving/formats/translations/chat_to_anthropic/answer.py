@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from serving.formats.format import Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import text
 from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
 CLAUDE: Final = "anthropic-claude-v1"
@@ -22,13 +22,13 @@ _FINISH: Final[Mapping[str, str]] = {
 }
 
 
-def finish_reason(stop_reason: str | None, *, is_json: bool = False) -> str:
+def finish_reason(stop_reason: object, *, is_json: bool = False) -> str:
     """Return OpenAI's word for why an answer ended; `is_json`: its tool call stood for the content.
 
     >>> finish_reason("max_tokens"), finish_reason("tool_use"), finish_reason("tool_use", is_json=True)
     ('length', 'tool_calls', 'stop')
     """
-    finish = _FINISH.get(stop_reason or "", "stop")
+    finish = _FINISH.get(text(stop_reason), "stop")
     return "stop" if is_json and finish == "tool_calls" else finish
 
 
@@ -64,7 +64,7 @@ def thinking_detail(block: Mapping[str, Any], index: int) -> Json:
         return {"type": "reasoning.encrypted", "data": block.get("data"), "format": CLAUDE, "index": index}
     return {
         "type": "reasoning.text",
-        "text": block.get("thinking") or "",
+        "text": text(block.get("thinking")),
         "signature": block.get("signature"),
         "format": CLAUDE,
         "index": index,
@@ -76,7 +76,7 @@ def _message(blocks: Sequence[Json]) -> Json:
     message: Json = {"role": "assistant", "content": "".join(texts) if texts else None, "refusal": None}
     thoughts = [block for block in blocks if block.get("type") in ("thinking", "redacted_thinking")]
     if thoughts:
-        message["reasoning_content"] = "".join(block.get("thinking") or "" for block in thoughts)
+        message["reasoning_content"] = "".join(text(block.get("thinking")) for block in thoughts)
         message["reasoning_details"] = [thinking_detail(block, index) for index, block in enumerate(thoughts)]
     calls = [_call(block) for block in blocks if block.get("type") == "tool_use" and block.get("name") != JSON_TOOL]
     if calls:
@@ -85,12 +85,11 @@ def _message(blocks: Sequence[Json]) -> Json:
 
 
 def _content(block: Json) -> str:
-    text: str = block.get("text") or "" if block["type"] == "text" else orjson.dumps(block.get("input") or {}).decode()
-    return text
+    return text(block.get("text")) if block.get("type") == "text" else dump(block.get("input") or {}).decode()
 
 
 def _call(block: Json) -> Json:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = dump(block.get("input") or {}).decode()
     return {
         "id": block.get("id"),
         "type": "function",

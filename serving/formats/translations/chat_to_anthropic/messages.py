@@ -8,6 +8,7 @@ import orjson
 
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.shapes import asked_objects, mappings
 from serving.formats.translations.chat_to_anthropic.parts import content_blocks
 
 _INSTRUCTIONS: Final = ("system", "developer")
@@ -29,11 +30,9 @@ def anthropic_messages(messages: object) -> tuple[str | Blocks, list[Json]]:
     >>> anthropic_messages([*chat, {"role": "user", "content": "there"}])[1]
     [{'role': 'user', 'content': [{'type': 'text', 'text': 'Hi'}, {'type': 'text', 'text': 'there'}]}]
     """
-    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
-        raise InvalidRequestError("'messages' must be a list of objects with a 'role'", param="messages")
     system: Blocks = []
     turns: list[tuple[str, Blocks]] = []
-    for place, message in enumerate(messages):
+    for place, message in enumerate(asked_objects(messages, "messages", "messages")):
         where = f"messages[{place}]"
         if message.get("role") in _INSTRUCTIONS:
             system += _marked(content_blocks(message.get("content"), where), message)
@@ -72,13 +71,15 @@ def _assistant_blocks(message: Mapping[str, Any], where: str) -> Blocks:
     blocks += content_blocks(message.get("content"), where)
     if message.get("refusal"):
         blocks += content_blocks(message["refusal"], where)
-    return blocks + [_tool_use(call, where) for call in message.get("tool_calls") or ()]
+    return blocks + [
+        _tool_use(call, where) for call in asked_objects(message.get("tool_calls"), f"{where}.tool_calls", "messages")
+    ]
 
 
 def _signed_thinking(details: object) -> Blocks:
     """Return the thinking that a Claude model signed, from what OpenRouter names ``reasoning_details``."""
     blocks: Blocks = []
-    for detail in details if isinstance(details, list) else ():
+    for detail in mappings(details):
         if detail.get("type") == "reasoning.text" and detail.get("signature"):
             blocks.append({"type": "thinking", "thinking": detail.get("text") or "", "signature": detail["signature"]})
         elif detail.get("type") == "reasoning.encrypted" and detail.get("format") == "anthropic-claude-v1":
@@ -86,9 +87,9 @@ def _signed_thinking(details: object) -> Blocks:
     return blocks
 
 
-def _tool_use(call: object, where: str) -> Json:
-    function = call.get("function") if isinstance(call, Mapping) else None
-    if not isinstance(call, Mapping) or not isinstance(function, Mapping):
+def _tool_use(call: Mapping[str, Any], where: str) -> Json:
+    function = call.get("function")
+    if not isinstance(function, Mapping):
         raise InvalidRequestError(
             f"{where}: only calls of functions can be told to Anthropic's models", param="messages"
         )

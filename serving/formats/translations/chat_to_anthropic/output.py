@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.shapes import mapping
 from serving.formats.translations.chat_to_anthropic.schema import closed
 
 JSON_TOOL: Final = "answer_as_json_object"
@@ -54,8 +55,7 @@ def put_effort(request: Json, body: Mapping[str, Any]) -> None:
     InvalidRequestError
         If the effort is not one of OpenAI's.
     """
-    reasoning = body.get("reasoning")
-    reasoning = reasoning if isinstance(reasoning, Mapping) else {}
+    reasoning = mapping(body.get("reasoning"))
     budget = reasoning.get("max_tokens")
     effort = body.get("reasoning_effort") or reasoning.get("effort")
     if effort is None and budget is not None:
@@ -75,7 +75,7 @@ def put_effort(request: Json, body: Mapping[str, Any]) -> None:
 
 
 def _configure(request: Json, name: str, value: object) -> None:
-    request["output_config"] = {**(request.get("output_config") or {}), name: value}
+    request["output_config"] = {**mapping(request.get("output_config")), name: value}
 
 
 def _force_json(request: Json) -> None:

@@ -114,13 +114,16 @@ def _put_limits(request: Json, body: Mapping[str, Any]) -> None:
         request["temperature"] = min(max(float(temperature), 0.0), 1.0) if is_number else temperature
     stop = body.get("stop")
     if stop:
-        request["stop_sequences"] = _stop_sequences([stop] if isinstance(stop, str) else stop)
+        request["stop_sequences"] = _stop_sequences(stop)
 
 
-def _stop_sequences(stop: list[Any]) -> list[Any]:
-    if any(isinstance(sequence, str) and not sequence.strip() for sequence in stop):
+def _stop_sequences(stop: object) -> list[Any]:
+    sequences = [stop] if isinstance(stop, str) else stop
+    if not isinstance(sequences, list):
+        raise InvalidRequestError(f"'stop' must be a string or a list, not {type(stop).__name__}", param="stop")
+    if any(isinstance(sequence, str) and not sequence.strip() for sequence in sequences):
         raise InvalidRequestError(
             "'stop' has a sequence of white space alone, at which Anthropic's models cannot stop; leave it out",
             param="stop",
         )
-    return list(stop)
+    return sequences

@@ -7,10 +7,9 @@ such limits are moved into the description, where the model still reads them.
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.json_text import dump
 
 _LIMITS: Final = (
     "minimum",
@@ -45,7 +44,7 @@ def closed(schema: Mapping[str, Any], param: str) -> Json:
     kept: Json = {name: _inner(name, value, param) for name, value in schema.items() if name not in _LIMITS}
     limits = {name: schema[name] for name in _LIMITS if name in schema}
     if limits:
-        words = orjson.dumps(limits).decode()
+        words = dump(limits).decode()
         kept["description"] = f"{kept['description']} {words}" if kept.get("description") else words
     if kept.get("type") == "object" or "properties" in kept:
         if schema.get("additionalProperties"):

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import mapping, place, text
 from serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
 from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
@@ -40,16 +40,16 @@ class ChatChunks:
         """Return the chunks that stand for an event."""
         match event["type"]:
             case "message_start":
-                message = event.get("message") or {}
-                self._id, self._model = message.get("id") or "", message.get("model") or ""
+                message = mapping(event.get("message"))
+                self._id, self._model = text(message.get("id")), text(message.get("model"))
                 return [self._chunk({"role": "assistant", "content": ""})]
             case "content_block_start":
-                return self._start(event.get("index", 0), event.get("content_block") or {})
+                return self._start(place(event.get("index")), mapping(event.get("content_block")))
             case "content_block_delta":
-                return self._piece(self._block(event), event.get("delta") or {})
+                return self._piece(self._block(event), mapping(event.get("delta")))
             case "content_block_stop":
                 return self._stop(self._block(event))
-            case "message_delta" if (event.get("delta") or {}).get("stop_reason"):
+            case "message_delta" if text(mapping(event.get("delta")).get("stop_reason")):
                 finish = finish_reason(event["delta"]["stop_reason"], is_json=self._is_json)
                 return [self._chunk({}, finish)]
         return []
@@ -59,12 +59,12 @@ class ChatChunks:
         return []
 
     def _block(self, event: Json) -> _Block:
-        return self._blocks.get(event.get("index", 0)) or _Block("text")
+        return self._blocks.get(place(event.get("index"))) or _Block("text")
 
     def _start(self, index: int, content: Mapping[str, Any]) -> list[Json]:
         block = self._blocks[index] = _Block(str(content.get("type")))
         match block.type:
-            case "text" if content.get("text"):
+            case "text" if text(content.get("text")):
                 return [self._chunk({"content": content["text"]})]
             case "thinking":
                 return self._piece(block, {"type": "thinking_delta", "thinking": content.get("thinking")})
@@ -87,14 +87,14 @@ class ChatChunks:
 
     def _piece(self, block: _Block, delta: Mapping[str, Any]) -> list[Json]:
         match delta.get("type"):
-            case "text_delta" if delta.get("text"):
+            case "text_delta" if text(delta.get("text")):
                 return [self._chunk({"content": delta["text"]})]
-            case "thinking_delta" if delta.get("thinking"):
+            case "thinking_delta" if text(delta.get("thinking")):
                 block.thinking += delta["thinking"]
                 return [self._chunk({"reasoning_content": delta["thinking"]})]
             case "signature_delta":
-                block.signature = delta.get("signature") or ""
-            case "input_json_delta" if delta.get("partial_json"):
+                block.signature = text(delta.get("signature"))
+            case "input_json_delta" if text(delta.get("partial_json")):
                 block.has_input = True
                 return self._arguments(block, delta["partial_json"])
         return []
@@ -104,15 +104,15 @@ class ChatChunks:
         if block.type == "thinking" and block.signature:
             return [self._thought({"type": "thinking", "thinking": block.thinking, "signature": block.signature})]
         if block.type == "tool_use" and not block.has_input:
-            return self._arguments(block, orjson.dumps(block.input or {}).decode())
+            return self._arguments(block, dump(block.input or {}).decode())
         return []
 
-    def _arguments(self, block: _Block, text: str) -> list[Json]:
+    def _arguments(self, block: _Block, piece: str) -> list[Json]:
         if block.type != "tool_use":
             return []  # the input of one of Anthropic's own tools
         if block.call is None:
-            return [self._chunk({"content": text})]
-        return [self._chunk({"tool_calls": [{"index": block.call, "function": {"arguments": text}}]})]
+            return [self._chunk({"content": piece})]
+        return [self._chunk({"tool_calls": [{"index": block.call, "function": {"arguments": piece}}]})]
 
     def _thought(self, block: Mapping[str, Any]) -> Json:
         detail = thinking_detail(block, self._n_thoughts)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.shapes import asked_objects, mapping, mappings, text
 from serving.formats.translations.chat_to_anthropic.schema import closed
 
 _CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any"}
@@ -21,10 +22,10 @@ def put_tools(request: Json, body: Mapping[str, Any]) -> None:
     tools = body.get("tools")
     if not tools:
         return
-    if not isinstance(tools, list):
-        raise InvalidRequestError("'tools' must be a list", param="tools")
     choice, allowed = _choice(body.get("tool_choice"))
-    request["tools"] = [_tool(tool) for tool in tools if allowed is None or _name(tool) in allowed]
+    request["tools"] = [
+        _tool(tool) for tool in asked_objects(tools, "tools", "tools") if allowed is None or _name(tool) in allowed
+    ]
     if body.get("parallel_tool_calls") is False:
         choice = choice or {"type": "auto"}
         if choice["type"] != "none":
@@ -33,13 +34,13 @@ def put_tools(request: Json, body: Mapping[str, Any]) -> None:
         request["tool_choice"] = choice
 
 
-def _tool(tool: object) -> Json:
-    if not isinstance(tool, Mapping) or (tool.get("type") == "custom" and "custom" in tool):
+def _tool(tool: Mapping[str, Any]) -> Json:
+    if tool.get("type") == "custom" and "custom" in tool:
         raise InvalidRequestError("'tools': only functions can be offered to Anthropic's models", param="tools")
     function = tool.get("function")
     if not isinstance(function, Mapping):
         return dict(tool)  # one of Anthropic's own
-    schema = {"type": "object", "properties": {}, **(function.get("parameters") or {})}
+    schema = {"type": "object", "properties": {}, **mapping(function.get("parameters"))}
     said: Json = {"name": function.get("name"), "input_schema": schema}
     if function.get("description"):
         said["description"] = function["description"]
@@ -62,7 +63,7 @@ def _choice(choice: object) -> tuple[Json | None, frozenset[str] | None]:
         if isinstance(function, Mapping):
             return {"type": "tool", "name": function.get("name")}, None
         if isinstance(allowed, Mapping):
-            names = frozenset(_name(tool) for tool in allowed.get("tools") or ())
+            names = frozenset(_name(tool) for tool in mappings(allowed.get("tools")))
             return {"type": _CHOICES.get(str(allowed.get("mode")), "auto")}, names
     raise InvalidRequestError(
         f"'tool_choice' {str(choice)[:100]!r} cannot be asked of Anthropic's models; "
@@ -71,6 +72,5 @@ def _choice(choice: object) -> tuple[Json | None, frozenset[str] | None]:
     )
 
 
-def _name(tool: object) -> str:
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    return str(function.get("name")) if isinstance(function, Mapping) else ""
+def _name(tool: Mapping[str, Any]) -> str:
+    return text(mapping(tool.get("function")).get("name"))

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from serving.formats.format import Json
-from serving.formats.gemini.finish import UNSPECIFIED
-from serving.formats.gemini.reader import block_reason, candidate_index, candidates_of, parts_of
+from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
+from serving.formats.gemini.shapes import fields_of, index_of, number_of, objects_of, text_of
 from serving.formats.gemini.usage import read_usage
 from serving.formats.translations.gemini.call_ids import made_up_id
 from serving.formats.translations.gemini.finish import chat_finish
+from serving.formats.translations.gemini.signatures import chat_signature
 from serving.providers.usage import Usage
 
 _LOWEST: Final = -9999.0
@@ -27,14 +28,14 @@ class Said:
     ----------
     content, reasoning : str
     calls, images : lists of OpenAI's tool calls, and of ``image_url`` parts
-    signature : of the thought behind the text; None where there is none
+    signature : of the thought behind the text; empty where there is none
     """
 
     content: str = ""
     reasoning: str = ""
     calls: list[Json] = field(default_factory=list)
     images: list[Json] = field(default_factory=list)
-    signature: str | None = None
+    signature: str = ""
 
     def fields(self) -> Json:
         """Return the fields of a message, or of a delta, that are not empty."""
@@ -47,24 +48,24 @@ class Said:
             fields["tool_calls"] = self.calls
         if self.images:
             fields["images"] = self.images
-        return fields | (_signed(self.signature) if self.signature else {})
+        return fields | chat_signature(self.signature)
 
 
 def said(parts: Iterable[Json], response_id: str | None, candidate: int, n_calls: int = 0) -> Said:
     """Return what parts say; `n_calls` tool calls of the candidate came before them."""
     result = Said()
     for part in parts:
-        call, blob, signature = part.get("functionCall"), part.get("inlineData"), part.get("thoughtSignature")
-        if isinstance(call, dict):
-            made_up = made_up_id(
-                response_id, candidate, n_calls + len(result.calls), call.get("name"), call.get("args")
-            )
+        signature = text_of(part.get("thoughtSignature"))
+        call = fields_of(part.get("functionCall"))
+        if call:
+            position = n_calls + len(result.calls)
+            made_up = made_up_id(response_id, candidate, position, call.get("name"), call.get("args"))
             result.calls.append(_call(call, made_up, signature))
             continue
-        if isinstance(blob, dict):
+        blob, text = fields_of(part.get("inlineData")), text_of(part.get("text"))
+        if blob:
             url = f"data:{blob.get('mimeType')};base64,{blob.get('data')}"
             result.images.append({"type": "image_url", "image_url": {"url": url}})
-        text = str(part.get("text") or "")
         if part.get("thought"):
             result.reasoning += text
         else:
@@ -78,7 +79,7 @@ def chat_completion(answer: Json) -> Json:
 
     Its ``finish_reason`` is OpenAI's; Google's own word is in ``native_finish_reason``, as OpenRouter has it.
     """
-    response_id = answer.get("responseId")
+    response_id = text_of(answer.get("responseId")) or None
     choices = [_choice(candidate, response_id) for candidate in candidates_of(answer)]
     blocked = block_reason(answer)
     if blocked is not None and not choices:
@@ -89,7 +90,7 @@ def chat_completion(answer: Json) -> Json:
         "id": response_id or made_up_id(choices),
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": answer.get("modelVersion") or "",
+        "model": text_of(answer.get("modelVersion")),
         "choices": choices,
     }
     counts = answer.get("usageMetadata")
@@ -111,12 +112,6 @@ def ending(reason: str | None, *, has_calls: bool) -> Json:
     return {"finish_reason": chat_finish(reason, has_calls=has_calls), "native_finish_reason": reason}
 
 
-def finish_reason_of(candidate: Json) -> str | None:
-    """Return why a candidate ended; None where it has not."""
-    reason = str(candidate.get("finishReason") or "")
-    return None if reason in UNSPECIFIED else reason
-
-
 def logprobs_of(candidate: Json) -> Json | None:
     """Return ``logprobs`` of a candidate's ``logprobsResult``; None where it has none.
 
@@ -126,20 +121,20 @@ def logprobs_of(candidate: Json) -> Json | None:
     >>> logprobs_of({"logprobsResult": result})["content"]
     [{'token': 'a', 'logprob': -0.5, 'bytes': [97], 'top_logprobs': []}]
     """
-    result = candidate.get("logprobsResult")
-    if not isinstance(result, dict) or not isinstance(result.get("chosenCandidates"), list):
+    result = fields_of(candidate.get("logprobsResult"))
+    chosen = objects_of(result.get("chosenCandidates"))
+    if not chosen:
         return None
-    chosen = result["chosenCandidates"]
-    others = [*(result.get("topCandidates") or []), *[{}] * len(chosen)]
+    others = [*objects_of(result.get("topCandidates")), *[{}] * len(chosen)]
     content = [
-        _token(one) | {"top_logprobs": [_token(other) for other in top.get("candidates") or []]}
+        _token(one) | {"top_logprobs": [_token(other) for other in objects_of(top.get("candidates"))]}
         for one, top in zip(chosen, others, strict=False)
     ]
     return {"content": content, "refusal": None}
 
 
 def _choice(candidate: Json, response_id: str | None) -> Json:
-    index = candidate_index(candidate)
+    index = index_of(candidate)
     what = said(parts_of(candidate), response_id, index)
     message = {"role": "assistant", "content": None, "refusal": None} | what.fields()
     return {
@@ -150,21 +145,19 @@ def _choice(candidate: Json, response_id: str | None) -> Json:
     }
 
 
-def _call(call: Json, made_up: str, signature: str | None) -> Json:
-    function = {"name": call.get("name") or "", "arguments": orjson.dumps(call.get("args") or {}).decode()}
-    made: Json = {"id": call.get("id") or made_up, "type": "function", "function": function}
-    return made | (_signed(signature) if signature else {})
+def _call(call: Json, made_up: str, signature: str) -> Json:
+    arguments = orjson.dumps(fields_of(call.get("args"))).decode()
+    made: Json = {
+        "id": text_of(call.get("id")) or made_up,
+        "type": "function",
+        "function": {"name": text_of(call.get("name")), "arguments": arguments},
+    }
+    return made | chat_signature(signature)
 
 
-def _signed(signature: str) -> Json:
-    """Return a thought's signature where Google's own OpenAI-compatible endpoint puts it."""
-    return {"extra_content": {"google": {"thought_signature": signature}}}
-
-
-def _token(one: Any) -> Json:
-    token = str(one.get("token") or "")
-    logprob = one.get("logProbability")
-    return {"token": token, "logprob": _LOWEST if logprob is None else logprob, "bytes": list(token.encode())}
+def _token(one: Json) -> Json:
+    token = text_of(one.get("token"))
+    return {"token": token, "logprob": number_of(one.get("logProbability"), _LOWEST), "bytes": list(token.encode())}
 
 
 def _usage(usage: Usage) -> Json:

@@ -8,6 +8,7 @@ from serving.errors import InvalidRequestError
 from serving.formats.format import Json
 from serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
 from serving.formats.translations.gemini.media import images_of, part_of_file, part_of_sound, part_of_url
+from serving.formats.translations.gemini.signatures import part_signature, signature_in
 
 
 def contents_of(messages: list[Any]) -> tuple[list[Json], Json | None]:
@@ -44,7 +45,7 @@ class _Conversation:
         self._in_results = False
 
     def add(self, message: Json, where: str) -> None:
-        role = message.get("role")
+        role = str(message.get("role"))
         is_result = role == "tool"
         if role in {"system", "developer"}:
             self.system += content_parts(message.get("content"), f"{where}.content")
@@ -73,7 +74,7 @@ class _Conversation:
         if message.get("refusal"):
             parts.append({"text": a_text(message["refusal"], f"{where}.refusal")})
         parts = [part for part in parts if part != {"text": ""}] + images_of(message, f"{where}.images")
-        signature = _signature(message)
+        signature = signature_in(message)
         if signature:
             parts = _sign_last(parts, signature)
         calls = a_list(message.get("tool_calls"), f"{where}.tool_calls")
@@ -88,8 +89,7 @@ class _Conversation:
             identifier = a_text(call["id"], f"{where}.id")
             part["functionCall"]["id"] = identifier
             self._names[identifier] = name
-        signature = _signature(call)
-        return part | ({"thoughtSignature": signature} if signature else {})
+        return part | part_signature(signature_in(call))
 
     def _add_result(self, message: Json, where: str) -> None:
         identifier = a_text(message.get("tool_call_id"), f"{where}.tool_call_id")
@@ -124,7 +124,7 @@ def content_parts(content: object, where: str) -> list[Json]:
 
 
 def _part(part: Json, where: str) -> Json:
-    kind = part.get("type")
+    kind = str(part.get("type"))
     if kind in {"text", "refusal"}:
         return {"text": a_text(part.get(kind), f"{where}.{kind}")}
     if kind in {"image_url", "video_url"}:
@@ -168,14 +168,6 @@ def _as_object(text: str) -> Json:
     return value if isinstance(value, dict) else {"output": text}
 
 
-def _signature(value: Json) -> str | None:
-    """Return the signature of a thought, where Google's own OpenAI-compatible endpoint puts it."""
-    extra = value.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
-    return signature if isinstance(signature, str) and signature else None
-
-
 def _sign_last(parts: list[Json], signature: str) -> list[Json]:
     last = parts[-1] if parts else {"text": ""}
-    return [*parts[:-1], last | {"thoughtSignature": signature}]
+    return [*parts[:-1], last | part_signature(signature)]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serving.formats.format import Facts, Json
-from serving.formats.gemini.reader import block_reason, candidate_index, candidates_of, parts_of
+from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
+from serving.formats.gemini.shapes import index_of, text_of
 from serving.formats.translations.gemini.call_ids import made_up_id
 from serving.formats.translations.gemini.chat_answer import (
     blocked_end,
     ending,
-    finish_reason_of,
     logprobs_of,
     refusal,
     said,
@@ -42,8 +42,8 @@ class ChatStream:
 
     def translate(self, event: Json) -> Sequence[Json]:
         """Return a chunk a candidate that says something; none of an event that has only counts."""
-        self._id = self._id or event.get("responseId") or made_up_id(event)
-        self._model = event.get("modelVersion") or self._model
+        self._id = self._id or text_of(event.get("responseId")) or made_up_id(event)
+        self._model = text_of(event.get("modelVersion")) or self._model
         self._blocked = block_reason(event) or self._blocked
         return [self._chunk(choice) for candidate in candidates_of(event) if (choice := self._choice(candidate))]
 
@@ -60,7 +60,7 @@ class ChatStream:
         return self._chunk({"index": index, "delta": {}, "logprobs": None, **end})
 
     def _choice(self, candidate: Json) -> Json | None:
-        index = candidate_index(candidate)
+        index = index_of(candidate)
         state = self._choices.setdefault(index, _Choice())
         what = said(parts_of(candidate), self._id, index, state.n_calls)
         state.reason = finish_reason_of(candidate) or state.reason

@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 
 from serving.formats.format import Json
+from serving.formats.gemini.shapes import fields_of, index_of, number_of, objects_of, text_of
 from serving.formats.translations.gemini.finish import gemini_finish
-from serving.formats.translations.gemini.media import images_of
+from serving.formats.translations.gemini.media import part_of_url
+from serving.formats.translations.gemini.signatures import part_signature, signature_in
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 
@@ -18,11 +20,8 @@ def generated_content(answer: Json) -> Json:
     UpstreamFailure
         If the arguments of a tool call are no JSON object: the provider's model wrote them.
     """
-    choices = answer.get("choices")
     return {
-        "candidates": [
-            _candidate(one) for one in (choices if isinstance(choices, list) else ()) if isinstance(one, dict)
-        ],
+        "candidates": [_candidate(choice) for choice in objects_of(answer.get("choices"))],
         "modelVersion": answer.get("model"),
         "responseId": answer.get("id"),
     }
@@ -37,16 +36,16 @@ def text_parts(message: Json) -> list[Json]:
     [{'text': 'hm', 'thought': True}, {'text': 'yes'}]
     """
     parts: list[Json] = []
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    if isinstance(reasoning, str):
+    reasoning = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
+    if reasoning:
         parts.append({"text": reasoning, "thought": True})
     content = _text(message.get("content")) + _text(message.get("refusal"))
     if content:
         parts.append({"text": content})
-    signature = _signature(message)
+    signature = signature_in(message)
     if signature:
-        parts = [*parts[:-1], (parts[-1] if parts else {"text": ""}) | {"thoughtSignature": signature}]
-    return parts + images_of(message, "images")
+        parts = [*parts[:-1], (parts[-1] if parts else {"text": ""}) | part_signature(signature)]
+    return parts + [part_of_url(url, "images") for url in _image_urls(message)]
 
 
 def call_part(call: Json) -> Json:
@@ -62,16 +61,10 @@ def call_part(call: Json) -> Json:
     >>> call_part({"id": "call_1", "function": {"name": "now", "arguments": ""}})
     {'functionCall': {'id': 'call_1', 'name': 'now', 'args': {}}}
     """
-    function = call.get("function") or {}
-    part: Json = {
-        "functionCall": {
-            "id": call.get("id"),
-            "name": function.get("name"),
-            "args": _arguments(function.get("arguments")),
-        }
-    }
-    signature = _signature(call)
-    return part | ({"thoughtSignature": signature} if signature else {})
+    function = fields_of(call.get("function"))
+    name, arguments = function.get("name"), _arguments(function.get("arguments"))
+    part: Json = {"functionCall": {"id": call.get("id"), "name": name, "args": arguments}}
+    return part | part_signature(signature_in(call))
 
 
 def logprobs_result(logprobs: Any) -> Json:
@@ -83,13 +76,15 @@ def logprobs_result(logprobs: Any) -> Json:
     >>> logprobs_result({"content": tokens})["avgLogprobs"]  # (-1 - 0.5) / 2
     -0.75
     """
-    tokens = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(tokens, list) or not tokens:
+    tokens = objects_of(fields_of(logprobs).get("content"))
+    if not tokens:
         return {}
     result: Json = {"chosenCandidates": [_token(token) for token in tokens]}
-    if any(token.get("top_logprobs") for token in tokens):
-        result["topCandidates"] = [{"candidates": [_token(one) for one in _top(token)]} for token in tokens]
-    return {"avgLogprobs": sum(token["logprob"] for token in tokens) / len(tokens), "logprobsResult": result}
+    tops = [objects_of(token.get("top_logprobs")) for token in tokens]
+    if any(tops):
+        result["topCandidates"] = [{"candidates": [_token(one) for one in top]} for top in tops]
+    mean = sum(number_of(token.get("logprob"), 0.0) for token in tokens) / len(tokens)
+    return {"avgLogprobs": mean, "logprobsResult": result}
 
 
 def candidate_of(index: int, parts: list[Json], reason: str | None, logprobs: Any) -> Json:
@@ -99,9 +94,10 @@ def candidate_of(index: int, parts: list[Json], reason: str | None, logprobs: An
 
 
 def _candidate(choice: Json) -> Json:
-    message = choice.get("message") or {}
-    parts = text_parts(message) + [call_part(call) for call in message.get("tool_calls") or []]
-    return candidate_of(choice.get("index") or 0, parts, choice.get("finish_reason") or "stop", choice.get("logprobs"))
+    message = fields_of(choice.get("message"))
+    parts = text_parts(message) + [call_part(call) for call in objects_of(message.get("tool_calls"))]
+    reason = text_of(choice.get("finish_reason")) or "stop"
+    return candidate_of(index_of(choice), parts, reason, choice.get("logprobs"))
 
 
 def _arguments(text: Any) -> Json:
@@ -119,22 +115,16 @@ def _arguments(text: Any) -> Json:
     return arguments
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return text, which a few providers send in parts."""
-    if isinstance(value, list):
-        return "".join(str(part.get("text") or "") for part in value if isinstance(part, dict))
-    return value if isinstance(value, str) else ""
+    return "".join(text_of(part.get("text")) for part in objects_of(value)) or text_of(value)
 
 
-def _signature(value: Json) -> str | None:
-    extra = value.get("extra_content")
-    google = extra.get("google") if isinstance(extra, dict) else None
-    return google.get("thought_signature") if isinstance(google, dict) else None
+def _image_urls(message: Json) -> list[str]:
+    """Return the images that a model has drawn (OpenRouter's ``images``)."""
+    urls = [text_of(fields_of(one.get("image_url")).get("url")) for one in objects_of(message.get("images"))]
+    return [url for url in urls if url.startswith(("data:", "https://"))]
 
 
 def _token(token: Json) -> Json:
     return {"token": token.get("token"), "logProbability": token.get("logprob")}
-
-
-def _top(token: Json) -> list[Json]:
-    return token.get("top_logprobs") or []

@@ -53,11 +53,11 @@ class _Conversation:
 
     def add(self, content: object, position: int) -> None:
         where = f"contents[{position}]"
-        role = content.get("role") if isinstance(content, dict) else None
+        role = str(content.get("role") or "user") if isinstance(content, dict) else "user"
         parts = [(part, place) for part, place in _parts(content, where) if not part.get("thought")]
         if role == "model":
             self._add_answer(parts, position)
-        elif role in {None, "user", "function"}:
+        elif role in {"user", "function"}:
             self._add_question(parts)
         else:
             raise InvalidRequestError(f"'{where}.role' is {role!r:.100}; expected user or model", param=f"{where}.role")
@@ -80,7 +80,7 @@ class _Conversation:
 
     def _call(self, call: Json, made_up: str, where: str) -> Json:
         name = a_text(call.get("name"), f"{where}.functionCall.name")
-        identifier = call.get("id") or made_up
+        identifier = a_text(call.get("id") or made_up, f"{where}.functionCall.id")
         self._unanswered.append((name, identifier))
         arguments = orjson.dumps(an_object(call.get("args"), f"{where}.functionCall.args")).decode()
         return {"id": identifier, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -107,6 +107,7 @@ class _Conversation:
                 param=f"{where}.name",
             )
         self._unanswered = [pair for pair in self._unanswered if pair[1] != identifier]
+        identifier = a_text(identifier, f"{where}.id")
         return {"role": "tool", "tool_call_id": identifier, "content": _result_text(response.get("response"), where)}
 
 

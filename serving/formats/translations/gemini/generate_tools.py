@@ -21,10 +21,11 @@ def chat_tools(tools: list[Any], allowed: list[str] | None) -> list[Json]:
     functions = []
     for i, tool in enumerate(tools):
         where = f"tools[{i}]"
-        for name, value in an_object(tool, where).items():
+        fields = an_object(tool, where)
+        for name, value in fields.items():
             if camel(name) != "functionDeclarations" and value is not None:
                 raise cannot_say(f"{where}.{camel(name)}", "an OpenAI-compatible provider", "ask for a Gemini model")
-        declarations = a_list(get(tool, "functionDeclarations"), f"{where}.functionDeclarations")
+        declarations = a_list(get(fields, "functionDeclarations"), f"{where}.functionDeclarations")
         functions += [
             _function(an_object(one, f"{where}.functionDeclarations[{k}]"), f"{where}.functionDeclarations[{k}]")
             for k, one in enumerate(declarations)

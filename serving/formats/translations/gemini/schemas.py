@@ -48,7 +48,7 @@ def _nested(value: Any) -> Any:
 
 
 def _or_null(schema: Json) -> Json:
-    if "anyOf" in schema:
+    if isinstance(schema.get("anyOf"), list):
         return schema | {"anyOf": [*schema["anyOf"], {"type": "null"}]}
     if isinstance(schema.get("type"), str):
         schema = schema | {"type": [schema["type"], "null"]}

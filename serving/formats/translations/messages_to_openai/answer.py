@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from serving.formats.format import Json
+from serving.formats.shapes import mapping, mappings, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _STOP: Final[Mapping[str, str]] = {
@@ -17,13 +18,13 @@ _STOP: Final[Mapping[str, str]] = {
 }
 
 
-def stop_reason(finish_reason: str | None, *, has_calls: bool = False, has_refused: bool = False) -> str:
+def stop_reason(finish_reason: object, *, has_calls: bool = False, has_refused: bool = False) -> str:
     """Return Anthropic's word for why an answer ended; some providers say ``stop`` with a tool call, or a refusal.
 
     >>> stop_reason("length"), stop_reason("stop", has_calls=True), stop_reason("stop", has_refused=True)
     ('max_tokens', 'tool_use', 'refusal')
     """
-    reason = _STOP.get(finish_reason or "", "end_turn")
+    reason = _STOP.get(text(finish_reason), "end_turn")
     if reason == "end_turn" and has_calls:
         return "tool_use"
     return "refusal" if reason == "end_turn" and has_refused else reason
@@ -44,9 +45,9 @@ def message_answer(answer: Json) -> Json:
     [{'type': 'text', 'text': 'Hi'}]
     """
     choice = answer["choices"][0]
-    message: Mapping[str, Any] = choice.get("message") or {}
+    message = mapping(choice.get("message"))
     finish = choice.get("finish_reason")
-    calls = [_tool_use(call, is_cut=finish == "length") for call in message.get("tool_calls") or ()]
+    calls = [_tool_use(call, is_cut=finish == "length") for call in mappings(message.get("tool_calls"))]
     blocks = _thinking(message) + _texts(message) + [call for call in calls if call is not None]
     return {
         "id": answer.get("id") or "",
@@ -67,22 +68,20 @@ def text_in(content: object) -> str:
     """
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
-    return "".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and part.get("text"))
+    return "".join(text(part.get("text")) for part in mappings(content))
 
 
 def reasoning_in(message: Mapping[str, Any]) -> str:
     """Return the reasoning of a message or delta: DeepSeek's, vLLM's and others' field, or OpenRouter's."""
-    reasoning = message.get("reasoning_content") or message.get("reasoning")
-    return reasoning if isinstance(reasoning, str) else ""
+    return text(message.get("reasoning_content")) or text(message.get("reasoning"))
 
 
 def signed_thinking(details: object) -> list[Json]:
     """Return the thinking that a Claude model signed, where OpenRouter or a service like this one answered."""
     return [
-        {"type": "thinking", "thinking": detail.get("text") or "", "signature": detail["signature"]}
-        for detail in (details if isinstance(details, list) else ())
-        if isinstance(detail, Mapping) and detail.get("type") == "reasoning.text" and detail.get("signature")
+        {"type": "thinking", "thinking": text(detail.get("text")), "signature": detail["signature"]}
+        for detail in mappings(details)
+        if detail.get("type") == "reasoning.text" and text(detail.get("signature"))
     ]
 
 
@@ -95,12 +94,12 @@ def _thinking(message: Mapping[str, Any]) -> list[Json]:
 
 
 def _texts(message: Mapping[str, Any]) -> list[Json]:
-    texts = (text_in(message.get("content")), message.get("refusal"))
-    return [{"type": "text", "text": text} for text in texts if text]
+    texts = (text_in(message.get("content")), text(message.get("refusal")))
+    return [{"type": "text", "text": said} for said in texts if said]
 
 
 def _tool_use(call: Mapping[str, Any], *, is_cut: bool) -> Json | None:
-    function = call.get("function") or {}
+    function = mapping(call.get("function"))
     arguments = function.get("arguments")
     try:
         parsed = orjson.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments

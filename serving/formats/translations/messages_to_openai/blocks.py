@@ -51,7 +51,7 @@ def text_of(content: object, where: str) -> str:
 def _part(block: Mapping[str, Any], where: str) -> Json:
     match block.get("type"):
         case "text":
-            return {"type": "text", "text": block.get("text") or ""}
+            return {"type": "text", "text": str(block.get("text") or "")}
         case "image":
             return {"type": "image_url", "image_url": {"url": _url(block.get("source"), where)}}
         case "document":

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import orjson
-
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import asked_objects, text
 from serving.formats.translations.messages_to_openai.blocks import content_parts, text_of
 
 _ROLES: Final = ("user", "assistant", "system")
@@ -26,13 +26,12 @@ def chat_messages(system: object, messages: object) -> list[Json]:
     >>> chat_messages(None, [{"role": "user", "content": [result, {"type": "text", "text": "And 3+3?"}]}])
     [{'role': 'tool', 'tool_call_id': 't1', 'content': '4'}, {'role': 'user', 'content': 'And 3+3?'}]
     """
-    if not isinstance(messages, list) or not all(isinstance(message, Mapping) for message in messages):
-        raise InvalidRequestError("'messages' must be a list of objects with a 'role'", param="messages")
     chat: list[Json] = []
     if system:
         chat.append({"role": "system", "content": text_of(system, "system")})
-    loop = _start_of_tool_loop(messages)
-    for place, message in enumerate(messages):
+    turns = asked_objects(messages, "messages", "messages")
+    loop = _start_of_tool_loop(turns)
+    for place, message in enumerate(turns):
         chat += _turn(message, f"messages[{place}]", in_loop=place >= loop)
     return chat
 
@@ -45,7 +44,7 @@ def _turn(message: Mapping[str, Any], where: str, *, in_loop: bool) -> list[Json
         )
     if isinstance(content, str):
         return [{"role": role, "content": content}]
-    blocks = _blocks(content, where)
+    blocks = asked_objects(content, f"{where}.content", "messages")
     if role == "system":
         return [{"role": "system", "content": text_of(blocks, where)}]
     return [_assistant(blocks, where, in_loop=in_loop)] if role == "assistant" else _user(blocks, where)
@@ -57,8 +56,8 @@ def _user(blocks: Sequence[Mapping[str, Any]], where: str) -> list[Json]:
     messages: list[Json] = []
     seen: list[Json] = []
     for result in results:
-        text, images = _result(result, where)
-        messages.append({"role": "tool", "tool_call_id": result.get("tool_use_id"), "content": text})
+        said, images = _result(result, where)
+        messages.append({"role": "tool", "tool_call_id": result.get("tool_use_id"), "content": said})
         seen += images
     parts = seen + content_parts(others, where)
     if parts or not results:
@@ -69,11 +68,15 @@ def _user(blocks: Sequence[Mapping[str, Any]], where: str) -> list[Json]:
 def _result(block: Mapping[str, Any], where: str) -> tuple[str, list[Json]]:
     """Return the text of a tool's result, and the parts of it that only a user message can hold."""
     content = block.get("content") or ""
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else content_parts(content, where)
-    text = "\n".join(part["text"] for part in parts if part["type"] == "text")
-    if block.get("is_error") and "error" not in text.lower():
-        text = f"Error: {text}"
-    return text, [part for part in parts if part["type"] != "text"]
+    parts = (
+        [{"type": "text", "text": content}]
+        if isinstance(content, str)
+        else content_parts(asked_objects(content, f"{where}.content", "messages"), where)
+    )
+    said = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    if block.get("is_error") and "error" not in said.lower():
+        said = f"Error: {said}"
+    return said, [part for part in parts if part["type"] != "text"]
 
 
 def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool) -> Json:
@@ -85,9 +88,9 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool
         raise InvalidRequestError(
             f"{where}: an assistant's message can only hold text and tool calls", param="messages"
         )
-    text = "".join(part["text"] for part in parts)
-    message: Json = {"role": "assistant", "content": text or (None if calls else "")}
-    unsigned = "".join(block.get("thinking") or "" for block in thoughts if not block.get("signature"))
+    content = "".join(part["text"] for part in parts)
+    message: Json = {"role": "assistant", "content": content or (None if calls else "")}
+    unsigned = "".join(text(block.get("thinking")) for block in thoughts if not block.get("signature"))
     if unsigned and in_loop:
         message["reasoning_content"] = unsigned
     if calls:
@@ -96,7 +99,7 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool
 
 
 def _call(block: Mapping[str, Any]) -> Json:
-    arguments = orjson.dumps(block.get("input") or {}).decode()
+    arguments = dump(block.get("input") or {}).decode()
     return {
         "id": block.get("id"),
         "type": "function",
@@ -116,16 +119,10 @@ def _start_of_tool_loop(messages: Sequence[Mapping[str, Any]]) -> int:
     return 0
 
 
-def _blocks(content: object, where: str) -> list[Mapping[str, Any]]:
-    if not isinstance(content, list) or not all(isinstance(block, Mapping) for block in content):
-        raise InvalidRequestError(f"{where}: 'content' must be a string or a list of blocks", param="messages")
-    return content
-
-
 def _short(parts: list[Json]) -> str | list[Json]:
     if not parts:
         return ""
     if len(parts) == 1 and parts[0]["type"] == "text":
-        text: str = parts[0]["text"]
-        return text
+        only: str = parts[0]["text"]
+        return only
     return parts

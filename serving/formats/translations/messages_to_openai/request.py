@@ -6,6 +6,7 @@ from typing import Any, Final
 from serving.errors import InvalidRequestError
 from serving.formats.anthropic.effort import effort_of
 from serving.formats.format import Json
+from serving.formats.shapes import asked_objects, mapping
 from serving.formats.translations.messages_to_openai.messages import chat_messages
 
 _IMPOSSIBLE: Final = ("container", "mcp_servers", "inference_geo")
@@ -57,9 +58,9 @@ def chat_request(body: Mapping[str, Any]) -> Json:
     request["messages"] = chat_messages(body.get("system"), body.get("messages"))
     if body.get("stop_sequences"):
         request["stop"] = body["stop_sequences"]
-    metadata = body.get("metadata")
-    if isinstance(metadata, Mapping) and metadata.get("user_id"):
-        request["user"] = metadata["user_id"]
+    user = mapping(body.get("metadata")).get("user_id")
+    if user:
+        request["user"] = user
     _put_tools(request, body)
     _put_output(request, body)
     return request
@@ -68,7 +69,7 @@ def chat_request(body: Mapping[str, Any]) -> Json:
 def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
     if not body.get("tools"):
         return
-    request["tools"] = [_tool(tool) for tool in body["tools"]]
+    request["tools"] = [_tool(tool) for tool in asked_objects(body["tools"], "tools", "tools")]
     choice = body.get("tool_choice")
     if not isinstance(choice, Mapping):
         return
@@ -86,11 +87,10 @@ def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
         request["parallel_tool_calls"] = False
 
 
-def _tool(tool: object) -> Json:
-    if not isinstance(tool, Mapping) or tool.get("type") not in (None, "custom"):
-        type_ = tool.get("type") if isinstance(tool, Mapping) else None
+def _tool(tool: Mapping[str, Any]) -> Json:
+    if tool.get("type") not in (None, "custom"):
         raise InvalidRequestError(
-            f"'tools': {str(type_)[:50]!r} is known to Anthropic alone; offer a tool with an 'input_schema', "
+            f"'tools': {str(tool['type'])[:50]!r} is known to Anthropic alone; offer a tool with an 'input_schema', "
             "or let one of its models answer",
             param="tools",
         )
@@ -105,8 +105,7 @@ def _tool(tool: object) -> Json:
 
 def _put_output(request: Json, body: Mapping[str, Any]) -> None:
     """Put ``response_format`` and ``reasoning_effort``."""
-    config = body.get("output_config")
-    config = config if isinstance(config, Mapping) else {}
+    config = mapping(body.get("output_config"))
     format_ = config.get("format") or body.get("output_format")
     if isinstance(format_, Mapping):
         if format_.get("type") != "json_schema":
@@ -123,14 +122,13 @@ def _put_output(request: Json, body: Mapping[str, Any]) -> None:
 
 def _effort(body: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """Return how much is to be thought; nothing where the body leaves it to the model, or wants no thinking."""
-    thinking = body.get("thinking")
-    type_ = thinking.get("type") if isinstance(thinking, Mapping) else None
-    if type_ == "disabled":
+    thinking = mapping(body.get("thinking"))
+    if thinking.get("type") == "disabled":
         return None
     effort = config.get("effort")
     if isinstance(effort, str):
         return effort
-    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    budget = thinking.get("budget_tokens")
     limit = body.get("max_tokens")
     if not isinstance(budget, int):
         return None

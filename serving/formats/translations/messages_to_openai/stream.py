@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from serving.formats.format import Facts, Json
+from serving.formats.json_text import dump
+from serving.formats.shapes import mapping, mappings, place, text
 from serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,
@@ -39,13 +39,13 @@ class MessageEvents:
         choice = _first(event.get("choices"))
         if choice is None or self._finished:
             return events
-        delta = choice.get("delta") or {}
+        delta = mapping(choice.get("delta"))
         events += self._thinking(delta)
         events += self._text(text_in(delta.get("content")))
-        if delta.get("refusal"):
-            self._has_refused = True
-            events += self._text(delta["refusal"])
-        for call in delta.get("tool_calls") or ():
+        refusal = text(delta.get("refusal"))
+        self._has_refused |= bool(refusal)
+        events += self._text(refusal)
+        for call in mappings(delta.get("tool_calls")):
             events += self._tool(call)
         if choice.get("finish_reason"):
             events += self._finish(choice["finish_reason"])
@@ -58,10 +58,10 @@ class MessageEvents:
     def _start(self, event: Json) -> Json:
         self._begun = True
         message: Json = {
-            "id": event.get("id") or "",
+            "id": text(event.get("id")),
             "type": "message",
             "role": "assistant",
-            "model": event.get("model") or "",
+            "model": text(event.get("model")),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -81,18 +81,18 @@ class MessageEvents:
             events += self._close()
         return events
 
-    def _text(self, text: str) -> list[Json]:
-        if not text:
+    def _text(self, said: str) -> list[Json]:
+        if not said:
             return []
         opened = self._opened("text", {"type": "text", "text": ""})
-        return [*opened, self._piece({"type": "text_delta", "text": text})]
+        return [*opened, self._piece({"type": "text_delta", "text": said})]
 
     def _tool(self, call: Mapping[str, Any]) -> list[Json]:
-        place, function = call.get("index", 0), call.get("function") or {}
+        index, function = place(call.get("index")), mapping(call.get("function"))
         events: list[Json] = []
-        if place not in self._calls:
+        if index not in self._calls:
             events += self._close_said()
-            self._calls[place] = self._next()
+            self._calls[index] = self._next()
             self._has_calls = True
             block: Json = {
                 "type": "tool_use",
@@ -100,15 +100,15 @@ class MessageEvents:
                 "name": function.get("name") or "",
                 "input": {},
             }
-            events.append(_block_start(self._calls[place], block))
+            events.append(_block_start(self._calls[index], block))
         arguments = function.get("arguments")
         if arguments:
-            text = arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-            delta = {"type": "input_json_delta", "partial_json": text}
-            events.append({"type": "content_block_delta", "index": self._calls[place], "delta": delta})
+            piece = arguments if isinstance(arguments, str) else dump(arguments).decode()
+            delta = {"type": "input_json_delta", "partial_json": piece}
+            events.append({"type": "content_block_delta", "index": self._calls[index], "delta": delta})
         return events
 
-    def _finish(self, finish_reason: str) -> list[Json]:
+    def _finish(self, finish_reason: object) -> list[Json]:
         self._finished = True
         reason = stop_reason(finish_reason, has_calls=self._has_calls, has_refused=self._has_refused)
         return [
@@ -145,12 +145,9 @@ class MessageEvents:
         return self._n_blocks - 1
 
 
-def _first(choices: object) -> Json | None:
+def _first(choices: object) -> Mapping[str, Any] | None:
     """Return the first choice's piece of a chunk; None where it is of another, or of usage alone."""
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and choice.get("index", 0) == 0:
-            return choice
-    return None
+    return next((choice for choice in mappings(choices) if place(choice.get("index")) == 0), None)
 
 
 def _block_start(index: int, block: Json) -> Json:

@@ -1,0 +1,62 @@
+"""JSON that need not be what it should: the parts of an answer that can be read, and of a request all or none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from serving.errors import InvalidRequestError
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return an object; an empty one in place of anything else.
+
+    >>> mapping({"a": 1}), mapping(None), mapping("text")
+    ({'a': 1}, {}, {})
+    """
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list.
+
+    >>> mappings([{"a": 1}, None, "text"]), mappings(None)
+    ([{'a': 1}], [])
+    """
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def text(value: object) -> str:
+    """Return a text; the empty one in place of anything else.
+
+    >>> text("a"), text(None), text(["a"])
+    ('a', '', '')
+    """
+    return value if isinstance(value, str) else ""
+
+
+def place(value: object) -> int:
+    """Return an index; 0 in place of anything else.
+
+    >>> place(2), place(None), place("2")
+    (2, 0, 0)
+    """
+    return value if isinstance(value, int) else 0
+
+
+def asked_objects(value: object, where: str, param: str) -> list[Mapping[str, Any]]:
+    """Return a list of objects of a request; null is none.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is something else, since what a caller said must not be lost.
+
+    Examples
+    --------
+    >>> asked_objects([{"name": "f"}], "tools", "tools"), asked_objects(None, "tools", "tools")
+    ([{'name': 'f'}], [])
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
+        raise InvalidRequestError(f"'{where}' must be a list of objects, not {type(value).__name__}", param=param)
+    return value

@@ -1,0 +1,26 @@
+"""Signatures of thoughts, where Google's own OpenAI-compatible endpoint puts them: ``extra_content.google``.
+
+Gemini 3 wants those of tool calls back; a client of OpenAI's format that keeps unknown fields of messages gives them.
+"""
+
+from serving.formats.format import Json
+from serving.formats.gemini.shapes import fields_of, text_of
+
+
+def signature_in(value: Json) -> str:
+    """Return the signature that a message or a tool call carries; empty where it has none.
+
+    >>> signature_in({"extra_content": {"google": {"thought_signature": "c2ln"}}}), signature_in({})
+    ('c2ln', '')
+    """
+    return text_of(fields_of(fields_of(value.get("extra_content")).get("google")).get("thought_signature"))
+
+
+def chat_signature(signature: str) -> Json:
+    """Return the field of a message or a tool call for a signature; none for an empty one."""
+    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+
+
+def part_signature(signature: str) -> Json:
+    """Return the field of Gemini's part for a signature; none for an empty one."""
+    return {"thoughtSignature": signature} if signature else {}

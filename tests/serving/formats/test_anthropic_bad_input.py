@@ -1,0 +1,200 @@
+"""Whatever comes, callers get an error of theirs and providers one of theirs: never a defect of ours."""
+
+import copy
+import json
+from dataclasses import replace
+
+import pytest
+from anthropic_examples import CHAT, CLAUDE, GPT, MESSAGES, STREAM, chunk, chunks_as_bytes, events_as_bytes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.errors import InvalidRequestError
+from serving.formats.adapter import Adapter
+from serving.formats.anthropic import AnthropicFormat
+from serving.formats.openai import OpenAIFormat
+from serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+from serving.providers.failures import UpstreamFailure
+
+TO_ANTHROPIC = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)
+TO_OPENAI = Adapter(AnthropicFormat(), OpenAIFormat(), MESSAGES_TO_OPENAI)
+SAME = Adapter(AnthropicFormat(), AnthropicFormat())
+CALL = {"id": "t1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+CHAT_BODY = {
+    "messages": [
+        {"role": "system", "content": [{"type": "text", "text": "Be brief."}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "Hi"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+                {"type": "file", "file": {"file_data": "data:text/plain;base64,SGk="}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [CALL],
+            "reasoning_details": [{"type": "reasoning.text", "text": "Hm.", "signature": "s"}],
+        },
+        {"role": "tool", "tool_call_id": "t1", "content": "4"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"function": {"name": "f"}}]}},
+    "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"a": {}}}}},
+    "reasoning": {"effort": "low"},
+    "reasoning_effort": "low",
+    "stop": ["a"],
+    "temperature": 0.5,
+    "max_tokens": 5000,
+}
+SOURCE = {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+MESSAGES_BODY = {
+    "system": [{"type": "text", "text": "Be brief."}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image", "source": SOURCE}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hm.", "signature": ""},
+                {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": [{"type": "text", "text": "4"}]},
+                {"type": "document", "source": {"type": "text", "data": "Long."}},
+            ],
+        },
+    ],
+    "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+    "tool_choice": {"type": "tool", "name": "f"},
+    "thinking": {"type": "enabled", "budget_tokens": 2000},
+    "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+    "metadata": {"user_id": "u"},
+    "max_tokens": 5000,
+}
+ANSWER = {
+    "id": "msg_1",
+    "type": "message",
+    "model": "m",
+    "content": [
+        {"type": "thinking", "thinking": "Hm.", "signature": "s"},
+        {"type": "text", "text": "Hi"},
+        {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+    ],
+    "stop_reason": "tool_use",
+    "usage": {"input_tokens": 1, "output_tokens": 2, "output_tokens_details": {"thinking_tokens": 1}},
+}
+COMPLETION = {
+    "id": "c1",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "content": [{"type": "text", "text": "Hi"}],
+                "reasoning": "Hm.",
+                "reasoning_details": [{"type": "reasoning.text", "signature": "s"}],
+                "tool_calls": [CALL],
+            },
+            "finish_reason": "tool_calls",
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+}
+CHUNKS = [
+    chunk({"role": "assistant", "content": "Hi", "reasoning": "Hm."}),
+    chunk({"reasoning_details": [{"type": "reasoning.text", "signature": "s"}]}),
+    chunk({"tool_calls": [{"index": 0, "id": "t1", "function": {"name": "f", "arguments": "{}"}}]}),
+    chunk({}, "tool_calls"),
+]
+
+odd = st.sampled_from([None, True, -1, 0.5, "", "x", [], [None], ["x"], {}, {"type": "x"}, {"type": None}])
+
+
+def places(value, path=()):
+    """Yield the paths of all values within a value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*path, key))
+
+
+@st.composite
+def damaged(draw, value):
+    """A value with something else in one or two of its places."""
+    value = copy.deepcopy(value)
+    for _ in range(draw(st.integers(1, 2))):
+        *path, last = draw(st.sampled_from([path for path in places(value) if path]))
+        holder = value
+        for key in path:
+            holder = holder[key]
+        holder[last] = copy.deepcopy(draw(odd))
+    return value
+
+
+@pytest.mark.parametrize("target", [CLAUDE, replace(CLAUDE, upstream_model="claude-haiku-4-5")], ids=["new", "old"])
+@given(body=damaged(CHAT_BODY))
+def test_chat_bodies_for_anthropic(target, body):
+    try:
+        request = CHAT_TO_ANTHROPIC.request(body)
+    except InvalidRequestError:
+        return
+    AnthropicFormat().request(request, CHAT, target, None)
+
+
+@given(damaged(MESSAGES_BODY))
+def test_messages_bodies(body):
+    AnthropicFormat().request(body, MESSAGES, CLAUDE, None)
+    try:
+        MESSAGES_TO_OPENAI.request(body)
+    except InvalidRequestError:
+        return
+
+
+@given(damaged(ANSWER))
+def test_answers_of_anthropic(answer):
+    read(TO_ANTHROPIC, CLAUDE, answer)
+    read(SAME, CLAUDE, answer)
+
+
+@given(damaged(COMPLETION))
+def test_answers_of_openai(answer):
+    read(TO_OPENAI, GPT, answer)
+
+
+@given(damaged(list(STREAM)))
+def test_streams_of_anthropic(events):
+    data = b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
+    for adapter, call in ((TO_ANTHROPIC, CHAT), (SAME, MESSAGES)):
+        follow(adapter.stream(call, CLAUDE), data)
+
+
+@given(damaged(CHUNKS))
+def test_streams_of_openai(chunks):
+    follow(TO_OPENAI.stream(MESSAGES, GPT), chunks_as_bytes(chunks))
+
+
+def test_the_examples_are_right_before_they_are_damaged():
+    CHAT_TO_ANTHROPIC.request(CHAT_BODY)
+    MESSAGES_TO_OPENAI.request(MESSAGES_BODY)
+    TO_ANTHROPIC.answer(CLAUDE, "", json.dumps(ANSWER).encode(), {})
+    TO_OPENAI.answer(GPT, "", json.dumps(COMPLETION).encode(), {})
+    TO_ANTHROPIC.stream(CHAT, CLAUDE).feed(events_as_bytes(STREAM))
+    TO_OPENAI.stream(MESSAGES, GPT).feed(chunks_as_bytes(CHUNKS))
+
+
+def read(adapter, target, answer):
+    try:
+        adapter.answer(target, "application/json", json.dumps(answer).encode(), {})
+    except UpstreamFailure:
+        return
+
+
+def follow(stream, data):
+    try:
+        stream.feed(data)
+        stream.end({})
+    except UpstreamFailure as failure:
+        stream.fail(failure)

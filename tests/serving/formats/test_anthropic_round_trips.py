@@ -1,0 +1,143 @@
+"""What goes from one format to the other and back is what it was, as far as both can say it."""
+
+import json
+from itertools import pairwise
+
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from anthropic_examples import chunk
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from serving.formats.format import Facts
+from serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+
+PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
+
+texts = st.text(min_size=1, max_size=12).filter(str.strip)
+names = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
+inputs = st.dictionaries(texts, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts, max_size=3)
+text_parts = st.builds(lambda text: {"type": "text", "text": text}, texts)
+image_parts = st.builds(
+    lambda url: {"type": "image_url", "image_url": {"url": url}},
+    st.sampled_from(["https://example.com/a.png", "data:image/png;base64,AAAA"]),
+)
+users = st.builds(
+    lambda content: {"role": "user", "content": content},
+    texts | st.lists(text_parts | image_parts, min_size=2, max_size=3),
+)
+calls = st.builds(
+    lambda id_, name, arguments: {
+        "id": id_,
+        "type": "function",
+        "function": {"name": name, "arguments": json.dumps(arguments)},
+    },
+    names,
+    names,
+    inputs,
+)
+answers = st.builds(lambda text: [{"role": "assistant", "content": text}], texts)
+
+
+@st.composite
+def tool_turns(draw):
+    """An assistant that calls tools, and what each of them says."""
+    made = draw(st.lists(calls, min_size=1, max_size=3, unique_by=lambda call: call["id"]))
+    turn = {"role": "assistant", "content": draw(st.none() | texts), "tool_calls": made}
+    return [turn, *({"role": "tool", "tool_call_id": call["id"], "content": draw(texts)} for call in made)]
+
+
+@st.composite
+def conversations(draw):
+    """A system message, then users and assistants in turn, tools among them."""
+    chat = [{"role": "system", "content": draw(texts)}] if draw(st.booleans()) else []
+    for _ in range(draw(st.integers(1, 3))):
+        chat.append(draw(users))
+        chat += draw(answers | tool_turns().flatmap(lambda turn: answers.map(lambda answer: turn + answer)))
+    return chat
+
+
+def as_data(messages):
+    """Arguments as what they say, not as how it is written."""
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            call["function"]["arguments"] = json.loads(call["function"]["arguments"])
+    return messages
+
+
+@given(conversations())
+def test_a_conversation_is_kept(chat):
+    there = CHAT_TO_ANTHROPIC.request({"messages": chat})
+    PARAMS.validate_python({"model": "m", "max_tokens": 9, **there})
+
+    back = MESSAGES_TO_OPENAI.request(there)
+
+    assert as_data(back["messages"]) == as_data(chat)
+
+
+@given(conversations())
+def test_no_two_messages_of_a_role_are_neighbours_and_none_is_empty(chat):
+    messages = CHAT_TO_ANTHROPIC.request({"messages": chat + chat})["messages"]
+
+    assert all(a["role"] != b["role"] for a, b in pairwise(messages))
+    assert all(message["content"] for message in messages)
+
+
+@given(st.lists(texts, max_size=2), st.lists(st.tuples(names, names, inputs), max_size=3), st.booleans())
+def test_an_answer_is_kept(said, used, is_cut):
+    """Message to completion and back; texts that follow each other are one by then."""
+    tools = [{"type": "tool_use", "id": id_, "name": name, "input": input_} for id_, name, input_ in used]
+    content = [{"type": "text", "text": text} for text in said] + tools
+    reason = "max_tokens" if is_cut else "tool_use" if tools else "end_turn"
+    message = {"id": "msg_1", "model": "m", "content": content, "stop_reason": reason}
+
+    back = MESSAGES_TO_OPENAI.answer(CHAT_TO_ANTHROPIC.answer(message))
+
+    assert back["content"] == ([{"type": "text", "text": "".join(said)}] if said else []) + tools
+    assert back["stop_reason"] == reason
+
+
+pieces = st.one_of(
+    st.builds(lambda text: {"content": text}, texts),
+    st.builds(lambda text: {"reasoning_content": text}, texts),
+    st.builds(
+        lambda place, text: {"tool_calls": [{"index": place, "id": f"t{place}", "function": {"arguments": text}}]},
+        st.integers(0, 2),
+        texts,
+    ),
+)
+
+
+@given(st.lists(pieces, max_size=12))
+def test_a_stream_is_kept(deltas):
+    """Chunks to events and back say the same text, reasoning and blocks in a right order."""
+    there, back = MESSAGES_TO_OPENAI.stream(), CHAT_TO_ANTHROPIC.stream()
+    chunks = [*map(chunk, deltas), chunk({}, "length")]
+
+    events = [event for one in chunks for event in there.translate(one)] + [*there.end(Facts())]
+    again = [one for event in events for one in back.translate(event)] + [*back.end(Facts())]
+
+    for field in ("content", "reasoning_content"):
+        assert joined(again, field) == joined(chunks, field)
+    assert again[-1]["choices"][0]["finish_reason"] == "length"
+    assert_blocks_in_order(events)
+
+
+def joined(chunks, field):
+    return "".join(one["choices"][0]["delta"].get(field) or "" for one in chunks)
+
+
+def assert_blocks_in_order(events):
+    started, stopped = [], set()
+    for event in events:
+        match event["type"]:
+            case "content_block_start":
+                started.append(event["index"])
+            case "content_block_delta":
+                assert event["index"] in started
+                assert event["index"] not in stopped
+            case "content_block_stop":
+                assert event["index"] not in stopped
+                stopped.add(event["index"])
+    assert started == list(range(len(started)))
+    assert stopped == set(started)

@@ -1,0 +1,74 @@
+import sys
+from types import ModuleType
+
+import pytest
+
+from serving.formats.composed import Composed
+from serving.formats.format import Surface
+from serving.formats.openai import OpenAIFormat
+from serving.formats.registry import adapter_for
+from serving.providers.provider import Kind
+
+CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
+NAMES = ["CHAT_TO_ANTHROPIC", "CHAT_TO_GEMINI", "MESSAGES_TO_OPENAI", "GENERATE_TO_OPENAI"]
+
+
+@pytest.fixture
+def others(monkeypatch):
+    """Stand-ins for the modules of the other formats, and for the translations."""
+    modules = {
+        "serving.formats.anthropic": {"AnthropicFormat": type("AnthropicFormat", (), {})},
+        "serving.formats.gemini": {"GeminiFormat": type("GeminiFormat", (), {})},
+        "serving.formats.translations": {name: name for name in NAMES},
+    }
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    adapter_for.cache_clear()
+    yield
+    adapter_for.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("surface", "kind", "names"),
+    [
+        (Surface.CHAT, Kind.OPENAI, None),
+        (Surface.CHAT, Kind.ECHO, None),
+        (Surface.CHAT, Kind.ANTHROPIC, "CHAT_TO_ANTHROPIC"),
+        (Surface.CHAT, Kind.GEMINI, "CHAT_TO_GEMINI"),
+        (Surface.MESSAGES, Kind.OPENAI, "MESSAGES_TO_OPENAI"),
+        (Surface.MESSAGES, Kind.ECHO, "MESSAGES_TO_OPENAI"),
+        (Surface.MESSAGES, Kind.ANTHROPIC, None),
+        (Surface.MESSAGES, Kind.GEMINI, Composed("MESSAGES_TO_OPENAI", "CHAT_TO_GEMINI")),
+        (Surface.GENERATE, Kind.OPENAI, "GENERATE_TO_OPENAI"),
+        (Surface.GENERATE, Kind.ECHO, "GENERATE_TO_OPENAI"),
+        (Surface.GENERATE, Kind.ANTHROPIC, Composed("GENERATE_TO_OPENAI", "CHAT_TO_ANTHROPIC")),
+        (Surface.GENERATE, Kind.GEMINI, None),
+    ],
+)
+@pytest.mark.usefixtures("others")
+def test_every_surface_reaches_every_kind(surface, kind, names):
+    assert adapter_for(surface, kind).translation == names
+
+
+@pytest.mark.usefixtures("others")
+def test_formats_are_those_of_the_surface_and_the_provider():
+    adapter = adapter_for(Surface.MESSAGES, Kind.GEMINI)
+    assert type(adapter.surface).__name__ == "AnthropicFormat"
+    assert type(adapter.provider).__name__ == "GeminiFormat"
+
+
+def test_the_same_pair_has_the_same_adapter():
+    assert adapter_for(Surface.CHAT, Kind.OPENAI) is adapter_for(Surface.CHAT, Kind.OPENAI)
+    assert isinstance(adapter_for(Surface.CHAT, Kind.ECHO).provider, OpenAIFormat)
+
+
+@pytest.mark.parametrize("surface", CHATTING)
+@pytest.mark.parametrize("kind", Kind)
+def test_the_real_formats_are_where_the_registry_looks(surface, kind):
+    for name in ("anthropic", "gemini", "translations"):
+        pytest.importorskip(f"serving.formats.{name}", reason="this format is not built yet")
+    adapter = adapter_for(surface, kind)
+    assert adapter.surface.writer
+    assert adapter.provider.reader()

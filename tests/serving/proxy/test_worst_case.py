@@ -1,0 +1,49 @@
+"""What a call can cost at most, as the budget reserves it."""
+
+from decimal import Decimal
+
+import orjson
+import pytest
+from starlette.datastructures import Headers
+
+from router_model.catalog import ModelCard
+from serving.errors import InvalidRequestError
+from serving.formats.format import Surface
+from serving.providers.provider import Kind, Provider, Target
+from serving.proxy.asked import read_asked
+from serving.proxy.worst_case import worst_usd
+
+PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
+CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
+
+
+def asked(**body):
+    return read_asked(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+
+
+def worst(body, *cards):
+    return worst_usd(asked(**body), [Target("m", PROVIDER, "m", card) for card in cards])
+
+
+def test_bytes_bound_the_input_and_max_tokens_the_output():
+    """N bytes at 1 USD a million, and 2 answers of 100 tokens at 10: (N + 2,000) / 1,000,000."""
+    body = {"messages": [{"role": "user", "content": "żółw"}], "max_tokens": 100, "n": 2}
+    assert worst(body, CARD) == Decimal(len(orjson.dumps(body)) + 2000) / 1_000_000
+
+
+def test_the_dearest_candidate_counts_and_the_card_says_how_much_it_writes():
+    dear = ModelCard("m", Decimal(2), Decimal(20), max_output_tokens=1000)
+    body = {"messages": []}
+    assert worst(body, CARD, dear) == Decimal(2 * len(orjson.dumps(body)) + 20_000) / 1_000_000
+
+
+def test_an_image_is_no_text():
+    """A megabyte of base64 counts as 2,000 tokens: 0.002 USD, not more than one."""
+    url = "data:image/png;base64," + "A" * 1_000_000
+    body = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+    assert worst(body | {"max_tokens": 1}, CARD) < Decimal("0.003")
+
+
+def test_without_a_price_nothing_can_be_reserved():
+    with pytest.raises(InvalidRequestError, match="has no price in the catalog"):
+        worst({"messages": []}, None)
