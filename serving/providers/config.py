@@ -32,8 +32,8 @@ from serving.providers.secret_values import read_keys, read_proxy
 
 _EXAMPLE: Final = "deploy/providers.example.toml"
 _KEYS: Final = (
-    *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "allow_http", "proxy"),
-    "collects_data",
+    *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "collects_data"),
+    *("allow_http", "proxy"),
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -78,7 +78,8 @@ _PARAMETERS: Final = (
     SESSION_HEADER,
     header(GUARD, "'buffer': hold a stream back until it is whole, so that one that is cut is tried again."),
     header(TIMEOUT, "Seconds for the whole call, at most what the service allows."),
-    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed."),
+    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed.")
+    | {"schema": {"type": "string"}},
 )
 _MODEL: Final = {
     "name": "model",
