@@ -34,6 +34,7 @@ from decision_load import near_prompts, trained
 from gateways import CHAT, GATEWAYS, VERSIONS, Gateway, Place, mock_provider
 from http_load import Load, Request, closed_loop, post
 from mock_upstream import FIRST, N_CHUNKS, PACE_S, PACED, TEXT
+from served import Usage
 
 from router_model.artifact import load_artifact
 from training.benchmark.method import MethodUnavailableError
@@ -158,21 +159,34 @@ def measured(loads: Loads, seconds: float) -> Figures:
     loads.run(concurrency=4, n_requests=400)  # warms everything
     loads.run(concurrency=4, n_requests=100, stream=True)
     one = loads.run(concurrency=1, seconds=seconds)
-    before = server.usage() if server else None
+    before = server.usage() if server else Usage(0, 0)
     many = loads.run(concurrency=CONCURRENCY, seconds=seconds)
-    cpu_s = server.usage().since(before).cpu_s if server and before else 0.0
-    paced = loads.run(concurrency=1, seconds=seconds, stream=True, paced=True)
-    soon = loads.run(concurrency=1, seconds=seconds, stream=True)
-    dense = loads.run(concurrency=CONCURRENCY, seconds=seconds, stream=True)
-    crowd = loads.run(concurrency=N_AT_ONCE, n_requests=N_STREAMS, stream=True, paced=True)
-    streams = (paced, soon, dense, crowd)
-    return {
+    used = server.usage().since(before) if server else before
+    figures = {
         "p50_ms": one.latency_ms(50),
         "p99_ms": one.latency_ms(99),
         "p50_32_ms": many.latency_ms(50),
         "p99_32_ms": many.latency_ms(99),
         "per_second": many.per_second,
-        "cpu_ms": cpu_s / many.n_answers * 1000,
+        **streamed(loads, seconds),
+    }
+    figures["errors"] += one.n_errors + many.n_errors
+    figures["degraded"] += one.degraded + many.degraded
+    if server:
+        figures |= {
+            "cpu_ms": used.cpu_s / many.n_answers * 1000, "idle_mb": idle_mb, "after_mb": server.rss_mb(),
+        }  # fmt: skip
+    return figures
+
+
+def streamed(loads: Loads, seconds: float) -> Figures:
+    """Return the figures of streams."""
+    paced = loads.run(concurrency=1, seconds=seconds, stream=True, paced=True)
+    soon = loads.run(concurrency=1, seconds=seconds, stream=True)
+    dense = loads.run(concurrency=CONCURRENCY, seconds=seconds, stream=True)
+    crowd = loads.run(concurrency=N_AT_ONCE, n_requests=N_STREAMS, stream=True, paced=True)
+    broken = sum(not is_whole(answer) for load in (paced, soon, dense, crowd) for answer in load.answers)
+    return {
         "first_p50_ms": first_ms(paced, 50),
         "first_p99_ms": first_ms(paced, 99),
         "first_dense_p50_ms": first_ms(soon, 50),
@@ -180,13 +194,9 @@ def measured(loads: Loads, seconds: float) -> Figures:
         "at_once_whole": sum(map(is_whole, crowd.answers)) / N_STREAMS,
         "at_once_first_p50_ms": first_ms(crowd, 50),
         "at_once_per_second": crowd.n_ok * N_CHUNKS / crowd.seconds,
-        "idle_mb": idle_mb,
-        "after_mb": server.rss_mb() if server else 0.0,
         "at_once_degraded": float(crowd.degraded),
-        "degraded": float(one.degraded + many.degraded + paced.degraded + soon.degraded + dense.degraded),
-        "errors": float(
-            one.n_errors + many.n_errors + sum(not is_whole(answer) for load in streams for answer in load.answers)
-        ),
+        "degraded": float(paced.degraded + soon.degraded + dense.degraded),
+        "errors": float(broken),
     }
 
 
