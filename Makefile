@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test bench bench-serve benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -70,6 +70,11 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 bench-serve: $(VENV)/.dev  ## how fast the service answers (needs DATA; ROUTER=folder, SOAK=200000)
 	$(BIN)/python tests/performance/bench_serve.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER)) \
 	  $(if $(SOAK),--soak $(SOAK))
+
+bench-proxy: $(VENV)/.dev  ## what ours, LiteLLM and Portkey add to a call (needs DATA, Node 20, the index; ROUTER=folder)
+	$(BIN)/python tests/performance/bench_proxy.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER)) \
+	  $(if $(GATEWAYS),--gateways $(GATEWAYS)) --out build/bench-proxy/results.json
+	$(BIN)/python docs/update_figures.py --proxy build/bench-proxy/results.json
 
 benchmark: $(VENV)/.dev quickstart/unseen.parquet  ## ours beside every rival, on DATA and on the sample (an hour; needs the index)
 	mkdir -p build/benchmark

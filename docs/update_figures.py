@@ -1,14 +1,17 @@
-"""Put measured figures into the README and docs/benchmark.md; nothing between their markers is typed by hand.
+"""Put measured figures into the README, docs/benchmark.md and docs/speed.md; nothing between their markers is typed.
 
-``python docs/update_figures.py --quickstart quickstart.log --results build/benchmark``, after ``make quickstart
->quickstart.log`` and ``make benchmark``. Replaces what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
+``python docs/update_figures.py --quickstart quickstart.log --results build/benchmark --proxy
+build/bench-proxy/results.json``, after ``make quickstart >quickstart.log``, ``make benchmark`` and ``make
+bench-proxy``. Replaces what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 """
 
 import argparse
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from training.benchmark.glossary import GLOSSARY
 from training.benchmark.margins import LEFT_OUT, by_margin, shift_summary
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--quickstart", type=Path)
     parser.add_argument("--explanation", type=Path, help="output of the commands in EXPLAINED, the last one's")
     parser.add_argument("--results", type=Path, help="folder with <table>/results.json and perhaps <table>/shift.json")
+    parser.add_argument("--proxy", type=Path, help="results of tests/performance/bench_proxy.py")
     options = parser.parse_args()
     if options.quickstart:
         text = quickstart(options.quickstart.read_text(encoding="utf-8"))
@@ -54,6 +58,43 @@ def main() -> None:
         shifted = [Results.load(path) for path in sorted(options.results.glob("*/shift.json"))]
         sections = [section(results) for results in found] + [shift_section(results) for results in shifted]
         update(DOCS / "benchmark.md", "benchmark", "\n\n".join(sections))
+    if options.proxy:
+        update(DOCS / "speed.md", "proxy", proxy(json.loads(options.proxy.read_text(encoding="utf-8"))))
+
+
+def proxy(document: dict[str, Any]) -> str:
+    """Tabulate what gateways add to a call, with the setting it was measured in.
+
+    Examples
+    --------
+    >>> setting = {"rounds": 3, "seconds": 5, "n_models": 13, "versions": {"litellm": "litellm==1"}, "not_run": {}}
+    >>> rows = [["requests/s", "per_second"], ["added p50, ms", "added"]]
+    >>> results = {"direct": {"per_second": 30000.0}, "ours": {"per_second": 812.3, "added": 1.234}}
+    >>> print(proxy({"setting": setting, "rows": rows, "results": results}))
+    | | direct | ours |
+    |---|---|---|
+    | requests/s | 30,000 | 812 |
+    | added p50, ms | | 1.23 |
+    <BLANKLINE>
+    Medians of 3 rounds, 5 s a load; ours decides among 13 candidates. litellm: litellm==1.
+    """
+    results, setting = document["results"], document["setting"]
+    lines = [f"| | {' | '.join(results)} |", "|---" * (len(results) + 1) + "|"]
+    for label, key in document["rows"]:
+        cells = [f" {_figure(figures[key])} |" if key in figures else " |" for figures in results.values()]
+        lines.append(f"| {label} |{''.join(cells)}")
+    said = f"Medians of {setting['rounds']} rounds, {setting['seconds']:g} s a load; ours decides among "
+    said += f"{setting['n_models']} candidates. "
+    said += "; ".join(f"{name}: {version}" for name, version in setting["versions"].items()) + "."
+    not_run = [f"Not run: {name} ({reason})." for name, reason in setting["not_run"].items()]
+    return "\n".join([*lines, "", " ".join([said, *not_run])])
+
+
+_SHORT = 10  # figures below it get two decimals
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) or value >= _SHORT**2 else f"{value:.{1 if value >= _SHORT else 2}f}"
 
 
 def update(path: Path, name: str, content: str) -> None:

@@ -12,10 +12,13 @@ from errno import EADDRINUSE
 from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+import serving
 from serving.commands.settings_options import as_environment
 from serving.errors import SettingsError
+from serving.lean_imports import import_lightgbm_alone
 from serving.settings import Settings
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
@@ -65,6 +68,12 @@ def in_url(host: str, port: int) -> str:
     return f"[{host.strip('[]')}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def lean_app() -> FastAPI:
+    """Build the application in a process that is the service's own, as small as it goes."""
+    import_lightgbm_alone()
+    return serving.create_app()
+
+
 def serve(settings: Settings, sock: socket.socket) -> None:
     """Serve on a bound socket until SIGTERM or Ctrl-C; requests that are under way are finished.
 
@@ -72,7 +81,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
     """
     with _environment(settings):
         config = uvicorn.Config(
-            "serving:create_app",
+            "serving.server:lean_app",
             factory=True,
             workers=settings.workers,
             http="serving.access.http_protocol:HeadLimitedProtocol",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from serving.extra import needing_serve
+from serving.lean_imports import import_lightgbm_alone
 
 with needing_serve("'serve'"):
     from serving.commands.settings_options import read_settings, settings_options
@@ -21,6 +22,7 @@ def command(**options: Any) -> None:
     option can be set by the variable behind it, too; the option wins.
     """
     settings = read_settings(**options)
+    import_lightgbm_alone()  # before the router's modules do
     with needing_serve("'serve'"):
         from serving.preflight import about  # noqa: PLC0415
         from serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)

@@ -17,7 +17,6 @@ import asyncio
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Coroutine, Iterator
@@ -30,21 +29,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
+from decision_load import REPOSITORY, created_key, near_prompts, trained
 from http_load import Load, Request, at_random, closed_loop, evenly, open_loop, post
 from served import Served, Usage, free_port, served
 from tiled_router import tiled
 
-from features import tokenise
-from router_model import Catalog
 from router_model.artifact import load_artifact, save_artifact
-from training.outcomes import read_outcomes
-from training.train import train
 
-N_TOKENS, N_PROMPTS, N_MANY = 100, 2000, 400
+N_MANY = 400
 RATE, RATE_MANY, CONCURRENCY = 200.0, 50.0, 32
 SOAK_SESSIONS = 10_000  # kept in memory at once while soaking, so that they are all there when it is warm
 WARM_SHARE = 0.2  # of a soak, before memory is looked at
-REPOSITORY = Path(__file__).parents[2]
 
 # Answers at once with what a decision weighs: what the generator can do where the server does nothing.
 TRIVIAL = """
@@ -102,18 +97,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20, help="length of each measurement")
     parser.add_argument("--soak", type=int, default=0, metavar="N", help="requests over which memory is watched")
     return parser.parse_args()
-
-
-def near_prompts(table: Path) -> list[str]:
-    prompts = [str(prompt) for prompt in read_outcomes(table).prompts]
-    distance = np.abs(tokenise(prompts).lengths() - N_TOKENS)
-    return [prompts[row] for row in np.argsort(distance, kind="stable")[:N_PROMPTS]]
-
-
-def trained(table: Path, router: Path) -> Path:
-    print(f"training a router on {table} ...", flush=True)
-    train(table / "outcomes.parquet", router, catalog=Catalog.load(table / "catalog.toml"))
-    return router
 
 
 def measure(bench: Bench, router: Path, *, rate: float) -> None:
@@ -188,24 +171,6 @@ def service(bench: Bench, router: Path, **settings: str) -> Iterator[tuple[Serve
             wait_s=120,
         ) as server:
             yield server, partial(requests, bench.prompts, key, folder.name), log
-
-
-def created_key(path: Path) -> str:
-    made = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "router_model",
-            *["keys", "create", "--json", "--name", "bench", "--role", "decide"],
-            "--file",
-            path,
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
-    return str(json.loads(made.stdout)["key"])
 
 
 _n_loads = 0

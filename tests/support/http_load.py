@@ -8,12 +8,13 @@ was due, so that a server that stalls cannot hide the requests it kept from bein
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 HEADER_END = b"\r\n\r\n"
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 _SPIN_S = 0.0012  # timers are up to a millisecond late; the end is waited for awake, on a core of our own
 
 Request = Callable[[int], bytes]
@@ -34,6 +35,9 @@ class Load:
         How much after it was due a request was sent, for whatever reason.
     statuses : HTTP status -> answers; 0 where the connection broke
     degraded : answers that say that a default plan answered
+    first_s : one each answer, where a mark is looked for
+        From when the request was sent until the mark was there: the time to the first token.
+    answers : the answers themselves, where they are kept
     """
 
     seconds: float = 0.0
@@ -41,6 +45,8 @@ class Load:
     late_s: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     degraded: int = 0
+    first_s: list[float] = field(default_factory=list)
+    answers: list[bytes] = field(default_factory=list)
 
     @property
     def n_answers(self) -> int:
@@ -68,14 +74,24 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with one request under way; opens itself again where it was closed."""
+    """One keep-alive connection with one request under way; opens itself again where it was closed.
 
-    def __init__(self, host: str, port: int) -> None:
+    Parameters
+    ----------
+    host, port : of the server
+    mark : bytes, optional
+        What is looked for in an answer; `marked` is the time when it was there.
+    """
+
+    def __init__(self, host: str, port: int, *, mark: bytes | None = None) -> None:
         self._address = (host, port)
+        self._mark = mark
+        self.marked: float | None = None
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._received = bytearray()
         self._length = -1
+        self._is_chunked = False
 
     async def request(self, payload: bytes) -> tuple[int, bytes]:
         """Send a request; return status and the whole answer, status 0 where the connection broke."""
@@ -86,6 +102,7 @@ class Connection(asyncio.Protocol):
             except OSError:
                 return 0, b""
         self._answer = loop.create_future()
+        self.marked = None
         self._transport.write(payload)
         return await self._answer
 
@@ -100,12 +117,16 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
+        if self._mark is not None and self.marked is None and self._mark in self._received:
+            self.marked = time.perf_counter()
         if self._length < 0:
             end = self._received.find(HEADER_END)
             if end < 0:
                 return
-            self._length = end + len(HEADER_END) + content_length(bytes(self._received[:end]))
-        if len(self._received) >= self._length:
+            head = bytes(self._received[:end])
+            self._is_chunked = is_chunked(head)
+            self._length = end + len(HEADER_END) + content_length(head)
+        if self._received.endswith(LAST_CHUNK) if self._is_chunked else len(self._received) >= self._length:
             self._finish(int(self._received[9:12]), bytes(self._received))
             self._received.clear()
             self._length = -1
@@ -129,10 +150,22 @@ def content_length(head: bytes) -> int:
     return int(rest.partition(b"\r\n")[0]) if found else 0
 
 
-def post(path: str, body: bytes, *, host: str, key: str | None = None) -> bytes:
+def is_chunked(head: bytes) -> bool:
+    """Tell whether the body that a head announces comes in chunks, as a stream does.
+
+    >>> is_chunked(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\nx: y")
+    True
+    """
+    return b"\r\ntransfer-encoding: chunked" in head.lower()
+
+
+def post(
+    path: str, body: bytes, *, host: str, key: str | None = None, headers: Mapping[str, str] | None = None
+) -> bytes:
     """Return a POST request with a JSON body."""
-    authorization = f"authorization: Bearer {key}\r\n" if key else ""
-    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{authorization}content-type: application/json\r\n"
+    more = {"authorization": f"Bearer {key}"} if key else {}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in {**more, **(headers or {})}.items())
+    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\n{lines}content-type: application/json\r\n"
     return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -171,10 +204,13 @@ async def closed_loop(
     seconds: float | None = None,
     n_requests: int | None = None,
     on_answer: Callable[[int], None] | None = None,
+    mark: bytes | None = None,
+    keep: bool = False,
 ) -> Load:
     """Keep `concurrency` requests under way until `seconds` are over or `n_requests` are sent.
 
-    `on_answer` is told the number of answers so far.
+    `on_answer` is told the number of answers so far; with a `mark` it is timed when that was in an answer (streams that
+    never have it are not in `first_s`); with `keep` the answers are kept.
     """
     load = Load()
     started = time.perf_counter()
@@ -187,12 +223,16 @@ async def closed_loop(
 
     async def client() -> None:
         nonlocal sent
-        connection = Connection(*address)
+        connection = Connection(*address, mark=mark)
         while more():
             number, sent = sent, sent + 1
             before = time.perf_counter()
             status, answer = await connection.request(request(number))
             load.count(status, answer, time.perf_counter() - before)
+            if connection.marked is not None:
+                load.first_s.append(connection.marked - before)
+            if keep:
+                load.answers.append(answer)
             if on_answer is not None:
                 on_answer(len(load.latency_s))
         connection.close()

@@ -29,14 +29,19 @@ _MODEL = """
 
 def litellm_python() -> Path:
     """Return the Python of `ROUTER_LITELLM_PYTHON`, or of an environment that is made on first use."""
-    if given := os.environ.get("ROUTER_LITELLM_PYTHON"):
-        return Path(given)
     try:
-        return PackageEnvironment("litellm", (REQUIREMENT,)).python()
+        return installed_python()
     except MethodUnavailableError as exc:
         if NO_INDEX in str(exc) and not os.environ.get("CI"):
             pytest.skip(f"litellm: {exc}")
         raise
+
+
+def installed_python() -> Path:
+    """Return the same, and raise `MethodUnavailableError` where it cannot be made."""
+    if given := os.environ.get("ROUTER_LITELLM_PYTHON"):
+        return Path(given)
+    return PackageEnvironment("litellm", (REQUIREMENT,)).python()
 
 
 @dataclass(frozen=True)

@@ -63,9 +63,20 @@ class Served:
 
 @contextmanager
 def served(
-    command: Sequence[str], *, port: int, core: int | None, ready: str, env: Mapping[str, str], log: Path, wait_s: float
+    command: Sequence[str],
+    *,
+    program: str | Path = sys.executable,
+    port: int,
+    core: int | None,
+    ready: str,
+    env: Mapping[str, str | None],
+    log: Path,
+    wait_s: float,
 ) -> Iterator[Served]:
     """Start a server on a core, wait until ``GET ready`` answers 200, and stop it with SIGTERM at the end.
+
+    `command` is what comes after `program`, which is this Python unless said; `env` is added to the environment, and
+    what is None there is taken out of it.
 
     Raises
     ------
@@ -74,8 +85,8 @@ def served(
     """
     with log.open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, *command],
-            env={**os.environ, **env},
+            [str(program), *command],
+            env={name: value for name, value in {**os.environ, **env}.items() if value is not None},
             stdout=said,
             stderr=subprocess.STDOUT,
             preexec_fn=None if core is None else lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
