@@ -38,10 +38,11 @@ encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (lar
 quickstart: $(VENV)/.serve  ## train on real graded outcomes, measure, route a prompt (PROMPT="..."), chat through the proxy
 	@$(BIN)/python -m training.quickstart quickstart "$$PROMPT"
 
-serve: $(VENV)/.serve | quickstart/router/manifest.json  ## decide over HTTP with the quickstart's router (this machine only)
-	$(BIN)/router-model serve quickstart/router --insecure --log sqlite:///quickstart/router-log.db --log-spool quickstart/spool
+serve: $(VENV)/.serve | quickstart/router/manifest.json quickstart/providers.toml  ## decide and forward with the quickstart's router, this machine only (PROVIDERS=file)
+	$(BIN)/router-model serve quickstart/router --insecure --providers $(or $(PROVIDERS),quickstart/providers.toml) \
+	  --log sqlite:///quickstart/router-log.db --log-spool quickstart/spool
 
-quickstart/router/manifest.json:
+quickstart/router/manifest.json quickstart/providers.toml:
 	$(MAKE) quickstart </dev/null
 
 lint: $(VENV)/.dev  ## style, formatting and layering

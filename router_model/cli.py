@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "log": ("serving.commands.log", "Export, delete from or look into the decision log of a service."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
-    "serve": ("serving.commands.serve", "Answer over HTTP which model to call."),
+    "serve": ("serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
 """Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""

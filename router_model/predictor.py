@@ -180,7 +180,7 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
         evidence.familiarity[:, None, None, :],
     ]
     if len(bars) > 1:
-        bar_of_target = np.append(bars, np.float32(0))[chosen]
+        bar_of_target = np.array([bars[target] if target < len(bars) else 0 for target in chosen], dtype=np.float32)
         blocks.append(bar_of_target[None, None, :, None])
     triples = np.stack(np.broadcast_arrays(values, difficulty, values - difficulty), axis=-1)
     blocks += [triples.reshape(n, n_models, n_targets, 3 * n_kinds), surface[:, None, None, :]]

@@ -1,6 +1,7 @@
 """What is looked at before a service starts, and what it says then."""
 
 import logging
+from collections.abc import Sequence
 
 from features import FeatureError, load_encoder
 from router_model.errors import RouterModelError
@@ -11,6 +12,7 @@ from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
 from serving.masking import masked_url
 from serving.providers.config import load_providers
+from serving.providers.provider import Provider
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
@@ -29,24 +31,37 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
         open_log(settings)
-        router = _router_in_words(settings)
+        models, router = _router_in_words(settings)
         providers = () if settings.providers is None else load_providers(settings.providers)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
+    call, model = ("chat/completions", '"model": "auto", ') if providers else ("route", "")
+    body = f'{{{model}"messages": [{{"role": "user", "content": "Hi"}}]}}'
     return [
         f"deciding: {router}",
         f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
-        f"forwarding: {', '.join(one.name for one in providers) or 'to nobody (no --providers)'}",
-        "try: curl http://{address}/v1/route"
-        + header
-        + ' --json \'{"messages": [{"role": "user", "content": "Hi"}]}\'',
+        f"forwarding: {_forwarding_in_words(models, providers)}",
+        f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
 
 
-def _router_in_words(settings: Settings) -> str:
-    """Load the router once, as the workers will, and say what is in it."""
+def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -> str:
+    """Say who is called, and which of the router's models none of them serves."""
+    if not providers:
+        return "to nobody (no --providers)"
+    names = ", ".join(one.name for one in providers)
+    missing = [model for model in models if all(one.upstream_model(model) is None for one in providers)]
+    if not missing:
+        return names
+    if len(missing) == len(models):
+        return f"{names}; none of them serves a model of the router, so 'auto' will fail: name these under 'models'"
+    return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
+
+
+def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
+    """Load the router once, as the workers will; return its models, and say what is in it."""
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(
@@ -55,7 +70,12 @@ def _router_in_words(settings: Settings) -> str:
     except (RouterModelError, FeatureError) as exc:
         if not settings.default_plan:
             raise
-        return f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        return settings.default_plan, f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
     models = router.models
+    return models, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+
+
+def _some(models: Sequence[str]) -> str:
+    """Name the first models, and count the others."""
     more = f" and {len(models) - _SHOWN} more" * (len(models) > _SHOWN)
-    return f"{', '.join(models[:_SHOWN])}{more} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+    return f"{', '.join(models[:_SHOWN])}{more}"

@@ -31,10 +31,12 @@ def main() -> None:
     say("4. Which model for a prompt of yours?")
     prompt = prompt or ask()
     run("route", str(router), prompt)
-    say("5. The same through the proxy: POST /v1/chat/completions with model 'auto', answered by a provider of ours")
+    say("5. The same through the proxy: POST /v1/chat/completions with model 'auto', to the provider 'echo'")
+    sys.stdout.write("   (it needs no account, and repeats the prompt)\n")
     say(f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # one chat, then it stops")
     say("\n".join(chat(command(), folder, prompt)))
-    say(f'Another: .venv/bin/router-model route {router} "your prompt"      Your own logs: README.md')
+    say(f'Another prompt: .venv/bin/router-model route {router} "your prompt"')
+    sys.stdout.write("For your SDK: make serve, then base_url http://127.0.0.1:8484/v1      Your own logs: README.md\n")
 
 
 def copy_sample(folder: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 PROVIDERS = """\
-# 'echo' answers without a network. docs/providers.md: how to name those you have keys of.
+# 'echo' answers without a network, by repeating the prompt. docs/providers.md: how to name those you have keys of.
+# Change a copy of this file (`make serve PROVIDERS=copy.toml`): every `make quickstart` writes it anew.
 [echo]
 kind = "echo"
 models = ["*"]

@@ -365,7 +365,8 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
     kept = tuple(model for column, model in enumerate(outcomes.models) if graded[column])
     if len(kept) < 2:  # noqa: PLR2004
         raise TrainingError(
-            f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}"
+            f"a router needs graded answers of at least 2 models; the table has them of {', '.join(kept) or 'none'}; "
+            "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
         )
     dropped = [model for model in outcomes.models if model not in kept]
     warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]

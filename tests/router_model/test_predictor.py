@@ -41,6 +41,15 @@ def test_several_bars_are_rows_with_their_bar():
     assert rows[:, column].tolist() == pytest.approx([0.5, 0.9] * 6)
 
 
+def test_amounts_have_no_bar():
+    """Two bars, output tokens and latency."""
+    found = replace(evidence(np.zeros((1, 2, 4, 1))), names=("kernel_1",))
+    column = pair_names(found.names, ["surface"], n_bars=2, n_targets=4).index("quality_bar")
+    for target, bar in enumerate([0.5, 0.9, 0, 0]):
+        rows = pair_rows(found, np.zeros((1, 1), f32), np.array([0.5, 0.9], f32), targets=[target])
+        assert rows[:, column].tolist() == pytest.approx([bar, bar])
+
+
 def test_the_first_amount_is_evidence_for_every_target():
     """One bar and tokens: the kernel says 0.5 and -0.5 (log tokens off the mean), 0 on average, of two models."""
     values = np.array([[[[0.2, 0.3], [9.0, 0.5]], [[0.8, 0.7], [9.0, -0.5]]]])

@@ -152,6 +152,15 @@ def test_graded_qualities_keep_their_bars(graded):
     assert 0.99 < grid.high <= 1
 
 
+def test_graded_qualities_with_latency_train(fit):
+    """As the decision log has them: several bars and two amounts."""
+    frame = simulate(150, graded=True).with_columns(latency_s=pl.col("output_tokens") / 50)
+    _, router = fit(frame)
+    assert not router.artifact.predictor.grid.stepwise
+    decision = router.route("stanza meter rhyme")
+    assert all(1 < step.expected_latency_s < 8 for step in decision.plan)
+
+
 def test_without_holdout_everything_but_calibration_is_trained_on(fit):
     report, _ = fit(simulate(150), replace(QUICK, holdout=False))
     assert (report.n_test, report.held_out) == (0, None)

@@ -31,6 +31,21 @@ def test_unknown_paths_and_methods_are_errors_in_the_same_shape(client):
     assert (missing.status_code, wrong.status_code, wrong.headers["allow"]) == (404, 405, "POST")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/chat/completions", "base URL that ends in /v1"),
+        ("/v1/v1/messages", "take it off the base URL"),
+        ("/v1/responses", "not served; use /v1/chat/completions"),
+        ("/v1/nothing", "/openapi.json lists all"),
+    ],
+)
+def test_a_path_that_an_sdk_misses_by_says_what_to_do(client, path, said):
+    answer = client.post(path, json=BODY)
+    assert answer.status_code == 404
+    assert said in answer.text
+
+
 def test_no_slash_is_redirected(client):
     assert client.post("/v1/route/", json=BODY, follow_redirects=False).status_code == 404
 

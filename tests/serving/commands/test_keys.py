@@ -86,6 +86,11 @@ def test_a_key_for_the_proxy_has_a_budget(run, tmp_path):
     assert run("list").output.splitlines()[1].split()[-5:] == ["4", "$2.5", "a", "day", "valid"]
 
 
+def test_a_budget_of_a_key_that_may_call_no_model_is_remarked_on(run):
+    assert "it lacks the role proxy" in create(run, "a", "--budget-usd", "3").stderr
+    assert "it lacks the role proxy" not in create(run, "b", "--budget-usd", "3", "--role", "proxy").stderr
+
+
 def test_a_budget_is_monthly_unless_it_says_otherwise(run):
     assert json.loads(create(run, "a", "--budget-usd", "3", "--json").stdout)["budget_per"] == "month"
 

@@ -1,0 +1,46 @@
+import pytest
+
+from serving.preflight import about
+from serving.settings import Settings
+
+ECHO = '[echo]\nkind = "echo"\nmodels = {models}\n'
+
+
+@pytest.fixture
+def said(trained, tmp_path, monkeypatch):
+    """Return what is said of the router of coder, large and small, with a provider of some models."""
+    monkeypatch.chdir(tmp_path)
+    providers = tmp_path / "providers.toml"
+
+    def said(models):
+        if models is not None:
+            providers.write_text(ECHO.format(models=models))
+        settings = Settings(
+            artifact=trained.path, log="none", insecure=True, providers=None if models is None else providers
+        )
+        return dict(line.split(": ", 1) for line in about(settings))
+
+    return said
+
+
+def test_all_models_served_is_said_in_a_word(said):
+    lines = said('["*"]')
+    assert lines["forwarding"] == "echo"
+    assert lines["try"] == (
+        "curl http://{address}/v1/chat/completions "
+        """--json '{"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}'"""
+    )
+
+
+def test_models_that_nobody_serves_are_named(said):
+    assert said('["small"]')["forwarding"] == "echo; 'auto' never chooses what none of them serves: coder, large"
+
+
+def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_auto(said):
+    assert "none of them serves a model of the router, so 'auto' will fail" in said('["echo/parrot"]')["forwarding"]
+
+
+def test_without_providers_a_decision_is_to_be_tried(said):
+    lines = said(None)
+    assert lines["forwarding"] == "to nobody (no --providers)"
+    assert lines["try"].startswith('curl http://{address}/v1/route --json \'{"messages"')
