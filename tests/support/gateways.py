@@ -22,8 +22,8 @@ from training.benchmark.method import MethodUnavailableError
 from training.benchmark.packages.environment import cache_folder
 
 PORTKEY = "@portkey-ai/gateway"
-# The HTTP server is the one that Portkey's repository pins. With newer ones, which its package allows, each stream is a
-# 500: they keep a provider's headers immutable, and it adds to them.
+# The HTTP server is the one that Portkey's repository has a patch for. With newer ones, which its package allows, each
+# stream is a 500: they keep a provider's headers immutable, and it adds to them.
 PORTKEY_PACKAGE = {"dependencies": {PORTKEY: "1.15.2"}, "overrides": {"@hono/node-server": "1.13.5"}}
 VERSIONS = {"litellm": REQUIREMENT, "portkey": f"{PORTKEY}@1.15.2, @hono/node-server@1.13.5"}
 CHAT = "/v1/chat/completions"
