@@ -4,7 +4,9 @@ However it goes, it ends once: the breaker is told, the record is made and obser
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,6 +29,8 @@ from serving.providers.usage import Usage
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
+_BYTES_A_TOKEN: Final = 4
+"""Of English; other languages have more tokens, and more bytes."""
 
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
@@ -120,7 +124,7 @@ class Attempt:
 
     def record(self, error_type: str | None) -> AttemptRecord:
         """Return the record of the attempt as it stands."""
-        facts, usage = self.facts, self.facts.usage
+        facts, usage = self.facts, self._usage()
         return AttemptRecord(
             attempt_id=self._id,
             decision_id=self.order.decision_id,
@@ -159,6 +163,14 @@ class Attempt:
 
     def _had_its_time(self, now: float) -> bool:
         return now - self.started >= self.target.provider.deadlines.first_token_s
+
+    def _usage(self) -> Usage | None:
+        """Return what was used: as the provider said, or of a stream that did not come to its end by what came."""
+        facts = self.facts
+        if facts.usage is None or facts.is_complete:
+            return facts.usage
+        n_written = math.ceil(facts.n_bytes_written / _BYTES_A_TOKEN)
+        return replace(facts.usage, output_tokens=max(facts.usage.output_tokens, n_written))
 
     def _cost_usd(self, usage: Usage | None) -> float | None:
         """Return what an answer that did not come to its end has cost so far."""

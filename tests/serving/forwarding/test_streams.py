@@ -182,6 +182,19 @@ def test_closing_a_stream_ends_the_call_at_once(n_read):
     assert (record.error_type, record.status, record.input_tokens) == ("client_gone", 200, 7)
 
 
+def test_what_an_abandoned_stream_wrote_is_counted_where_the_provider_has_not_yet():
+    """Anthropic counts the output at the end: before it, 41 bytes are 11 tokens."""
+    world = World({"a:m": [stream(sse({"usage": [7, 1]}) + text("a"), 100.0, END)]})
+
+    async def main():
+        reply = await world.forward(streams=True)
+        reply.facts.n_bytes_written = 41
+        await reply.stream.aclose()
+
+    run(main())
+    assert (world.records[0].input_tokens, world.records[0].output_tokens) == (7, 11)
+
+
 def test_cancelling_who_reads_ends_the_call_at_once():
     world = World({"a:m": [stream(text("a"), 100.0, END)]})
 
