@@ -39,7 +39,7 @@ def about(settings: Settings) -> list[str]:
         f"logging: {masked_url(settings.log)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         f"forwarding: {', '.join(one.name for one in providers) or 'to nobody (no --providers)'}",
-        "try: curl http://{address}/v1/route"
+        f"try: curl http://{{address}}/v1/{'chat/completions' if providers else 'route'}"
         + header
         + ' --json \'{"messages": [{"role": "user", "content": "Hi"}]}\'',
     ]

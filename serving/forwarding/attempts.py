@@ -100,7 +100,7 @@ class Attempt:
         now = clock()
         self._first_token_s = now - self.started
         if self._is_probe:
-            self._breaker.report(Verdict.WORKS, is_probe=True, now=now)
+            self._report(Verdict.WORKS, now)
             self._is_probe = False
 
     def extras(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ class Attempt:
             return
         self._has_ended = True
         now = clock()
-        self._breaker.report(self._verdict(error_type, now), is_probe=self._is_probe, now=now)
+        self._report(self._verdict(error_type, now), now)
         record = self.record(error_type)
         self.over.append(record)
         self._compare_models()
@@ -146,6 +146,14 @@ class Attempt:
             first_token_s=self._first_token_s,
             key_id=self.order.key_id,
         )
+
+    def _report(self, verdict: Verdict, now: float) -> None:
+        """Tell the breaker, and the log where that changes whether the candidate is called."""
+        was_open = self._breaker.is_open
+        self._breaker.report(verdict, is_probe=self._is_probe, now=now)
+        if self._breaker.is_open is not was_open:
+            becomes = "answers again" if was_open else "fails again and again and is left alone for a while"
+            _logger.warning("%s %s", self.target.name, becomes)
 
     def _observe(self, record: AttemptRecord) -> None:
         try:

@@ -147,7 +147,7 @@ def test_a_buffered_stream_can_be_closed_and_left():
     assert run(main()) == []
 
 
-def test_the_first_token_closes_a_breaker_that_probes():
+def test_the_first_token_closes_a_breaker_that_probes(caplog):
     """The probe's stream takes 100 s; others get through once its first token is here."""
     slow = stream(text("a"), 50.0, text("b"), END)
     world = World({"a:m": [status(500), slow, GOOD]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
@@ -162,6 +162,8 @@ def test_the_first_token_closes_a_breaker_that_probes():
 
     run(main())
     assert world.outcomes == ["server", None, "client_gone"]
+    said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert said == ["a:m fails again and again and is left alone for a while", "a:m answers again"]
 
 
 @pytest.mark.parametrize("n_read", [0, 1, 2])

@@ -300,7 +300,7 @@ def test_without_providers_the_paths_say_what_is_missing(router):
 def test_models_are_those_of_the_router_and_of_the_providers(client):
     listed = {one["id"]: one for one in client.get("/v1/models").json()["data"]}
     one = client.get("/v1/models/text-embedding-3-small").json()
-    assert list(listed) == ["coder", "large", "small", "text-embedding-3-small"]
+    assert list(listed) == ["auto", "coder", "large", "small", "text-embedding-3-small"]
     assert one == listed["text-embedding-3-small"]
     assert one["pricing"] == {}
     missing = client.get("/v1/models/a/b")
