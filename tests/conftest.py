@@ -25,11 +25,9 @@ DEAR = ("training/benchmark/packages", "serving/integrations")
 """Folders whose tests share an environment that is installed first."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Where tests run in several processes (``-n 2 --dist loadgroup``), those that share what is dear stay together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def _group(item: pytest.Item) -> str:

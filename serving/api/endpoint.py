@@ -55,6 +55,7 @@ class Endpoint:
     answer : model of the answer; None: text of the type `media`
     error : model of errors
     streams : whether the answer may come as server-sent events, too
+    aliases : other paths that are answered alike, and are not in the document
     request : model of the body, with an example; None: no body
     roles : who may call it; empty: everybody
     status : of success
@@ -79,6 +80,7 @@ class Endpoint:
     media: str = "text/plain"
     error: type[BaseModel] = ErrorAnswer
     streams: bool = False
+    aliases: Sequence[str] = ()
 
 
 class DirectRoute(APIRoute):
@@ -129,6 +131,15 @@ def add_endpoint(app: App, endpoint: Endpoint) -> None:
     route = app.router.routes[-1]
     if "{" not in endpoint.path and isinstance(route, DirectRoute):
         app.add_direct(route)
+    for alias in endpoint.aliases:
+        app.router.add_api_route(
+            alias,
+            endpoint.handler,
+            methods=[endpoint.method],
+            response_model=None,
+            include_in_schema=False,
+            route_class_override=DirectRoute,
+        )
 
 
 def _description(endpoint: Endpoint) -> str:

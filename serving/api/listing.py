@@ -13,6 +13,7 @@ from serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
 from serving.api.endpoint import Endpoint
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
+from serving.api.requests import AUTO
 from serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
 from serving.proxy.naming import not_found
 
@@ -52,11 +53,16 @@ async def model(request: Request) -> Response:
 
 
 def _cards(parts: Parts) -> dict[str, ModelCard | None]:
-    """Return what there is: the candidates, then the models that providers name."""
+    """Return what there is: the candidates, then the models that providers name.
+
+    With a proxy ``auto`` comes first: chat programs offer their users what is listed, and nothing else.
+    """
     router = parts.engine.router
     found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
-    served = {} if parts.proxy is None else parts.proxy.candidates.served_models
-    return found | {name: card for name, card in served.items() if name not in found}
+    if parts.proxy is None:
+        return found
+    served = parts.proxy.candidates.served_models
+    return {AUTO[0]: None} | found | {name: card for name, card in served.items() if name not in found}
 
 
 def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Facts:
     cost_usd : of `usage`; None where it is not known
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
+    n_bytes_written : of the text so far, where `usage` counts the output at the end only (Anthropic's streams)
     """
 
     response_id: str | None = None
@@ -75,6 +76,7 @@ class Facts:
     cost_usd: float | None = None
     has_content: bool = False
     is_complete: bool = False
+    n_bytes_written: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.errors import InvalidRequestError
+from serving.formats.format import Json
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def mapping(value: object) -> Json:
     """Return an object; an empty one in place of anything else.
 
     >>> mapping({"a": 1}), mapping(None), mapping("text")
     ({'a': 1}, {}, {})
     """
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def mappings(value: object) -> list[Mapping[str, Any]]:
+def mappings(value: object) -> list[Json]:
     """Return the objects of a list.
 
     >>> mappings([{"a": 1}, None, "text"]), mappings(None)
     ([{'a': 1}], [])
     """
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
@@ -33,13 +34,23 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def place(value: object) -> int:
-    """Return an index; 0 in place of anything else.
+def number_of(value: object, otherwise: float) -> float:
+    """Return a number; `otherwise` in place of anything else.
 
-    >>> place(2), place(None), place("2")
-    (2, 0, 0)
+    >>> number_of(-0.5, 0.0), number_of(None, -9999.0)
+    (-0.5, -9999.0)
     """
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int | float) else otherwise
+
+
+def index_of(value: Mapping[str, Any]) -> int:
+    """Return the ``index`` that an object has; 0 where it does not say, as Google does not of the first.
+
+    >>> index_of({"index": 1}), index_of({}), index_of({"index": "2"})
+    (1, 0, 0)
+    """
+    index = value.get("index")
+    return index if isinstance(index, int) else 0
 
 
 def asked_objects(value: object, where: str, param: str) -> list[Mapping[str, Any]]:

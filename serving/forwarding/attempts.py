@@ -4,7 +4,9 @@ However it goes, it ends once: the breaker is told, the record is made and obser
 """
 
 import logging
+import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,6 +29,8 @@ from serving.providers.usage import Usage
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
+_BYTES_A_TOKEN: Final = 4
+"""Of English; other languages have more tokens, and more bytes."""
 
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
@@ -96,7 +100,7 @@ class Attempt:
         now = clock()
         self._first_token_s = now - self.started
         if self._is_probe:
-            self._breaker.report(Verdict.WORKS, is_probe=True, now=now)
+            self._report(Verdict.WORKS, now)
             self._is_probe = False
 
     def extras(self) -> dict[str, Any]:
@@ -110,7 +114,7 @@ class Attempt:
             return
         self._has_ended = True
         now = clock()
-        self._breaker.report(self._verdict(error_type, now), is_probe=self._is_probe, now=now)
+        self._report(self._verdict(error_type, now), now)
         record = self.record(error_type)
         self.over.append(record)
         self._compare_models()
@@ -120,7 +124,7 @@ class Attempt:
 
     def record(self, error_type: str | None) -> AttemptRecord:
         """Return the record of the attempt as it stands."""
-        facts, usage = self.facts, self.facts.usage
+        facts, usage = self.facts, self._usage()
         return AttemptRecord(
             attempt_id=self._id,
             decision_id=self.order.decision_id,
@@ -143,6 +147,14 @@ class Attempt:
             key_id=self.order.key_id,
         )
 
+    def _report(self, verdict: Verdict, now: float) -> None:
+        """Tell the breaker, and the log where that changes whether the candidate is called."""
+        was_open = self._breaker.is_open
+        self._breaker.report(verdict, is_probe=self._is_probe, now=now)
+        if self._breaker.is_open is not was_open:
+            becomes = "answers again" if was_open else "fails again and again and is left alone for a while"
+            _logger.warning("%s %s", self.target.name, becomes)
+
     def _observe(self, record: AttemptRecord) -> None:
         try:
             self.order.observe(record)
@@ -159,6 +171,14 @@ class Attempt:
 
     def _had_its_time(self, now: float) -> bool:
         return now - self.started >= self.target.provider.deadlines.first_token_s
+
+    def _usage(self) -> Usage | None:
+        """Return what was used: as the provider said, or of a stream that did not come to its end by what came."""
+        facts = self.facts
+        if facts.usage is None or facts.is_complete:
+            return facts.usage
+        n_written = math.ceil(facts.n_bytes_written / _BYTES_A_TOKEN)
+        return replace(facts.usage, output_tokens=max(facts.usage.output_tokens, n_written))
 
     def _cost_usd(self, usage: Usage | None) -> float | None:
         """Return what an answer that did not come to its end has cost so far."""

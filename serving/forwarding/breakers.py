@@ -81,9 +81,14 @@ class TargetBreaker:
         retry_at = self._breaker.retry_at
         return retry_at is None or (not self._is_probing and now >= retry_at)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its calls failed again and again, and none has succeeded since."""
+        return self._breaker.is_open
+
     def admit(self, now: float) -> bool:
         """Take note of a call that goes through, where it is ready; return whether it is the probe."""
-        if not self._breaker.is_open:
+        if not self.is_open:
             return False
         self._is_probing = self._breaker.allows(now)
         return self._is_probing
@@ -92,7 +97,7 @@ class TargetBreaker:
         """Take note of what became of a call; each that was admitted is reported once."""
         if is_probe:
             self._settle_probe(verdict, now)
-        elif self._breaker.is_open or verdict is Verdict.UNKNOWN:
+        elif self.is_open or verdict is Verdict.UNKNOWN:
             return  # open: the call began before, and says nothing new
         else:
             self._count(failed=verdict is Verdict.FAILS, now=now)
@@ -105,7 +110,7 @@ class TargetBreaker:
 
     def state(self, now: float) -> BreakerState:
         """Return the state."""
-        if not self._breaker.is_open:
+        if not self.is_open:
             return BreakerState.CLOSED
         return BreakerState.HALF_OPEN if self._is_probing or self.is_ready(now) else BreakerState.OPEN
 

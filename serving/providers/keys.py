@@ -1,5 +1,6 @@
 """The keys of one provider, in turn; one that is refused or limited is left alone for a while."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from math import isfinite
@@ -8,6 +9,8 @@ from typing import Final
 DEAD_S: Final = 3600.0
 """How long a key is left alone that the provider refused; it may have been paid for in the meantime."""
 LONGEST_PAUSE_S: Final = 3600.0
+
+_logger = logging.getLogger(__name__)
 
 
 class KeyRing:
@@ -54,6 +57,10 @@ class KeyRing:
 
     def kill(self, key: str) -> None:
         """Leave a key alone for `DEAD_S` seconds, or until the keys are read again."""
+        if key in self._names and self._state(key, self._clock()) != "dead":
+            _logger.warning(
+                "the key in %s was refused: it is left alone for an hour, or until POST /admin/reload", self._names[key]
+            )
         self._dead_until[key] = self._clock() + DEAD_S
 
     def pause(self, key: str, seconds: float) -> None:

@@ -88,7 +88,8 @@ class Preferences:
         """Tell whether a model takes what a body asks for, as far as ``require_parameters`` wants to know."""
         if not self.require_parameters or card is None:
             return True
-        wants_json = str((body.get("response_format") or {}).get("type", "")).startswith("json")
+        form = body.get("response_format")
+        wants_json = isinstance(form, Mapping) and str(form.get("type")).startswith("json")
         return not ((body.get("tools") and card.tools is False) or (wants_json and card.structured_output is False))
 
     def arranged(self, targets: Sequence[Target], speeds: Speeds) -> Sequence[Target]:

@@ -10,6 +10,8 @@ from serving.errors import ServiceError, error_body
 
 MESSAGES: Final = "/v1/messages"
 GOOGLE: Final = "/v1beta/"
+_GOOGLE_CALLS: Final = (":generateContent", ":streamGenerateContent")
+"""Google's calls below a path that they share with OpenAI's list of models."""
 
 
 def shaped_error(path: str, error: ServiceError) -> bytes:
@@ -18,7 +20,7 @@ def shaped_error(path: str, error: ServiceError) -> bytes:
         from serving.formats.anthropic import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
 
         return anthropic_error_body(error, f"req_{secrets.token_hex(12)}")
-    if path.startswith(GOOGLE):
+    if path.startswith(GOOGLE) or path.endswith(_GOOGLE_CALLS):
         from serving.formats.gemini import google_error_body  # noqa: PLC0415  (only this surface needs it)
 
         return google_error_body(error)

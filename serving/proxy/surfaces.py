@@ -110,10 +110,13 @@ def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], *
         media="text/event-stream",
         error=given.get("error", ErrorAnswer),
         streams=given.get("streams", False),
+        aliases=given.get("aliases", ()),
     )
 
 
 _GOOGLE: Final = "/v1beta/models/{model:path}"
+_GOOGLE_V1: Final = "/v1/models/{model:path}"
+"""What google-genai asks for since 3.0, unless it is told to use ``v1beta``."""
 ENDPOINTS: Final = (
     _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
     _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),
@@ -125,6 +128,7 @@ ENDPOINTS: Final = (
         GenerateRequest,
         parameters=(_MODEL,),
         error=GoogleErrorAnswer,
+        aliases=(f"{_GOOGLE_V1}:generateContent",),
     ),
     _surface(
         f"{_GOOGLE}:streamGenerateContent",
@@ -134,5 +138,6 @@ ENDPOINTS: Final = (
         parameters=(_MODEL,),
         answer=None,
         error=GoogleErrorAnswer,
+        aliases=(f"{_GOOGLE_V1}:streamGenerateContent",),
     ),
 )

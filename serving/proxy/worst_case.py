@@ -1,5 +1,6 @@
 """What a request can cost at most; asked only where the caller, or the service, has a budget."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -7,12 +8,16 @@ from typing import Any, Final, TypeGuard
 
 import orjson
 
+from serving.formats.format import Surface
+from serving.formats.shapes import mapping
 from serving.providers.provider import Target
 from serving.providers.worst_case import dearest_usd
 from serving.proxy.asked import Asked
 
-_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_DATA: Final = re.compile(rb'"[^"]*?base64,[^"]*"|"data":"[A-Za-z0-9+/=_-]{256,}"')
+_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+_DATA: Final = re.compile(
+    rb'"(?:url|image_url|file_data)":"data:[^",]{0,256};base64,[A-Za-z0-9+/=_-]*"|"data":"[A-Za-z0-9+/=_-]{256,}"'
+)
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 
 
@@ -30,26 +35,38 @@ def worst_usd(asked: Asked, targets: Sequence[Target]) -> Decimal:
     body = asked.call.body
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
-    most, n_answers = _output(body)
+    most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
     return dearest_usd(targets, len(_DATA.sub(b"", content)), most, n_images, n_answers=n_answers)
 
 
-def _output(body: Mapping[str, Any]) -> tuple[int | None, int]:
+def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """Return the most tokens of an answer, None where the body does not say, and how many answers are asked for.
 
-    >>> _output({"max_tokens": 100, "n": 2}), _output({"generationConfig": {"maxOutputTokens": 7}})
-    ((100, 2), (7, 1))
+    Fields of other formats are not read: a provider would not keep to them.
+
+    >>> _written({"max_tokens": 100, "n": 2}), _written({"generationConfig": {"maxOutputTokens": 7}})
+    ((100, 2), (None, 1))
     """
-    config = body.get("generationConfig") or body.get("generation_config")
-    config = config if isinstance(config, dict) else {}
-    limits: list[Any] = [
-        *(body.get(name) for name in _LIMITS),
-        config.get("maxOutputTokens"),
-        config.get("max_output_tokens"),
-    ]
-    counts: list[Any] = [body.get("n"), config.get("candidateCount"), config.get("candidate_count")]
-    return next(filter(_is_count, limits), None), next(filter(_is_count, counts), 1)
+    return _largest(body, _LIMITS), _largest(body, ("n",)) or 1
 
 
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _generated(body: Mapping[str, Any]) -> tuple[int | None, int]:
+    """Return the same of Google's body.
+
+    >>> _generated({"generationConfig": {"maxOutputTokens": 7}}), _generated({"max_tokens": 100})
+    ((7, 1), (None, 1))
+    """
+    config = mapping(body.get("generationConfig") or body.get("generation_config"))
+    return (
+        _largest(config, ("maxOutputTokens", "max_output_tokens")),
+        _largest(config, ("candidateCount", "candidate_count")) or 1,
+    )
+
+
+def _largest(fields: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """Return the largest of the counts that some fields hold; None where none holds one."""
+    return max((math.ceil(value) for name in names if _is_count(value := fields.get(name))), default=None)
+
+
+def _is_count(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

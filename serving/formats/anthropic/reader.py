@@ -44,8 +44,9 @@ class AnthropicReader:
                 raise failure_in(content)
             case "message_start":
                 self._start(mapping(content.get("message")))
-            case "content_block_start" | "content_block_delta" if not self.facts.has_content:
-                self.facts.has_content = _begins(content)
+            case "content_block_start" | "content_block_delta":
+                self.facts.has_content = self.facts.has_content or _begins(content)
+                self.facts.n_bytes_written += _n_bytes(content.get("delta"))
             case "message_delta":
                 self._take_usage(content.get("usage"))
                 self._finish(mapping(content.get("delta")).get("stop_reason"))
@@ -78,6 +79,10 @@ def _parsed(data: bytes) -> Json:
             raise failure_in(content)
         raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream has no 'type'")
     return content
+
+
+def _n_bytes(delta: object) -> int:
+    return sum(len(text(mapping(delta).get(name)).encode("utf-8", "replace")) for name in _CONTENT)
 
 
 def _begins(content: Json) -> bool:

@@ -3,9 +3,9 @@
 from serving.formats.format import Event, Facts, Json
 from serving.formats.gemini.failures import failure_in
 from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
-from serving.formats.gemini.shapes import fields_of, index_of, objects_of, text_of
 from serving.formats.gemini.usage import read_usage
 from serving.formats.json_text import load_object
+from serving.formats.shapes import index_of, mapping, mappings, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN_CHARS = 300
@@ -49,8 +49,8 @@ class GeminiReader:
             If it says that the answer is broken.
         """
         facts = self.facts
-        facts.response_id = text_of(response.get("responseId")) or facts.response_id
-        facts.response_model = text_of(response.get("modelVersion")) or facts.response_model
+        facts.response_id = text(response.get("responseId")) or facts.response_id
+        facts.response_model = text(response.get("modelVersion")) or facts.response_model
         counts = response.get("usageMetadata")
         if isinstance(counts, dict):
             self._counts.update(counts)  # cumulative; the last need not repeat the prompt's
@@ -66,7 +66,7 @@ class GeminiReader:
         self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
         reason = finish_reason_of(candidate)
         if reason in BROKEN:
-            said = text_of(candidate.get("finishMessage"))
+            said = text(candidate.get("finishMessage"))
             raise UpstreamFailure(
                 FailureKind.MALFORMED,
                 f"the model's answer broke off with {reason}" + (f": {said[:_SHOWN_CHARS]}" if said else ""),
@@ -114,7 +114,7 @@ def candidates_of(response: Json) -> list[Json]:
     >>> candidates_of({"candidates": [{"index": 0}, None]})
     [{'index': 0}]
     """
-    return objects_of(response.get("candidates"))
+    return mappings(response.get("candidates"))
 
 
 def parts_of(candidate: Json) -> list[Json]:
@@ -123,7 +123,7 @@ def parts_of(candidate: Json) -> list[Json]:
     >>> parts_of({"content": {"parts": [{"text": "hi"}]}}), parts_of({"finishReason": "SAFETY"})
     ([{'text': 'hi'}], [])
     """
-    return objects_of(fields_of(candidate.get("content")).get("parts"))
+    return mappings(mapping(candidate.get("content")).get("parts"))
 
 
 def finish_reason_of(candidate: Json) -> str | None:
@@ -132,7 +132,7 @@ def finish_reason_of(candidate: Json) -> str | None:
     >>> finish_reason_of({"finishReason": "STOP"}), finish_reason_of({"finishReason": "FINISH_REASON_UNSPECIFIED"})
     ('STOP', None)
     """
-    reason = text_of(candidate.get("finishReason"))
+    reason = text(candidate.get("finishReason"))
     return None if reason in UNSPECIFIED else reason
 
 
@@ -142,7 +142,7 @@ def block_reason(response: Json) -> str | None:
     >>> block_reason({"promptFeedback": {"blockReason": "SAFETY"}}), block_reason({"candidates": []})
     ('SAFETY', None)
     """
-    reason = text_of(fields_of(response.get("promptFeedback")).get("blockReason"))
+    reason = text(mapping(response.get("promptFeedback")).get("blockReason"))
     return None if reason in UNSPECIFIED else reason
 
 

@@ -32,9 +32,3 @@ def says_something(part: Mapping[str, Any]) -> bool:
     (False, True)
     """
     return any(part.get(name) for name in SAID_IN)
-
-
-def index_of(choice: Mapping[str, Any]) -> int:
-    """Return which choice this is; 0 where it does not say."""
-    index = choice.get("index")
-    return index if isinstance(index, int) else 0

@@ -73,7 +73,7 @@ def error_in(body: Mapping[str, Any]) -> ErrorBody | None:
     if isinstance(error, dict):
         return _error(error, error)
     if error:
-        return ErrorBody(_shown(_text(error) or _NO_WORDS), code=_name(body.get("code")), type=_name(body.get("type")))
+        return ErrorBody(_shown(_text(error)), code=_name(body.get("code")), type=_name(body.get("type")))
     if str(body.get("object")).lower() == "error" or ("choices" not in body and not _TEXTS.isdisjoint(body)):
         return _error(body, {**body, "message": body.get("message") or body.get("detail")})
     return None
@@ -82,7 +82,7 @@ def error_in(body: Mapping[str, Any]) -> ErrorBody | None:
 def _error(body: Mapping[str, Any], error: Mapping[str, Any]) -> ErrorBody:
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    message = _text(error.get("message")) or _NO_WORDS
+    message = _text(error.get("message")).strip() or _NO_WORDS
     return ErrorBody(
         message=_shown(_with_origin(message, metadata)),
         type=_name(error.get("type")),
@@ -123,5 +123,5 @@ def _name(value: object) -> str | None:
 
 def _shown(text: str) -> str:
     # A page of text is cut before it is searched for keys, too: it may be megabytes.
-    shown = masked_keys(text.strip()[: 4 * MAX_MESSAGE])
+    shown = masked_keys(text.strip()[: 4 * MAX_MESSAGE]) or _NO_WORDS
     return shown if len(shown) <= MAX_MESSAGE else shown[:MAX_MESSAGE] + "…"

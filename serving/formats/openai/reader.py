@@ -5,9 +5,10 @@ from typing import Final
 from serving.formats.format import Event, Facts, Json
 from serving.formats.json_text import load_object
 from serving.formats.openai.bodies import text_or_none
-from serving.formats.openai.choices import ERROR, EXPLAINS_NOTHING_SAID, index_of, says_something
+from serving.formats.openai.choices import ERROR, EXPLAINS_NOTHING_SAID, says_something
 from serving.formats.openai.failures import failure_in
 from serving.formats.openai.usage import read_usage, usage_json
+from serving.formats.shapes import index_of
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 DONE: Final = b"[DONE]"

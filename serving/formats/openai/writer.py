@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from serving.formats.format import Call, Facts, Json
 from serving.formats.json_text import dump
-from serving.formats.openai.choices import ERROR, index_of, says_something
+from serving.formats.openai.choices import ERROR, says_something
 from serving.formats.openai.usage import usage_json, written_usage
+from serving.formats.shapes import index_of
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.provider import Target
 

@@ -17,7 +17,7 @@ def test_models_are_listed_with_prices_per_token(client):
     """'small' costs 0.1 USD a million tokens in: 0.0000001 USD a token."""
     answer = client.get("/v1/models").json()
     listed = {model.id: model for model in ModelsAnswer.model_validate(answer).data}
-    assert sorted(listed) == ["coder", "large", "small", "text-embedding-3-small"]
+    assert sorted(listed) == ["auto", "coder", "large", "small", "text-embedding-3-small"]
     assert listed["small"].pricing == {"prompt": "0.0000001", "completion": "0.0000003"}
     assert (listed["small"].context_length, listed["small"].owned_by) == (4000, "simulated")
     assert "tools" not in listed["small"].supported_parameters

@@ -80,6 +80,19 @@ def test_a_tool_call_is_content_when_it_starts():
     assert reader.facts.has_content
 
 
+def test_bytes_written_are_counted_until_the_provider_counts_tokens():
+    r"""``Żó`` has 4 bytes, ``{"a":`` 5; the signature of a thought is not written for anybody."""
+    reader = AnthropicFormat().reader()
+    for delta in (
+        {"type": "text_delta", "text": "Żó"},
+        {"type": "input_json_delta", "partial_json": '{"a":'},
+        {"type": "signature_delta", "signature": "abc"},
+        None,
+    ):
+        reader.read(Event(json.dumps({"type": "content_block_delta", "index": 0, "delta": delta}).encode()))
+    assert reader.facts.n_bytes_written == 9
+
+
 def test_stream_that_stops_before_its_end_is_truncated():
     stream = SAME.stream(MESSAGES, CLAUDE)
     stream.feed(events_as_bytes(STREAM[:9]))

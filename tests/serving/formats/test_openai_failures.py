@@ -179,6 +179,8 @@ def test_what_an_error_says_goes_before_its_status(status, body, kind):
         ({"message": "Unauthorized", "request_id": "r"}, "Unauthorized", None),
         ({"error": "no", "code": "bad_thing"}, "no", "bad_thing"),
         ({"error": {}}, "an error without a message", None),
+        ({"error": {"message": " \n"}}, "an error without a message", None),
+        ({"error": "\u2003"}, "an error without a message", None),
         ({"error": None}, 'HTTP 400 with {"error":null}', None),
         (b"upstream connect error", "upstream connect error", None),
         (b"null", "null", None),

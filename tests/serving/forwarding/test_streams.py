@@ -147,7 +147,7 @@ def test_a_buffered_stream_can_be_closed_and_left():
     assert run(main()) == []
 
 
-def test_the_first_token_closes_a_breaker_that_probes():
+def test_the_first_token_closes_a_breaker_that_probes(caplog):
     """The probe's stream takes 100 s; others get through once its first token is here."""
     slow = stream(text("a"), 50.0, text("b"), END)
     world = World({"a:m": [status(500), slow, GOOD]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
@@ -162,6 +162,8 @@ def test_the_first_token_closes_a_breaker_that_probes():
 
     run(main())
     assert world.outcomes == ["server", None, "client_gone"]
+    said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
+    assert said == ["a:m fails again and again and is left alone for a while", "a:m answers again"]
 
 
 @pytest.mark.parametrize("n_read", [0, 1, 2])
@@ -180,6 +182,19 @@ def test_closing_a_stream_ends_the_call_at_once(n_read):
     run(main())
     (record,) = world.records
     assert (record.error_type, record.status, record.input_tokens) == ("client_gone", 200, 7)
+
+
+def test_what_an_abandoned_stream_wrote_is_counted_where_the_provider_has_not_yet():
+    """Anthropic counts the output at the end: before it, 41 bytes are 11 tokens."""
+    world = World({"a:m": [stream(sse({"usage": [7, 1]}) + text("a"), 100.0, END)]})
+
+    async def main():
+        reply = await world.forward(streams=True)
+        reply.facts.n_bytes_written = 41
+        await reply.stream.aclose()
+
+    run(main())
+    assert (world.records[0].input_tokens, world.records[0].output_tokens) == (7, 11)
 
 
 def test_cancelling_who_reads_ends_the_call_at_once():

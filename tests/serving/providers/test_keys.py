@@ -46,6 +46,15 @@ def test_dead_key_is_left_alone_for_an_hour(ring, clock):
     assert [ring.take() for _ in range(3)] == ["key-b", "key-c", "key-a"]
 
 
+def test_dead_key_is_named_in_the_log_once(ring, caplog):
+    """By its variable: what it is, nobody but the provider gets to know."""
+    ring.kill("key-b")
+    ring.kill("key-b")
+    assert [line.levelname for line in caplog.records] == ["WARNING"]
+    assert "the key in B was refused" in caplog.text
+    assert "key-b" not in caplog.text
+
+
 def test_paused_key_is_left_alone_until_then(ring, clock):
     """Paused at 100 for 10 s, and for 2 s while that lasts: free at 110."""
     ring.pause("key-a", 10)

@@ -80,3 +80,20 @@ def test_required_parameters_are_held_against_the_card():
     assert not wants.fits(CARD, {"tools": [{}]})
     assert wants.fits(CARD, {"response_format": {"type": "json_object"}})
     assert NONE.fits(CARD, {"tools": [{}]})
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        ({}, True),
+        ({"tools": [{"type": "function"}]}, False),
+        ({"response_format": {"type": "json_object"}}, False),
+        ({"response_format": {"type": "text"}}, True),
+        ({"response_format": "json"}, True),
+        ({"response_format": 5, "tools": None}, True),
+    ],
+)
+def test_required_parameters_are_read_of_any_body(body, fits):
+    """A body whose fields are of the wrong types is the provider's to refuse."""
+    required = Preferences.of(ProviderOptions(require_parameters=True))
+    assert required.fits(replace(CARD, structured_output=False), body) is fits

@@ -47,3 +47,23 @@ def test_an_image_is_no_text():
 def test_without_a_price_nothing_can_be_reserved():
     with pytest.raises(InvalidRequestError, match="has no price in the catalog"):
         worst({"messages": []}, None)
+
+
+@pytest.mark.parametrize(
+    "cheat",
+    [
+        {"max_output_tokens": 1},
+        {"generationConfig": {"maxOutputTokens": 1}},
+        {"max_completion_tokens": 1, "max_tokens": 1000},
+        {"n": 1.0},
+    ],
+)
+def test_fields_that_a_provider_does_not_keep_to_reserve_no_less(cheat):
+    """The card's 1,000 tokens at 10 USD a million are 0.01 USD."""
+    assert worst({"messages": [], **cheat}, CARD) >= Decimal("0.01")
+
+
+def test_text_that_speaks_of_base64_is_text():
+    """1,000,000 bytes at 1 USD a million."""
+    body = {"messages": [{"role": "user", "content": "what is base64," + "A" * 1_000_000}]}
+    assert worst(body | {"max_tokens": 1}, CARD) > 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from serving.formats.format import Facts, Json
 from serving.formats.json_text import dump
-from serving.formats.shapes import mapping, place, text
+from serving.formats.shapes import index_of, mapping, text
 from serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
 from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
@@ -44,7 +44,7 @@ class ChatChunks:
                 self._id, self._model = text(message.get("id")), text(message.get("model"))
                 return [self._chunk({"role": "assistant", "content": ""})]
             case "content_block_start":
-                return self._start(place(event.get("index")), mapping(event.get("content_block")))
+                return self._start(index_of(event), mapping(event.get("content_block")))
             case "content_block_delta":
                 return self._piece(self._block(event), mapping(event.get("delta")))
             case "content_block_stop":
@@ -59,7 +59,7 @@ class ChatChunks:
         return []
 
     def _block(self, event: Json) -> _Block:
-        return self._blocks.get(place(event.get("index"))) or _Block("text")
+        return self._blocks.get(index_of(event)) or _Block("text")
 
     def _start(self, index: int, content: Mapping[str, Any]) -> list[Json]:
         block = self._blocks[index] = _Block(str(content.get("type")))

@@ -9,8 +9,8 @@ import orjson
 
 from serving.formats.format import Json
 from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
-from serving.formats.gemini.shapes import fields_of, index_of, number_of, objects_of, text_of
 from serving.formats.gemini.usage import read_usage
+from serving.formats.shapes import index_of, mapping, mappings, number_of, text
 from serving.formats.translations.gemini.call_ids import made_up_id
 from serving.formats.translations.gemini.finish import chat_finish
 from serving.formats.translations.gemini.signatures import chat_signature
@@ -55,21 +55,21 @@ def said(parts: Iterable[Json], response_id: str | None, candidate: int, n_calls
     """Return what parts say; `n_calls` tool calls of the candidate came before them."""
     result = Said()
     for part in parts:
-        signature = text_of(part.get("thoughtSignature"))
-        call = fields_of(part.get("functionCall"))
+        signature = text(part.get("thoughtSignature"))
+        call = mapping(part.get("functionCall"))
         if call:
             position = n_calls + len(result.calls)
             made_up = made_up_id(response_id, candidate, position, call.get("name"), call.get("args"))
             result.calls.append(_call(call, made_up, signature))
             continue
-        blob, text = fields_of(part.get("inlineData")), text_of(part.get("text"))
+        blob, words = mapping(part.get("inlineData")), text(part.get("text"))
         if blob:
             url = f"data:{blob.get('mimeType')};base64,{blob.get('data')}"
             result.images.append({"type": "image_url", "image_url": {"url": url}})
         if part.get("thought"):
-            result.reasoning += text
+            result.reasoning += words
         else:
-            result.content += text
+            result.content += words
             result.signature = signature or result.signature
     return result
 
@@ -79,7 +79,7 @@ def chat_completion(answer: Json) -> Json:
 
     Its ``finish_reason`` is OpenAI's; Google's own word is in ``native_finish_reason``, as OpenRouter has it.
     """
-    response_id = text_of(answer.get("responseId")) or None
+    response_id = text(answer.get("responseId")) or None
     choices = [_choice(candidate, response_id) for candidate in candidates_of(answer)]
     blocked = block_reason(answer)
     if blocked is not None and not choices:
@@ -90,7 +90,7 @@ def chat_completion(answer: Json) -> Json:
         "id": response_id or made_up_id(choices),
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": text_of(answer.get("modelVersion")),
+        "model": text(answer.get("modelVersion")),
         "choices": choices,
     }
     counts = answer.get("usageMetadata")
@@ -121,13 +121,13 @@ def logprobs_of(candidate: Json) -> Json | None:
     >>> logprobs_of({"logprobsResult": result})["content"]
     [{'token': 'a', 'logprob': -0.5, 'bytes': [97], 'top_logprobs': []}]
     """
-    result = fields_of(candidate.get("logprobsResult"))
-    chosen = objects_of(result.get("chosenCandidates"))
+    result = mapping(candidate.get("logprobsResult"))
+    chosen = mappings(result.get("chosenCandidates"))
     if not chosen:
         return None
-    others = [*objects_of(result.get("topCandidates")), *[{}] * len(chosen)]
+    others = [*mappings(result.get("topCandidates")), *[{}] * len(chosen)]
     content = [
-        _token(one) | {"top_logprobs": [_token(other) for other in objects_of(top.get("candidates"))]}
+        _token(one) | {"top_logprobs": [_token(other) for other in mappings(top.get("candidates"))]}
         for one, top in zip(chosen, others, strict=False)
     ]
     return {"content": content, "refusal": None}
@@ -146,17 +146,17 @@ def _choice(candidate: Json, response_id: str | None) -> Json:
 
 
 def _call(call: Json, made_up: str, signature: str) -> Json:
-    arguments = orjson.dumps(fields_of(call.get("args"))).decode()
+    arguments = orjson.dumps(mapping(call.get("args"))).decode()
     made: Json = {
-        "id": text_of(call.get("id")) or made_up,
+        "id": text(call.get("id")) or made_up,
         "type": "function",
-        "function": {"name": text_of(call.get("name")), "arguments": arguments},
+        "function": {"name": text(call.get("name")), "arguments": arguments},
     }
     return made | chat_signature(signature)
 
 
 def _token(one: Json) -> Json:
-    token = text_of(one.get("token"))
+    token = text(one.get("token"))
     return {"token": token, "logprob": number_of(one.get("logProbability"), _LOWEST), "bytes": list(token.encode())}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from serving.formats.format import Facts, Json
 from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
-from serving.formats.gemini.shapes import index_of, text_of
+from serving.formats.shapes import index_of, text
 from serving.formats.translations.gemini.call_ids import made_up_id
 from serving.formats.translations.gemini.chat_answer import (
     blocked_end,
@@ -42,8 +42,8 @@ class ChatStream:
 
     def translate(self, event: Json) -> Sequence[Json]:
         """Return a chunk a candidate that says something; none of an event that has only counts."""
-        self._id = self._id or text_of(event.get("responseId")) or made_up_id(event)
-        self._model = text_of(event.get("modelVersion")) or self._model
+        self._id = self._id or text(event.get("responseId")) or made_up_id(event)
+        self._model = text(event.get("modelVersion")) or self._model
         self._blocked = block_reason(event) or self._blocked
         return [self._chunk(choice) for candidate in candidates_of(event) if (choice := self._choice(candidate))]
 

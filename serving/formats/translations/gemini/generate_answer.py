@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from serving.formats.format import Json
-from serving.formats.gemini.shapes import fields_of, index_of, number_of, objects_of, text_of
+from serving.formats.shapes import index_of, mapping, mappings, number_of, text
 from serving.formats.translations.gemini.finish import gemini_finish
 from serving.formats.translations.gemini.media import part_of_url
 from serving.formats.translations.gemini.signatures import part_signature, signature_in
@@ -21,7 +21,7 @@ def generated_content(answer: Json) -> Json:
         If the arguments of a tool call are no JSON object: the provider's model wrote them.
     """
     return {
-        "candidates": [_candidate(choice) for choice in objects_of(answer.get("choices"))],
+        "candidates": [_candidate(choice) for choice in mappings(answer.get("choices"))],
         "modelVersion": answer.get("model"),
         "responseId": answer.get("id"),
     }
@@ -36,7 +36,7 @@ def text_parts(message: Json) -> list[Json]:
     [{'text': 'hm', 'thought': True}, {'text': 'yes'}]
     """
     parts: list[Json] = []
-    reasoning = text_of(message.get("reasoning_content")) or text_of(message.get("reasoning"))
+    reasoning = text(message.get("reasoning_content")) or text(message.get("reasoning"))
     if reasoning:
         parts.append({"text": reasoning, "thought": True})
     content = _text(message.get("content")) + _text(message.get("refusal"))
@@ -61,7 +61,7 @@ def call_part(call: Json) -> Json:
     >>> call_part({"id": "call_1", "function": {"name": "now", "arguments": ""}})
     {'functionCall': {'id': 'call_1', 'name': 'now', 'args': {}}}
     """
-    function = fields_of(call.get("function"))
+    function = mapping(call.get("function"))
     name, arguments = function.get("name"), _arguments(function.get("arguments"))
     part: Json = {"functionCall": {"id": call.get("id"), "name": name, "args": arguments}}
     return part | part_signature(signature_in(call))
@@ -76,11 +76,11 @@ def logprobs_result(logprobs: Any) -> Json:
     >>> logprobs_result({"content": tokens})["avgLogprobs"]  # (-1 - 0.5) / 2
     -0.75
     """
-    tokens = objects_of(fields_of(logprobs).get("content"))
+    tokens = mappings(mapping(logprobs).get("content"))
     if not tokens:
         return {}
     result: Json = {"chosenCandidates": [_token(token) for token in tokens]}
-    tops = [objects_of(token.get("top_logprobs")) for token in tokens]
+    tops = [mappings(token.get("top_logprobs")) for token in tokens]
     if any(tops):
         result["topCandidates"] = [{"candidates": [_token(one) for one in top]} for top in tops]
     mean = sum(number_of(token.get("logprob"), 0.0) for token in tokens) / len(tokens)
@@ -94,9 +94,9 @@ def candidate_of(index: int, parts: list[Json], reason: str | None, logprobs: An
 
 
 def _candidate(choice: Json) -> Json:
-    message = fields_of(choice.get("message"))
-    parts = text_parts(message) + [call_part(call) for call in objects_of(message.get("tool_calls"))]
-    reason = text_of(choice.get("finish_reason")) or "stop"
+    message = mapping(choice.get("message"))
+    parts = text_parts(message) + [call_part(call) for call in mappings(message.get("tool_calls"))]
+    reason = text(choice.get("finish_reason")) or "stop"
     return candidate_of(index_of(choice), parts, reason, choice.get("logprobs"))
 
 
@@ -117,12 +117,12 @@ def _arguments(text: Any) -> Json:
 
 def _text(value: object) -> str:
     """Return text, which a few providers send in parts."""
-    return "".join(text_of(part.get("text")) for part in objects_of(value)) or text_of(value)
+    return "".join(text(part.get("text")) for part in mappings(value)) or text(value)
 
 
 def _image_urls(message: Json) -> list[str]:
     """Return the images that a model has drawn (OpenRouter's ``images``)."""
-    urls = [text_of(fields_of(one.get("image_url")).get("url")) for one in objects_of(message.get("images"))]
+    urls = [text(mapping(one.get("image_url")).get("url")) for one in mappings(message.get("images"))]
     return [url for url in urls if url.startswith(("data:", "https://"))]
 
 

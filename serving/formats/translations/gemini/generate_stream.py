@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from serving.formats.format import Facts, Json
-from serving.formats.gemini.shapes import fields_of, index_of, objects_of, text_of
+from serving.formats.shapes import index_of, mapping, mappings, text
 from serving.formats.translations.gemini.generate_answer import call_part, candidate_of, text_parts
 
 
@@ -35,9 +35,9 @@ class GenerateStream:
         UpstreamFailure
             If the arguments of a tool call are no JSON object.
         """
-        self._id = self._id or text_of(event.get("id")) or None
-        self._model = text_of(event.get("model")) or self._model
-        candidates = [one for choice in objects_of(event.get("choices")) if (one := self._candidate(choice))]
+        self._id = self._id or text(event.get("id")) or None
+        self._model = text(event.get("model")) or self._model
+        candidates = [one for choice in mappings(event.get("choices")) if (one := self._candidate(choice))]
         return [self._event(candidates)] if candidates else []
 
     def end(self, facts: Facts) -> Sequence[Json]:  # noqa: ARG002  (the surface's writer says the usage)
@@ -50,11 +50,11 @@ class GenerateStream:
         return [self._event(candidates)] if candidates else []
 
     def _candidate(self, choice: Json) -> Json | None:
-        index, delta = index_of(choice), fields_of(choice.get("delta"))
+        index, delta = index_of(choice), mapping(choice.get("delta"))
         state = self._candidates.setdefault(index, _Candidate())
-        for call in objects_of(delta.get("tool_calls")):
+        for call in mappings(delta.get("tool_calls")):
             _collect(state.calls, call)
-        reason = None if state.ended else text_of(choice.get("finish_reason"))
+        reason = None if state.ended else text(choice.get("finish_reason"))
         parts = text_parts(delta)
         if reason:
             state.ended = True
@@ -69,15 +69,15 @@ class GenerateStream:
 
 def _collect(calls: dict[int, Json], piece: Json) -> None:
     """Add a piece of a tool call to what has come of it; providers that leave out the index send new ids instead."""
-    index, identifier = piece.get("index"), text_of(piece.get("id"))
+    index, identifier = piece.get("index"), text(piece.get("id"))
     if not isinstance(index, int):
         last = max(calls, default=0)
         index = last + 1 if calls and identifier not in {"", calls[last]["id"]} else last
     call = calls.setdefault(index, {"id": "", "function": {"name": "", "arguments": ""}})
-    function = fields_of(piece.get("function"))
+    function = mapping(piece.get("function"))
     call["id"] = identifier or call["id"]
-    call["function"]["name"] = call["function"]["name"] or text_of(function.get("name"))
-    call["function"]["arguments"] += text_of(function.get("arguments"))
+    call["function"]["name"] = call["function"]["name"] or text(function.get("name"))
+    call["function"]["arguments"] += text(function.get("arguments"))
     if piece.get("extra_content"):
         call["extra_content"] = piece["extra_content"]
 

@@ -4,7 +4,7 @@ Gemini 3 wants those of tool calls back; a client of OpenAI's format that keeps 
 """
 
 from serving.formats.format import Json
-from serving.formats.gemini.shapes import fields_of, text_of
+from serving.formats.shapes import mapping, text
 
 
 def signature_in(value: Json) -> str:
@@ -13,7 +13,7 @@ def signature_in(value: Json) -> str:
     >>> signature_in({"extra_content": {"google": {"thought_signature": "c2ln"}}}), signature_in({})
     ('c2ln', '')
     """
-    return text_of(fields_of(fields_of(value.get("extra_content")).get("google")).get("thought_signature"))
+    return text(mapping(mapping(value.get("extra_content")).get("google")).get("thought_signature"))
 
 
 def chat_signature(signature: str) -> Json:

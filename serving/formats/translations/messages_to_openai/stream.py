@@ -10,7 +10,7 @@ from typing import Any
 
 from serving.formats.format import Facts, Json
 from serving.formats.json_text import dump
-from serving.formats.shapes import mapping, mappings, place, text
+from serving.formats.shapes import index_of, mapping, mappings, text
 from serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,
@@ -88,7 +88,7 @@ class MessageEvents:
         return [*opened, self._piece({"type": "text_delta", "text": said})]
 
     def _tool(self, call: Mapping[str, Any]) -> list[Json]:
-        index, function = place(call.get("index")), mapping(call.get("function"))
+        index, function = index_of(call), mapping(call.get("function"))
         events: list[Json] = []
         if index not in self._calls:
             events += self._close_said()
@@ -147,7 +147,7 @@ class MessageEvents:
 
 def _first(choices: object) -> Mapping[str, Any] | None:
     """Return the first choice's piece of a chunk; None where it is of another, or of usage alone."""
-    return next((choice for choice in mappings(choices) if place(choice.get("index")) == 0), None)
+    return next((choice for choice in mappings(choices) if index_of(choice) == 0), None)
 
 
 def _block_start(index: int, block: Json) -> Json:
