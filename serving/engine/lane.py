@@ -109,6 +109,8 @@ class Lane:
         left_s = self._deadline_s - spent_s
         if left_s <= 0 or self._queue.qsize() * self._mean_s > left_s * _WAITING_SHARE:
             raise DeadlineMissedError
+        if self.is_stuck and not self._breaker.is_open:
+            self._breaker.fail(now)
         if self.is_stuck or not self._breaker.allows(now):
             raise DeadlineMissedError
         loop = asyncio.get_running_loop()

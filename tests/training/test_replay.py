@@ -58,5 +58,5 @@ def test_a_budget_is_kept_and_costs_little_quality(real_stream, share):
     for order, allowed in [*((order, 0.01) for order in shuffled), (by_task, 0.03), (by_task[::-1], 0.03)]:
         pacer = BudgetPacer(curve, Budget.per_request(limit, n_requests=len(tasks)))
         spent = replay(pacer, stream, decisions, order)
-        assert spent.cost_usd <= 1.01 * limit
+        assert spent.cost_usd <= 1.015 * limit
         assert spent.quality >= best.quality - allowed

@@ -104,7 +104,7 @@ def test_openai_client_knows_our_errors(service):
     import openai
 
     with openai.OpenAI(base_url=f"{service.url}/v1", api_key=service.key, max_retries=0) as client:
-        with pytest.raises(openai.NotFoundError, match="404"):
+        with pytest.raises(openai.PermissionDeniedError, match="this needs: proxy"):
             client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "hi"}])
         with pytest.raises(openai.BadRequestError, match="quality_bar"):
             client.post("/route", body={"messages": [], "router": {"quality_bar": 7}}, cast_to=dict[str, object])
