@@ -128,7 +128,8 @@ class AttemptRecord:
     error_type : str or None
         None of a success.
     input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens : int or None
-        `input_tokens` includes cached ones, `output_tokens` reasoning.
+        `input_tokens` includes cached ones, `output_tokens` reasoning. Of a stream that was cut or left before its
+        provider counted, they are estimated: a token every four bytes.
     cost_usd, latency_s, first_token_s : float or None
     key_id : str or None
         Who reported it; never the key.

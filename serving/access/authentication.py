@@ -110,7 +110,7 @@ class Access:
         scope : ASGI scope
             The answer gets the headers of the key's budget.
         caller : as authenticated
-        worst_usd : the worst case in USD (`serving.providers.worst_case.dearest_usd`); asked only where there is a
+        worst_usd : the worst case in USD (`serving.providers.worst_case`); asked only where there is a
             budget
         within_s : seconds
             After which the call has ended at the latest.

@@ -66,7 +66,7 @@ class Facts:
     cost_usd : of `usage`; None where it is not known
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
-    n_bytes_written : of the text so far, where `usage` counts the output at the end only (Anthropic's streams)
+    n_bytes_written : of the text so far, as providers count the output of a stream at its end only
     """
 
     response_id: str | None = None

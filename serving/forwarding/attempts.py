@@ -5,6 +5,7 @@ However it goes, it ends once: the breaker is told, the record is made and obser
 
 import logging
 import math
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
 _BYTES_A_TOKEN: Final = 4
 """Of English; other languages have more tokens, and more bytes."""
+_DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
+"""Images and files in base64, which are no text."""
 
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
@@ -175,9 +178,12 @@ class Attempt:
     def _usage(self) -> Usage | None:
         """Return what was used: as the provider said, or of a stream that did not come to its end by what came."""
         facts = self.facts
-        if facts.usage is None or facts.is_complete:
+        if facts.is_complete or not (facts.usage or facts.n_bytes_written):
             return facts.usage
         n_written = math.ceil(facts.n_bytes_written / _BYTES_A_TOKEN)
+        if facts.usage is None:
+            n_read = len(_DATA.sub(b"", self.request.content))
+            return Usage(math.ceil(n_read / _BYTES_A_TOKEN), n_written)
         return replace(facts.usage, output_tokens=max(facts.usage.output_tokens, n_written))
 
     def _cost_usd(self, usage: Usage | None) -> float | None:

@@ -1,6 +1,5 @@
 """What a call may cost at most: what is reserved of a budget before it is sent."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -47,32 +46,21 @@ def worst_case_usd(
     return tokens_usd + sum(_known(card.usd_per_request)) + n_images * sum(_known(card.usd_per_image))
 
 
-def dearest_usd(
-    targets: Iterable[Target],
-    n_input_tokens: int,
-    max_output_tokens: int | None = None,
-    n_images: int = 0,
-    *,
-    n_answers: int = 1,
-) -> Decimal:
-    """Return the worst case over the candidates of a call, in USD; the other parameters: `worst_case_usd`.
+def priced(target: Target) -> ModelCard:
+    """Return the prices of a candidate.
 
     Raises
     ------
     InvalidRequestError
-        If the price of one is not known.
+        If they are not known.
     """
-    worst = Decimal(0)
-    for target in targets:
-        if target.card is None:
-            raise InvalidRequestError(
-                f"model {target.model!r} has no price in the catalog, so what the call could cost is not known; with a "
-                "budget, only models with a price can be called: ask for another, or have its price added",
-                param="model",
-            )
-        cost = worst_case_usd(target.card, n_input_tokens, max_output_tokens, n_images, n_answers=n_answers)
-        worst = max(worst, cost)
-    return worst
+    if target.card is None:
+        raise InvalidRequestError(
+            f"model {target.model!r} has no price in the catalog, so what the call could cost is not known; with a "
+            "budget, only models with a price can be called: ask for another, or have its price added",
+            param="model",
+        )
+    return target.card
 
 
 def _most_output(card: ModelCard, asked: int | None) -> int:

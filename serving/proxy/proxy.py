@@ -21,6 +21,7 @@ from serving.forwarding.reply import Order, Reply, no_extras
 from serving.providers.fleet import Fleet
 from serving.providers.provider import Target
 from serving.proxy.account import Account
+from serving.proxy.admitting import admit
 from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
 from serving.proxy.asked import Asked, read_asked
 from serving.proxy.candidates import Candidates
@@ -28,7 +29,6 @@ from serving.proxy.leaving import Leaving
 from serving.proxy.metadata import openrouter_metadata
 from serving.proxy.naming import not_found
 from serving.proxy.questions import query_of
-from serving.proxy.worst_case import worst_usd
 from serving.tracing import TracedCall
 
 
@@ -144,8 +144,8 @@ class Proxy:
         plan = await self._plan(parts, caller, asked)
         if plan.routed is not None:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
-        worst = partial(worst_usd, asked, plan.targets)
-        admission = parts.access.admit(request.scope, caller, worst, within_s=asked.total_s)
+        targets, admission = admit(parts.access, request.scope, caller, asked, plan.targets)
+        plan = replace(plan, targets=targets)
         account = Account(parts, self.candidates.speeds, admission, traced)
         try:
             reply = await self.forwarder.forward(self._order(plan, caller, asked, account))

@@ -11,7 +11,7 @@ import orjson
 from serving.formats.format import Surface
 from serving.formats.shapes import mapping
 from serving.providers.provider import Target
-from serving.providers.worst_case import dearest_usd
+from serving.providers.worst_case import priced, worst_case_usd
 from serving.proxy.asked import Asked
 
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
@@ -21,8 +21,8 @@ _DATA: Final = re.compile(
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 
 
-def worst_usd(asked: Asked, targets: Sequence[Target]) -> Decimal:
-    """Return the worst case over the candidates, in USD.
+def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
+    """Return the worst case of each candidate, in USD.
 
     No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; what is in it as base64
     counts as images instead.
@@ -36,7 +36,8 @@ def worst_usd(asked: Asked, targets: Sequence[Target]) -> Decimal:
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
     most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
-    return dearest_usd(targets, len(_DATA.sub(b"", content)), most, n_images, n_answers=n_answers)
+    n_read = len(_DATA.sub(b"", content))
+    return [worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers) for one in targets]
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:

@@ -13,7 +13,7 @@ from router_model.catalog import ModelCard
 from serving.access.budget import Budget, Per
 from serving.access.budgets import Budgets
 from serving.providers.provider import Kind, Provider, Target
-from serving.providers.worst_case import dearest_usd
+from serving.providers.worst_case import priced, worst_case_usd
 
 BUDGET = Budget(Decimal(1_000_000), Per.DAY)
 ACME = Provider("acme", Kind.OPENAI, "http://localhost")
@@ -22,7 +22,7 @@ N_CALLS, PAUSE_S = 2000, 0.002
 
 
 def worst_usd() -> Decimal:
-    return dearest_usd(TARGETS, 900, 500)
+    return max(worst_case_usd(priced(one), 900, 500) for one in TARGETS)
 
 
 def ask(path: Path, results: "multiprocessing.Queue[list[float]]") -> None:

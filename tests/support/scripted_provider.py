@@ -120,6 +120,7 @@ class Transport:
     async def send(self, request):
         world = self._world
         world.sent.append((asyncio.get_running_loop().time() - 1000.0, request.url, request.headers.get("key")))
+        world.contents.append(request.content)
         world.in_flight += 1
         try:
             says = world.next_answer(request.url)
@@ -240,7 +241,7 @@ class World:
     def __init__(self, scripts, *, keys=None, rules=None, rng=None, deadlines=None, cards=None, upstream=None):
         self._scripts = {name: list(script) for name, script in scripts.items()}
         self._keys = {name.partition(":")[0]: Keys((keys or {}).get(name.partition(":")[0], ())) for name in scripts}
-        self.sent, self.responses, self.records = [], [], []
+        self.sent, self.contents, self.responses, self.records = [], [], [], []
         self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
         self.targets = [

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from serving.formats.shapes import mapping
+
 SAID_IN: Final = (
     "content",
     "tool_calls",
@@ -32,3 +34,17 @@ def says_something(part: Mapping[str, Any]) -> bool:
     (False, True)
     """
     return any(part.get(name) for name in SAID_IN)
+
+
+def n_written(delta: Mapping[str, Any]) -> int:
+    """Return how many characters a delta adds to the answer: text, reasoning and arguments of tools.
+
+    Examples
+    --------
+    >>> n_written({"content": "Hello"}), n_written({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
+    (5, 2)
+    """
+    texts = [delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning"), delta.get("refusal")]
+    if "tool_calls" in delta:
+        texts += [mapping(mapping(tool).get("function")).get("arguments") for tool in delta["tool_calls"] or ()]
+    return sum(len(text) for text in texts if isinstance(text, str))

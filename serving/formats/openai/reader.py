@@ -5,7 +5,7 @@ from typing import Final
 from serving.formats.format import Event, Facts, Json
 from serving.formats.json_text import load_object
 from serving.formats.openai.bodies import text_or_none
-from serving.formats.openai.choices import ERROR, EXPLAINS_NOTHING_SAID, says_something
+from serving.formats.openai.choices import ERROR, EXPLAINS_NOTHING_SAID, n_written, says_something
 from serving.formats.openai.failures import failure_in
 from serving.formats.openai.usage import read_usage, usage_json
 from serving.formats.shapes import index_of
@@ -71,6 +71,7 @@ class ChatReader:
                 raise UpstreamFailure(FailureKind.MALFORMED, "a choice of the provider's stream has no delta")
             if not facts.has_content:
                 facts.has_content = says_something(delta)
+            facts.n_bytes_written += n_written(delta)
             index = index_of(choice)
             reason = choice.get("finish_reason")
             if reason:

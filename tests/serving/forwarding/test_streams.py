@@ -1,5 +1,6 @@
 import asyncio
 import gc
+import math
 
 import pytest
 from scripted_provider import END, PING, Says, World, broken, sse, status, stream, text, whole
@@ -195,6 +196,20 @@ def test_what_an_abandoned_stream_wrote_is_counted_where_the_provider_has_not_ye
 
     run(main())
     assert (world.records[0].input_tokens, world.records[0].output_tokens) == (7, 11)
+
+
+def test_a_stream_that_was_left_before_anything_was_counted_is_estimated():
+    """41 bytes are 11 tokens; what was read is a token every four bytes of the request, an image in it not counted."""
+    world = World({"a:m": [stream(text("a"), 100.0, END)]})
+
+    async def main():
+        reply = await world.forward(streams=True)
+        reply.facts.n_bytes_written = 41
+        await reply.stream.aclose()
+
+    run(main())
+    record, n_read = world.records[0], math.ceil(len(world.contents[0]) / 4)
+    assert (record.input_tokens, record.output_tokens) == (n_read, 11)
 
 
 def test_cancelling_who_reads_ends_the_call_at_once():

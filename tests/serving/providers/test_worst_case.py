@@ -8,7 +8,7 @@ from router_model.catalog import ModelCard
 from serving.errors import InvalidRequestError
 from serving.providers.provider import Kind, Provider, Target
 from serving.providers.usage import Usage
-from serving.providers.worst_case import dearest_usd, worst_case_usd
+from serving.providers.worst_case import priced, worst_case_usd
 
 ACME = Provider("acme", Kind.OPENAI, "http://localhost")
 CARD = ModelCard("m", Decimal(2), Decimal(10))
@@ -33,15 +33,11 @@ def test_fees_images_and_answers_count():
     assert worst_case_usd(card, 0, 100, 2, n_answers=3) == Decimal("0.081")
 
 
-def test_the_dearest_candidate_counts():
-    cheap = ModelCard("c", Decimal(1), Decimal(1))
-    assert dearest_usd([target(cheap), target(CARD), target(cheap)], 1000, 100) == Decimal("0.003")
-
-
 def test_a_model_without_a_price_is_refused():
     with pytest.raises(InvalidRequestError, match="model 'm' has no price in the catalog.*ask for another") as caught:
-        dearest_usd([target(CARD), target(None)], 1000)
+        priced(target(None))
     assert caught.value.param == "model"
+    assert priced(target(CARD)) is CARD
 
 
 prices = st.decimals(0, 100, places=2)

@@ -118,6 +118,18 @@ def test_a_budget_is_reserved_and_settled(settings, tmp_path):
     assert left[0] - left[1] == pytest.approx(spent, abs=1e-9)
 
 
+def test_candidates_that_a_budget_cannot_pay_are_left_out(settings, tmp_path):
+    """Ten tokens of 'large' cost at most 0.00015 and more, of 'small' 0.000003 and the prompt's bytes."""
+    key = make_key(tmp_path, "--role", "proxy", "--budget-usd", "0.0001", "--budget-per", "day")
+    auth = {"authorization": f"Bearer {key}"}
+    body = {"model": "large", "messages": MESSAGES, "max_tokens": 10}
+    with serve(settings, keys=tmp_path / "keys.toml") as client:
+        alone = client.post("/v1/chat/completions", json=body, headers=auth)
+        behind = client.post("/v1/chat/completions", json=body | {"models": ["large", "small"]}, headers=auth)
+    assert (alone.status_code, behind.status_code) == (429, 200)
+    assert behind.headers["x-router-model"] == behind.json()["model"] == "small"
+
+
 def test_a_bad_file_of_providers_stops_the_start_and_not_a_reload(settings, tmp_path):
     with serve(settings, insecure=True) as client:
         (tmp_path / "providers.toml").write_text('[echo]\nkind = "eco"\n')

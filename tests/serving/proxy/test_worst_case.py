@@ -11,7 +11,7 @@ from serving.errors import InvalidRequestError
 from serving.formats.format import Surface
 from serving.providers.provider import Kind, Provider, Target
 from serving.proxy.asked import read_asked
-from serving.proxy.worst_case import worst_usd
+from serving.proxy.worst_case import worst_cases_usd
 
 PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
 CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
@@ -22,7 +22,7 @@ def asked(**body):
 
 
 def worst(body, *cards):
-    return worst_usd(asked(**body), [Target("m", PROVIDER, "m", card) for card in cards])
+    return max(worst_cases_usd(asked(**body), [Target("m", PROVIDER, "m", card) for card in cards]))
 
 
 def test_bytes_bound_the_input_and_max_tokens_the_output():
