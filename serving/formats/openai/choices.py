@@ -45,6 +45,7 @@ def n_written(delta: Mapping[str, Any]) -> int:
     (5, 2)
     """
     texts = [delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning"), delta.get("refusal")]
-    if "tool_calls" in delta:
-        texts += [mapping(mapping(tool).get("function")).get("arguments") for tool in delta["tool_calls"] or ()]
+    tools = delta.get("tool_calls")
+    if isinstance(tools, list):
+        texts += [mapping(mapping(tool).get("function")).get("arguments") for tool in tools]
     return sum(len(text) for text in texts if isinstance(text, str))
