@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.shapes import mapping
+from serving.formats.shapes import mapping, mappings
 
 SAID_IN: Final = (
     "content",
@@ -45,7 +45,5 @@ def n_written(delta: Mapping[str, Any]) -> int:
     (5, 2)
     """
     texts = [delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning"), delta.get("refusal")]
-    tools = delta.get("tool_calls")
-    if isinstance(tools, list):
-        texts += [mapping(mapping(tool).get("function")).get("arguments") for tool in tools]
+    texts += [mapping(tool.get("function")).get("arguments") for tool in mappings(delta.get("tool_calls"))]
     return sum(len(text) for text in texts if isinstance(text, str))
