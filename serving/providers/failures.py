@@ -1,6 +1,8 @@
 """How a call of a provider can fail; what is done about each is decided in `serving.forwarding`."""
 
 from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
 
 from router_model.errors import RouterModelError
 
@@ -28,6 +30,30 @@ class FailureKind(StrEnum):
     """A 2xx that is no answer: HTML, a wrong content type, no JSON, nothing in it."""
     TRUNCATED = "truncated"
     """A stream that ended without saying that it had ended."""
+
+
+_BY_STATUS: Final = {
+    **dict.fromkeys((401, 402, 403), FailureKind.KEY),
+    404: FailureKind.MODEL_GONE,
+    413: FailureKind.TOO_LONG,
+    **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
+    429: FailureKind.RATE_LIMITED,
+}
+
+
+def kind_of_status(status: int) -> FailureKind:
+    """Return what an HTTP status that is no success means, where a provider says no more.
+
+    Examples
+    --------
+    >>> [str(kind_of_status(status)) for status in (302, 400, 403, 429, 500)]
+    ['malformed', 'bad_request', 'key', 'rate_limited', 'server']
+    """
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status < HTTPStatus.BAD_REQUEST:
+        return FailureKind.MALFORMED  # a redirect: nothing is followed
+    return FailureKind.SERVER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else FailureKind.BAD_REQUEST
 
 
 class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attempt; whether it is an error is decided later)

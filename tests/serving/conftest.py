@@ -1,11 +1,18 @@
-"""For all tests of the service: one that is asked over the network, and a PostgreSQL server."""
+"""For all tests of the service: one that is asked over the network, one around stand-ins, and a PostgreSQL server."""
 
 import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
+from fake_service import client_of, fake_parts
 from postgres_server import PostgresServer, server_programs
 from running_service import running_service
+from starlette.testclient import TestClient
+
+from router_model import Catalog, Router
+from serving.api.parts import Parts
 
 _databases = count()
 
@@ -15,6 +22,26 @@ def live_service(trained, tmp_path_factory):
     """The service in a process of its own, deciding with `trained`."""
     with running_service(tmp_path_factory.mktemp("service"), trained.path) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def router(trained) -> Router:
+    """The tiny router: coder, large and small, by one provider."""
+    cards = {name: replace(card, provider="simulated") for name, card in trained.router.catalog.cards.items()}
+    return replace(trained.router, catalog=Catalog(cards))
+
+
+@pytest.fixture
+def parts(router) -> Parts:
+    """The tiny router, and stand-ins for the other parts."""
+    return fake_parts(router)
+
+
+@pytest.fixture
+def client(parts) -> Iterator[TestClient]:
+    """The HTTP side around `parts`."""
+    with client_of(parts) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Final
 from serving.formats.format import Json
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
 from serving.formats.retry_after import retry_after_s
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_TYPE: Final[Mapping[str, FailureKind]] = {
     "authentication_error": FailureKind.KEY,
@@ -24,18 +24,7 @@ _BY_TYPE: Final[Mapping[str, FailureKind]] = {
     "timeout_error": FailureKind.SERVER,
     "conflict_error": FailureKind.SERVER,
 }
-_BY_STATUS: Final[Mapping[int, FailureKind]] = {
-    401: FailureKind.KEY,
-    402: FailureKind.KEY,
-    403: FailureKind.KEY,
-    404: FailureKind.MODEL_GONE,
-    408: FailureKind.SERVER,
-    409: FailureKind.SERVER,
-    413: FailureKind.TOO_LONG,
-    425: FailureKind.SERVER,
-    429: FailureKind.RATE_LIMITED,
-    529: FailureKind.RATE_LIMITED,
-}
+_OVERLOADED: Final = 529
 _MEANT: Final[Mapping[FailureKind, int]] = {
     FailureKind.KEY: 401,
     FailureKind.RATE_LIMITED: 429,
@@ -48,8 +37,6 @@ _BAD_GATEWAY: Final = 502
 _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
 _NO_CREDIT: Final = ("credit balance is too low", "spend limit", "usage limits")
 _INVALID: Final = "invalid_request_error"
-_CLIENT_ERRORS: Final = 400
-_SERVER_ERRORS: Final = 500
 
 
 def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
@@ -84,12 +71,7 @@ def _kind_by_words(error: ErrorBody) -> FailureKind | None:
 
 
 def _kind_of_status(status: int) -> FailureKind:
-    kind = _BY_STATUS.get(status)
-    if kind is not None:
-        return kind
-    if status < _CLIENT_ERRORS:
-        return FailureKind.MALFORMED  # a redirect: nothing is followed
-    return FailureKind.SERVER if status >= _SERVER_ERRORS else FailureKind.BAD_REQUEST
+    return FailureKind.RATE_LIMITED if status == _OVERLOADED else kind_of_status(status)
 
 
 def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:

@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
 from serving.formats.retry_after import retry_after_s
 from serving.masking import MASK, masked_keys
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _KINDS: Final = {
     "UNAUTHENTICATED": FailureKind.KEY,
@@ -24,18 +23,7 @@ _KINDS: Final = {
     "DATA_LOSS": FailureKind.SERVER,
     "DEADLINE_EXCEEDED": FailureKind.SERVER,
 }
-_KINDS_OF_STATUS: Final = {
-    401: FailureKind.KEY,
-    402: FailureKind.KEY,
-    403: FailureKind.KEY,
-    404: FailureKind.MODEL_GONE,
-    408: FailureKind.SERVER,
-    409: FailureKind.SERVER,
-    413: FailureKind.TOO_LONG,
-    425: FailureKind.SERVER,
-    429: FailureKind.RATE_LIMITED,
-    499: FailureKind.SERVER,
-}
+_CANCELLED: Final = 499
 _BAD_KEY: Final = re.compile(
     r"api key (not valid|expired|not found)|user location is not supported|enable billing", re.IGNORECASE
 )
@@ -62,7 +50,7 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
     error = _error_object(content)
     if error is None:
         return UpstreamFailure(
-            _KINDS_OF_STATUS.get(status) or _kind_of_class(status),
+            _kind_of_status(status),
             f"the provider answered {status} with {len(content)} bytes that are no error of Google's",
             status=status,
             retry_after_s=retry_after_s(headers),
@@ -114,12 +102,11 @@ def _kind(status: int | None, name: str, message: str, reason: str | None) -> Fa
         return _KINDS[name]
     if status is None:  # inside a 200, without a code
         return FailureKind.SERVER
-    return _KINDS_OF_STATUS.get(status) or _kind_of_class(status)
+    return _kind_of_status(status)
 
 
-def _kind_of_class(status: int) -> FailureKind:
-    is_the_callers = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return FailureKind.BAD_REQUEST if is_the_callers else FailureKind.SERVER
+def _kind_of_status(status: int) -> FailureKind:
+    return FailureKind.SERVER if status == _CANCELLED else kind_of_status(status)
 
 
 def _error_object(content: bytes) -> Mapping[str, Any] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
 from serving.formats.retry_after import retry_after_s
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_NAME: Final = {
     "context_length_exceeded": FailureKind.TOO_LONG,
@@ -63,13 +63,7 @@ _WORDS: Final = {
 }
 """By the message of a 4xx that says no more: most servers have no codes for these."""
 
-_BY_STATUS: Final = {
-    **dict.fromkeys((401, 402, 403), FailureKind.KEY),
-    404: FailureKind.MODEL_GONE,
-    413: FailureKind.TOO_LONG,
-    **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
-    **dict.fromkeys((429, 498, 529), FailureKind.RATE_LIMITED),  # 498: Groq's capacity is used up
-}
+_OVERLOADED: Final = frozenset({498, 529})  # 498: Groq's capacity is used up
 _CALLERS: Final = frozenset({400, 422})
 _FLAGGED: Final = frozenset({"reasons", "flagged_input"})
 """In OpenRouter's metadata where a prompt did not pass moderation."""
@@ -119,13 +113,11 @@ def _kind(status: int, error: ErrorBody) -> FailureKind:
         return named
     if status == 403 and _FLAGGED & error.metadata.keys():  # noqa: PLR2004
         return FailureKind.BAD_REQUEST
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
+    if status in _OVERLOADED:
+        return FailureKind.RATE_LIMITED
     if status in _CALLERS:
         return _by_words(error) or FailureKind.BAD_REQUEST
-    if status < 400:  # noqa: PLR2004
-        return FailureKind.MALFORMED
-    return FailureKind.SERVER if status >= 500 else FailureKind.BAD_REQUEST  # noqa: PLR2004
+    return kind_of_status(status)
 
 
 def _kind_by_type(error: ErrorBody) -> FailureKind:
