@@ -94,11 +94,13 @@ def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random)
 
 
 def backoff_s(n_before: int, rules: Rules, rng: Random) -> float:
-    """Draw the pause before a retry, with full jitter: uniform in [0, min(longest, first * 2^n_before)).
+    """Draw the pause before a retry, with equal jitter: uniform in [b/2, b), b = min(longest, first * 2^n_before).
 
-    Source: M. Brooker, "Exponential backoff and jitter", AWS Architecture Blog, 2015.
+    Full jitter would sometimes ask again at once, which meets the same fault. Source: M. Brooker, "Exponential
+    backoff and jitter", AWS Architecture Blog, 2015.
     """
-    return rng.random() * min(rules.longest_backoff_s, rules.first_backoff_s * 2.0**n_before)
+    longest_s = min(rules.longest_backoff_s, rules.first_backoff_s * 2.0**n_before)
+    return longest_s * (1.0 + rng.random()) / 2.0
 
 
 def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:

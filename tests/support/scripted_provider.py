@@ -294,7 +294,7 @@ class World:
 
 
 class Steady(Random):
-    """Draws a half, always: a backoff is half of its longest."""
+    """Draws the least, always: a backoff is half of its longest."""
 
     def random(self):
-        return 0.5
+        return 0.0

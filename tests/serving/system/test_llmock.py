@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import httpx2
 import pytest
-from proxied import KINDS, SHORT, proxied
+from proxied import KINDS, proxied
 from proxy_calls import ask
 
 pytest.importorskip("llmock", reason="needs the extra dev")
@@ -25,6 +25,9 @@ PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("gener
 PATHS = {"openai": "", "anthropic": "/v1", "gemini": "/v1beta"}
 STREAM_FAULTS = ("disconnect", "truncate", "malformed", "stall")
 AFTER_THE_FIRST_TOKEN = 6
+DEADLINES = {"connect_s": 2.0, "first_token_s": 1.5, "idle_s": 1.5, "total_s": 10.0}
+BEFORE_ASKING_AGAIN_S = 0.5
+"""llmock takes a call for a retry only if it has noticed that the one before has ended."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ CASES = [Case(name, mode, *pair) for mode, scripts in MODES.items() for name in 
 
 def providers(server):
     """One provider a format; without a key, because one that is refused or limited once is so for all calls."""
-    deadlines = json.dumps(SHORT).replace(":", " =")
+    deadlines = json.dumps(DEADLINES).replace(":", " =")
     return "\n".join(
         f'[{kind}]\nkind = "{kind}"\nbase_url = "{server.base_url(kind)}{PATHS[kind]}"\n'
         f'models = {{ "{kind}/*" = "*" }}\ndeadlines = {deadlines}\n'
@@ -109,10 +112,12 @@ async def play(client, server, case):
     if case.script.fault is not None:
         server.state.scenarios.add(replace(case.script.fault, match=match))
     guard = {"x_router_stream_guard": "buffer"} if case.mode == "guarded" else {}
-    return [
-        await ask(client, case.surface, f"{case.kind}/{case.upstream_model}", stream=case.mode != "whole", **guard)
-        for _ in range(1 + case.script.breaks)
-    ]
+    got = []
+    for n_asked in range(1 + case.script.breaks):
+        await asyncio.sleep(n_asked * BEFORE_ASKING_AGAIN_S)
+        model = f"{case.kind}/{case.upstream_model}"
+        got.append(await ask(client, case.surface, model, stream=case.mode != "whole", **guard))
+    return got
 
 
 @pytest.fixture(scope="module")
