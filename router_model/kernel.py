@@ -20,6 +20,7 @@ FloatArray = npt.NDArray[np.float32]
 MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
 _MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
 _LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
+_MOST_STEPS = 2**15 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,29 @@ def by_feature(form: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.vstack([form.T, -0.5 * (form**2).sum(axis=1)]), dtype=np.float32)
 
 
+def steps_of(weights: FloatArray) -> FloatArray:
+    """Return the step that each column's weights are multiples of: as integers, they have 16 bits.
+
+    A power of two, so that floats hold the multiples exactly, and of rounded weights the same again.
+
+    Parameters
+    ----------
+    weights : float32 array, shape (n_bank, ...)
+
+    Returns
+    -------
+    float32 array, shape (...)
+
+    Examples
+    --------
+    >>> steps_of(np.array([[30000.0, 32767.0, 0.0], [-40000.0, 0.1, 0.0]], dtype=np.float32)).tolist()
+    [2.0, 1.0, 1.0]
+    """
+    largest = np.abs(weights).max(axis=0, initial=0.0).astype(np.float64)
+    largest[largest == 0.0] = _MOST_STEPS
+    return np.asarray(np.exp2(np.ceil(np.log2(largest / _MOST_STEPS))), dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class KernelHead:
     """Kernel ridge regressions of the outcomes, one a penalty.
@@ -116,7 +140,7 @@ class KernelHead:
         The lower one follows the logged outcomes more closely. How hard a prompt is, which all models tell, bears
         that better than which model is better on it.
     weights : float32 array, shape (n_bank, n_models, n_targets, n_penalties)
-        Of the bank's prompts.
+        Of the bank's prompts; rounded to multiples of `steps_of` them, as compiled decisions read integers.
     """
 
     kernel: Kernel
@@ -124,6 +148,12 @@ class KernelHead:
     logged_form: FloatArray
     penalties: tuple[float, ...]
     weights: FloatArray
+
+    def __post_init__(self) -> None:
+        steps = steps_of(self.weights)
+        rounded = np.rint(self.weights / steps)
+        rounded *= steps
+        object.__setattr__(self, "weights", rounded)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Sums over all logged prompts: what most of a decision's time goes into, at the speed of memory.
 
 BLAS has products of one vector and a matrix, too, and may wake threads for it, which costs concurrent callers more
-than it gains one (docs/decisions/0003). Embeddings are integers of 16 bits (`router_model.similarity.on_grid`), half
-the memory of floats.
+than it gains one (docs/decisions/0003). Embeddings and the kernel's weights are integers of 16 bits, half the memory of
+floats (`router_model.similarity.on_grid`, `router_model.kernel.steps_of`).
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ class LoggedPrompts(NamedTuple):
         Of a common term in `common`, -1 of others.
     common : float32 array, shape (n_common, n_bank)
         The weights of common terms in the logged prompts' bags.
-    start, prompt, weight : inverted index (CSR): where a term's list starts, its prompts and their weights
+    start, prompt, weight : inverted index (CSR): where a term's list starts, its prompts (unsigned) and their weights
     form : float32 array, shape (n_surface + 1, n_bank), see `router_model.kernel.by_feature`
     centre, deviation : float32 array, shape (n_surface,), as in `router_model.kernel.SurfaceScale`
     sharpness : float32 array, shape (3,), of the kernel: embedding, bag, surface
@@ -56,23 +56,25 @@ class Weights(NamedTuple):
     ----------
     embedding : float32 array, shape (dimension, n_columns)
     bag : float32 array, shape (n_terms, n_columns)
-    kernel : float32 array, shape (n_bank, n_columns * n_penalties)
+    kernel : int16 array, shape (n_bank, n_columns * n_penalties), in steps
+    kernel_step : float32 array, shape (n_columns * n_penalties,), see `router_model.kernel.steps_of`
     bias : float32 array, shape (n_models, n_targets, 2 + n_penalties)
     """
 
     embedding: FloatArray
     bag: FloatArray
-    kernel: FloatArray
+    kernel: npt.NDArray[np.int16]
+    kernel_step: FloatArray
     bias: FloatArray
 
 
-def weighted_rows(values: FloatArray, rows: IntArray, matrix: FloatArray) -> FloatArray:
-    """Return ``values @ matrix[rows]``, shape (n_columns,).
+def weighted_rows(values: FloatArray, rows: IntArray, matrix: Array) -> FloatArray:
+    """Return ``values @ matrix[rows]``, float32, shape (n_columns,).
 
     Parameters
     ----------
     values, rows : shape (n,)
-    matrix : shape (n_rows, n_columns)
+    matrix : float32 or int16 array, shape (n_rows, n_columns)
     """
     return np.asarray(_weighted_rows(values, rows, matrix))
 
@@ -122,11 +124,12 @@ def _add_rows(total, values, rows, matrix):
         third, fourth = matrix[rows[each + 2]], matrix[rows[each + 3]]
         a, b, c, d = values[each], values[each + 1], values[each + 2], values[each + 3]
         for column in range(len(total)):
-            total[column] += a * first[column] + b * second[column] + c * third[column] + d * fourth[column]
+            in_pairs = a * np.float32(first[column]) + b * np.float32(second[column])
+            total[column] += in_pairs + (c * np.float32(third[column]) + d * np.float32(fourth[column]))
     for each in range(whole, len(rows)):
         row, own = matrix[rows[each]], values[each]
         for column in range(len(total)):
-            total[column] += own * row[column]
+            total[column] += own * np.float32(row[column])
 
 
 @compiled
@@ -165,9 +168,10 @@ def _bag_cosines(terms, weights, logged, n_bank):
     _add_rows(found, weights[common >= 0], common[common >= 0], logged.common)
     for each in range(len(terms)):
         if common[each] < 0:
-            own = weights[each]
-            for entry in range(logged.start[terms[each]], logged.start[terms[each] + 1]):
-                found[logged.prompt[entry]] += own * logged.weight[entry]
+            own, entries = weights[each], slice(logged.start[terms[each]], logged.start[terms[each] + 1])
+            prompts, logged_weights = logged.prompt[entries], logged.weight[entries]
+            for entry in range(len(prompts)):
+                found[prompts[entry]] += own * logged_weights[entry]
     return found
 
 
@@ -194,7 +198,7 @@ def _scores(embedding, terms, weights, kernel, summed):
     n_models, n_targets, n_kinds = values.shape
     by_embedding = _weighted_rows(embedding, np.arange(len(embedding)), summed.embedding)
     by_bag = _weighted_rows(weights, terms, summed.bag)
-    by_kernel = _weighted_rows(kernel, np.arange(len(kernel)), summed.kernel)
+    by_kernel = _weighted_rows(kernel, np.arange(len(kernel)), summed.kernel) * summed.kernel_step
     for model in range(n_models):
         for target in range(n_targets):
             column = model * n_targets + target

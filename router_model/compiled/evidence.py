@@ -11,6 +11,7 @@ from router_model.compiled.bank_sums import LoggedPrompts, Weights, exponents, s
 from router_model.compiled.likeness import in_steps, logged_prompts, writable
 from router_model.compiled.terms import TermTable
 from router_model.evidence import EvidenceModel, rounded
+from router_model.kernel import steps_of
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -51,11 +52,12 @@ class PromptEvidenceModel:
             writable(weights.reshape(len(weights), math.prod(weights.shape[1:])))
             for weights in (heads[0].weights, heads[1].weights, model.kernel.weights)
         )
+        step = steps_of(kernel)
         bias = np.stack([heads[0].bias, heads[1].bias, *kernels], axis=-1)
         return cls(
             terms=TermTable.of(model.vocabulary),
             logged=logged_prompts(model),
-            weights=Weights(embedding, bag, kernel, writable(bias)),
+            weights=Weights(embedding, bag, np.array(kernel / step, dtype=np.int16), step, writable(bias)),
         )
 
     def evidence(self, embedding: FloatArray, pieces: IntArray, surface: FloatArray) -> PromptEvidence:

@@ -20,6 +20,7 @@ FloatArray = npt.NDArray[np.float32]
 _COMMON_SHARE = 0.2  # of the logged prompts have a common term; measured, docs/decisions/0010
 _MAX_COMMON = 768  # terms; bounds memory at 768 x n_bank floats
 _LONGEST = 1.001  # of vectors of unit length, rounded
+_MOST_OF_16_BITS = 2**16  # logged prompts
 
 
 def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
@@ -48,7 +49,7 @@ def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
         common_row=common_row,
         common=np.array(index[common].toarray(), dtype=np.float32, order="C"),
         start=np.array(index.indptr),
-        prompt=np.array(index.indices),
+        prompt=np.array(index.indices, dtype=np.uint16 if index.shape[1] <= _MOST_OF_16_BITS else np.uint32),
         weight=np.array(index.data, dtype=np.float32),
         form=writable(model.kernel.logged_form),
         centre=writable(scale.centre),

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from router_model.kernel import Kernel, KernelHead, SurfaceScale, by_feature
+from router_model.kernel import Kernel, KernelHead, SurfaceScale, by_feature, steps_of
 
 f32 = np.float32
 
@@ -53,16 +53,34 @@ def test_a_constant_feature_tells_nothing_apart():
     assert np.all(SurfaceScale.of(surface).form(surface) == 0)
 
 
-def test_a_score_is_the_kernel_times_the_weights():
-    """Kernels 1 and e^-4 with two logged prompts, weights 0.5 and -1 under one penalty, 0 and 2 under the other."""
-    head = KernelHead(
+def head_of(weights):
+    """Weights of two logged prompts, under two penalties, of one model and target."""
+    return KernelHead(
         kernel=Kernel(4.0, 2.0, 1.0),
         scale=SurfaceScale(np.zeros(1, f32), np.ones(1, f32)),
         logged_form=by_feature(np.zeros((2, 1), f32)),
         penalties=(0.5, 2.0),
-        weights=np.array([[0.5, 0], [-1, 2]], f32).reshape(2, 1, 1, 2),
+        weights=np.array(weights, f32).reshape(2, 1, 1, 2),
     )
+
+
+def test_a_score_is_the_kernel_times_the_weights():
+    """Kernels 1 and e^-4 with two logged prompts, weights 0.5 and -1 under one penalty, 0 and 2 under the other."""
+    head = head_of([[0.5, 0], [-1, 2]])
     found = head.score(similarity(1, 0), similarity(1, 1), np.zeros((1, 1), f32))
     assert found.shape == (1, 1, 1, 2)
     assert found.ravel() == pytest.approx([0.5 - np.exp(-4), 2 * np.exp(-4)])
     assert head.names == ("kernel_0.5", "kernel_2")
+
+
+@given(arrays(f32, (2, 2), elements=st.floats(-1e6, 1e6, width=32)))
+def test_weights_are_integers_of_16_bits_in_steps(weights):
+    """Each is moved by half a step at most, a step is at most 1/16,383 of the largest, and again nothing moves."""
+    rounded = head_of(weights).weights.reshape(2, 2)
+    step = steps_of(rounded)
+    assert np.all(rounded / step == np.rint(rounded / step))
+    assert np.all(np.abs(rounded / step) <= 2**15 - 1)
+    assert np.all(np.abs(rounded - weights) <= step / 2)
+    largest = np.abs(weights).max(axis=0)
+    assert np.all((step <= largest / 16_383) | (largest == 0))
+    assert np.array_equal(head_of(rounded).weights.reshape(2, 2), rounded)

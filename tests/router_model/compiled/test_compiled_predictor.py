@@ -13,7 +13,7 @@ from tiled_router import tiled
 
 from features.featuriser import featurise
 from router_model import RequestError
-from router_model.compiled import SWITCH, compile_predictor
+from router_model.compiled import SWITCH, compile_predictor, likeness
 from router_model.compiled.predictor import FEW, CompiledPredictor
 from router_model.model_set import without_column
 from router_model.predictor import Prediction
@@ -107,6 +107,15 @@ def test_one_model_no_amount_boosters_and_many_models_work(trained, prompts):
         found = one_by_one(compile_predictor(changed), features)
         for row, plain in enumerate(one_by_one(changed, features)):
             assert_same(plain, found[row])
+
+
+def test_banks_beyond_16_bits_work(trained, prompts, monkeypatch):
+    monkeypatch.setattr(likeness, "_MOST_OF_16_BITS", 0)
+    predictor, features = trained.router.artifact.predictor, featurise(prompts[:5], trained.router.encoder)
+    compiled = compile_predictor(predictor)
+    assert compiled.prompt.evidence.logged.prompt.dtype == np.uint32
+    for row, plain in enumerate(one_by_one(predictor, features)):
+        assert_same(plain, one_by_one(compiled, features)[row])
 
 
 def test_a_changed_predictor_is_compiled_again(trained, prompts):
