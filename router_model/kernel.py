@@ -21,6 +21,7 @@ MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
 _MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
 _LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
 _MOST_STEPS = 2**15 - 1
+_LEAST_STEP = 2.0**-126  # the least that float32 holds in full
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,8 @@ def steps_of(weights: FloatArray) -> FloatArray:
     """
     largest = np.abs(weights).max(axis=0, initial=0.0).astype(np.float64)
     largest[largest == 0.0] = _MOST_STEPS
-    return np.asarray(np.exp2(np.ceil(np.log2(largest / _MOST_STEPS))), dtype=np.float32)
+    step = np.exp2(np.ceil(np.log2(largest / _MOST_STEPS)))
+    return np.asarray(np.maximum(step, _LEAST_STEP), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
