@@ -13,7 +13,8 @@ from router_model.log_records import AttemptRecord
 from serving.errors import BudgetExceededError
 from serving.formats.format import Surface
 from serving.tracing import OFF, is_wanted, open_tracing
-from training.importing.otel import otel
+from training.importing.adapters import NOWHERE
+from training.importing.adapters.otel import otel
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGAN_NS = 1_772_366_400 * 10**9
@@ -193,10 +194,10 @@ def test_our_own_importer_reads_the_request_once_and_no_attempt(spans):
         call.attempt(attempt())
     prompt = {"gen_ai.input.messages": '[{"role": "user", "content": "Hi"}]'}
     found = [
-        otel({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, {})
+        otel({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, NOWHERE)
         for span in ended().values()
     ]
-    assert [one.n_skipped for one in found if not one.rows] == [1, 1]
+    assert [sum(one.skipped.values()) for one in found if not one.rows] == [1, 1]
     ((row,),) = (one.rows for one in found if one.rows)
     assert (row["model"], row["input_tokens"], row["output_tokens"]) == ("big-2026", 12, 40)
     assert (row["cost_usd"], row["session_id"]) == (0.002, "s1")

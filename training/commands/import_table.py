@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from training.importing import ImportReport, Progress
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
-FORMAT_NAMES = ("auto", "outcomes", "routerbench", "llmrouterbench", "paretobandit", "litellm", "otel")
+FORMAT_NAMES = ("auto", "litellm", "llmrouterbench", "otel", "outcomes", "paretobandit", "routerbench")
 _MAX_LISTED = 12
 
 
@@ -68,8 +68,7 @@ def summary_text(report: "ImportReport") -> str:
         ("models", f"{report.n_models:,}"),
         ("with quality", _share(report.n_with_quality, report.n_rows)),
     ]
-    if report.n_skipped:
-        facts.append(("skipped", f"{report.n_skipped:,} parts that are no outcomes"))
+    facts += [("skipped", f"{number:,} {what}") for what, number in report.skipped.items()]
     if report.n_rejected:
         facts.append(("rejected", f"{report.n_rejected:,}, see {report.rejects}"))
     if report.unknown_columns:

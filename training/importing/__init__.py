@@ -1,6 +1,6 @@
 """Outcome tables and logs of others become one canonical table.
 
-Files → source records (`readers`) → rows of the schema (`formats`, `litellm`, `otel`) → checked columns
+Files → source records (`readers`) → rows of the schema (`adapters`) → checked columns
 (`checks`) → one Parquet file (`run`).
 """
 

@@ -1,8 +1,9 @@
 """What converters give back, and small helpers they share."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from training.importing.problems import Problem, RecordError, shown
@@ -18,19 +19,16 @@ class Conversion(NamedTuple):
     ----------
     rows : list of dict
         Outcome columns; ``extra`` is a dict.
-    n_skipped : int
-        Parts of the record that are no outcomes, such as spans of other operations.
+    skipped : mapping of str to int
+        How many parts of the record are left out on purpose, by what they are: "spans of other operations".
     failed : sequence of (Problem, part)
         Parts that should be outcomes and are unusable.
     """
 
     rows: list[Row]
-    n_skipped: int = 0
+    skipped: Mapping[str, int] = MappingProxyType({})
     failed: Sequence[tuple[Problem, Source]] = ()
 
-
-Converter: TypeAlias = Callable[[Source, Source], Conversion]
-"""Takes a source record and the context around it."""
 
 ADVICE: Final = "mend it, name another --format, or use --on-error skip to set such rows aside"
 

@@ -33,8 +33,8 @@ class ImportReport:
         Rows written.
     n_rejected : int
         Rows set aside; with `n_rows` they are all rows read.
-    n_skipped : int
-        Parts of the sources that are no outcomes, such as spans of other operations.
+    skipped : dict of str to int
+        How many parts of the sources were left out on purpose, by what they are: "spans of other operations".
     n_prompts, n_models, n_with_quality : int
     rejects : Path or None
         Where the rejected rows are.
@@ -47,7 +47,7 @@ class ImportReport:
     out: Path
     n_rows: int
     n_rejected: int
-    n_skipped: int
+    skipped: dict[str, int]
     n_prompts: int
     n_models: int
     n_with_quality: int

@@ -5,6 +5,7 @@ to the bad ones: with ``on_error="fail"`` the first ends the import, with ``"ski
 file, and rows written and rejected add up to the rows read.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from router_model.errors import TableError
+from training.importing.adapters import ADAPTERS, FORMATS, Adapter, Around, adapter_of
 from training.importing.checks import check_batch
 from training.importing.conversion import Row
 from training.importing.duplicates import SeenPairs, duplicate_problem
-from training.importing.formats import CONVERTERS, FORMATS, detect
 from training.importing.frames import frame_of_rows
 from training.importing.items import Item, Record, Unreadable
 from training.importing.output import TableOutput, open_output, rejects_path
@@ -71,7 +72,7 @@ def import_sources(
         Files, folders and glob patterns.
     out : path
         The table, a Parquet file; an earlier one is replaced once the import is complete.
-    format : {"auto", "outcomes", "routerbench", "llmrouterbench", "paretobandit", "litellm", "otel"}
+    format : one of `FORMATS`
         With ``auto`` each file's format is told by its first record.
     on_error : {"fail", "skip"}
         End the import at the first bad row, or write bad rows to ``<out stem>.rejects.jsonl``.
@@ -132,7 +133,7 @@ class _Run:
         self._bytes_total = total_bytes(paths)
         self._bytes_before = 0
         self._seen = SeenPairs()
-        self._n_skipped = 0
+        self._skipped: Counter[str] = Counter()
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
         self._first_message = ""
@@ -155,7 +156,7 @@ class _Run:
             out=out,
             n_rows=self._output.n_rows,
             n_rejected=self._output.n_rejected,
-            n_skipped=self._n_skipped,
+            skipped=dict(self._skipped),
             n_prompts=n_prompts,
             n_models=len(self._output.models),
             n_with_quality=self._output.n_with_quality,
@@ -168,27 +169,27 @@ class _Run:
 
     def _batches(self, source: SourceFile) -> Iterator[_Batch]:
         batch = _Batch()
-        format_name = "" if self._format == "auto" else self._format
+        adapter = ADAPTERS.get(self._format)
         for item in source.items():
-            if not format_name and isinstance(item, Record):
-                format_name = _format_of(item) or ""
-            self._convert(batch, item, format_name)
+            if adapter is None and isinstance(item, Record):
+                adapter = _adapter_of(item)
+            self._convert(batch, item, adapter, source.path)
             if batch.is_full():
                 yield batch
                 batch = _Batch()
         yield batch
-        self._formats[str(source.path)] = format_name or "unknown"
+        self._formats[str(source.path)] = "unknown" if adapter is None else adapter.name
 
-    def _convert(self, batch: _Batch, item: Item, format_name: str) -> None:
+    def _convert(self, batch: _Batch, item: Item, adapter: Adapter | None, path: Path) -> None:
         batch.n_records += 1
         batch.n_bytes += item.n_bytes
         if isinstance(item, Unreadable):
             batch.rejected.append(_Rejected(item.row, [item.problem], item.raw))
             return
         try:
-            # A record of an unknown format says so itself: `detect` raises again.
-            convert = CONVERTERS[format_name or detect(item.value)]
-            rows, n_skipped, failed = convert(item.value, item.context)
+            # A record of an unknown format says so itself: `adapter_of` raises again.
+            adapter = adapter or adapter_of(item.value)
+            rows, skipped, failed = adapter.convert(item.value, Around(path, item.context))
         except RecordError as exc:
             batch.rejected.append(_Rejected(item.row, [exc.problem], item.value))
             return
@@ -196,7 +197,7 @@ class _Run:
         batch.rows += rows
         batch.places += [item.row] * len(rows)
         batch.n_bytes += _repeated_chars(rows)
-        self._n_skipped += n_skipped
+        self._skipped.update(skipped)
 
     def _finish_batch(self, number: int, batch: _Batch) -> None:
         """Check a batch, write its good rows and deal with the bad ones."""
@@ -244,7 +245,7 @@ class _Run:
     def _nothing_left(self, out: Path) -> TableError:
         if not self._output.n_rejected:
             return TableError(
-                f"{out}: got {self._n_skipped:,} parts that are no outcomes and no other rows, expected calls of "
+                f"{out}: got {self._skipped.total():,} parts that are no outcomes and no other rows, expected calls of "
                 "models; check the sources"
             )
         rejects = self._output.keep_rejects()
@@ -258,9 +259,9 @@ class _Run:
             self._progress(Progress(path, self._bytes_before + position, self._bytes_total))
 
 
-def _format_of(record: Record) -> str | None:
+def _adapter_of(record: Record) -> Adapter | None:
     try:
-        return detect(record.value)
+        return adapter_of(record.value)
     except RecordError:
         return None
 

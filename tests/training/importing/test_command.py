@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from router_model.errors import TableError
 from training.commands import import_table
-from training.importing.formats import FORMATS
+from training.importing.adapters import FORMATS
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from importlib.resources import files
 import pytest
 
 from router_model.records import OUTCOME_COLUMN_NAMES
+from training.importing.adapters import ADAPTERS, NOWHERE, adapter_of
 from training.importing.conversion import latency_s
-from training.importing.formats import CONVERTERS, detect
 from training.importing.problems import RecordError
 
 WIDE = {
@@ -72,7 +72,7 @@ SPAN = {
 
 
 def convert(name, record, context=None):
-    return CONVERTERS[name](record, context or {})
+    return ADAPTERS[name].convert(record, NOWHERE._replace(fields=context or {}))
 
 
 def filled(row):
@@ -95,12 +95,12 @@ def filled(row):
     ],
 )
 def test_format_is_told_by_the_record(record, name):
-    assert detect(record) == name
+    assert adapter_of(record).name == name
 
 
 def test_foreign_record_names_its_fields_and_what_is_expected():
     with pytest.raises(RecordError, match="the fields 'question', 'llm', expected 'prompt'"):
-        detect({"question": "?", "llm": "a"})
+        adapter_of({"question": "?", "llm": "a"})
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_paretobandit_unfolds_into_its_arms():
 def test_paretobandit_reads_the_files_of_the_installed_package():
     pytest.importorskip("pareto_bandit", reason="the extra 'sample' is not installed")
     lines = files("pareto_bandit").joinpath("data/examples/val.jsonl").read_text("utf-8").strip().split("\n")
-    assert {detect(json.loads(line)) for line in lines} == {"paretobandit"}
+    assert {adapter_of(json.loads(line)).name for line in lines} == {"paretobandit"}
     assert sum(len(convert("paretobandit", json.loads(line)).rows) for line in lines) == 3 * len(lines)
 
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from training.importing.otel import otel
+from training.importing.adapters import NOWHERE
+from training.importing.adapters.otel import otel
 
 MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]
 ATTRIBUTES = {
@@ -39,12 +40,12 @@ def span(**changes):
 
 
 def messages_of(*given, **changes):
-    (row,) = otel(span(**{"gen_ai.input.messages": list(given)}, **changes), {}).rows
+    (row,) = otel(span(**{"gen_ai.input.messages": list(given)}, **changes), NOWHERE).rows
     return row["messages"]
 
 
 def test_span_becomes_a_row():
-    (row,) = otel(span(**{"gen_ai.conversation.id": "s1", "server.port": 443}) | {"spanId": "b7"}, {}).rows
+    (row,) = otel(span(**{"gen_ai.conversation.id": "s1", "server.port": 443}) | {"spanId": "b7"}, NOWHERE).rows
     assert {key: value for key, value in row.items() if value is not None} == {
         "messages": [{"role": "user", "content": "Hi"}],
         "model": "gpt-4o",
@@ -58,29 +59,29 @@ def test_span_becomes_a_row():
 
 def test_response_model_and_score_are_preferred_where_present():
     changes = {"gen_ai.response.model": "gpt-4o-mini", "gen_ai.evaluation.score.value": 0.5}
-    (row,) = otel(span(**changes), {}).rows
+    (row,) = otel(span(**changes), NOWHERE).rows
     assert (row["model"], row["quality"]) == ("gpt-4o-mini", 0.5)
 
 
 def test_a_bill_is_taken_and_counts_of_cached_tokens_are_kept():
     """Input tokens include cached ones, so the bill is what tells a warm call from a cold one."""
     changes = {"gen_ai.usage.cost": 0.0004, "gen_ai.usage.cache_read.input_tokens": 6}
-    (row,) = otel(span(**changes), {}).rows
+    (row,) = otel(span(**changes), NOWHERE).rows
     assert (row["cost_usd"], row["input_tokens"]) == (0.0004, 8)
     assert row["extra"]["gen_ai.usage.cache_read.input_tokens"] == 6
 
 
 def test_otlp_export_gives_the_same_rows_as_flat_spans():
     attributes = ATTRIBUTES | {"gen_ai.input.messages": MESSAGES, "a": 0.5, "b": [True, {"c": 1}]}
-    flat = otel({"attributes": attributes, **TIMES}, {}).rows
+    flat = otel({"attributes": attributes, **TIMES}, NOWHERE).rows
     span = {"attributes": pairs(attributes), **TIMES}
     export = {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": [span]}]}]}
-    assert otel(export, {}).rows == otel(export["resourceSpans"][0], {}).rows == flat
+    assert otel(export, NOWHERE).rows == otel(export["resourceSpans"][0], NOWHERE).rows == flat
 
 
 def test_resource_is_kept_in_extra():
     resource = {"attributes": pairs({"service.name": "shop"})}
-    rows = otel({"resource": resource, "scopeSpans": [{"spans": [span()]}]}, {}).rows
+    rows = otel({"resource": resource, "scopeSpans": [{"spans": [span()]}]}, NOWHERE).rows
     assert rows[0]["extra"]["resource"] == {"service.name": "shop"}
 
 
@@ -88,17 +89,17 @@ def test_spans_of_other_operations_are_skipped_and_counted():
     others = [{"gen_ai.operation.name": "embeddings"}, {"gen_ai.operation.name": ["chat"]}]
     plain = {"attributes": {"http.method": "GET"}, **TIMES}
     part = {"scopeSpans": [{"spans": [span(), *(span(**other) for other in others), plain]}]}
-    conversion = otel(part, {})
-    assert (len(conversion.rows), conversion.n_skipped) == (1, 3)
+    conversion = otel(part, NOWHERE)
+    assert (len(conversion.rows), sum(conversion.skipped.values())) == (1, 3)
 
 
 def test_model_without_an_operation_counts():
-    assert len(otel(span(**{"gen_ai.operation.name": None}), {}).rows) == 1
+    assert len(otel(span(**{"gen_ai.operation.name": None}), NOWHERE).rows) == 1
 
 
 def test_flat_record_without_attributes_is_read():
     record = ATTRIBUTES | {"start_time": "2025-01-31T09:30:00Z", "end_time": "2025-01-31T09:30:02Z"}
-    (row,) = otel(record, {}).rows
+    (row,) = otel(record, NOWHERE).rows
     assert (row["latency_s"], row["timestamp"], row["model"]) == (2.0, "2025-01-31T09:30:00Z", "gpt-4o")
 
 
@@ -111,7 +112,7 @@ def test_flat_record_without_attributes_is_read():
     ],
 )
 def test_bad_span_fails_alone(changes, column, reason):
-    conversion = otel({"scopeSpans": [{"spans": [span(**changes), span()]}]}, {})
+    conversion = otel({"scopeSpans": [{"spans": [span(**changes), span()]}]}, NOWHERE)
     ((problem, part),) = conversion.failed
     assert (problem.column, problem.reason, part) == (column, reason, span(**changes))
     assert len(conversion.rows) == 1
@@ -126,7 +127,7 @@ def test_bad_span_fails_alone(changes, column, reason):
     ],
 )
 def test_broken_span_is_told(broken, reason):
-    assert [problem.reason for problem, _ in otel(span() | broken, {}).failed] == [reason]
+    assert [problem.reason for problem, _ in otel(span() | broken, NOWHERE).failed] == [reason]
 
 
 def test_parts_become_openai_messages():

@@ -191,7 +191,9 @@ def test_skipped_spans_are_counted(tmp_path, out):
     with pytest.raises(TableError, match="got 1 parts that are no outcomes and no other rows"):
         import_sources([source], out)
     call = {"gen_ai.request.model": "a", "gen_ai.input.messages": [{"role": "user", "content": "Hi"}]}
-    assert import_sources([jsonl(source, [span, {"attributes": call, "spanId": "2"}])], out).n_skipped == 1
+    assert import_sources([jsonl(source, [span, {"attributes": call, "spanId": "2"}])], out).skipped == {
+        "spans of other operations": 1
+    }
 
 
 def test_wide_rows_count_every_model(tmp_path, out):
@@ -209,7 +211,7 @@ def test_wide_rows_count_every_model(tmp_path, out):
         ("table.csv", {}, r"got a table ending in '\.csv', expected '\.parquet'"),
         ("missing/table.parquet", {}, "got a folder that does not exist"),
         ("folder.parquet", {}, "got a folder, expected a file"),
-        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, outcomes"),
+        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, litellm"),
         ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected 'fail' or 'skip'"),
     ],
 )

@@ -1,13 +1,15 @@
 """OpenTelemetry's GenAI spans become outcomes.
 
-A converter as in `training.importing.formats`; attribute names are those of the GenAI semantic conventions.
+A converter as in `training.importing.adapters`; attribute names are those of the GenAI semantic conventions.
 Answers are dropped. Simplifies: a span without the prompt is unusable, as nothing can be learned from it.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from training.importing.adapters.adapter import Adapter, Around
 from training.importing.conversion import (
     ADVICE,
     Conversion,
@@ -39,7 +41,7 @@ _PLACED: Final = frozenset(
 )
 
 
-def is_otel(record: Source) -> bool:
+def _recognises(record: Source) -> bool:
     """Whether a record looks like a span, or like a list of spans in OTLP's JSON."""
     return bool(
         {"resourceSpans", "scopeSpans", "spans"} & record.keys()
@@ -48,7 +50,7 @@ def is_otel(record: Source) -> bool:
     )
 
 
-def otel(record: Source, context: Source) -> Conversion:
+def otel(record: Source, around: Around) -> Conversion:
     """Read GenAI spans of OpenTelemetry: one span, or a part of an OTLP export with many.
 
     Attributes: ``gen_ai.response.model`` (else ``gen_ai.request.model``), ``gen_ai.usage.input_tokens``,
@@ -59,20 +61,20 @@ def otel(record: Source, context: Source) -> Conversion:
     A span counts if its ``gen_ai.operation.name`` is chat, text_completion or generate_content, or if it has
     none but a ``gen_ai.request.model``; the others are skipped.
     """
-    del context
+    del around
     rows: list[Row] = []
     failed: list[tuple[Problem, Source]] = []
-    n_skipped = 0
+    skipped: Counter[str] = Counter()
     for span, resource in _spans(record):
         try:
             attributes = _attributes(span)
             if _is_call(attributes):
                 rows.append(_span_row(span, attributes, resource))
             else:
-                n_skipped += 1
+                skipped["spans of other operations"] += 1
         except RecordError as exc:
             failed.append((exc.problem, span))
-    return Conversion(rows, n_skipped, failed)
+    return Conversion(rows, skipped, failed)
 
 
 def _spans(record: Source) -> Iterator[tuple[Source, Source]]:
@@ -256,3 +258,6 @@ def _tool_call(part: Source) -> Row:
         "type": "function",
         "function": {"name": part.get("name"), "arguments": written},
     }
+
+
+ADAPTER: Final = Adapter("otel", "OpenTelemetry", _recognises, otel)

@@ -1,11 +1,12 @@
 """LiteLLM's logs of calls become outcomes.
 
-A converter as in `training.importing.formats`. Answers are dropped, and so is whatever the metadata tells of
+A converter as in `training.importing.adapters`. Answers are dropped, and so is whatever the metadata tells of
 API keys.
 """
 
 from typing import Final
 
+from training.importing.adapters.adapter import Adapter, Around
 from training.importing.conversion import (
     Conversion,
     Row,
@@ -26,12 +27,12 @@ _PLACED: Final = frozenset(
 _METADATA_PLACED: Final = frozenset({"quality", "score", "session_id", "propensity"})
 
 
-def is_litellm(record: Source) -> bool:
+def _recognises(record: Source) -> bool:
     """Whether a record looks like a LiteLLM payload."""
     return "response_cost" in record or ("startTime" in record and "model" in record)
 
 
-def litellm(record: Source, context: Source) -> Conversion:
+def litellm(record: Source, around: Around) -> Conversion:
     """Read a ``StandardLoggingPayload`` of LiteLLM.
 
     Fields: ``id``, ``model``, ``messages``, ``response`` (dropped), ``response_cost``, ``prompt_tokens``,
@@ -39,7 +40,7 @@ def litellm(record: Source, context: Source) -> Conversion:
     the latency), and in ``metadata``: ``quality`` (or ``score``), ``session_id`` (or ``trace_id``, also of
     the record) and ``propensity``. Metadata about API keys is dropped.
     """
-    del context
+    del around
     metadata = as_object(record.get("metadata"), "metadata")
     kept = {key: value for key, value in present(metadata, _METADATA_PLACED).items() if "api_key" not in key}
     session = first_present(metadata, "session_id", "trace_id") or first_present(record, "trace_id")
@@ -57,3 +58,6 @@ def litellm(record: Source, context: Source) -> Conversion:
         "extra": present(record, _PLACED) | ({"metadata": kept} if kept else {}),
     }
     return Conversion([row])
+
+
+ADAPTER: Final = Adapter("litellm", "LiteLLM", _recognises, litellm)

@@ -1,0 +1,57 @@
+"""What an adapter is: how one tool's records are recognised, and what they become.
+
+Converters are pure: ``(record, around) -> Conversion``. They move values and never judge them;
+`training.importing.checks` does. What has no place in the schema goes to ``extra``, except the models'
+answers, which are dropped: nothing is learned from them and they are most of the bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from training.importing.conversion import Conversion, Source
+
+
+class Around(NamedTuple):
+    """What is known of a record beside the record itself.
+
+    Attributes
+    ----------
+    path : Path
+        The file; some tools write the model only into its name or its folder.
+    fields : mapping
+        Fields of the JSON object around the record's list.
+    """
+
+    path: Path
+    fields: Mapping[str, Any] = MappingProxyType({})
+
+
+NOWHERE: Final = Around(Path("records"))
+"""Of a record that stands alone, as in examples."""
+
+Converter: TypeAlias = Callable[[Source, Around], Conversion]
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """Reads the records of one tool.
+
+    Attributes
+    ----------
+    name : str
+        As ``--format`` has it.
+    tool : str
+        As messages and the documentation name it.
+    recognises : callable
+        Tell by its first record whether a file is of this tool.
+    convert : callable
+        Turn a record into outcomes; raises `RecordError` where it cannot be used.
+    """
+
+    name: str
+    tool: str
+    recognises: Callable[[Source], bool]
+    convert: Converter

@@ -1,0 +1,60 @@
+"""LLMRouterBench: graded answers of one model and dataset."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from training.importing.adapters.adapter import Adapter, Around
+from training.importing.conversion import ADVICE, Conversion, Source, first_present, is_missing, present, prompt_fields
+from training.importing.problems import RecordError, shown
+
+_MODEL_KEYS: Final = ("model_name", "model")
+_DATASET_KEYS: Final = ("dataset_name", "dataset")
+
+
+def _recognises(record: Source) -> bool:
+    return "origin_query" in record or "records" in record or {"prediction", "score"} <= record.keys()
+
+
+def llmrouterbench(record: Source, around: Around) -> Conversion:
+    """Read LLMRouterBench: a record, or an object with a list of ``records``.
+
+    Fields: ``origin_query`` (else ``prompt``), ``score`` (quality), ``prompt_tokens``,
+    ``completion_tokens``, ``cost``; ``prediction`` and ``raw_output`` are dropped. The model (``model_name``
+    or ``model``) and the dataset (``dataset_name`` or ``dataset``, the task) stand in the record or in the
+    object around it.
+    """
+    if "records" not in record:
+        return Conversion([_row(record, around.fields)])
+    parts = record["records"]
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, Mapping) for part in parts):
+        raise RecordError("records", shown(parts), "a list of objects that is not empty", ADVICE)
+    return Conversion([_row(part, record) for part in parts])
+
+
+def _row(record: Source, around: Source) -> dict[str, object]:
+    model = first_present(record, *_MODEL_KEYS) or first_present(around, *_MODEL_KEYS)
+    if model is None:
+        raise RecordError(
+            "model_name",
+            "nothing, in the record and in the object around it",
+            "the model's name in 'model_name' or 'model'",
+            "add it to the object that holds the records",
+        )
+    query = "origin_query" if not is_missing(record.get("origin_query")) else "prompt"
+    placed = {
+        query, "score", "prompt_tokens", "completion_tokens", "cost",
+        "prediction", "raw_output", *_MODEL_KEYS, *_DATASET_KEYS,
+    }  # fmt: skip
+    return {
+        **prompt_fields(record.get(query)),
+        "model": model,
+        "quality": record.get("score"),
+        "input_tokens": record.get("prompt_tokens"),
+        "output_tokens": record.get("completion_tokens"),
+        "cost_usd": record.get("cost"),
+        "task": first_present(record, *_DATASET_KEYS) or first_present(around, *_DATASET_KEYS),
+        "extra": present(record, placed),
+    }
+
+
+ADAPTER: Final = Adapter("llmrouterbench", "LLMRouterBench", _recognises, llmrouterbench)

@@ -1,0 +1,52 @@
+"""RouterBench: wide rows with all models of a prompt."""
+
+from functools import lru_cache
+from typing import Final
+
+from training.importing.adapters.adapter import Adapter, Around
+from training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
+from training.importing.problems import RecordError
+
+_COST_SUFFIX: Final = "|total_cost"
+_ANSWER_SUFFIX: Final = "|model_response"
+
+
+def _recognises(record: Source) -> bool:
+    return any(key.endswith(_COST_SUFFIX) for key in record)
+
+
+def routerbench(record: Source, around: Around) -> Conversion:
+    """Unfold a wide row of RouterBench, one outcome a model.
+
+    Fields: ``sample_id``, ``prompt``, ``eval_name`` (the task), and for each model ``<model>`` (quality),
+    ``<model>|total_cost`` and ``<model>|model_response`` (dropped). Where a model has neither quality nor
+    cost, the pair is missing and gives no row.
+    """
+    del around
+    models = _wide_models(tuple(record))
+    cells = {key for model in models for key in (model, model + _COST_SUFFIX, model + _ANSWER_SUFFIX)}
+    extra = present(record, cells | {"sample_id", "prompt", "eval_name"})
+    rows = [
+        {
+            "prompt_id": record.get("sample_id"),
+            "prompt": record.get("prompt"),
+            "model": model,
+            "quality": record.get(model),
+            "cost_usd": record.get(model + _COST_SUFFIX),
+            "task": record.get("eval_name"),
+            "extra": extra,
+        }
+        for model in models
+        if not (is_missing(record.get(model)) and is_missing(record.get(model + _COST_SUFFIX)))
+    ]
+    if not rows:
+        raise RecordError("", "a row without a quality or cost", "a value for at least one model", ADVICE)
+    return Conversion(rows)
+
+
+@lru_cache(maxsize=64)
+def _wide_models(columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(column.removesuffix(_COST_SUFFIX) for column in columns if column.endswith(_COST_SUFFIX))
+
+
+ADAPTER: Final = Adapter("routerbench", "RouterBench", _recognises, routerbench)
