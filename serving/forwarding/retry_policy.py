@@ -69,7 +69,7 @@ def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random)
     malformed, truncated
     429                            other key, else next; this one when ``Retry-After`` is over, if in time
     401, 402, 403                  other key, else next
-    model gone, too long           next
+    model gone, too long, refused  next
     bad request                    raise
     =============================  =====================================================================
 
@@ -104,7 +104,7 @@ def backoff_s(n_before: int, rules: Rules, rng: Random) -> float:
 
 
 def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
-    if failure.kind in {FailureKind.MODEL_GONE, FailureKind.TOO_LONG}:
+    if failure.kind in {FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED}:
         return Step(Do.NEXT)
     if failure.kind is FailureKind.KEY:
         return Step(Do.OTHER_KEY)

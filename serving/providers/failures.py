@@ -24,6 +24,10 @@ class FailureKind(StrEnum):
     """404, or a 400 that says there is no such model."""
     TOO_LONG = "too_long"
     """The prompt is longer than the model's context; 413."""
+    REFUSED = "refused"
+    """This model does not take the request at this provider: its content, a parameter, tools, a region.
+
+    Another model may, and the key is in order."""
     BAD_REQUEST = "bad_request"
     """400, 422 and other 4xx: the caller's to mend."""
     MALFORMED = "malformed"
