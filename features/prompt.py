@@ -33,6 +33,8 @@ class Prompt:
         Number of messages that are not system or developer instructions (1 for a plain string).
     has_system, has_tools, wants_json, has_audio : bool
         What the conversation or the request around it asks of a model.
+    has_files : bool
+        Whether a message holds a part that is neither text, image nor audio, such as a PDF.
     n_images : int
         Images in the messages.
     max_output_tokens : int or None
@@ -55,6 +57,7 @@ class Prompt:
     has_tools: bool = False
     wants_json: bool = False
     has_audio: bool = False
+    has_files: bool = False
     n_images: int = 0
     max_output_tokens: int | None = None
 
@@ -62,6 +65,19 @@ class Prompt:
     def has_images(self) -> bool:
         """Whether a message holds an image."""
         return self.n_images > 0
+
+    def require_content(self) -> "Prompt":
+        """Return the prompt itself, if it asks anything.
+
+        Raises
+        ------
+        PromptError
+            If it holds no text but white space, and no image, audio or file: whatever is predicted of it says
+            nothing of the call that is to come.
+        """
+        if self.text.strip() or self.n_images or self.has_audio or self.has_files:
+            return self
+        raise PromptError("the prompt is empty; expected text, an image, audio or a file in at least one message")
 
     @classmethod
     def parse(cls, value: PromptLike) -> "Prompt":
@@ -88,19 +104,19 @@ class Prompt:
         messages = body.get("messages")
         if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
             raise PromptError(
-                f"a chat body needs a list 'messages'; got {type(messages).__name__} "
-                f"and the keys {sorted(map(str, body))}"
+                f"a chat body needs a list 'messages'; got {_in_words(messages)} there, and {_keys_in_words(body)}"
             )
         parts: list[str] = []
         last_user = -1
-        n_turns = n_system = n_images = n_audio = 0
+        n_turns = n_system = n_images = n_audio = n_files = 0
         for position, message in enumerate(messages):
             if not isinstance(message, Mapping):
                 raise PromptError(f"messages[{position}] is {type(message).__name__}; expected an object")
-            texts, images, audio = _contents(message, position)
+            texts, images, audio, files = _contents(message, position)
             parts += texts
             n_images += images
             n_audio += audio
+            n_files += files
             if message.get("role") == "user" and texts:
                 last_user = len(parts) - 1
             instruction = message.get("role") in ("system", "developer")
@@ -114,6 +130,7 @@ class Prompt:
             has_tools=bool(body.get("tools")),
             wants_json=_asks_for_json(body.get("response_format")),
             has_audio=n_audio > 0,
+            has_files=n_files > 0,
             n_images=n_images,
             max_output_tokens=_output_limit(body),
         )
@@ -160,11 +177,19 @@ def clip(text: str, max_chars: int = MAX_ENCODED_CHARS) -> str:
     return f"{text[:half]}\n{text[-half:]}"
 
 
-def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int, int]:
-    """Return the texts of one message and the numbers of its images and of its audio parts."""
+def _in_words(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _keys_in_words(body: Mapping[str, Any]) -> str:
+    return f"the keys {', '.join(sorted(map(repr, map(str, body))))}" if body else "no other key"
+
+
+def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int, int, int]:
+    """Return the texts of one message and the numbers of its images, audio parts and other parts."""
     content = message.get("content")
     texts: list[str] = []
-    n_images = n_audio = 0
+    n_images = n_audio = n_files = 0
     if isinstance(content, str):
         texts.append(content)
     elif isinstance(content, Sequence):
@@ -174,15 +199,16 @@ def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int
             elif isinstance(part, Mapping) and isinstance(part.get("text"), str):
                 texts.append(part["text"])
             elif isinstance(part, Mapping):
-                kind = str(part.get("type"))  # image_url, image, input_image; input_audio, audio_url
+                kind = str(part.get("type"))  # image_url, image, input_image; input_audio, audio_url; file, document
                 n_images += "image" in kind
                 n_audio += "audio" in kind
+                n_files += not ("image" in kind or "audio" in kind or "text" in kind)
     elif content is not None:
         raise PromptError(f"messages[{position}].content is {type(content).__name__}; expected text or parts")
     calls = message.get("tool_calls")
     if calls:
         texts.append(json.dumps(calls, ensure_ascii=False, default=str))
-    return [text for text in texts if text], n_images, n_audio
+    return [text for text in texts if text], n_images, n_audio, n_files
 
 
 def _asks_for_json(response_format: object) -> bool:

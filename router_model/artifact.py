@@ -48,7 +48,7 @@ SHIPPED_ENCODERS = ("static", "minilm")
 """Encoders that an artifact may name and have loaded: a name from a file must not fetch or run anything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
     """Everything a decision needs.
 
@@ -92,6 +92,9 @@ class Artifact:
     certificates: tuple[Certificate, ...] = ()
     bank_prompts: BankPrompts | None = None
     content_hash: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Artifact of {len(self.predictor.models)} models, {self.content_hash[:19]}>"
 
     def load_encoder(self) -> Encoder:
         """Load the encoder the predictor was trained with.

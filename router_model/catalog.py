@@ -216,9 +216,10 @@ class Catalog:
 
 def missing_price_message(models: list[str]) -> str:
     """Say how to give a price to models that have none."""
-    example = f'[models."{models[0]}"]\nusd_per_mtok_input = 1.0\nusd_per_mtok_output = 3.0'
+    tables = "\n".join(f'[models."{model}"]\nusd_per_mtok_input = \nusd_per_mtok_output = ' for model in models)
     return (
-        f"no price for {', '.join(models)}; add to the catalog file (--catalog), in USD per million tokens:\n{example}"
+        f"no price for {', '.join(models)}; write the provider's prices, in USD per million tokens, behind the equals "
+        f"signs, and give the file with --catalog:\n{tables}"
     )
 
 

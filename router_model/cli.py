@@ -7,6 +7,7 @@ loads what training needs, and ``--help`` loads nothing.
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import Final
 
 import click
@@ -53,6 +54,15 @@ class LazyGroup(click.Group):
         module = importlib.import_module(COMMANDS[cmd_name][0])
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the sub-command that is meant; propose the nearest one where there is none of that name."""
+        near = get_close_matches(args[0].lower(), COMMANDS, n=1)
+        if args[0] not in COMMANDS and near and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the sub-commands without importing them."""

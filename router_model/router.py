@@ -23,10 +23,11 @@ from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.screening import Screening, screen
 
 _UNCONSTRAINED = Constraints()
+_SHOWN = 4  # models named in the representation
 _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Router:
     """Decides which model to call. Immutable, so any number of threads may share one.
 
@@ -43,6 +44,10 @@ class Router:
     encoder: Encoder
     catalog: Catalog
     _candidates: Candidates = field(init=False, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(self.models[:_SHOWN]) + f" and {len(self.models) - _SHOWN} more" * (len(self.models) > _SHOWN)
+        return f"<Router of {len(self.models)} models ({shown}), {self.artifact.content_hash[:19]}>"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_candidates", Candidates.of(self.artifact, self.catalog))
@@ -215,7 +220,7 @@ class Router:
         NoCandidateError
             If the constraints leave no model; the message names them.
         PromptError
-            If the prompt is neither text nor chat messages.
+            If the prompt is neither text nor chat messages, or is empty.
         """
         return self.route_batch(
             [prompt],
@@ -254,7 +259,7 @@ class Router:
             quality_value_usd=quality_value_usd,
         )
         limits = constraints or _UNCONSTRAINED
-        parsed = [_limited(Prompt.parse(prompt), limits) for prompt in prompts]
+        parsed = [_limited(Prompt.parse(prompt).require_content(), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
         table = self.predict_features(features, bar)
         warm = np.zeros(len(parsed), dtype=bool)

@@ -31,6 +31,7 @@ from serving.commands.settings_options import read_settings
 from serving.decision_log.opening import open_log
 from serving.direct import DirectApp
 from serving.engine.engine import Engine
+from serving.providers.config import load_providers, with_default_plan
 from serving.proxy import surfaces
 from serving.proxy.opening import open_proxy
 from serving.settings import Settings
@@ -94,6 +95,8 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
 
 def open_parts(settings: Settings) -> Parts:
     """Open what the settings say; nothing works yet."""
+    if settings.providers is not None:
+        settings = with_default_plan(settings, load_providers(settings.providers))
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,))

@@ -11,11 +11,12 @@ from serving.access.start import check_access
 from serving.decision_log.opening import open_log
 from serving.engine.artifact_source import ArtifactSource
 from serving.masking import masked_url
-from serving.providers.config import load_providers
+from serving.providers.config import load_providers, with_default_plan
 from serving.providers.provider import Provider
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
+_NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call instead of 'auto'"
 
 
 def about(settings: Settings) -> list[str]:
@@ -31,8 +32,9 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
         open_log(settings)
-        models, router = _router_in_words(settings)
         providers = () if settings.providers is None else load_providers(settings.providers)
+        settings = with_default_plan(settings, providers)
+        models, router = _router_in_words(settings)
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
@@ -62,6 +64,9 @@ def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -
 
 def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
     """Load the router once, as the workers will; return its models, and say what is in it."""
+    if settings.artifact is None:
+        plan = settings.default_plan
+        return plan, f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(

@@ -10,7 +10,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.masking import masked_url
@@ -40,7 +41,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # what decides
-    artifact: Path = Field(description="A trained router's folder, or a file or link that names one.")
+    artifact: Path | None = Field(None, description="A trained router's folder, or a file or link that names one.")
     catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
     encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
@@ -90,11 +91,23 @@ class Settings(BaseSettings):
     )
     budget_file: Path = Field(Path("router-budgets.db"), description="Where budgets are kept, once there are any.")
     max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
+    max_call_bytes: int = Field(33_554_432, ge=1, description="Larger calls to forward are refused; images count.")
     max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
     max_headers: int = Field(100, ge=1, description="More headers are refused.")
     body_deadline_s: float = Field(30.0, gt=0, description="Longest time a body may take to arrive.")
     max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
+
+    @model_validator(mode="after")
+    def _decides_somehow(self) -> "Settings":
+        """Refuse settings by which the service could neither decide nor forward."""
+        if self.artifact is None and self.providers is None and not self.default_plan:
+            raise PydanticCustomError(
+                "no_artifact",
+                "no artifact: expected the folder of a trained router, or ROUTER_ARTIFACT; 'router-model train' makes "
+                "one. Without a router, --providers FILE forwards calls, and --default-plan MODEL is what 'auto' means",
+            )
+        return self
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what ``repr`` and ``str`` show: passwords are masked."""

@@ -25,7 +25,7 @@ from serving.errors import (
     TooLargeError,
     TooSlowError,
 )
-from serving.proxy.surface_errors import shaped_error
+from serving.proxy.surface_errors import is_forwarded, shaped_error
 from serving.settings import Settings
 
 LINGER_S: Final = 2.0
@@ -44,8 +44,8 @@ class Guard:
     ----------
     app : ASGI application
     settings : Settings
-        ``max_body_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``, ``trusted_hosts``, ``host`` and
-        ``insecure``.
+        ``max_body_bytes``, ``max_call_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``,
+        ``trusted_hosts``, ``host`` and ``insecure``.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -53,6 +53,7 @@ class Guard:
         self._hosts = TrustedHosts.of(settings)
         self._insecure = settings.insecure
         self._max_body_bytes = settings.max_body_bytes
+        self._max_call_bytes = settings.max_call_bytes
         self._body_deadline_s = settings.body_deadline_s
         self._max_header_bytes = settings.max_header_bytes
         self._max_headers = settings.max_headers
@@ -70,12 +71,13 @@ class Guard:
             raise ValueError(f"scope type {scope['type']!r}; expected http or lifespan")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        max_bytes = self._max_call_bytes if is_forwarded(scope["path"]) else self._max_body_bytes
         try:
-            has_body = self._check(scope)
+            has_body = self._check(scope, max_bytes)
         except ServiceError as refusal:
             await _answer(refusal, scope, receive, send, drain=True)
             return
-        exchange = _Exchange(receive, send, self._max_body_bytes)
+        exchange = _Exchange(receive, send, max_bytes)
         scope[RESPONSE_HEADERS] = exchange.extra_headers
         if has_body:
             exchange.start_deadline(self._body_deadline_s)
@@ -89,7 +91,7 @@ class Guard:
         if exchange.refusal is not None and not exchange.started:
             await _answer(exchange.refusal, scope, receive, send, drain=exchange.worth_draining)
 
-    def _check(self, scope: Scope) -> bool:
+    def _check(self, scope: Scope, max_bytes: int) -> bool:
         """Check all but the body; return whether there is one."""
         headers = scope["headers"]
         if len(headers) > self._max_headers:
@@ -119,7 +121,7 @@ class Guard:
         if self._insecure:
             _check_loopback(scope)
         self._check_host(hosts, scope)
-        return self._check_framing(lengths, codings)
+        return _check_framing(lengths, codings, max_bytes)
 
     def _check_host(self, hosts: list[bytes], scope: Scope) -> None:
         if len(hosts) != 1:
@@ -130,19 +132,20 @@ class Guard:
                 "among its trusted hosts"
             )
 
-    def _check_framing(self, lengths: list[bytes], codings: list[bytes]) -> bool:
-        """Refuse what could be read as two different bodies (request smuggling, RFC 9112 §6.3)."""
-        if len(lengths) + len(codings) > 1:
-            raise InvalidRequestError("the request says more than once how long its body is; expected it once")
-        if codings and codings[0].strip().lower() != b"chunked":
-            raise InvalidRequestError("the Transfer-Encoding is not 'chunked'; send the body plain, with its length")
-        if not lengths:
-            return bool(codings)
-        if not lengths[0].isdigit() or len(lengths[0]) > _MAX_LENGTH_DIGITS:
-            raise InvalidRequestError("the Content-Length is not a number; expected digits")
-        if (length := int(lengths[0])) > self._max_body_bytes:
-            raise _too_large(f"has {length}", self._max_body_bytes)
-        return length > 0
+
+def _check_framing(lengths: list[bytes], codings: list[bytes], max_bytes: int) -> bool:
+    """Refuse what could be read as two different bodies (request smuggling, RFC 9112 §6.3)."""
+    if len(lengths) + len(codings) > 1:
+        raise InvalidRequestError("the request says more than once how long its body is; expected it once")
+    if codings and codings[0].strip().lower() != b"chunked":
+        raise InvalidRequestError("the Transfer-Encoding is not 'chunked'; send the body plain, with its length")
+    if not lengths:
+        return bool(codings)
+    if not lengths[0].isdigit() or len(lengths[0]) > _MAX_LENGTH_DIGITS:
+        raise InvalidRequestError("the Content-Length is not a number; expected digits")
+    if (length := int(lengths[0])) > max_bytes:
+        raise _too_large(f"has {length}", max_bytes)
+    return length > 0
 
 
 def _check_loopback(scope: Scope) -> None:

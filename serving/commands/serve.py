@@ -19,7 +19,8 @@ def command(**options: Any) -> None:
     """Answer over HTTP which model to call, with the router in ARTIFACT.
 
     With --providers it also forwards calls: OpenAI's, Anthropic's and
-    Google's SDKs may be pointed at it (docs/proxy.md).
+    Google's SDKs may be pointed at it (docs/proxy.md), also without an
+    ARTIFACT.
 
     ARTIFACT is a router's folder, or a file or link that names one. Every
     option can be set by the variable behind it, too; the option wins.

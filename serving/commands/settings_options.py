@@ -37,9 +37,9 @@ def read_settings(**options: Any) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
+        if not first["loc"]:
+            raise SettingsError(first["msg"]) from None
         name = str(first["loc"][0])
-        if name == ARGUMENT:
-            raise SettingsError("no artifact; give a router's folder, or set ROUTER_ARTIFACT") from None
         raise SettingsError(f"{option_name(name)} (or {variable(name)}): {_lowered(first['msg'])}") from None
 
 

@@ -39,9 +39,9 @@ class Asked:
         Raises
         ------
         PromptError
-            If its body is no chat body.
+            If its body is no chat body, or asks nothing.
         """
-        prompt = Prompt.parse(query.body)
+        prompt = Prompt.parse(query.body).require_content()
         messages: Sequence[Mapping[str, Any]] = query.body["messages"]
         named = query.session_id is not None
         key = (

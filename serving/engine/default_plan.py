@@ -19,6 +19,7 @@ from router_model.constraints import Constraints
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
 from router_model.screening import Screening, screen
+from serving.errors import EmptyPlanError
 
 CHARS_PER_TOKEN = 4.0
 """A rule of thumb, for where no tokeniser can be relied on."""
@@ -50,7 +51,14 @@ class DefaultPlan:
         ------
         NoCandidateError
             If the constraints leave no model.
+        EmptyPlanError
+            If the service has neither a router nor a default plan.
         """
+        if not self.models:
+            raise EmptyPlanError(
+                "nothing decides here: the service runs without a router and without a default plan; name one of the "
+                "models of GET /v1/models, or ask its operator to start it with an ARTIFACT"
+            )
         found = self._screened(self.models, prompt, constraints)
         if not found.eligible.any():
             found = self._screened((*self.models, *self.reserves), prompt, constraints)

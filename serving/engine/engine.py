@@ -147,8 +147,8 @@ class Engine:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are answered by a router."""
-        return self.router is not None
+        """Whether requests are answered by a router, or were never meant to be."""
+        return self.router is not None or (self._settings.artifact is None and self._reloader.served is not None)
 
     @property
     def status(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Reloader:
     def __init__(self, settings: Settings, *, on_swap: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
         self._on_swap = on_swap
-        self._source = ArtifactSource(settings.artifact, settings.catalog)
+        self._source = None if settings.artifact is None else ArtifactSource(settings.artifact, settings.catalog)
         self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
         self._turn = asyncio.Lock()
         self._served: Served | None = None
@@ -112,24 +112,27 @@ class Reloader:
         }
 
     async def start(self) -> None:
-        """Load the artifact.
+        """Load the artifact; without one, or where it is refused, serve the default plan.
 
         Raises
         ------
         ArtifactError
             If it cannot be served and the settings name no default plan.
         """
-        try:
-            await self.reload()
-        except ReloadRefusedError as exc:
-            if not self._settings.default_plan:
-                raise ArtifactError(exc.message) from exc
-            plan = default_plan(self._settings.default_plan, catalog=self._catalog_alone())
-            self._served = Served(None, plan, policy_version(self._settings, None))
+        if self._source is not None:
+            try:
+                await self.reload()
+            except ReloadRefusedError as exc:
+                if not self._settings.default_plan:
+                    raise ArtifactError(exc.message) from exc
+            else:
+                return
+        plan = default_plan(self._settings.default_plan, catalog=self._catalog_alone())
+        self._served = Served(None, plan, policy_version(self._settings, None))
 
     async def watch(self) -> None:
-        """Look for a new artifact again and again, for ever."""
-        while True:
+        """Look for a new artifact again and again, for ever; return at once where the settings name none."""
+        while self._source is not None:
             await asyncio.sleep(self._settings.reload_every_s)
             try:
                 await self.reload(only_if_new=True)
@@ -151,10 +154,13 @@ class Reloader:
         ReloadRefusedError
             If it cannot be served. What was served before still is.
         """
+        source = self._source
+        if source is None:
+            return self._reloaded(changed=False)
         async with self._turn:
             sighting: Sighting | None = None
             try:
-                sighting = await self._lane.run(self._source.look)
+                sighting = await self._lane.run(source.look)
                 if only_if_new and sighting.version == self._tried:
                     return self._reloaded(changed=False)
                 router = await self._lane.run(partial(self._load, sighting))

@@ -8,7 +8,7 @@ from router_model.errors import ArtifactError, NoCandidateError
 from router_model.router import Router
 
 PROMPTS: tuple[PromptLike, ...] = (
-    "",
+    "?",
     "What is 12 times 12? Answer with a number.",
     "def parse(line):\n    return line.split()\n" * 500,
     "请用一句话解释量子纠缠。 اكتب قصيدة قصيرة عن البحر",
@@ -28,7 +28,7 @@ PROMPTS: tuple[PromptLike, ...] = (
         }
     ],
 )
-"""Empty, short, long, in other scripts, a follow-up, and with an image."""
+"""One sign, short, long, in other scripts, a follow-up, and with an image."""
 
 
 def check_router(router: Router) -> None:

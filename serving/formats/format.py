@@ -40,7 +40,8 @@ class Call:
     body : as the caller sent it, without the fields that are for the router alone; its ``model`` is not read
     stream : whether the answer is to come in pieces
     headers : of the caller's, to go along where provider and surface speak the same format (``anthropic-beta``)
-    wants_usage : whether the caller asked for a usage chunk of its own (``stream_options.include_usage``)
+    wants_usage : what the caller said in ``stream_options.include_usage``: True is a chunk of its own for the usage of
+        a stream, False is no usage; None: nothing was said, and usage is on the last chunk
     trace : headers that say which trace the call is part of; every provider gets them
     openrouter : fields of the body that go along where the provider is OpenRouter itself (``provider``, ``plugins``)
     """
@@ -49,7 +50,7 @@ class Call:
     body: Mapping[str, Any]
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    wants_usage: bool = False
+    wants_usage: bool | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     openrouter: Mapping[str, Any] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ Everything that can be wrong is said when the file is read, one thing at a time,
 import os
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from math import inf
@@ -29,6 +29,7 @@ from serving.errors import SettingsError
 from serving.providers.base_urls import DEFAULTS, ECHO, checked_base_url
 from serving.providers.provider import STAR, Deadlines, Kind, Provider
 from serving.providers.secret_values import read_keys, read_proxy
+from serving.settings import Settings
 
 _EXAMPLE: Final = "deploy/providers.example.toml"
 _KEYS: Final = (
@@ -64,6 +65,20 @@ def load_providers(path: str | Path, environ: Mapping[str, str] | None = None) -
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{path}: the providers cannot be read ({exc}); expected a file like {_EXAMPLE}") from exc
     return parse_providers(content, origin=str(path), environ=os.environ if environ is None else environ)
+
+
+def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Settings:
+    """Return settings in which a service without a router knows what "auto" means.
+
+    Where neither an artifact nor a default plan is named, it means the models that the file of providers names, in
+    their order. A provider of the kind "echo" that serves any name stands for one model, "echo".
+    """
+    if settings.artifact is not None or settings.default_plan:
+        return settings
+    named = [model for provider in providers for model in provider.models if STAR not in model]
+    if not named and any(one.kind is Kind.ECHO and one.upstream_model(Kind.ECHO) for one in providers):
+        named = [Kind.ECHO]
+    return settings.model_copy(update={"default_plan": tuple(dict.fromkeys(named))})
 
 
 def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) -> tuple[Provider, ...]:

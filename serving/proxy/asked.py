@@ -96,7 +96,7 @@ def read_asked(
         {name: value for name, value in body.items() if name not in OURS},
         stream=stream and surface is not Surface.EMBEDDINGS,
         headers={name: headers[name] for name in _PASSED if name in headers},
-        wants_usage=envelope.stream_options is not None and envelope.stream_options.include_usage is True,
+        wants_usage=None if envelope.stream_options is None else envelope.stream_options.include_usage,
         openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
     named_by_header = session_header(headers)

@@ -14,6 +14,18 @@ _GOOGLE_CALLS: Final = (":generateContent", ":streamGenerateContent")
 """Google's calls below a path that they share with OpenAI's list of models."""
 
 
+_OPENAI_CALLS: Final = frozenset({"/v1/chat/completions", "/v1/embeddings"})
+
+
+def is_forwarded(path: str) -> bool:
+    """Whether requests for a path are calls to forward, which may have images in them.
+
+    >>> is_forwarded("/v1/messages"), is_forwarded("/v1/route")
+    (True, False)
+    """
+    return path == MESSAGES or path in _OPENAI_CALLS or path.endswith(_GOOGLE_CALLS)
+
+
 def shaped_error(path: str, error: ServiceError) -> bytes:
     """Return the body of an error for who asked for a path."""
     if path == MESSAGES or path.startswith(f"{MESSAGES}/"):

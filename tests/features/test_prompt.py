@@ -101,10 +101,27 @@ def test_clip_never_exceeds_its_bound_by_more_than_the_joint(text, bound):
         (b"bytes", "got bytes"),
         (["text"], r"messages\[0\] is str"),
         ([{"role": "user", "content": 7}], r"messages\[0\].content is int"),
-        ({"prompt": "x"}, r"needs a list 'messages'; got NoneType and the keys \['prompt'\]"),
-        ({"messages": "hello"}, "needs a list 'messages'; got str"),
+        ({"prompt": "x"}, "needs a list 'messages'; got nothing there, and the keys 'prompt'"),
+        ({"messages": "hello"}, "needs a list 'messages'; got a str there"),
+        ({}, "needs a list 'messages'; got nothing there, and no other key"),
     ],
 )
 def test_anything_else_is_one_clear_error(value, match):
     with pytest.raises(PromptError, match=match):
         Prompt.parse(value)
+
+
+def part(kind):
+    return [{"role": "user", "content": [{"type": kind, kind: {}}]}]
+
+
+@pytest.mark.parametrize("asked", ["Hi", part("image_url"), part("input_audio"), part("file"), part("document")])
+def test_a_prompt_that_asks_something_has_content(asked):
+    prompt = Prompt.parse(asked)
+    assert prompt.require_content() is prompt
+
+
+@pytest.mark.parametrize("asked", ["", " \n\t", [], part("text"), [{"role": "user", "content": None}]])
+def test_a_prompt_that_asks_nothing_is_an_error(asked):
+    with pytest.raises(PromptError, match="the prompt is empty; expected text, an image, audio or a file"):
+        Prompt.parse(asked).require_content()

@@ -88,7 +88,7 @@ def test_dump_reads_back_equal():
 
 
 def test_only_names_every_missing_model_and_the_remedy():
-    with pytest.raises(CatalogError, match=r"(?s)no price for x, y; add to the catalog.*\[models\.\"x\"\]"):
+    with pytest.raises(CatalogError, match=r"(?s)no price for x, y; write the provider.*\[models\.\"x\"\]"):
         parse(GOOD).only(["a/b", "x", "y"])
 
 

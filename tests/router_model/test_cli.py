@@ -54,6 +54,11 @@ def test_help_lists_every_command_and_loads_nothing_heavy():
     assert names == "[]"
 
 
+def test_a_mistyped_command_is_answered_with_the_nearest_one():
+    assert "No such command 'trian'. Did you mean 'train'?" in run("trian", check=False).stderr
+    assert run("xyz", check=False).stderr.strip().endswith("No such command 'xyz'.")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name):
     assert "Usage: " in run(name, "--help").stdout
@@ -145,7 +150,7 @@ def test_the_dial_is_an_option(trained):
 
 def test_command_and_library_decide_alike(trained):
     """Golden decisions: one code path."""
-    for prompt in ("add 3 numbers", "moon verse rhyme", "def loop", "数学", ""):
+    for prompt in ("add 3 numbers", "moon verse rhyme", "def loop", "数学"):
         said = json.loads(run("route", trained.path, prompt, "--json").stdout)
         assert said == json.loads(json.dumps(trained.router.route(prompt).as_dict()))
 

@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -170,7 +171,7 @@ def test_a_catalog_without_one_of_the_models_is_refused(trained):
 
 
 def test_batch_equals_single_decisions(trained):
-    prompts = [SUM, POEM, "def loop(): return list index", ""]
+    prompts = [SUM, POEM, "def loop(): return list index", "?"]
     together = trained.router.route_batch(prompts)
     for decision, prompt in zip(together, prompts, strict=True):
         alone = trained.router.route(prompt)
@@ -179,9 +180,7 @@ def test_batch_equals_single_decisions(trained):
     assert trained.router.route_batch([]) == []
 
 
-@pytest.mark.parametrize(
-    "prompt", ["", " ", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00", [{"role": "user", "content": ""}]]
-)
+@pytest.mark.parametrize("prompt", ["?", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00"])
 def test_any_text_is_decided(trained, prompt):
     decision = trained.router.route(prompt)
     assert len(decision.plan) == 3 - len(decision.excluded)
@@ -207,6 +206,16 @@ def test_binary_outcomes_answer_every_bar_alike(trained):
 def test_no_prompt_is_one_clear_error(trained, prompt):
     with pytest.raises(PromptError, match="a prompt is text, a list of chat messages or a chat body; got"):
         trained.router.route(prompt)
+
+
+def test_an_empty_prompt_is_refused(trained):
+    with pytest.raises(PromptError, match="the prompt is empty"):
+        trained.router.route([{"role": "user", "content": " "}])
+
+
+def test_a_router_and_its_artifact_show_themselves_in_one_line(trained):
+    assert re.fullmatch(r"<Router of 3 models \(coder, large, small\), sha256:\w{12}>", repr(trained.router))
+    assert re.fullmatch(r"<Artifact of 3 models, sha256:\w{12}>", repr(trained.router.artifact))
 
 
 def test_threads_share_a_router(trained):

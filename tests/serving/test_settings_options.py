@@ -45,7 +45,7 @@ def test_settings_survive_the_environment(monkeypatch):
 
 def test_a_server_that_is_told_nothing_says_what_is_missing(monkeypatch):
     """`uvicorn serving:create_app --factory` reads the environment alone; its last line names the variable."""
-    with pytest.raises(SettingsError, match="no artifact; give a router's folder, or set ROUTER_ARTIFACT"):
+    with pytest.raises(SettingsError, match="no artifact: expected the folder of a trained router"):
         create_app()
     monkeypatch.setenv("ROUTER_ARTIFACT", "r")
     monkeypatch.setenv("ROUTER_WORKERS", "many")

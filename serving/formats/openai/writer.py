@@ -28,8 +28,9 @@ _ERROR_TYPES: Final = {
 class ChatWriter:
     """Writes the chunks of one stream (an `EventWriter`).
 
-    Usage goes on the last chunk with a ``finish_reason``, so that who reads ``choices[0]`` of every chunk can; or on a
-    chunk of its own with ``"choices": []``, if the caller asked for that (``stream_options.include_usage``).
+    Usage goes on the last chunk with a ``finish_reason``, so that who reads ``choices[0]`` of every chunk can. A
+    caller that sets ``stream_options.include_usage`` to true gets it on a chunk of its own with ``"choices": []``; one
+    that sets it to false gets none.
     """
 
     def __init__(self, call: Call, target: Target) -> None:
@@ -55,7 +56,9 @@ class ChatWriter:
     def end(self, facts: Facts, extras: Mapping[str, Any]) -> list[bytes]:
         """Return the chunks that finish the choices, usage with cost and `extras` on the last, and ``[DONE]``."""
         usage = written_usage(usage_json(self._usage_chunk or {}), facts)
-        *chunks, last = self._last_chunks(is_usage_apart=self._wants_usage and usage is not None)
+        if self._wants_usage is False:
+            usage = None
+        *chunks, last = self._last_chunks(is_usage_apart=self._wants_usage is True and usage is not None)
         last |= extras if usage is None else {"usage": usage, **extras}
         return [*map(_sent, (*chunks, last)), DONE_EVENT]
 
@@ -79,7 +82,7 @@ class ChatWriter:
     def _last_chunks(self, *, is_usage_apart: bool) -> list[Json]:
         """Return the chunks that were held back; the last one is to carry the usage, and all else its chunk had."""
         chunks = list(self._finishing.values())
-        about = self._usage_chunk or {}
+        about = _without_usage(self._usage_chunk or {})
         if is_usage_apart or not chunks:
             return [*chunks, {**self._chunk([]), **about, "choices": []}]
         return [*chunks[:-1], {**about, **chunks[-1]}]

@@ -60,8 +60,9 @@ def test_a_logged_prompt_is_its_own_neighbour(kept):
         assert nearest.similarity == pytest.approx(1, abs=1e-4)
 
 
-def test_an_empty_prompt_is_like_none(trained):
-    assert trained.router.route("", explain=True).explanation.neighbours == ()
+def test_a_prompt_without_text_is_like_none(trained):
+    image = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]}
+    assert trained.router.route([image], explain=True).explanation.neighbours == ()
 
 
 def test_ids_and_texts_are_those_of_the_sampled_bank(kept):

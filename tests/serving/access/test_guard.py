@@ -104,6 +104,22 @@ def test_a_refusal_has_openais_shape_and_closes_the_connection():
 
 
 @pytest.mark.parametrize(
+    ("path", "limit"),
+    [("/v1/route", 8), ("/v1/messages", 9), ("/v1/chat/completions", 9), ("/v1beta/models/x:generateContent", 9)],
+)
+def test_calls_to_forward_have_a_limit_of_their_own(path, limit):
+    settings = settings_of(max_body_bytes=8, max_call_bytes=9)
+    for n_bytes, is_refused in ((limit, False), (limit + 1, True)):
+        answer = call((b"content-length", str(n_bytes).encode()), settings=settings, path=path)
+        assert (answer.status == 413) is is_refused
+
+
+def test_anthropics_callers_are_told_in_its_words():
+    answer = call((b"content-length", b"9"), settings=settings_of(max_call_bytes=8), path="/v1/messages")
+    assert (answer.status, answer.error["type"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize(
     ("n_bytes", "chunks", "status"),
     [(8, [b"x" * 8], 200), (9, [b"x" * 9], 413), (8, [b"x" * 4] * 2, 200), (9, [b"xxx"] * 3, 413), (0, [b""], 200)],
 )

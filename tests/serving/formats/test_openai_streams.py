@@ -67,6 +67,13 @@ def test_without_usage_none_is_made_up_and_the_extras_still_come(wants_usage):
     assert events[-2] == HELLO[3] | {"model": "acme/small", "x": 1}
 
 
+def test_who_refuses_usage_gets_none():
+    """What the provider says is counted all the same."""
+    events, facts = played(sse(*HELLO), call=chat(wants_usage=False), extras={"x": 1})
+    assert [one for one in events if "usage" in one] == []
+    assert (events[-2]["x"], events[-1], facts.cost_usd) == (1, "[DONE]", COST_USD)
+
+
 def test_nothing_of_the_end_is_sent_before_the_end():
     stream = opened()
     sent = sent_json(stream.feed(sse(*HELLO)))

@@ -35,6 +35,27 @@ def serve(settings, **changes):
     return TestClient(create_app(Settings(**settings, **changes)), base_url="http://127.0.0.1:8484")
 
 
+@pytest.mark.parametrize(("served", "answers"), [('["*"]', "echo"), ('["one", "two"]', "one")])
+def test_without_a_router_auto_is_what_the_file_of_providers_names(settings, tmp_path, served, answers):
+    (tmp_path / "providers.toml").write_text(f'[echo]\nkind = "echo"\nmodels = {served}\n')
+    with serve(settings | {"artifact": None}, insecure=True) as client:
+        assert client.get("/readyz").status_code == 200
+        chat = client.post("/v1/chat/completions", json={"model": "auto", "messages": MESSAGES})
+        decided = client.post("/v1/route", json={"messages": MESSAGES})
+        assert client.post("/admin/reload").json()["changed"] is False
+    assert (decided.json()["model"], decided.json()["reason"]) == (answers, "fallback_default")
+    assert (chat.status_code, chat.headers.get("x-router-model")) == (200, answers)
+
+
+def test_without_a_router_and_a_named_model_auto_says_what_to_do(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("KEY_OF_A", "k")
+    (tmp_path / "providers.toml").write_text('[openai]\nkind = "openai"\nkeys = ["KEY_OF_A"]\nmodels = ["*"]\n')
+    with serve(settings | {"artifact": None}, insecure=True) as client:
+        refused = client.post("/v1/chat/completions", json={"model": "auto", "messages": MESSAGES})
+    assert refused.status_code == 404
+    assert "runs without a router and without a default plan; name one of" in refused.json()["error"]["message"]
+
+
 def make_key(folder, *arguments):
     made = CliRunner().invoke(
         keys_command, ["create", "--file", str(folder / "keys.toml"), "--name", "app", *arguments]
