@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from training.importing.adapters import litellm, llmrouterbench, otel, outcomes, paretobandit, routerbench
+from training.importing.adapters import (
+    litellm,
+    llmrouterbench,
+    openinference,
+    otel,
+    outcomes,
+    paretobandit,
+    routerbench,
+    vercel,
+)
 from training.importing.adapters.adapter import Adapter
 from training.importing.conversion import Source
 from training.importing.layout import Layout
@@ -13,7 +22,9 @@ from training.importing.problems import RecordError
 _IN_ORDER: Final = (
     routerbench.ADAPTER,
     paretobandit.ADAPTER,
-    otel.ADAPTER,
+    vercel.ADAPTER,
+    openinference.ADAPTER,
+    otel.ADAPTER,  # after the conventions of others, whose spans look like its own
     llmrouterbench.ADAPTER,
     litellm.ADAPTER,
     outcomes.ADAPTER,  # last: its fields are everybody's
@@ -29,8 +40,8 @@ FORMATS: Final = ("auto", *sorted(ADAPTERS))
 def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has this name
     """Return where the files of a format keep their records; with ``auto`` all places are looked at.
 
-    >>> layout_of("otel").lists, "records" in layout_of("auto").lists
-    (('resourceSpans',), True)
+    >>> "resourceSpans" in layout_of("otel").lists, "records" in layout_of("otel").lists
+    (True, False)
     """
     adapters = [ADAPTERS[format]] if format in ADAPTERS else list(_IN_ORDER)
     lists = dict.fromkeys(path for adapter in adapters for path in adapter.lists)
