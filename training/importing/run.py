@@ -248,9 +248,9 @@ class _Run:
 
     def _nothing_left(self, out: Path) -> TableError:
         if not self._output.n_rejected:
+            skipped = ", ".join(f"{number:,} {what}" for what, number in self._skipped.items())
             return TableError(
-                f"{out}: got {self._skipped.total():,} parts that are no outcomes and no other rows, expected calls of "
-                "models; check the sources"
+                f"{out}: got {skipped or 'no rows'} and no outcomes, expected calls of models; check the sources"
             )
         rejects = self._output.keep_rejects()
         return TableError(

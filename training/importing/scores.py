@@ -76,7 +76,7 @@ def named_scores(given: Any) -> list[tuple[str, Any]]:
     if not isinstance(given, list):
         return []
     named = [one for one in given if isinstance(one, Mapping)]
-    return [(str(_first(one, "name", "key")), value) for one in named for value in _values(one)]
+    return [(str(_first(one, "name", "key", "annotation_name")), value) for one in named for value in _values(one)]
 
 
 def _values(value: Any) -> list[Any]:

@@ -5,8 +5,13 @@ from types import MappingProxyType
 from typing import Final
 
 from training.importing.adapters import (
+    helicone,
+    langfuse,
+    langsmith,
     litellm,
     llmrouterbench,
+    openai_batch,
+    openai_stored,
     openinference,
     otel,
     outcomes,
@@ -26,6 +31,11 @@ _IN_ORDER: Final = (
     openinference.ADAPTER,
     otel.ADAPTER,  # after the conventions of others, whose spans look like its own
     llmrouterbench.ADAPTER,
+    langsmith.ADAPTER,
+    langfuse.ADAPTER,
+    helicone.ADAPTER,
+    openai_batch.ADAPTER,
+    openai_stored.ADAPTER,
     litellm.ADAPTER,
     outcomes.ADAPTER,  # last: its fields are everybody's
 )
