@@ -248,9 +248,11 @@ class _Run:
 
     def _nothing_left(self, out: Path) -> TableError:
         if not self._output.n_rejected:
-            skipped = ", ".join(f"{number:,} {what}" for what, number in self._skipped.items())
+            skipped = ", ".join(f"{number:,} {what}" for what, number in self._skipped.items()) or "no rows"
+            formats = ", ".join(sorted(set(self._formats.values())))
             return TableError(
-                f"{out}: got {skipped or 'no rows'} and no outcomes, expected calls of models; check the sources"
+                f"{out}: got {skipped} and no outcomes in files read as {formats}, "
+                "expected calls of models; check the sources, or name another --format"
             )
         rejects = self._output.keep_rejects()
         return TableError(

@@ -67,6 +67,8 @@ class Adapter:
     notes : callable, optional
         Return what a record says about outcomes that other records hold (see `training.importing.notes`);
         raises `RecordError` only where `convert` does, which is where the error is told.
+    fields : tuple of str
+        Names that the tool's records have, by which a record that is not recognised is known to be nearly one.
     """
 
     name: str
@@ -76,3 +78,4 @@ class Adapter:
     lists: tuple[str, ...] = COMMON_LISTS
     archives: tuple[Archive, ...] = ()
     notes: NoteTaker | None = None
+    fields: tuple[str, ...] = ()

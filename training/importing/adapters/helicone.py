@@ -104,4 +104,10 @@ def _session(record: Source) -> Any:
     return None
 
 
-ADAPTER: Final = Adapter("helicone", "Helicone", _recognises, helicone)
+ADAPTER: Final = Adapter(
+    "helicone",
+    "Helicone",
+    _recognises,
+    helicone,
+    fields=("request_body", "response_body", "request_created_at", "delay_ms", "model"),
+)

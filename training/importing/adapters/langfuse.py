@@ -222,4 +222,11 @@ def _notes(record: Source, around: Around) -> Iterable[Note]:
             yield Note(f"langfuse:session-of:{record.get('id')}", session)
 
 
-ADAPTER: Final = Adapter("langfuse", "Langfuse", _recognises, langfuse, notes=_notes)
+ADAPTER: Final = Adapter(
+    "langfuse",
+    "Langfuse",
+    _recognises,
+    langfuse,
+    notes=_notes,
+    fields=("traceId", "type", "startTime", "endTime", "model", "input", "usageDetails"),
+)

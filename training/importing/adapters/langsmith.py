@@ -143,4 +143,12 @@ def _notes(record: Source, around: Around) -> Iterable[Note]:
         yield Note(about, {"name": record["key"], "score": record["score"]})
 
 
-ADAPTER: Final = Adapter("langsmith", "LangSmith", _recognises, langsmith, lists=("runs", "data"), notes=_notes)
+ADAPTER: Final = Adapter(
+    "langsmith",
+    "LangSmith",
+    _recognises,
+    langsmith,
+    lists=("runs", "data"),
+    notes=_notes,
+    fields=("run_type", "inputs", "outputs", "start_time", "end_time", "extra"),
+)

@@ -152,4 +152,10 @@ def _prompt(record: Source) -> Row:
     return require_prompt(fields, "LiteLLM", _STORE_SPEND_LOGS if "spend" in record else _STORE_PAYLOAD)
 
 
-ADAPTER: Final = Adapter("litellm", "LiteLLM", _recognises, litellm)
+ADAPTER: Final = Adapter(
+    "litellm",
+    "LiteLLM",
+    _recognises,
+    litellm,
+    fields=("startTime", "endTime", "model", "messages", "prompt_tokens", "completion_tokens", "response_cost"),
+)

@@ -86,4 +86,11 @@ def _notes(record: Source, around: Around) -> Iterable[Note]:
         yield Note(f"openai-batch:{record.get('custom_id')}", chat_fields(body))
 
 
-ADAPTER: Final = Adapter("openai_batch", "batches of OpenAI and Anthropic", _recognises, openai_batch, notes=_notes)
+ADAPTER: Final = Adapter(
+    "openai_batch",
+    "batches of OpenAI and Anthropic",
+    _recognises,
+    openai_batch,
+    notes=_notes,
+    fields=("custom_id", "response", "error"),
+)

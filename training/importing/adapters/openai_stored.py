@@ -69,4 +69,11 @@ def _notes(record: Source, around: Around) -> Iterable[Note]:
             yield Note(f"openai:messages-of:{completion}", [number, message])
 
 
-ADAPTER: Final = Adapter("openai_stored", "OpenAI's stored completions", _recognises, openai_stored, notes=_notes)
+ADAPTER: Final = Adapter(
+    "openai_stored",
+    "OpenAI's stored completions",
+    _recognises,
+    openai_stored,
+    notes=_notes,
+    fields=("object", "choices", "usage", "created", "model"),
+)

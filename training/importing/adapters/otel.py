@@ -9,4 +9,12 @@ from training.importing.adapters.adapter import Adapter
 from training.importing.spans.conversion import convert_spans, span_notes
 from training.importing.spans.transport import LISTS, holds_spans
 
-ADAPTER: Final = Adapter("otel", "OpenTelemetry", holds_spans, convert_spans, lists=LISTS, notes=span_notes)
+ADAPTER: Final = Adapter(
+    "otel",
+    "OpenTelemetry",
+    holds_spans,
+    convert_spans,
+    lists=LISTS,
+    notes=span_notes,
+    fields=("attributes", "traceId", "spanId", "startTimeUnixNano", "endTimeUnixNano"),
+)
