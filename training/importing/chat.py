@@ -14,6 +14,7 @@ from training.importing.conversion import Row, Source, first_present, is_missing
 from training.importing.problems import RecordError
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
+_PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
 _LANGCHAIN_ROLES: Final = {
     "HumanMessage": "user",
     "AIMessage": "assistant",
@@ -66,7 +67,7 @@ def decoded(value: Any) -> Any:
 
 
 def _of_list(values: list[Any]) -> Row:
-    if len(values) == 1 and isinstance(values[0], list | str):
+    if len(values) == 1 and isinstance(values[0], list | str) and not _is_pair(values[0]):
         return chat_fields(values[0])  # a batch of one
     messages = [message for value in values if (message := _message_or_none(value))]
     return {"messages": messages} if len(messages) == len(values) else {}
@@ -104,9 +105,16 @@ def _message_or_none(value: Any) -> Row | None:
         "role" in value or _is_message(value) or value.get("type") in _CALL_PARTS | _ANSWER_PARTS
     ):
         return chat_message(value)
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value):  # noqa: PLR2004 role and text
+    if _is_pair(value):
         return {"role": _ROLES.get(value[0], value[0]), "content": value[1]}
     return None
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a list is a message as LangChain takes it: a role and a text."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return False
+    return len(value) == 2 and value[0] in _PAIR_ROLES  # noqa: PLR2004 role and text
 
 
 def _is_message(value: Source) -> bool:

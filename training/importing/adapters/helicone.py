@@ -22,6 +22,7 @@ _OTHER_PATHS: Final = {
     "/rerank": "rerank calls",
 }
 _NO_CACHE: Final = "00000000-0000-0000-0000-000000000000"
+_FEEDBACK: Final = "helicone-score-feedback"
 _OK: Final = range(200, 300)
 
 
@@ -75,17 +76,15 @@ def _row(record: Source) -> Row:
 
 
 def _quality(record: Source) -> Any:
+    """Return the score, else the feedback, which Helicone also lists among the scores."""
     scores = named_scores(as_object(record.get("scores"), "scores"))
-    found = quality_of([(name, value) for name, value in scores if "feedback" not in name])
-    if found is not None:
-        return found
-    feedback = as_object(record.get("feedback"), "feedback") if not _is_plain(record.get("feedback")) else {}
-    rated = first_present({**record, "inner": feedback.get("rating")}, "feedback_rating", "inner")
-    return quality_of([("feedback", rated), *((name, value) for name, value in scores if "feedback" in name)][:1])
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str) and not value.startswith("{")
+    judged = quality_of([(name, value) for name, value in scores if name != _FEEDBACK])
+    if judged is not None:
+        return judged
+    feedback = decoded(record.get("feedback"))
+    rating = feedback.get("rating") if isinstance(feedback, dict) else record.get("feedback_rating")
+    listed = [value for name, value in scores if name == _FEEDBACK]
+    return quality_of([(_FEEDBACK, value) for value in (listed if is_missing(rating) else [rating])])
 
 
 def _latency_s(record: Source) -> Any:
