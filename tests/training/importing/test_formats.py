@@ -1,7 +1,9 @@
 """Records of every format become rows of the schema."""
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +106,11 @@ def test_format_is_told_by_the_record(record, name):
 def test_record_that_is_nearly_one_of_a_tool_names_the_tool_and_what_it_lacks(record, tool, lacking):
     with pytest.raises(RecordError, match=f"which looks like {tool} .*{lacking}"):
         adapter_of(record)
+
+
+def test_every_format_has_a_row_in_the_table_of_formats():
+    text = Path(__file__).parents[3].joinpath("data/README.md").read_text("utf-8")
+    assert {name for name in ADAPTERS if not re.search(rf"^\| `{name}` \|", text, re.MULTILINE)} == set()
 
 
 def test_foreign_record_names_its_fields_and_what_is_expected():
