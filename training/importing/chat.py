@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from training.importing.conversion import Row, Source, first_present, is_missing
-from training.importing.problems import RecordError
+from training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
+from training.importing.problems import RecordError, shown
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
@@ -22,6 +22,10 @@ _LANGCHAIN_ROLES: Final = {
     "ToolMessage": "tool",
     "FunctionMessage": "tool",
 }
+_PROMPT_KEYS: Final = (
+    "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
+)  # fmt: skip
+"""Where an object holds its prompt, the surest first."""
 _PLACEHOLDERS: Final = frozenset(
     {
         "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
@@ -31,6 +35,7 @@ _PLACEHOLDERS: Final = frozenset(
 """What tools write in place of a whole message."""
 _MESSAGE_TYPES: Final = frozenset({"human", "ai", "system", "tool", "function", "chat", "constructor", "message"})
 _CALL_PARTS: Final = frozenset({"tool_call", "tool-call", "tool_use", "function_call"})
+_TEXT_PARTS: Final = frozenset({"", "text", "input_text", "output_text"})
 _ANSWER_PARTS: Final = frozenset({"tool_call_response", "tool-result", "tool_result", "function_call_output"})
 
 
@@ -76,7 +81,7 @@ def _of_list(values: list[Any]) -> Row:
 def _of_object(body: Source) -> Row:
     if _is_message(body):
         return {"messages": [chat_message(body)]}
-    given = first_present(body, "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs")
+    given = first_present(body, *_PROMPT_KEYS)
     fields = chat_fields(given)
     system = first_present(body, "system", "instructions", "system_instruction", "systemInstruction", "systemPrompt")
     if is_missing(system) or not fields:
@@ -102,7 +107,7 @@ def chat_messages(values: Sequence[Any]) -> list[Row]:
 
 def _message_or_none(value: Any) -> Row | None:
     if isinstance(value, Mapping) and (
-        "role" in value or _is_message(value) or value.get("type") in _CALL_PARTS | _ANSWER_PARTS
+        "role" in value or _is_message(value) or _kind(value) in _CALL_PARTS | _ANSWER_PARTS
     ):
         return chat_message(value)
     if _is_pair(value):
@@ -120,7 +125,7 @@ def _is_pair(value: Any) -> bool:
 def _is_message(value: Source) -> bool:
     if "role" in value:
         return "content" in value or "parts" in value or "tool_calls" in value or "contents" in value
-    return value.get("type") in _MESSAGE_TYPES and bool({"content", "data", "kwargs"} & value.keys())
+    return _kind(value) in _MESSAGE_TYPES and bool({"content", "data", "kwargs"} & value.keys())
 
 
 def chat_message(message: Source) -> Row:
@@ -137,27 +142,31 @@ def chat_message(message: Source) -> Row:
     inner = message.get("kwargs", message.get("data"))
     if isinstance(inner, Mapping):
         return chat_message({"role": _langchain_role(message), **_without_type(inner)})
-    if message.get("type") in _CALL_PARTS | _ANSWER_PARTS and "role" not in message:
-        role = "assistant" if message["type"] in _CALL_PARTS else "tool"
+    if _kind(message) in _CALL_PARTS | _ANSWER_PARTS and "role" not in message:
+        role = "assistant" if _kind(message) in _CALL_PARTS else "tool"
         return chat_message({"role": role, "content": [message]})
-    role = message.get("role") or message.get("type") or "user"
+    role = str(message.get("role") or message.get("type") or "user")
     parts = message.get("parts", message.get("content"))
     row: Row = {"role": _ROLES.get(role, role), "content": parts}
     if isinstance(parts, list):
         row |= _of_parts(parts)
     row |= {key: message[key] for key in ("name", "tool_call_id") if not is_missing(message.get(key))}
-    calls = message.get("tool_calls") or []
-    if calls and isinstance(calls, list):
-        row["tool_calls"] = [_tool_call(call) for call in calls]
-    return row
+    calls = message.get("tool_calls")
+    written = [_tool_call(call) for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    return row | ({"tool_calls": written} if written else {})
+
+
+def _kind(value: Source) -> str:
+    """Return the type that a message or a part names; empty if it names none."""
+    return str(value.get("type") or "")
 
 
 def _langchain_role(message: Source) -> str:
-    kind = message.get("type")
-    if kind == "constructor":
-        names = message.get("id") or [""]
-        return _LANGCHAIN_ROLES.get(str(names[-1]).removesuffix("Chunk"), "user")
-    return _ROLES.get(str(kind), str(kind))
+    names = message.get("id")
+    if _kind(message) == "constructor":
+        class_name = str(names[-1]) if isinstance(names, list) and names else ""
+        return _LANGCHAIN_ROLES.get(class_name.removesuffix("Chunk"), "user")
+    return _ROLES.get(_kind(message), _kind(message))
 
 
 def _without_type(fields: Source) -> Row:
@@ -177,11 +186,11 @@ def _of_parts(parts: list[Any]) -> Row:
 
 
 def _is_call(part: object) -> bool:
-    return isinstance(part, Mapping) and (part.get("type") in _CALL_PARTS or "functionCall" in part)
+    return isinstance(part, Mapping) and (_kind(part) in _CALL_PARTS or "functionCall" in part)
 
 
 def _is_answer(part: object) -> bool:
-    return isinstance(part, Mapping) and (part.get("type") in _ANSWER_PARTS or "functionResponse" in part)
+    return isinstance(part, Mapping) and (_kind(part) in _ANSWER_PARTS or "functionResponse" in part)
 
 
 def _call_id(part: Source) -> Any:
@@ -197,14 +206,14 @@ def _content(part: object) -> Any:
         answer = first_present(part, "response", "result", "output", "content", "functionResponse")
         return {"type": "text", "text": answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)}
     text = part.get("text", part.get("content"))
-    if isinstance(text, str) and part.get("type") in (None, "text", "input_text", "output_text"):
+    if isinstance(text, str) and _kind(part) in _TEXT_PARTS:
         return {"type": "text", "text": text}
     return part
 
 
 def _joined(contents: list[Any]) -> Any:
     """Return a single text as text, as most clients write it."""
-    if len(contents) == 1 and isinstance(contents[0], Mapping) and contents[0].get("type") == "text":
+    if len(contents) == 1 and isinstance(contents[0], Mapping) and _kind(contents[0]) == "text":
         return contents[0].get("text")
     return contents or None
 
@@ -221,8 +230,17 @@ def _tool_call(call: Source) -> Row:
     }
 
 
-def require_prompt(fields: Row, tool: str, advice: str) -> Row:
+def require_prompt(fields: Row, tool: str, advice: str, given: Any = None) -> Row:
     """Return the fields of a prompt if there is one and no placeholder stands for it.
+
+    Parameters
+    ----------
+    fields : dict
+        What `chat_fields` made.
+    tool, advice : str
+        For the message.
+    given : Any, optional
+        What `fields` were made of; shown where it is there and no prompt is in it.
 
     >>> require_prompt({"prompt": "__REDACTED__"}, "Phoenix", "log it")
     Traceback (most recent call last):
@@ -234,6 +252,9 @@ def require_prompt(fields: Row, tool: str, advice: str) -> Row:
     RecordError
         If there is none.
     """
+    if not fields and not is_missing(given) and decoded(given) not in ([], {}):
+        got = f"an input of {tool} without a prompt in it, {shown(given)}"
+        raise RecordError("messages", got, "text, chat messages, or an object with 'messages' or 'prompt'", ADVICE)
     if not fields:
         raise RecordError("messages", f"a call of {tool} without its prompt", "the prompt or chat messages", advice)
     contents = [message.get("content") for message in fields.get("messages", ())] or [fields.get("prompt")]

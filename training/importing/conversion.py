@@ -82,6 +82,15 @@ def as_object(value: object, column: str) -> Source:
     return decoded
 
 
+def objects_of(value: Any) -> list[Source]:
+    """Return the objects of a list; none if it is no list.
+
+    >>> objects_of([{"a": 1}, "b"]), objects_of(None)
+    ([{'a': 1}], [])
+    """
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def prompt_fields(value: object) -> Row:
     """Put chat messages into `messages` and anything else into `prompt`.
 

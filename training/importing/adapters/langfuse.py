@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, require_prompt, usage_tokens
+from training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
 from training.importing.conversion import (
     Conversion,
     Row,
@@ -18,12 +18,14 @@ from training.importing.conversion import (
     first_present,
     is_missing,
     latency_s,
+    objects_of,
     time_s,
 )
 from training.importing.notes import Note
 from training.importing.problems import RecordError
 from training.importing.scores import named_scores, quality_of
 
+_WITH_INPUT: Final = "export the observations with their input and output, and unmasked"
 _TYPES: Final = frozenset(
     {
         "GENERATION", "SPAN", "EVENT", "AGENT", "TOOL", "CHAIN", "RETRIEVER", "EVALUATOR", "EMBEDDING", "GUARDRAIL",
@@ -66,7 +68,7 @@ def _is_score(record: Source) -> bool:
 
 def _is_observation(record: Source) -> bool:
     of_trace = {"traceId", "trace_id"} & record.keys()
-    return bool(_OWN & record.keys()) or (bool(of_trace) and record.get("type") in _TYPES)
+    return bool(_OWN & record.keys()) or (bool(of_trace) and str(record.get("type")) in _TYPES)
 
 
 def _is_trace(record: Source) -> bool:
@@ -92,8 +94,8 @@ def langfuse(record: Source, around: Around) -> Conversion:
     RecordError
         If the record is a trace, and nothing tells of its calls.
     """
-    observations = record.get("observations")
-    if isinstance(observations, list) and observations and isinstance(observations[0], dict):
+    observations = objects_of(record.get("observations"))
+    if observations:
         return _trace_with_calls(record, observations, around)
     if _is_observation(record):
         return _observation(record, around)
@@ -110,9 +112,9 @@ def langfuse(record: Source, around: Around) -> Conversion:
     )
 
 
-def _trace_with_calls(trace: Source, observations: list[Any], around: Around) -> Conversion:
+def _trace_with_calls(trace: Source, observations: list[Source], around: Around) -> Conversion:
     """Read the answer of the API about one trace: it holds its observations and all scores."""
-    scores = [one for one in trace.get("scores") or [] if isinstance(one, dict)]
+    scores = objects_of(trace.get("scores"))
     n_calls = sum(one.get("type") == "GENERATION" for one in observations)
     parts = []
     for one in observations:
@@ -149,10 +151,10 @@ def _row(record: Source, around: Around) -> Row:
     start, end = ("startTime", "endTime") if "startTime" in record else ("start_time", "end_time")
     seconds = latency_s(record, start, end)
     sessions = [record.get("sessionId"), record.get("session_id"), *around.notes_of(f"langfuse:session-of:{trace_id}")]
-    prompt = chat_fields(record.get("input"))
+    given = record.get("input")
     scores = _scores(record, trace_id, around)
     return {
-        **require_prompt(prompt, "Langfuse", "export the observations with their input and output, and unmasked"),
+        **require_prompt(chat_fields(given), "Langfuse", _WITH_INPUT, given),
         "model": first_present(record, "model", "providedModelName", "provided_model_name"),
         "quality": quality_of(scores),
         "input_tokens": read,
@@ -189,8 +191,7 @@ def _sum_of(details: Source, word: str) -> int | None:
 
 
 def _scores(record: Source, trace_id: Any, around: Around) -> list[tuple[str, Any]]:
-    found = record.get("scores")
-    own = named_scores(as_object(found, "scores") if isinstance(found, str) else found)
+    own = named_scores(decoded(record.get("scores")))
     own += [(key, value) for key, value in record.items() if key not in _COLUMNS and _is_number(value)]
     own += named_scores(around.notes_of(f"langfuse:score-of-call:{record.get('id')}"))
     if own or len(around.notes_of(f"langfuse:call-of:{trace_id}")) > 1:

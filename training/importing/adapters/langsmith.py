@@ -14,6 +14,7 @@ from training.importing.conversion import (
     first_present,
     is_missing,
     latency_s,
+    objects_of,
     time_s,
 )
 from training.importing.notes import Note
@@ -59,9 +60,8 @@ def langsmith(record: Source, around: Around) -> Conversion:
 
 def _runs(record: Source) -> Iterator[Source]:
     yield record
-    for child in record.get("child_runs") or []:
-        if isinstance(child, Mapping):
-            yield from _runs(child)
+    for child in objects_of(record.get("child_runs")):
+        yield from _runs(child)
 
 
 def _skipped_as(run: Source) -> str | None:
@@ -81,7 +81,7 @@ def _row(run: Source, around: Around) -> Row:
     invocation = as_object(extra.get("invocation_params"), "invocation_params")
     tokens = usage_tokens(answer.usage())
     return {
-        **require_prompt(chat_fields(run.get("inputs")), "LangSmith", _HIDDEN),
+        **require_prompt(chat_fields(run.get("inputs")), "LangSmith", _HIDDEN, run.get("inputs")),
         "model": answer.model()
         or first_present(metadata, "ls_model_name")
         or first_present(invocation, "model", "model_name", "model_id"),

@@ -24,7 +24,7 @@ def _is_message(record: Source) -> bool:
 
 
 def _recognises(record: Source) -> bool:
-    return record.get("object") in _OBJECTS or ("choices" in record and "usage" in record) or _is_message(record)
+    return str(record.get("object")) in _OBJECTS or ("choices" in record and "usage" in record) or _is_message(record)
 
 
 def openai_stored(record: Source, around: Around) -> Conversion:
@@ -35,7 +35,7 @@ def openai_stored(record: Source, around: Around) -> Conversion:
     """
     if _is_message(record):
         return Conversion([], {"messages of stored completions": 1})
-    if record.get("status") in ("failed", "cancelled", "in_progress") or not is_missing(record.get("error")):
+    if str(record.get("status")) in ("failed", "cancelled", "in_progress") or not is_missing(record.get("error")):
         return Conversion([], {"failed calls": 1})
     metadata = as_object(record.get("metadata"), "metadata")
     read, written = usage_tokens(record.get("usage"))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from training.importing.chat import chat_fields, chat_message, require_prompt
-from training.importing.conversion import Row, Source, first_present, is_missing
+from training.importing.conversion import Row, Source, first_present, is_missing, objects_of
 from training.importing.scores import named_scores
 from training.importing.spans.convention import EMBEDDINGS, Convention
 from training.importing.spans.transport import Event, Span, indexed
@@ -45,17 +45,18 @@ def _row(span: Span, events: Sequence[Event]) -> Row:
 
 
 def _prompt(attributes: Source) -> Row:
-    messages = [_message(one.get("message", one)) for one in indexed(attributes, "llm.input_messages")]
+    given = [one.get("message", one) for one in indexed(attributes, "llm.input_messages")]
+    messages = [_message(one) for one in objects_of(given)]
     if messages:
         return {"messages": messages}
     prompts = [one.get("prompt", one) for one in indexed(attributes, "llm.prompts")]
-    texts = [one.get("text", one.get("content")) for one in prompts if isinstance(one, Mapping)]
+    texts = [one.get("text", one.get("content")) for one in objects_of(prompts)]
     return chat_fields(texts or first_present(attributes, "llm.prompts", "input.value"))
 
 
 def _message(message: Source) -> Row:
-    contents = [one.get("message_content", one) for one in message.get("contents") or []]
-    calls = [one.get("tool_call", one) for one in message.get("tool_calls") or []]
+    contents = objects_of([one.get("message_content", one) for one in objects_of(message.get("contents"))])
+    calls = [one.get("tool_call", one) for one in objects_of(message.get("tool_calls"))]
     return chat_message({**message, "content": [_part(one) for one in contents] or message.get("content"),
                          "tool_calls": calls})  # fmt: skip
 

@@ -7,7 +7,8 @@ Log records that belong to a span become its events.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from training.importing.conversion import ADVICE, Source, as_object, first_present, is_missing, time_s
+from training.importing.chat import decoded
+from training.importing.conversion import ADVICE, Source, as_object, first_present, is_missing, objects_of, time_s
 from training.importing.problems import RecordError, shown
 
 _RESOURCE_LISTS: Final = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs", "batches")
@@ -114,8 +115,8 @@ def _time_of(record: Source, keys: Sequence[str]) -> float | None:
     if key is None:
         return None
     value = record[key]
-    if isinstance(value, list) and len(value) == 2:  # noqa: PLR2004 seconds and nanoseconds of OpenTelemetry for JavaScript
-        return float(value[0]) + float(value[1]) / 1e9
+    if isinstance(value, list) and [type(one) for one in value] == [int, int]:
+        return float(value[0] + value[1] / 1e9)  # OpenTelemetry for JavaScript: seconds and nanoseconds
     return time_s(record, key)
 
 
@@ -226,13 +227,11 @@ def _is_error(record: Source, attributes: Source) -> bool:
 
 
 def _events(record: Source) -> list[Event]:
-    given = record.get("events") or []
     events = [
         Event(str(first_present(one, "name", "event_name") or ""), _attributes(one.get("attributes"), "events"))
-        for one in given
-        if isinstance(one, Mapping)
+        for one in objects_of(decoded(record.get("events")))
     ]
-    return events + [_jaeger_event(log) for log in record.get("logs") or [] if isinstance(log, Mapping)]
+    return events + [_jaeger_event(log) for log in objects_of(record.get("logs"))]
 
 
 def _jaeger_event(log: Source) -> Event:
@@ -282,7 +281,7 @@ def _flattened(tree: Source, prefix: str = "") -> dict[str, Any]:
 
 def _key_values(pairs: Sequence[Any], column: str) -> dict[str, Any]:
     try:
-        return {pair["key"]: otlp_value(pair.get("value")) for pair in pairs}
+        return {str(pair["key"]): otlp_value(pair.get("value")) for pair in pairs}
     except (KeyError, TypeError, AttributeError) as exc:
         raise RecordError(column, shown(list(pairs)), 'a list of {"key": …, "value": …}', ADVICE) from exc
 
@@ -320,7 +319,7 @@ def indexed(attributes: Source, prefix: str) -> list[dict[str, Any]]:
     [{'message': {'role': 'user'}}]
     """
     tree: dict[str, Any] = {}
-    given = attributes.get(prefix)
+    given = decoded(attributes.get(prefix))
     if isinstance(given, list):
         tree = {str(position): _tree(one) for position, one in enumerate(given)}
     for key, value in attributes.items():
