@@ -81,7 +81,7 @@ def is_annotation(record: Source) -> bool:
     """Whether a record is an annotation of a span, as Phoenix exports them beside the spans."""
     about = {"span_id", "context.span_id"} & record.keys()
     judged = {"annotator_kind", "annotation_name", "score", "result"} & record.keys()
-    return bool(about and judged) and not {"attributes", "start_time"} & record.keys()
+    return bool(about and judged) and not {"attributes", "start_time", "model", "prompt", "messages"} & record.keys()
 
 
 def annotation(record: Source) -> tuple[str, tuple[str, Any]]:
