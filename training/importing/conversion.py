@@ -146,7 +146,7 @@ def _parsed_time_s(value: object) -> float:
     try:
         number = float(value)
     except ValueError:
-        return _parsed_time_s(datetime.fromisoformat(str(value)))
+        return _parsed_time_s(datetime.fromisoformat(str(value).strip().removesuffix(" UTC")))
     for units_a_second in (1_000_000_000, 1_000_000, 1_000):
         if abs(number) >= 1e8 * units_a_second:
             return number / units_a_second
