@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from training.importing import ImportReport, Progress
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
-FORMAT_NAMES = ("auto", "litellm", "llmrouterbench", "otel", "outcomes", "paretobandit", "routerbench")
+FORMAT_NAMES = (
+    "auto", "helicone", "langfuse", "langsmith", "litellm", "llmrouterbench", "openai_batch", "openai_stored",
+    "openinference", "otel", "outcomes", "paretobandit", "routerbench", "vercel",
+)  # fmt: skip
 _MAX_LISTED = 12
 
 

@@ -82,6 +82,15 @@ def as_object(value: object, column: str) -> Source:
     return decoded
 
 
+def objects_of(value: Any) -> list[Source]:
+    """Return the objects of a list; none if it is no list.
+
+    >>> objects_of([{"a": 1}, "b"]), objects_of(None)
+    ([{'a': 1}], [])
+    """
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
 def prompt_fields(value: object) -> Row:
     """Put chat messages into `messages` and anything else into `prompt`.
 
@@ -92,7 +101,7 @@ def prompt_fields(value: object) -> Row:
 
 
 def latency_s(record: Source, start: str, end: str) -> float | None:
-    """Return the seconds between two fields, each in seconds since 1970 or ISO 8601; None if one is missing.
+    """Return the seconds between two fields that hold times; None if one is missing.
 
     >>> latency_s({"a": 1738312200, "b": "2025-01-31T08:30:01.5Z"}, "a", "b")
     1.5
@@ -102,24 +111,43 @@ def latency_s(record: Source, start: str, end: str) -> float | None:
     RecordError
         If one of them is no time.
     """
-    if is_missing(record.get(start)) or is_missing(record.get(end)):
+    first, last = time_s(record, start), time_s(record, end)
+    return None if first is None or last is None else round(last - first, 6)
+
+
+def time_s(record: Source, key: str) -> float | None:
+    """Return a time as seconds since 1970; None if it is missing.
+
+    Whole seconds, milliseconds, microseconds and nanoseconds since 1970 are told by their size: each is in its
+    unit from 1973 to 5138, so that they do not overlap.
+
+    >>> time_s({"a": "1740823200000000000"}, "a"), time_s({"a": "2025-03-01 10:00:00"}, "a")
+    (1740823200.0, 1740823200.0)
+
+    Raises
+    ------
+    RecordError
+        If it is something else.
+    """
+    value = record.get(key)
+    if is_missing(value):
         return None
-    return round(_epoch_s(record, end) - _epoch_s(record, start), 6)
-
-
-def _epoch_s(record: Source, key: str) -> float:
-    value = record[key]
     try:
-        return _parsed_epoch_s(value)
+        return _parsed_time_s(value)
     except ValueError as exc:
         raise RecordError(key, shown(value), "seconds since 1970 or a time in ISO 8601", ADVICE) from exc
 
 
-def _parsed_epoch_s(value: object) -> float:
+def _parsed_time_s(value: object) -> float:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(value)  # noqa: TRY004 mapped by the caller like other unusable times
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        moment = datetime.fromisoformat(str(value))
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return _parsed_time_s(datetime.fromisoformat(str(value).strip().removesuffix(" UTC")))
+    for units_a_second in (1_000_000_000, 1_000_000, 1_000):
+        if abs(number) >= 1e8 * units_a_second:
+            return number / units_a_second
+    return number

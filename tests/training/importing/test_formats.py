@@ -1,7 +1,9 @@
 """Records of every format become rows of the schema."""
 
 import json
+import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -41,34 +43,6 @@ ARMS = {
     },
     "source": "mbpp",
 }
-LITELLM = {
-    "id": "call-1",
-    "model": "gpt-4o",
-    "messages": [{"role": "user", "content": "Hi"}],
-    "response": {"choices": []},
-    "response_cost": 0.002,
-    "prompt_tokens": 8,
-    "completion_tokens": 5,
-    "startTime": 1738312200.0,
-    "endTime": 1738312201.5,
-    "metadata": {"score": 0.5, "session_id": "s1", "propensity": 0.9, "user_api_key_hash": "secret", "team": "a"},
-}
-SPAN = {
-    "name": "chat gpt-4o",
-    "attributes": {
-        "gen_ai.operation.name": "chat",
-        "gen_ai.request.model": "gpt-4o",
-        "gen_ai.response.model": "gpt-4o-2024-08-06",
-        "gen_ai.usage.input_tokens": 8,
-        "gen_ai.usage.output_tokens": 5,
-        "gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]',
-        "gen_ai.output.messages": "[]",
-        "gen_ai.conversation.id": "s1",
-        "server.address": "api",
-    },
-    "startTimeUnixNano": "1738312200000000000",
-    "endTimeUnixNano": "1738312201500000000",
-}
 
 
 def convert(name, record, context=None):
@@ -88,14 +62,55 @@ def filled(row):
         (BENCH, "llmrouterbench"),
         ({"model_name": "a", "records": [BENCH]}, "llmrouterbench"),
         (ARMS, "paretobandit"),
-        (LITELLM, "litellm"),
-        (SPAN, "otel"),
         ({"resourceSpans": []}, "otel"),
         ({"gen_ai.request.model": "a"}, "otel"),
+        ({"attributes": {"openinference.span.kind": "LLM"}, "name": "x"}, "openinference"),
+        ({"attributes.llm.model_name": "a", "context.span_id": "1"}, "openinference"),
+        ({"span_id": "1", "name": "correct", "annotator_kind": "HUMAN", "score": 1}, "openinference"),
+        ({"tags": {"ai.operationId": "ai.streamText.doStream"}, "traceId": "1", "attributes": None}, "vercel"),
+        ({"response_cost": 0.1, "model": "a", "messages": []}, "litellm"),
+        ({"startTime": 1, "endTime": 2, "model": "a", "messages": []}, "litellm"),
+        ({"request_id": "1", "spend": 0.1, "startTime": 1}, "litellm"),
+        ({"request_kwargs": {}, "response_obj": {}}, "litellm"),
+        ({"id": "1", "traceId": "2", "type": "SPAN", "startTime": 1, "model": None}, "langfuse"),
+        ({"id": "1", "trace_id": "2", "provided_model_name": "m", "usage_details": {}}, "langfuse"),
+        ({"id": "1", "traceId": "2", "name": "helpfulness", "value": 1, "dataType": "NUMERIC"}, "langfuse"),
+        ({"id": "1", "timestamp": "2025-03-01", "input": "Hi", "sessionId": "s"}, "langfuse"),
+        ({"request_body": {}, "response_body": {}, "model": "a"}, "helicone"),
+        ({"request_id": "1", "request_created_at": "2025-03-01", "delay_ms": 5, "costUSD": 1}, "helicone"),
+        ({"run_type": "chain", "inputs": {}, "outputs": {}}, "langsmith"),
+        ({"run_id": "1", "key": "correctness", "score": 1}, "langsmith"),
+        ({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {}}, "openai_batch"),
+        ({"custom_id": "1", "response": {"body": {}}, "error": None}, "openai_batch"),
+        ({"custom_id": "1", "result": {"type": "succeeded"}}, "openai_batch"),
+        ({"object": "chat.completion", "choices": []}, "openai_stored"),
+        ({"id": "chatcmpl-1-0", "role": "user", "content": "Hi"}, "openai_stored"),
     ],
 )
 def test_format_is_told_by_the_record(record, name):
     assert adapter_of(record).name == name
+
+
+@pytest.mark.parametrize(
+    ("record", "tool", "lacking"),
+    [
+        ({"trace_Id": 1, "typ": "GENERATION", "startTime": 1, "input": "Hi"}, "Langfuse", "'traceId'"),
+        ({"run-type": "llm", "inputs": {}, "outputs": {}, "start_time": 1}, "LangSmith", "'run_type'"),
+        (
+            {"response_costs": 1, "prompt_tokens": 2, "completion_tokens": 3, "model_name": 1},
+            "LiteLLM",
+            "'response_cost'",
+        ),
+    ],
+)
+def test_record_that_is_nearly_one_of_a_tool_names_the_tool_and_what_it_lacks(record, tool, lacking):
+    with pytest.raises(RecordError, match=f"which looks like {tool} .*{lacking}"):
+        adapter_of(record)
+
+
+def test_every_format_has_a_row_in_the_table_of_formats():
+    text = Path(__file__).parents[3].joinpath("data/README.md").read_text("utf-8")
+    assert {name for name in ADAPTERS if not re.search(rf"^\| `{name}` \|", text, re.MULTILINE)} == set()
 
 
 def test_foreign_record_names_its_fields_and_what_is_expected():
@@ -105,7 +120,7 @@ def test_foreign_record_names_its_fields_and_what_is_expected():
 
 @pytest.mark.parametrize(
     ("name", "record"),
-    [("routerbench", WIDE), ("llmrouterbench", BENCH | {"model": "a"}), ("litellm", LITELLM), ("otel", SPAN)],
+    [("routerbench", WIDE), ("llmrouterbench", BENCH | {"model": "a"}), ("paretobandit", ARMS)],
 )
 def test_rows_have_outcome_columns_only_and_leave_the_record_alone(name, record):
     before = json.dumps(record)
@@ -177,9 +192,6 @@ def test_llmrouterbench_object_with_records_gives_a_row_each():
         ("paretobandit", {"prompt": "Hi", "arms": [1]}, r"got \[1\], expected a JSON object"),
         ("paretobandit", {"prompt": "Hi", "arms": {}}, "expected at least one model"),
         ("paretobandit", {"prompt": "Hi", "arms": {"a": 0.5}}, "got 0.5, expected an object with 'reward'"),
-        ("litellm", LITELLM | {"metadata": "oops"}, "got 'oops', expected a JSON object"),
-        ("litellm", LITELLM | {"endTime": "later"}, "got 'later', expected seconds since 1970"),
-        ("litellm", LITELLM | {"startTime": True}, "got true, expected seconds since 1970"),
         ("otel", {"resourceSpans": 3}, "got 3, expected a list of objects"),
         ("otel", {"scopeSpans": [{"spans": [1]}]}, r"got \[1\], expected a list of objects"),
     ],
@@ -209,29 +221,6 @@ def test_paretobandit_reads_the_files_of_the_installed_package():
     assert sum(len(convert("paretobandit", json.loads(line)).rows) for line in lines) == 3 * len(lines)
 
 
-def test_litellm_payload_becomes_a_row_without_answer_and_keys():
-    (row,) = convert("litellm", LITELLM).rows
-    assert row == {
-        "messages": [{"role": "user", "content": "Hi"}],
-        "model": "gpt-4o",
-        "quality": 0.5,
-        "input_tokens": 8,
-        "output_tokens": 5,
-        "cost_usd": 0.002,
-        "latency_s": 1.5,
-        "propensity": 0.9,
-        "timestamp": 1738312200.0,
-        "session_id": "s1",
-        "extra": {"id": "call-1", "metadata": {"team": "a"}},
-    }
-
-
-def test_litellm_reads_text_prompts_json_metadata_and_trace_ids():
-    record = LITELLM | {"messages": "Hi", "metadata": '{"quality": 1}', "trace_id": "t1"}
-    (row,) = convert("litellm", record).rows
-    assert (row["prompt"], row["quality"], row["session_id"]) == ("Hi", 1, "t1")
-
-
 @pytest.mark.parametrize(
     ("start", "end", "seconds"),
     [
@@ -240,6 +229,9 @@ def test_litellm_reads_text_prompts_json_metadata_and_trace_ids():
         ("2025-01-31T09:30:00", "2025-01-31T09:30:00.250", 0.25),
         (10, None, None),
         ("", 5, None),
+        (1740823200000, 1740823201500, 1.5),
+        ("2025-03-01 10:00:00.1 UTC", "2025-03-01 10:00:00.35+00", 0.25),
+        ("1740823200000000000", 1740823200250000000, 0.25),
     ],
 )
 def test_latency_is_the_time_between(start, end, seconds):

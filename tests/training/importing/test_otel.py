@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.otel import otel
+from training.importing.adapters import ADAPTERS, NOWHERE
 
+otel = ADAPTERS["otel"].convert
 MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]
 ATTRIBUTES = {
     "gen_ai.operation.name": "chat",
@@ -53,7 +53,7 @@ def test_span_becomes_a_row():
         "latency_s": 1.5,
         "timestamp": 1738312200.0,
         "session_id": "s1",
-        "extra": {"gen_ai.operation.name": "chat", "server.port": 443, "spanId": "b7"},
+        "extra": {"gen_ai.operation.name": "chat", "spanId": "b7"},
     }
 
 
@@ -79,8 +79,8 @@ def test_otlp_export_gives_the_same_rows_as_flat_spans():
     assert otel(export, NOWHERE).rows == otel(export["resourceSpans"][0], NOWHERE).rows == flat
 
 
-def test_resource_is_kept_in_extra():
-    resource = {"attributes": pairs({"service.name": "shop"})}
+def test_harmless_attributes_of_the_resource_are_kept_in_extra():
+    resource = {"attributes": pairs({"service.name": "shop", "host.name": "secret"})}
     rows = otel({"resource": resource, "scopeSpans": [{"spans": [span()]}]}, NOWHERE).rows
     assert rows[0]["extra"]["resource"] == {"service.name": "shop"}
 
@@ -98,16 +98,20 @@ def test_model_without_an_operation_counts():
 
 
 def test_flat_record_without_attributes_is_read():
-    record = ATTRIBUTES | {"start_time": "2025-01-31T09:30:00Z", "end_time": "2025-01-31T09:30:02Z"}
+    record = ATTRIBUTES | {"start_time": "2025-01-31T08:30:00Z", "end_time": "2025-01-31T08:30:02Z"}
     (row,) = otel(record, NOWHERE).rows
-    assert (row["latency_s"], row["timestamp"], row["model"]) == (2.0, "2025-01-31T09:30:00Z", "gpt-4o")
+    assert (row["latency_s"], row["timestamp"], row["model"]) == (2.0, 1738312200.0, "gpt-4o")
 
 
 @pytest.mark.parametrize(
     ("changes", "column", "reason"),
     [
-        ({"gen_ai.input.messages": None}, "gen_ai.input.messages", "got nothing, expected the chat messages"),
-        ({"gen_ai.input.messages": "[oops"}, "gen_ai.input.messages", "got '[oops', expected a JSON list"),
+        (
+            {"gen_ai.input.messages": None},
+            "messages",
+            "got a call of OpenTelemetry without its prompt, expected the prompt or chat messages",
+        ),
+        ({"gen_ai.input.messages": "[oops"}, "gen_ai.input.messages", "got '[oops', expected a JSON list of messages"),
         ({"gen_ai.input.messages": "[1]"}, "gen_ai.input.messages", "got '[1]', expected a JSON list of objects"),
     ],
 )
@@ -121,7 +125,7 @@ def test_bad_span_fails_alone(changes, column, reason):
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ({"startTimeUnixNano": "soon"}, "got 'soon', expected nanoseconds since 1970"),
+        ({"startTimeUnixNano": "soon"}, "got 'soon', expected seconds since 1970 or a time in ISO 8601"),
         ({"attributes": [{"value": 1}]}, 'got [{"value": 1}], expected a list of {"key": …, "value": …}'),
         ({"attributes": 3}, "got 3, expected a JSON object"),
     ],
@@ -155,3 +159,228 @@ def test_system_instructions_come_first():
     system = '[{"type": "text", "content": "Be brief."}]'
     messages = messages_of(*MESSAGES, **{"gen_ai.system_instructions": system})
     assert messages[0] == {"role": "system", "content": "Be brief."}
+
+
+# --- the prompt in other places --------------------------------------------------------------------------
+
+CALL = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o"}
+ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+ASKED_IN_PARTS = [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]
+
+
+def event(name, **attributes):
+    return {"name": name, "attributes": pairs(attributes)}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events"),
+    [
+        (
+            {
+                "gen_ai.prompt.0.role": "system",
+                "gen_ai.prompt.0.content": "Be brief.",
+                "gen_ai.prompt.1.content": "Hi",
+                "gen_ai.prompt.1.role": "user",
+                "gen_ai.completion.0.content": "secret",
+            },
+            [],
+        ),
+        ({"llm.prompts.0.role": "system", "llm.prompts.0.content": "Be brief.", "llm.prompts.1.content": "Hi"}, []),
+        ({"gen_ai.prompt": json.dumps(ASKED)}, []),
+        ({}, [event("gen_ai.content.prompt", **{"gen_ai.prompt": json.dumps(ASKED)})]),
+        (
+            {},
+            [
+                event("gen_ai.system.message", content="Be brief."),
+                event("gen_ai.user.message", content="Hi", role="user"),
+                event("gen_ai.choice", message="secret"),
+            ],
+        ),
+        (
+            {},
+            [
+                event("gen_ai.system.message", **{"gen_ai.event.content": '{"content": "Be brief."}'}),
+                event("gen_ai.user.message", **{"gen_ai.event.content": '{"role": "user", "content": "Hi"}'}),
+            ],
+        ),
+        (
+            {},
+            [
+                event(
+                    "gen_ai.client.inference.operation.details",
+                    **{
+                        "gen_ai.input.messages": json.dumps(ASKED_IN_PARTS),
+                        "gen_ai.system_instructions": [{"type": "text", "content": "Be brief."}],
+                    },
+                )
+            ],
+        ),
+        (
+            {
+                "events": json.dumps(
+                    [
+                        {"event.name": "gen_ai.system.message", "content": "Be brief."},
+                        {"event.name": "gen_ai.user.message", "content": "Hi", "role": "user"},
+                        {"event.name": "gen_ai.choice", "message": {"content": "secret"}},
+                    ]
+                )
+            },
+            [],
+        ),
+        ({"request_data": json.dumps({"model": "gpt-4o", "messages": ASKED})}, []),
+    ],
+)
+def test_prompt_is_found_wherever_an_instrumentation_wrote_it(attributes, events):
+    (row,) = otel({"attributes": pairs(CALL | attributes), "events": events, **TIMES}, NOWHERE).rows
+    assert row["messages"] == ASKED
+    assert "secret" not in json.dumps(row)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gen_ai.usage.prompt_tokens": 8, "gen_ai.usage.completion_tokens": 5},
+        {"llm.usage.prompt_tokens": 8, "llm.usage.completion_tokens": 5, "gen_ai.usage.input_tokens": None},
+    ],
+)
+def test_counts_are_read_by_their_older_names(changes):
+    (row,) = otel(span(**{"gen_ai.usage.input_tokens": None} | changes), NOWHERE).rows
+    assert (row["input_tokens"], row["output_tokens"]) == (8, 5)
+
+
+# --- other files -----------------------------------------------------------------------------------------
+
+JAEGER = {
+    "traceID": "5b8e",
+    "spans": [
+        {
+            "spanID": "0515",
+            "operationName": "chat gpt-4o",
+            "startTime": 1738312200000000,
+            "duration": 1500000,
+            "tags": [{"key": key, "type": "string", "value": value} for key, value in ATTRIBUTES.items()],
+            "logs": [],
+            "processID": "p1",
+        }
+    ],
+    "processes": {"p1": {"serviceName": "shop"}},
+}
+ZIPKIN = {"traceId": "5b8e", "id": "0515", "timestamp": 1738312200000000, "duration": 1500000, "tags": ATTRIBUTES}
+CONSOLE = {
+    "context": {"trace_id": "0x5B8E", "span_id": "0x0515"},
+    "start_time": "2025-01-31T08:30:00Z",
+    "end_time": "2025-01-31T08:30:01.500Z",
+    "status": {"status_code": "UNSET"},
+    "attributes": ATTRIBUTES,
+}
+NANOSECONDS = {"start_time": 1738312200 * 10**9, "end_time": "1738312201500000000", "attributes": ATTRIBUTES}
+JAVASCRIPT = {"startTime": [1738312200, 0], "endTime": [1738312201, 500000000], "attributes": ATTRIBUTES}
+SNAKE_CASE = {
+    "resource_spans": [
+        {
+            "scope_spans": [
+                {
+                    "spans": [
+                        {
+                            "attributes": [
+                                {"key": key, "value": {"string_value": value}} for key, value in CALL.items()
+                            ]
+                            + [{"key": "gen_ai.usage.input_tokens", "value": {"int_value": "8"}}]
+                            + [{"key": "gen_ai.input.messages", "value": {"string_value": json.dumps(MESSAGES)}}],
+                            "start_time_unix_nano": "1738312200000000000",
+                            "end_time_unix_nano": "1738312201500000000",
+                        }
+                    ]
+                }
+            ]
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    "record", [JAEGER, ZIPKIN, CONSOLE, NANOSECONDS, JAVASCRIPT, SNAKE_CASE, {"batches": [span()]}]
+)
+def test_files_of_every_kind_give_the_same_call(record):
+    if "batches" in record:  # Tempo
+        record = {"batches": [{"scopeSpans": [{"spans": record["batches"]}]}]}
+    (row,) = otel(record, NOWHERE).rows
+    assert (row["messages"], row["model"], row["input_tokens"]) == ([{"role": "user", "content": "Hi"}], "gpt-4o", 8)
+    assert (row["timestamp"], row["latency_s"]) == (1738312200.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"status": {"code": 2}},
+        {"status": {"code": "STATUS_CODE_ERROR"}},
+        {"status": {"status_code": "ERROR"}},
+        {"status_code": "StatusCode.ERROR"},
+        {"attributes": ATTRIBUTES | {"error.type": "429"}},
+        {"attributes": ATTRIBUTES | {"otel.status_code": "ERROR", "error": True}},
+    ],
+)
+def test_failed_call_is_skipped_and_counted(broken):
+    assert dict(otel(span() | broken, NOWHERE).skipped) == {"failed calls": 1}
+
+
+# --- records that belong together ------------------------------------------------------------------------
+
+
+def with_notes(*records):
+    """Convert all records as an import does: their notes are taken first."""
+    notes = {}
+    for record in records:
+        for key, value in ADAPTERS["otel"].notes(record, NOWHERE):
+            notes.setdefault(key, []).append(json.loads(json.dumps(value)))
+    around = NOWHERE._replace(notes_of=lambda key: notes.get(key, []))
+    return [otel(record, around) for record in records]
+
+
+def log(name, span_id="0515", **fields):
+    record = {"timeUnixNano": "1738312201600000000", "traceId": "5b8e", "spanId": span_id, "eventName": name, **fields}
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+
+
+def test_messages_in_log_records_are_joined_to_their_span():
+    bare = {"attributes": pairs(CALL), "traceId": "5b8e", "spanId": "0515", **TIMES}
+    told = [
+        log("gen_ai.system.message", body=otlp({"content": "Be brief."})),
+        log("gen_ai.user.message", body=otlp({"content": "Hi", "role": "user"})),
+        log("gen_ai.user.message", span_id="9999", body=otlp({"content": "Another"})),
+    ]
+    *logs, spans = with_notes(*told, bare)
+    assert spans.rows[0]["messages"] == ASKED
+    assert [dict(one.skipped) for one in logs] == [{"log records about spans": 1}] * 3
+
+
+EVALUATION = {"gen_ai.evaluation.name": "relevance", "gen_ai.evaluation.score.value": 0.75}
+
+
+@pytest.mark.parametrize("told", [
+    log("gen_ai.evaluation.result", attributes=pairs(EVALUATION)),
+    log("", attributes=pairs(EVALUATION | {"event.name": "gen_ai.evaluation.result"})),
+    log("gen_ai.evaluation.result", span_id="", attributes=pairs(EVALUATION | {"gen_ai.response.id": "r1"})),
+])  # fmt: skip
+def test_evaluation_in_a_log_record_is_the_quality_of_its_call(told):
+    call = span(**{"gen_ai.response.id": "r1"}) | {"traceId": "5b8e", "spanId": "0515"}
+    assert with_notes(told, call)[1].rows[0]["quality"] == 0.75
+
+
+def test_evaluation_event_of_the_span_is_its_quality_and_several_names_are_refused():
+    first = event("gen_ai.evaluation.result", **EVALUATION)
+    second = event("gen_ai.evaluation.result", **EVALUATION | {"gen_ai.evaluation.name": "tone"})
+    assert otel(span() | {"events": [first]}, NOWHERE).rows[0]["quality"] == 0.75
+    ((problem, _),) = otel(span() | {"events": [first, second]}, NOWHERE).failed
+    assert problem.reason == "got the scores 'relevance', 'tone', expected one score, or one named 'quality'"
+
+
+def test_details_of_a_call_stand_for_it_where_its_span_is_missing():
+    attributes = CALL | {"gen_ai.input.messages": MESSAGES, "gen_ai.usage.input_tokens": 8}
+    details = log("gen_ai.client.inference.operation.details", attributes=pairs(attributes))
+    (alone,) = with_notes(details)
+    assert (alone.rows[0]["model"], alone.rows[0]["input_tokens"], alone.rows[0]["latency_s"]) == ("gpt-4o", 8, None)
+    bare = {"attributes": pairs(CALL), "traceId": "5b8e", "spanId": "0515", **TIMES}
+    joined, spans = with_notes(details, bare)
+    assert (joined.rows, len(spans.rows)) == ([], 1)
+    assert spans.rows[0]["input_tokens"] == 8

@@ -5,13 +5,20 @@ Converters are pure: ``(record, around) -> Conversion``. They move values and ne
 answers, which are dropped: nothing is learned from them and they are most of the bytes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from training.importing.conversion import Conversion, Source
+from training.importing.layout import COMMON_LISTS, Archive
+from training.importing.notes import Note
+
+
+def _no_notes(key: str) -> list[Any]:
+    del key
+    return []
 
 
 class Around(NamedTuple):
@@ -23,16 +30,20 @@ class Around(NamedTuple):
         The file; some tools write the model only into its name or its folder.
     fields : mapping
         Fields of the JSON object around the record's list.
+    notes_of : callable
+        Return what other records noted under a key (see `training.importing.notes`), in their order.
     """
 
     path: Path
     fields: Mapping[str, Any] = MappingProxyType({})
+    notes_of: Callable[[str], list[Any]] = _no_notes
 
 
 NOWHERE: Final = Around(Path("records"))
 """Of a record that stands alone, as in examples."""
 
 Converter: TypeAlias = Callable[[Source, Around], Conversion]
+NoteTaker: TypeAlias = Callable[[Source, Around], Iterable[Note]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +60,22 @@ class Adapter:
         Tell by its first record whether a file is of this tool.
     convert : callable
         Turn a record into outcomes; raises `RecordError` where it cannot be used.
+    lists : tuple of str
+        Where a JSON object of the tool may have its list of records: ``"samples"``, ``"results.results"``.
+    archives : tuple of Archive
+        How the tool's zip files hold their records.
+    notes : callable, optional
+        Return what a record says about outcomes that other records hold (see `training.importing.notes`);
+        raises `RecordError` only where `convert` does, which is where the error is told.
+    fields : tuple of str
+        Names that the tool's records have, by which a record that is not recognised is known to be nearly one.
     """
 
     name: str
     tool: str
     recognises: Callable[[Source], bool]
     convert: Converter
+    lists: tuple[str, ...] = COMMON_LISTS
+    archives: tuple[Archive, ...] = ()
+    notes: NoteTaker | None = None
+    fields: tuple[str, ...] = ()

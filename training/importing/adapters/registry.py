@@ -1,28 +1,66 @@
 """All adapters, in the order in which a record is shown to them."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
-from training.importing.adapters import litellm, llmrouterbench, otel, outcomes, paretobandit, routerbench
+from training.importing.adapters import (
+    helicone,
+    langfuse,
+    langsmith,
+    litellm,
+    llmrouterbench,
+    openai_batch,
+    openai_stored,
+    openinference,
+    otel,
+    outcomes,
+    paretobandit,
+    routerbench,
+    vercel,
+)
 from training.importing.adapters.adapter import Adapter
 from training.importing.conversion import Source
+from training.importing.layout import Layout
 from training.importing.problems import RecordError
 
 _IN_ORDER: Final = (
     routerbench.ADAPTER,
     paretobandit.ADAPTER,
-    otel.ADAPTER,
+    vercel.ADAPTER,
+    openinference.ADAPTER,
+    otel.ADAPTER,  # after the conventions of others, whose spans look like its own
     llmrouterbench.ADAPTER,
+    langsmith.ADAPTER,
+    langfuse.ADAPTER,
+    helicone.ADAPTER,
+    openai_batch.ADAPTER,
+    openai_stored.ADAPTER,
     litellm.ADAPTER,
     outcomes.ADAPTER,  # last: its fields are everybody's
 )
+
+_ALIKE: Final = 0.85
+"""Likeness of two names from which on one is taken for a misspelling of the other."""
+_FEWEST_ALIKE: Final = 3
 
 ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter for adapter in _IN_ORDER})
 """Adapters by the name of their format."""
 
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
 """What ``format`` may be."""
+
+
+def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has this name
+    """Return where the files of a format keep their records; with ``auto`` all places are looked at.
+
+    >>> "resourceSpans" in layout_of("otel").lists, "records" in layout_of("otel").lists
+    (True, False)
+    """
+    adapters = [ADAPTERS[format]] if format in ADAPTERS else list(_IN_ORDER)
+    lists = dict.fromkeys(path for adapter in adapters for path in adapter.lists)
+    return Layout(tuple(lists), tuple(archive for adapter in adapters for archive in adapter.archives))
 
 
 def adapter_of(record: Source) -> Adapter:
@@ -39,12 +77,30 @@ def adapter_of(record: Source) -> Adapter:
     for adapter in _IN_ORDER:
         if adapter.recognises(record):
             return adapter
-    raise RecordError(
-        "",
-        f"a record with the fields {shown_names(record)}",
-        "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields",
-        f"rename them, or name the --format ({', '.join(ADAPTERS)})",
-    )
+    expected = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
+    got = f"a record with the fields {shown_names(record)}"
+    near = _nearest(record)
+    if near is not None:
+        lacking = [name for name in near.fields if name not in record]
+        got += f", which looks like {near.tool} ({near.name})"
+        expected = f"its fields {', '.join(map(repr, lacking))}, too"
+    raise RecordError("", got, expected, f"rename them, or name the --format ({', '.join(ADAPTERS)})")
+
+
+def _nearest(record: Source) -> Adapter | None:
+    """Return the adapter that most of a record's names are like those of; None if there is none."""
+    names = {_plain(name) for name in record}
+    likeness = {
+        adapter: sum(bool(get_close_matches(_plain(name), names, 1, _ALIKE)) for name in adapter.fields)
+        for adapter in _IN_ORDER
+        if adapter.fields
+    }
+    best = max(likeness, key=lambda adapter: likeness[adapter] / len(adapter.fields), default=None)
+    return best if best is not None and likeness[best] >= _FEWEST_ALIKE else None
+
+
+def _plain(name: object) -> str:
+    return str(name).replace("_", "").lower()
 
 
 def shown_names(record: Source, limit: int = 12) -> str:

@@ -1,0 +1,294 @@
+"""Conversations as tools and providers write them become chat messages as OpenAI writes them.
+
+Reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
+messages of OpenTelemetry's parts, LangChain, the Vercel AI SDK, Bedrock and the providers. A message with
+nothing but one text has that text as its content, so that one prompt is equal in all of these shapes.
+Simplifies: parts that are neither text nor tool calls nor tool answers stay as they are.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
+from training.importing.problems import RecordError, shown
+
+_ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
+_PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
+_LANGCHAIN_ROLES: Final = {
+    "HumanMessage": "user",
+    "AIMessage": "assistant",
+    "SystemMessage": "system",
+    "ToolMessage": "tool",
+    "FunctionMessage": "tool",
+}
+_PROMPT_KEYS: Final = (
+    "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
+)  # fmt: skip
+"""Where an object holds its prompt, the surest first."""
+_PLACEHOLDERS: Final = frozenset(
+    {
+        "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
+        "***", "[hidden]", "<hidden>", "[content hidden]", "<hidden due to privacy settings>",
+    }
+)  # fmt: skip
+"""What tools write in place of a whole message."""
+_MESSAGE_TYPES: Final = frozenset({"human", "ai", "system", "tool", "function", "chat", "constructor", "message"})
+_CALL_PARTS: Final = frozenset({"tool_call", "tool-call", "tool_use", "function_call"})
+_TEXT_PARTS: Final = frozenset({"", "text", "input_text", "output_text"})
+_ANSWER_PARTS: Final = frozenset({"tool_call_response", "tool-result", "tool_result", "function_call_output"})
+
+
+def chat_fields(value: Any) -> Row:
+    """Return ``{"messages": …}`` or ``{"prompt": …}`` of what a tool calls the input; empty if nothing is there.
+
+    JSON text is decoded, and a request's body is looked into.
+
+    >>> chat_fields('[{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]')
+    {'messages': [{'role': 'user', 'content': 'Hi'}]}
+    >>> chat_fields({"input": "Hi", "instructions": "Be brief."})
+    {'messages': [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Hi'}]}
+    >>> chat_fields("Hi"), chat_fields("[1, 2]"), chat_fields("{}")
+    ({'prompt': 'Hi'}, {'prompt': '[1, 2]'}, {})
+    """
+    inner = decoded(value)
+    if is_missing(inner) or inner in ([], {}):
+        return {}
+    if isinstance(inner, Mapping):
+        return _of_object(inner)
+    if isinstance(inner, list):
+        return _of_list(inner) or {"prompt": value}
+    return {"prompt": inner}
+
+
+def decoded(value: Any) -> Any:
+    """Decode JSON text of a list or an object; anything else stays as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", '"')):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value  # a prompt may begin with a bracket
+
+
+def _of_list(values: list[Any]) -> Row:
+    if len(values) == 1 and isinstance(values[0], list | str) and not _is_pair(values[0]):
+        return chat_fields(values[0])  # a batch of one
+    messages = [message for value in values if (message := _message_or_none(value))]
+    return {"messages": messages} if len(messages) == len(values) else {}
+
+
+def _of_object(body: Source) -> Row:
+    if _is_message(body):
+        return {"messages": [chat_message(body)]}
+    given = first_present(body, *_PROMPT_KEYS)
+    fields = chat_fields(given)
+    system = first_present(body, "system", "instructions", "system_instruction", "systemInstruction", "systemPrompt")
+    if is_missing(system) or not fields:
+        return fields
+    messages = fields.get("messages") or [{"role": "user", "content": fields["prompt"]}]
+    return {"messages": [_system_message(system), *messages]}
+
+
+def _system_message(system: Any) -> Row:
+    system = decoded(system)
+    if isinstance(system, Mapping):
+        return chat_message({"parts": [system], **system, "role": "system"})
+    return chat_message({"role": "system", "content": system})
+
+
+# --- messages --------------------------------------------------------------------------------------------
+
+
+def chat_messages(values: Sequence[Any]) -> list[Row]:
+    """Bring a list of messages into OpenAI's shape."""
+    return [message for value in values if (message := _message_or_none(value)) is not None]
+
+
+def _message_or_none(value: Any) -> Row | None:
+    if isinstance(value, Mapping) and (
+        "role" in value or _is_message(value) or _kind(value) in _CALL_PARTS | _ANSWER_PARTS
+    ):
+        return chat_message(value)
+    if _is_pair(value):
+        return {"role": _ROLES.get(value[0], value[0]), "content": value[1]}
+    return None
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether a list is a message as LangChain takes it: a role and a text."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return False
+    return len(value) == 2 and value[0] in _PAIR_ROLES  # noqa: PLR2004 role and text
+
+
+def _is_message(value: Source) -> bool:
+    if "role" in value:
+        return "content" in value or "parts" in value or "tool_calls" in value or "contents" in value
+    return _kind(value) in _MESSAGE_TYPES and bool({"content", "data", "kwargs"} & value.keys())
+
+
+def chat_message(message: Source) -> Row:
+    """Bring one message into OpenAI's shape.
+
+    >>> chat_message({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"],
+    ...               "kwargs": {"content": "Hi", "type": "human"}})
+    {'role': 'user', 'content': 'Hi'}
+    >>> use = {"type": "tool_use", "id": "c", "name": "f", "input": {"a": 1}}
+    >>> chat_message({"role": "assistant", "content": [use]})
+    {'role': 'assistant', 'content': None, 'tool_calls': [{'id': 'c', 'type': 'function', \
+'function': {'name': 'f', 'arguments': '{"a": 1}'}}]}
+    """
+    inner = message.get("kwargs", message.get("data"))
+    if isinstance(inner, Mapping):
+        return chat_message({"role": _langchain_role(message), **_without_type(inner)})
+    if _kind(message) in _CALL_PARTS | _ANSWER_PARTS and "role" not in message:
+        role = "assistant" if _kind(message) in _CALL_PARTS else "tool"
+        return chat_message({"role": role, "content": [message]})
+    role = str(message.get("role") or message.get("type") or "user")
+    parts = message.get("parts", message.get("content"))
+    row: Row = {"role": _ROLES.get(role, role), "content": parts}
+    if isinstance(parts, list):
+        row |= _of_parts(parts)
+    row |= {key: message[key] for key in ("name", "tool_call_id") if not is_missing(message.get(key))}
+    calls = message.get("tool_calls")
+    written = [_tool_call(call) for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
+    return row | ({"tool_calls": written} if written else {})
+
+
+def _kind(value: Source) -> str:
+    """Return the type that a message or a part names; empty if it names none."""
+    return str(value.get("type") or "")
+
+
+def _langchain_role(message: Source) -> str:
+    names = message.get("id")
+    if _kind(message) == "constructor":
+        class_name = str(names[-1]) if isinstance(names, list) and names else ""
+        return _LANGCHAIN_ROLES.get(class_name.removesuffix("Chunk"), "user")
+    return _ROLES.get(_kind(message), _kind(message))
+
+
+def _without_type(fields: Source) -> Row:
+    return {key: value for key, value in fields.items() if key != "type"}
+
+
+def _of_parts(parts: list[Any]) -> Row:
+    contents = [_content(part) for part in parts if not _is_call(part)]
+    row: Row = {"content": _joined(contents)}
+    calls = [_tool_call(part) for part in parts if _is_call(part)]
+    if calls:
+        row["tool_calls"] = calls
+    answered = next((_call_id(part) for part in parts if _is_answer(part)), None)
+    if answered is not None:
+        row["tool_call_id"] = answered
+    return row
+
+
+def _is_call(part: object) -> bool:
+    return isinstance(part, Mapping) and (_kind(part) in _CALL_PARTS or "functionCall" in part)
+
+
+def _is_answer(part: object) -> bool:
+    return isinstance(part, Mapping) and (_kind(part) in _ANSWER_PARTS or "functionResponse" in part)
+
+
+def _call_id(part: Source) -> Any:
+    return first_present(part, "tool_call_id", "tool_use_id", "toolCallId", "call_id", "id")
+
+
+def _content(part: object) -> Any:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if not isinstance(part, Mapping):
+        return part
+    if _is_answer(part):
+        answer = first_present(part, "response", "result", "output", "content", "functionResponse")
+        return {"type": "text", "text": answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)}
+    text = part.get("text", part.get("content"))
+    if isinstance(text, str) and _kind(part) in _TEXT_PARTS:
+        return {"type": "text", "text": text}
+    return part
+
+
+def _joined(contents: list[Any]) -> Any:
+    """Return a single text as text, as most clients write it."""
+    if len(contents) == 1 and isinstance(contents[0], Mapping) and _kind(contents[0]) == "text":
+        return contents[0].get("text")
+    return contents or None
+
+
+def _tool_call(call: Source) -> Row:
+    function = call.get("function", call.get("functionCall"))
+    named: Source = function if isinstance(function, Mapping) else call
+    arguments = first_present(named, "arguments", "args", "input")
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {
+        "id": _call_id(call),
+        "type": "function",
+        "function": {"name": first_present(named, "name", "toolName"), "arguments": written},
+    }
+
+
+def require_prompt(fields: Row, tool: str, advice: str, given: Any = None) -> Row:
+    """Return the fields of a prompt if there is one and no placeholder stands for it.
+
+    Parameters
+    ----------
+    fields : dict
+        What `chat_fields` made.
+    tool, advice : str
+        For the message.
+    given : Any, optional
+        What `fields` were made of; shown where it is there and no prompt is in it.
+
+    >>> require_prompt({"prompt": "__REDACTED__"}, "Phoenix", "log it")
+    Traceback (most recent call last):
+        ...
+    training.importing.problems.RecordError: got a prompt that Phoenix redacted, expected the prompt itself
+
+    Raises
+    ------
+    RecordError
+        If there is none.
+    """
+    if not fields and not is_missing(given) and decoded(given) not in ([], {}):
+        got = f"an input of {tool} without a prompt in it, {shown(given)}"
+        raise RecordError("messages", got, "text, chat messages, or an object with 'messages' or 'prompt'", ADVICE)
+    if not fields:
+        raise RecordError("messages", f"a call of {tool} without its prompt", "the prompt or chat messages", advice)
+    contents = [message.get("content") for message in fields.get("messages", ())] or [fields.get("prompt")]
+    if any(isinstance(one, str) and one.strip().lower() in _PLACEHOLDERS for one in contents):
+        raise RecordError("messages", f"a prompt that {tool} redacted", "the prompt itself", advice)
+    return fields
+
+
+# --- usage -----------------------------------------------------------------------------------------------
+
+
+def usage_tokens(usage: Any) -> tuple[Any, Any]:
+    """Return input tokens with cached ones and output tokens with reasoning, of a provider's usage.
+
+    Anthropic's ``input_tokens`` leave cached ones out; Gemini's candidates leave thoughts out.
+
+    >>> usage_tokens({"prompt_tokens": 9, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}})
+    (9, 5)
+    >>> usage_tokens({"input_tokens": 2, "output_tokens": 5, "cache_read_input_tokens": 7})
+    (9, 5)
+    >>> usage_tokens({"promptTokenCount": 9, "candidatesTokenCount": 2, "thoughtsTokenCount": 3})
+    (9, 5)
+    """
+    if not isinstance(usage, Mapping):
+        return None, None
+    read = first_present(usage, "prompt_tokens", "input_tokens", "promptTokenCount")
+    written = first_present(usage, "completion_tokens", "output_tokens", "candidatesTokenCount")
+    if "prompt_tokens" not in usage:
+        read = _sum(read, usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens"))
+    return read, _sum(written, usage.get("thoughtsTokenCount"))
+
+
+def _sum(first: Any, *more: Any) -> Any:
+    """Add counts to a count; what is no number is left for the checks to name."""
+    if not isinstance(first, int):
+        return first
+    return first + sum(one for one in more if isinstance(one, int))

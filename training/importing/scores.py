@@ -1,0 +1,94 @@
+"""Which of the scores that a tool has for a call is its quality.
+
+Tools keep several scores a call, each with a name. The rule is the same for all of them: the score named
+``quality``, else the one named ``correctness``, else the only one there is. Where there are several others,
+none can be taken, as one may measure the harm and another the help. Values of one name, as of two people
+who judged, are averaged. Words such as "good" are no scores.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from training.importing.conversion import is_missing
+from training.importing.problems import RecordError
+
+_PREFERRED: Final = ("quality", "correctness")
+
+
+def quality_of(scores: Iterable[tuple[Any, Any]]) -> Any:
+    """Return the quality among named values; None if there is no number.
+
+    >>> quality_of([("helpfulness", 0.75), ("helpfulness", 0.25)]), quality_of([("tone", "good")])
+    (0.5, None)
+    >>> quality_of([("toxicity", 0.1), ("Quality", True)])
+    1.0
+
+    Raises
+    ------
+    RecordError
+        If there are several scores and none of them is the quality by its name.
+    """
+    by_name: dict[str, list[float]] = {}
+    for name, value in scores:
+        number = _number(value)
+        if number is not None:
+            by_name.setdefault(str(name), []).append(number)
+    for wanted in _PREFERRED:
+        for name, values in by_name.items():
+            if name.lower() == wanted:
+                return _mean(values)
+    if len(by_name) > 1:
+        names = ", ".join(repr(name) for name in by_name)
+        raise RecordError(
+            "quality",
+            f"the scores {names}",
+            "one score, or one named 'quality'",
+            "give the one that counts the name 'quality', or leave the others out",
+        )
+    return next((_mean(values) for values in by_name.values()), None)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _number(value: Any) -> float | None:
+    if is_missing(value) or not isinstance(value, bool | int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return {"true": 1.0, "false": 0.0}.get(str(value).strip().lower())
+
+
+def named_scores(given: Any) -> list[tuple[str, Any]]:
+    """Return names and values of scores, as tools list them or hold them by name.
+
+    Text values of Langfuse's categorical scores come with a number that means nothing; they are left out.
+
+    >>> named_scores([{"name": "a", "value": 0.5}, {"name": "b", "value": 0, "dataType": "CATEGORICAL"}])
+    [('a', 0.5)]
+    >>> named_scores({"a": {"n": 2, "avg": 0.5}, "b": [0.25, 0.75], "c": {"value": 80, "valueType": "number"}})
+    [('a', 0.5), ('b', 0.25), ('b', 0.75), ('c', 80)]
+    """
+    if isinstance(given, Mapping):
+        return [(str(name), one) for name, value in given.items() for one in _values(value)]
+    if not isinstance(given, list):
+        return []
+    named = [one for one in given if isinstance(one, Mapping)]
+    return [(str(_first(one, "name", "key", "annotation_name")), value) for one in named for value in _values(one)]
+
+
+def _values(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return [one for inner in value for one in _values(inner)]
+    if not isinstance(value, Mapping):
+        return [value]
+    if str(_first(value, "dataType", "data_type", "stringValueType")).upper() == "CATEGORICAL":
+        return []
+    inner = _first(value, "value", "score", "avg", "result")
+    return _values(inner) if isinstance(inner, Mapping) else [inner]
+
+
+def _first(record: Mapping[str, Any], *keys: str) -> Any:
+    return next((record[key] for key in keys if record.get(key) is not None), None)
