@@ -1,10 +1,11 @@
 """What a reader yields: a record, or a row that holds none."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from training.importing.problems import Problem
+from training.importing.problems import Problem, shown
 
 NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -48,6 +49,14 @@ class Unreadable(NamedTuple):
 
 
 Item: TypeAlias = Record | Unreadable
+
+
+def record_of(row: int, value: Any, length: int, context: Mapping[str, Any] = NO_CONTEXT) -> Item:
+    """Return a decoded JSON value as a record, or as unreadable if it is no object."""
+    if isinstance(value, dict):
+        return Record(row, value, length, context)
+    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object a record")
+    return Unreadable(row, problem, json.dumps(value), length)
 
 
 def encoding_problem(column: str, exc: UnicodeDecodeError) -> Problem:

@@ -1,20 +1,19 @@
 """A JSON file read one record at a time, without holding the file.
 
-Reads a list of records, or an object with one list of records; the object's other fields are the records'
-context (LLMRouterBench names the model there). An object without such a list is one record. As the context
-may stand behind the list, objects are walked twice.
+Three shapes are read. A list is a list of records. An object may hold one list of records, whose path its
+adapter declares; the object's other fields are the records' context (LLMRouterBench names the model there).
+An object without such a list is one record, and more objects may follow it: the console exporter of
+OpenTelemetry and many tools that call their JSON lines ``.json`` write so. As the context may stand behind
+the list, an object with a list is walked twice.
 """
 
 import codecs
 import json
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Final
+from collections.abc import Collection, Iterator
+from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
 from training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
 from training.importing.problems import StreamError
-
-LIST_KEYS: Final = ("records", "results", "data", "resourceSpans")
-"""Names of an object's list of records."""
 
 _CHUNK_BYTES: Final = 256 * 1024
 _LONGEST_PARTIAL: Final = 16  # a literal or escape cut off by the end of the buffer is shorter than this
@@ -43,14 +42,19 @@ class JsonCursor:
                 return ""
             self._fill()
 
-    def take(self, expected: str) -> str:
-        """Step over one of the characters `expected` and return it."""
+    def expect(self, expected: str) -> str:
+        """Return the next character, which must be one of `expected`, and stay before it."""
         character = self.peek()
         if not character or character not in expected:
             wanted = " or ".join(repr(one) for one in expected)
             raise StreamError(
                 repr(character) if character else "the end of the file", f"JSON with {wanted} here", _ADVICE
             )
+        return character
+
+    def take(self, expected: str) -> str:
+        """Step over one of the characters `expected` and return it."""
+        character = self.expect(expected)
         self._position += 1
         return character
 
@@ -68,15 +72,6 @@ class JsonCursor:
                     length, self._position = end - self._position, end
                     return value, length
             self._fill()
-
-    def end(self) -> None:
-        """Check that nothing follows."""
-        if self.peek():
-            raise StreamError(
-                f"more text after the JSON value, beginning with {self.peek()!r}",
-                "one JSON value in a .json file",
-                "name it .jsonl if each line is a record",
-            )
 
     def _may_be_cut(self, exc: Exception) -> bool:
         """Whether the buffer's end, and not the text, may have caused an error."""
@@ -107,51 +102,120 @@ class JsonCursor:
 _ADVICE: Final = "mend the file or export it again"
 
 
-def read_context(stream: BinaryIO) -> tuple[dict[str, Any], str | None]:
-    """Return an object's fields beside its list of records, and the name of that list.
+_Path: TypeAlias = tuple[str, ...]
 
-    A list at the top has no context. What follows damage is not seen; `read_elements` will report it.
+
+class Outline(NamedTuple):
+    """How a JSON file holds its records.
+
+    Attributes
+    ----------
+    list_path : tuple of str or None
+        Where in the one object its list of records stands; None if the file has no such list.
+    fields : dict
+        The one object's fields beside that list.
+    is_one_record : bool
+        Whether the file is one object without a list of records; `fields` is the record then.
+    """
+
+    list_path: _Path | None
+    fields: dict[str, Any]
+    is_one_record: bool
+
+
+_MANY_VALUES: Final = Outline(None, {}, is_one_record=False)
+
+
+def read_outline(stream: BinaryIO, lists: Collection[str]) -> Outline:
+    """Tell how a file holds its records.
+
+    What follows damage is not seen here; `read_records` will report it.
+
+    Parameters
+    ----------
+    stream : binary stream
+    lists : collection of str
+        Paths that a list of records may have in an object, dots between the keys.
     """
     cursor = JsonCursor(stream)
-    context: dict[str, Any] = {}
-    lists: list[str] = []
     if cursor.peek() in ("[", ""):
-        return context, None
+        return _MANY_VALUES
+    fields: dict[str, Any] = {}
+    found: dict[_Path, None] = {}
     try:
-        for key in _keys(cursor):
-            if key in LIST_KEYS and cursor.peek() == "[":
-                lists.append(key)
-                for _ in _elements(cursor):
-                    pass
+        for piece in _walk(cursor, {tuple(path.split(".")) for path in lists}):
+            if piece.in_list:
+                found[piece.path] = None
             else:
-                context[key], _ = cursor.value()
-        cursor.end()
+                _put(fields, piece.path, piece.value)
+        if cursor.peek():
+            return _MANY_VALUES
     except StreamError:
-        if not lists:
+        if not found:
             raise
-    if len(lists) > 1:
-        raise StreamError(f"an object with the lists {lists}", "one list of records", "keep one of them")
-    return context, lists[0] if lists else None
+    if len(found) > 1:
+        names = [".".join(path) for path in found]
+        raise StreamError(
+            f"an object with the lists {names}", "one list of records", "keep one of them, or name the --format"
+        )
+    return Outline(next(iter(found), None), fields, is_one_record=not found)
 
 
-def read_elements(stream: BinaryIO, list_key: str | None) -> Iterator[tuple[Any, int]]:
-    """Yield the elements of the list at the top, or of an object's `list_key`, with their lengths.
+def _put(fields: dict[str, Any], path: _Path, value: Any) -> None:
+    *outer, last = path
+    for key in outer:
+        fields = fields.setdefault(key, {})
+    fields[last] = value
+
+
+def read_records(stream: BinaryIO, list_path: _Path | None) -> Iterator[tuple[Any, int]]:
+    """Yield the elements of lists and the objects of a file, with their lengths in characters.
+
+    Parameters
+    ----------
+    stream : binary stream
+    list_path : tuple of str, optional
+        Where an object has its list of records (see `read_outline`); without it objects are records.
 
     Raises
     ------
     StreamError
-        If the text is not JSON; elements before the damage have been yielded.
+        If the text is not JSON; records before the damage have been yielded.
     """
     cursor = JsonCursor(stream)
-    if cursor.peek() == "[":
-        yield from _elements(cursor)
-    elif cursor.peek():
-        for key in _keys(cursor):
-            if key == list_key and cursor.peek() == "[":
-                yield from _elements(cursor)
-            else:
-                cursor.value()
-    cursor.end()
+    while cursor.peek():
+        if cursor.expect("{[") == "[":
+            yield from _elements(cursor)
+        elif list_path is None:
+            yield cursor.value()
+        else:
+            for piece in _walk(cursor, {list_path}):
+                if piece.in_list and piece.length:
+                    yield piece.value, piece.length
+
+
+class _Piece(NamedTuple):
+    """A field of an object, or an element of a list; the beginning of a list has the length 0."""
+
+    path: _Path
+    value: Any
+    length: int
+    in_list: bool
+
+
+def _walk(cursor: JsonCursor, lists: set[_Path], at: _Path = ()) -> Iterator[_Piece]:
+    """Yield what an object holds: the elements of the lists named, other values whole."""
+    for key in _keys(cursor):
+        path = (*at, key)
+        if path in lists and cursor.peek() == "[":
+            yield _Piece(path, None, 0, in_list=True)
+            for value, length in _elements(cursor):
+                yield _Piece(path, value, length, in_list=True)
+        elif cursor.peek() == "{" and any(one[: len(path)] == path for one in lists):
+            yield _Piece(path, {}, 0, in_list=False)
+            yield from _walk(cursor, lists, path)
+        else:
+            yield _Piece(path, *cursor.value(), in_list=False)
 
 
 def _keys(cursor: JsonCursor) -> Iterator[str]:

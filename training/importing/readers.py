@@ -3,24 +3,27 @@
 Decides nothing about meaning: a record is what the file says, a dictionary. A record that cannot be read
 becomes `Unreadable` and the next one is tried; where nothing more can be read, the last item says so. Rows
 count from 1: lines of a text file (a CSV file's header is line 1, a record has the line it begins in),
-elements of a JSON list, rows of a Parquet file.
+elements of a JSON list, rows of a Parquet file, members of an archive.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import polars as pl
 
+from training.importing.archives import read_archive
 from training.importing.byte_streams import open_bytes, read_lines
 from training.importing.csv_reader import read_csv
-from training.importing.items import NO_CONTEXT, Item, Record, Unreadable, encoding_problem
-from training.importing.json_stream import read_context, read_elements
-from training.importing.problems import Problem, StreamError, shown
-from training.importing.sources import split_suffix
+from training.importing.items import Item, Record, Unreadable, encoding_problem, record_of
+from training.importing.json_stream import read_outline, read_records
+from training.importing.layout import Layout
+from training.importing.problems import Problem, StreamError
+from training.importing.sources import ARCHIVE_SUFFIXES, CSV_SUFFIXES, JSON_LINES_SUFFIXES, kind_of
 
+DEFAULT_LAYOUT: Final = Layout()
 _SLICE_ROWS: Final = 20_000
 _SLICE_BYTES: Final = 32 * 1024 * 1024
 
@@ -31,14 +34,17 @@ class SourceFile:
     Attributes
     ----------
     path : Path
+    layout : Layout, optional
+        Where a JSON object or an archive has its records.
     position : int
         Bytes of the file read so far; for the progress.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, layout: Layout = DEFAULT_LAYOUT) -> None:
         self.path = path
         self.position = 0
-        self._kind, self._compression = split_suffix(path)
+        self._layout = layout
+        self._kind, self._compression = kind_of(path)
 
     def items(self) -> Iterator[Item]:
         """Yield every row of the file.
@@ -59,10 +65,12 @@ class SourceFile:
     def _read(self) -> Iterator[Item]:
         if self._kind == ".parquet":
             yield from self._read_parquet()
-        elif self._kind == ".json":
+        elif self._kind in ARCHIVE_SUFFIXES:
+            yield from self._read_archive()
+        elif self._kind == ".json" or (self._kind in JSON_LINES_SUFFIXES and self._is_one_document()):
             yield from self._read_json()
         else:
-            read = read_csv if self._kind == ".csv" else _read_json_lines
+            read = _read_json_lines if self._kind in JSON_LINES_SUFFIXES else read_csv
             with self._open() as (stream, raw):
                 for item in read(stream):
                     self.position = raw.tell()
@@ -71,16 +79,30 @@ class SourceFile:
     def _open(self) -> AbstractContextManager[tuple[BinaryIO, BinaryIO]]:
         return open_bytes(self.path, self._compression)
 
+    def _is_one_document(self) -> bool:
+        """Whether a file named as JSON lines holds a list, or objects written over several lines."""
+        with self._open() as (stream, _):
+            first = next((line.strip() for line in read_lines(stream) if not line.isspace()), b"")
+        return first == b"{" or first.startswith(b"[{") or first == b"["
+
     def _read_json(self) -> Iterator[Item]:
         with self._open() as (stream, _):
-            context, list_key = read_context(stream)
-        if context and list_key is None:
-            yield Record(1, context, self.path.stat().st_size)
+            outline = read_outline(stream, self._layout.lists)
+        if outline.is_one_record:
+            yield Record(1, outline.fields, self.path.stat().st_size)
             return
         with self._open() as (stream, raw):
-            for row, (value, length) in enumerate(read_elements(stream, list_key), start=1):
+            for row, (value, length) in enumerate(read_records(stream, outline.list_path), start=1):
                 self.position = raw.tell()
-                yield _record_of(row, value, length, context)
+                yield record_of(row, value, length, outline.fields)
+
+    def _read_archive(self) -> Iterator[Item]:
+        archive = next((one for one in self._layout.archives if one.suffix == self._kind), None)
+        if archive is None:
+            raise StreamError(
+                f"an archive ending in {self._kind!r}", "a file of the format named", "leave --format out"
+            )
+        yield from read_archive(self.path, archive)
 
     def _read_parquet(self) -> Iterator[Record]:
         size = self.path.stat().st_size
@@ -108,7 +130,7 @@ def _mapped_parquet_errors() -> Iterator[None]:
 
 
 def _empty_problem(kind: str) -> Problem:
-    got = "a file without records" if kind != ".csv" else "a file without rows below the header"
+    got = "a file without rows below the header" if kind in CSV_SUFFIXES else "a file without records"
     return Problem(0, "", got, "at least one", "export it again or leave the file out")
 
 
@@ -129,14 +151,7 @@ def _read_json_lines(stream: BinaryIO) -> Iterator[Item]:
             problem = Problem(0, "", f"broken JSON ({where})", "one JSON object a line", "mend or remove the line")
             yield Unreadable(row, problem, _as_text(line), len(line))
         else:
-            yield _record_of(row, value, len(line), NO_CONTEXT)
-
-
-def _record_of(row: int, value: Any, length: int, context: Mapping[str, Any]) -> Item:
-    if isinstance(value, dict):
-        return Record(row, value, length, context)
-    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object a record")
-    return Unreadable(row, problem, json.dumps(value), length)
+            yield record_of(row, value, len(line))
 
 
 def _as_text(line: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from router_model.errors import TableError
-from training.importing.adapters import ADAPTERS, FORMATS, Adapter, Around, adapter_of
+from training.importing.adapters import ADAPTERS, FORMATS, Adapter, Around, adapter_of, layout_of
 from training.importing.checks import check_batch
 from training.importing.conversion import Row
 from training.importing.duplicates import SeenPairs, duplicate_problem
@@ -140,7 +140,7 @@ class _Run:
 
     def import_file(self, number: int) -> None:
         path = self._paths[number]
-        source = SourceFile(path)
+        source = SourceFile(path, layout_of(self._format))
         for batch in self._batches(source):
             self._finish_batch(number, batch)
             self._report(path, source.position)

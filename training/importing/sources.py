@@ -1,7 +1,7 @@
 """Which files a list of paths, folders and patterns stands for.
 
-Folders are read recursively in sorted order, taking known suffixes only and leaving hidden files alone; a
-file that several sources name is read once.
+Folders are read recursively in sorted order, taking known suffixes and JSON without a suffix only and leaving
+hidden files alone; a file that several sources name is read once.
 """
 
 import glob
@@ -12,15 +12,42 @@ from typing import Final
 from router_model.errors import TableError
 
 COMPRESSIONS: Final = (".gz", ".zst")
-TEXT_SUFFIXES: Final = (".csv", ".jsonl", ".ndjson", ".json")
+CSV_SUFFIXES: Final = (".csv", ".tsv")
+JSON_LINES_SUFFIXES: Final = (".jsonl", ".ndjson")
+TEXT_SUFFIXES: Final = (*CSV_SUFFIXES, *JSON_LINES_SUFFIXES, ".json")
+ARCHIVE_SUFFIXES: Final = (".eval",)
+"""Zip files of JSON; how one is read, an adapter declares (`training.importing.layout`)."""
 KNOWN_SUFFIXES: Final = (
     ".parquet",
+    *ARCHIVE_SUFFIXES,
     *TEXT_SUFFIXES,
     *(text + compression for text in TEXT_SUFFIXES for compression in COMPRESSIONS),
 )
 """Suffixes the importer reads."""
 
-_KNOWN_IN_WORDS: Final = f".parquet, {', '.join(TEXT_SUFFIXES)} (the text ones also with .gz or .zst)"
+_KNOWN_IN_WORDS: Final = (
+    f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text ones also with .gz or .zst)"
+)
+
+
+def kind_of(path: Path) -> tuple[str, str]:
+    """Return a file's kind and compression by its name, or by its text where the name has no suffix.
+
+    Object stores hold JSON under names without one: LiteLLM's bucket of Google names its objects by the call.
+
+    Raises
+    ------
+    TableError
+        If it is none of the kinds that are read.
+    """
+    return (".json", "") if _is_json_without_suffix(path) else split_suffix(path)
+
+
+def _is_json_without_suffix(path: Path) -> bool:
+    if path.suffix or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(64).lstrip()[:1] in (b"{", b"[")
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -59,7 +86,7 @@ def expand_sources(sources: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for source in sources:
         for path in _expand(source):
-            split_suffix(path)
+            kind_of(path)
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -90,7 +117,9 @@ def _files_of(folder: Path) -> list[Path]:
 
 def _is_readable_kind(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-    return not hidden and path.name.lower().endswith(KNOWN_SUFFIXES) and path.is_file()
+    if hidden or not path.is_file():
+        return False
+    return path.name.lower().endswith(KNOWN_SUFFIXES) or _is_json_without_suffix(path)
 
 
 def total_bytes(paths: Iterable[Path]) -> int:

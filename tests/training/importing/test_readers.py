@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import zipfile
 
 import polars as pl
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from training.importing import json_stream
 from training.importing.items import Record, Unreadable
+from training.importing.layout import Archive, Layout
 from training.importing.readers import SourceFile
 
 RECORDS = [{"a": "1", "b": "x"}, {"a": "é", "b": 'say "hi"\nthere'}]
@@ -39,6 +41,14 @@ CSV = 'a,b\n1,x\né,"say ""hi""\nthere"\n'.encode()
         ("t.jsonl.zst", zstandard.compress(JSONL[:20]) + zstandard.compress(JSONL[20:]), [1, 2]),
         ("t.json", json.dumps(RECORDS).encode(), [1, 2]),
         ("t.json.gz", gzip.compress(json.dumps({"records": RECORDS}, indent=1).encode(), mtime=0), [1, 2]),
+        ("t.json", JSONL, [1, 2]),
+        ("t.json", b"".join(json.dumps(record, indent=4).encode() + b"\n" for record in RECORDS), [1, 2]),
+        ("t.json", b"".join(json.dumps([record]).encode() + b"\n" for record in RECORDS), [1, 2]),
+        ("t.jsonl", json.dumps(RECORDS, indent=1).encode(), [1, 2]),
+        ("t.jsonl.gz", gzip.compress(b"\n" + json.dumps(RECORDS).encode(), mtime=0), [1, 2]),
+        ("t.jsonl", b"".join(json.dumps(record, indent=4).encode() + b"\n" for record in RECORDS), [1, 2]),
+        ("name-without-suffix", b"\n" + JSONL, [1, 2]),
+        ("t.tsv", CSV.replace(b",", b"\t"), [2, 3]),
         ("t.csv", CSV, [2, 3]),
         ("t.csv", b"\xef\xbb\xbf" + CSV, [2, 3]),
         ("t.csv", CSV.replace(b",", b";"), [2, 3]),
@@ -96,7 +106,9 @@ def test_csv_field_longer_than_the_default_limit_is_read(tmp_path):
         ("t.json", b"", {1: "got a file without records"}),
         ("t.json", b'[{"a": 1}, {"a": 2', {2: "broken JSON"}),
         ("t.json", b'[{"a": 1} {"a": 2}]', {2: "expected JSON with ',' or ']' here"}),
-        ("t.json", b'[{"a": 1}]\n[2]', {2: "got more text after the JSON value"}),
+        ("t.json", b'[{"a": 1}]\n[2]', {2: "got 2, expected a JSON object"}),
+        ("t.json", b'{"a": 1} x', {2: "got 'x', expected JSON with '{' or '\\[' here"}),
+        ("t.json", b'{"data": [{"a": 1}]} x', {2: "got 'x', expected JSON with '{' or '\\[' here"}),
         ("t.json", b'{"data": [{"a": 1}], "results": []}', {1: "lists \\['data', 'results'\\]"}),
         ("t.json", b"3", {1: "got '3', expected JSON with '{' here"}),
         ("t.csv", b"\xff\xfea\x00,\x00", {1: "byte order mark of UTF-16"}),
@@ -137,6 +149,56 @@ def test_json_object_around_the_records_is_their_context_wherever_it_stands(tmp_
     items = read(tmp_path / "t.json", payload)
     assert [(item.row, item.value["a"]) for item in items] == [(1, 1), (2, 2)]
     assert dict(items[0].context) == {"model_name": "m", "dataset": "d"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "context"),
+    [
+        (b'{"v": 1, "results": {"prompts": ["p"], "results": [{"a": 1}], "stats": {}}, "config": {}}',
+         {"v": 1, "results": {"prompts": ["p"], "stats": {}}, "config": {}}),
+        (b'{"results": {"n": 2}, "samples": [{"a": 1}]}', {"results": {"n": 2}}),
+        (b'{"results": {}, "samples": [{"a": 1}]}', {"results": {}}),
+    ],
+)  # fmt: skip
+def test_json_list_stands_where_the_layout_says(tmp_path, payload, context):
+    (tmp_path / "t.json").write_bytes(payload)
+    (item,) = SourceFile(tmp_path / "t.json", Layout(lists=("results.results", "samples"))).items()
+    assert (item.value, dict(item.context)) == ({"a": 1}, context)
+
+
+def write_archive(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, value in members.items():
+            file.writestr(name, value)
+    return SourceFile(path, Layout(archives=(Archive(".eval", "samples/*.json", ("header.json", "start.json")),)))
+
+
+def test_archive_gives_its_members_in_the_order_of_their_numbers(tmp_path):
+    members = {"samples/10_epoch_1.json": '{"a": 10}', "samples/2_epoch_1.json": '{"a": 2}', "start.json": '{"m": 1}'}
+    items = list(write_archive(tmp_path / "t.eval", members | {"summaries.json": "[]"}).items())
+    assert rows_and_values(items) == [(1, {"a": 2}), (2, {"a": 10})]
+    assert items[0].context == {"m": 1}
+
+
+def test_archive_member_that_is_broken_does_not_stop_the_next(tmp_path):
+    members = {"samples/1.json": '{"a": ', "samples/2.json": "[1]", "samples/3.json": '{"a": 3}'}
+    items = list(write_archive(tmp_path / "t.eval", members).items())
+    assert "broken JSON in the member 'samples/1.json'" in items[0].problem.got
+    assert items[1].problem.reason == "got [1], expected a JSON object with named fields"
+    assert items[2].value == {"a": 3}
+
+
+@pytest.mark.parametrize(
+    ("payload", "layout", "message"),
+    [
+        (b"no zip", Layout(archives=(Archive(".eval", "*"),)), "an archive that cannot be opened"),
+        (b"PK", Layout(), "an archive ending in '.eval'"),
+    ],
+)
+def test_archive_that_cannot_be_opened_is_unreadable(tmp_path, payload, layout, message):
+    (tmp_path / "t.eval").write_bytes(payload)
+    (item,) = SourceFile(tmp_path / "t.eval", layout).items()
+    assert message in item.problem.got
 
 
 def test_json_object_without_a_list_is_one_record(tmp_path):

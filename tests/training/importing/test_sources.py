@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router_model.errors import TableError
-from training.importing.sources import expand_sources
+from training.importing.sources import expand_sources, kind_of
 
 
 @pytest.fixture
@@ -23,6 +23,14 @@ def names(paths, folder):
 
 def test_folder_is_read_recursively_sorted_and_without_hidden_files(folder):
     assert names(expand_sources([folder]), folder) == ["a/x.jsonl.gz", "b.csv", "c.PARQUET"]
+
+
+def test_json_without_a_suffix_is_read_and_other_text_is_not(tmp_path):
+    """An object store names LiteLLM's logs by their calls."""
+    (tmp_path / "chatcmpl-1").write_text('\n {"id": 1}', encoding="utf-8")
+    (tmp_path / "README").write_text("Read me", encoding="utf-8")
+    assert names(expand_sources([tmp_path]), tmp_path) == ["chatcmpl-1"]
+    assert kind_of(tmp_path / "chatcmpl-1") == (".json", "")
 
 
 def test_pattern_and_file_are_read_once(folder):
@@ -44,7 +52,7 @@ def test_file_whose_name_looks_like_a_pattern_is_a_file(tmp_path):
         ("a/.old", r"\.old: got a folder without a file to import"),
         (
             "a/notes.txt",
-            r"got a file ending in '\.txt', expected one of \.parquet, \.csv, .*\.zst\); convert or rename",
+            r"got a file ending in '\.txt', expected one of \.parquet, \.eval, \.csv, .*\.zst\); convert or rename",
         ),
         ("a/n*", r"notes\.txt: got a file ending in '\.txt'"),
     ],

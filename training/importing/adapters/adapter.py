@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from training.importing.conversion import Conversion, Source
+from training.importing.layout import COMMON_LISTS, Archive
 
 
 class Around(NamedTuple):
@@ -49,9 +50,15 @@ class Adapter:
         Tell by its first record whether a file is of this tool.
     convert : callable
         Turn a record into outcomes; raises `RecordError` where it cannot be used.
+    lists : tuple of str
+        Where a JSON object of the tool may have its list of records: ``"samples"``, ``"results.results"``.
+    archives : tuple of Archive
+        How the tool's zip files hold their records.
     """
 
     name: str
     tool: str
     recognises: Callable[[Source], bool]
     convert: Converter
+    lists: tuple[str, ...] = COMMON_LISTS
+    archives: tuple[Archive, ...] = ()

@@ -260,4 +260,4 @@ def _tool_call(part: Source) -> Row:
     }
 
 
-ADAPTER: Final = Adapter("otel", "OpenTelemetry", _recognises, otel)
+ADAPTER: Final = Adapter("otel", "OpenTelemetry", _recognises, otel, lists=("resourceSpans",))

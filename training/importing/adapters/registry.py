@@ -7,6 +7,7 @@ from typing import Final
 from training.importing.adapters import litellm, llmrouterbench, otel, outcomes, paretobandit, routerbench
 from training.importing.adapters.adapter import Adapter
 from training.importing.conversion import Source
+from training.importing.layout import Layout
 from training.importing.problems import RecordError
 
 _IN_ORDER: Final = (
@@ -23,6 +24,17 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter
 
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
 """What ``format`` may be."""
+
+
+def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has this name
+    """Return where the files of a format keep their records; with ``auto`` all places are looked at.
+
+    >>> layout_of("otel").lists, "records" in layout_of("auto").lists
+    (('resourceSpans',), True)
+    """
+    adapters = [ADAPTERS[format]] if format in ADAPTERS else list(_IN_ORDER)
+    lists = dict.fromkeys(path for adapter in adapters for path in adapter.lists)
+    return Layout(tuple(lists), tuple(archive for adapter in adapters for archive in adapter.archives))
 
 
 def adapter_of(record: Source) -> Adapter:
