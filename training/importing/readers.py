@@ -82,8 +82,12 @@ class SourceFile:
     def _is_one_document(self) -> bool:
         """Whether a file named as JSON lines holds a list, or objects written over several lines."""
         with self._open() as (stream, _):
-            first = next((line.strip() for line in read_lines(stream) if not line.isspace()), b"")
-        return first == b"{" or first.startswith(b"[{") or first == b"["
+            lines = (line.strip() for line in read_lines(stream) if not line.isspace())
+            first = next(lines, b"")
+            if first == b"{":
+                # An object over several lines goes on with a key; a line that is cut off, with the next record.
+                return next(lines, b"").startswith(b'"')
+        return first == b"[" or first.startswith(b"[{")
 
     def _read_json(self) -> Iterator[Item]:
         with self._open() as (stream, _):
