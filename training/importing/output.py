@@ -34,13 +34,15 @@ class TableOutput:
 
     Attributes
     ----------
+    folder : Path
+        Hidden, beside the table, and removed at the end.
     n_rows, n_rejected, n_with_quality : int
     models : set of str
     """
 
     def __init__(self, out: Path, folder: Path) -> None:
         self._out = out
-        self._folder = folder
+        self.folder = folder
         self._parts: list[Path] = []
         self._rejects = folder / "rejects.jsonl"
         self.n_rows = 0
@@ -52,7 +54,7 @@ class TableOutput:
         """Add a checked batch as a part of the table."""
         if frame.is_empty():
             return
-        part = self._folder / f"part-{len(self._parts):06d}.parquet"
+        part = self.folder / f"part-{len(self._parts):06d}.parquet"
         frame.write_parquet(part, compression="lz4", statistics=False)
         self._parts.append(part)
         self.n_rows += frame.height
@@ -67,7 +69,7 @@ class TableOutput:
 
     def finish(self) -> Path | None:
         """Merge the parts and move the files into place; return the rejects file, if there is one."""
-        merged = self._folder / "table.parquet"
+        merged = self.folder / "table.parquet"
         pl.scan_parquet(self._parts, glob=False).sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,

@@ -20,6 +20,7 @@ from training.importing.conversion import Row
 from training.importing.duplicates import SeenPairs, duplicate_problem
 from training.importing.frames import frame_of_rows
 from training.importing.items import Item, Record, Unreadable
+from training.importing.notes import Note, Notes
 from training.importing.output import TableOutput, open_output, rejects_path
 from training.importing.problems import Problem, RecordError
 from training.importing.readers import SourceFile
@@ -91,8 +92,9 @@ def import_sources(
         raise TableError(f"on_error: got {on_error!r}, expected 'fail' or 'skip'; name one of them")
     paths, target = expand_sources(sources), Path(out)
     _check_target(target, paths)
-    with open_output(target) as output:
-        run = _Run(paths, output, format=format, on_error=on_error, progress=progress)
+    with open_output(target) as output, Notes(output.folder) as notes:
+        _take_notes(paths, format, notes)
+        run = _Run(paths, output, notes, format=format, on_error=on_error, progress=progress)
         for number in range(len(paths)):
             run.import_file(number)
         return run.finish(target)
@@ -120,6 +122,7 @@ class _Run:
         self,
         paths: Sequence[Path],
         output: TableOutput,
+        notes: Notes,
         *,
         format: str,  # noqa: A002 as in `import_sources`
         on_error: OnError,
@@ -127,6 +130,7 @@ class _Run:
     ) -> None:
         self._paths = paths
         self._output = output
+        self._notes = notes
         self._format = format
         self._on_error = on_error
         self._progress = progress
@@ -189,7 +193,7 @@ class _Run:
         try:
             # A record of an unknown format says so itself: `adapter_of` raises again.
             adapter = adapter or adapter_of(item.value)
-            rows, skipped, failed = adapter.convert(item.value, Around(path, item.context))
+            rows, skipped, failed = adapter.convert(item.value, Around(path, item.context, self._notes.of))
         except RecordError as exc:
             batch.rejected.append(_Rejected(item.row, [exc.problem], item.value))
             return
@@ -257,6 +261,28 @@ class _Run:
     def _report(self, path: Path, position: int) -> None:
         if self._progress is not None:
             self._progress(Progress(path, self._bytes_before + position, self._bytes_total))
+
+
+def _take_notes(paths: Sequence[Path], format: str, notes: Notes) -> None:  # noqa: A002 as in `import_sources`
+    """Read the files whose adapters join records for the first time."""
+    for path in paths:
+        adapter = ADAPTERS.get(format)
+        for item in SourceFile(path, layout_of(format)).items():
+            if not isinstance(item, Record):
+                continue  # the second pass tells what is wrong with it
+            adapter = adapter or _adapter_of(item)
+            if adapter is not None and adapter.notes is None:
+                break
+            notes.add(_notes_of(item, adapter, path))
+
+
+def _notes_of(record: Record, adapter: Adapter | None, path: Path) -> list[Note]:
+    if adapter is None or adapter.notes is None:
+        return []
+    try:
+        return list(adapter.notes(record.value, Around(path, record.context)))
+    except RecordError:
+        return []  # `convert` raises it again in the second pass
 
 
 def _adapter_of(record: Record) -> Adapter | None:

@@ -5,7 +5,7 @@ Converters are pure: ``(record, around) -> Conversion``. They move values and ne
 answers, which are dropped: nothing is learned from them and they are most of the bytes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from training.importing.conversion import Conversion, Source
 from training.importing.layout import COMMON_LISTS, Archive
+from training.importing.notes import Note
+
+
+def _no_notes(key: str) -> list[Any]:
+    del key
+    return []
 
 
 class Around(NamedTuple):
@@ -24,16 +30,20 @@ class Around(NamedTuple):
         The file; some tools write the model only into its name or its folder.
     fields : mapping
         Fields of the JSON object around the record's list.
+    notes_of : callable
+        Return what other records noted under a key (see `training.importing.notes`), in their order.
     """
 
     path: Path
     fields: Mapping[str, Any] = MappingProxyType({})
+    notes_of: Callable[[str], list[Any]] = _no_notes
 
 
 NOWHERE: Final = Around(Path("records"))
 """Of a record that stands alone, as in examples."""
 
 Converter: TypeAlias = Callable[[Source, Around], Conversion]
+NoteTaker: TypeAlias = Callable[[Source, Around], Iterable[Note]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,9 @@ class Adapter:
         Where a JSON object of the tool may have its list of records: ``"samples"``, ``"results.results"``.
     archives : tuple of Archive
         How the tool's zip files hold their records.
+    notes : callable, optional
+        Return what a record says about outcomes that other records hold (see `training.importing.notes`);
+        raises `RecordError` only where `convert` does, which is where the error is told.
     """
 
     name: str
@@ -62,3 +75,4 @@ class Adapter:
     convert: Converter
     lists: tuple[str, ...] = COMMON_LISTS
     archives: tuple[Archive, ...] = ()
+    notes: NoteTaker | None = None
