@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from training.importing import ImportReport, Progress
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
-FORMAT_NAMES = ("auto", "litellm", "llmrouterbench", "otel", "outcomes", "paretobandit", "routerbench")
+FORMAT_NAMES = (
+    "auto", "alpaca_eval", "arena", "every_eval_ever", "helm", "inspect_ai", "litellm", "llmrouterbench", "lm_eval",
+    "mt_bench", "mt_bench_pairs", "openai_evals", "otel", "outcomes", "paretobandit", "promptfoo", "ragas",
+    "routerbench",
+)  # fmt: skip
 _MAX_LISTED = 12
 
 

@@ -18,6 +18,7 @@ from router_model.records import SCHEMA_VERSION
 from training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
+_AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "latency_s"})
 
 
 def rejects_path(out: Path) -> Path:
@@ -67,10 +68,20 @@ class TableOutput:
             file.writelines(f"{_entry_json(entry)}\n" for entry in entries)
         self.n_rejected += len(entries)
 
-    def finish(self) -> Path | None:
-        """Merge the parts and move the files into place; return the rejects file, if there is one."""
+    def finish(self, *, average: bool = False) -> Path | None:
+        """Merge the parts and move the files into place; return the rejects file, if there is one.
+
+        Parameters
+        ----------
+        average : bool, default False
+            Make one row of those with the same prompt and model (see `averaged`).
+        """
         merged = self.folder / "table.parquet"
-        pl.scan_parquet(self._parts, glob=False).sink_parquet(
+        table = pl.scan_parquet(self._parts, glob=False)
+        if average:
+            table = averaged(table)
+            self.n_rows, self.n_with_quality = table.select(pl.len(), pl.col("quality").count()).collect().row(0)
+        table.sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,
             metadata={"router_model.schema_version": str(SCHEMA_VERSION)},
@@ -87,6 +98,23 @@ class TableOutput:
             return None
         self._rejects.replace(target)
         return target
+
+
+def averaged(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a table with one row a prompt and model: means of the numbers, else what the first row has.
+
+    >>> rows = {"prompt_id": ["p", "p"], "model": ["m", "m"], "quality": [1.0, 0.0], "input_tokens": [8, 9],
+    ...         "output_tokens": [1, 2], "cost_usd": [None, 0.5], "latency_s": [1.0, 2.0], "task": ["t", "u"]}
+    >>> averaged(pl.LazyFrame(rows)).collect().rows()
+    [('p', 'm', 0.5, 8, 2, 0.5, 1.5, 't')]
+    """
+    columns = table.collect_schema()
+    values = [pl.col(name).mean() if name in _AVERAGED else pl.col(name).first() for name in columns]
+    groups = table.group_by("prompt_id", "model", maintain_order=True).agg(
+        value for name, value in zip(columns, values, strict=True) if name not in {"prompt_id", "model"}
+    )
+    counts = [name for name, dtype in columns.items() if name in _AVERAGED and dtype.is_integer()]
+    return groups.with_columns(pl.col(name).round().cast(columns[name]) for name in counts).select(columns.names())
 
 
 def _entry_json(entry: dict[str, Any]) -> str:

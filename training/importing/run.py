@@ -141,6 +141,7 @@ class _Run:
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
         self._first_message = ""
+        self._n_averaged = 0
 
     def import_file(self, number: int) -> None:
         path = self._paths[number]
@@ -155,7 +156,9 @@ class _Run:
         if not self._output.n_rows:
             raise self._nothing_left(out)
         n_prompts = self._seen.n_prompts()
-        rejects = self._output.finish()
+        rejects = self._output.finish(average=self._n_averaged > 0)
+        if self._n_averaged:
+            self._skipped["answers averaged with others of the same prompt and model"] = self._n_averaged
         return ImportReport(
             out=out,
             n_rows=self._output.n_rows,
@@ -177,12 +180,14 @@ class _Run:
         for item in source.items():
             if adapter is None and isinstance(item, Record):
                 adapter = _adapter_of(item)
+            if adapter is not None:
+                self._formats[str(source.path)] = adapter.name
             self._convert(batch, item, adapter, source.path)
             if batch.is_full():
                 yield batch
                 batch = _Batch()
         yield batch
-        self._formats[str(source.path)] = "unknown" if adapter is None else adapter.name
+        self._formats.setdefault(str(source.path), "unknown")
 
     def _convert(self, batch: _Batch, item: Item, adapter: Adapter | None, path: Path) -> None:
         batch.n_records += 1
@@ -214,7 +219,9 @@ class _Run:
             by_index.setdefault(problem.index, []).append(problem)
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)
-        again = self._seen.add(good, number, places[kept])
+        repeated_pairs = self._seen.add(good, number, places[kept])
+        again = [pair for pair in repeated_pairs if not self._are_averaged(number, pair[1])]
+        self._n_averaged += len(repeated_pairs) - len(again)
         for index, file, first_row in again:
             prompt_id, model = good["prompt_id"][index], good["model"][index]
             first = f"row {first_row}" if file == number else f"{self._paths[file]}, row {first_row}"
@@ -225,6 +232,11 @@ class _Run:
         self._deal_with(path, rejected)
         repeated = {index for index, _, _ in again}
         self._output.add(good.filter([index not in repeated for index in range(good.height)]) if again else good)
+
+    def _are_averaged(self, number: int, earlier: int) -> bool:
+        """Whether answers to one prompt in two files (or in one) are of a tool that asks again on purpose."""
+        first, second = (self._formats[str(self._paths[file])] for file in (number, earlier))
+        return first == second and first in ADAPTERS and ADAPTERS[first].averages
 
     def _complete(self, row: Row, path: Path) -> None:
         """Fill in where a row comes from and note what the schema does not know."""
@@ -248,9 +260,9 @@ class _Run:
 
     def _nothing_left(self, out: Path) -> TableError:
         if not self._output.n_rejected:
+            parts = ", ".join(f"{number:,} {what}" for what, number in self._skipped.items())
             return TableError(
-                f"{out}: got {self._skipped.total():,} parts that are no outcomes and no other rows, expected calls of "
-                "models; check the sources"
+                f"{out}: got {parts or 'nothing'} and no other rows, expected outcomes; check the sources"
             )
         rejects = self._output.keep_rejects()
         return TableError(
@@ -273,14 +285,14 @@ def _take_notes(paths: Sequence[Path], format: str, notes: Notes) -> None:  # no
             adapter = adapter or _adapter_of(item)
             if adapter is not None and adapter.notes is None:
                 break
-            notes.add(_notes_of(item, adapter, path))
+            notes.add(_notes_of(item, adapter, path, notes))
 
 
-def _notes_of(record: Record, adapter: Adapter | None, path: Path) -> list[Note]:
+def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes) -> list[Note]:
     if adapter is None or adapter.notes is None:
         return []
     try:
-        return list(adapter.notes(record.value, Around(path, record.context)))
+        return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
     except RecordError:
         return []  # `convert` raises it again in the second pass
 

@@ -67,6 +67,9 @@ class Adapter:
     notes : callable, optional
         Return what a record says about outcomes that other records hold (see `training.importing.notes`);
         raises `RecordError` only where `convert` does, which is where the error is told.
+    averages : bool
+        Whether several answers of a model to one prompt are averaged: evaluations and votes ask again on
+        purpose. In logs of calls a second answer is a duplicate.
     """
 
     name: str
@@ -76,3 +79,4 @@ class Adapter:
     lists: tuple[str, ...] = COMMON_LISTS
     archives: tuple[Archive, ...] = ()
     notes: NoteTaker | None = None
+    averages: bool = False

@@ -4,7 +4,25 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from training.importing.adapters import litellm, llmrouterbench, otel, outcomes, paretobandit, routerbench
+from training.importing.adapters import (
+    alpaca_eval,
+    arena,
+    every_eval_ever,
+    helm,
+    inspect_ai,
+    litellm,
+    llmrouterbench,
+    lm_eval,
+    mt_bench,
+    mt_bench_pairs,
+    openai_evals,
+    otel,
+    outcomes,
+    paretobandit,
+    promptfoo,
+    ragas,
+    routerbench,
+)
 from training.importing.adapters.adapter import Adapter
 from training.importing.conversion import Source
 from training.importing.layout import Layout
@@ -13,6 +31,17 @@ from training.importing.problems import RecordError
 _IN_ORDER: Final = (
     routerbench.ADAPTER,
     paretobandit.ADAPTER,
+    lm_eval.ADAPTER,
+    inspect_ai.ADAPTER,
+    promptfoo.ADAPTER,
+    helm.ADAPTER,
+    every_eval_ever.ADAPTER,
+    openai_evals.ADAPTER,
+    ragas.ADAPTER,
+    arena.ADAPTER,
+    alpaca_eval.ADAPTER,
+    mt_bench.ADAPTER,
+    mt_bench_pairs.ADAPTER,
     otel.ADAPTER,
     llmrouterbench.ADAPTER,
     litellm.ADAPTER,
