@@ -188,7 +188,7 @@ def test_reading_stops_at_damage_and_the_row_is_told(tmp_path, out):
 def test_skipped_spans_are_counted(tmp_path, out):
     span = {"attributes": {"gen_ai.operation.name": "embeddings"}, "spanId": "1"}
     source = jsonl(tmp_path / "t.jsonl", [span])
-    with pytest.raises(TableError, match="got 1 parts that are no outcomes and no other rows"):
+    with pytest.raises(TableError, match="got 1 spans of other operations and no other rows"):
         import_sources([source], out)
     call = {"gen_ai.request.model": "a", "gen_ai.input.messages": [{"role": "user", "content": "Hi"}]}
     assert import_sources([jsonl(source, [span, {"attributes": call, "spanId": "2"}])], out).skipped == {
@@ -211,7 +211,7 @@ def test_wide_rows_count_every_model(tmp_path, out):
         ("table.csv", {}, r"got a table ending in '\.csv', expected '\.parquet'"),
         ("missing/table.parquet", {}, "got a folder that does not exist"),
         ("folder.parquet", {}, "got a folder, expected a file"),
-        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, litellm"),
+        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, alpaca_eval"),
         ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected 'fail' or 'skip'"),
     ],
 )
