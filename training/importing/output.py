@@ -15,6 +15,7 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.records import SCHEMA_VERSION
+from training.importing.opponents import corrected
 from training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
@@ -45,19 +46,21 @@ class TableOutput:
         self._out = out
         self.folder = folder
         self._parts: list[Path] = []
+        self._vote_parts: list[Path] = []
         self._rejects = folder / "rejects.jsonl"
         self.n_rows = 0
         self.n_rejected = 0
         self.n_with_quality = 0
         self.models: set[str] = set()
 
-    def add(self, frame: pl.DataFrame) -> None:
+    def add(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
         """Add a checked batch as a part of the table."""
         if frame.is_empty():
             return
-        part = self.folder / f"part-{len(self._parts):06d}.parquet"
+        parts = self._vote_parts if are_votes else self._parts
+        part = self.folder / f"{'votes' if are_votes else 'part'}-{len(parts):06d}.parquet"
         frame.write_parquet(part, compression="lz4", statistics=False)
-        self._parts.append(part)
+        parts.append(part)
         self.n_rows += frame.height
         self.n_with_quality += frame["quality"].count()
         self.models.update(frame["model"].unique())
@@ -71,13 +74,17 @@ class TableOutput:
     def finish(self, *, average: bool = False) -> Path | None:
         """Merge the parts and move the files into place; return the rejects file, if there is one.
 
+        Votes are corrected for the strength of the opponents (`training.importing.opponents`).
+
         Parameters
         ----------
         average : bool, default False
             Make one row of those with the same prompt and model (see `averaged`).
         """
         merged = self.folder / "table.parquet"
-        table = pl.scan_parquet(self._parts, glob=False)
+        tables = [pl.scan_parquet(self._parts, glob=False)] if self._parts else []
+        tables += [corrected(pl.scan_parquet(self._vote_parts, glob=False))] if self._vote_parts else []
+        table = pl.concat(tables)
         if average:
             table = averaged(table)
             self.n_rows, self.n_with_quality = table.select(pl.len(), pl.col("quality").count()).collect().row(0)

@@ -231,12 +231,17 @@ class _Run:
         ]
         self._deal_with(path, rejected)
         repeated = {index for index, _, _ in again}
-        self._output.add(good.filter([index not in repeated for index in range(good.height)]) if again else good)
+        kept_rows = good.filter([index not in repeated for index in range(good.height)]) if again else good
+        adapter = self._adapter_of_file(number)
+        self._output.add(kept_rows, are_votes=adapter is not None and adapter.votes)
+
+    def _adapter_of_file(self, number: int) -> Adapter | None:
+        return ADAPTERS.get(self._formats.get(str(self._paths[number]), ""))
 
     def _are_averaged(self, number: int, earlier: int) -> bool:
         """Whether answers to one prompt in two files (or in one) are of a tool that asks again on purpose."""
-        first, second = (self._formats[str(self._paths[file])] for file in (number, earlier))
-        return first == second and first in ADAPTERS and ADAPTERS[first].averages
+        adapter = self._adapter_of_file(number)
+        return adapter is not None and adapter.averages and adapter is self._adapter_of_file(earlier)
 
     def _complete(self, row: Row, path: Path) -> None:
         """Fill in where a row comes from and note what the schema does not know."""

@@ -70,6 +70,8 @@ class Adapter:
     averages : bool
         Whether several answers of a model to one prompt are averaged: evaluations and votes ask again on
         purpose. In logs of calls a second answer is a duplicate.
+    votes : bool
+        Whether the outcomes are votes between two models (see `training.importing.votes`).
     """
 
     name: str
@@ -80,3 +82,4 @@ class Adapter:
     archives: tuple[Archive, ...] = ()
     notes: NoteTaker | None = None
     averages: bool = False
+    votes: bool = False

@@ -68,4 +68,4 @@ def _quality_of_first(preference: object) -> float:
     return round(2 - value, 6)
 
 
-ADAPTER: Final = Adapter("alpaca_eval", "AlpacaEval", _recognises, alpaca_eval, averages=True)
+ADAPTER: Final = Adapter("alpaca_eval", "AlpacaEval", _recognises, alpaca_eval, averages=True, votes=True)

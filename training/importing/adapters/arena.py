@@ -133,4 +133,4 @@ def _part(part: object) -> object:
     return {"type": "text", "text": part.get("text") or ""}
 
 
-ADAPTER: Final = Adapter("arena", "Chatbot Arena", _recognises, arena, averages=True)
+ADAPTER: Final = Adapter("arena", "Chatbot Arena", _recognises, arena, averages=True, votes=True)

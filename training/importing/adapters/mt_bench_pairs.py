@@ -47,4 +47,4 @@ def mt_bench_pairs(record: Source, around: Around) -> Conversion:
     )
 
 
-ADAPTER: Final = Adapter("mt_bench_pairs", "MT-Bench pairs", _recognises, mt_bench_pairs, averages=True)
+ADAPTER: Final = Adapter("mt_bench_pairs", "MT-Bench pairs", _recognises, mt_bench_pairs, averages=True, votes=True)
