@@ -71,11 +71,11 @@ def _winner(record: Source) -> str | None:
     winner = record.get("winner")
     if is_missing(winner):
         return next((name for flag, name in _FLAGS.items() if str(record.get(flag)) in {"1", "1.0", "True"}), None)
-    if winner not in _QUALITIES:
+    if not isinstance(winner, str) or winner not in _QUALITIES:
         raise RecordError(
             "winner", f"{shown(winner)} in a battle of Chatbot Arena", f"one of {', '.join(_QUALITIES)}", ADVICE
         )
-    return str(winner)
+    return winner
 
 
 # --- the prompt ------------------------------------------------------------------------------------------

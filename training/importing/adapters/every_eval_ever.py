@@ -118,7 +118,7 @@ def _metric(record: Source, path: Path) -> Source | None:
     """Return what the summary says of an instance's metric."""
     summary = read_beside(path, _summary_name(path))
     results = summary.get("evaluation_results") if isinstance(summary, Mapping) else None
-    named = [one for one in results or () if isinstance(one, Mapping)]
+    named = [one for one in results if isinstance(one, Mapping)] if isinstance(results, list) else []
     wanted = record.get("evaluation_result_id")
     own = [one for one in named if not is_missing(wanted) and one.get("evaluation_result_id") == wanted]
     own = own or [one for one in named if one.get("evaluation_name") == record.get("evaluation_name")]

@@ -6,7 +6,6 @@ Decides which metric is the quality, as a run does not say: the first of `_QUALI
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from training.importing.conversion import (
     Conversion,
     Row,
     Source,
+    as_number,
     as_object,
     first_present,
     is_missing,
@@ -123,21 +123,18 @@ def _stats(record: Source, path: Path) -> Row:
 
 
 def _stats_of_run(path: Path) -> dict[str, Row]:
-    file = path.with_name(_STATS_FILE)
-    if not file.is_file():
+    found: dict[str, Row] | None = read_beside(path, _STATS_FILE, _by_request)
+    if found is None:
         raise RecordError(
             _STATS_FILE,
             "the requests of HELM without their metrics",
             f"{_STATS_FILE} beside {path.name}, from which the quality is read",
             "import the folder of the run, or copy that file there",
         )
-    return _read_stats(path, file.stat().st_mtime_ns)
+    return found
 
 
-@lru_cache(maxsize=2)
-def _read_stats(path: Path, changed_ns: int) -> dict[str, Row]:
-    del changed_ns  # makes a file that was written anew a new one
-    given = read_beside(path, _STATS_FILE)
+def _by_request(given: object) -> dict[str, Row]:
     if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given):
         raise RecordError(_STATS_FILE, "something else", "a list of objects", "write the run's metrics again")
     found: dict[str, Row] = {}
@@ -157,8 +154,11 @@ def _values(stats: object) -> Row:
     values: Row = {}
     for stat in stats if isinstance(stats, list) else []:
         name = stat.get("name") if isinstance(stat, Mapping) else None
-        if isinstance(name, Mapping) and stat.get("count"):
-            values[str(name.get("name"))] = stat["sum"] / stat["count"]
+        if not isinstance(name, Mapping):
+            continue
+        total, count = as_number(stat.get("sum")), as_number(stat.get("count"))
+        if total is not None and count:
+            values[str(name.get("name"))] = total / count
     return values
 
 

@@ -97,7 +97,7 @@ def _quality(record: Source, log: Source) -> tuple[str | None, object]:
         return None, None
     headline = _headline(log)
     scorer = headline.get("scorer")
-    name = str(scorer) if scorer in scores else next(iter(scores))
+    name = str(scorer) if str(scorer) in scores else next(iter(scores))
     score = scores[name]
     value = score.get("value") if isinstance(score, Mapping) else score
     return name, _number(value, name, headline.get("score"))
@@ -126,7 +126,7 @@ def _number(value: object, scorer: str, score: object) -> object:
 
 
 def _part(values: Source, scorer: str, score: object) -> object:
-    if score in values:
+    if str(score) in values:
         return values[str(score)]
     if len(values) == 1:
         return next(iter(values.values()))
@@ -151,8 +151,8 @@ def _usage(record: Source, model: str) -> Row:
     if not isinstance(usage, Mapping):
         return {}
     # inspect-ai counts input tokens without those of the cache.
-    cached = [usage.get(key) or 0 for key in ("input_tokens_cache_read", "input_tokens_cache_write")]
     read = usage.get("input_tokens")
+    cached = [as_number(usage.get(key)) or 0.0 for key in ("input_tokens_cache_read", "input_tokens_cache_write")]
     return {
         "input_tokens": read + sum(cached) if isinstance(read, int) else read,
         "output_tokens": usage.get("output_tokens"),

@@ -6,14 +6,13 @@ several metrics the first that is a number for each sample, and better when high
 Simplifies: a prompt is what was sent, with the examples and the chat template that the harness put in.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from training.importing.adapters.adapter import Adapter, Around
-from training.importing.beside import read_beside
+from training.importing.beside import names_beside, read_beside
 from training.importing.conversion import (
     ADVICE,
     Conversion,
@@ -104,13 +103,9 @@ def _summary_beside(path: Path, date: str | None) -> Source:
     """Return the summary of the same run, or the only one in the folder."""
     found = read_beside(path, f"results_{date}.json") if date else None
     if found is None:
-        names = [name for name in _names_in(path.parent) if re.fullmatch(r"results_.*\.json", name)]
+        names = [name for name in names_beside(path) if re.fullmatch(r"results_.*\.json", name)]
         found = read_beside(path, names[0]) if len(names) == 1 else None
     return found if isinstance(found, Mapping) else {}
-
-
-def _names_in(folder: Path) -> list[str]:
-    return os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208 names are all that is needed
 
 
 def _model(path: Path, summary: Source) -> str:

@@ -93,13 +93,13 @@ def question_fields(record: Source, prompt_key: str, around: Around) -> Row:
     RecordError
         If the question is found nowhere.
     """
-    n_turns = record.get("turn") or 1
+    n_turns = 2 if record.get("turn") == 2 else 1  # noqa: PLR2004 the benchmark has two
     folder = around.path.parent  # judgments lie in a folder below the questions
     noted = [
         turns for at in (folder, folder.parent) for turns in around.notes_of(_question_key(at, record["question_id"]))
     ]
     questions = noted[0] if noted else _questions_in(str(record.get(prompt_key) or ""))
-    if len(questions) < n_turns:
+    if not isinstance(questions, list) or len(questions) < n_turns:
         raise RecordError(
             prompt_key,
             "a judgment of MT-Bench whose question is not in the judge's prompt",

@@ -30,7 +30,7 @@ def mt_bench_pairs(record: Source, around: Around) -> Conversion:
     ``tstamp``. Games that the judge did not decide by its rules do not count.
     """
     games = [record[key] for key in ("g1_winner", "g2_winner", "winner") if not is_missing(record.get(key))]
-    unknown = [game for game in games if game not in {*_QUALITY_OF_FIRST, _ERROR}]
+    unknown = [game for game in games if game not in (*_QUALITY_OF_FIRST, _ERROR)]
     if unknown:
         expected = f"one of {', '.join(_QUALITY_OF_FIRST)}, {_ERROR}"
         raise RecordError("g1_winner", f"{shown(unknown[0])} in a judgment of MT-Bench", expected, ADVICE)

@@ -151,7 +151,8 @@ def _output_item(record: Source) -> Conversion:
             "sample.model", "an output item of OpenAI's Evals API without a call", "a run that calls a model",
             "import runs of the data source 'completions' or 'responses'",
         )  # fmt: skip
-    results = [one for one in record.get("results") or () if isinstance(one, Mapping)]
+    graders = record.get("results")
+    results = [one for one in graders if isinstance(one, Mapping)] if isinstance(graders, list) else []
     row: Row = {
         **prompt_fields(sample.get("input")),
         "model": sample["model"],

@@ -32,6 +32,9 @@ def summary(*results):
     return {"evaluation_id": "mmlu/org/m/1", "model_info": {"id": "org/m"}, "evaluation_results": list(results)}
 
 
+LEVELS = {"score_type": "levels", "level_names": ["low", "mid", "high"]}
+
+
 def result(name="mmlu", result_id=None, **config):
     return {"evaluation_name": name, "evaluation_result_id": result_id, "metric_config": config}
 
@@ -48,9 +51,8 @@ def test_instance_becomes_an_outcome(imported):
     [
         ({"score": 7, "is_correct": True}, {"score_type": "continuous", "min_score": 1, "max_score": 10}, 6 / 9),
         ({"score": 0.25, "is_correct": True}, {"lower_is_better": True, "min_score": 0, "max_score": 1}, 0.75),
-        ({"score": 1, "is_correct": False}, {"score_type": "levels", "level_names": ["low", "mid", "high"]}, 0.5),
-        ({"score": -1, "is_correct": False}, {"score_type": "levels", "level_names": ["a", "b"], "has_unknown_level": True},
-         None),
+        ({"score": 1, "is_correct": False}, LEVELS, 0.5),
+        ({"score": -1, "is_correct": False}, LEVELS | {"has_unknown_level": True}, None),
         ({"score": 0.5, "is_correct": False}, {"score_type": "binary"}, 0.5),
     ],
 )  # fmt: skip

@@ -40,16 +40,18 @@ def test_first_filter_of_a_file_counts_and_the_others_are_skipped(imported):
     assert found.skipped == {"results of further filters": 2}
 
 
+DATE = "2025-03-01T10-00-00.1"
 SUMMARY = {"results": {}, "configs": {}, "n-shot": {}, "model_name": "org/from-results"}
 
 
 @pytest.mark.parametrize(
     ("file", "others", "model"),
     [
-        ("out/samples_t_2025-03-01T10-00-00.1.jsonl", {"out/results_2025-03-01T10-00-00.1.json": SUMMARY}, "org/from-results"),
-        ("out/samples_t_2025-03-01T10-00-00.1.jsonl", {"out/results_other.json": SUMMARY}, "org/from-results"),
+        (f"out/samples_t_{DATE}.jsonl", {f"out/results_{DATE}.json": SUMMARY, "out/results_b.json": {**SUMMARY,
+         "model_name": "another"}}, "org/from-results"),
+        (f"out/samples_t_{DATE}.jsonl", {"out/results_other.json": SUMMARY}, "org/from-results"),
         (
-            "a__b/samples_t_2025-03-01T10-00-00.1.jsonl",
+            f"a__b/samples_t_{DATE}.jsonl",
             {"a__b/results_x.json": SUMMARY, "a__b/results_y.json": SUMMARY},
             "a/b",
         ),

@@ -4,7 +4,7 @@ import pytest
 
 from router_model.errors import TableError
 
-ONE = "[Instruction]\nRate it.\n\n[Question]\nHi\nthere\n\n[The Start of Assistant's Answer]\nHello\n[The End of Assistant's Answer]"
+ONE = "[Instruction]\nRate it.\n\n[Question]\nHi\nthere\n\n[The Start of Assistant's Answer]\nHello"
 TWO = (
     "<|The Start of Assistant A's Conversation with User|>\n\n### User:\nHi\n\n### Assistant A:\nHello\n\n"
     "### User:\nMore\n\n### Assistant A:\nWell\n\n<|The End of Assistant A's Conversation with User|>"

@@ -85,7 +85,7 @@ CSV = "n,[openai:gpt-4o] Name a prime,Status,Score,Named Scores,Grader Reason,Co
     ("files", "message"),
     [
         ({"r.csv": CSV}, "the CSV of promptfoo, which has the variables and not the prompts"),
-        ({"r.jsonl": [result(prompt={"raw": "[prompt stripped]"})]}, "results of promptfoo whose prompts were left out"),
+        ({"r.jsonl": [result(prompt={"raw": "[prompt stripped]"})]}, "promptfoo whose prompts were left out"),
         ({"r.jsonl": [result(provider={"label": "x"})]}, "expected the id of promptfoo's provider"),
     ],
 )  # fmt: skip

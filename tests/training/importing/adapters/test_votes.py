@@ -105,6 +105,11 @@ FULL = [
 BOTH = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "More"}]
 
 
+IMAGE = {"type": "image", "image": "u"}
+TEXT = {"type": "text", "text": "Hi"}
+IMAGE_AND_TEXT = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, TEXT]}]
+
+
 @pytest.mark.parametrize(
     ("changes", "prompt", "messages"),
     [
@@ -114,11 +119,7 @@ BOTH = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "More"}]
         ({"conversation_a": json.dumps(turns("Hi", "x"))}, "Hi", None),
         ({"conversation_a": None, "turn": None, "prompt": '["Hi", "More"]'}, None, BOTH),
         ({"conversation_a": None, "turn": None, "prompt": "Hi"}, "Hi", None),
-        (
-            {"conversation_a": [{"role": "user", "content": [{"type": "image", "image": "u"}, {"type": "text", "text": "Hi"}]}]},
-            None,
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}, {"type": "text", "text": "Hi"}]}],
-        ),
+        ({"conversation_a": [{"role": "user", "content": [IMAGE, TEXT]}]}, None, IMAGE_AND_TEXT),
     ],
 )  # fmt: skip
 def test_prompt_of_a_battle_is_what_the_user_wrote(imported, changes, prompt, messages):
