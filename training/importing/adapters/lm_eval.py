@@ -3,7 +3,9 @@
 Decides three things that the file leaves open. The model stands in the ``results_*.json`` beside it, or in
 the folder's name. Of several filters the first of the file counts, which is the one its task lists first. Of
 several metrics the first that is a number for each sample, and better when higher, is the quality.
-Simplifies: a prompt is what was sent, with the examples and the chat template that the harness put in.
+
+A prompt is what was sent, with the examples that the harness put in, and without the chat template of the
+model (`training.importing.chat_templates`): a chat of one message is its text, so that models share prompts.
 """
 
 import re
@@ -13,6 +15,7 @@ from typing import Any, Final
 
 from training.importing.adapters.adapter import Adapter, Around
 from training.importing.beside import names_beside, read_beside
+from training.importing.chat_templates import messages_of
 from training.importing.conversion import (
     ADVICE,
     Conversion,
@@ -76,7 +79,7 @@ def lm_eval(record: Source, around: Around) -> Conversion:
     metric, quality = _quality(record, summary, task)
     extra = {key: record[key] for key in ("doc_id", "filter") if not is_missing(record.get(key))}
     row: Row = {
-        **_prompt(record),
+        **_prompt(record, has_system=not is_missing(summary.get("system_instruction"))),
         "model": _model(around.path, summary),
         "quality": quality,
         "task": task,
@@ -197,15 +200,28 @@ def _other_metrics(record: Source, counted: str) -> Row:
 # --- the prompt ------------------------------------------------------------------------------------------
 
 
-def _prompt(record: Source) -> Row:
+def _prompt(record: Source, *, has_system: bool) -> Row:
+    """Return the prompt; a system message that nobody asked for is the template's own."""
     contexts = [_context(request) for request in _requests(record.get("arguments"))]
     contexts = [context for context in contexts if not is_missing(context)]
     if not contexts:
         return _prompt_of_document(record.get("doc"))
     if all(isinstance(context, str) for context in contexts):
         # Some tasks write a choice into the text itself; what all choices begin with is the question.
-        return chat_fields(_common_beginning(contexts) or contexts[0])
+        text = _common_beginning(contexts) or contexts[0]
+        templated = messages_of(text)
+        if not templated:
+            return _as_text(chat_fields(text))
+        return _as_text({"messages": [one for one in templated if has_system or one["role"] != "system"]})
     return prompt_fields(contexts[0])
+
+
+def _as_text(fields: Row) -> Row:
+    """Return a chat of a single message of the user as text."""
+    messages = fields.get("messages")
+    if isinstance(messages, list) and len(messages) == 1 and messages[0].get("role") == "user":
+        return {"prompt": messages[0].get("content")}
+    return fields
 
 
 def _requests(arguments: object) -> list[Any]:

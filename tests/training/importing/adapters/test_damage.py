@@ -21,7 +21,7 @@ RECORDS = {
     "inspect_ai": {"epoch": 1, "input": "Hi", "target": "x", "messages": MESSAGES, "output": {"usage": {}},
                    "scores": {"s": {"value": {"a": 1}}}, "model_usage": {"m": {"input_tokens": 1}}, "attachments": {}},
     "promptfoo": {"provider": {"id": "openai:m", "label": ""}, "prompt": {"raw": "Hi"}, "success": True, "vars": {},
-                  "score": 1, "latencyMs": 5, "response": {"tokenUsage": {"prompt": 1}}, "gradingResult": {"reason": ""}},
+                  "latencyMs": 5, "response": {"tokenUsage": {"prompt": 1}}, "gradingResult": {"reason": ""}},
     "helm": {"instance": {"id": "i", "input": {"text": "x"}}, "request": {"prompt": "x"}, "result": {"success": True}},
     "every_eval_ever": {"evaluation_id": "e", "model_id": "m", "sample_id": "s", "input": {"raw": "Hi"},
                         "evaluation": {"score": 1.0, "is_correct": True}, "performance": {"latency_ms": 5},

@@ -1,5 +1,7 @@
 """lm-evaluation-harness: samples_*.jsonl, with and without the results beside them."""
 
+import json
+
 import pytest
 
 from router_model.errors import TableError
@@ -88,6 +90,8 @@ def test_quality_is_the_first_metric_that_is_a_number_and_better_when_higher(
     assert (row["extra"]["metric"], row["quality"]) == (metric, quality)
 
 
+TEMPLATED = "<|im_start|>system\nYou are M.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+EXAMPLES = [{"role": "user", "content": "1?"}, {"role": "assistant", "content": "1"}, {"role": "user", "content": "2?"}]
 CHAT = '[{"role": "user", "content": "Hi"}]'
 
 
@@ -98,14 +102,22 @@ CHAT = '[{"role": "user", "content": "Hi"}]'
         ({"gen_args_0": {"arg_0": "Ann saw Bea; Ann", "arg_1": " ran"}, "gen_args_1": {"arg_0": "Ann saw Bea; Bea"}},
          "Ann saw Bea; ", None),
         ([["Q:", " a"], ["Q:", " b"]], "Q:", None),
-        ({"gen_args_0": {"arg_0": [CHAT], "arg_1": {}}}, None, [{"role": "user", "content": "Hi"}]),
-        ({"gen_args_0": {"arg_0": CHAT, "arg_1": {}}}, None, [{"role": "user", "content": "Hi"}]),
+        ({"gen_args_0": {"arg_0": [CHAT], "arg_1": {}}}, "Hi", None),
+        ({"gen_args_0": {"arg_0": CHAT, "arg_1": {}}}, "Hi", None),
+        ({"gen_args_0": {"arg_0": json.dumps(EXAMPLES), "arg_1": {}}}, None, EXAMPLES),
+        ({"gen_args_0": {"arg_0": TEMPLATED, "arg_1": " a"}, "gen_args_1": {"arg_0": TEMPLATED, "arg_1": " b"}}, "Hi", None),
         (None, "What is 0 + 1?", None),
     ],
 )  # fmt: skip
 def test_prompt_is_what_was_sent_and_counts_once(imported, arguments, prompt, messages):
     (row,) = imported({FILE: [sample(arguments=arguments)]}).rows
     assert (row["prompt"], row["messages"]) == (prompt, messages)
+
+
+def test_system_message_of_the_harness_is_kept(imported):
+    results = {"org__model-7b/results_x.json": SUMMARY | {"system_instruction": "You are M."}}
+    found = imported({FILE: [sample(arguments={"gen_args_0": {"arg_0": TEMPLATED}})], **results})
+    assert [message["role"] for message in found.column("messages")[0]] == ["system", "user"]
 
 
 @pytest.mark.parametrize(
