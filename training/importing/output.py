@@ -46,7 +46,8 @@ class TableOutput:
         self._out = out
         self.folder = folder
         self._parts: list[Path] = []
-        self._vote_parts: list[Path] = []
+        self._repeats: list[Path] = []
+        self._votes: set[Path] = set()
         self._rejects = folder / "rejects.jsonl"
         self.n_rows = 0
         self.n_rejected = 0
@@ -54,16 +55,32 @@ class TableOutput:
         self.models: set[str] = set()
 
     def add(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
-        """Add a checked batch as a part of the table."""
+        """Add a checked batch as a part of the table.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+        are_votes : bool, default False
+            Whether the rows are votes between two models; they are corrected for the opponents' strength.
+        """
         if frame.is_empty():
             return
-        parts = self._vote_parts if are_votes else self._parts
-        part = self.folder / f"{'votes' if are_votes else 'part'}-{len(parts):06d}.parquet"
-        frame.write_parquet(part, compression="lz4", statistics=False)
-        parts.append(part)
+        self._parts.append(self._write("part", len(self._parts), frame, are_votes=are_votes))
         self.n_rows += frame.height
         self.n_with_quality += frame["quality"].count()
         self.models.update(frame["model"].unique())
+
+    def add_repeats(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
+        """Add further answers to prompts whose models have a row; they are averaged into it."""
+        if not frame.is_empty():
+            self._repeats.append(self._write("repeats", len(self._repeats), frame, are_votes=are_votes))
+
+    def _write(self, kind: str, number: int, frame: pl.DataFrame, *, are_votes: bool) -> Path:
+        part = self.folder / f"{kind}-{number:06d}.parquet"
+        frame.write_parquet(part, compression="lz4", statistics=False)
+        if are_votes:
+            self._votes.add(part)
+        return part
 
     def reject(self, entries: list[dict[str, Any]]) -> None:
         """Add entries to the rejects file."""
@@ -71,24 +88,10 @@ class TableOutput:
             file.writelines(f"{_entry_json(entry)}\n" for entry in entries)
         self.n_rejected += len(entries)
 
-    def finish(self, *, average: bool = False) -> Path | None:
-        """Merge the parts and move the files into place; return the rejects file, if there is one.
-
-        Votes are corrected for the strength of the opponents (`training.importing.opponents`).
-
-        Parameters
-        ----------
-        average : bool, default False
-            Make one row of those with the same prompt and model (see `averaged`).
-        """
+    def finish(self) -> Path | None:
+        """Merge the parts and move the files into place; return the rejects file, if there is one."""
         merged = self.folder / "table.parquet"
-        tables = [pl.scan_parquet(self._parts, glob=False)] if self._parts else []
-        tables += [corrected(pl.scan_parquet(self._vote_parts, glob=False))] if self._vote_parts else []
-        table = pl.concat(tables)
-        if average:
-            table = averaged(table)
-            self.n_rows, self.n_with_quality = table.select(pl.len(), pl.col("quality").count()).collect().row(0)
-        table.sink_parquet(
+        self._merged().sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,
             metadata={"router_model.schema_version": str(SCHEMA_VERSION)},
@@ -96,6 +99,15 @@ class TableOutput:
         rejects = self.keep_rejects()
         merged.replace(self._out)
         return rejects
+
+    def _merged(self) -> pl.LazyFrame:
+        """Return all parts as one table, with a row a prompt and model."""
+        votes = [part for part in (*self._parts, *self._repeats) if part in self._votes]
+        others = [part for part in (*self._parts, *self._repeats) if part not in self._votes]
+        tables = [pl.scan_parquet(others, glob=False)] if others else []
+        tables += [corrected(pl.scan_parquet(votes, glob=False))] if votes else []
+        table = pl.concat(tables)
+        return averaged(table) if self._repeats else table
 
     def keep_rejects(self) -> Path | None:
         """Move the rejects file into place, or remove that of an earlier run if nothing was rejected."""

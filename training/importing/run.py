@@ -32,6 +32,8 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 MAX_UNKNOWN_COLUMNS: Final = 1_000
 """More names of unknown columns are not listed; their values are kept all the same."""
 
+_AVERAGED: Final = "answers averaged with others of the same prompt and model"
+
 OnError: TypeAlias = Literal["fail", "skip"]
 
 
@@ -141,7 +143,6 @@ class _Run:
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
         self._first_message = ""
-        self._n_averaged = 0
 
     def import_file(self, number: int) -> None:
         path = self._paths[number]
@@ -156,9 +157,7 @@ class _Run:
         if not self._output.n_rows:
             raise self._nothing_left(out)
         n_prompts = self._seen.n_prompts()
-        rejects = self._output.finish(average=self._n_averaged > 0)
-        if self._n_averaged:
-            self._skipped["answers averaged with others of the same prompt and model"] = self._n_averaged
+        rejects = self._output.finish()
         return ImportReport(
             out=out,
             n_rows=self._output.n_rows,
@@ -219,10 +218,11 @@ class _Run:
             by_index.setdefault(problem.index, []).append(problem)
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)
-        repeated_pairs = self._seen.add(good, number, places[kept])
-        again = [pair for pair in repeated_pairs if not self._are_averaged(number, pair[1])]
-        self._n_averaged += len(repeated_pairs) - len(again)
+        again = self._seen.add(good, number, places[kept])
+        averaged = {index for index, file, _ in again if self._are_averaged(number, file)}
         for index, file, first_row in again:
+            if index in averaged:
+                continue
             prompt_id, model = good["prompt_id"][index], good["model"][index]
             first = f"row {first_row}" if file == number else f"{self._paths[file]}, row {first_row}"
             by_index[int(kept[index])] = [duplicate_problem(index, prompt_id, model, first)]
@@ -231,9 +231,14 @@ class _Run:
         ]
         self._deal_with(path, rejected)
         repeated = {index for index, _, _ in again}
-        kept_rows = good.filter([index not in repeated for index in range(good.height)]) if again else good
         adapter = self._adapter_of_file(number)
-        self._output.add(kept_rows, are_votes=adapter is not None and adapter.votes)
+        are_votes = adapter is not None and adapter.votes
+        self._output.add(
+            good.filter([index not in repeated for index in range(good.height)]) if again else good, are_votes=are_votes
+        )
+        self._output.add_repeats(good[sorted(averaged)], are_votes=are_votes)
+        if averaged:
+            self._skipped[_AVERAGED] += len(averaged)
 
     def _adapter_of_file(self, number: int) -> Adapter | None:
         return ADAPTERS.get(self._formats.get(str(self._paths[number]), ""))

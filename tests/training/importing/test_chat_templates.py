@@ -17,9 +17,11 @@ ANSWERED = {"role": "assistant", "content": "Yo"}
             [SYSTEM, ASKED],
         ),
         (
-            "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi\nthere<|eot_id|>"
-            "<|start_header_id|>assistant<|end_header_id|>\n\nYo<|eot_id|>"
-            "<|start_header_id|>user<|end_header_id|>\n\nHi\nthere<|eot_id|><|start_header_id|>assistant<|end_header_id|>",
+            (
+                "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi\nthere<|eot_id|>"
+                "<|start_header_id|>assistant<|end_header_id|>\n\nYo<|eot_id|>"
+                "<|start_header_id|>user<|end_header_id|>\n\nHi\nthere<|eot_id|><|start_header_id|>assistant<|end_header_id|>"
+            ),
             [ASKED, ANSWERED, ASKED],
         ),
         (

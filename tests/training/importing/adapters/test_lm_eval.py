@@ -105,7 +105,7 @@ CHAT = '[{"role": "user", "content": "Hi"}]'
         ({"gen_args_0": {"arg_0": [CHAT], "arg_1": {}}}, "Hi", None),
         ({"gen_args_0": {"arg_0": CHAT, "arg_1": {}}}, "Hi", None),
         ({"gen_args_0": {"arg_0": json.dumps(EXAMPLES), "arg_1": {}}}, None, EXAMPLES),
-        ({"gen_args_0": {"arg_0": TEMPLATED, "arg_1": " a"}, "gen_args_1": {"arg_0": TEMPLATED, "arg_1": " b"}}, "Hi", None),
+        ({f"gen_args_{at}": {"arg_0": TEMPLATED, "arg_1": " a"} for at in range(2)}, "Hi", None),
         (None, "What is 0 + 1?", None),
     ],
 )  # fmt: skip
