@@ -16,7 +16,7 @@ _PLACED: Final = frozenset(
 
 
 def _recognises(record: Source) -> bool:
-    return {"output_1", "output_2", "preference"} <= record.keys()
+    return {"instruction", "output_1", "output_2"} <= record.keys()
 
 
 def alpaca_eval(record: Source, around: Around) -> Conversion:
@@ -27,7 +27,14 @@ def alpaca_eval(record: Source, around: Around) -> Conversion:
     Outputs, and the price and time of the annotator, are dropped.
     """
     del around
-    if is_missing(record.get("preference")):
+    if "preference" not in record:
+        raise RecordError(
+            "preference",
+            "outputs of AlpacaEval without a preference",
+            "the annotations of them",
+            "use annotations.json",
+        )
+    if is_missing(record["preference"]):
         return Conversion([], {"votes without a preference": 1})
     models = record.get("generator_1"), record.get("generator_2")
     if any(is_missing(model) for model in models):

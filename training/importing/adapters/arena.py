@@ -31,7 +31,7 @@ _PLACED: Final = frozenset(
 
 
 def _recognises(record: Source) -> bool:
-    return {"model_a", "model_b"} <= record.keys() and bool({"winner", *_FLAGS} & record.keys())
+    return {"model_a", "model_b"} <= record.keys()
 
 
 def arena(record: Source, around: Around) -> Conversion:
@@ -68,6 +68,10 @@ def arena(record: Source, around: Around) -> Conversion:
 
 
 def _winner(record: Source) -> str | None:
+    if not {"winner", *_FLAGS} & record.keys():
+        raise RecordError(
+            "winner", "a battle of Chatbot Arena without a winner", "'winner', or 'winner_model_a' and its like", ADVICE
+        )
     winner = record.get("winner")
     if is_missing(winner):
         return next((name for flag, name in _FLAGS.items() if str(record.get(flag)) in {"1", "1.0", "True"}), None)

@@ -25,7 +25,7 @@ _PLACED: Final = frozenset({"model", "score", "user_prompt", "judgment", "tstamp
 
 
 def _recognises(record: Source) -> bool:
-    return {"question_id", "model", "judge", "score"} <= record.keys() or _is_question(record) or _is_answer(record)
+    return {"question_id", "model", "judge"} <= record.keys() or _is_question(record) or _is_answer(record)
 
 
 def _is_question(record: Source) -> bool:
@@ -46,13 +46,13 @@ def mt_bench(record: Source, around: Around) -> Conversion:
         return Conversion([], {"questions of MT-Bench": 1})
     if _is_answer(record):
         return Conversion([], {"answers of MT-Bench": 1})
-    score = as_number(record["score"])
+    score = as_number(record.get("score"))
     if score == JUDGE_FAILED:
         return Conversion([], {"judgments without a rating": 1})
     if score is None or not LOWEST_RATING <= score <= HIGHEST_RATING:
         raise RecordError(
             "score",
-            f"{shown(record['score'])} in a judgment of MT-Bench",
+            f"{shown(record.get('score'))} in a judgment of MT-Bench",
             f"a rating from {LOWEST_RATING} to {HIGHEST_RATING}",
             ADVICE,
         )

@@ -52,6 +52,7 @@ def test_judge_that_failed_is_skipped(imported):
     ("record", "message"),
     [
         (rating(80), "80 in a judgment of MT-Bench, expected a rating from 1 to 10"),
+        (rating(None), "nothing in a judgment of MT-Bench"),
         (rating(user_prompt="?"), "whose question is not in the judge's prompt.*import question.jsonl"),
     ],
 )

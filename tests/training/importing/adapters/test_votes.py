@@ -147,6 +147,14 @@ def test_battles_of_kaggle_and_of_parquet_are_read(tmp_path):
     [
         (battle("a"), "'a' in a battle of Chatbot Arena, expected one of model_a, model_b"),
         (battle(conversation_a=None), "a battle of Chatbot Arena without what was asked"),
+        (
+            {key: value for key, value in battle().items() if key != "winner"},
+            "a battle of Chatbot Arena without a winner",
+        ),
+        (
+            {key: value for key, value in annotation(1).items() if key != "preference"},
+            "AlpacaEval without a preference",
+        ),
         (annotation(3), "3 in an annotation of AlpacaEval, expected a number from 1 to 2"),
         (annotation("better"), "'better' in an annotation of AlpacaEval"),
         (annotation(1, generator_2=None), "an annotation of AlpacaEval without 'generator_1' or 'generator_2'"),
