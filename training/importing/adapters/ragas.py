@@ -32,11 +32,10 @@ _ANSWERS: Final = frozenset({"response", "answer", "retrieved_contexts", "contex
 
 
 def _recognises(record: Source) -> bool:
-    return ("user_input" in record and bool({"response", "retrieved_contexts"} & record.keys())) or {
-        "question",
-        "answer",
-        "contexts",
-    } <= record.keys()
+    if "quality" in record:
+        return False  # somebody's own table
+    answered = "user_input" in record and bool({"response", "retrieved_contexts"} & record.keys())
+    return answered or {"question", "answer", "contexts"} <= record.keys()
 
 
 def ragas(record: Source, around: Around) -> Conversion:
