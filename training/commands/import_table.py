@@ -16,9 +16,32 @@ if TYPE_CHECKING:
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
 FORMAT_NAMES = (
-    "auto", "helicone", "langfuse", "langsmith", "litellm", "llmrouterbench", "openai_batch", "openai_stored",
-    "openinference", "otel", "outcomes", "paretobandit", "routerbench", "vercel",
-)  # fmt: skip
+    "auto",
+    "alpaca_eval",
+    "arena",
+    "every_eval_ever",
+    "helicone",
+    "helm",
+    "inspect_ai",
+    "langfuse",
+    "langsmith",
+    "litellm",
+    "llmrouterbench",
+    "lm_eval",
+    "mt_bench",
+    "mt_bench_pairs",
+    "openai_batch",
+    "openai_evals",
+    "openai_stored",
+    "openinference",
+    "otel",
+    "outcomes",
+    "paretobandit",
+    "promptfoo",
+    "ragas",
+    "routerbench",
+    "vercel",
+)
 _MAX_LISTED = 12
 
 

@@ -5,9 +5,10 @@ import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import zstandard
 
 from training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
 from training.importing.items import Item, Unreadable, record_of
@@ -27,7 +28,7 @@ def read_archive(path: Path, archive: Archive) -> Iterator[Item]:
         names = file.namelist()
         context_name = next((name for name in archive.context if name in names), None)
         context = {} if context_name is None else _object_of(file, context_name)
-        members = sorted((name for name in names if fnmatchcase(name, archive.records)), key=_by_numbers)
+        members = sorted((name for name in names if re.fullmatch(archive.records, name)), key=_by_numbers)
         for row, name in enumerate(members, start=1):
             info = file.getinfo(name)
             try:
@@ -38,6 +39,25 @@ def read_archive(path: Path, archive: Archive) -> Iterator[Item]:
                 yield record_of(row, value, info.file_size, context)
 
 
+_ZSTANDARD: Final = 93
+"""The method's number in zip files. inspect-ai uses it, and Python's zipfile knows it from 3.14 on only."""
+
+_LOCAL_HEADER_BYTES: Final = 30
+
+
+def _zstd_bytes(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    stream = file.fp
+    if stream is None:
+        raise StreamError("an archive that was closed", "an open one", "import it again")
+    stream.seek(info.header_offset)
+    header = stream.read(_LOCAL_HEADER_BYTES)
+    # the lengths of the name and of the extra field, which lie between the header and the data
+    lengths = header[26:28], header[28:30]
+    stream.seek(sum(int.from_bytes(length, "little") for length in lengths), 1)
+    packed = stream.read(info.compress_size)
+    return zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+
+
 def _object_of(file: zipfile.ZipFile, name: str) -> dict[str, Any]:
     value = _value_of(file, name)
     if not isinstance(value, dict):
@@ -46,10 +66,11 @@ def _object_of(file: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
 
 def _value_of(file: zipfile.ZipFile, name: str) -> Any:
-    if file.getinfo(name).file_size > MAX_RECORD_BYTES:
+    info = file.getinfo(name)
+    if info.file_size > MAX_RECORD_BYTES:
         raise StreamError(f"the member {name!r} longer than {MAX_RECORD_BYTES:,} bytes", "shorter ones", "leave it out")
     try:
-        return json.loads(file.read(name))
+        return json.loads(_zstd_bytes(file, info) if info.compress_type == _ZSTANDARD else file.read(name))
     except (ValueError, RecursionError) as exc:
         raise StreamError(
             f"broken JSON in the member {name!r} ({exc})", "a JSON object", "write or fetch it again"

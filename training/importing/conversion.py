@@ -33,6 +33,17 @@ class Conversion(NamedTuple):
 ADVICE: Final = "mend it, name another --format, or use --on-error skip to set such rows aside"
 
 
+def as_number(value: object) -> float | None:
+    """Return a number or a truth value as a float; None if it is neither.
+
+    >>> as_number(True), as_number(0.5), as_number("0.5"), as_number(float("nan"))
+    (1.0, 0.5, None, None)
+    """
+    if not isinstance(value, int | float) or is_missing(value):
+        return None
+    return float(value)
+
+
 def is_missing(value: object) -> bool:
     """Whether a field is there only in name: null, an empty text or NaN.
 
@@ -98,6 +109,24 @@ def prompt_fields(value: object) -> Row:
     ({'prompt': 'Hi'}, {'messages': [{'role': 'user', 'content': 'Hi'}]})
     """
     return {"messages": value} if isinstance(value, list) else {"prompt": value}
+
+
+def chat_fields(value: object) -> Row:
+    """Put a prompt into `messages` or `prompt`; text that is a JSON list of chat messages is a chat.
+
+    >>> chat_fields('[{"role": "user", "content": "Hi"}]')
+    {'messages': [{'role': 'user', 'content': 'Hi'}]}
+    >>> chat_fields("[1] is a citation")
+    {'prompt': '[1] is a citation'}
+    """
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            decoded = json.loads(value)
+        except (ValueError, RecursionError):
+            decoded = None
+        if isinstance(decoded, list) and decoded and all(isinstance(one, Mapping) and "role" in one for one in decoded):
+            return {"messages": decoded}
+    return prompt_fields(value)
 
 
 def latency_s(record: Source, start: str, end: str) -> float | None:

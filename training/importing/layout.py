@@ -14,7 +14,7 @@ class Archive(NamedTuple):
     suffix : str
         Of the file's name, as ``".eval"``; it must be one of `training.importing.sources.ARCHIVE_SUFFIXES`.
     records : str
-        Pattern of the members that are records, as ``"samples/*.json"``.
+        Regular expression of the names of the members that are records.
     context : tuple of str
         Members with an object about all records; the first that is there becomes their context.
     """

@@ -15,9 +15,11 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.records import SCHEMA_VERSION
+from training.importing.opponents import corrected
 from training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
+_AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "latency_s"})
 
 
 def rejects_path(out: Path) -> Path:
@@ -44,22 +46,41 @@ class TableOutput:
         self._out = out
         self.folder = folder
         self._parts: list[Path] = []
+        self._repeats: list[Path] = []
+        self._votes: set[Path] = set()
         self._rejects = folder / "rejects.jsonl"
         self.n_rows = 0
         self.n_rejected = 0
         self.n_with_quality = 0
         self.models: set[str] = set()
 
-    def add(self, frame: pl.DataFrame) -> None:
-        """Add a checked batch as a part of the table."""
+    def add(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
+        """Add a checked batch as a part of the table.
+
+        Parameters
+        ----------
+        frame : polars.DataFrame
+        are_votes : bool, default False
+            Whether the rows are votes between two models; they are corrected for the opponents' strength.
+        """
         if frame.is_empty():
             return
-        part = self.folder / f"part-{len(self._parts):06d}.parquet"
-        frame.write_parquet(part, compression="lz4", statistics=False)
-        self._parts.append(part)
+        self._parts.append(self._write("part", len(self._parts), frame, are_votes=are_votes))
         self.n_rows += frame.height
         self.n_with_quality += frame["quality"].count()
         self.models.update(frame["model"].unique())
+
+    def add_repeats(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
+        """Add further answers to prompts whose models have a row; they are averaged into it."""
+        if not frame.is_empty():
+            self._repeats.append(self._write("repeats", len(self._repeats), frame, are_votes=are_votes))
+
+    def _write(self, kind: str, number: int, frame: pl.DataFrame, *, are_votes: bool) -> Path:
+        part = self.folder / f"{kind}-{number:06d}.parquet"
+        frame.write_parquet(part, compression="lz4", statistics=False)
+        if are_votes:
+            self._votes.add(part)
+        return part
 
     def reject(self, entries: list[dict[str, Any]]) -> None:
         """Add entries to the rejects file."""
@@ -70,7 +91,7 @@ class TableOutput:
     def finish(self) -> Path | None:
         """Merge the parts and move the files into place; return the rejects file, if there is one."""
         merged = self.folder / "table.parquet"
-        pl.scan_parquet(self._parts, glob=False).sink_parquet(
+        self._merged().sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,
             metadata={"router_model.schema_version": str(SCHEMA_VERSION)},
@@ -78,6 +99,15 @@ class TableOutput:
         rejects = self.keep_rejects()
         merged.replace(self._out)
         return rejects
+
+    def _merged(self) -> pl.LazyFrame:
+        """Return all parts as one table, with a row a prompt and model."""
+        votes = [part for part in (*self._parts, *self._repeats) if part in self._votes]
+        others = [part for part in (*self._parts, *self._repeats) if part not in self._votes]
+        tables = [pl.scan_parquet(others, glob=False)] if others else []
+        tables += [corrected(pl.scan_parquet(votes, glob=False))] if votes else []
+        table = pl.concat(tables)
+        return averaged(table) if self._repeats else table
 
     def keep_rejects(self) -> Path | None:
         """Move the rejects file into place, or remove that of an earlier run if nothing was rejected."""
@@ -87,6 +117,23 @@ class TableOutput:
             return None
         self._rejects.replace(target)
         return target
+
+
+def averaged(table: pl.LazyFrame) -> pl.LazyFrame:
+    """Return a table with one row a prompt and model: means of the numbers, else what the first row has.
+
+    >>> rows = {"prompt_id": ["p", "p"], "model": ["m", "m"], "quality": [1.0, 0.0], "input_tokens": [8, 9],
+    ...         "output_tokens": [1, 2], "cost_usd": [None, 0.5], "latency_s": [1.0, 2.0], "task": ["t", "u"]}
+    >>> averaged(pl.LazyFrame(rows)).collect().rows()
+    [('p', 'm', 0.5, 8, 2, 0.5, 1.5, 't')]
+    """
+    columns = table.collect_schema()
+    values = [pl.col(name).mean() if name in _AVERAGED else pl.col(name).first() for name in columns]
+    groups = table.group_by("prompt_id", "model", maintain_order=True).agg(
+        value for name, value in zip(columns, values, strict=True) if name not in {"prompt_id", "model"}
+    )
+    counts = [name for name, dtype in columns.items() if name in _AVERAGED and dtype.is_integer()]
+    return groups.with_columns(pl.col(name).round().cast(columns[name]) for name in counts).select(columns.names())
 
 
 def _entry_json(entry: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ BATCH_BYTES: Final = 16 * 1024 * 1024
 MAX_UNKNOWN_COLUMNS: Final = 1_000
 """More names of unknown columns are not listed; their values are kept all the same."""
 
+_AVERAGED: Final = "answers averaged with others of the same prompt and model"
+
 OnError: TypeAlias = Literal["fail", "skip"]
 
 
@@ -177,12 +179,14 @@ class _Run:
         for item in source.items():
             if adapter is None and isinstance(item, Record):
                 adapter = _adapter_of(item)
+            if adapter is not None:
+                self._formats[str(source.path)] = adapter.name
             self._convert(batch, item, adapter, source.path)
             if batch.is_full():
                 yield batch
                 batch = _Batch()
         yield batch
-        self._formats[str(source.path)] = "unknown" if adapter is None else adapter.name
+        self._formats.setdefault(str(source.path), "unknown")
 
     def _convert(self, batch: _Batch, item: Item, adapter: Adapter | None, path: Path) -> None:
         batch.n_records += 1
@@ -215,7 +219,10 @@ class _Run:
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)
         again = self._seen.add(good, number, places[kept])
+        averaged = {index for index, file, _ in again if self._are_averaged(number, file)}
         for index, file, first_row in again:
+            if index in averaged:
+                continue
             prompt_id, model = good["prompt_id"][index], good["model"][index]
             first = f"row {first_row}" if file == number else f"{self._paths[file]}, row {first_row}"
             by_index[int(kept[index])] = [duplicate_problem(index, prompt_id, model, first)]
@@ -224,7 +231,22 @@ class _Run:
         ]
         self._deal_with(path, rejected)
         repeated = {index for index, _, _ in again}
-        self._output.add(good.filter([index not in repeated for index in range(good.height)]) if again else good)
+        adapter = self._adapter_of_file(number)
+        are_votes = adapter is not None and adapter.votes
+        self._output.add(
+            good.filter([index not in repeated for index in range(good.height)]) if again else good, are_votes=are_votes
+        )
+        self._output.add_repeats(good[sorted(averaged)], are_votes=are_votes)
+        if averaged:
+            self._skipped[_AVERAGED] += len(averaged)
+
+    def _adapter_of_file(self, number: int) -> Adapter | None:
+        return ADAPTERS.get(self._formats.get(str(self._paths[number]), ""))
+
+    def _are_averaged(self, number: int, earlier: int) -> bool:
+        """Whether answers to one prompt in two files (or in one) are of a tool that asks again on purpose."""
+        adapter = self._adapter_of_file(number)
+        return adapter is not None and adapter.averages and adapter is self._adapter_of_file(earlier)
 
     def _complete(self, row: Row, path: Path) -> None:
         """Fill in where a row comes from and note what the schema does not know."""
@@ -275,14 +297,14 @@ def _take_notes(paths: Sequence[Path], format: str, notes: Notes) -> None:  # no
             adapter = adapter or _adapter_of(item)
             if adapter is not None and adapter.notes is None:
                 break
-            notes.add(_notes_of(item, adapter, path))
+            notes.add(_notes_of(item, adapter, path, notes))
 
 
-def _notes_of(record: Record, adapter: Adapter | None, path: Path) -> list[Note]:
+def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes) -> list[Note]:
     if adapter is None or adapter.notes is None:
         return []
     try:
-        return list(adapter.notes(record.value, Around(path, record.context)))
+        return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
     except RecordError:
         return []  # `convert` raises it again in the second pass
 

@@ -143,7 +143,7 @@ def test_routerbench_row_unfolds_into_its_models():
     first, second = convert("routerbench", WIDE).rows
     assert first == {
         "prompt_id": "mmlu.1",
-        "prompt": "['Which?']",
+        "prompt": "Which?",
         "model": "gpt-4",
         "quality": 1.0,
         "cost_usd": 0.002,

@@ -170,7 +170,7 @@ def write_archive(path, members):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name, value in members.items():
             file.writestr(name, value)
-    return SourceFile(path, Layout(archives=(Archive(".eval", "samples/*.json", ("header.json", "start.json")),)))
+    return SourceFile(path, Layout(archives=(Archive(".eval", r"samples/.+\.json", ("header.json", "start.json")),)))
 
 
 def test_archive_gives_its_members_in_the_order_of_their_numbers(tmp_path):
@@ -191,7 +191,7 @@ def test_archive_member_that_is_broken_does_not_stop_the_next(tmp_path):
 @pytest.mark.parametrize(
     ("payload", "layout", "message"),
     [
-        (b"no zip", Layout(archives=(Archive(".eval", "*"),)), "an archive that cannot be opened"),
+        (b"no zip", Layout(archives=(Archive(".eval", ".*"),)), "an archive that cannot be opened"),
         (b"PK", Layout(), "an archive ending in '.eval'"),
     ],
 )

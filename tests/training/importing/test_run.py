@@ -211,7 +211,7 @@ def test_wide_rows_count_every_model(tmp_path, out):
         ("table.csv", {}, r"got a table ending in '\.csv', expected '\.parquet'"),
         ("missing/table.parquet", {}, "got a folder that does not exist"),
         ("folder.parquet", {}, "got a folder, expected a file"),
-        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, helicone"),
+        ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, alpaca_eval"),
         ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected 'fail' or 'skip'"),
     ],
 )

@@ -69,6 +69,11 @@ class Adapter:
         raises `RecordError` only where `convert` does, which is where the error is told.
     fields : tuple of str
         Names that the tool's records have, by which a record that is not recognised is known to be nearly one.
+    averages : bool
+        Whether several answers of a model to one prompt are averaged: evaluations and votes ask again on
+        purpose. In logs of calls a second answer is a duplicate.
+    votes : bool
+        Whether the outcomes are votes between two models (see `training.importing.votes`).
     """
 
     name: str
@@ -79,3 +84,5 @@ class Adapter:
     archives: tuple[Archive, ...] = ()
     notes: NoteTaker | None = None
     fields: tuple[str, ...] = ()
+    averages: bool = False
+    votes: bool = False

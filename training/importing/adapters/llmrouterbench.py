@@ -1,6 +1,8 @@
 """LLMRouterBench: graded answers of one model and dataset."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from training.importing.adapters.adapter import Adapter, Around
@@ -9,6 +11,8 @@ from training.importing.problems import RecordError, shown
 
 _MODEL_KEYS: Final = ("model_name", "model")
 _DATASET_KEYS: Final = ("dataset_name", "dataset")
+_FILE_NAME: Final = re.compile(r"(?:.*-)?\d{8}_\d{6}\.json|result\.json")
+"""How the benchmark names its files, in folders ``<dataset>/<split>/<model>``."""
 
 
 def _recognises(record: Source) -> bool:
@@ -20,15 +24,32 @@ def llmrouterbench(record: Source, around: Around) -> Conversion:
 
     Fields: ``origin_query`` (else ``prompt``), ``score`` (quality), ``prompt_tokens``,
     ``completion_tokens``, ``cost``; ``prediction`` and ``raw_output`` are dropped. The model (``model_name``
-    or ``model``) and the dataset (``dataset_name`` or ``dataset``, the task) stand in the record or in the
-    object around it.
+    or ``model``) and the dataset (``dataset_name`` or ``dataset``, the task) stand in the record, in the
+    object around it, or in the folders of the benchmark's tree. Demo runs are skipped.
     """
+    if around.fields.get("demo") is True or record.get("demo") is True:
+        return Conversion([], {"records of demo runs": 1})
+    of_path = _names_in(around.path)
     if "records" not in record:
-        return Conversion([_row(record, around.fields)])
+        return Conversion([_row(record, {**of_path, **present(around.fields)})])
     parts = record["records"]
     if not isinstance(parts, list) or not parts or not all(isinstance(part, Mapping) for part in parts):
         raise RecordError("records", shown(parts), "a list of objects that is not empty", ADVICE)
-    return Conversion([_row(part, record) for part in parts])
+    return Conversion([_row(part, {**of_path, **present(record)}) for part in parts])
+
+
+def _names_in(path: Path) -> dict[str, str]:
+    """Return the model and the dataset that a file of the benchmark's tree belongs to.
+
+    >>> _names_in(Path("bench/aime/test/some-model/20250301_100000.json"))
+    {'model_name': 'some-model', 'dataset_name': 'aime'}
+    >>> _names_in(Path("logs/monday.json"))
+    {}
+    """
+    folders = path.parts[-4:-1]
+    if len(folders) < 3 or not _FILE_NAME.fullmatch(path.name):  # noqa: PLR2004 dataset, split and model
+        return {}
+    return {"model_name": folders[2], "dataset_name": folders[0]}
 
 
 def _row(record: Source, around: Source) -> dict[str, object]:
@@ -37,7 +58,7 @@ def _row(record: Source, around: Source) -> dict[str, object]:
         raise RecordError(
             "model_name",
             "nothing, in the record and in the object around it",
-            "the model's name in 'model_name' or 'model'",
+            "the model's name in 'model_name' or 'model', or a file in the folders dataset/split/model",
             "add it to the object that holds the records",
         )
     query = "origin_query" if not is_missing(record.get("origin_query")) else "prompt"
@@ -57,4 +78,4 @@ def _row(record: Source, around: Source) -> dict[str, object]:
     }
 
 
-ADAPTER: Final = Adapter("llmrouterbench", "LLMRouterBench", _recognises, llmrouterbench)
+ADAPTER: Final = Adapter("llmrouterbench", "LLMRouterBench", _recognises, llmrouterbench, lists=("records",))

@@ -1,5 +1,6 @@
 """RouterBench: wide rows with all models of a prompt."""
 
+import ast
 from functools import lru_cache
 from typing import Final
 
@@ -20,16 +21,18 @@ def routerbench(record: Source, around: Around) -> Conversion:
 
     Fields: ``sample_id``, ``prompt``, ``eval_name`` (the task), and for each model ``<model>`` (quality),
     ``<model>|total_cost`` and ``<model>|model_response`` (dropped). Where a model has neither quality nor
-    cost, the pair is missing and gives no row.
+    cost, the pair is missing and gives no row. The benchmark writes prompts as Python's lists of texts; they
+    become one text.
     """
     del around
     models = _wide_models(tuple(record))
     cells = {key for model in models for key in (model, model + _COST_SUFFIX, model + _ANSWER_SUFFIX)}
     extra = present(record, cells | {"sample_id", "prompt", "eval_name"})
+    prompt = _joined(record.get("prompt"))
     rows = [
         {
             "prompt_id": record.get("sample_id"),
-            "prompt": record.get("prompt"),
+            "prompt": prompt,
             "model": model,
             "quality": record.get(model),
             "cost_usd": record.get(model + _COST_SUFFIX),
@@ -42,6 +45,22 @@ def routerbench(record: Source, around: Around) -> Conversion:
     if not rows:
         raise RecordError("", "a row without a quality or cost", "a value for at least one model", ADVICE)
     return Conversion(rows)
+
+
+def _joined(prompt: object) -> object:
+    r"""Return the texts of a Python list that is written out, a line between them.
+
+    >>> _joined("['Answer A or B.', 'Is 7 prime?']"), _joined("[1] says so"), _joined("Hi")
+    ('Answer A or B.\n\nIs 7 prime?', '[1] says so', 'Hi')
+    """
+    if not isinstance(prompt, str) or not prompt.startswith("["):
+        return prompt
+    try:
+        parts = ast.literal_eval(prompt)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return prompt
+    is_texts = isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)
+    return "\n\n".join(parts) if is_texts else prompt
 
 
 @lru_cache(maxsize=64)
