@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-slow coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -53,8 +53,15 @@ lint: $(VENV)/.dev  ## style, formatting and layering
 type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy
 
-test: $(VENV)/.dev  ## all tests and doctests, with coverage
-	ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= $(PYTEST)
+PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
+test: $(VENV)/.dev  ## the tests and doctests that take seconds
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(PYTEST)
+
+test-slow: $(VENV)/.dev  ## the other tests: full tables, simulations, processes under load
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST)
+
+coverage: $(VENV)/.dev  ## what the tests of `make test` execute, by file
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' --cov --cov-report= $(PYTEST)
 	$(BIN)/coverage report --skip-covered
 
 bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)

@@ -103,9 +103,7 @@ class Prompt:
     def _of_body(cls, body: Mapping[str, Any]) -> "Prompt":
         messages = body.get("messages")
         if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
-            raise PromptError(
-                f"a chat body needs a list 'messages'; got {_in_words(messages)} there, and {_keys_in_words(body)}"
-            )
+            raise PromptError(f"a chat body needs a list 'messages'; got {_instead_of_messages(body)}")
         parts: list[str] = []
         last_user = -1
         n_turns = n_system = n_images = n_audio = n_files = 0
@@ -177,12 +175,10 @@ def clip(text: str, max_chars: int = MAX_ENCODED_CHARS) -> str:
     return f"{text[:half]}\n{text[-half:]}"
 
 
-def _in_words(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def _keys_in_words(body: Mapping[str, Any]) -> str:
-    return f"the keys {', '.join(sorted(map(repr, map(str, body))))}" if body else "no other key"
+def _instead_of_messages(body: Mapping[str, Any]) -> str:
+    if body.get("messages") is not None:
+        return f"{type(body['messages']).__name__} there"
+    return f"only the keys {', '.join(sorted(map(repr, map(str, body))))}" if body else "an empty object"
 
 
 def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int, int, int]:

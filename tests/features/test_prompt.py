@@ -101,9 +101,9 @@ def test_clip_never_exceeds_its_bound_by_more_than_the_joint(text, bound):
         (b"bytes", "got bytes"),
         (["text"], r"messages\[0\] is str"),
         ([{"role": "user", "content": 7}], r"messages\[0\].content is int"),
-        ({"prompt": "x"}, "needs a list 'messages'; got nothing there, and the keys 'prompt'"),
-        ({"messages": "hello"}, "needs a list 'messages'; got a str there"),
-        ({}, "needs a list 'messages'; got nothing there, and no other key"),
+        ({"prompt": "x"}, "needs a list 'messages'; got only the keys 'prompt'"),
+        ({"messages": "hello"}, "needs a list 'messages'; got str there"),
+        ({}, "needs a list 'messages'; got an empty object"),
     ],
 )
 def test_anything_else_is_one_clear_error(value, match):

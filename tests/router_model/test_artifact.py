@@ -22,7 +22,7 @@ def copy(trained, tmp_path):
 def test_saved_and_loaded_is_the_same_router(trained, tmp_path):
     save_artifact(trained.router.artifact, tmp_path / "again")
     again = Router.load(tmp_path / "again")
-    prompts = ["add 3 numbers", "moon verse", ""]
+    prompts = ["add 3 numbers", "moon verse", "?"]
     assert np.array_equal(again.predict(prompts).p_success, trained.router.predict(prompts).p_success)
     assert [d.plan for d in again.route_batch(prompts)] == [d.plan for d in trained.router.route_batch(prompts)]
 

@@ -19,8 +19,7 @@ from router_model.model_set import without_column
 from router_model.predictor import Prediction
 
 ODD = [
-    "",
-    " ",
+    "?",
     "x",
     "zzzzqqq " * 3,
     "Докажите, что 17 — простое число.",

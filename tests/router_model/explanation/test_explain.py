@@ -92,7 +92,7 @@ def test_fees_count_as_prices():
     assert (gap.difference_usd, gap.from_prices_usd, gap.from_tokens_usd) == (0.01, 0.01, 0.0)
 
 
-@pytest.mark.parametrize("prompt", ["", "\ud800", "数学", [{"role": "user", "content": ""}]])
+@pytest.mark.parametrize("prompt", ["?", "\ud800", "数学", [{"role": "user", "content": "x"}, {"role": "user"}]])
 def test_any_prompt_is_explained_and_json(trained, prompt):
     said = trained.router.route(prompt, explain=True).as_dict()
     assert json.loads(json.dumps(said, allow_nan=False))["explanation"]["chosen"]["model"] == said["model"]

@@ -50,15 +50,24 @@ def test_the_callers_faults_are_the_callers(bench, run, query):
     run(main)
 
 
+@pytest.mark.parametrize("said", [[], "", [{"role": "user", "content": None}]])
+def test_empty_bodies_are_the_callers_fault(bench, run, query, said):
+    async def main():
+        async with bench() as b:
+            with pytest.raises(InvalidRequestError, match="the prompt is empty"):
+                await b.engine.decide(query(said))
+
+    run(main)
+
+
 @pytest.mark.parametrize(
     "said",
     [
-        [],
         [{"role": "assistant", "content": "no user"}],
-        [{"role": "user", "content": None}],
-        [{"role": ["odd"], "content": ""}],
+        [{"role": "user", "content": None}, {"role": "user", "content": "?"}],
+        [{"role": ["odd"], "content": "?"}],
         [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}],
-        "",
+        "?",
         "\ud800 half a pair",
         "x" * 100_000,
     ],

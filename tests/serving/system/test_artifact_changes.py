@@ -4,8 +4,11 @@ import re
 import shutil
 import time
 
+import pytest
 from processes import eventually
 from system import load, logged_ids, system
+
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
 
 
 def delete(folder):

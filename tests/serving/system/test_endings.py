@@ -10,6 +10,8 @@ import pytest
 from processes import eventually
 from system import LOADED, load, logged_ids, system
 
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
+
 BODY = json.dumps(LOADED).encode()
 FLUSH_S = 0.2
 LATE_S = 0.5  # what a busy machine may add to a flush interval

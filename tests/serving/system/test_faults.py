@@ -10,6 +10,8 @@ from http_load import post
 from processes import eventually
 from system import LOADED, WATCHED_SERVE, load, logged_ids, system
 
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
+
 DEADLINE_S = 0.5
 LATE_S = 1.0  # what a busy machine may add to an answer
 

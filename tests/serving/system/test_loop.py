@@ -18,6 +18,8 @@ from system import logged_ids, system
 
 from router_model import Router
 
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
+
 N_REQUESTS = 2000
 N_PROMPTS = 300
 SHARE = 0.5

@@ -17,6 +17,8 @@ from router_model.cli import group
 from serving.app import create_app
 from serving.settings import Settings
 
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
+
 OPEN = {"GET /healthz", "GET /readyz", "GET /openapi.json", "GET /docs"}
 ASKED = {
     "POST": ["/v1/route", "/v1/route/batch", "/v1/feedback", "/v1/outcomes", "/v2/modelRouter/modelSelect",

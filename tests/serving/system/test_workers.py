@@ -11,6 +11,8 @@ import pytest
 from processes import eventually, free_port, running_program
 from system import LOADED, load, logged_ids, system
 
+pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
+
 TOOL_LOOP = {
     "messages": [
         *LOADED["messages"],
