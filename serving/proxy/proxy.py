@@ -14,11 +14,11 @@ from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
 from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from serving.formats.format import Surface
-from serving.forwarding.breakers import BreakerState
 from serving.forwarding.deadlines import clock
 from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order, Reply, no_extras
 from serving.providers.fleet import Fleet
+from serving.providers.health import HealthState
 from serving.providers.provider import Target
 from serving.proxy.account import Account
 from serving.proxy.admitting import admit
@@ -83,9 +83,10 @@ class Proxy:
         """
         await self.providers.reload()
 
-    def breaker_states(self) -> Mapping[tuple[str, str], BreakerState]:
+    def breaker_states(self) -> Mapping[tuple[str, str], HealthState]:
         """Return the state of each breaker by (provider, model)."""
-        return self.forwarder.breakers.states(clock())
+        now = clock()
+        return {target: health.state(now) for target, health in self.forwarder.health.items()}
 
     @property
     def status(self) -> dict[str, Any]:

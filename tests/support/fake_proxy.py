@@ -10,9 +10,8 @@ from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
 from serving.errors import SettingsError
 from serving.formats.format import Facts
-from serving.forwarding.breakers import Breakers
 from serving.forwarding.reply import Order, Reply
-from serving.forwarding.rules import BreakerRules
+from serving.providers.health import HealthRules, HealthTable
 from serving.providers.keys import KeyRing
 from serving.providers.provider import Kind, Provider, Target
 from serving.providers.usage import Usage
@@ -75,7 +74,7 @@ class FakeForwarder:
     pause: Callable[[], Any] | None = None
     ended: list[str] = field(default_factory=list)
     known_usage: bool = True
-    breakers: Breakers = field(default_factory=lambda: Breakers(BreakerRules()))
+    health: HealthTable[tuple[str, str]] = field(default_factory=lambda: HealthTable(HealthRules()))
 
     async def forward(self, order: Order) -> Reply:
         self.orders.append(order)

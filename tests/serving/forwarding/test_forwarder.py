@@ -8,8 +8,8 @@ from virtual_time import run
 
 from router_model.catalog import ModelCard
 from serving.errors import EmptyPlanError, InvalidRequestError, UpstreamError
-from serving.forwarding.breakers import BreakerState
-from serving.forwarding.rules import BreakerRules, Rules
+from serving.forwarding.rules import Rules
+from serving.providers.health import HealthRules, HealthState
 from serving.providers.provider import Deadlines
 
 
@@ -335,7 +335,7 @@ def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
 
 
 def test_a_probe_whose_caller_goes_away_is_followed_by_another():
-    world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
+    world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(health=HealthRules(in_a_row=1)))
 
     async def main():
         with pytest.raises(UpstreamError, match="status 500"):
