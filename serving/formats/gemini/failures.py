@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
-from serving.formats.retry_after import retry_after_s
+from serving.formats.about_keys import kind_by_key
+from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.masking import MASK, masked_keys
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _KINDS: Final = {
     "UNAUTHENTICATED": FailureKind.KEY,
-    "PERMISSION_DENIED": FailureKind.KEY,
+    "PERMISSION_DENIED": FailureKind.REFUSED,
     "NOT_FOUND": FailureKind.MODEL_GONE,
     "RESOURCE_EXHAUSTED": FailureKind.RATE_LIMITED,
     "ABORTED": FailureKind.SERVER,
@@ -24,10 +26,10 @@ _KINDS: Final = {
     "DEADLINE_EXCEEDED": FailureKind.SERVER,
 }
 _CANCELLED: Final = 499
-_BAD_KEY: Final = re.compile(
-    r"api key (not valid|expired|not found)|user location is not supported|enable billing", re.IGNORECASE
-)
+_REGION: Final = re.compile(r"user location is not supported", re.IGNORECASE)
 """What Google says with 400: nothing the caller could mend."""
+_WHOLE_PROJECT: Final = re.compile(r"PerProject(?!.*PerModel)|PerUser(?!.*PerModel)")
+"""Names of quotas that are no model's: ``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` is a model's."""
 _TOO_LONG: Final = re.compile(
     r"token count\b.*\bexceeds|exceeds the maximum number of tokens|payload size exceeds", re.IGNORECASE | re.DOTALL
 )
@@ -57,7 +59,8 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
         )
     failure = failure_in(error, status)
     if failure.retry_after_s is None:
-        failure.retry_after_s = retry_after_s(headers)
+        is_limit = failure.kind is FailureKind.RATE_LIMITED
+        failure.retry_after_s = limit_ends_s(headers, failure.message) if is_limit else retry_after_s(headers)
     return failure
 
 
@@ -87,12 +90,16 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
         type=name or None,
         param=_field(said),
         retry_after_s=_retry_delay(said),
+        of_key=_is_of_project(said),
     )
 
 
 def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:
-    if reason in {"API_KEY_INVALID", "API_KEY_EXPIRED", "BILLING_DISABLED"} or _BAD_KEY.search(message):
-        return FailureKind.KEY
+    is_fault = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if not is_fault and name != "RESOURCE_EXHAUSTED" and (known := kind_by_key(status, (reason, name), message)):
+        return known
+    if _REGION.search(message):
+        return FailureKind.REFUSED
     if name in {"", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"}:
         if _TOO_LONG.search(message):
             return FailureKind.TOO_LONG
@@ -129,6 +136,20 @@ def _field(details: list[Mapping[str, Any]]) -> str | None:
             if isinstance(violation, Mapping) and violation.get("field"):
                 return str(violation["field"])
     return None
+
+
+def _is_of_project(details: list[Mapping[str, Any]]) -> bool:
+    """Tell whether all quotas that were exceeded are the project's as a whole."""
+    names: list[str] = []
+    for detail in details:
+        violations = detail.get("violations")
+        for one in violations if isinstance(violations, list) else ():
+            if isinstance(one, Mapping) and (one.get("quotaId") or one.get("quotaMetric")):
+                names.append(str(one.get("quotaId") or one.get("quotaMetric")))
+        metadata = detail.get("metadata")
+        if isinstance(metadata, Mapping) and metadata.get("quota_limit"):
+            names.append(str(metadata["quota_limit"]))
+    return bool(names) and all(_WHOLE_PROJECT.search(name) for name in names)
 
 
 def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:
