@@ -41,7 +41,8 @@ _WORDS: Final = re.compile(
     rf"|{_WHOSE}.{{0,80}}?\b{_BAD}"
     r"|\binsufficient (account )?(balance|credits?|funds|quota)\b"
     r"|\b(balance|credits?|funds)\b.{0,30}\b(insufficient|exhausted|too low|used up|depleted)\b"
-    r"|\bout of (credits|funds|call volume quota)\b|\b(used all|used up|doesn.t have any|has no) (available )?credits\b"
+    r"|\bout of (credits|funds|call volume quota)\b"
+    r"|\b(used all|used up|doesn.?t have any|has no) (available )?credits\b"
     r"|\b(spend|spending|billing|usage|key|credit)[ -](hard )?limits?\b.{0,40}\b(reached|exceeded)\b"
     r"|\breach\w* (your|its|the) (specified |monthly )*((api )?usage|spend|spending|credit) limits?\b"
     r"|\benable billing\b|\bin arrears\b|\bgood standing\b|\b(disabled|suspended) (in|on|for) (this|your) account\b",
@@ -55,18 +56,31 @@ _OF_REQUEST: Final = re.compile(
 )
 """What says with 401, 402 or 403 that another request would be answered: a cheaper one, or one for another model."""
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|“[^”\n]*”")
-_CONTRACTED: Final = re.compile(r"(?<=[a-z])['’](?=(t|s|re|ve|ll|d|m)\b)", re.IGNORECASE)
+_CONTRACTED: Final = re.compile(r"(?<=[a-z])'(?=(t|s|re|ve|ll|d|m)\b)", re.IGNORECASE)
 _WIDE_LIMIT: Final = re.compile(
     r"\b(account|organi[sz]ation|org|api[ -]?key|key|team|workspace|project|tenant|subscription|free-models)\b",
     re.IGNORECASE,
 )
 _MODEL_LIMIT: Final = re.compile(
-    r"\b(model|deployment|endpoint|engine)s?\b(?!-)|\b(reached|exceeded|limit) for (?!requests\b|your\b|the\b|this\b)\S+ in ",
+    r"\b(model|deployment|endpoint|engine)s?\b(?!-)"
+    r"|\b(reached|exceeded|limit) for (?!requests\b|your\b|the\b|this\b)\S+ in ",
     re.IGNORECASE,
 )
 _SCOPE: Final = "x-ratelimit-scope"
 _WIDE_SCOPES: Final = frozenset(
-    {"account", "organization", "organisation", "org", "project", "team", "workspace", "key", "api_key", "user", "global"}
+    {
+        "account",
+        "organization",
+        "organisation",
+        "org",
+        "project",
+        "team",
+        "workspace",
+        "key",
+        "api_key",
+        "user",
+        "global",
+    }
 )
 _MONEY_STATUSES: Final = frozenset({401, 402, 403})
 _LIMIT: Final = 429
@@ -121,9 +135,9 @@ def is_limit_of_key(headers: Mapping[str, str], names: Iterable[str | None], mes
 
 
 def unquoted(message: str) -> str:
-    """Return a message without what it quotes.
+    """Return a message without what it quotes, and without apostrophes.
 
-    >>> unquoted("the account doesn't take 'x y', or \\"z\\".")
-    'the account doesn’t take , or .'
+    >>> unquoted("the account doesn't take 'x y', or `z`.")
+    'the account doesn t take , or .'
     """
-    return _QUOTED.sub("", _CONTRACTED.sub("’", message))
+    return _QUOTED.sub("", _CONTRACTED.sub(" ", message))

@@ -123,9 +123,9 @@ class Ticket:
             said = works
             if health is self._line.health:
                 said = verdict
-            elif health is key.refusals and kind is FailureKind.KEY and key.value is not None and self._blames_key:
-                said = Verdict.FAILS
-            elif health is limited:
+            elif (
+                health is key.refusals and kind is FailureKind.KEY and key.value is not None and self._blames_key
+            ) or health is limited:
                 said = Verdict.FAILS
             pause_s = failure.retry_after_s if failure is not None and health is limited else None
             self._report(health, said, now, is_probe=health in self._probes, pause_s=pause_s)

@@ -8,10 +8,7 @@ from typing import Final
 from serving.forwarding.rules import Rules
 from serving.providers.failures import FailureKind, UpstreamFailure
 
-
-_FOR_OTHERS: Final = frozenset(
-    {FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED, FailureKind.BUSY}
-)
+_FOR_OTHERS: Final = frozenset({FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED, FailureKind.BUSY})
 
 
 class Do(StrEnum):

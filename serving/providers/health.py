@@ -18,7 +18,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from serving.engine.breaker import Breaker
 
@@ -61,14 +61,14 @@ LIMITS: Final = HealthRules(in_a_row=1, window=0, first_pause_s=1.0)
 
 
 class HealthState(StrEnum):
-    """Whether calls go through."""
+    """Whether calls go through; the worst last."""
 
     CLOSED = "closed"
     """All do."""
-    OPEN = "open"
-    """Those of one caller at least do not."""
     HALF_OPEN = "half_open"
     """One does, or is under way: what becomes of it closes it again, or opens it for longer."""
+    OPEN = "open"
+    """Those of one caller at least do not."""
 
 
 class Verdict(StrEnum):
@@ -186,6 +186,15 @@ class Health:
         waits = self._shared.is_open and (self._shared.retry_at or now) > now
         waits = waits or any((own.retry_at or now) > now for own in self._own.values() if not self._shared.is_open)
         return HealthState.OPEN if waits and not self.is_probed_by_any(now) else HealthState.HALF_OPEN
+
+    def described(self, now: float) -> dict[str, Any]:
+        """Return what operators want to know: the state, of which callers (None: of all), and until when."""
+        callers, until = self.put_aside_for(), self.until()
+        return {
+            "state": self.state(now).value,
+            "callers": None if callers is None else sorted(caller or "" for caller in callers),
+            "retry_in_s": None if until is None else round(max(until - now, 0.0), 1),
+        }
 
     def until(self) -> float | None:
         """Return when the first pause of those under way ends; None where there is none."""

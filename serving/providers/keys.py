@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.providers.health import LIMITS, REFUSALS, CallerId, Health, HealthTable
+from serving.providers.health import LIMITS, REFUSALS, CallerId, Health, HealthState, HealthTable
 
 
 @dataclass(slots=True, eq=False)
@@ -46,11 +46,11 @@ class Key:
             return "limited"
         return "suspected" if self.refusals.is_suspected else "ok"
 
-    def trouble(self, now: float) -> Iterator[dict[str, Any]]:
-        """Yield what is put aside now, for operators: by model, None being the key as a whole."""
-        yield from _described(None, "refused", self.refusals, now)
+    def all_healths(self) -> Iterator[tuple[str, str | None, Health]]:
+        """Yield what is known of it: ``refused`` or ``limited``, by model; None is the key as a whole."""
+        yield "refused", None, self.refusals
         for model, health in self.limits.items():
-            yield from _described(model, "limited", health, now)
+            yield "limited", model, health
 
 
 class KeyRing:
@@ -89,17 +89,19 @@ class KeyRing:
         return {key.name: key.state() for key in self.keys if key.name}
 
     def trouble(self, now: float) -> list[dict[str, Any]]:
-        """Return which keys are put aside now, for which models; never a key."""
-        return [{"key": key.name or None, **one} for key in self.keys for one in key.trouble(now)]
+        """Return which keys are put aside, for which models (None: for all) and callers; never a key."""
+        return [
+            {"key": key.name or None, "model": model, "why": why, **health.described(now)}
+            for key in self.keys
+            for why, model, health in key.all_healths()
+            if health.is_open
+        ]
 
-
-def _described(model: str | None, why: str, health: Health, now: float) -> Iterator[dict[str, Any]]:
-    if health.is_open:
-        callers, until = health.put_aside_for(), health.until()
-        yield {
-            "model": model,
-            "why": why,
-            "state": health.state(now).value,
-            "callers": None if callers is None else sorted(caller or "" for caller in callers),
-            "retry_in_s": None if until is None else round(max(until - now, 0.0), 1),
-        }
+    def states_by_model(self, now: float) -> dict[tuple[str, str | None], HealthState]:
+        """Return the worst state by environment variable and model; None is the key as a whole."""
+        states: dict[tuple[str, str | None], HealthState] = {}
+        for key in self.keys:
+            for _, model, health in key.all_healths():
+                before = states.get((key.name, model), HealthState.CLOSED)
+                states[key.name, model] = max(before, health.state(now), key=list(HealthState).index)
+        return states

@@ -88,9 +88,19 @@ class Proxy:
         now = clock()
         return {target: health.state(now) for target, health in self.forwarder.health.items()}
 
+    def key_states(self) -> Mapping[tuple[str, str, str | None], HealthState]:
+        """Return the state of each key by (provider, environment variable, model); None is the key as a whole."""
+        now = clock()
+        return {
+            (name, *of): state
+            for name, provider in self.providers.all.items()
+            for of, state in self.providers.keys(provider).states_by_model(now).items()
+        }
+
     @property
     def status(self) -> dict[str, Any]:
         """What an operator wants to know; never a key."""
+        now = clock()
         return {
             "providers": {
                 name: {
@@ -102,8 +112,13 @@ class Proxy:
                 for name, one in self.providers.all.items()
             },
             "breakers": [
-                {"provider": provider, "model": model, "state": state.value}
-                for (provider, model), state in self.breaker_states().items()
+                {"provider": provider, "model": model, **health.described(now)}
+                for (provider, model), health in self.forwarder.health.items()
+            ],
+            "keys_put_aside": [
+                {"provider": name, **one}
+                for name, provider in self.providers.all.items()
+                for one in self.providers.keys(provider).trouble(now)
             ],
         }
 

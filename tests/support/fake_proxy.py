@@ -36,6 +36,7 @@ class FakeProviders:
     closed: bool = False
     reloads: int = 0
     bad: str = ""
+    rings: dict[str, KeyRing] = field(default_factory=dict)
 
     @property
     def models(self) -> Mapping[str, ModelCard | None]:
@@ -45,7 +46,8 @@ class FakeProviders:
         pass
 
     def keys(self, provider: Provider) -> KeyRing:
-        return KeyRing({f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"})
+        keys = {f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"}
+        return self.rings.setdefault(provider.name, KeyRing(keys))
 
     async def reload(self) -> None:
         self.reloads += 1

@@ -212,19 +212,21 @@ class World:
     Parameters
     ----------
     scripts : name of a target (``provider:model``) to its answers; the last one is given on and on
+    provider : fields of every `Provider`
     """
 
-    def __init__(self, scripts, *, keys=None, rules=None, rng=None, deadlines=None, cards=None, upstream=None):
+    def __init__(self, scripts, *, keys=None, rules=None, rng=None, cards=None, upstream=None, **provider):
         self._scripts = {name: list(script) for name, script in scripts.items()}
         named = {name.partition(":")[0] for name in scripts}
         self._keys = {name: KeyRing({key.upper(): key for key in (keys or {}).get(name, ())}) for name in named}
         self.sent, self.contents, self.responses, self.records = [], [], [], []
         self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
+        given = {"deadlines": Deadlines(), "max_connections": 10_000, **provider}
         self.targets = [
             Target(
                 name.partition(":")[2],
-                Provider(name.partition(":")[0], Kind.OPENAI, "http://there", deadlines=deadlines or Deadlines()),
+                Provider(name.partition(":")[0], Kind.OPENAI, "http://there", **given),
                 (upstream or {}).get(name, "m"),
                 (cards or {}).get(name),
             )

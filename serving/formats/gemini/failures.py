@@ -95,21 +95,24 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
 
 
 def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:
-    is_fault = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if not is_fault and name != "RESOURCE_EXHAUSTED" and (known := kind_by_key(status, (reason, name), message)):
+    known = None if _is_fault(status, name) else kind_by_key(status, (reason, name), message)
+    if known is not None:
         return known
-    if _REGION.search(message):
-        return FailureKind.REFUSED
     if name in {"", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"}:
         if _TOO_LONG.search(message):
             return FailureKind.TOO_LONG
         if _NO_MODEL.search(message):
             return FailureKind.MODEL_GONE
-    if name in _KINDS:
-        return _KINDS[name]
-    if status is None:  # inside a 200, without a code
-        return FailureKind.SERVER
-    return _kind_of_status(status)
+        if _REGION.search(message):
+            return FailureKind.REFUSED
+    if name not in _KINDS and status is not None:
+        return _kind_of_status(status)
+    return _KINDS.get(name, FailureKind.SERVER)  # SERVER: inside a 200, without a code
+
+
+def _is_fault(status: int | None, name: str) -> bool:
+    """Tell whether an error is a fault of Google's or a rate limit, whose words say nothing of the key."""
+    return name == "RESOURCE_EXHAUSTED" or (status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _kind_of_status(status: int) -> FailureKind:
@@ -130,26 +133,25 @@ def _error_object(content: bytes) -> Mapping[str, Any] | None:
 
 def _field(details: list[Mapping[str, Any]]) -> str | None:
     """Return the first field that a ``BadRequest`` detail names."""
-    for detail in details:
-        violations = detail.get("fieldViolations")
-        for violation in violations if isinstance(violations, list) else ():
-            if isinstance(violation, Mapping) and violation.get("field"):
-                return str(violation["field"])
-    return None
+    named = (violation.get("field") for violation in _violations(details, "fieldViolations"))
+    return next((str(field) for field in named if field), None)
 
 
 def _is_of_project(details: list[Mapping[str, Any]]) -> bool:
     """Tell whether all quotas that were exceeded are the project's as a whole."""
-    names: list[str] = []
-    for detail in details:
-        violations = detail.get("violations")
-        for one in violations if isinstance(violations, list) else ():
-            if isinstance(one, Mapping) and (one.get("quotaId") or one.get("quotaMetric")):
-                names.append(str(one.get("quotaId") or one.get("quotaMetric")))
-        metadata = detail.get("metadata")
-        if isinstance(metadata, Mapping) and metadata.get("quota_limit"):
-            names.append(str(metadata["quota_limit"]))
+    named = [one.get("quotaId") or one.get("quotaMetric") for one in _violations(details)]
+    named += [_mapping(detail.get("metadata")).get("quota_limit") for detail in details]
+    names = [str(name) for name in named if name]
     return bool(names) and all(_WHOLE_PROJECT.search(name) for name in names)
+
+
+def _violations(details: list[Mapping[str, Any]], field: str = "violations") -> list[Mapping[str, Any]]:
+    found = [detail.get(field) for detail in details]
+    return [_mapping(one) for many in found if isinstance(many, list) for one in many]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:

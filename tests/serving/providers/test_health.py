@@ -106,7 +106,9 @@ def test_pauses_of_a_key_grow_from_seconds_to_minutes():
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
-@pytest.mark.parametrize(("told_s", "pause_s"), [(20.0, 20.0), (999_999.0, 300.0), (2e9, 300.0), (-4.0, 0.0), (None, 1.0)])
+@pytest.mark.parametrize(
+    ("told_s", "pause_s"), [(20.0, 20.0), (999_999.0, 300.0), (2e9, 300.0), (-4.0, 0.0), (None, 1.0)]
+)
 def test_a_limit_is_kept_to_for_five_minutes_at_most(told_s, pause_s):
     health = Health(LIMITS)
     told(health, [FAILS], now=100.0, pause_s=told_s)

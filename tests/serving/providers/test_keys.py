@@ -49,7 +49,8 @@ def test_a_limit_of_a_model_leaves_the_keys_other_models_alone():
 
 
 @pytest.mark.parametrize(
-    ("n_refusals", "limited", "state"), [(0, False, "ok"), (1, False, "suspected"), (2, True, "refused"), (0, True, "limited")]
+    ("n_refusals", "limited", "state"),
+    [(0, False, "ok"), (1, False, "suspected"), (2, True, "refused"), (0, True, "limited")],
 )
 def test_states_say_what_is_wrong_and_never_the_key(n_refusals, limited, state):
     ring = KeyRing({"A": "key-a"})
