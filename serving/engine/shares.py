@@ -2,12 +2,18 @@
 
 import threading
 from collections import Counter
+from typing import Final
+
+from serving.access.callers import INSECURE
+
+_ALONE: Final = frozenset({None, INSECURE.key_id})
 
 
 class Shares:
     """Counts what each caller holds of `most` pieces; from any thread.
 
-    A quarter is kept for others: one caller gets three quarters at most, rounded up.
+    A quarter is kept for others: one caller gets three quarters at most, rounded up. A service that runs without keys
+    has one caller, who gets all.
 
     Examples
     --------
@@ -31,7 +37,8 @@ class Shares:
     def take(self, caller: str | None, amount: int = 1) -> bool:
         """Give a caller so many pieces; False where there are not so many, or it holds too many already."""
         with self._lock:
-            if self._n_held + amount > self.most or self._held[caller] + amount > self.most_of_one:
+            most_of_one = self.most if caller in _ALONE else self.most_of_one
+            if self._n_held + amount > self.most or self._held[caller] + amount > most_of_one:
                 return False
             self._held[caller] += amount
             self._n_held += amount

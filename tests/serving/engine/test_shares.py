@@ -14,6 +14,12 @@ def test_a_quarter_is_kept_for_others(most, of_one):
     assert sum(shares.take("bob") for _ in range(most)) == most - of_one
 
 
+@pytest.mark.parametrize("caller", [None, "insecure"])
+def test_a_service_without_keys_has_one_caller(caller):
+    shares = Shares(8)
+    assert sum(shares.take(caller) for _ in range(20)) == 8
+
+
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"), st.integers(1, 9)), max_size=60))
 def test_shares_never_exceed_what_there_is(steps):
     shares, held = Shares(20), Counter()
