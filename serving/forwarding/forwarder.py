@@ -185,10 +185,12 @@ class Forwarder:
             return None
         await asyncio.sleep(at - clock())
         ready = self._prepare(course, position)
-        now, caller = clock(), course.order.key_id
-        if ready is None and (line := self._first_line(course, position, now)).is_limited_only(caller, now):
+        if ready is None:
+            now, caller = clock(), course.order.key_id
+            line = self._first_line(course, position, now)
             until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
-            course.waiting[position] = max(until, now + _LOOK_S)
+            if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
+                course.waiting[position] = max(until, now + _LOOK_S)
         return ready
 
     async def _early(self, course: Course, at: float, position: int, line: Line) -> Ready | None:
@@ -205,7 +207,8 @@ class Forwarder:
         if course.has_waited and not is_ready:  # it was asked meanwhile, and failed
             course.give_up_put_aside(at)
             return None
-        if not is_ready and line.is_limited_only(caller, now) and at - now <= (course.deadline - now) / 2:
+        most_s = min(self._rules.longest_wait_s, (course.deadline - now) / 2)
+        if not is_ready and line.is_limited_only(caller, now) and at - now <= most_s:
             await asyncio.sleep(at - now)
             return None
         course.put_aside.remove(position)

@@ -17,6 +17,8 @@ class Rules:
         At one candidate that fails in ways that may pass (connection, timeout, 5xx, malformed).
     first_backoff_s, longest_backoff_s : float
         The longest pause before the first retry, and before any; it doubles in between.
+    longest_wait_s : float
+        For a limit that another call has found; where it ends later, the candidate is asked at once.
     keep_alive_s : float
         A stream that is silent for so long gets a comment.
     close_s : float
@@ -33,6 +35,7 @@ class Rules:
     max_at_target: int = 2
     first_backoff_s: float = 0.5
     longest_backoff_s: float = 5.0
+    longest_wait_s: float = 60.0
     keep_alive_s: float = 15.0
     close_s: float = 2.0
     max_answer_bytes: int = 64 * 1024 * 1024
