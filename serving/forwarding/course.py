@@ -56,10 +56,8 @@ class Course:
     put_aside : positions that were passed over, as what they need was put aside
     waiting : by position, when a candidate that was tried may be asked again
     refused_keys : keys that were refused in this order; it does not use them again while there are others
-    has_waited : bool
-        Whether it has waited for what becomes of another call to a candidate that is put aside.
-    retry_at : float or None
-        When the first of those that are put aside is tried again.
+    waited_s : float
+        For what becomes of another call to a candidate that is put aside.
     invalid : the first reason why a candidate could not be asked this
     too_long_for : int or None
         The largest context window that was too small.
@@ -74,8 +72,7 @@ class Course:
     put_aside: list[int] = field(default_factory=list)
     waiting: dict[int, float] = field(default_factory=dict)
     refused_keys: set[Key] = field(default_factory=set)
-    has_waited: bool = False
-    retry_at: float | None = None
+    waited_s: float = 0.0
     invalid: InvalidRequestError | None = None
     too_long_for: int | None = None
 
@@ -103,15 +100,8 @@ class Course:
             return True
         return target.card.context_window > self.too_long_for
 
-    def give_up_put_aside(self, retry_at: float) -> None:
-        """Ask no more of the candidates that are put aside."""
-        self.put_aside.clear()
-        self.retry_at = retry_at
-
-    def error(self, now: float) -> ServiceError:
+    def error(self) -> ServiceError:
         """Return the error of an order that nobody answered."""
         if self.failures:
             return upstream_error(self.failures[0], self.failures[1:])
-        if self.retry_at is None and self.invalid is not None:
-            return self.invalid
-        return unavailable(self.order.targets, (self.retry_at or now) - now)
+        return self.invalid or unavailable(self.order.targets)

@@ -33,7 +33,7 @@ from serving.providers.providers import Providers
 
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 
-_LOOK_S: Final = 0.1
+_LOOK_S: Final = 0.05
 """How often a call looks what became of another's probe."""
 
 
@@ -126,7 +126,7 @@ class Forwarder:
             *others, reported = course.failures
             raise upstream_error(reported, others) from failure
         if step.do is Do.GIVE_UP:
-            raise course.error(clock()) from failure
+            raise course.error() from failure
         caller = course.order.key_id
         if step.do is Do.AGAIN and ready.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
@@ -160,7 +160,7 @@ class Forwarder:
                 return found
         ready = await self._last_resort(course)
         if ready is None:
-            raise course.error(clock()) from cause
+            raise course.error() from cause
         return ready
 
     async def _last_resort(self, course: Course) -> Ready | None:
@@ -196,16 +196,14 @@ class Forwarder:
     async def _early(self, course: Course, at: float, position: int, line: Line) -> Ready | None:
         """Return a candidate that is put aside: after its pause if that is a limit's and soon over, else at once.
 
-        A caller's calls ask one at a time: what becomes of one is waited for by the others.
+        A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
+        for itself: a request that is bad is to be told so, whatever became of another one.
         """
         now, caller = clock(), course.order.key_id
         is_ready = line.is_ready(caller, now)
-        if line.is_probed(caller, now):
-            course.has_waited = True
+        if line.is_probed(caller, now) and course.waited_s < self._rules.longest_backoff_s:
+            course.waited_s += _LOOK_S
             await asyncio.sleep(_LOOK_S)
-            return None
-        if course.has_waited and not is_ready:  # it was asked meanwhile, and failed
-            course.give_up_put_aside(at)
             return None
         most_s = min(self._rules.longest_wait_s, (course.deadline - now) / 2)
         if not is_ready and line.is_limited_only(caller, now) and at - now <= most_s:
@@ -214,7 +212,7 @@ class Forwarder:
         course.put_aside.remove(position)
         ready = self._translate(course, position, line)
         if ready is not None and (not is_ready or line.key in course.refused_keys):
-            course.give_up_put_aside(at)  # one is enough: more would take a caller's time in vain
+            course.put_aside.clear()  # one is enough: more would take a caller's time in vain
         return ready
 
     def _first_put_aside(self, course: Course) -> tuple[float, int, Line] | None:

@@ -54,19 +54,12 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     )
 
 
-def unavailable(targets: Sequence[Target], retry_in_s: float) -> UpstreamError:
-    """Return the error where nobody could be called: all are put aside, and what another call tried has failed.
-
-    Parameters
-    ----------
-    retry_in_s : float
-        Until one of them is tried again.
-    """
+def unavailable(targets: Sequence[Target]) -> UpstreamError:
+    """Return the error where the call's time was up before anybody could be asked."""
     names = list(dict.fromkeys(target.name for target in targets))
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    headers = {"retry-after": retry_after(retry_in_s)}
-    message = f"{shown}: failed or limited just now; try again in {headers['retry-after']} s"
-    return UpstreamError(message, status=503, code="upstream_unavailable", headers=headers)
+    message = f"{shown}: put aside after failures, and the call's time was up before one could be asked; try again"
+    return UpstreamError(message, status=503, code="upstream_unavailable", headers={"retry-after": retry_after(1.0)})
 
 
 def retry_after(seconds: float) -> str:

@@ -90,6 +90,8 @@ class Provider(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Provider
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 65_536  # head and body in one packet
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
