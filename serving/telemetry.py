@@ -93,6 +93,12 @@ class Telemetry:
         self._breakers = self._gauge(
             "router_breaker_state", "0 closed, 1 half open, 2 open; the worst of the workers.", pair, mode="livemax"
         )
+        self._keys = self._gauge(
+            "router_key_state",
+            "Of a key at a model (*: at all): 0 in use, 1 tried again, 2 put aside; the worst of the workers.",
+            ("provider", "key", "model"),
+            mode="livemax",
+        )
         self._budget_spent = self._counter("router_budget_spent_usd_total", "Settled cost of calls.", ("key",))
         self._budget_refused = self._counter("router_budget_refused_total", "Calls a budget did not allow.", ("key",))
         self._budget_remaining = self._gauge(
@@ -163,6 +169,10 @@ class Telemetry:
     def set_breaker(self, provider: str, model: str, state: str) -> None:
         """Say in which of `BREAKER_STATES` the breaker of a model at a provider is."""
         self._breakers.labels(*self._target(provider, model)).set(BREAKER_STATES[state])
+
+    def set_key(self, provider: str, key: str, model: str | None, state: str) -> None:
+        """Say in which of `BREAKER_STATES` a key is at a model, or as a whole; `key` is the name of its variable."""
+        self._keys.labels(provider, key, self._target(provider, model)[1] if model else "*").set(BREAKER_STATES[state])
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of the budget of a key, or of the service."""

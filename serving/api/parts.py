@@ -144,6 +144,8 @@ class Parts:
         if self.proxy is not None:
             for (provider, model), state in self.proxy.breaker_states().items():
                 self.telemetry.set_breaker(provider, model, state.value)
+            for (provider, key, limited), state in self.proxy.key_states().items():
+                self.telemetry.set_key(provider, key, limited, state.value)
 
 
 def parts_of(request: Request) -> Parts:

@@ -20,7 +20,8 @@ from serving.decision_log.replay import Replayer
 from serving.decision_log.rows import TIME_FIELD, Kind, record_of
 from serving.decision_log.spool import Spool
 from serving.decision_log.store import Selection, Store, StoreError
-from serving.decision_log.writer import Writer, n_chars
+from serving.decision_log.writer import Writer
+from serving.engine.shares import Shares
 from serving.errors import NotReadyError
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_QUEUED_CHARS: Final = 200_000_000
-"""Characters of prompts that may wait in the queue; beyond them records are dropped, or memory would not be bounded."""
+"""Characters of prompts that may wait in the queue; beyond them records are dropped, or memory would not be bounded.
+
+One caller's take three quarters of them at most, and of the records that may wait: those of others are kept."""
 _NO_DECISION: Final = (AttemptRecord, FeedbackRecord, SessionRecord)
 _ADOPT_EVERY_S: Final = 15.0
 _RETAIN_EVERY_S: Final = 3600.0
@@ -60,12 +63,13 @@ class QueuedLog:
         self._store = store
         self._spool = spool
         self._gate = StoreGate(store)
-        self._writer = Writer(self._gate, spool, patience_s=flush_s / 2, crowded=queue)
+        self._writer = Writer(self._gate, spool, patience_s=flush_s / 2, crowded=queue, settled=self._give_back)
         self._replayer = Replayer(self._gate, spool)
         self._turn_s = flush_s / 2
         self._retention_days = retention_days
         self._most = 2 * queue
-        self._n_put = self._n_overflowed = self._n_chars = 0
+        self._records, self._chars = Shares(2 * queue), Shares(MAX_QUEUED_CHARS)
+        self._n_put = self._n_overflowed = 0
         self._closed = False
         self._stop_by = 0.0
         self._thread: threading.Thread | None = None
@@ -76,14 +80,12 @@ class QueuedLog:
     # --- from the service's event loop -----------------------------------------------------------------
 
     def put(self, record: Loggable) -> None:
-        """Queue one record."""
-        writer = self._writer
-        if self._closed or len(writer.inbox) >= self._most or self._n_chars - writer.n_chars > MAX_QUEUED_CHARS:
+        """Queue one record; beyond what may wait, of all records or of one caller's, it is dropped and counted."""
+        if self._closed or not self._has_room(record):
             self._n_overflowed += 1
             return
         self._n_put += 1
-        self._n_chars += n_chars(record)
-        writer.inbox.append(record)
+        self._writer.inbox.append(record)
 
     async def start(self) -> None:
         """Open the store and start the writer.
@@ -169,6 +171,21 @@ class QueuedLog:
         found = await self._in_thread(self._look_up(Kind.SESSION, session_key))
         stored = [found] if isinstance(found, SessionRecord) else []
         return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
+
+    def _has_room(self, record: Loggable) -> bool:
+        """Take the room that a record needs in the queue; False where there is too little."""
+        caller, n_chars = _size(record)
+        if not self._records.take(caller):
+            return False
+        if self._chars.take(caller, n_chars):
+            return True
+        self._records.give(caller)
+        return False
+
+    def _give_back(self, records: list[Loggable]) -> None:
+        for caller, n_chars in map(_size, records):
+            self._records.give(caller)
+            self._chars.give(caller, n_chars)
 
     def _waiting(self) -> list[Loggable]:
         """Return what is queued or taken; in this order, as records move in it."""
@@ -274,3 +291,8 @@ class QueuedLog:
             raise NotReadyError(f"the decision log cannot be read now ({exc}); try again later") from exc
         found = [each for each in (row, stored) if each is not None]
         return record_of(kind, max(found, key=lambda each: each[TIME_FIELD[kind]])) if found else None
+
+
+def _size(record: Loggable) -> tuple[str | None, int]:
+    """Return whose record it is, and the length of the prompt in it: what it takes of memory, roughly."""
+    return getattr(record, "key_id", None), len(getattr(record, "messages", None) or "")

@@ -13,6 +13,7 @@ A batch may so reach the store twice; writing a row twice changes nothing.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
@@ -27,11 +28,6 @@ logger = logging.getLogger(__name__)
 _TURNED_AT_ONCE: Final = 16
 """Records turned into rows in one go: the interpreter's lock is held for half a millisecond."""
 _TAKEN_AT_ONCE: Final = 500
-
-
-def n_chars(record: Loggable) -> int:
-    """Return the length of the prompt that a record carries: what it takes of memory, roughly."""
-    return len(getattr(record, "messages", None) or "")
 
 
 def _row(record: Loggable) -> tuple[Kind, Row]:
@@ -49,6 +45,8 @@ class Writer:
         How long the store may take before a batch is put into the spool, too.
     crowded : int
         With more records than this in the inbox they go to the spool, which is faster than the store.
+    settled : callable
+        Is told of records that leave the queue for good.
 
     Attributes
     ----------
@@ -58,8 +56,6 @@ class Writer:
         Taken from the inbox and not yet in the store or the spool.
     n_settled : int
         Records that left the queue for good; they do so in the order of their arrival.
-    n_chars : int
-        Of the prompts of settled records.
     n_written, n_spooled, n_dropped : int
         Records.
     keeping : bool
@@ -68,16 +64,25 @@ class Writer:
         Drop what neither of them takes; else it is tried until one does.
     """
 
-    def __init__(self, gate: StoreGate, spool: Spool, *, patience_s: float, crowded: int) -> None:
+    def __init__(
+        self,
+        gate: StoreGate,
+        spool: Spool,
+        *,
+        patience_s: float,
+        crowded: int,
+        settled: Callable[[list[Loggable]], object] = lambda _: None,
+    ) -> None:
         self.gate = gate
         self.spool = spool
         self.inbox: deque[Loggable] = deque()
         self.taken: list[Loggable] = []
-        self.n_settled = self.n_chars = self.n_written = self.n_spooled = self.n_dropped = 0
+        self.n_settled = self.n_written = self.n_spooled = self.n_dropped = 0
         self.keeping = True
         self.give_up = False
         self._patience_s = patience_s
         self._crowded = crowded
+        self._settled = settled
         self._late: asyncio.Task[None] | None = None
 
     async def take_all(self) -> None:
@@ -102,7 +107,7 @@ class Writer:
         try:
             await self._keep(await self._batch_of(self.taken), crowded=crowded)
         finally:
-            self.n_chars += sum(map(n_chars, self.taken))
+            self._settled(self.taken)
             self.taken = []
             self.n_settled += n
 

@@ -42,12 +42,14 @@ class Breaker:
         self.retry_at = now + self.pause_s
         return True
 
-    def fail(self, now: float) -> None:
-        """Open."""
-        longest = max(self.longest_pause_s, self.first_pause_s)
-        self.pause_s = min(2 * self.pause_s, longest) if self.is_open else self.first_pause_s
-        self.retry_at = now + self.pause_s
+    def fail(self, now: float, *, pause_s: float | None = None) -> None:
+        """Open; `pause_s` is a pause that somebody asked for, which leaves the next one of ours as it is."""
+        if pause_s is None:
+            longest = max(self.longest_pause_s, self.first_pause_s)
+            pause_s = self.pause_s = min(2 * self.pause_s, longest) if self.pause_s else self.first_pause_s
+        self.retry_at = now + pause_s
 
     def succeed(self) -> None:
         """Close."""
         self.retry_at = None
+        self.pause_s = 0.0

@@ -11,16 +11,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _HASHED_CHARS = 8192  # of a message; the rest counts by its length
+_KEY_CHARS = 32
+_OWNER_CHARS = 8
 _TOOL_ROLES = ("tool", "function")
 
 
 def session_key(key_id: str | None, session_id: str) -> str:
     """Return the key under which a named session is kept; one caller's sessions are never another's.
 
+    It begins with its `owner`.
+
     >>> session_key("a", "bc") == session_key("ab", "c")
     False
     """
-    return _digest("named", key_id or "", session_id)
+    return _digest(key_id, "named", key_id or "", session_id)
+
+
+def owner(key: str) -> str:
+    """Return a short hash of whose session a session's key is of.
+
+    >>> owner(session_key("a", "x")) == owner(session_key("a", "y")) != owner(session_key("b", "x"))
+    True
+    """
+    return key[:_OWNER_CHARS]
 
 
 def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Mapping[str, Any]]) -> str | None:
@@ -40,7 +53,7 @@ def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Ma
             text = _text(message.get("content"))
             parts += [str(role), str(len(text)), text[:_HASHED_CHARS]]
         if role == "user":
-            return _digest("beginning", *parts)
+            return _digest(key_id, "beginning", *parts)
     return None
 
 
@@ -69,5 +82,6 @@ def _text(content: object) -> str:
     return content if isinstance(content, str) else json.dumps(content, sort_keys=True, default=str)
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+def _digest(key_id: str | None, *parts: str) -> str:
+    whose, which = (hashlib.sha256(text.encode()).hexdigest() for text in (key_id or "", json.dumps(parts)))
+    return whose[:_OWNER_CHARS] + which[: _KEY_CHARS - _OWNER_CHARS]

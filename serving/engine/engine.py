@@ -250,7 +250,8 @@ class Engine:
         if served.router is None:
             raise _NoRouterError
         lane = self._slow if asked.query.explain else self._fast
-        return await lane.run(Ask(served.router, asked, session), spent_s=time.perf_counter() - arrived)
+        ask, caller = Ask(served.router, asked, session), asked.query.key_id
+        return await lane.run(ask, spent_s=time.perf_counter() - arrived, caller=caller)
 
     async def _predicted_group(
         self, served: Served, group: Sequence[Asked], sessions: Sequence[Session | None], arrived: float
@@ -259,7 +260,8 @@ class Engine:
             return [_NoRouterError()] * len(group)
         work = partial(decide_group, served.router, group, sessions)
         try:
-            return await self._slow.run(work, spent_s=time.perf_counter() - arrived)
+            caller = group[0].query.key_id
+            return await self._slow.run(work, spent_s=time.perf_counter() - arrived, caller=caller)
         except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
             return [exc] * len(group)
 

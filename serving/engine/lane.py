@@ -7,11 +7,14 @@ work that would wait for too long, so that under overload what it does take is f
 Where several pieces wait and a lane was told how to do them together, its thread takes as many as are done within a few
 milliseconds, and hands their results over at once: that saves what each costs alone, and a hop between the threads a
 piece. A piece that waits alone is done alone and at once; where doing them together fails, each is done alone.
+
+Callers take turns: a piece waits for one of each other caller's at a time, however many those have sent.
 """
 
 import asyncio
 import threading
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -48,6 +51,32 @@ class _Job(Generic[T]):
         return True
 
 
+class _Turns:
+    """Pieces that wait, taken in turn from each caller's; put by the loop's thread and taken by the lane's."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str | None, deque[_Job[Any]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, caller: str | None, job: _Job[Any]) -> None:
+        with self._lock:
+            self._waiting.setdefault(caller, deque()).append(job)
+
+    def take(self) -> _Job[Any]:
+        with self._lock:
+            caller, jobs = self._waiting.popitem(last=False)
+            job = jobs.popleft()
+            if jobs:
+                self._waiting[caller] = jobs  # behind the others'
+            return job
+
+    def n_before(self, caller: str | None) -> int:
+        """Count the pieces that are done before the next one of a caller."""
+        with self._lock:
+            n_own = len(self._waiting.get(caller, ()))
+            return n_own + sum(min(len(jobs), n_own + 1) for one, jobs in self._waiting.items() if one != caller)
+
+
 class Lane:
     """One worker thread; used from one event loop.
 
@@ -73,7 +102,8 @@ class Lane:
         self._deadline_s = deadline_s
         self._together = together or _one_by_one
         self._most_together = most_together
-        self._queue: SimpleQueue[_Job[Any] | None] = SimpleQueue()
+        self._turns = _Turns()
+        self._queue: SimpleQueue[bool] = SimpleQueue()  # True: a piece waits; False: the end
         self._breaker = Breaker(deadline_s)
         self._busy_since: float | None = None
         self._mean_s = 0.0
@@ -92,13 +122,15 @@ class Lane:
         since = self._busy_since
         return since is not None and time.monotonic() - since >= self._deadline_s
 
-    async def run(self, work: Callable[[], T], *, spent_s: float = 0.0) -> T:
+    async def run(self, work: Callable[[], T], *, spent_s: float = 0.0, caller: str | None = None) -> T:
         """Do `work` in the thread and return what it returns, or raise what it raises.
 
         Parameters
         ----------
         spent_s : float
             The part of the deadline that has passed already.
+        caller : str, optional
+            Whose turn it takes.
 
         Raises
         ------
@@ -107,7 +139,7 @@ class Lane:
         """
         now = time.monotonic()
         left_s = self._deadline_s - spent_s
-        if left_s <= 0 or self._queue.qsize() * self._mean_s > left_s * _WAITING_SHARE:
+        if left_s <= 0 or self._turns.n_before(caller) * self._mean_s > left_s * _WAITING_SHARE:
             raise DeadlineMissedError
         if self.is_stuck and not self._breaker.is_open:
             self._breaker.fail(now)
@@ -115,7 +147,8 @@ class Lane:
             raise DeadlineMissedError
         loop = asyncio.get_running_loop()
         job = _Job(work, loop)
-        self._queue.put(job)
+        self._turns.put(caller, job)
+        self._queue.put(True)
         timer = loop.call_later(left_s, self._expire, job)
         try:
             return await job.future
@@ -124,7 +157,7 @@ class Lane:
 
     def close(self) -> None:
         """Let the thread end after what it is doing."""
-        self._queue.put(None)
+        self._queue.put(False)
 
     def _expire(self, job: _Job[Any]) -> None:
         if self.is_stuck or self._breaker.is_open:
@@ -132,8 +165,8 @@ class Lane:
         job.finish(DeadlineMissedError())
 
     def _serve(self) -> None:
-        while (first := self._queue.get()) is not None:
-            jobs = [job for job in self._with_others(first) if not job.future.done()]
+        while self._queue.get():
+            jobs = [job for job in self._with_others(self._turns.take()) if not job.future.done()]
             if not jobs:  # expired, or the callers went away
                 continue
             outcomes = self._do(jobs)
@@ -147,13 +180,13 @@ class Lane:
         jobs = [first]
         while len(jobs) < self._most_together and (len(jobs) + 1) * self._mean_s <= _TOGETHER_S:
             try:
-                job = self._queue.get_nowait()
+                waits = self._queue.get_nowait()
             except Empty:
                 break
-            if job is None:
-                self._queue.put(None)  # the end, after these
+            if not waits:
+                self._queue.put(False)  # the end, after these
                 break
-            jobs.append(job)
+            jobs.append(self._turns.take())
         return jobs
 
     def _do(self, jobs: Sequence[_Job[Any]]) -> Sequence[Any]:

@@ -1,6 +1,6 @@
 """An attempt: one call of one candidate, from its beginning to its record.
 
-However it goes, it ends once: the breaker is told, the record is made and observed, the response is closed.
+However it goes, it ends once: what was called is judged, the record is made and observed, the response is closed.
 """
 
 import logging
@@ -18,12 +18,13 @@ from serving.engine.ids import IdMaker
 from serving.engine.seldom import Seldom
 from serving.formats.adapter import Adapter
 from serving.formats.format import Facts
-from serving.forwarding.breakers import COUNTED, TargetBreaker, Verdict
 from serving.forwarding.deadlines import clock, close
+from serving.forwarding.lines import Ticket
 from serving.forwarding.reply import Order, no_extras
 from serving.forwarding.response_models import is_other_model
 from serving.forwarding.rules import Rules
-from serving.providers.failures import FailureKind
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.health import Verdict
 from serving.providers.http import HttpRequest, HttpResponse
 from serving.providers.provider import Target
 from serving.providers.usage import Usage
@@ -47,8 +48,8 @@ class Attempt:
     ----------
     order : Order
     target, adapter, request : whom to call, and with what
-    breaker : TargetBreaker
-        Of the target; it is told that the call goes through.
+    ticket : Ticket
+        Is told what became of the call.
     over : list of AttemptRecord
         The order's attempts that are over; this one joins.
     deadline : float
@@ -60,6 +61,8 @@ class Attempt:
     response, chunks : what came, and the iterator over its body; None before
     facts : Facts
         Of the answer, as far as they are known.
+    failure : UpstreamFailure or None
+        What went wrong; None where nothing did, or the caller went away.
     """
 
     def __init__(
@@ -69,7 +72,7 @@ class Attempt:
         adapter: Adapter,
         request: HttpRequest,
         *,
-        breaker: TargetBreaker,
+        ticket: Ticket,
         over: list[AttemptRecord],
         deadline: float,
         rules: Rules,
@@ -83,6 +86,7 @@ class Attempt:
         self.response: HttpResponse | None = None
         self.chunks: AsyncIterator[bytes] | None = None
         self.facts = Facts()
+        self.failure: UpstreamFailure | None = None
         self.started = clock()
         self.until = min(self.started + target.provider.deadlines.total_s, deadline)
         self._deadline = deadline
@@ -90,8 +94,7 @@ class Attempt:
         self._created_at = datetime.now(UTC)
         self._first_token_s: float | None = None
         self._has_ended = False
-        self._breaker = breaker
-        self._is_probe = breaker.admit(self.started)
+        self._ticket = ticket
 
     @property
     def left_s(self) -> float:
@@ -102,9 +105,7 @@ class Attempt:
         """Take note that the first token is here: a candidate that was probed works."""
         now = clock()
         self._first_token_s = now - self.started
-        if self._is_probe:
-            self._report(Verdict.WORKS, now)
-            self._is_probe = False
+        self._ticket.works_so_far(now)
 
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""
@@ -117,7 +118,7 @@ class Attempt:
             return
         self._has_ended = True
         now = clock()
-        self._report(self._verdict(error_type, now), now)
+        self._ticket.end(self._verdict(error_type, now), self.failure, now)
         record = self.record(error_type)
         self.over.append(record)
         self._compare_models()
@@ -150,14 +151,6 @@ class Attempt:
             key_id=self.order.key_id,
         )
 
-    def _report(self, verdict: Verdict, now: float) -> None:
-        """Tell the breaker, and the log where that changes whether the candidate is called."""
-        was_open = self._breaker.is_open
-        self._breaker.report(verdict, is_probe=self._is_probe, now=now)
-        if self._breaker.is_open is not was_open:
-            becomes = "answers again" if was_open else "fails again and again and is left alone for a while"
-            _logger.warning("%s %s", self.target.name, becomes)
-
     def _observe(self, record: AttemptRecord) -> None:
         try:
             self.order.observe(record)
@@ -170,7 +163,7 @@ class Attempt:
             return Verdict.WORKS
         if error_type == FailureKind.TIMEOUT and now >= self._deadline and not self._had_its_time(now):
             return Verdict.UNKNOWN  # the order's time was short, not the candidate slow
-        return Verdict.FAILS if error_type in COUNTED else Verdict.UNKNOWN
+        return self._ticket.verdict(error_type)
 
     def _had_its_time(self, now: float) -> bool:
         return now - self.started >= self.target.provider.deadlines.first_token_s

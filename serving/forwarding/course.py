@@ -7,11 +7,13 @@ from typing import Final
 from router_model.log_records import AttemptRecord
 from serving.errors import InvalidRequestError, ServiceError
 from serving.formats.adapter import Adapter
+from serving.forwarding.lines import Line
 from serving.forwarding.reply import Order
 from serving.forwarding.retry_policy import Tried
-from serving.forwarding.upstream_errors import Failed, limited, unavailable, upstream_error
+from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
+from serving.providers.keys import Key
 from serving.providers.provider import Target
 
 _OF_KEYS: Final = frozenset({FailureKind.KEY, FailureKind.RATE_LIMITED})
@@ -24,16 +26,18 @@ class Ready:
     Attributes
     ----------
     position : of the target among the order's
-    target, adapter, request : whom to call, and with what
-    key : str or None
-        Is in the request already.
+    line, adapter, request : whom to call with which key, and with what; the key is in the request already
     """
 
     position: int
-    target: Target
+    line: Line
     adapter: Adapter
     request: HttpRequest
-    key: str | None = field(repr=False)
+
+    @property
+    def target(self) -> Target:
+        """The model and its provider."""
+        return self.line.target
 
 
 @dataclass(slots=True)
@@ -49,10 +53,11 @@ class Course:
     position : of the candidate that is next
     failures : of all attempts, in their order
     n_here : how many by position, those of keys by kind, all others together
-    waiting : by position, when a candidate that is limited may be asked again, and what was ready to be sent (None:
-        it had no key, and was not sent anything)
-    refused_until : float or None
-        When the first of the breakers that were open lets a probe through.
+    put_aside : positions that were passed over, as what they need was put aside
+    waiting : by position, when a candidate that was tried may be asked again
+    refused_keys : keys that were refused in this order; it does not use them again while there are others
+    waited_s : float
+        For what becomes of another call to a candidate that is put aside.
     invalid : the first reason why a candidate could not be asked this
     too_long_for : int or None
         The largest context window that was too small.
@@ -64,8 +69,10 @@ class Course:
     position: int = 0
     failures: list[Failed] = field(default_factory=list)
     n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
-    waiting: dict[int, tuple[float, Ready | None]] = field(default_factory=dict)
-    refused_until: float | None = None
+    put_aside: list[int] = field(default_factory=list)
+    waiting: dict[int, float] = field(default_factory=dict)
+    refused_keys: set[Key] = field(default_factory=set)
+    waited_s: float = 0.0
     invalid: InvalidRequestError | None = None
     too_long_for: int | None = None
 
@@ -74,6 +81,8 @@ class Course:
         self.failures.append(Failed(ready.target, failure))
         alike = (ready.position, failure.kind if failure.kind in _OF_KEYS else None)
         self.n_here[alike] += 1
+        if failure.kind is FailureKind.KEY:
+            self.refused_keys.add(ready.line.key)
         if failure.kind is FailureKind.TOO_LONG and ready.target.card is not None:
             window = ready.target.card.context_window
             if window is not None:
@@ -91,25 +100,8 @@ class Course:
             return True
         return target.card.context_window > self.too_long_for
 
-    def refuse(self, until: float) -> None:
-        """Take note that a breaker is open."""
-        self.refused_until = until if self.refused_until is None else min(until, self.refused_until)
-
-    def pop_waiting(self) -> tuple[float, int, Ready | None] | None:
-        """Return when, and at which position, the first limited candidate may be asked again."""
-        if not self.waiting:
-            return None
-        position = min(self.waiting, key=lambda one: self.waiting[one][0])
-        at, ready = self.waiting.pop(position)
-        return at, position, ready
-
-    def error(self, now: float, limited_until: float | None = None) -> ServiceError:
+    def error(self) -> ServiceError:
         """Return the error of an order that nobody answered."""
         if self.failures:
             return upstream_error(self.failures[0], self.failures[1:])
-        if limited_until is not None and self.refused_until is None:
-            return limited(self.order.targets, limited_until - now)
-        if limited_until is None and self.refused_until is None and self.invalid is not None:
-            return self.invalid
-        again = [until for until in (limited_until, self.refused_until) if until is not None]
-        return unavailable(self.order.targets, min(again) - now if again else None)
+        return self.invalid or unavailable(self.order.targets)

@@ -1,30 +1,40 @@
-"""Forwards calls: tries the candidates in their order until one answers, as `serving.forwarding.retry_policy` says."""
+"""Forwards calls: tries the candidates in their order until one answers, as `serving.forwarding.retry_policy` says.
+
+What is put aside (`serving.providers.health`) is passed over while there is anybody else. Where there is nobody else,
+the candidate whose pause ends first is asked: after its pause where that is soon, at once otherwise. So no caller is
+sent away on account of what happened to others.
+"""
 
 import asyncio
 from collections.abc import Callable
+from operator import itemgetter
 from random import Random
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from serving.errors import EmptyPlanError, InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.format import Surface
 from serving.forwarding.attempts import CLIENT_GONE, Attempt
-from serving.forwarding.breakers import Breakers
 from serving.forwarding.calls import call
+from serving.forwarding.connections import Connections
 from serving.forwarding.course import Course, Ready
 from serving.forwarding.deadlines import clock, to_its_end
+from serving.forwarding.lines import Line, Ticket
 from serving.forwarding.reply import Order, Reply
 from serving.forwarding.retry_policy import Do, Step, next_step
 from serving.forwarding.rules import Rules
 from serving.forwarding.streams import unreadable
 from serving.forwarding.upstream_errors import upstream_error
 from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.health import Health, HealthTable
+from serving.providers.keys import Key
 from serving.providers.provider import Kind, Target
 from serving.providers.providers import Providers
 
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 
-_KEY_MARGIN_S = 0.05  # a key's pause is timed by another clock
+_LOOK_S: Final = 0.05
+"""How often a call looks what became of another's probe."""
 
 
 class Forwarder:
@@ -41,8 +51,8 @@ class Forwarder:
 
     Attributes
     ----------
-    breakers : Breakers
-        Their states are for metrics and operators.
+    health : HealthTable
+        Of each (provider, model); for metrics and operators, too. Keys keep their own.
     """
 
     def __init__(
@@ -52,8 +62,8 @@ class Forwarder:
         self._adapter_for = adapter_for
         self._rules = rules or Rules()
         self._rng = rng or Random()  # noqa: S311  (jitter, no secret)
-        self._limited_until: dict[str, float] = {}
-        self.breakers = Breakers(self._rules.breaker)
+        self._connections = Connections()
+        self.health: HealthTable[tuple[str, str]] = HealthTable(self._rules.health)
 
     async def forward(self, order: Order) -> Reply:
         """Try the candidates until one answers; cancelling ends the call that is under way at once.
@@ -79,19 +89,22 @@ class Forwarder:
 
     async def _attempt(self, course: Course, ready: Ready) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
+        caller, provider = course.order.key_id, ready.target.provider
         attempt = Attempt(
             course.order,
             ready.target,
             ready.adapter,
             ready.request,
-            breaker=self.breakers.of(ready.target),
+            ticket=Ticket(ready.line, caller, clock(), blames_key=ready.line.key not in course.refused_keys),
             over=course.over,
             deadline=course.deadline,
             rules=self._rules,
         )
+        transport = self._connections.shared(self._providers.transport(provider), provider, caller)
         try:
-            return await call(attempt, self._providers.transport(ready.target.provider))
+            return await call(attempt, transport)
         except UpstreamFailure as failure:
+            attempt.failure = failure
             await to_its_end(attempt.end(failure.kind))
             raise
         except Exception as exc:
@@ -109,43 +122,26 @@ class Forwarder:
         ServiceError
             If nothing is.
         """
-        self._blame_key(ready, failure)
         if step.do is Do.RAISE:
             *others, reported = course.failures
             raise upstream_error(reported, others) from failure
         if step.do is Do.GIVE_UP:
-            raise course.error(clock()) from failure
-        if step.do is Do.AGAIN and self._is_ready(ready.target):
+            raise course.error() from failure
+        caller = course.order.key_id
+        if step.do is Do.AGAIN and ready.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
-            if self._is_ready(ready.target):  # others may have failed meanwhile
+            if ready.line.is_ready(caller, clock()):  # others may have failed meanwhile
                 return ready
-        elif step.do is Do.OTHER_KEY and ready.key is not None:
+        elif step.do is Do.OTHER_KEY:
             other = self._prepare(course, ready.position)
             if other is not None:
                 return other
         if step.do is not Do.AGAIN and step.pause_s is not None:
-            course.waiting[ready.position] = (clock() + step.pause_s, ready)
+            course.waiting[ready.position] = clock() + step.pause_s
         return await self._next(course, failure)
 
-    def _blame_key(self, ready: Ready, failure: UpstreamFailure) -> None:
-        if ready.key is None:
-            return
-        keys = self._providers.keys(ready.target.provider)
-        if failure.kind is FailureKind.KEY:
-            keys.kill(ready.key)
-        elif failure.kind is FailureKind.RATE_LIMITED:
-            pause_s = self._rules.key_pause_s if failure.retry_after_s is None else max(failure.retry_after_s, 0.0)
-            keys.pause(ready.key, pause_s)
-            self._limit(ready.target.provider.name, pause_s)
-
-    def _limit(self, provider: str, seconds: float) -> None:
-        """Remember when the first of a provider's limited keys can be used again."""
-        now = clock()
-        until, before = now + seconds + _KEY_MARGIN_S, self._limited_until.get(provider, 0.0)
-        self._limited_until[provider] = min(before, until) if before > now else until
-
     async def _next(self, course: Course, cause: UpstreamFailure | None = None) -> Ready:
-        """Return the next candidate that can be called: one that was not tried, or else one that is worth waiting for.
+        """Return the next candidate that can be called: one that was not tried, or else what `_last_resort` finds.
 
         Raises
         ------
@@ -155,47 +151,114 @@ class Forwarder:
         while course.position < len(course.order.targets):
             position = course.position
             course.position += 1
-            ready = self._prepare(course, position)
+            if not course.fits(course.order.targets[position]):
+                continue
+            line = self._ready_line(course, position)
+            if line is None:
+                course.put_aside.append(position)
+            elif (found := self._translate(course, position, line)) is not None:
+                return found
+        ready = await self._last_resort(course)
+        if ready is None:
+            raise course.error() from cause
+        return ready
+
+    async def _last_resort(self, course: Course) -> Ready | None:
+        """Return a candidate where all are put aside, limited or tried: the one whose pause ends first; None: none."""
+        while clock() < course.deadline:
+            again = min(course.waiting.items(), key=itemgetter(1), default=None)
+            aside = self._first_put_aside(course)
+            if again is not None and (aside is None or again[1] <= aside[0]):
+                ready = await self._once_more(course, *again)
+            elif aside is not None:
+                ready = await self._early(course, *aside)
+            else:
+                return None
             if ready is not None:
                 return ready
-        while (first := course.pop_waiting()) is not None:
-            at, position, ready = first
-            now = clock()
-            if at >= course.deadline:
-                raise course.error(now, limited_until=at) from cause
+        return None
+
+    async def _once_more(self, course: Course, position: int, at: float) -> Ready | None:
+        """Return a candidate that was tried and was to be asked again later, once it is later."""
+        del course.waiting[position]
+        if at >= course.deadline:
+            return None
+        await asyncio.sleep(at - clock())
+        ready = self._prepare(course, position)
+        if ready is None:
+            now, caller = clock(), course.order.key_id
+            line = self._first_line(course, position, now)
+            until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
+            if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
+                course.waiting[position] = max(until, now + _LOOK_S)
+        return ready
+
+    async def _early(self, course: Course, at: float, position: int, line: Line) -> Ready | None:
+        """Return a candidate that is put aside: after its pause if that is a limit's and soon over, else at once.
+
+        A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
+        for itself: a request that is bad is to be told so, whatever became of another one.
+        """
+        now, caller = clock(), course.order.key_id
+        is_ready = line.is_ready(caller, now)
+        if line.is_probed(caller, now) and course.waited_s < self._rules.longest_backoff_s:
+            course.waited_s += _LOOK_S
+            await asyncio.sleep(_LOOK_S)
+            return None
+        most_s = min(self._rules.longest_wait_s, (course.deadline - now) / 2)
+        if not is_ready and line.is_limited_only(caller, now) and at - now <= most_s:
             await asyncio.sleep(at - now)
-            ready = ready or self._prepare(course, position)
-            if ready is not None and self._is_ready(ready.target):
-                return ready
-        raise course.error(clock()) from cause
+            return None
+        course.put_aside.remove(position)
+        ready = self._translate(course, position, line)
+        if ready is not None and (not is_ready or line.key in course.refused_keys):
+            course.put_aside.clear()  # one is enough: more would take a caller's time in vain
+        return ready
+
+    def _first_put_aside(self, course: Course) -> tuple[float, int, Line] | None:
+        """Return whose pause ends first, and when, of the candidates that were not tried."""
+        now, caller = clock(), course.order.key_id
+        lines = ((position, self._first_line(course, position, now)) for position in course.put_aside)
+        return min(((line.retry_at(caller, now), position, line) for position, line in lines), default=None, key=_when)
+
+    def _first_line(self, course: Course, position: int, now: float) -> Line:
+        """Return a candidate with the key whose pause ends first."""
+        caller, target = course.order.key_id, course.order.targets[position]
+        lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
+        return min(lines, key=lambda line: (line.key in course.refused_keys, line.retry_at(caller, now)))
 
     def _prepare(self, course: Course, position: int) -> Ready | None:
         """Return a candidate with a key and a request; None where it cannot be called now."""
-        target = course.order.targets[position]
-        if not course.fits(target):
-            return None
-        if not self._is_ready(target):
-            now = clock()
-            course.refuse(now + self.breakers.of(target).retry_in_s(now))
-            return None
-        keys = self._providers.keys(target.provider)
-        key = None if keys.needs_none else keys.take()
-        if key is None and not keys.needs_none:
-            until = self._limited_until.get(target.provider.name, 0.0)
-            if until > clock():
-                course.waiting.setdefault(position, (until, None))
-            return None
-        return self._translate(course, position, key)
+        line = self._ready_line(course, position)
+        return None if line is None else self._translate(course, position, line)
 
-    def _translate(self, course: Course, position: int, key: str | None) -> Ready | None:
-        target, call_ = course.order.targets[position], course.order.call
+    def _ready_line(self, course: Course, position: int) -> Line | None:
+        """Return a candidate with the key whose turn it is; None where all that it needs is put aside."""
+        now, caller, target = clock(), course.order.key_id, course.order.targets[position]
+        if not self._health(target).is_ready(caller, now):
+            return None
+        key = self._providers.keys(target.provider).take(
+            lambda key: key not in course.refused_keys and key.is_ready(target.model, caller, now)
+        )
+        return None if key is None else self._line(target, key)
+
+    def _translate(self, course: Course, position: int, line: Line) -> Ready | None:
+        call_ = course.order.call
         try:
-            adapter = self._adapter_for(call_.surface, target.provider.kind)
-            request = adapter.request(call_, target, key)
+            adapter = self._adapter_for(call_.surface, line.target.provider.kind)
+            request = adapter.request(call_, line.target, line.key.value)
         except InvalidRequestError as exc:
             course.invalid = course.invalid or exc
             return None
-        return Ready(position, target, adapter, request, key)
+        return Ready(position, line, adapter, request)
 
-    def _is_ready(self, target: Target) -> bool:
-        return self.breakers.of(target).is_ready(clock())
+    def _line(self, target: Target, key: Key) -> Line:
+        return Line(target, key, self._health(target))
+
+    def _health(self, target: Target) -> Health:
+        return self.health.of((target.provider.name, target.model))
+
+
+def _when(put_aside: tuple[float, int, Line]) -> tuple[float, int]:
+    at, position, _ = put_aside
+    return at, position

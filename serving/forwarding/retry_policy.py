@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import Final
 
 from serving.forwarding.rules import Rules
 from serving.providers.failures import FailureKind, UpstreamFailure
+
+_FOR_OTHERS: Final = frozenset({FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED, FailureKind.BUSY})
 
 
 class Do(StrEnum):
@@ -68,8 +71,9 @@ def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random)
     connection, timeout, 5xx,      the same candidate after a pause, `Rules.max_at_target` times; then next
     malformed, truncated
     429                            other key, else next; this one when ``Retry-After`` is over, if in time
-    401, 402, 403                  other key, else next
+    key refused                    other key, else next
     model gone, too long, refused  next
+    no connection free             next
     bad request                    raise
     =============================  =====================================================================
 
@@ -104,7 +108,7 @@ def backoff_s(n_before: int, rules: Rules, rng: Random) -> float:
 
 
 def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
-    if failure.kind in {FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED}:
+    if failure.kind in _FOR_OTHERS:
         return Step(Do.NEXT)
     if failure.kind is FailureKind.KEY:
         return Step(Do.OTHER_KEY)

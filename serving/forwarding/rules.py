@@ -1,27 +1,8 @@
-"""How patient forwarding is: the numbers of its retries, breakers and streams."""
+"""How patient forwarding is: the numbers of its retries and streams."""
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class BreakerRules:
-    """When a candidate is left alone, and for how long.
-
-    Attributes
-    ----------
-    in_a_row : int
-        So many failures in a row open the breaker,
-    window, share : int, float
-        and so does this share of failures among so many last calls.
-    first_pause_s, longest_pause_s : float
-        Until a probe is let through; doubles with each probe that fails.
-    """
-
-    in_a_row: int = 5
-    window: int = 20
-    share: float = 0.5
-    first_pause_s: float = 5.0
-    longest_pause_s: float = 60.0
+from serving.providers.health import HealthRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +17,8 @@ class Rules:
         At one candidate that fails in ways that may pass (connection, timeout, 5xx, malformed).
     first_backoff_s, longest_backoff_s : float
         The longest pause before the first retry, and before any; it doubles in between.
-    key_pause_s : float
-        How long a limited key is left alone where the provider does not say.
+    longest_wait_s : float
+        For a limit that another call has found; where it ends later, the candidate is asked at once.
     keep_alive_s : float
         A stream that is silent for so long gets a comment.
     close_s : float
@@ -46,16 +27,17 @@ class Rules:
         Of a whole answer, and of a stream that is held back.
     max_ahead_bytes : int
         What is read of a stream before the caller takes it.
-    breaker : BreakerRules
+    health : HealthRules
+        Of a model at its provider: when it is put aside, and for how long.
     """
 
     max_attempts: int = 6
     max_at_target: int = 2
     first_backoff_s: float = 0.5
     longest_backoff_s: float = 5.0
-    key_pause_s: float = 1.0
+    longest_wait_s: float = 60.0
     keep_alive_s: float = 15.0
     close_s: float = 2.0
     max_answer_bytes: int = 64 * 1024 * 1024
     max_ahead_bytes: int = 256 * 1024
-    breaker: BreakerRules = field(default_factory=BreakerRules)
+    health: HealthRules = field(default_factory=HealthRules)

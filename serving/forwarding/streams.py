@@ -189,7 +189,7 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
     try:
         if not pipe.is_left:
             pipe.is_reading = True
-            failure = await _read(attempt, answer, pipe)
+            failure = attempt.failure = await _read(attempt, answer, pipe)
             error_type = None if failure is None else failure.kind
     except asyncio.CancelledError:
         if not pipe.is_left:  # not the caller: the loop is ending

@@ -1,12 +1,14 @@
 """What the caller is told where no candidate answered: the first one's failure, and the others' beside it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from serving.errors import UpstreamError
-from serving.forwarding.breakers import retry_after
 from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.health import LONGEST_TOLD_S
 from serving.providers.provider import Target
 
 _INVALID: Final = "invalid_request_error"
@@ -15,8 +17,10 @@ _BY_KIND: Final = {
     FailureKind.TOO_LONG: (400, _INVALID, "context_length_exceeded"),
     FailureKind.MODEL_GONE: (404, "not_found_error", "model_not_found"),
     FailureKind.RATE_LIMITED: (429, "rate_limit_error", "rate_limit_exceeded"),
+    FailureKind.BUSY: (429, "rate_limit_error", "too_many_calls"),
     FailureKind.TIMEOUT: (504, "server_error", "upstream_timeout"),
 }
+_SHOWN: Final = 3
 _OURS: Final = (502, "server_error", "upstream_error")
 _KEPT: Final = frozenset({400, 413, 422})
 """Statuses of the provider's that say to the caller what ours by kind would not."""
@@ -42,7 +46,7 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     metadata: dict[str, Any] = {**_described(reported), "previous_errors": [_described(one) for one in others]}
     metadata.pop("message")
     headers = {}
-    if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after_s is not None:
+    if status == HTTPStatus.TOO_MANY_REQUESTS and failure.retry_after_s is not None:
         headers["retry-after"] = retry_after(failure.retry_after_s)
     message = _words(failure) if type_ == _INVALID else _sentence(reported, len(others) + 1)
     return UpstreamError(
@@ -50,30 +54,21 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     )
 
 
-def unavailable(targets: Sequence[Target], retry_in_s: float | None) -> UpstreamError:
-    """Return the error where no candidate could be called at all: breakers are open, or no key is left.
+def unavailable(targets: Sequence[Target]) -> UpstreamError:
+    """Return the error where the call's time was up before anybody could be asked."""
+    names = list(dict.fromkeys(target.name for target in targets))
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    message = f"{shown}: put aside after failures, and the call's time was up before one could be asked; try again"
+    return UpstreamError(message, status=503, code="upstream_unavailable", headers={"retry-after": retry_after(1.0)})
 
-    Parameters
-    ----------
-    retry_in_s : float or None
-        Until one can be called again; None where only new keys help.
+
+def retry_after(seconds: float) -> str:
+    """Return a ``Retry-After`` header, in whole seconds: 1 or more, and no more than we wait ourselves.
+
+    >>> retry_after(0.2), retry_after(2.1), retry_after(999_999)
+    ('1', '3', '300')
     """
-    names = ", ".join(dict.fromkeys(target.name for target in targets))
-    if retry_in_s is None:
-        message = f"no key is left for {names}: the providers refused them; ask whoever runs the router to renew them"
-        return UpstreamError(message, status=503, code="upstream_unavailable")
-    headers = {"retry-after": retry_after(retry_in_s)}
-    message = f"{names} failed or refused too often just now and is left alone; try again in {headers['retry-after']} s"
-    return UpstreamError(message, status=503, code="upstream_unavailable", headers=headers)
-
-
-def limited(targets: Sequence[Target], retry_in_s: float) -> UpstreamError:
-    """Return the error where all keys of all candidates are limited for longer than the call may take."""
-    names = ", ".join(dict.fromkeys(target.name for target in targets))
-    headers = {"retry-after": retry_after(retry_in_s)}
-    status, type_, code = _BY_KIND[FailureKind.RATE_LIMITED]
-    message = f"{names} limits our requests; try again in {headers['retry-after']} s"
-    return UpstreamError(message, status=status, type=type_, code=code, headers=headers)
+    return str(max(math.ceil(min(seconds, LONGEST_TOLD_S)), 1))
 
 
 def _sentence(reported: Failed, n_failures: int) -> str:

@@ -19,7 +19,7 @@ class FailureKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     """429, or Anthropic's 529."""
     KEY = "key"
-    """401, 402, 403: this key does not work."""
+    """401, 402, or words that say so: the provider does not take this key, or its account has no money."""
     MODEL_GONE = "model_gone"
     """404, or a 400 that says there is no such model."""
     TOO_LONG = "too_long"
@@ -34,10 +34,13 @@ class FailureKind(StrEnum):
     """A 2xx that is no answer: HTML, a wrong content type, no JSON, nothing in it."""
     TRUNCATED = "truncated"
     """A stream that ended without saying that it had ended."""
+    BUSY = "busy"
+    """Nothing was sent: too many calls of this caller's, or of all, are under way at the provider already."""
 
 
 _BY_STATUS: Final = {
-    **dict.fromkeys((401, 402, 403), FailureKind.KEY),
+    **dict.fromkeys((401, 402), FailureKind.KEY),
+    403: FailureKind.REFUSED,  # a prompt, a model, a region; where it is the key, the words say so
     404: FailureKind.MODEL_GONE,
     413: FailureKind.TOO_LONG,
     **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
@@ -51,7 +54,7 @@ def kind_of_status(status: int) -> FailureKind:
     Examples
     --------
     >>> [str(kind_of_status(status)) for status in (302, 400, 403, 429, 500)]
-    ['malformed', 'bad_request', 'key', 'rate_limited', 'server']
+    ['malformed', 'bad_request', 'refused', 'rate_limited', 'server']
     """
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -69,7 +72,8 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
     message : what the provider said, or what was wrong with it; never a key
     status : HTTP status, None where none came
     code, type, param : as the provider named them
-    retry_after_s : seconds the provider asked to wait
+    retry_after_s : seconds the provider asked to wait, as it said it: it may be a year
+    of_key : of a rate limit: whether the provider says that it holds for all models of the key
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         type: str | None = None,  # noqa: A002  (the field's name in OpenAI's errors)
         param: str | None = None,
         retry_after_s: float | None = None,
+        of_key: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -91,3 +96,4 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         self.type = type
         self.param = param
         self.retry_after_s = retry_after_s
+        self.of_key = of_key

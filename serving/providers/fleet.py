@@ -98,7 +98,7 @@ class Fleet:
         return ring
 
     async def reload(self) -> None:
-        """Read the file again; calls that are under way end as they began. Keys that were dead are tried again.
+        """Read the file again; calls that are under way end as they began. Keys that were put aside are tried again.
 
         Raises
         ------

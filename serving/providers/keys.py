@@ -1,82 +1,107 @@
-"""The keys of one provider, in turn; one that is refused or limited is left alone for a while."""
+"""The keys of one provider, in turn, each with what its calls have shown of it."""
 
-import logging
-import time
-from collections.abc import Callable, Mapping
-from math import isfinite
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-DEAD_S: Final = 3600.0
-"""How long a key is left alone that the provider refused; it may have been paid for in the meantime."""
-LONGEST_PAUSE_S: Final = 3600.0
+from serving.providers.health import LIMITS, REFUSALS, CallerId, Health, HealthState, HealthTable
 
-_logger = logging.getLogger(__name__)
+
+@dataclass(slots=True, eq=False)
+class Key:
+    """One key of a provider, or that it needs none.
+
+    Attributes
+    ----------
+    name : str
+        The environment variable that holds it; empty where the provider needs none.
+    value : str or None
+        What is sent.
+    refusals : Health
+        Of the key as a whole: whether the provider takes it.
+    limits : HealthTable
+        Rate limits, by our id of the model; None: of the key as a whole.
+    """
+
+    name: str
+    value: str | None = field(repr=False)
+    refusals: Health = field(default_factory=lambda: Health(REFUSALS), repr=False)
+    limits: HealthTable[str | None] = field(default_factory=lambda: HealthTable(LIMITS), repr=False)
+
+    def healths(self, model: str) -> list[Health]:
+        """Return what a call of this model with this key depends on."""
+        limits = (self.limits.get(None), self.limits.get(model))
+        return [self.refusals, *(one for one in limits if one is not None)]
+
+    def is_ready(self, model: str, caller: CallerId, now: float) -> bool:
+        """Tell whether a caller may use the key for a model now."""
+        return all(health.is_ready(caller, now) for health in self.healths(model))
+
+    def state(self) -> str:
+        """Return ``ok``, ``suspected`` (refused once), ``refused`` (put aside) or ``limited`` (for all models)."""
+        if self.refusals.is_open:
+            return "refused"
+        limit = self.limits.get(None)
+        if limit is not None and limit.is_open:
+            return "limited"
+        return "suspected" if self.refusals.is_suspected else "ok"
+
+    def all_healths(self) -> Iterator[tuple[str, str | None, Health]]:
+        """Yield what is known of it: ``refused`` or ``limited``, by model; None is the key as a whole."""
+        yield "refused", None, self.refusals
+        for model, health in self.limits.items():
+            yield "limited", model, health
 
 
 class KeyRing:
-    """Keys in turn; see `serving.providers.providers.KeyRing`.
+    """Keys in turn.
 
     Parameters
     ----------
     keys : environment variable -> key
-        The same key under two names counts once.
-    clock : seconds that only go forward
+        The same key under two names counts once; none: the provider is called without one.
 
     Examples
     --------
     >>> ring = KeyRing({"KEY": "a", "KEY_2": "b"})
-    >>> ring.take(), ring.take(), ring.take()
-    ('a', 'b', 'a')
-    >>> ring.kill("b")
-    >>> ring.take(), ring.take(), ring.states()
-    ('a', 'a', {'KEY': 'ok', 'KEY_2': 'dead'})
+    >>> [ring.take(lambda key: True).value for _ in range(3)]
+    ['a', 'b', 'a']
+    >>> ring.take(lambda key: key.name == "KEY").value, ring.states()
+    ('a', {'KEY': 'ok', 'KEY_2': 'ok'})
     """
 
-    def __init__(self, keys: Mapping[str, str], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._names = {key: name for name, key in reversed(list(keys.items()))}
-        self._keys = tuple(dict.fromkeys(keys.values()))
-        self._clock = clock
+    def __init__(self, keys: Mapping[str, str]) -> None:
+        names = {key: name for name, key in reversed(list(keys.items()))}
+        self.keys = tuple(Key(names[key], key) for key in dict.fromkeys(keys.values())) or (Key("", None),)
         self._next = 0
-        self._dead_until: dict[str, float] = {}
-        self._paused_until: dict[str, float] = {}
 
-    @property
-    def needs_none(self) -> bool:
-        """Whether the provider is called without a key."""
-        return not self._keys
-
-    def take(self) -> str | None:
-        """Return the key to use now, in turn; None where none is left."""
-        now_s = self._clock()
-        for _ in self._keys:
-            key = self._keys[self._next]
-            self._next = (self._next + 1) % len(self._keys)
-            if self._free_at(key) <= now_s:
+    def take(self, may_be_used: Callable[[Key], bool]) -> Key | None:
+        """Return the next key in turn that may be used; None where none may."""
+        for _ in self.keys:
+            key = self.keys[self._next]
+            self._next = (self._next + 1) % len(self.keys)
+            if may_be_used(key):
                 return key
         return None
 
-    def kill(self, key: str) -> None:
-        """Leave a key alone for `DEAD_S` seconds, or until the keys are read again."""
-        if key in self._names and self._state(key, self._clock()) != "dead":
-            _logger.warning(
-                "the key in %s was refused: it is left alone for an hour, or until POST /admin/reload", self._names[key]
-            )
-        self._dead_until[key] = self._clock() + DEAD_S
-
-    def pause(self, key: str, seconds: float) -> None:
-        """Leave a key alone for so long, `LONGEST_PAUSE_S` seconds at most; a longer pause of before stays."""
-        seconds = min(max(seconds, 0.0), LONGEST_PAUSE_S) if isfinite(seconds) else LONGEST_PAUSE_S
-        self._paused_until[key] = max(self._clock() + seconds, self._paused_until.get(key, 0.0))
-
     def states(self) -> dict[str, str]:
-        """Return ``ok``, ``paused`` or ``dead`` by environment variable; never a key."""
-        now_s = self._clock()
-        return {self._names[key]: self._state(key, now_s) for key in self._keys}
+        """Return the state of each key by its environment variable; never a key."""
+        return {key.name: key.state() for key in self.keys if key.name}
 
-    def _free_at(self, key: str) -> float:
-        return max(self._dead_until.get(key, float("-inf")), self._paused_until.get(key, float("-inf")))
+    def trouble(self, now: float) -> list[dict[str, Any]]:
+        """Return which keys are put aside, for which models (None: for all) and callers; never a key."""
+        return [
+            {"key": key.name or None, "model": model, "why": why, **health.described(now)}
+            for key in self.keys
+            for why, model, health in key.all_healths()
+            if health.is_open
+        ]
 
-    def _state(self, key: str, now_s: float) -> str:
-        if self._dead_until.get(key, float("-inf")) > now_s:
-            return "dead"
-        return "paused" if self._free_at(key) > now_s else "ok"
+    def states_by_model(self, now: float) -> dict[tuple[str, str | None], HealthState]:
+        """Return the worst state by environment variable and model; None is the key as a whole."""
+        states: dict[tuple[str, str | None], HealthState] = {}
+        for key in self.keys:
+            for _, model, health in key.all_healths():
+                before = states.get((key.name, model), HealthState.CLOSED)
+                states[key.name, model] = max(before, health.state(now), key=list(HealthState).index)
+        return states

@@ -4,24 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from serving.providers.http import Transport
+from serving.providers.keys import KeyRing
 from serving.providers.provider import Provider, Target
-
-
-class KeyRing(Protocol):
-    """The keys of one provider. One that is dead is left alone for a long while, one that is limited until then."""
-
-    @property
-    def needs_none(self) -> bool:
-        """Whether the provider is called without a key."""
-
-    def take(self) -> str | None:
-        """Return the key to use now, in turn; None where none is left."""
-
-    def kill(self, key: str) -> None:
-        """Leave a key alone that the provider refused (401, 402, 403), until the keys are read again."""
-
-    def pause(self, key: str, seconds: float) -> None:
-        """Leave a key alone for so long (429)."""
 
 
 class Providers(Protocol):
@@ -38,7 +22,7 @@ class Providers(Protocol):
         """Return what sends a provider's requests."""
 
     def keys(self, provider: Provider) -> KeyRing:
-        """Return a provider's keys."""
+        """Return a provider's keys; new ones, which nothing is known of, once the file was read again."""
 
     async def close(self) -> None:
         """End all connections."""

@@ -14,11 +14,11 @@ from serving.api.parts import Parts
 from serving.engine.query import Query, Routed
 from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from serving.formats.format import Surface
-from serving.forwarding.breakers import BreakerState
 from serving.forwarding.deadlines import clock
 from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order, Reply, no_extras
 from serving.providers.fleet import Fleet
+from serving.providers.health import HealthState
 from serving.providers.provider import Target
 from serving.proxy.account import Account
 from serving.proxy.admitting import admit
@@ -83,13 +83,24 @@ class Proxy:
         """
         await self.providers.reload()
 
-    def breaker_states(self) -> Mapping[tuple[str, str], BreakerState]:
+    def breaker_states(self) -> Mapping[tuple[str, str], HealthState]:
         """Return the state of each breaker by (provider, model)."""
-        return self.forwarder.breakers.states(clock())
+        now = clock()
+        return {target: health.state(now) for target, health in self.forwarder.health.items()}
+
+    def key_states(self) -> Mapping[tuple[str, str, str | None], HealthState]:
+        """Return the state of each key by (provider, environment variable, model); None is the key as a whole."""
+        now = clock()
+        return {
+            (name, *of): state
+            for name, provider in self.providers.all.items()
+            for of, state in self.providers.keys(provider).states_by_model(now).items()
+        }
 
     @property
     def status(self) -> dict[str, Any]:
         """What an operator wants to know; never a key."""
+        now = clock()
         return {
             "providers": {
                 name: {
@@ -101,8 +112,13 @@ class Proxy:
                 for name, one in self.providers.all.items()
             },
             "breakers": [
-                {"provider": provider, "model": model, "state": state.value}
-                for (provider, model), state in self.breaker_states().items()
+                {"provider": provider, "model": model, **health.described(now)}
+                for (provider, model), health in self.forwarder.health.items()
+            ],
+            "keys_put_aside": [
+                {"provider": name, **one}
+                for name, provider in self.providers.all.items()
+                for one in self.providers.keys(provider).trouble(now)
             ],
         }
 

@@ -10,9 +10,8 @@ from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
 from serving.errors import SettingsError
 from serving.formats.format import Facts
-from serving.forwarding.breakers import Breakers
 from serving.forwarding.reply import Order, Reply
-from serving.forwarding.rules import BreakerRules
+from serving.providers.health import HealthRules, HealthTable
 from serving.providers.keys import KeyRing
 from serving.providers.provider import Kind, Provider, Target
 from serving.providers.usage import Usage
@@ -37,6 +36,7 @@ class FakeProviders:
     closed: bool = False
     reloads: int = 0
     bad: str = ""
+    rings: dict[str, KeyRing] = field(default_factory=dict)
 
     @property
     def models(self) -> Mapping[str, ModelCard | None]:
@@ -46,7 +46,8 @@ class FakeProviders:
         pass
 
     def keys(self, provider: Provider) -> KeyRing:
-        return KeyRing({f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"})
+        keys = {f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"}
+        return self.rings.setdefault(provider.name, KeyRing(keys))
 
     async def reload(self) -> None:
         self.reloads += 1
@@ -75,7 +76,7 @@ class FakeForwarder:
     pause: Callable[[], Any] | None = None
     ended: list[str] = field(default_factory=list)
     known_usage: bool = True
-    breakers: Breakers = field(default_factory=lambda: Breakers(BreakerRules()))
+    health: HealthTable[tuple[str, str]] = field(default_factory=lambda: HealthTable(HealthRules()))
 
     async def forward(self, order: Order) -> Reply:
         self.orders.append(order)

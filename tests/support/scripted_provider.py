@@ -7,7 +7,7 @@ A body is ``{"text": .., "usage": [in, out]}``; a stream has events ``{"text": .
 
 import asyncio
 import json
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
@@ -18,6 +18,7 @@ from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
+from serving.providers.keys import KeyRing
 from serving.providers.provider import Deadlines, Kind, Provider, Target
 from serving.providers.usage import Usage
 
@@ -25,7 +26,7 @@ STATUSES = {
     400: FailureKind.BAD_REQUEST,
     401: FailureKind.KEY,
     402: FailureKind.KEY,
-    403: FailureKind.KEY,
+    403: FailureKind.REFUSED,
     404: FailureKind.MODEL_GONE,
     413: FailureKind.TOO_LONG,
     422: FailureKind.BAD_REQUEST,
@@ -65,8 +66,8 @@ def whole(word="hi", *, delay=0.0):
     return Says([body], headers={"content-type": "application/json"}, before=[delay])
 
 
-def status(code, *, retry_after=None, body=b"{}"):
-    headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+def status(code, *, retry_after=None, body=b"{}", scope="model"):
+    headers = {"scope": scope} if retry_after is None else {"scope": scope, "retry-after": str(retry_after)}
     return Says([body], code, headers)
 
 
@@ -135,32 +136,6 @@ class Transport:
         pass
 
 
-class Keys:
-    """A ring of keys on the loop's clock."""
-
-    def __init__(self, keys):
-        self._free_at = dict.fromkeys(keys, 0.0)
-        self._turn = deque(keys)
-        self.dead = []
-        self.needs_none = not keys
-
-    def take(self):
-        now = asyncio.get_running_loop().time()
-        for _ in range(len(self._turn)):
-            self._turn.rotate(-1)
-            key = self._turn[-1]
-            if self._free_at[key] <= now:
-                return key
-        return None
-
-    def kill(self, key):
-        self.dead.append(key)
-        self._free_at[key] = float("inf")
-
-    def pause(self, key, seconds):
-        self._free_at[key] = asyncio.get_running_loop().time() + seconds
-
-
 class Format:
     """Reads as a provider and writes as a surface."""
 
@@ -187,7 +162,8 @@ class Format:
         retry_after = headers.get("retry-after")
         after_s = None if retry_after is None else float(retry_after)
         message = json.loads(content or b"{}").get("message", f"status {code}")
-        return UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s)
+        of_key = headers.get("scope") == "key"
+        return UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s, of_key=of_key)
 
     def write_answer(self, answer, facts, target, extras):
         return {"text": answer["text"], "model": target.model, "cost": facts.cost_usd, **extras}
@@ -236,18 +212,21 @@ class World:
     Parameters
     ----------
     scripts : name of a target (``provider:model``) to its answers; the last one is given on and on
+    provider : fields of every `Provider`
     """
 
-    def __init__(self, scripts, *, keys=None, rules=None, rng=None, deadlines=None, cards=None, upstream=None):
+    def __init__(self, scripts, *, keys=None, rules=None, rng=None, cards=None, upstream=None, **provider):
         self._scripts = {name: list(script) for name, script in scripts.items()}
-        self._keys = {name.partition(":")[0]: Keys((keys or {}).get(name.partition(":")[0], ())) for name in scripts}
+        named = {name.partition(":")[0] for name in scripts}
+        self._keys = {name: KeyRing({key.upper(): key for key in (keys or {}).get(name, ())}) for name in named}
         self.sent, self.contents, self.responses, self.records = [], [], [], []
         self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
+        given = {"deadlines": Deadlines(), "max_connections": 10_000, **provider}
         self.targets = [
             Target(
                 name.partition(":")[2],
-                Provider(name.partition(":")[0], Kind.OPENAI, "http://there", deadlines=deadlines or Deadlines()),
+                Provider(name.partition(":")[0], Kind.OPENAI, "http://there", **given),
                 (upstream or {}).get(name, "m"),
                 (cards or {}).get(name),
             )

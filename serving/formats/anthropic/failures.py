@@ -1,20 +1,22 @@
 """What Anthropic's errors mean, with an HTTP status or in the middle of a stream.
 
 The kinds of error are those of Anthropic's API reference; that a prompt is too long and that the credit is used up are
-both told by the words of an ``invalid_request_error`` alone.
+both told by the words of an ``invalid_request_error`` alone. Its rate limits are each model's, also where an error
+speaks of the organization's.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
+from serving.formats.about_keys import kind_by_key
 from serving.formats.format import Json
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
-from serving.formats.retry_after import retry_after_s
+from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_TYPE: Final[Mapping[str, FailureKind]] = {
     "authentication_error": FailureKind.KEY,
-    "permission_error": FailureKind.KEY,
+    "permission_error": FailureKind.REFUSED,
     "billing_error": FailureKind.KEY,
     "rate_limit_error": FailureKind.RATE_LIMITED,
     "overloaded_error": FailureKind.RATE_LIMITED,
@@ -27,6 +29,7 @@ _BY_TYPE: Final[Mapping[str, FailureKind]] = {
 _OVERLOADED: Final = 529
 _MEANT: Final[Mapping[FailureKind, int]] = {
     FailureKind.KEY: 401,
+    FailureKind.REFUSED: 403,
     FailureKind.RATE_LIMITED: 429,
     FailureKind.MODEL_GONE: 404,
     FailureKind.TOO_LONG: 400,
@@ -35,8 +38,8 @@ _MEANT: Final[Mapping[FailureKind, int]] = {
 """The status that an error means where HTTP said 200."""
 _BAD_GATEWAY: Final = 502
 _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
-_NO_CREDIT: Final = ("credit balance is too low", "spend limit", "usage limits")
 _INVALID: Final = "invalid_request_error"
+_MAY_BE_KEY: Final = frozenset({_INVALID, "permission_error", "authentication_error", "billing_error", None})
 
 
 def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
@@ -50,24 +53,26 @@ def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> Ups
     ('rate_limited', 'Overloaded', 3.0)
     """
     error = read_error(status, content)
-    kind = _kind_by_words(error) or _BY_TYPE.get(error.type or "") or _kind_of_status(status)
-    return _failure(kind, error, status, retry_after_s(headers))
+    kind = _kind_by_words(status, error) or _BY_TYPE.get(error.type or "") or _kind_of_status(status)
+    is_limit = kind is FailureKind.RATE_LIMITED
+    wait_s = limit_ends_s(headers, error.message) if is_limit else retry_after_s(headers)
+    return _failure(kind, error, status, wait_s)
 
 
 def failure_in(content: Json) -> UpstreamFailure:
     """Return what an ``error`` event of a stream, or an error inside a 200, says."""
     error = error_in(content) or ErrorBody("the provider ended its answer with an error without words")
-    kind = _kind_by_words(error) or _BY_TYPE.get(error.type or "")
+    kind = _kind_by_words(None, error) or _BY_TYPE.get(error.type or "")
     if kind is None:
         kind = FailureKind.BAD_REQUEST if error.type == _INVALID else FailureKind.SERVER
     return _failure(kind, error, _MEANT.get(kind, _BAD_GATEWAY), None)
 
 
-def _kind_by_words(error: ErrorBody) -> FailureKind | None:
+def _kind_by_words(status: int | None, error: ErrorBody) -> FailureKind | None:
     words = error.message.lower() if error.type in (_INVALID, None) else ""
     if any(phrase in words for phrase in _TOO_LONG):
         return FailureKind.TOO_LONG
-    return FailureKind.KEY if any(phrase in words for phrase in _NO_CREDIT) else None
+    return kind_by_key(status, (error.type, error.code), error.message) if error.type in _MAY_BE_KEY else None
 
 
 def _kind_of_status(status: int) -> FailureKind:

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
 
-from serving.formats.retry_after import retry_after_s
+from serving.formats.about_keys import kind_by_key
+from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.masking import MASK, masked_keys
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _KINDS: Final = {
     "UNAUTHENTICATED": FailureKind.KEY,
-    "PERMISSION_DENIED": FailureKind.KEY,
+    "PERMISSION_DENIED": FailureKind.REFUSED,
     "NOT_FOUND": FailureKind.MODEL_GONE,
     "RESOURCE_EXHAUSTED": FailureKind.RATE_LIMITED,
     "ABORTED": FailureKind.SERVER,
@@ -24,10 +26,10 @@ _KINDS: Final = {
     "DEADLINE_EXCEEDED": FailureKind.SERVER,
 }
 _CANCELLED: Final = 499
-_BAD_KEY: Final = re.compile(
-    r"api key (not valid|expired|not found)|user location is not supported|enable billing", re.IGNORECASE
-)
+_REGION: Final = re.compile(r"user location is not supported", re.IGNORECASE)
 """What Google says with 400: nothing the caller could mend."""
+_WHOLE_PROJECT: Final = re.compile(r"PerProject(?!.*PerModel)|PerUser(?!.*PerModel)")
+"""Names of quotas that are no model's: ``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` is a model's."""
 _TOO_LONG: Final = re.compile(
     r"token count\b.*\bexceeds|exceeds the maximum number of tokens|payload size exceeds", re.IGNORECASE | re.DOTALL
 )
@@ -57,7 +59,8 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
         )
     failure = failure_in(error, status)
     if failure.retry_after_s is None:
-        failure.retry_after_s = retry_after_s(headers)
+        is_limit = failure.kind is FailureKind.RATE_LIMITED
+        failure.retry_after_s = limit_ends_s(headers, failure.message) if is_limit else retry_after_s(headers)
     return failure
 
 
@@ -87,22 +90,29 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
         type=name or None,
         param=_field(said),
         retry_after_s=_retry_delay(said),
+        of_key=_is_of_project(said),
     )
 
 
 def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:
-    if reason in {"API_KEY_INVALID", "API_KEY_EXPIRED", "BILLING_DISABLED"} or _BAD_KEY.search(message):
-        return FailureKind.KEY
+    known = None if _is_fault(status, name) else kind_by_key(status, (reason, name), message)
+    if known is not None:
+        return known
     if name in {"", "INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"}:
         if _TOO_LONG.search(message):
             return FailureKind.TOO_LONG
         if _NO_MODEL.search(message):
             return FailureKind.MODEL_GONE
-    if name in _KINDS:
-        return _KINDS[name]
-    if status is None:  # inside a 200, without a code
-        return FailureKind.SERVER
-    return _kind_of_status(status)
+        if _REGION.search(message):
+            return FailureKind.REFUSED
+    if name not in _KINDS and status is not None:
+        return _kind_of_status(status)
+    return _KINDS.get(name, FailureKind.SERVER)  # SERVER: inside a 200, without a code
+
+
+def _is_fault(status: int | None, name: str) -> bool:
+    """Tell whether an error is a fault of Google's or a rate limit, whose words say nothing of the key."""
+    return name == "RESOURCE_EXHAUSTED" or (status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def _kind_of_status(status: int) -> FailureKind:
@@ -123,12 +133,25 @@ def _error_object(content: bytes) -> Mapping[str, Any] | None:
 
 def _field(details: list[Mapping[str, Any]]) -> str | None:
     """Return the first field that a ``BadRequest`` detail names."""
-    for detail in details:
-        violations = detail.get("fieldViolations")
-        for violation in violations if isinstance(violations, list) else ():
-            if isinstance(violation, Mapping) and violation.get("field"):
-                return str(violation["field"])
-    return None
+    named = (violation.get("field") for violation in _violations(details, "fieldViolations"))
+    return next((str(field) for field in named if field), None)
+
+
+def _is_of_project(details: list[Mapping[str, Any]]) -> bool:
+    """Tell whether all quotas that were exceeded are the project's as a whole."""
+    named = [one.get("quotaId") or one.get("quotaMetric") for one in _violations(details)]
+    named += [_mapping(detail.get("metadata")).get("quota_limit") for detail in details]
+    names = [str(name) for name in named if name]
+    return bool(names) and all(_WHOLE_PROJECT.search(name) for name in names)
+
+
+def _violations(details: list[Mapping[str, Any]], field: str = "violations") -> list[Mapping[str, Any]]:
+    found = [detail.get(field) for detail in details]
+    return [_mapping(one) for many in found if isinstance(many, list) for one in many]
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _retry_delay(details: list[Mapping[str, Any]]) -> float | None:

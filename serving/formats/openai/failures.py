@@ -1,16 +1,17 @@
 """From an error of a provider to what is done about it: its `FailureKind`.
 
 What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
-are for the next candidate), a 429 a bill that is not paid (for the next key), a 403 a prompt that was flagged (the
-caller's; the key is in order).
+are for the next candidate), a 429 a bill that is not paid (for the next key, `serving.formats.about_keys`).
 """
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
+from serving.formats.about_keys import is_limit_of_key, kind_by_key
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
-from serving.formats.retry_after import retry_after_s
+from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_NAME: Final = {
@@ -23,11 +24,6 @@ _BY_NAME: Final = {
     "model_decommissioned": FailureKind.MODEL_GONE,  # Groq
     "invalid_model": FailureKind.MODEL_GONE,  # Mistral
     "deploymentnotfound": FailureKind.MODEL_GONE,  # Azure
-    "insufficient_quota": FailureKind.KEY,
-    "billing_hard_limit_reached": FailureKind.KEY,
-    "billing_not_active": FailureKind.KEY,
-    "account_deactivated": FailureKind.KEY,
-    "invalid_api_key": FailureKind.KEY,
     "content_policy_violation": FailureKind.BAD_REQUEST,
     "content_filter": FailureKind.BAD_REQUEST,  # Azure
 }
@@ -35,7 +31,7 @@ _BY_NAME: Final = {
 
 _BY_TYPE: Final = {
     "authentication_error": FailureKind.KEY,
-    "permission_error": FailureKind.KEY,
+    "permission_error": FailureKind.REFUSED,
     "rate_limit_error": FailureKind.RATE_LIMITED,
     "rate_limit_exceeded": FailureKind.RATE_LIMITED,
     "rate_limited": FailureKind.RATE_LIMITED,
@@ -57,20 +53,19 @@ _WORDS: Final = {
         r"|not a valid model|no endpoints found|unknown model",
         re.IGNORECASE | re.DOTALL,
     ),
-    FailureKind.KEY: re.compile(
-        r"(incorrect|invalid) api key|api key not valid|insufficient (balance|credits)", re.IGNORECASE
-    ),
 }
 """By the message of a 4xx that says no more: most servers have no codes for these."""
 
 _OVERLOADED: Final = frozenset({498, 529})  # 498: Groq's capacity is used up
 _CALLERS: Final = frozenset({400, 422})
-_FLAGGED: Final = frozenset({"reasons", "flagged_input"})
-"""In OpenRouter's metadata where a prompt did not pass moderation."""
+_LIMITED: Final = 429
+_SINGLE_TOO_LARGE: Final = re.compile(r"\brequest too large for\b", re.IGNORECASE)
+"""What OpenAI and Groq say of one request that is more than a minute's tokens: others pass."""
 _STATUS_OF: Final = {
     FailureKind.KEY: 401,
     FailureKind.MODEL_GONE: 404,
     FailureKind.TOO_LONG: 413,
+    FailureKind.REFUSED: 403,
     FailureKind.RATE_LIMITED: 429,
     FailureKind.BAD_REQUEST: 400,
 }
@@ -87,11 +82,13 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
     content : bytes
     """
     error = read_error(status, content)
-    wait_s = retry_after_s(headers)
     kind = _kind(status, error)
-    if kind is FailureKind.KEY and status == 402 and wait_s is not None:  # noqa: PLR2004  (OpenRouter: calls under way)
-        kind = FailureKind.RATE_LIMITED
-    return _failure(kind, error, status, wait_s)
+    if kind is FailureKind.KEY and status == 402 and retry_after_s(headers) is not None:  # noqa: PLR2004  (OpenRouter)
+        kind = FailureKind.RATE_LIMITED  # calls under way hold the credits
+    if kind is not FailureKind.RATE_LIMITED:
+        return _failure(kind, error, status, retry_after_s(headers))
+    of_key = is_limit_of_key(headers, (error.code, error.type), error.message)
+    return _failure(kind, error, status, limit_ends_s(headers, error.message), of_key=of_key)
 
 
 def failure_in(body: Mapping[str, Any]) -> UpstreamFailure | None:
@@ -108,11 +105,11 @@ def failure_in(body: Mapping[str, Any]) -> UpstreamFailure | None:
 
 
 def _kind(status: int, error: ErrorBody) -> FailureKind:
-    named = _named(error, _BY_NAME)
+    named = _named(error, _BY_NAME) or _by_key(status, error)
     if named is not None:
         return named
-    if status == 403 and _FLAGGED & error.metadata.keys():  # noqa: PLR2004
-        return FailureKind.BAD_REQUEST
+    if status == _LIMITED and _SINGLE_TOO_LARGE.search(error.message):
+        return FailureKind.REFUSED
     if status in _OVERLOADED:
         return FailureKind.RATE_LIMITED
     if status in _CALLERS:
@@ -121,7 +118,15 @@ def _kind(status: int, error: ErrorBody) -> FailureKind:
 
 
 def _kind_by_type(error: ErrorBody) -> FailureKind:
-    return _named(error, _BY_NAME) or _by_words(error) or _named(error, _BY_TYPE) or FailureKind.SERVER
+    known = _named(error, _BY_NAME) or _by_key(None, error) or _by_words(error)
+    return known or _named(error, _BY_TYPE) or FailureKind.SERVER
+
+
+def _by_key(status: int | None, error: ErrorBody) -> FailureKind | None:
+    """Return what an error says of the key; a fault of the provider's says nothing of it, whatever its words."""
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return None
+    return kind_by_key(status, (error.code, error.type), error.message)
 
 
 def _named(error: ErrorBody, kinds: Mapping[str, FailureKind]) -> FailureKind | None:
@@ -136,7 +141,9 @@ def _by_words(error: ErrorBody) -> FailureKind | None:
     return next((kind for kind, pattern in _WORDS.items() if pattern.search(error.message)), None)
 
 
-def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
+def _failure(
+    kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None, *, of_key: bool = False
+) -> UpstreamFailure:
     return UpstreamFailure(
         kind,
         error.message,
@@ -145,4 +152,5 @@ def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | N
         type=error.type,
         param=error.param,
         retry_after_s=wait_s,
+        of_key=of_key,
     )

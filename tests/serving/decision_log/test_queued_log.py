@@ -184,7 +184,7 @@ def test_a_crowded_queue_goes_to_the_spool_and_a_full_one_is_dropped(tmp_path):
     async def run():
         log = log_over(store, tmp_path, queue=5)
         for n in range(13):
-            log.put(decision(n))
+            log.put(decision(n, key_id=None))
         assert (log.stats.depth, log.stats.dropped) == (10, 3)
         await log.start()
         await log.flush(PATIENT_S)
@@ -200,8 +200,20 @@ def test_memory_is_bounded_by_the_size_of_prompts(tmp_path, monkeypatch):
     monkeypatch.setattr(queued_log, "MAX_QUEUED_CHARS", 100)
     log = log_over(FaultyStore(), tmp_path)
     for n in range(4):
-        log.put(decision(n, messages="x" * 60))
+        log.put(decision(n, key_id=None, messages="x" * 40))
     assert (log.stats.depth, log.stats.dropped) == (2, 2)
+
+
+@pytest.mark.parametrize("messages", ["x" * 40, None])
+def test_one_caller_cannot_fill_the_queue(tmp_path, monkeypatch, messages):
+    """Of 160 characters, or of 8 records, the hostile one's get three quarters; the healthy one's record is kept."""
+    monkeypatch.setattr(queued_log, "MAX_QUEUED_CHARS", 160)
+    log = log_over(FaultyStore(), tmp_path, queue=4)
+    for n in range(50):
+        log.put(decision(n, key_id="hostile", messages=messages))
+    kept = log.stats.depth
+    log.put(decision(99, key_id="healthy", messages=messages))
+    assert (kept, log.stats.depth) == ((3, 4) if messages else (6, 7))
 
 
 def test_without_store_and_spool_records_wait_and_the_log_is_not_writable(tmp_path):

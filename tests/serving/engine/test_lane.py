@@ -110,6 +110,28 @@ def test_overload_is_refused_at_the_door():
     run(main())
 
 
+def test_callers_take_turns():
+    """Of 0.5 s that may be waited, the hostile one's pieces of 0.1 s take all; the healthy one's is next but one."""
+
+    async def main():
+        lane, begun, free, done = Lane("turns", deadline_s=1.0), threading.Event(), threading.Event(), []
+        tasks = [asyncio.create_task(lane.run(lambda: (begun.set(), free.wait())))]
+        await asyncio.to_thread(begun.wait)
+        lane._mean_s = 0.1
+        hostile = [asyncio.create_task(lane.run(partial(done.append, n), caller="hostile")) for n in range(9)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(lane.run(partial(done.append, "healthy"), caller="healthy")))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*tasks)
+        refused = [one for one in await asyncio.gather(*hostile, return_exceptions=True) if one is not None]
+        assert [type(one) for one in refused] == [DeadlineMissedError] * 3
+        assert done == [0, "healthy", 1, 2, 3, 4, 5]
+        lane.close()
+
+    run(main())
+
+
 def test_a_caller_that_goes_away_leaves_the_lane_working():
     async def main():
         lane, free = Lane("gone", deadline_s=PATIENT), threading.Event()

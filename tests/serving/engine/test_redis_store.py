@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simulated_world import SUM
 
 from router_model.log_records import SessionRecord
+from serving.engine.conversation import session_key
 from serving.engine.sessions.memory import SessionMemory
 from serving.engine.sessions.redis_store import RedisStore, dump_session, parse_session
 from serving.engine.sessions.sessions import Sessions
@@ -155,10 +156,8 @@ def test_decisions_go_on_when_redis_is_killed_and_comes_back(bench, query, until
                         b.clock.now += 10
                     await one.engine.decide(query(TURNS[:1], session_id="back", target_success=0.6))
                     await asyncio.sleep(0.05)
-                    return await other.engine._sessions._store.read(key_of(one)) is not None
-
-                def key_of(b):
-                    return next(reversed(b.engine._sessions._memory._sessions))
+                    key = session_key(query(TURNS).key_id, "back")
+                    return await other.engine._sessions._store.read(key) is not None
 
                 await until(shared)
 

@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 from memory_log import MemoryLog
 
 from router_model.log_records import SessionRecord
+from serving.engine.conversation import session_key
 from serving.engine.sessions.memory import SessionMemory
 from serving.engine.sessions.sessions import Sessions
 from serving.engine.sessions.store import LogStore
+
+OWNER = "12345678"
+"""What keys of one caller's sessions begin with."""
 
 
 def record(key="k", model="m", at=0.0, n=10):
@@ -56,8 +60,18 @@ def test_a_session_is_forgotten_after_its_time():
 def test_the_longest_silent_one_goes_first():
     sessions = memory(max_sessions=2)
     for key, at in (("a", 1.0), ("b", 2.0), ("a", 3.0), ("c", 4.0)):
-        sessions.put(record(key, at=at))
-    assert [sessions.get(key, now=5.0) is not None for key in "abc"] == [True, False, True]
+        sessions.put(record(OWNER + key, at=at))
+    assert [sessions.get(OWNER + key, now=5.0) is not None for key in "abc"] == [True, False, True]
+
+
+def test_a_caller_cannot_drive_out_anothers_sessions():
+    """The healthy one's is the oldest; of 1,000 that the hostile one makes up, two stay beside it."""
+    sessions, keys = memory(max_sessions=3), [session_key("hostile", f"s{n}") for n in range(1000)]
+    sessions.put(record(session_key("healthy", "s"), at=1.0))
+    for key in keys:
+        sessions.put(record(key, at=2.0))
+    assert sessions.get(session_key("healthy", "s"), now=5.0) is not None
+    assert [key for key in keys if sessions.get(key, now=5.0)] == keys[-2:]
 
 
 @given(st.permutations([1.0, 2.0, 3.0, 4.0]))
@@ -73,12 +87,12 @@ def test_memory_is_bounded_and_agrees_with_a_plain_reference(events, most):
     sessions, reference, now = SessionMemory(max_sessions=most, ttl_s=20.0), {}, 0.0
     for key, step in events:
         now += step
-        sessions.put(record(key, at=now))
+        sessions.put(record(OWNER + key, at=now))
         reference.pop(key, None)
         reference[key] = now
         assert len(sessions) <= most
     alive = {key for key, at in list(reference.items())[-most:] if now - at <= 20}
-    assert {key for key in "abcdef" if sessions.get(key, now=now)} == alive
+    assert {key for key in "abcdef" if sessions.get(OWNER + key, now=now)} == alive
 
 
 def test_what_another_worker_remembers_is_found_and_the_newest_counts(run):

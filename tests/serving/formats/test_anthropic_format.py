@@ -227,7 +227,7 @@ def test_error_inside_a_200_is_the_error():
         (400, "invalid_request_error", "temperature: must be at most 1", FailureKind.BAD_REQUEST),
         (401, "authentication_error", "invalid x-api-key", FailureKind.KEY),
         (402, "billing_error", "pay", FailureKind.KEY),
-        (403, "permission_error", "no", FailureKind.KEY),
+        (403, "permission_error", "no", FailureKind.REFUSED),
         (404, "not_found_error", "model: claude-1", FailureKind.MODEL_GONE),
         (413, "request_too_large", "Request exceeds the maximum size", FailureKind.TOO_LONG),
         (422, "new_error", "?", FailureKind.BAD_REQUEST),

@@ -19,9 +19,9 @@ def failure(status, message, name, details=(), headers=None):
     [
         (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", FailureKind.KEY),
         (400, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", FailureKind.KEY),
-        (400, "FAILED_PRECONDITION", "User location is not supported for the API use.", FailureKind.KEY),
+        (400, "FAILED_PRECONDITION", "User location is not supported for the API use.", FailureKind.REFUSED),
         (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", FailureKind.KEY),
-        (403, "PERMISSION_DENIED", "Permission denied on resource.", FailureKind.KEY),
+        (403, "PERMISSION_DENIED", "Permission denied on resource.", FailureKind.REFUSED),
         (
             400,
             "INVALID_ARGUMENT",
@@ -49,6 +49,20 @@ def test_a_reason_says_more_than_the_status():
     info = {"@type": INFO, "reason": "API_KEY_INVALID", "domain": "googleapis.com"}
     read = failure(400, "Bad.", "INVALID_ARGUMENT", [info])
     assert (read.kind, read.code, read.type) == (FailureKind.KEY, "API_KEY_INVALID", "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("quota", "of_key"),
+    [
+        ("GenerateRequestsPerDayPerProjectPerModel-FreeTier", False),
+        ("GenerateContentRequestsPerMinutePerProjectPerRegion", True),
+        ("RequestsPerDayPerProject", True),
+        ("", False),
+    ],
+)
+def test_a_quota_of_the_whole_project_is_the_keys(quota, of_key):
+    details = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]}]
+    assert failure(429, "Quota exceeded.", "RESOURCE_EXHAUSTED", details).of_key is of_key
 
 
 def test_how_long_to_wait_is_in_the_details_or_a_header():
@@ -80,7 +94,7 @@ def test_a_key_is_never_shown(said, shown):
     [
         (502, FailureKind.SERVER),
         (429, FailureKind.RATE_LIMITED),
-        (403, FailureKind.KEY),
+        (403, FailureKind.REFUSED),
         (404, FailureKind.MODEL_GONE),
         (400, FailureKind.BAD_REQUEST),
     ],

@@ -24,7 +24,7 @@ def openai_error(message="it failed", type_="invalid_request_error", code=None, 
         (400, FailureKind.BAD_REQUEST),
         (401, FailureKind.KEY),
         (402, FailureKind.KEY),
-        (403, FailureKind.KEY),
+        (403, FailureKind.REFUSED),
         (404, FailureKind.MODEL_GONE),
         (405, FailureKind.BAD_REQUEST),
         (408, FailureKind.SERVER),
@@ -73,7 +73,7 @@ def test_a_status_alone_says_what_to_do(status, kind):
         pytest.param(
             403,
             {"error": {"message": "flagged", "code": 403, "metadata": {"reasons": ["violence"], "flagged_input": "…"}}},
-            FailureKind.BAD_REQUEST,
+            FailureKind.REFUSED,
             id="openrouter: a flagged prompt says nothing of the key",
         ),
         pytest.param(

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import anyio
@@ -7,9 +8,9 @@ from scripted_provider import Says, World, broken, refused, status, stream, text
 from virtual_time import run
 
 from router_model.catalog import ModelCard
-from serving.errors import EmptyPlanError, InvalidRequestError, UpstreamError
-from serving.forwarding.breakers import BreakerState
-from serving.forwarding.rules import BreakerRules, Rules
+from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError, UpstreamError
+from serving.forwarding.rules import Rules
+from serving.providers.health import HealthRules, HealthState
 from serving.providers.provider import Deadlines
 
 
@@ -97,37 +98,78 @@ def test_a_retry_after_that_does_not_fit_the_deadline_is_told_to_the_caller():
     assert (len(world.sent), error.metadata["provider_code"]) == (1, "theirs")
 
 
-def test_a_lone_candidate_without_retry_after_is_asked_again_with_backoff():
-    """0.25, 0.5, 1, 2 s between five attempts; then the breaker is open, and the caller told."""
+def test_a_lone_candidate_without_retry_after_is_asked_again_after_pauses_that_double():
+    """1, 2 and 4 s between attempts; 8 s are more than a call waits without being told to: the caller is told."""
     world = World({"a:m": [status(429)]})
     assert failed(world).status == 429
-    assert world.times == [0.0, 0.25, 0.75, 1.75, 3.75]
+    assert world.times == [0.0, 1.0, 3.0, 7.0]
 
 
-def test_a_call_waits_for_a_key_that_another_call_found_limited():
-    """The key is limited at 0 for 4 s; a second call waits for it instead of failing."""
-    world = World({"a:m": [status(429, retry_after=4), whole()]}, keys={"a": ["k1"]})
+def test_a_call_waits_for_a_limit_that_another_call_found():
+    """Limited at 0 for 4 s; three more calls wait for that. At 4 s one looks whether it is over, then all go."""
+    world = World({"a:m": [status(429, retry_after=4), whole(delay=0.25)]}, keys={"a": ["k1"]})
 
     async def main():
         with pytest.raises(UpstreamError, match="a:m did not answer"):
             await world.forward(total_s=1.0)
-        await world.forward()
+        await asyncio.gather(*(world.forward() for _ in range(3)))
 
     run(main())
-    assert world.times == [0.0, 4.05]
+    assert world.times == [0.0, 4.0, 4.3, 4.3]
 
 
-def test_a_call_that_cannot_wait_for_a_key_is_told_when():
-    world = World({"a:m": [status(429, retry_after=40), whole()]}, keys={"a": ["k1"]})
+@pytest.mark.parametrize("retry_after", [40, 999_999, 2.3e9])
+def test_a_call_that_cannot_wait_for_a_limit_asks_at_once(retry_after):
+    """Within 10 s a limit of 40 s, 12 days or until 2099 is not over. It may be all the same: it is asked."""
+    world = World({"a:m": [status(429, retry_after=retry_after), whole()]}, keys={"a": ["k1"]})
 
     async def main():
-        for _ in range(2):
-            with pytest.raises(UpstreamError, match="try again|did not answer") as caught:
-                await world.forward(total_s=10.0)
-        assert (caught.value.status, caught.value.headers) == (429, {"retry-after": "41"})
+        with pytest.raises(UpstreamError, match="did not answer") as caught:
+            await world.forward(total_s=10.0)
+        assert int(caught.value.headers["retry-after"]) == min(retry_after, 300)
+        assert (await world.forward(total_s=10.0)).body["text"] == "hi"
 
     run(main())
-    assert len(world.sent) == 1
+    assert world.times == [0.0, 0.0]
+
+
+def two_models(says, **given):
+    """Two models at one provider, with one key."""
+    return World({"a:m": says, "a:n": [whole("from n")]}, keys={"a": ["k1"]}, **given)
+
+
+@pytest.mark.parametrize("fault", [status(403), status(429), status(429, retry_after=999_999)], ids=str)
+def test_what_one_model_says_leaves_the_others_of_the_key_alone(fault):
+    """The fallback at the same provider answers with the same key, in the same call and in the next ones."""
+    world = two_models([fault])
+
+    async def main():
+        for _ in range(3):
+            assert (await world.forward()).body["text"] == "from n"
+
+    run(main())
+    assert {key for _, _, key in world.sent} == {"k1"}
+    assert world.times == [0.0] * len(world.sent)
+
+
+def test_a_limit_of_the_whole_key_is_kept_to_for_all_its_models():
+    """A limit that the provider says is the key's: n waits for its end, too."""
+    world = two_models([status(429, retry_after=3, scope="key"), whole()])
+    assert forwarded(world).body["text"] == "from n"
+    assert world.times == [0.0, 3.0]
+
+
+def test_a_refusal_of_one_prompt_says_nothing_of_the_key():
+    """A hundred 403s of one caller: another caller's calls go to the first candidate, at once."""
+    world = World({"a:m": [status(403)] * 100 + [whole()]}, keys={"a": ["k1"]})
+
+    async def main():
+        for _ in range(100):
+            with pytest.raises(UpstreamError, match="status 403"):
+                await world.forward(key_id="hostile")
+        assert (await world.forward(key_id="healthy")).n_attempts == 1
+
+    run(main())
 
 
 def test_a_dead_key_does_not_use_up_the_second_attempt():
@@ -135,12 +177,75 @@ def test_a_dead_key_does_not_use_up_the_second_attempt():
     assert forwarded(world).n_attempts == 3
 
 
-@pytest.mark.parametrize("code", [401, 402, 403])
-def test_a_refused_key_is_dead_and_another_is_used(code):
-    world = World({"a:m": [status(code), whole()]}, keys={"a": ["k1", "k2"]})
-    forwarded(world)
-    assert [key for _, _, key in world.sent] == ["k1", "k2"]
-    assert world.keys(world.targets[0].provider).dead == ["k1"]
+@pytest.mark.parametrize("code", [401, 402])
+def test_a_refused_key_gives_way_to_another_and_a_second_refusal_puts_it_aside(code):
+    """k1 is refused in the first call and in the second; the third uses k2 alone. After 5 s k1 is probed."""
+    world = World({"a:m": [status(code), whole(), status(code), whole()]}, keys={"a": ["k1", "k2"]})
+    ring = world.keys(world.targets[0].provider)
+
+    async def main():
+        states = []
+        for _ in range(3):
+            await world.forward()
+            states.append(ring.states()["K1"])
+        await asyncio.sleep(5.0)
+        await world.forward()
+        return [*states, ring.states()["K1"]]
+
+    assert run(main()) == ["suspected", "refused", "refused", "ok"]
+    assert [key for _, _, key in world.sent] == ["k1", "k2", "k1", "k2", "k2", "k1"]
+
+
+def confirmed(callers, *, says, then):
+    """A world with one key, which the first calls were refused with; then a call after `then` seconds."""
+    world = World({"a:m": says}, keys={"a": ["k1"]})
+
+    async def main():
+        for caller in callers:
+            with pytest.raises(UpstreamError, match="key"):
+                await world.forward(key_id=caller)
+        await asyncio.sleep(then)
+        return world.keys(world.targets[0].provider).trouble(asyncio.get_running_loop().time())
+
+    return world, run(main())
+
+
+@pytest.mark.parametrize(
+    ("callers", "aside_for"),
+    [(["ann"], []), (["ann", "ann"], [["ann"]]), (["ann", "bob"], [None]), (["ann"] * 9, [["ann"]])],
+)
+def test_a_key_is_put_aside_by_a_second_sign_and_for_all_by_another_callers(callers, aside_for):
+    """What one caller sends may be the reason: it cannot put the key aside for others."""
+    _, trouble = confirmed(callers, says=[status(401)], then=1.0)
+    assert [one["callers"] for one in trouble] == aside_for
+
+
+def test_an_answer_in_between_takes_the_first_sign_back():
+    world = World({"a:m": [status(401), whole(), status(401), whole()]}, keys={"a": ["k1"]})
+
+    async def main():
+        for is_refused in (True, False, True, False):
+            if is_refused:
+                with pytest.raises(UpstreamError, match="key"):
+                    await world.forward()
+            else:
+                await world.forward()
+        return world.keys(world.targets[0].provider).states()
+
+    assert run(main()) == {"K1": "ok"}
+
+
+def test_a_call_that_is_refused_twice_is_one_sign():
+    """One call, two models at one provider: the key is tried with the second as nothing else is left."""
+    world = World({"a:m": [status(401)], "a:n": [status(401)]}, keys={"a": ["k1"]})
+    failed(world)
+    assert world.asked == {"a:m": 1, "a:n": 1}
+    assert world.keys(world.targets[0].provider).states() == {"K1": "suspected"}
+
+
+def test_a_401_that_is_about_a_model_costs_one_attempt():
+    world = two_models([status(401)])
+    assert forwarded(world).body["text"] == "from n"
 
 
 def test_dead_keys_leave_an_attempt_for_the_next_candidate():
@@ -153,20 +258,12 @@ def test_dead_keys_leave_an_attempt_for_the_next_candidate():
 def test_a_refused_key_of_ours_does_not_look_like_the_callers():
     body = b'{"message": "Incorrect API key provided: sk-secret"}'
     world = World({"a:m": [status(401, body=body)]}, keys={"a": ["k1"]})
-
-    async def main():
-        errors = []
-        for _ in range(2):
-            with pytest.raises(UpstreamError, match="key") as caught:
-                await world.forward()
-            errors.append(caught.value)
-        return errors
-
-    refused_key, none_left = run(main())
-    assert (refused_key.status, none_left.status) == (502, 503)
-    assert "secret" not in f"{refused_key.message}{refused_key.metadata}"
-    assert "no key is left for a:m" in none_left.message
-    assert len(world.sent) == 1
+    for _ in range(3):
+        with pytest.raises(UpstreamError, match="the provider refused the router's key") as caught:
+            run(world.forward())
+        assert caught.value.status == 502
+        assert "secret" not in f"{caught.value.message}{caught.value.metadata}"
+    assert len(world.sent) == 3
 
 
 @pytest.mark.parametrize(("code", "answered"), [(400, 400), (422, 422), (418, 502)])
@@ -277,41 +374,153 @@ def test_reading_that_fails_unexpectedly_is_a_malformed_answer():
     assert "could not be read (KeyError)" in error.message
 
 
-def test_a_breaker_that_is_open_spares_the_candidate():
+def test_a_candidate_that_is_put_aside_is_spared():
     world = World({"a:m": [status(500)], "b:m": [whole()]})
 
     async def main():
         for _ in range(10):
             await world.forward()
-        return world.forwarder.breakers.states(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        return {target: health.state(now) for target, health in world.forwarder.health.items()}
 
     states = run(main())
     assert world.asked == {"a:m": 5, "b:m": 10}
-    assert states == {("a", "m"): BreakerState.OPEN, ("b", "m"): BreakerState.CLOSED}
+    assert states == {("a", "m"): HealthState.OPEN, ("b", "m"): HealthState.CLOSED}
 
 
-def test_a_lone_candidate_is_refused_quickly_then_probed():
-    """Five failures at 0 to 0.5 s open it for 5 s; at 1 s: 503 with Retry-After; at 7 s one of five probes."""
+def test_prompts_that_make_a_provider_fail_put_it_aside_for_who_sends_them():
+    """a fails for the hostile one's prompts only: the healthy one's calls are answered by a, whatever came before."""
+    world = World({"a:m": [*[status(500)] * 5, whole("for you")], "b:m": [whole("from b")]})
+
+    async def main():
+        for _ in range(10):
+            assert (await world.forward(key_id="hostile")).body["text"] == "from b"
+        assert (await world.forward(key_id="healthy")).body["text"] == "for you"
+
+    run(main())
+    assert world.asked["a:m"] == 6
+
+
+def test_a_lone_candidate_that_is_put_aside_is_asked_by_one_call_at_a_time():
+    """Put aside at 0.5 s; at 1 s five calls: one asks at once, the others wait for that, which works at 4 s."""
     world = World({"a:m": [status(500)] * 5 + [whole(delay=3.0)]})
 
     async def ask():
         try:
             return (await world.forward()).body["text"]
         except UpstreamError as error:
-            return error.status, error.headers.get("retry-after")
+            return error.status
+
+    async def main():
+        assert [await ask() for _ in range(3)] == [502] * 3
+        await asyncio.sleep(0.5)
+        assert await asyncio.gather(*(ask() for _ in range(5))) == ["hi"] * 5
+
+    run(main())
+    assert world.times == [0.0, 0.25, 0.25, 0.5, 0.5, 1.0, 4.05, 4.05, 4.05, 4.05]
+
+
+def test_calls_at_once_ask_one_after_another_for_five_seconds():
+    """Put aside; of five calls one asks at 0.5 s, the next ones when it has failed, at 2.5 and 4.5 s, then the rest."""
+    world = World({"a:m": [status(500)] * 5 + [Says([b"{}"], 500, {}, before=[2.0])]})
+
+    async def ask():
+        with pytest.raises(UpstreamError, match="status 500"):
+            await world.forward()
 
     async def main():
         for _ in range(3):
-            assert await ask() == (502, None)
-        await asyncio.sleep(1.0)
-        assert await ask() == (503, "4")
-        await asyncio.sleep(6.0)
-        answers = await asyncio.gather(*(ask() for _ in range(5)))
-        assert answers == ["hi", (503, "5"), (503, "5"), (503, "5"), (503, "5")]
-        assert await ask() == "hi"
+            await ask()
+        await asyncio.gather(*(ask() for _ in range(5)))
 
     run(main())
-    assert world.asked == {"a:m": 7}
+    assert world.times[5:] == pytest.approx([0.5, 2.5, 4.5, 5.5, 5.5], abs=0.1)
+
+
+def test_a_callers_400_stays_one_while_another_call_of_its_fails():
+    """A second call waits for the first, which crashes the provider: its own 400 is told all the same."""
+    bad = status(400, body=b'{"message": "no such role"}')
+    world = World({"a:m": [status(500)] * 5 + [Says([b"{}"], 500, {}, before=[0.5]), bad]})
+
+    async def ask():
+        with pytest.raises(UpstreamError, match="status 500|no such role") as caught:
+            await world.forward()
+        return caught.value.status
+
+    async def main():
+        for _ in range(3):
+            await ask()
+        return await asyncio.gather(ask(), ask())
+
+    assert run(main()) == [502, 400]
+
+
+def everything_put_aside(*says):
+    """Three models, a of which was put aside first, then b, then c; and what they answer then."""
+    names = ("a:m", "b:m", "c:m")
+    world = World({name: [status(500)] * 5 + [one] for name, one in zip(names, says, strict=True)})
+
+    async def put_aside():
+        for target in world.targets:
+            for _ in range(3):
+                with pytest.raises(UpstreamError, match="status 500"):
+                    await world.forward(targets=[target])
+            await asyncio.sleep(1.0)
+        world.asked.clear()
+
+    return world, put_aside
+
+
+def test_where_everything_is_put_aside_the_one_whose_pause_ends_first_is_asked():
+    world, put_aside = everything_put_aside(whole("from a"), whole("from b"), whole("from c"))
+
+    async def main():
+        await put_aside()
+        return (await world.forward(targets=list(reversed(world.targets)))).body["text"]
+
+    assert run(main()) == "from a"
+    assert world.asked == {"a:m": 1}
+
+
+def test_one_candidate_that_is_put_aside_is_asked_and_no_more():
+    world, put_aside = everything_put_aside(*[status(500)] * 3)
+
+    async def main():
+        await put_aside()
+        with pytest.raises(UpstreamError, match="a:m did not answer: status 500"):
+            await world.forward()
+
+    run(main())
+    assert world.asked == {"a:m": 1}
+
+
+@pytest.mark.parametrize("upstream", ["m", "untranslatable"])
+def test_a_callers_400_stays_one_where_everything_is_put_aside(upstream):
+    """Whether a provider says so, or we know before anything is sent."""
+    world, put_aside = everything_put_aside(*[status(400, body=b'{"message": "no such role"}')] * 3)
+
+    async def main():
+        await put_aside()
+        asked = [replace(target, upstream_model=upstream) for target in world.targets]
+        with pytest.raises(ServiceError, match="no such role|cannot be asked this") as caught:
+            await world.forward(targets=asked)
+        return caught.value.status
+
+    assert run(main()) == 400
+
+
+def test_a_400_of_the_first_candidate_is_told_though_the_second_is_put_aside():
+    world = World({"a:m": [status(400)], "b:m": [status(500)]})
+
+    async def main():
+        for _ in range(3):
+            with pytest.raises(UpstreamError, match="status 500"):
+                await world.forward(targets=world.targets[1:])
+        with pytest.raises(UpstreamError, match="status 400") as caught:
+            await world.forward()
+        return caught.value.status
+
+    assert run(main()) == 400
 
 
 def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
@@ -335,7 +544,7 @@ def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
 
 
 def test_a_probe_whose_caller_goes_away_is_followed_by_another():
-    world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
+    world = World({"a:m": [status(500), whole(delay=60.0), whole()]}, rules=Rules(health=HealthRules(in_a_row=1)))
 
     async def main():
         with pytest.raises(UpstreamError, match="status 500"):

@@ -7,7 +7,8 @@ from scripted_provider import END, PING, Says, World, broken, sse, status, strea
 from virtual_time import run
 
 from serving.errors import UpstreamError
-from serving.forwarding.rules import BreakerRules, Rules
+from serving.forwarding.rules import Rules
+from serving.providers.health import HealthRules
 from serving.providers.provider import Deadlines
 
 GOOD = stream(text("a"), 1.0, text("b"), END)
@@ -151,7 +152,7 @@ def test_a_buffered_stream_can_be_closed_and_left():
 def test_the_first_token_closes_a_breaker_that_probes(caplog):
     """The probe's stream takes 100 s; others get through once its first token is here."""
     slow = stream(text("a"), 50.0, text("b"), END)
-    world = World({"a:m": [status(500), slow, GOOD]}, rules=Rules(breaker=BreakerRules(in_a_row=1)))
+    world = World({"a:m": [status(500), slow, GOOD]}, rules=Rules(health=HealthRules(in_a_row=1)))
 
     async def main():
         with pytest.raises(UpstreamError, match="status 500"):
@@ -164,7 +165,7 @@ def test_the_first_token_closes_a_breaker_that_probes(caplog):
     run(main())
     assert world.outcomes == ["server", None, "client_gone"]
     said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
-    assert said == ["a:m fails again and again and is left alone for a while", "a:m answers again"]
+    assert said == ["a:m is put aside for 5 s: it fails again and again", "a:m works again"]
 
 
 @pytest.mark.parametrize("n_read", [0, 1, 2])

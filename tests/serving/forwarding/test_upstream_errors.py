@@ -3,7 +3,7 @@ import json
 import pytest
 
 from serving.errors import error_body
-from serving.forwarding.upstream_errors import Failed, limited, unavailable, upstream_error
+from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.provider import Kind, Provider, Target
 
@@ -63,6 +63,11 @@ def test_metadata_has_the_provider_s_words_and_the_other_failures():
 
 def test_retry_after_is_passed_on_in_whole_seconds():
     assert made(FailureKind.RATE_LIMITED, status=429, retry_after_s=1.2).headers == {"retry-after": "2"}
-    assert limited([TARGET], 0.1).headers == {"retry-after": "1"}
-    assert unavailable([TARGET], 3.0).headers == {"retry-after": "3"}
+    assert made(FailureKind.RATE_LIMITED, status=429, retry_after_s=2e9).headers == {"retry-after": "300"}
+    assert made(FailureKind.BUSY, retry_after_s=1.0).status == 429
     assert made(FailureKind.SERVER, status=500).headers == {}
+
+
+def test_an_error_names_a_few_of_many_candidates():
+    targets = [Target(f"m{n}", TARGET.provider, "m") for n in range(13)]
+    assert unavailable(targets).message.startswith("p:m0, p:m1, p:m2 and 10 more: put aside after failures")

@@ -9,6 +9,7 @@ from router_model.catalog import ModelCard
 from serving.errors import SettingsError
 from serving.providers.echo import EchoTransport
 from serving.providers.fleet import Fleet
+from serving.providers.health import Verdict
 from serving.providers.http import HttpRequest
 
 ENVIRON = {"FIRST_KEY": "sk-1", "SECOND_KEY": "sk-2"}
@@ -100,8 +101,8 @@ def test_only_models_of_the_catalog_are_remembered(fleet):
 
 def test_keys_are_each_providers_own(fleet):
     first, second = fleet.all.values()
-    assert [fleet.keys(first).take() for _ in range(3)] == ["sk-1", "sk-2", "sk-1"]
-    assert fleet.keys(second).needs_none
+    assert [key.value for key in fleet.keys(first).keys] == ["sk-1", "sk-2"]
+    assert [key.value for key in fleet.keys(second).keys] == [None]
     assert fleet.keys(first) is fleet.keys(first)
 
 
@@ -134,14 +135,15 @@ def test_bad_file_is_refused_and_the_old_one_stays(fleet, path):
     assert list(fleet.all) == ["first", "second"]
 
 
-def test_reload_tries_dead_keys_again_and_keeps_connections(fleet):
+def test_reload_tries_refused_keys_again_and_keeps_connections(fleet):
     first = fleet.all["first"]
     transport = fleet.transport(first)
-    fleet.keys(first).kill("sk-1")
-    fleet.keys(first).kill("sk-2")
-    assert fleet.keys(first).take() is None
+    for key in fleet.keys(first).keys:
+        for caller in ("ann", "bob"):
+            key.refusals.report(Verdict.FAILS, caller, is_probe=False, now=1.0)
+    assert set(fleet.keys(first).states().values()) == {"refused"}
     asyncio.run(fleet.reload())
-    assert fleet.keys(fleet.all["first"]).take() == "sk-1"
+    assert set(fleet.keys(fleet.all["first"]).states().values()) == {"ok"}
     assert fleet.transport(fleet.all["first"]) is transport
 
 

@@ -2,113 +2,75 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.providers.keys import DEAD_S, LONGEST_PAUSE_S, KeyRing
+from serving.providers.health import Verdict
+from serving.providers.keys import KeyRing
+
+FAILS = Verdict.FAILS
 
 
-class Clock:
-    now_s = 100.0
-
-    def __call__(self):
-        return self.now_s
+def anything(_):
+    return True
 
 
-@pytest.fixture
-def clock():
-    return Clock()
+def test_keys_are_taken_in_turn():
+    ring = KeyRing({"A": "key-a", "B": "key-b", "C": "key-c"})
+    assert [ring.take(anything).value for _ in range(4)] == ["key-a", "key-b", "key-c", "key-a"]
 
 
-@pytest.fixture
-def ring(clock):
-    return KeyRing({"A": "key-a", "B": "key-b", "C": "key-c"}, clock=clock)
-
-
-def test_keys_are_taken_in_turn(ring):
-    assert [ring.take() for _ in range(4)] == ["key-a", "key-b", "key-c", "key-a"]
-    assert not ring.needs_none
-
-
-def test_ring_without_keys_needs_none():
+def test_a_provider_without_keys_is_called_without_one():
     ring = KeyRing({})
-    assert (ring.needs_none, ring.take(), ring.states()) == (True, None, {})
+    assert (ring.take(anything).value, ring.states(), ring.trouble(0.0)) == (None, {}, [])
 
 
 def test_same_key_under_two_names_counts_once():
     ring = KeyRing({"A": "one", "B": "one", "C": "two"})
-    assert [ring.take() for _ in range(3)] == ["one", "two", "one"]
+    assert [ring.take(anything).value for _ in range(3)] == ["one", "two", "one"]
     assert ring.states() == {"A": "ok", "C": "ok"}
 
 
-def test_dead_key_is_left_alone_for_an_hour(ring, clock):
-    ring.kill("key-b")
-    assert [ring.take() for _ in range(3)] == ["key-a", "key-c", "key-a"]
-    assert ring.states() == {"A": "ok", "B": "dead", "C": "ok"}
-    clock.now_s += DEAD_S
-    assert [ring.take() for _ in range(3)] == ["key-b", "key-c", "key-a"]
+@given(st.lists(st.frozensets(st.sampled_from("abc")), max_size=20))
+def test_the_key_that_is_taken_is_one_that_may_be_used(usable):
+    """None only where none may."""
+    ring = KeyRing({name.upper(): name for name in "abc"})
+    for values in usable:
+        key = ring.take(lambda key, values=values: key.value in values)
+        assert (key is None) if not values else key.value in values
 
 
-def test_dead_key_is_named_in_the_log_once(ring, caplog):
-    """By its variable: what it is, nobody but the provider gets to know."""
-    ring.kill("key-b")
-    ring.kill("key-b")
-    assert [line.levelname for line in caplog.records] == ["WARNING"]
-    assert "the key in B was refused" in caplog.text
-    assert "key-b" not in caplog.text
+def test_a_limit_of_a_model_leaves_the_keys_other_models_alone():
+    """At 100 s the key is limited for m1 and 20 s; m2 goes on. At 110 s all of the key is limited for 5 s."""
+    ring = KeyRing({"A": "key-a"})
+    (key,) = ring.keys
+    key.limits.of("m1").report(FAILS, "ann", is_probe=False, now=100.0, pause_s=20.0)
+    assert [key.is_ready(model, "ann", 119.9) for model in ("m1", "m2")] == [False, True]
+    key.limits.of(None).report(FAILS, "ann", is_probe=False, now=110.0, pause_s=5.0)
+    assert [key.is_ready(model, "ann", 114.9) for model in ("m1", "m2")] == [False, False]
+    assert [key.is_ready(model, "ann", 120.0) for model in ("m1", "m2")] == [True, True]
 
 
-def test_paused_key_is_left_alone_until_then(ring, clock):
-    """Paused at 100 for 10 s, and for 2 s while that lasts: free at 110."""
-    ring.pause("key-a", 10)
-    ring.pause("key-a", 2)
-    assert ring.take() == "key-b"
-    clock.now_s = 109.9
-    assert (ring.take(), ring.take(), ring.states()["A"]) == ("key-c", "key-b", "paused")
-    clock.now_s = 110
-    assert (ring.take(), ring.take()) == ("key-c", "key-a")
-
-
-def test_no_key_is_left(ring):
-    ring.kill("key-a")
-    ring.pause("key-b", 1)
-    ring.kill("key-c")
-    assert ring.take() is None
-
-
-@pytest.mark.parametrize("seconds", [1e9, float("inf"), float("nan")])
-def test_pause_is_bounded(ring, clock, seconds):
-    ring.pause("key-a", seconds)
-    clock.now_s += LONGEST_PAUSE_S
-    assert ring.take() == "key-a"
-
-
-def test_key_of_before_is_no_matter(ring):
-    ring.kill("rotated")
-    ring.pause("rotated", 5)
-    assert ring.take() == "key-a"
-
-
-@given(
-    st.lists(
-        st.one_of(
-            st.tuples(st.just("kill"), st.sampled_from("abc"), st.just(0.0)),
-            st.tuples(st.just("pause"), st.sampled_from("abc"), st.floats(0, 100)),
-            st.tuples(st.just("wait"), st.just(""), st.floats(0, 4000)),
-            st.tuples(st.just("take"), st.just(""), st.just(0.0)),
-        )
-    )
+@pytest.mark.parametrize(
+    ("n_refusals", "limited", "state"),
+    [(0, False, "ok"), (1, False, "suspected"), (2, True, "refused"), (0, True, "limited")],
 )
-def test_taken_key_is_one_that_is_free(steps):
-    """Against a plain list of until when each key is blocked; None only where all are."""
-    clock, blocked = Clock(), dict.fromkeys("abc", 0.0)
-    ring = KeyRing({name.upper(): name for name in "abc"}, clock=clock)
-    for step, key, seconds in steps:
-        if step == "wait":
-            clock.now_s += seconds
-        elif step == "kill":
-            ring.kill(key)
-            blocked[key] = max(blocked[key], clock.now_s + DEAD_S)
-        elif step == "pause":
-            ring.pause(key, seconds)
-            blocked[key] = max(blocked[key], clock.now_s + seconds)
-        free = {name for name, until_s in blocked.items() if until_s <= clock.now_s}
-        taken = ring.take()
-        assert taken in free if free else taken is None
+def test_states_say_what_is_wrong_and_never_the_key(n_refusals, limited, state):
+    ring = KeyRing({"A": "key-a"})
+    (key,) = ring.keys
+    for _ in range(n_refusals):
+        key.refusals.report(FAILS, "ann", is_probe=False, now=0.0)
+    if limited:
+        key.limits.of(None).report(FAILS, "ann", is_probe=False, now=0.0, pause_s=30.0)
+    assert ring.states() == {"A": state}
+    assert "key-a" not in f"{ring.states()}{ring.trouble(1.0)}{key}"
+
+
+def test_trouble_is_told_by_key_and_model():
+    ring = KeyRing({"A": "key-a"})
+    (key,) = ring.keys
+    for caller in ("ann", "bob"):
+        key.limits.of("m1").report(FAILS, caller, is_probe=False, now=0.0, pause_s=30.0)
+    key.limits.of("m2").report(FAILS, "ann", is_probe=False, now=0.0, pause_s=60.0)
+    common = {"key": "A", "why": "limited", "state": "open"}
+    assert ring.trouble(10.0) == [
+        {**common, "model": "m1", "callers": None, "retry_in_s": 20.0},
+        {**common, "model": "m2", "callers": ["ann"], "retry_in_s": 50.0},
+    ]

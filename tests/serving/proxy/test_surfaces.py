@@ -7,7 +7,7 @@ from fake_service import client_of, fake_parts
 from router_model.log_records import AttemptRecord
 from serving.errors import NotReadyError, ReloadRefusedError
 from serving.formats.format import Surface
-from serving.forwarding.breakers import Verdict
+from serving.providers.health import Verdict
 from serving.proxy.proxy import Proxy
 
 CHAT = "/v1/chat/completions"
@@ -317,16 +317,28 @@ def test_operators_see_providers_and_never_keys(client):
 
 def test_breakers_are_shown_and_measured(client, parts):
     """Three failures in a row of the five that open it: closed, which is 0."""
-    breaker = parts.proxy.forwarder.breakers.of(parts.proxy.providers.targets("small")[0])
+    health = parts.proxy.forwarder.health.of(("local", "small"))
     for _ in range(3):
-        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1.0)
+        health.report(Verdict.FAILS, "ann", is_probe=False, now=1.0)
     closed = client.get("/metrics").text
     for _ in range(2):
-        breaker.report(Verdict.FAILS, is_probe=breaker.admit(1.0), now=1e12)
+        health.report(Verdict.FAILS, "ann", is_probe=False, now=1e12)
     assert 'router_breaker_state{model="small",provider="local"} 0.0' in closed
     assert 'router_breaker_state{model="small",provider="local"} 2.0' in client.get("/metrics").text
     (shown,) = client.get("/admin/status").json()["proxy"]["breakers"]
-    assert shown == {"provider": "local", "model": "small", "state": "open"}
+    assert shown.pop("retry_in_s") > 0
+    assert shown == {"provider": "local", "model": "small", "state": "open", "callers": ["ann"]}
+
+
+def test_keys_that_are_put_aside_are_shown_by_model_and_measured(client, parts):
+    (key,) = parts.proxy.providers.keys(parts.proxy.providers.all["local"]).keys
+    key.limits.of("small").report(Verdict.FAILS, None, is_probe=False, now=1e12, pause_s=30.0)
+    text, shown = client.get("/metrics").text, client.get("/admin/status").json()["proxy"]["keys_put_aside"]
+    assert 'router_key_state{key="LOCAL_KEY",model="small",provider="local"} 2.0' in text
+    assert 'router_key_state{key="LOCAL_KEY",model="*",provider="local"} 0.0' in text
+    (one,) = shown
+    assert (one["provider"], one["key"], one["model"], one["why"]) == ("local", "LOCAL_KEY", "small", "limited")
+    assert "sk-canary" not in f"{text}{shown}"
 
 
 def test_a_reload_reads_the_providers_again_and_refuses_bad_ones(client, parts):

@@ -22,6 +22,7 @@ BOUND_S = 12 + 3  # the service's total, and a busy machine
 PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("generate", "gemini")]
 CLEAN = {  # what a caller may be told when nobody answers
     "status_400": {400},
+    "status_403": {400, 403, 502},
     "status_404": {404},
     "status_413": {413},
     "status_422": {422},
@@ -53,7 +54,7 @@ FAILURES = {  # what the log may say of an attempt; `malformed` of the others
     "tells_key": {"key"},
     "one_key": {"key"},
     "status_402": {"key"},
-    "status_403": {"key"},
+    "status_403": {"refused"},
     "status_404": {"model_gone"},
     "status_413": {"too_long"},
     "status_400": {"bad_request"},
@@ -238,11 +239,11 @@ def test_no_response_is_left_open(upstream):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_key_is_left_alone(proxy, upstream, kind):
-    """Of two keys the first is refused: the call goes through with the other, and so do the next ones, at once."""
+def test_a_refused_key_is_put_aside_by_a_second_refusal(proxy, upstream, kind):
+    """Of two keys the first is refused in two calls, which go through with the other, as the next ones do at once."""
     model = f"two-{kind}/keys"
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}]}
     attempts = [int(proxy.call("POST", "/v1/chat/completions", body).headers["x-router-attempts"]) for _ in range(4)]
-    assert sorted(attempts) == [1, 1, 1, 2]
-    eventually(lambda: len([row for row in rows(proxy, "attempts") if row["model"] == model]) == 5, "all are logged")
+    assert attempts == [2, 2, 1, 1]
+    eventually(lambda: len([row for row in rows(proxy, "attempts") if row["model"] == model]) == 6, "all are logged")
     assert sum(not one.is_answered for one in upstream.of("keys")) == 0

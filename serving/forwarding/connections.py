@@ -1,0 +1,114 @@
+"""Connections of a provider, shared among callers: none can take so many that the others find none."""
+
+import asyncio
+from collections import deque
+
+from serving.engine.shares import Shares
+from serving.forwarding.deadlines import clock
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.health import CallerId
+from serving.providers.http import HttpRequest, HttpResponse, Transport
+from serving.providers.provider import Provider
+
+
+class Connections:
+    """Hands out connections, provider by provider; used from one event loop.
+
+    A call that finds none waits for as long as connecting may take, and is then the caller's to send again: that too
+    many calls are under way here says nothing of the provider.
+    """
+
+    def __init__(self) -> None:
+        self._pools: dict[tuple[str, int], _Pool] = {}
+
+    def shared(self, transport: Transport, provider: Provider, caller: CallerId) -> Transport:
+        """Return a transport that sends what this caller has room for."""
+        most = provider.max_connections
+        pool = self._pools.setdefault((provider.name, most), _Pool(most))
+        return _SharedTransport(transport, pool, caller, provider.deadlines.connect_s)
+
+
+class _Pool:
+    """The connections of one provider, and who waits for one."""
+
+    def __init__(self, most: int) -> None:
+        self.shares = Shares(most)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, caller: CallerId, seconds: float) -> None:
+        """Return once the caller has a connection.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.BUSY` if it has none after so long.
+        """
+        until = clock() + seconds
+        while not self.shares.take(caller):
+            woken = asyncio.get_running_loop().create_future()
+            self._waiting.append(woken)
+            try:
+                async with asyncio.timeout_at(until):
+                    await woken
+            except TimeoutError as exc:
+                most = self.shares
+                raise UpstreamFailure(
+                    FailureKind.BUSY,
+                    f"no connection was free within {seconds:g} s (of {most.most} at most, {most.most_of_one} for one"
+                    " caller); send fewer calls at a time",
+                    retry_after_s=1.0,
+                ) from exc
+            finally:
+                woken.cancel()
+
+    def give(self, caller: CallerId) -> None:
+        """Take a connection back; all who wait look whether it is for them."""
+        self.shares.give(caller)
+        waiting, self._waiting = self._waiting, deque()
+        for woken in waiting:
+            if not woken.done():
+                woken.set_result(None)
+
+
+class _SharedTransport:
+    """Sends over a connection that its caller has room for."""
+
+    def __init__(self, transport: Transport, pool: _Pool, caller: CallerId, connect_s: float) -> None:
+        self._transport = transport
+        self._pool = pool
+        self._caller = caller
+        self._connect_s = connect_s
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Return the response once its headers are here."""
+        await self._pool.take(self._caller, self._connect_s)
+        try:
+            response = await self._transport.send(request)
+        except BaseException:
+            self._pool.give(self._caller)
+            raise
+        return _SharedResponse(response, self._pool, self._caller)
+
+    async def close(self) -> None:
+        """End nothing: the connections are the transport's."""
+
+
+class _SharedResponse:
+    """A response that gives its connection back when it is closed."""
+
+    def __init__(self, response: HttpResponse, pool: _Pool, caller: CallerId) -> None:
+        self._response = response
+        self._pool: _Pool | None = pool
+        self._caller = caller
+        self.status = response.status
+        self.headers = response.headers
+        self.chunks = response.chunks
+
+    async def close(self) -> None:
+        """Close it; again: nothing more is given back."""
+        pool, self._pool = self._pool, None
+        try:
+            await self._response.close()
+        finally:
+            if pool is not None:
+                pool.give(self._caller)
