@@ -23,7 +23,7 @@ from serving.forwarding.deadlines import clock, close
 from serving.forwarding.reply import Order, no_extras
 from serving.forwarding.response_models import is_other_model
 from serving.forwarding.rules import Rules
-from serving.providers.failures import FailureKind
+from serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 from serving.providers.http import HttpRequest, HttpResponse
 from serving.providers.provider import Target
 from serving.providers.usage import Usage
@@ -54,6 +54,8 @@ class Attempt:
     deadline : float
         When the order's time is up.
     rules : Rules
+    others : int
+        Candidates that were not tried.
 
     Attributes
     ----------
@@ -73,6 +75,7 @@ class Attempt:
         over: list[AttemptRecord],
         deadline: float,
         rules: Rules,
+        others: int = 0,
     ) -> None:
         self.order = order
         self.target = target
@@ -80,6 +83,7 @@ class Attempt:
         self.request = request
         self.over = over
         self.rules = rules
+        self._others = others
         self.response: HttpResponse | None = None
         self.chunks: AsyncIterator[bytes] | None = None
         self.facts = Facts()
@@ -105,6 +109,24 @@ class Attempt:
         if self._is_probe:
             self._report(Verdict.WORKS, now)
             self._is_probe = False
+
+    async def succeed(self) -> None:
+        """End it as a success, unless a content filter kept the answer back and another candidate is left.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.REFUSED`: nothing was said, so the answer of another candidate can take its place.
+        """
+        if self._others and self.facts.is_filtered:
+            raise UpstreamFailure(
+                FailureKind.REFUSED,
+                f"a content filter kept the answer back ({self.facts.finish_reason})",
+                status=400,
+                code=self.facts.finish_reason,
+                refusal=Refusal((CONTENT,)),
+            )
+        await self.end(None)
 
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""

@@ -25,6 +25,26 @@ class BreakerRules:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalRules:
+    """For how long it is remembered what a model has refused.
+
+    Attributes
+    ----------
+    first_s, longest_s : float
+        Until a request that asks for it is let through; doubles with each that is refused again.
+    probe_s : float
+        How long that request may take before another one is let through.
+    most_targets : int
+        Models at providers of which something is remembered.
+    """
+
+    first_s: float = 600.0
+    longest_s: float = 7200.0
+    probe_s: float = 60.0
+    most_targets: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """Settings of forwarding; what a provider may take is in its `Deadlines`.
 
@@ -47,6 +67,7 @@ class Rules:
     max_ahead_bytes : int
         What is read of a stream before the caller takes it.
     breaker : BreakerRules
+    refusals : RefusalRules
     """
 
     max_attempts: int = 6
@@ -59,3 +80,4 @@ class Rules:
     max_answer_bytes: int = 64 * 1024 * 1024
     max_ahead_bytes: int = 256 * 1024
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    refusals: RefusalRules = field(default_factory=RefusalRules)

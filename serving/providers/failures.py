@@ -1,5 +1,6 @@
 """How a call of a provider can fail; what is done about each is decided in `serving.forwarding`."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -60,6 +61,26 @@ def kind_of_status(status: int) -> FailureKind:
     return FailureKind.SERVER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else FailureKind.BAD_REQUEST
 
 
+CONTENT: Final = "content"
+"""What a content filter refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a model does not take of a request, as far as its provider says it.
+
+    Attributes
+    ----------
+    names : of `serving.formats.fitting.parameters`, or `CONTENT`; empty where nothing that is known is named
+    evidence : the words that say so; empty where a code does
+    of_value : whether only the value is refused
+    """
+
+    names: tuple[str, ...]
+    evidence: str = ""
+    of_value: bool = False
+
+
 class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attempt; whether it is an error is decided later)
     """Raise when a provider does not answer as asked.
 
@@ -70,6 +91,8 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
     status : HTTP status, None where none came
     code, type, param : as the provider named them
     retry_after_s : seconds the provider asked to wait
+    refusal : Refusal or None
+        Of `FailureKind.REFUSED`, where the provider says what it refuses.
     """
 
     def __init__(
@@ -82,6 +105,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         type: str | None = None,  # noqa: A002  (the field's name in OpenAI's errors)
         param: str | None = None,
         retry_after_s: float | None = None,
+        refusal: Refusal | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -91,3 +115,10 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         self.type = type
         self.param = param
         self.retry_after_s = retry_after_s
+        self.refusal = refusal
+
+    @property
+    def error_type(self) -> str:
+        """What is written down: the kind, and of a refusal what was refused (``refused:tools``)."""
+        names = self.refusal.names if self.refusal is not None else ()
+        return f"{self.kind.value}:{names[0].partition('=')[0]}" if names else self.kind.value

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from serving.formats.refusals import as_refusal
 from serving.formats.retry_after import retry_after_s
 from serving.masking import MASK, masked_keys
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
@@ -79,7 +80,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
     details = error.get("details")
     said = [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
     reason = next((str(one["reason"]) for one in said if one.get("reason")), None)
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         _kind(status, name, message, reason),
         masked_keys(_KEY.sub(MASK, message))[:_SHOWN_CHARS],
         status=status,
@@ -88,6 +89,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
         param=_field(said),
         retry_after_s=_retry_delay(said),
     )
+    return as_refusal(failure)
 
 
 def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:

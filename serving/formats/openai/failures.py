@@ -1,8 +1,8 @@
 """From an error of a provider to what is done about it: its `FailureKind`.
 
 What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
-are for the next candidate), a 429 a bill that is not paid (for the next key), a 403 a prompt that was flagged (the
-caller's; the key is in order).
+are for the next candidate), a 429 a bill that is not paid (for the next key), a 400 or a 403
+a refusal of this model alone (`serving.formats.refusals`).
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from serving.formats.refusals import as_refusal
 from serving.formats.retry_after import retry_after_s
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
@@ -28,8 +29,8 @@ _BY_NAME: Final = {
     "billing_not_active": FailureKind.KEY,
     "account_deactivated": FailureKind.KEY,
     "invalid_api_key": FailureKind.KEY,
-    "content_policy_violation": FailureKind.BAD_REQUEST,
-    "content_filter": FailureKind.BAD_REQUEST,  # Azure
+    "content_policy_violation": FailureKind.REFUSED,
+    "content_filter": FailureKind.REFUSED,  # Azure
 }
 """By ``code`` or ``type``, whatever the status."""
 
@@ -73,6 +74,7 @@ _STATUS_OF: Final = {
     FailureKind.TOO_LONG: 413,
     FailureKind.RATE_LIMITED: 429,
     FailureKind.BAD_REQUEST: 400,
+    FailureKind.REFUSED: 400,
 }
 
 
@@ -112,7 +114,7 @@ def _kind(status: int, error: ErrorBody) -> FailureKind:
     if named is not None:
         return named
     if status == 403 and _FLAGGED & error.metadata.keys():  # noqa: PLR2004
-        return FailureKind.BAD_REQUEST
+        return FailureKind.REFUSED
     if status in _OVERLOADED:
         return FailureKind.RATE_LIMITED
     if status in _CALLERS:
@@ -137,7 +139,7 @@ def _by_words(error: ErrorBody) -> FailureKind | None:
 
 
 def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         kind,
         error.message,
         status=status,
@@ -146,3 +148,4 @@ def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | N
         param=error.param,
         retry_after_s=wait_s,
     )
+    return as_refusal(failure, error.metadata)
