@@ -5,6 +5,7 @@ A plain bad request (a wrong type, a missing field) is none: every model would r
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from serving.formats.refusal_words import name_of, named_in
@@ -52,7 +53,9 @@ def as_refusal(failure: UpstreamFailure, metadata: Mapping[str, Any] | None = No
     >>> as_refusal(failure).error_type
     'refused:tools'
     """
-    if failure.kind in _MAY_BE and failure.status in _OF_A_REQUEST:
+    # A 403 whose code is a refusal's says nothing of the key; its words could be of an account that was suspended.
+    is_named = failure.status == HTTPStatus.FORBIDDEN and bool(_codes(failure) & (_UNSUPPORTED | _FILTERS))
+    if (failure.kind in _MAY_BE or is_named) and failure.status in _OF_A_REQUEST:
         is_flagged = bool(metadata and _FLAGGED & metadata.keys())
         failure.refusal = Refusal((CONTENT,)) if is_flagged else _refusal(failure)
         if failure.refusal is not None:
@@ -61,7 +64,7 @@ def as_refusal(failure: UpstreamFailure, metadata: Mapping[str, Any] | None = No
 
 
 def _refusal(failure: UpstreamFailure) -> Refusal | None:
-    codes = {str(name).lower() for name in (failure.code, failure.type) if name}
+    codes = _codes(failure)
     if codes & _FILTERS:
         return Refusal((CONTENT,))
     names, evidence = named_in(failure.message)
@@ -73,6 +76,10 @@ def _refusal(failure: UpstreamFailure) -> Refusal | None:
     of_value = bool(codes & _OF_VALUES) or "value" in evidence.lower()
     of_value = of_value and _DEFAULT_ONLY.search(failure.message) is None
     return Refusal(_of_limit(names, failure.message), evidence, of_value=of_value)
+
+
+def _codes(failure: UpstreamFailure) -> set[str]:
+    return {name.lower() for name in (failure.code, failure.type) if name}
 
 
 def _of_limit(names: tuple[str, ...], message: str) -> tuple[str, ...]:

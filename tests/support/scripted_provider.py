@@ -14,6 +14,7 @@ from random import Random
 from serving.errors import InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.format import Call, Facts, Surface
+from serving.formats.refusals import as_refusal
 from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -68,6 +69,11 @@ def whole(word="hi", *, delay=0.0):
 def status(code, *, retry_after=None, body=b"{}"):
     headers = {} if retry_after is None else {"retry-after": str(retry_after)}
     return Says([body], code, headers)
+
+
+def refuses(message):
+    """Return a 400 in a provider's words."""
+    return Says([json.dumps({"message": message}).encode()], 400, {})
 
 
 def refused():
@@ -175,7 +181,8 @@ class Format:
         if content_type != "application/json":
             raise UpstreamFailure(FailureKind.MALFORMED, f"got {content_type!r}, expected JSON", status=200)
         answer = json.loads(content)
-        facts = Facts(response_model="m", finish_reason="stop", has_content=True, is_complete=True)
+        finish = answer.get("finish", "stop")
+        facts = Facts(response_model="m", finish_reason=finish, has_content=bool(answer["text"]), is_complete=True)
         facts.usage = Usage(*answer["usage"])
         return answer, facts
 
@@ -186,8 +193,10 @@ class Format:
         kind = STATUSES.get(code, FailureKind.SERVER)
         retry_after = headers.get("retry-after")
         after_s = None if retry_after is None else float(retry_after)
-        message = json.loads(content or b"{}").get("message", f"status {code}")
-        return UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s)
+        said = json.loads(content or b"{}")
+        message = said.get("message", f"status {code}")
+        failure = UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s)
+        return as_refusal(failure)
 
     def write_answer(self, answer, facts, target, extras):
         return {"text": answer["text"], "model": target.model, "cost": facts.cost_usd, **extras}
@@ -266,9 +275,9 @@ class World:
     def keys(self, provider):
         return self._keys[provider.name]
 
-    def order(self, *, streams=False, **fields):
+    def order(self, *, streams=False, body=None, **fields):
         given = {"targets": self.targets, "decision_id": "dec_1", "key_id": "key_1", "observe": self.records.append}
-        return Order(Call(Surface.CHAT, {"messages": []}, stream=streams), **{**given, **fields})
+        return Order(Call(Surface.CHAT, body or {"messages": []}, stream=streams), **{**given, **fields})
 
     async def forward(self, **fields):
         return await self.forwarder.forward(self.order(**fields))

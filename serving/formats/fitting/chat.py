@@ -49,8 +49,10 @@ def _fit_effort(fitting: Fitting) -> None:
     if fitting.target.provider.is_openrouter or family.efforts is None or family.vendor == "anthropic":
         return
     body = fitting.body
-    asked = body.pop("reasoning", None)
-    effort = body.pop("reasoning_effort", None) or _effort_in(mapping(asked), body)
+    reasoning = body.get("reasoning")
+    effort = body.pop("reasoning_effort", None) or _effort_in(mapping(reasoning), body)
+    if isinstance(reasoning, dict):
+        del body["reasoning"]
     fit = fitting.fitted_effort(effort) if isinstance(effort, str) else effort
     if fit is not None:
         body["reasoning_effort"] = fit

@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from serving.errors import InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.anthropic import AnthropicFormat
+from serving.formats.fitting.json_tool import JSON_TOOL
 from serving.formats.format import Facts
 from serving.formats.openai import OpenAIFormat
 from serving.formats.translations import CHAT_TO_ANTHROPIC
-from serving.formats.fitting.json_tool import JSON_TOOL
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 ADAPTER = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)
