@@ -73,8 +73,6 @@ _HEADERS: Final = {
     "x-router-provider": "The provider that answered.",
     "x-router-attempts": "Calls that were made.",
     "x-router-degraded": "'true' where the default plan decided.",
-    "x-router-dropped": "Parameters that the model does not take and was not asked.",
-    "x-router-changed": "Parameters with the nearest value that the model takes.",
 }
 _PARAMETERS: Final = (
     SESSION_HEADER,

@@ -1,6 +1,7 @@
 """What is sent to a model, by what its family and its host take; the rows of the table are held to the facts here."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import orjson
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
 from serving.formats.fitting import fitted
+from serving.formats.fitting.described import described
 from serving.formats.fitting.generate import UNCHECKED_SIGNATURE
 from serving.formats.fitting.parameters import PARAMETERS, Weight
 from serving.formats.fitting.table import BY_KIND, FAMILIES, HOSTS, family_of
@@ -469,3 +471,9 @@ def test_the_table_names_what_there_is():
         assert (row.source[:8], row.as_of[:2]) == ("https://", "20")
     assert {weights[name] for names in BY_KIND.values() for name in names} == {Weight.PREFERENCE}
     assert len({row.name for row in FAMILIES}) == len(FAMILIES)
+
+
+def test_the_documentation_shows_the_table():
+    docs = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+    shown = docs.partition("<!-- fitting -->\n")[2].partition("\n<!-- /fitting -->")[0]
+    assert shown == described()
