@@ -7,7 +7,7 @@ does not ask for X, and where no other candidate is left, the model is asked all
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -84,8 +84,10 @@ class Refusals:
                 entry.until, entry.is_probed = now + self._rules.probe_s, True
         return frozenset(refused)
 
-    def note(self, target: Target, names: Iterable[str], now: float) -> None:
+    def note(self, target: Target, names: Collection[str], now: float) -> None:
         """Take note of a refusal; one that is confirmed is kept twice as long."""
+        if not names:
+            return
         known = self._entries.setdefault(_key(target), {})
         self._entries.move_to_end(_key(target))
         for name in names:

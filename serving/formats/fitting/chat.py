@@ -12,6 +12,8 @@ _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _MANY: Final = 16_000
 """The output to see a thinking budget in proportion, where a body has no limit."""
 _THOUGHTS: Final = ("reasoning_content", "reasoning")
+_FITTED: Final = frozenset({*_THOUGHTS, "reasoning_details", "thinking_blocks", "extra_content", "tool_calls"})
+"""Fields of messages that may have to be changed."""
 _OWN_FORMAT: Final[Mapping[str, str]] = {
     "anthropic": "anthropic",
     "openai": "openai",
@@ -26,7 +28,7 @@ def fit_chat(fitting: Fitting) -> None:
     _fit_limit(fitting)
     _fit_effort(fitting)
     fitting.drop_what_is_not_taken(fitting.body.get("reasoning_effort"))
-    fitting.cool()
+    fitting.limit_temperature()
     if fitting.host is not None and fitting.host.seed != "seed":
         fitting.rename("seed", fitting.host.seed)
     if isinstance(fitting.body.get("messages"), list):
@@ -71,7 +73,7 @@ def _effort_in(reasoning: Mapping[str, Any], body: Mapping[str, Any]) -> object:
 
 def _fitted(message: object, fitting: Fitting) -> object:
     """Return a message with a role that the model knows, and without another vendor's reasoning."""
-    if not isinstance(message, dict):
+    if not isinstance(message, dict) or (message.get("role") != "developer" and _FITTED.isdisjoint(message)):
         return message
     fit = dict(message)
     if fit.get("role") == "developer" and not fitting.family.takes_developer:

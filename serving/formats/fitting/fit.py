@@ -7,7 +7,7 @@ from serving.formats.fitting.chat import fit_chat
 from serving.formats.fitting.fitting import Fitted, Fitting
 from serving.formats.fitting.generate import fit_generate
 from serving.formats.fitting.messages import fit_messages
-from serving.formats.fitting.parameters import BY_NAME, asks, without
+from serving.formats.fitting.parameters import BY_NAME, REASONING_HISTORY, asks, has, without
 from serving.formats.fitting.table import BY_KIND
 from serving.formats.format import Json
 from serving.providers.provider import Kind, Target
@@ -31,6 +31,8 @@ def untranslatable(body: Mapping[str, Any], surface: Kind, provider: Kind) -> tu
     """
     left, dropped = dict(body), []
     for name in sorted(BY_KIND.get(provider, _NONE)):
+        if not has(name, body, surface):
+            continue
         if asks(name, body, surface):
             dropped.append(name)
         for path in BY_NAME[name].paths(surface):
@@ -59,6 +61,8 @@ def fitted(body: Json, target: Target, *, refused: Collection[str] = ()) -> Fitt
     if fit is None:
         return Fitted(body)
     fitting = Fitting(body, target)
+    if REASONING_HISTORY in refused:  # before the rest: whether a model may think depends on it
+        fitting.forget_reasoning()
     fit(fitting)
     for name in sorted(refused):
         if fitting.is_harmless(name):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from serving.formats.fitting.parameters import BY_NAME, LIMITS, REASONING_HISTORY, asks, has, is_harmless, read, without
+from serving.formats.fitting.parameters import BY_NAME, LIMITS, asks, has, is_harmless, read, without
 from serving.formats.fitting.table import SAMPLERS, Samples, family_of, host_of, nearest_effort
 from serving.formats.format import Json
 from serving.providers.provider import Target
@@ -70,11 +70,10 @@ class Fitting:
 
     def drop(self, name: str) -> None:
         """Leave a parameter out; what asked for nothing is not told."""
-        if name == REASONING_HISTORY:
-            self.forget_reasoning()
-            return
         if name in LIMITS:
             self.rename(*LIMITS[name])
+            return
+        if not self.has(name):
             return
         if self.asks(name):
             self.note(name)
@@ -95,7 +94,8 @@ class Fitting:
         """Leave out what models thought in earlier turns."""
         messages = self.body.get("messages")
         if isinstance(messages, list):
-            self.body["messages"] = [_without_reasoning(one) if isinstance(one, dict) else one for one in messages]
+            left = [_without_reasoning(one) if isinstance(one, dict) else one for one in messages]
+            self.body["messages"] = [one for one in left if not isinstance(one, dict) or one.get("content") != []]
 
     def drop_what_is_not_taken(self, effort: object) -> None:
         """Leave out the preferences that the model, or its host, does not take.
@@ -114,7 +114,7 @@ class Fitting:
         if self.family.one_sampler and self.has("temperature") and self.has("top_p"):
             self.drop("top_p" if self.asks("temperature") else "temperature")
 
-    def cool(self, path: str = "temperature") -> None:
+    def limit_temperature(self, path: str = "temperature") -> None:
         """Lower a temperature to the highest that is taken."""
         temperature = self.get(path)
         limits = [self.family.max_temperature, self.host.max_temperature if self.host is not None else None]

@@ -40,7 +40,7 @@ def fit_generate(fitting: Fitting) -> None:
     if isinstance(thinking, dict):
         _put_thinking(fitting, _fitted_thinking(thinking, fitting, generation))
     fitting.drop_what_is_not_taken(None)
-    fitting.cool("generationConfig.temperature")
+    fitting.limit_temperature("generationConfig.temperature")
     if generation is not None and generation >= _FIRST_WITH_LEVELS and isinstance(fitting.get("contents"), list):
         fitting.body["contents"] = [_signed(content) for content in fitting.body["contents"]]
 

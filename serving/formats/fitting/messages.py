@@ -40,7 +40,7 @@ def fit_messages(fitting: Fitting) -> None:
     if thinks and fitting.family.samples is Samples.ALWAYS:
         _leave_samplers_to_thinking(fitting)
     fitting.drop_what_is_not_taken("high" if thinks else None)
-    fitting.cool()
+    fitting.limit_temperature()
 
 
 def _fit_thinking(fitting: Fitting) -> None:
@@ -56,7 +56,9 @@ def _fit_thinking(fitting: Fitting) -> None:
         return
     if family.thinking is Thinking.ADAPTIVE:
         _adaptive(body, thinking)
-    elif mapping(body.get("tool_choice")).get("type") in _FORCING:
+    elif mapping(body.get("tool_choice")).get("type") in _FORCING or (
+        kind == "enabled" and _is_in_unsigned_tool_loop(body.get("messages"))
+    ):
         fitting.note("thinking")
         del body["thinking"]
     elif family.thinking is Thinking.BUDGET and kind == "adaptive":

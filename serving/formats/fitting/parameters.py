@@ -13,6 +13,7 @@ A parameter whose value asks for what happens anyway (``temperature: 1``, ``n: 1
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from serving.formats.format import Json
@@ -274,11 +275,19 @@ def read(body: Mapping[str, Any], path: str) -> Any:
     >>> read({"generation_config": {"topP": 0.9}}, "generationConfig.topP"), read({}, "n")
     (0.9, None)
     """
-    outer, _, inner = path.partition(".")
+    outer, inner, other = _steps(path)
     value = body.get(outer)
-    if value is None:
-        value = body.get(snake(outer))
+    if value is None and other is not None:
+        value = body.get(other)
     return value if not inner else read(mapping(value), inner)
+
+
+@cache
+def _steps(path: str) -> tuple[str, str, str | None]:
+    """Return the first field of a path, the rest, and the field's other spelling, where it has one."""
+    outer, _, inner = path.partition(".")
+    other = snake(outer)
+    return outer, inner, None if other == outer else other
 
 
 def without(body: Json, path: str) -> Json:

@@ -330,8 +330,7 @@ def family_of(target: Target) -> Family:
 
 def host_of(target: Target) -> Host | None:
     """Return what is known of a target's host."""
-    host = urlsplit(target.provider.base_url).hostname or ""
-    return next((one for one in HOSTS if one.is_at(host)), None)
+    return _host_at(target.provider.base_url)
 
 
 def nearest_effort(effort: str, known: Sequence[str]) -> str:
@@ -350,6 +349,12 @@ def nearest_effort(effort: str, known: Sequence[str]) -> str:
     rank = EFFORTS.index(effort)
     reasoning = [one for one in known if one != "none"] or list(known)
     return min(reasoning, key=lambda one: (abs(EFFORTS.index(one) - rank), EFFORTS.index(one)))
+
+
+@lru_cache(maxsize=1024)
+def _host_at(base_url: str) -> Host | None:
+    host = urlsplit(base_url).hostname or ""
+    return next((one for one in HOSTS if one.is_at(host)), None)
 
 
 @lru_cache(maxsize=4096)

@@ -184,6 +184,12 @@ LOOP = [*HI, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "
         ),
         ("claude-haiku-4-5", {"output_config": {"effort": "low"}}, {}, ("reasoning_effort",)),
         ("claude-haiku-4-5", {"thinking": ADAPTIVE, "messages": LOOP}, {"messages": LOOP}, ("thinking",)),
+        (
+            "claude-sonnet-4-5",
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}, "messages": LOOP},
+            {"messages": LOOP},
+            ("thinking",),
+        ),
         ("claude-haiku-4-5", {"thinking": ADAPTIVE, "max_tokens": 1000}, {"max_tokens": 1000}, ("thinking",)),
         # a budget is an effort from 4.7 on: 4,500 of 8,000 tokens are nearer to a half than to four fifths
         (
@@ -302,6 +308,7 @@ def test_calls_of_other_models_are_signed_where_gemini_insists(model, signatures
     assert fit(calls(signatures), model, Kind.GEMINI)[0] == calls(expected)
 
 
+THOUGHT = {"type": "redacted_thinking", "data": "x"}
 ENCRYPTED = {"type": "reasoning.encrypted", "format": "openai-responses-v1", "data": "x"}
 SIGNED = {"type": "reasoning.text", "format": "anthropic-claude-v1", "text": "t", "signature": "s"}
 PLAIN = {"type": "reasoning.text", "text": "t"}
@@ -393,6 +400,13 @@ def test_thinking_that_a_models_vendor_did_not_sign_stays_here(model, signature,
             {"reasoning_history"},
             {"messages": [{"role": "assistant", "reasoning": "hm"}]},
             {"messages": [{"role": "assistant"}]},
+            (),
+        ),
+        (
+            Kind.ANTHROPIC,
+            {"reasoning_history"},
+            {"messages": [{"role": "assistant", "content": [THOUGHT]}, *LOOP], "max_tokens": 9},
+            {"messages": LOOP, "max_tokens": 9},
             (),
         ),
         (Kind.ANTHROPIC, {"metadata"}, {"metadata": {"user_id": "u"}, "max_tokens": 9}, {"max_tokens": 9}, ()),

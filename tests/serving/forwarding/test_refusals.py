@@ -177,6 +177,7 @@ def test_memory_is_bounded():
     refusals = Refusals(RefusalRules(most_targets=3))
     for i in range(9):
         refusals.note(model(f"m{i}"), ["tools"], now=0.0)
+        refusals.note(model(f"x{i}"), [], now=0.0)
     assert [i for i in range(9) if refusals.knows(model(f"m{i}"))] == [6, 7, 8]
 
 
