@@ -161,6 +161,7 @@ class Wishes:
             self._refusals.note(target, [name for name in known if name is not None and name not in _NEVER], now)
         before = self.refused(target, now)
         self._refused[_key(target)] = before.union(names)
+        self._probed[_key(target)] = _NONE
         is_new = bool(names) and before.isdisjoint(names)
         return is_new and len(names) == len(refusal.names) and all(_is_harmless(name, body, kind) for name in names)
 

@@ -93,6 +93,22 @@ def test_what_is_left_out_once_is_not_sent_again():
     assert len(world.sent) == 4
 
 
+def test_a_hint_that_is_refused_again_stays_left_out():
+    """Calls: refused and taken; after ten minutes the same, as it was sent once; after that it is left out again."""
+    no_store = refuses("Unknown parameter: 'store'")
+    world = World({"a:m": [no_store, whole(), no_store, whole()]})
+
+    async def main():
+        await world.forward(body={"messages": [], "store": True})
+        await asyncio.sleep(600)
+        await world.forward(body={"messages": [], "store": True})
+        await asyncio.sleep(600)
+        await world.forward(body={"messages": [], "store": True})
+
+    run(main())
+    assert ["store" in json.loads(content) for content in world.contents] == [True, False, True, False, False]
+
+
 def test_a_refusal_that_comes_again_without_its_cause_goes_to_the_next():
     world = World({"a:m": [refuses("Unknown parameter: 'store'")], "b:m": [whole()]})
     assert forwarded(world, body={"messages": [], "store": True}).target.provider.name == "b"
