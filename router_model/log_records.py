@@ -126,7 +126,7 @@ class AttemptRecord:
     status : int or None
         HTTP status; None where no answer came.
     error_type : str or None
-        None of a success.
+        None of a success. What a refusal was of follows a colon: ``refused:tools``.
     input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens : int or None
         `input_tokens` includes cached ones, `output_tokens` reasoning. Of a stream that was cut or left before its
         provider counted, they are estimated: a token every four bytes.

@@ -56,12 +56,14 @@ _Mode: TypeAlias = Literal["livesum", "livemax", "livemostrecent"]
 def outcome_of(attempt: AttemptRecord) -> str:
     """Return how an attempt ended: ``success``, ``client_gone``, a `FailureKind` or ``other``.
 
+    What a refusal was of (``refused:tools``) is in the log alone.
+
     >>> from datetime import datetime
     >>> [outcome_of(AttemptRecord("a", None, datetime.min, status=status)) for status in (200, 503)]
     ['success', 'other']
     """
     failed = attempt.error_type is not None or (attempt.status or 0) >= _FAILED_STATUS
-    outcome = attempt.error_type or (OTHER if failed else SUCCESS)
+    outcome = (attempt.error_type or (OTHER if failed else SUCCESS)).partition(":")[0]
     return outcome if outcome in _OUTCOMES else OTHER
 
 

@@ -1,10 +1,22 @@
 """An attempt's reading and writing: a surface's format, a provider's, and the translation between them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
+from serving.formats.fitting import Fitted, fitted, untranslatable
+from serving.formats.format import (
+    KIND_OF_SURFACE,
+    Call,
+    EventReader,
+    EventWriter,
+    Facts,
+    Format,
+    Json,
+    StreamTranslation,
+    Surface,
+    Translation,
+)
 from serving.formats.sse import EventParser
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
@@ -30,19 +42,31 @@ class Adapter:
     provider: Format
     translation: Translation | None = None
 
-    def request(self, call: Call, target: Target, key: str | None) -> HttpRequest:
-        """Return the HTTP request of an attempt.
+    def request(self, call: Call, target: Target, key: str | None, *, refused: Collection[str] = ()) -> HttpRequest:
+        """Return the HTTP request of an attempt, with a body that is fitted to the target's model.
+
+        Parameters
+        ----------
+        call : Call
+        target : Target
+        key : str or None
+        refused : names of what the model has refused before (`serving.formats.fitting.parameters`)
 
         Raises
         ------
         InvalidRequestError
             If the body cannot be said in the provider's format.
         """
-        body = dict(call.body) if self.translation is None else self.translation.request(call.body)
+        unsaid: tuple[str, ...] = ()
+        said: Mapping[str, Any] = call.body
+        if self.translation is not None and call.surface in KIND_OF_SURFACE:
+            said, unsaid = untranslatable(said, KIND_OF_SURFACE[call.surface], target.provider.kind)
+        body = dict(said) if self.translation is None else self.translation.request(said)
+        fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
-            body.update(call.openrouter)
-        request = self.provider.request(body, call, target, key)
-        return replace(request, headers={**request.headers, **call.trace}) if call.trace else request
+            fit.body.update(call.openrouter)
+        request = self.provider.request(fit.body, call, target, key)
+        return replace(request, headers={**request.headers, **call.trace}, changes=(*unsaid, *fit.changes))
 
     def answer(
         self, target: Target, content_type: str, content: bytes, extras: Mapping[str, Any]

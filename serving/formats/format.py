@@ -7,11 +7,12 @@ the `Translation` between them. Bodies are parsed JSON everywhere; unknown field
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
+from serving.formats.filters import FILTERED
 from serving.providers.failures import UpstreamFailure
 from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from serving.providers.provider import Kind, Target
 from serving.providers.usage import Usage
 
 Json: TypeAlias = dict[str, Any]
@@ -28,6 +29,10 @@ class Surface(StrEnum):
     """Google's ``:generateContent`` and ``:streamGenerateContent``."""
     EMBEDDINGS = "embeddings"
     """OpenAI's ``/v1/embeddings``."""
+
+
+KIND_OF_SURFACE: Final = {Surface.CHAT: Kind.OPENAI, Surface.MESSAGES: Kind.ANTHROPIC, Surface.GENERATE: Kind.GEMINI}
+"""A surface speaks the format of this kind of provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,11 @@ class Facts:
     has_content: bool = False
     is_complete: bool = False
     n_bytes_written: int = 0
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a content filter kept all of the answer back."""
+        return not self.has_content and self.finish_reason in FILTERED
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,8 @@ from typing import Any, Final
 from serving.formats.adapter import Adapter
 from serving.formats.composed import Composed
 from serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
-from serving.formats.format import Format, Surface, Translation
+from serving.formats.format import KIND_OF_SURFACE, Format, Surface, Translation
 from serving.providers.provider import Kind
-
-_SURFACES: Final = {Surface.CHAT: Kind.OPENAI, Surface.MESSAGES: Kind.ANTHROPIC, Surface.GENERATE: Kind.GEMINI}
-"""A surface speaks the format of this kind of provider."""
 
 _FORMATS: Final = {
     Kind.OPENAI: ("serving.formats.openai", "OpenAIFormat"),
@@ -43,7 +40,7 @@ def adapter_for(surface: Surface, kind: Kind) -> Adapter:
     if surface is Surface.EMBEDDINGS:
         embeddings = EmbeddingsFormat()
         return Adapter(embeddings, embeddings, None if _speaks_openai(kind) else NoEmbeddings())
-    return Adapter(_format(_SURFACES[surface]), _format(kind), _translation(surface, kind))
+    return Adapter(_format(KIND_OF_SURFACE[surface]), _format(kind), _translation(surface, kind))
 
 
 def _speaks_openai(kind: Kind) -> bool:

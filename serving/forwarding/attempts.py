@@ -23,7 +23,7 @@ from serving.forwarding.lines import Ticket
 from serving.forwarding.reply import Order, no_extras
 from serving.forwarding.response_models import is_other_model
 from serving.forwarding.rules import Rules
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 from serving.providers.health import Verdict
 from serving.providers.http import HttpRequest, HttpResponse
 from serving.providers.provider import Target
@@ -55,6 +55,8 @@ class Attempt:
     deadline : float
         When the order's time is up.
     rules : Rules
+    others : int
+        Candidates that were not tried.
 
     Attributes
     ----------
@@ -76,6 +78,7 @@ class Attempt:
         over: list[AttemptRecord],
         deadline: float,
         rules: Rules,
+        others: int = 0,
     ) -> None:
         self.order = order
         self.target = target
@@ -83,6 +86,7 @@ class Attempt:
         self.request = request
         self.over = over
         self.rules = rules
+        self._others = others
         self.response: HttpResponse | None = None
         self.chunks: AsyncIterator[bytes] | None = None
         self.facts = Facts()
@@ -106,6 +110,24 @@ class Attempt:
         now = clock()
         self._first_token_s = now - self.started
         self._ticket.works_so_far(now)
+
+    async def succeed(self) -> None:
+        """End it as a success, unless a content filter kept the answer back and another candidate is left.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.REFUSED`: nothing was said, so the answer of another candidate can take its place.
+        """
+        if self._others and self.facts.is_filtered:
+            raise UpstreamFailure(
+                FailureKind.REFUSED,
+                f"a content filter kept the answer back ({self.facts.finish_reason})",
+                status=400,
+                code=self.facts.finish_reason,
+                refusal=Refusal((CONTENT,)),
+            )
+        await self.end(None)
 
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""

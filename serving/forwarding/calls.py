@@ -38,24 +38,32 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
         await read_on(_body(attempt), answer, held, idle_s=idle_s, until=attempt.until)
         sent, is_over = held.sent, True
     if not is_over:
-        stream = LiveStream(attempt, answer, sent)
-        return Reply(attempt.target, attempt.over, attempt.facts, stream=stream, n_attempts=len(attempt.over) + 1)
+        reply = _reply(attempt, LiveStream(attempt, answer, sent))
+        reply.n_attempts += 1
+        return reply
     sent += answer.end(attempt.extras())
-    await attempt.end(None)
+    await attempt.succeed()
     return _reply(attempt, WholeStream(sent))
 
 
 async def _whole(attempt: Attempt, transport: Transport) -> Reply:
     content_type, content = await within(attempt.left_s, _fetch(attempt, transport), "whole answer")
     body, attempt.facts = attempt.adapter.answer(attempt.target, content_type, content, attempt.extras())
-    await attempt.end(None)
+    await attempt.succeed()
     reply = _reply(attempt)
     reply.body = body
     return reply
 
 
-def _reply(attempt: Attempt, stream: WholeStream | None = None) -> Reply:
-    return Reply(attempt.target, attempt.over, attempt.facts, stream=stream, n_attempts=len(attempt.over))
+def _reply(attempt: Attempt, stream: LiveStream | WholeStream | None = None) -> Reply:
+    return Reply(
+        attempt.target,
+        attempt.over,
+        attempt.facts,
+        stream=stream,
+        n_attempts=len(attempt.over),
+        changes=attempt.request.changes,
+    )
 
 
 async def _fetch(attempt: Attempt, transport: Transport) -> tuple[str, bytes]:

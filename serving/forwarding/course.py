@@ -8,6 +8,7 @@ from router_model.log_records import AttemptRecord
 from serving.errors import InvalidRequestError, ServiceError
 from serving.formats.adapter import Adapter
 from serving.forwarding.lines import Line
+from serving.forwarding.refusals import Wishes
 from serving.forwarding.reply import Order
 from serving.forwarding.retry_policy import Tried
 from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
@@ -49,6 +50,7 @@ class Course:
     order : Order
     deadline : float
         The loop's time at which the order's time is up.
+    wishes : what the order asks for
     over : records of the attempts that are over
     position : of the candidate that is next
     failures : of all attempts, in their order
@@ -65,6 +67,7 @@ class Course:
 
     order: Order
     deadline: float
+    wishes: Wishes
     over: list[AttemptRecord] = field(default_factory=list)
     position: int = 0
     failures: list[Failed] = field(default_factory=list)

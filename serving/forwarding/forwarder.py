@@ -7,6 +7,7 @@ sent away on account of what happened to others.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from operator import itemgetter
 from random import Random
 from typing import Final, TypeAlias
@@ -20,8 +21,9 @@ from serving.forwarding.connections import Connections
 from serving.forwarding.course import Course, Ready
 from serving.forwarding.deadlines import clock, to_its_end
 from serving.forwarding.lines import Line, Ticket
+from serving.forwarding.refusals import Refusals, Wishes
 from serving.forwarding.reply import Order, Reply
-from serving.forwarding.retry_policy import Do, Step, next_step
+from serving.forwarding.retry_policy import Do, Step, Tried, next_step
 from serving.forwarding.rules import Rules
 from serving.forwarding.streams import unreadable
 from serving.forwarding.upstream_errors import upstream_error
@@ -63,6 +65,7 @@ class Forwarder:
         self._rules = rules or Rules()
         self._rng = rng or Random()  # noqa: S311  (jitter, no secret)
         self._connections = Connections()
+        self._refusals = Refusals(self._rules.refusals)
         self.health: HealthTable[tuple[str, str]] = HealthTable(self._rules.health)
 
     async def forward(self, order: Order) -> Reply:
@@ -77,15 +80,22 @@ class Forwarder:
         """
         if not order.targets:
             raise EmptyPlanError("no provider serves any model that was asked for; see GET /v1/models for those served")
-        course = Course(order, clock() + order.total_s)
+        wishes = Wishes(order.call, self._refusals)
+        order = replace(order, targets=wishes.arranged(order.targets, clock()))
+        course = Course(order, clock() + order.total_s, wishes)
         ready = await self._next(course)
         while True:
             try:
-                return await self._attempt(course, ready)
+                reply = await self._attempt(course, ready)
             except UpstreamFailure as failure:
                 now = clock()
-                step = next_step(failure, course.failed(ready, failure, now), self._rules, self._rng)
-                ready = await self._after(course, ready, failure, step)
+                tried = course.failed(ready, failure, now)
+                again = self._without_refused(course, ready, failure, tried)
+                step = next_step(failure, tried, self._rules, self._rng)
+                ready = again or await self._after(course, ready, failure, step)
+            else:
+                wishes.took(ready.target)
+                return reply
 
     async def _attempt(self, course: Course, ready: Ready) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
@@ -99,13 +109,14 @@ class Forwarder:
             over=course.over,
             deadline=course.deadline,
             rules=self._rules,
+            others=len(course.order.targets) - course.position,
         )
         transport = self._connections.shared(self._providers.transport(provider), provider, caller)
         try:
             return await call(attempt, transport)
         except UpstreamFailure as failure:
             attempt.failure = failure
-            await to_its_end(attempt.end(failure.kind))
+            await to_its_end(attempt.end(failure.error_type))
             raise
         except Exception as exc:
             await to_its_end(attempt.end(FailureKind.MALFORMED))
@@ -113,6 +124,21 @@ class Forwarder:
         except BaseException:  # cancelled: the caller is gone
             await to_its_end(attempt.end(CLIENT_GONE))
             raise
+
+    def _without_refused(self, course: Course, ready: Ready, failure: UpstreamFailure, tried: Tried) -> Ready | None:
+        """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
+
+        Nothing is paused: the model has not failed, and with what was refused left out it has no reason to refuse.
+        """
+        if failure.refusal is None:
+            return None
+        target = ready.target
+        can_go_on = tried.n_attempts < self._rules.max_attempts and tried.left_s > 0
+        if not course.wishes.note(target, failure.refusal, ready.request.content, clock()) or not can_go_on:
+            return None
+        refused = course.wishes.refused(target, clock())
+        request = ready.adapter.request(course.order.call, target, None, refused=refused)
+        return replace(ready, request=replace(ready.request, content=request.content, changes=request.changes))
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
         """Return what to try after a failure, when it is time.
@@ -246,7 +272,8 @@ class Forwarder:
         call_ = course.order.call
         try:
             adapter = self._adapter_for(call_.surface, line.target.provider.kind)
-            request = adapter.request(call_, line.target, line.key.value)
+            refused = course.wishes.refused(line.target, clock())
+            request = adapter.request(call_, line.target, line.key.value, refused=refused)
         except InvalidRequestError as exc:
             course.invalid = course.invalid or exc
             return None

@@ -65,6 +65,7 @@ class Reply:
     target : who answered
     attempts : that are over, in their order; a stream's own joins when it ends
     n_attempts : attempts so far, that of a stream included
+    changes : what the caller asked for and the model was not asked: a name, or ``name=value`` where it was changed
     body : Json or None
         The whole answer, as it is sent.
     stream : EventStream or None
@@ -80,6 +81,7 @@ class Reply:
     body: Json | None = None
     stream: EventStream | None = None
     n_attempts: int = 1
+    changes: tuple[str, ...] = ()
 
 
 class Forwarder(Protocol):

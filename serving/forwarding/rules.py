@@ -6,6 +6,26 @@ from serving.providers.health import HealthRules
 
 
 @dataclass(frozen=True, slots=True)
+class RefusalRules:
+    """For how long it is remembered what a model has refused.
+
+    Attributes
+    ----------
+    first_s, longest_s : float
+        Until a request that asks for it is let through; doubles with each that is refused again.
+    probe_s : float
+        How long that request may take before another one is let through.
+    most_targets : int
+        Models at providers of which something is remembered.
+    """
+
+    first_s: float = 600.0
+    longest_s: float = 7200.0
+    probe_s: float = 60.0
+    most_targets: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """Settings of forwarding; what a provider may take is in its `Deadlines`.
 
@@ -29,6 +49,7 @@ class Rules:
         What is read of a stream before the caller takes it.
     health : HealthRules
         Of a model at its provider: when it is put aside, and for how long.
+    refusals : RefusalRules
     """
 
     max_attempts: int = 6
@@ -41,3 +62,4 @@ class Rules:
     max_answer_bytes: int = 64 * 1024 * 1024
     max_ahead_bytes: int = 256 * 1024
     health: HealthRules = field(default_factory=HealthRules)
+    refusals: RefusalRules = field(default_factory=RefusalRules)

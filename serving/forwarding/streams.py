@@ -190,7 +190,7 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
         if not pipe.is_left:
             pipe.is_reading = True
             failure = attempt.failure = await _read(attempt, answer, pipe)
-            error_type = None if failure is None else failure.kind
+            error_type = None if failure is None else failure.error_type
     except asyncio.CancelledError:
         if not pipe.is_left:  # not the caller: the loop is ending
             raise

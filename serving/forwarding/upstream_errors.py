@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from serving.errors import UpstreamError
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
 from serving.providers.health import LONGEST_TOLD_S
 from serving.providers.provider import Target
 
@@ -15,6 +15,7 @@ _INVALID: Final = "invalid_request_error"
 _BY_KIND: Final = {
     FailureKind.BAD_REQUEST: (400, _INVALID, "invalid_request"),
     FailureKind.TOO_LONG: (400, _INVALID, "context_length_exceeded"),
+    FailureKind.REFUSED: (400, _INVALID, "request_refused"),
     FailureKind.MODEL_GONE: (404, "not_found_error", "model_not_found"),
     FailureKind.RATE_LIMITED: (429, "rate_limit_error", "rate_limit_exceeded"),
     FailureKind.BUSY: (429, "rate_limit_error", "too_many_calls"),
@@ -22,6 +23,7 @@ _BY_KIND: Final = {
 }
 _SHOWN: Final = 3
 _OURS: Final = (502, "server_error", "upstream_error")
+_CALLERS: Final = frozenset({FailureKind.BAD_REQUEST, FailureKind.TOO_LONG, FailureKind.REFUSED})
 _KEPT: Final = frozenset({400, 413, 422})
 """Statuses of the provider's that say to the caller what ours by kind would not."""
 
@@ -41,7 +43,9 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     """
     failure = reported.failure
     status, type_, code = _BY_KIND.get(failure.kind, _OURS)
-    if failure.kind in {FailureKind.BAD_REQUEST, FailureKind.TOO_LONG} and failure.status in _KEPT:
+    if failure.refusal is not None:
+        code = "content_filter" if CONTENT in failure.refusal.names else "unsupported_parameter"
+    if failure.kind in _CALLERS and failure.status in _KEPT:
         status = failure.status
     metadata: dict[str, Any] = {**_described(reported), "previous_errors": [_described(one) for one in others]}
     metadata.pop("message")
@@ -86,7 +90,7 @@ def _described(failed: Failed) -> dict[str, Any]:
     return {
         "provider": failed.target.provider.name,
         "model": failed.target.model,
-        "error_type": failure.kind.value,
+        "error_type": failure.error_type,
         "provider_code": failure.code,
         "status": failure.status,
         "message": _words(failure),

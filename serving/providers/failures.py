@@ -1,5 +1,6 @@
 """How a call of a provider can fail; what is done about each is decided in `serving.forwarding`."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Final
@@ -63,6 +64,26 @@ def kind_of_status(status: int) -> FailureKind:
     return FailureKind.SERVER if status >= HTTPStatus.INTERNAL_SERVER_ERROR else FailureKind.BAD_REQUEST
 
 
+CONTENT: Final = "content"
+"""What a content filter refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a model does not take of a request, as far as its provider says it.
+
+    Attributes
+    ----------
+    names : of `serving.formats.fitting.parameters`, or `CONTENT`; empty where nothing that is known is named
+    evidence : the words that say so; empty where a code does
+    of_value : whether only the value is refused
+    """
+
+    names: tuple[str, ...]
+    evidence: str = ""
+    of_value: bool = False
+
+
 class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attempt; whether it is an error is decided later)
     """Raise when a provider does not answer as asked.
 
@@ -74,6 +95,8 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
     code, type, param : as the provider named them
     retry_after_s : seconds the provider asked to wait, as it said it: it may be a year
     of_key : of a rate limit: whether the provider says that it holds for all models of the key
+    refusal : Refusal or None
+        Of `FailureKind.REFUSED`, where the provider says what it refuses.
     """
 
     def __init__(
@@ -87,6 +110,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         param: str | None = None,
         retry_after_s: float | None = None,
         of_key: bool = False,
+        refusal: Refusal | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -97,3 +121,10 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         self.param = param
         self.retry_after_s = retry_after_s
         self.of_key = of_key
+        self.refusal = refusal
+
+    @property
+    def error_type(self) -> str:
+        """What is written down: the kind, and of a refusal what was refused (``refused:tools``)."""
+        names = self.refusal.names if self.refusal is not None else ()
+        return f"{self.kind.value}:{names[0].partition('=')[0]}" if names else self.kind.value

@@ -14,12 +14,15 @@ class HttpRequest:
     url : absolute
     headers : names in lower case; the key is among them, so that it is never shown
     content : bytes
+    changes : what the caller asked for and is not in the content: a name where it was left out, ``name=value`` where it
+        was changed
     method : str
     """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(repr=False)
+    changes: tuple[str, ...] = ()
     method: str = "POST"
 
 

@@ -1,6 +1,6 @@
 """Answers of the proxy: whole, or as a stream, with the router's headers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -27,9 +27,22 @@ def reply_headers(reply: Reply, routed: Routed | None) -> dict[str, str]:
     }
     if routed is not None:
         headers["x-router-decision-id"] = routed.decision_id
+    headers |= changes_headers(reply.changes)
     if reply.body is not None and reply.facts.cost_usd is not None:
         headers["x-router-cost-usd"] = usd_text(reply.facts.cost_usd)
     return headers
+
+
+def changes_headers(changes: Sequence[str]) -> dict[str, str]:
+    """Return the headers that say what of a request the model was not asked, or was asked otherwise.
+
+    >>> changes_headers(["top_k", "reasoning_effort=high"])
+    {'x-router-dropped': 'top_k', 'x-router-changed': 'reasoning_effort=high'}
+    """
+    dropped = [change for change in changes if "=" not in change]
+    changed = [change for change in changes if "=" in change]
+    named = {"x-router-dropped": dropped, "x-router-changed": changed}
+    return {name: ", ".join(values) for name, values in named.items() if values}
 
 
 def error_headers(routed: Routed | None, n_attempts: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ _SAID: Final = "Is 2027 prime? Answer yes or no."
 
 
 class ChatRequest(ProxyEnvelope):
-    """OpenAI's chat body; what is not named here goes to the provider untouched."""
+    """OpenAI's chat body; what is not named here goes to the provider, fitted to its model."""
 
     model_config = _open(
         model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200, router={"quality_bar": 0.5, "session_id": "chat-17"}
@@ -26,7 +26,7 @@ class ChatRequest(ProxyEnvelope):
 
 
 class MessagesRequest(ProxyEnvelope):
-    """Anthropic's Messages body; what is not named here goes to the provider untouched."""
+    """Anthropic's Messages body; what is not named here goes to the provider, fitted to its model."""
 
     model_config = _open(model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200)
 

@@ -101,6 +101,19 @@ def refuses(status: int, **headers: object) -> Play:
     return play
 
 
+def refuses_in_words(status: int, message: str) -> Play:
+    async def play(exchange: Any) -> None:
+        await exchange.answer(json.dumps(error(exchange.heard.kind, status, message)).encode(), status=status)
+
+    return play
+
+
+async def no_store(exchange: Any) -> None:
+    """Refuse a parameter that changes nothing in the answer."""
+    refusing = refuses_in_words(400, "Unknown parameter: 'store'.")
+    await (refusing if b'"store"' in json.dumps(exchange.received.body).encode() else ok)(exchange)
+
+
 def key_of(exchange: Any) -> str:
     """Return the key that came with a request, in whichever header it did."""
     headers = exchange.received.headers
@@ -345,6 +358,9 @@ FAULTS: Final = {
     "long_length": Fault(long_length, late=True),
     "malformed_middle": Fault(malformed_middle, late=True),
     "error_event_middle": Fault(error_event_middle, late=True),
+    "no_store": Fault(no_store, harmless=True),
+    "no_tools": Fault(refuses_in_words(400, "this model does not support tools")),
+    "blocked": Fault(refuses_in_words(400, "The prompt was blocked by our content filtering policy")),
     "status_400": Fault(refuses(400), callers=True),
     "status_401": Fault(refuses(401)),
     "tells_key": Fault(tells_key),

@@ -14,6 +14,7 @@ from random import Random
 from serving.errors import InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.format import Call, Facts, Surface
+from serving.formats.refusals import as_refusal
 from serving.forwarding.forwarder import Forwarder
 from serving.forwarding.reply import Order
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -69,6 +70,11 @@ def whole(word="hi", *, delay=0.0):
 def status(code, *, retry_after=None, body=b"{}", scope="model"):
     headers = {"scope": scope} if retry_after is None else {"scope": scope, "retry-after": str(retry_after)}
     return Says([body], code, headers)
+
+
+def refuses(message):
+    """Return a 400 in a provider's words."""
+    return Says([json.dumps({"message": message}).encode()], 400, {})
 
 
 def refused():
@@ -150,7 +156,8 @@ class Format:
         if content_type != "application/json":
             raise UpstreamFailure(FailureKind.MALFORMED, f"got {content_type!r}, expected JSON", status=200)
         answer = json.loads(content)
-        facts = Facts(response_model="m", finish_reason="stop", has_content=True, is_complete=True)
+        finish = answer.get("finish", "stop")
+        facts = Facts(response_model="m", finish_reason=finish, has_content=bool(answer["text"]), is_complete=True)
         facts.usage = Usage(*answer["usage"])
         return answer, facts
 
@@ -163,7 +170,8 @@ class Format:
         after_s = None if retry_after is None else float(retry_after)
         message = json.loads(content or b"{}").get("message", f"status {code}")
         of_key = headers.get("scope") == "key"
-        return UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s, of_key=of_key)
+        failure = UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s, of_key=of_key)
+        return as_refusal(failure)
 
     def write_answer(self, answer, facts, target, extras):
         return {"text": answer["text"], "model": target.model, "cost": facts.cost_usd, **extras}
@@ -245,9 +253,9 @@ class World:
     def keys(self, provider):
         return self._keys[provider.name]
 
-    def order(self, *, streams=False, **fields):
+    def order(self, *, streams=False, body=None, **fields):
         given = {"targets": self.targets, "decision_id": "dec_1", "key_id": "key_1", "observe": self.records.append}
-        return Order(Call(Surface.CHAT, {"messages": []}, stream=streams), **{**given, **fields})
+        return Order(Call(Surface.CHAT, body or {"messages": []}, stream=streams), **{**given, **fields})
 
     async def forward(self, **fields):
         return await self.forwarder.forward(self.order(**fields))

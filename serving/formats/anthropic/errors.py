@@ -27,6 +27,7 @@ _BY_KIND: Final[Mapping[FailureKind, str]] = {
     FailureKind.MODEL_GONE: "not_found_error",
     FailureKind.TOO_LONG: "invalid_request_error",
     FailureKind.BAD_REQUEST: "invalid_request_error",
+    FailureKind.REFUSED: "invalid_request_error",
 }
 _SERVER_ERRORS: Final = 500
 

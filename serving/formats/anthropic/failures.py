@@ -11,6 +11,7 @@ from typing import Final
 from serving.formats.about_keys import kind_by_key
 from serving.formats.format import Json
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from serving.formats.refusals import as_refusal
 from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
@@ -80,6 +81,7 @@ def _kind_of_status(status: int) -> FailureKind:
 
 
 def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         kind, error.message, status=status, code=error.code, type=error.type, param=error.param, retry_after_s=wait_s
     )
+    return as_refusal(failure)

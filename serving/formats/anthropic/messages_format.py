@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from serving.formats.anthropic.failures import failure_in, read_failure
-from serving.formats.anthropic.fitting import fitted, without_unsigned_thinking
 from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, says_something
 from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
@@ -25,13 +24,11 @@ class AnthropicFormat:
 
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request of ``/messages``; the caller's beta features go along where it spoke this format."""
-        same = call.surface is Surface.MESSAGES
-        sent = dict(without_unsigned_thinking(body)) if same else fitted(body, target)
-        sent.pop("stream", None)
+        sent = {name: value for name, value in body.items() if name != "stream"}
         sent["model"] = target.upstream_model
         if call.stream:
             sent["stream"] = True
-        headers = _headers(target.provider, call.headers if same else {})
+        headers = _headers(target.provider, call.headers if call.surface is Surface.MESSAGES else {})
         headers["accept"] = "text/event-stream" if call.stream else "application/json"
         if key is not None:
             headers["x-api-key"] = key

@@ -35,6 +35,7 @@ _CODES: Final = {
     FailureKind.RATE_LIMITED: 429,
     FailureKind.TOO_LONG: 400,
     FailureKind.BAD_REQUEST: 400,
+    FailureKind.REFUSED: 400,
 }
 """What is said of a failure in the middle of a stream; all others are 503."""
 

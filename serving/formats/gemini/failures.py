@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from serving.formats.about_keys import kind_by_key
+from serving.formats.refusals import as_refusal
 from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.masking import MASK, masked_keys
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
@@ -82,7 +83,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
     details = error.get("details")
     said = [one for one in details if isinstance(one, Mapping)] if isinstance(details, list) else []
     reason = next((str(one["reason"]) for one in said if one.get("reason")), None)
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         _kind(status, name, message, reason),
         masked_keys(_KEY.sub(MASK, message))[:_SHOWN_CHARS],
         status=status,
@@ -92,6 +93,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
         retry_after_s=_retry_delay(said),
         of_key=_is_of_project(said),
     )
+    return as_refusal(failure)
 
 
 def _kind(status: int | None, name: str, message: str, reason: str | None) -> FailureKind:

@@ -2,26 +2,12 @@
 
 from typing import Final
 
+from serving.formats.filters import OF_GOOGLE
+
 UNSPECIFIED: Final = frozenset(
     {"", "FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED"}
 )
-FILTERED: Final = frozenset(
-    {
-        "SAFETY",
-        "RECITATION",
-        "LANGUAGE",
-        "BLOCKLIST",
-        "PROHIBITED_CONTENT",
-        "SPII",
-        "IMAGE_SAFETY",
-        "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION",
-        "ESCALATION",
-        "PUP_LIMITED_DISABLED",
-        "MODEL_ARMOR",
-        "JAILBREAK",
-    }
-)
+FILTERED: Final = OF_GOOGLE
 """A filter withheld the answer, or the rest of it."""
 CUT: Final = frozenset({"MAX_TOKENS", "CONTINUATION"})
 """The answer is as long as it may be."""

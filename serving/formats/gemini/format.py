@@ -7,7 +7,6 @@ from urllib.parse import quote
 from serving.formats.format import Call, Facts, Json, Surface
 from serving.formats.gemini.failures import failure_of
 from serving.formats.gemini.finish import MAY_BE_EMPTY
-from serving.formats.gemini.generations import adapted
 from serving.formats.gemini.reader import (
     GeminiReader,
     block_reason,
@@ -35,8 +34,6 @@ class GeminiFormat:
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request; the key is in a header, never in the URL."""
         sent = {name: value for name, value in body.items() if name not in _NOT_IN_BODIES}
-        if call.surface is not Surface.GENERATE:
-            sent = adapted(sent, target.upstream_model)
         return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump(sent))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:

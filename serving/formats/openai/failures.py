@@ -1,7 +1,8 @@
 """From an error of a provider to what is done about it: its `FailureKind`.
 
 What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
-are for the next candidate), a 429 a bill that is not paid (for the next key, `serving.formats.about_keys`).
+are for the next candidate), a 429 a bill that is not paid (for the next key, `serving.formats.about_keys`), a 400 or a
+403 a refusal of this model alone (`serving.formats.refusals`).
 """
 
 import re
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from serving.formats.about_keys import is_limit_of_key, kind_by_key
 from serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from serving.formats.refusals import as_refusal
 from serving.formats.retry_after import limit_ends_s, retry_after_s
 from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
@@ -24,8 +26,8 @@ _BY_NAME: Final = {
     "model_decommissioned": FailureKind.MODEL_GONE,  # Groq
     "invalid_model": FailureKind.MODEL_GONE,  # Mistral
     "deploymentnotfound": FailureKind.MODEL_GONE,  # Azure
-    "content_policy_violation": FailureKind.BAD_REQUEST,
-    "content_filter": FailureKind.BAD_REQUEST,  # Azure
+    "content_policy_violation": FailureKind.REFUSED,
+    "content_filter": FailureKind.REFUSED,  # Azure
 }
 """By ``code`` or ``type``, whatever the status."""
 
@@ -65,9 +67,9 @@ _STATUS_OF: Final = {
     FailureKind.KEY: 401,
     FailureKind.MODEL_GONE: 404,
     FailureKind.TOO_LONG: 413,
-    FailureKind.REFUSED: 403,
     FailureKind.RATE_LIMITED: 429,
     FailureKind.BAD_REQUEST: 400,
+    FailureKind.REFUSED: 400,
 }
 
 
@@ -144,7 +146,7 @@ def _by_words(error: ErrorBody) -> FailureKind | None:
 def _failure(
     kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None, *, of_key: bool = False
 ) -> UpstreamFailure:
-    return UpstreamFailure(
+    failure = UpstreamFailure(
         kind,
         error.message,
         status=status,
@@ -154,3 +156,4 @@ def _failure(
         retry_after_s=wait_s,
         of_key=of_key,
     )
+    return as_refusal(failure, error.metadata)

@@ -15,8 +15,6 @@ _NEVER_PASSED_ON: Final = frozenset(
 """Of the caller's headers: its key is for the router."""
 _USAGE_UNASKED: Final = frozenset({"api.mistral.ai"})
 """Hosts that send usage at the end of every stream, and refuse a request that asks for it (422)."""
-_RENAMED_LIMIT: Final = ("api.openai.com", ".openai.azure.com")
-"""Hosts, by their ends, whose reasoning models refuse ``max_tokens``, which others know alone."""
 
 
 def openai_request(path: str, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
@@ -42,15 +40,7 @@ def openai_request(path: str, body: Json, call: Call, target: Target, key: str |
         body["stream"] = False
     if not call.stream or urlsplit(base_url).hostname in _USAGE_UNASKED:
         body.pop("stream_options", None)
-    if call.surface not in _OPENAI_SURFACES and "max_tokens" in body:
-        _rename_limit(body, urlsplit(base_url).hostname or "")
     return HttpRequest(base_url + path, _headers(call, target, key), dump(body))
-
-
-def _rename_limit(body: Json, host: str) -> None:
-    """Name the limit of a translated body as OpenAI does now; callers who speak its format have said what they want."""
-    if host.endswith(_RENAMED_LIMIT):
-        body["max_completion_tokens"] = body.pop("max_tokens")
 
 
 def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:

@@ -20,6 +20,7 @@ DONE_EVENT: Final = b"data: [DONE]\n\n"
 _ERROR_TYPES: Final = {
     FailureKind.RATE_LIMITED: "rate_limit_error",
     FailureKind.BAD_REQUEST: "invalid_request_error",
+    FailureKind.REFUSED: "invalid_request_error",
     FailureKind.TOO_LONG: "invalid_request_error",
     FailureKind.MODEL_GONE: "not_found_error",
 }
@@ -104,7 +105,7 @@ def _error(failure: UpstreamFailure) -> Json:
         "type": _ERROR_TYPES.get(failure.kind, "server_error"),
         "param": failure.param,
         "code": str(failure.kind),
-        "metadata": {"error_type": str(failure.kind), "provider_code": failure.code},
+        "metadata": {"error_type": failure.error_type, "provider_code": failure.code},
     }
 
 

@@ -39,7 +39,7 @@ def test_request_has_key_version_model_and_no_stream():
     assert request.url == "https://api.anthropic.com/v1/messages"
     assert request.headers["x-api-key"] == "sk-ant-1"
     assert request.headers["anthropic-version"] == "2023-06-01"
-    assert json.loads(request.content) == {**BODY, "model": "claude-sonnet-5-5", "max_tokens": 4096}
+    assert json.loads(request.content) == {**BODY, "model": "claude-sonnet-5-5"}
     assert "sk-ant-1" not in repr(request)
 
 
@@ -79,76 +79,6 @@ def test_body_of_the_same_format_is_not_touched():
     request = FORMAT.request(dict(body), Call(Surface.MESSAGES, {}), CLAUDE, None)
 
     assert json.loads(request.content) == {**body, "model": "claude-sonnet-5-5"}
-
-
-def test_thinking_that_nobody_signed_stays_here():
-    """It was another provider's reasoning; Anthropic would refuse it. A message of it alone goes with it."""
-    signed = {"type": "thinking", "thinking": "a", "signature": "s"}
-    ours = {"type": "thinking", "thinking": "b", "signature": ""}
-    text = {"type": "text", "text": "c"}
-    messages = [{"role": "assistant", "content": [signed, ours, text]}, {"role": "assistant", "content": [ours]}]
-
-    request = FORMAT.request({"messages": messages}, MESSAGES, CLAUDE, None)
-
-    assert json.loads(request.content)["messages"] == [{"role": "assistant", "content": [signed, text]}]
-
-
-@pytest.mark.parametrize(
-    ("limit", "expected"),
-    [(None, 4096), (64_000, 64_000)],
-)
-def test_max_tokens_is_the_most_that_the_model_can_write(limit, expected):
-    target = replace(CLAUDE, card=replace(CLAUDE.card, max_output_tokens=limit))
-
-    assert (
-        json.loads(FORMAT.request(dict(BODY), Call(Surface.CHAT, {}), target, None).content)["max_tokens"] == expected
-    )
-
-
-def sent_with_thinking(model, **more):
-    body = {**BODY, "thinking": {"type": "adaptive"}, "output_config": {"effort": "medium"}, **more}
-    target = replace(CLAUDE, upstream_model=model)
-    return json.loads(FORMAT.request(body, Call(Surface.CHAT, {}), target, None).content)
-
-
-def test_effort_is_a_budget_up_to_claude_4_5():
-    """Medium is half: of 8,000 tokens 4,000. The temperature is 1 while a model thinks."""
-    sent = sent_with_thinking("claude-haiku-4-5", max_tokens=8000, temperature=0.2)
-
-    assert sent["thinking"] == {"type": "enabled", "budget_tokens": 4000}
-    assert "output_config" not in sent
-    assert "temperature" not in sent
-
-
-def test_effort_stays_one_for_newer_models():
-    sent = sent_with_thinking("claude-opus-4-7", max_tokens=8000)
-
-    assert sent["thinking"] == {"type": "adaptive"}
-    assert sent["output_config"] == {"effort": "medium"}
-
-
-def test_budget_is_an_effort_for_newer_models():
-    """4,500 of 8,000 tokens are nearer to a half than to four fifths."""
-    budget = {"type": "enabled", "budget_tokens": 4500}
-
-    new = sent_with_thinking("claude-opus-4-7", max_tokens=8000, thinking=budget, output_config={})
-    old = sent_with_thinking("claude-haiku-4-5", max_tokens=8000, thinking=budget, output_config={})
-
-    assert (new["thinking"], new["output_config"]) == ({"type": "adaptive"}, {"effort": "medium"})
-    assert old["thinking"] == budget
-
-
-@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-sonnet-5-5"])
-def test_no_thinking_beside_a_forced_tool(model):
-    assert "thinking" not in sent_with_thinking(model, tool_choice={"type": "any"}, max_tokens=8000)
-
-
-def test_no_budget_where_there_is_no_room_or_a_tool_loop_is_not_signed():
-    tool_use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
-    loop = [*BODY["messages"], {"role": "assistant", "content": [tool_use]}]
-
-    assert "thinking" not in sent_with_thinking("claude-haiku-4-5", max_tokens=1000)
-    assert "thinking" not in sent_with_thinking("claude-haiku-4-5", max_tokens=9000, messages=loop)
 
 
 def test_answer_tells_usage_with_cached_tokens_once():

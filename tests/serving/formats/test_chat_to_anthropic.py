@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from serving.errors import InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.anthropic import AnthropicFormat
+from serving.formats.fitting.json_tool import JSON_TOOL
 from serving.formats.format import Facts
 from serving.formats.openai import OpenAIFormat
 from serving.formats.translations import CHAT_TO_ANTHROPIC
-from serving.formats.translations.chat_to_anthropic.output import JSON_TOOL
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 ADAPTER = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)
@@ -145,10 +145,10 @@ def test_message_level_cache_control_is_on_its_last_block():
         ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
         ({"max_completion_tokens": 5, "max_tokens": 9}, {"max_tokens": 5}),
         ({"max_tokens": 9}, {"max_tokens": 9}),
-        ({"temperature": 1.7, "top_p": 0.5, "top_k": 3}, {"temperature": 1.0, "top_p": 0.5, "top_k": 3}),
+        ({"temperature": 1.7, "top_p": 0.5, "top_k": 3}, {"temperature": 1.7, "top_p": 0.5, "top_k": 3}),
         ({"user": "u1"}, {"metadata": {"user_id": "u1"}}),
-        ({"n": 1, "logprobs": False, "frequency_penalty": 0.0, "modalities": ["text"]}, {}),
-        ({"seed": 1, "store": True, "metadata": {"a": "b"}, "service_tier": "flex", "stream": True}, {}),
+        ({"n": 1, "logprobs": False, "modalities": ["text"]}, {}),
+        ({"store": True, "metadata": {"a": "b"}, "service_tier": "flex", "stream": True}, {}),
         ({"response_format": {"type": "text"}, "tools": [], "tool_choice": "auto"}, {}),
         ({"reasoning_effort": "none"}, {"thinking": {"type": "disabled"}}),
         (
@@ -248,7 +248,6 @@ def test_any_json_object_is_a_forced_tool():
         ({"n": 2}, "n"),
         ({"logprobs": True}, "logprobs"),
         ({"logit_bias": {"1": 5}}, "logit_bias"),
-        ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"functions": [{"name": "f"}]}, "functions"),
         ({"web_search_options": {}}, "web_search_options"),

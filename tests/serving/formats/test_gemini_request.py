@@ -5,7 +5,6 @@ import pytest
 
 from serving.formats.format import Call, Surface
 from serving.formats.gemini import GeminiFormat
-from serving.formats.gemini.generations import UNCHECKED_SIGNATURE
 from serving.providers.provider import Kind, Provider, Target
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
@@ -65,45 +64,3 @@ def test_the_callers_headers_go_along_but_never_over_ours():
     assert sent.headers["x-goog-api-client"] == "genai"
     assert (sent.headers["x-a"], sent.headers["x-goog-api-key"]) == ("b", "s3cret")
     assert "x-goog-api-client" not in request(surface=Surface.CHAT, headers={"x-goog-api-client": "x"}).headers
-
-
-@pytest.mark.parametrize(
-    ("model", "thinking"),
-    [
-        ("gemini-2.5-flash", {"thinkingBudget": 8192, "includeThoughts": True}),
-        ("gemini-3-pro-preview", {"thinkingLevel": "MEDIUM", "includeThoughts": True}),
-        ("gemini-flash-latest", {"thinkingLevel": "MEDIUM", "includeThoughts": True}),
-    ],
-)
-def test_thinking_is_said_as_the_model_reads_it(model, thinking):
-    """Google's own endpoint takes ``medium`` for 8,192 tokens."""
-    body = BODY | {"generationConfig": {"thinkingConfig": {"thinkingLevel": "MEDIUM", "includeThoughts": True}}}
-    sent = request(body, surface=Surface.CHAT, to=target(model))
-    assert orjson.loads(sent.content)["generationConfig"]["thinkingConfig"] == thinking
-
-
-def calls(*signatures):
-    parts = [
-        {"functionCall": {"name": f"f{i}"}} | ({"thoughtSignature": one} if one else {})
-        for i, one in enumerate(signatures)
-    ]
-    return {"contents": [{"role": "model", "parts": [{"text": "t"}, *parts]}]}
-
-
-@pytest.mark.parametrize(
-    ("model", "signatures", "expected"),
-    [
-        ("gemini-3-pro-preview", (None, None), (UNCHECKED_SIGNATURE, None)),
-        ("gemini-3-pro-preview", ("c2ln", None), ("c2ln", None)),
-        ("gemini-2.5-flash", (None, None), (None, None)),
-        ("gemma-3-27b-it", (None,), (None,)),
-    ],
-)
-def test_calls_of_other_models_are_signed_where_gemini_insists(model, signatures, expected):
-    sent = orjson.loads(request(calls(*signatures), surface=Surface.CHAT, to=target(model)).content)
-    assert sent == calls(*expected)
-
-
-def test_googles_own_callers_sign_for_themselves():
-    sent = request(calls(None), to=target("gemini-3-pro-preview"))
-    assert orjson.loads(sent.content) == calls(None)

@@ -54,7 +54,7 @@ def test_a_status_alone_says_what_to_do(status, kind):
         pytest.param(429, openai_error(code="insufficient_quota"), FailureKind.KEY, id="openai: not paid"),
         pytest.param(429, openai_error(type_="insufficient_quota"), FailureKind.KEY, id="openai: not paid, by type"),
         pytest.param(429, openai_error(type_="tokens", code="rate_limit_exceeded"), FailureKind.RATE_LIMITED, id="tpm"),
-        pytest.param(400, openai_error(code="content_filter"), FailureKind.BAD_REQUEST, id="azure: filtered"),
+        pytest.param(400, openai_error(code="content_filter"), FailureKind.REFUSED, id="azure: filtered"),
         pytest.param(
             404, {"error": {"code": "DeploymentNotFound", "message": "no"}}, FailureKind.MODEL_GONE, id="azure: gone"
         ),
@@ -143,7 +143,7 @@ def test_a_status_alone_says_what_to_do(status, kind):
         ),
         pytest.param(400, openai_error("Unknown parameter: 'foo'."), FailureKind.BAD_REQUEST, id="openai: bad"),
         pytest.param(
-            400, openai_error("max_tokens is too large: this model supports 4096"), FailureKind.BAD_REQUEST, id="max"
+            400, openai_error("max_tokens is too large: this model supports 4096"), FailureKind.REFUSED, id="max"
         ),
         pytest.param(500, openai_error("context length"), FailureKind.SERVER, id="a 500 stays one"),
     ],

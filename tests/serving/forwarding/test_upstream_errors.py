@@ -4,7 +4,7 @@ import pytest
 
 from serving.errors import error_body
 from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
-from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.failures import FailureKind, Refusal, UpstreamFailure
 from serving.providers.provider import Kind, Provider, Target
 
 TARGET = Target("m", Provider("p", Kind.OPENAI, "http://x"), "m")
@@ -30,11 +30,27 @@ def made(kind, **fields):
         (FailureKind.MALFORMED, 200, 502, "upstream_error"),
         (FailureKind.TRUNCATED, 200, 502, "upstream_error"),
         (FailureKind.TIMEOUT, None, 504, "upstream_timeout"),
+        (FailureKind.REFUSED, 403, 400, "request_refused"),
+        (FailureKind.REFUSED, 422, 422, "request_refused"),
     ],
 )
 def test_a_status_tells_the_caller_what_to_do(kind, theirs, ours, code):
     error = made(kind, status=theirs)
     assert (error.status, error.code) == (ours, code)
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "error_type"),
+    [
+        (("content",), "content_filter", "refused:content"),
+        (("tools",), "unsupported_parameter", "refused:tools"),
+        ((), "unsupported_parameter", "refused"),
+    ],
+)
+def test_a_refusal_says_what_was_refused(names, code, error_type):
+    error = made(FailureKind.REFUSED, status=403, param="tools", refusal=Refusal(names))
+    assert (error.status, error.type, error.code, error.param) == (400, "invalid_request_error", code, "tools")
+    assert (error.message, error.metadata["error_type"]) == ("their words", error_type)
 
 
 def test_metadata_has_the_provider_s_words_and_the_other_failures():

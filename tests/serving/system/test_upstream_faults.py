@@ -21,7 +21,7 @@ AT_ONCE = 80
 BOUND_S = 12 + 3  # the service's total, and a busy machine
 PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("generate", "gemini")]
 CLEAN = {  # what a caller may be told when nobody answers
-    "status_400": {400},
+    **{name: {400} for name in ("status_400", "no_tools", "blocked")},
     "status_403": {400, 403, 502},
     "status_404": {404},
     "status_413": {413},
@@ -58,6 +58,8 @@ FAILURES = {  # what the log may say of an attempt; `malformed` of the others
     "status_404": {"model_gone"},
     "status_413": {"too_long"},
     "status_400": {"bad_request"},
+    "no_tools": {"refused:tools"},
+    "blocked": {"refused:content"},
     "status_422": {"bad_request"},
     "status_429": {"rate_limited"},
     "status_429_long": {"rate_limited"},

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from serving.errors import InvalidRequestError
+from serving.formats.fitting.json_tool import JSON_TOOL
 from serving.formats.format import Json
 from serving.formats.shapes import mapping
 from serving.formats.translations.chat_to_anthropic.schema import closed
 
-JSON_TOOL: Final = "answer_as_json_object"
-"""A tool of this name is forced where any JSON object is asked for; its input is the content."""
 _EFFORTS: Final[Mapping[str, str]] = {
     "minimal": "low",
     "low": "low",

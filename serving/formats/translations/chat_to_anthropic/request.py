@@ -14,13 +14,7 @@ _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "logprobs": (False,),
     "top_logprobs": (0,),
     "logit_bias": ({},),
-    "frequency_penalty": (0,),
-    "presence_penalty": (0,),
-    "repetition_penalty": (1,),
-    "min_p": (0,),
-    "top_a": (0,),
     "modalities": (["text"], []),
-    "verbosity": ("medium",),
     "audio": (),
     "web_search_options": (),
     "moderation": (),
@@ -33,7 +27,6 @@ _DROPPED: Final = frozenset(
         "model",
         "stream",
         "stream_options",
-        "seed",
         "store",
         "metadata",
         "service_tier",
@@ -50,7 +43,6 @@ _TRANSLATED: Final = frozenset(
         "max_tokens",
         "max_completion_tokens",
         "stop",
-        "temperature",
         "user",
         "safety_identifier",
         "tools",
@@ -74,9 +66,8 @@ def anthropic_request(body: Mapping[str, Any]) -> Json:
 
     Examples
     --------
-    >>> body = {"messages": [{"role": "user", "content": "Hi"}], "stop": "END", "temperature": 1.5, "seed": 3}
-    >>> anthropic_request(body)
-    {'messages': [{'role': 'user', 'content': 'Hi'}], 'temperature': 1.0, 'stop_sequences': ['END']}
+    >>> anthropic_request({"messages": [{"role": "user", "content": "Hi"}], "stop": "END", "store": True})
+    {'messages': [{'role': 'user', 'content': 'Hi'}], 'stop_sequences': ['END']}
     """
     _refuse_impossible(body)
     system, messages = anthropic_messages(body.get("messages"))
@@ -108,10 +99,6 @@ def _put_limits(request: Json, body: Mapping[str, Any]) -> None:
     limit = body.get("max_tokens") if limit is None else limit
     if limit is not None:
         request["max_tokens"] = limit
-    temperature = body.get("temperature")
-    if temperature is not None:
-        is_number = isinstance(temperature, int | float)
-        request["temperature"] = min(max(float(temperature), 0.0), 1.0) if is_number else temperature
     stop = body.get("stop")
     if stop:
         request["stop_sequences"] = _stop_sequences(stop)

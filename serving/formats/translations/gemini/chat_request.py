@@ -65,7 +65,6 @@ _HARMLESS: Final = frozenset(
 _AS_IT_IS: Final[dict[str, tuple[object, ...]]] = {
     "parallel_tool_calls": (True,),
     "logit_bias": ({},),
-    "verbosity": ("medium",),
     "modalities": (["text"],),
     "functions": ([],),
 }

@@ -5,26 +5,16 @@ Google's JSON takes every field in two spellings, ``systemInstruction`` and ``sy
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, Final, TypeVar
 
 from serving.errors import InvalidRequestError
 from serving.formats.format import Json
+from serving.formats.spellings import snake
 
 T = TypeVar("T")
 
 _UNDERSCORE: Final = re.compile(r"_([a-z0-9])")
 _KINDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
-
-
-@cache
-def snake(name: str) -> str:
-    """Return the other spelling of a field of Google's.
-
-    >>> snake("parametersJsonSchema")
-    'parameters_json_schema'
-    """
-    return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)
 
 
 def camel(name: str) -> str:

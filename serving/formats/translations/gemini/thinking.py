@@ -11,7 +11,8 @@ from serving.errors import InvalidRequestError
 from serving.formats.format import Json
 from serving.formats.translations.gemini.fields import an_object, get
 
-EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh")
+EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
+"""Levels that may be asked for; which of them a model knows is the fitting's to say."""
 _LOW_BUDGET: Final = 1024
 _MEDIUM_BUDGET: Final = 8192
 

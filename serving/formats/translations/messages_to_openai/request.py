@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from serving.errors import InvalidRequestError
-from serving.formats.anthropic.effort import effort_of
+from serving.formats.fitting.effort import effort_of
 from serving.formats.format import Json
 from serving.formats.shapes import asked_objects, mapping
 from serving.formats.translations.messages_to_openai.messages import chat_messages

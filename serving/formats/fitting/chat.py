@@ -1,0 +1,124 @@
+"""Fitting of bodies in OpenAI's format."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from serving.formats.fitting.effort import effort_of
+from serving.formats.fitting.fitting import Fitting
+from serving.formats.format import Json
+from serving.formats.shapes import mapping, mappings
+
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+_MANY: Final = 16_000
+"""The output to see a thinking budget in proportion, where a body has no limit."""
+_THOUGHTS: Final = ("reasoning_content", "reasoning")
+_FITTED: Final = frozenset({*_THOUGHTS, "reasoning_details", "thinking_blocks", "extra_content", "tool_calls"})
+"""Fields of messages that may have to be changed."""
+_OWN_FORMAT: Final[Mapping[str, str]] = {
+    "anthropic": "anthropic",
+    "openai": "openai",
+    "google": "google",
+    "xai": "xai",
+}
+"""How the formats of `reasoning_details` begin, by vendor."""
+
+
+def fit_chat(fitting: Fitting) -> None:
+    """Fit a body: limits, efforts, samplers, roles, and the reasoning in its history."""
+    _fit_limit(fitting)
+    _fit_effort(fitting)
+    fitting.drop_what_is_not_taken(fitting.body.get("reasoning_effort"))
+    fitting.limit_temperature()
+    if fitting.host is not None and fitting.host.seed != "seed":
+        fitting.rename("seed", fitting.host.seed)
+    if isinstance(fitting.body.get("messages"), list):
+        fitting.body["messages"] = [_fitted(message, fitting) for message in fitting.body["messages"]]
+
+
+def _fit_limit(fitting: Fitting) -> None:
+    """Name the limit of the output as the host, or else the model, knows it."""
+    limit = (fitting.host.limit if fitting.host is not None else None) or fitting.family.limit
+    if limit is not None:
+        for other in _LIMITS:
+            if other != limit:
+                fitting.rename(other, limit)
+    fitting.cap_output(*_LIMITS)
+
+
+def _fit_effort(fitting: Fitting) -> None:
+    """Ask for an effort that the model knows; OpenRouter fits them itself, and so do hosts of other vendors' models."""
+    family = fitting.family
+    if fitting.target.provider.is_openrouter or family.efforts is None or family.vendor == "anthropic":
+        return
+    body = fitting.body
+    reasoning = body.get("reasoning")
+    effort = body.pop("reasoning_effort", None) or _effort_in(mapping(reasoning), body)
+    if isinstance(reasoning, dict):
+        del body["reasoning"]
+    fit = fitting.fitted_effort(effort) if isinstance(effort, str) else effort
+    if fit is not None:
+        body["reasoning_effort"] = fit
+
+
+def _effort_in(reasoning: Mapping[str, Any], body: Mapping[str, Any]) -> object:
+    """Return the effort that OpenRouter's ``reasoning`` asks for."""
+    if reasoning.get("effort") is not None:
+        return reasoning["effort"]
+    if reasoning.get("enabled") is False:
+        return "none"
+    budget = reasoning.get("max_tokens")
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    return effort_of(budget, limit if isinstance(limit, int) else _MANY) if isinstance(budget, int) else None
+
+
+def _fitted(message: object, fitting: Fitting) -> object:
+    """Return a message with a role that the model knows, and without another vendor's reasoning."""
+    if not isinstance(message, dict) or (message.get("role") != "developer" and _FITTED.isdisjoint(message)):
+        return message
+    fit = dict(message)
+    if fit.get("role") == "developer" and not fitting.family.takes_developer:
+        fit["role"] = "system"
+    if fit.get("role") == "assistant":
+        _leave_out_reasoning(fit, fitting)
+    return fit
+
+
+def _leave_out_reasoning(message: Json, fitting: Fitting) -> None:
+    vendor, host = fitting.family.vendor, fitting.host
+    is_strict = host is not None and not host.reads_reasoning
+    if is_strict or (vendor not in ("", "open") and not fitting.target.provider.is_openrouter):
+        for name in _THOUGHTS:
+            message.pop(name, None)
+    if "reasoning_details" in message:
+        kept = [] if is_strict else [one for one in mappings(message["reasoning_details"]) if _is_own(one, vendor)]
+        _put(message, "reasoning_details", kept)
+    if vendor != "anthropic":
+        message.pop("thinking_blocks", None)
+    if vendor != "google":
+        _leave_out_signatures(message)
+
+
+def _is_own(detail: Mapping[str, Any], vendor: str) -> bool:
+    """Tell whether a detail of the reasoning was written by a vendor's model, as far as it says so."""
+    written_by = str(detail.get("format") or "unknown")
+    if written_by == "unknown":
+        return vendor in ("", "open")
+    others = (start for owner, start in _OWN_FORMAT.items() if owner != vendor)
+    return not written_by.startswith(tuple(others))
+
+
+def _leave_out_signatures(message: Json) -> None:
+    """Leave out what Google's models sign; no other model can read it."""
+    message.pop("extra_content", None)
+    if any("extra_content" in call for call in mappings(message.get("tool_calls"))):
+        message["tool_calls"] = [
+            {name: value for name, value in call.items() if name != "extra_content"} if isinstance(call, dict) else call
+            for call in message["tool_calls"]
+        ]
+
+
+def _put(message: Json, name: str, value: list[Json]) -> None:
+    if value:
+        message[name] = value
+    else:
+        del message[name]

@@ -1,0 +1,6 @@
+"""The tool that stands for any JSON object, which Anthropic's format cannot ask for otherwise."""
+
+from typing import Final
+
+JSON_TOOL: Final = "answer_as_json_object"
+"""A tool of this name is forced; its input is the content of the answer."""
