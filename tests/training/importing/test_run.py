@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_model.errors import TableError
-from training.importing import CANONICAL_SCHEMA, import_sources, run
+from training.importing import CANONICAL_SCHEMA, batches, import_sources
 
 GOOD = {"prompt": "Hi", "model": "a", "quality": 0.5}
 
@@ -69,7 +69,7 @@ def test_formats_are_told_file_by_file(tmp_path, out):
 def test_batches_give_the_same_table(tmp_path, out, monkeypatch):
     source = jsonl(tmp_path / "t.jsonl", numbered(25))
     import_sources([source], out)
-    monkeypatch.setattr(run, "BATCH_RECORDS", 4)
+    monkeypatch.setattr(batches, "BATCH_RECORDS", 4)
     import_sources([source], out.with_name("small.parquet"))
     assert pl.read_parquet(out).equals(pl.read_parquet(out.with_name("small.parquet")))
 
@@ -265,7 +265,7 @@ def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, ba
     lines = [*lines, json.dumps(GOOD | {"prompt": "last"})]
     (folder / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "BATCH_RECORDS", batch)
+        patch.setattr(batches, "BATCH_RECORDS", batch)
         report = import_sources([folder / "t.jsonl"], out, on_error="skip")
     assert report.n_rows + report.n_rejected == len(lines)
     assert pl.read_parquet(out).height == report.n_rows
