@@ -39,8 +39,8 @@ _WIDTH = 80
     "columns",
     multiple=True,
     metavar="OURS=THEIRS",
-    help="Which field is which column: quality=verdict, prompt=input.text (inside an object), latency_s=took:ms (unit), "
-    "cost_usd= (none). Repeatable.",
+    help="Which field is which column: quality=verdict, prompt=input.text (inside an object), latency_s=took:ms "
+    "(unit), cost_usd= (none). Repeatable.",
 )
 @click.option("--scale", metavar="WORST:BEST", help="Of the qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1.")
 @click.option(
@@ -73,7 +73,7 @@ _WIDTH = 80
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
-    """Turn outcome tables and logs into one table to train on.
+    r"""Turn outcome tables and logs into one table to train on.
 
     A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text ones also
     compressed (.gz, .zst). Where columns have other names or another scale, the import stops and prints the

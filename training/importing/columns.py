@@ -145,14 +145,16 @@ def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:
         if not equals:
             raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; write it so")
         if ours.strip() not in NAMEABLE:
-            raise TableError(_unknown_column(ours.strip()))
+            raise TableError(_unknown_column(ours.strip(), theirs.strip()))
         named.setdefault(ours.strip(), []).append(theirs.strip())
     return named
 
 
-def _unknown_column(name: str) -> str:
+def _unknown_column(name: str, field: str = "") -> str:
     near = difflib.get_close_matches(name.lower(), NAMEABLE, n=1)
-    advice = f"did you mean {near[0]!r}?" if near else "our column comes first, as in quality=verdict"
+    advice = "our column comes first, as in quality=verdict"
+    if near and field not in NAMEABLE:
+        advice = f"did you mean {near[0]!r}?"
     return f"column: got {name!r}, expected one of {', '.join(NAMEABLE)}; {advice}"
 
 

@@ -53,7 +53,7 @@ def read_date(text: str, order: DateOrder | None = None) -> datetime:
         If it is no date.
     """
     if len(text) > _MAX_CHARS:
-        raise ValueError(text[:_MAX_CHARS])
+        raise ValueError(f"no date: {text[:_MAX_CHARS]!r}…")
     numeric = _NUMERIC.fullmatch(text)
     if numeric:
         year = int(numeric["year"])
@@ -65,7 +65,7 @@ def read_date(text: str, order: DateOrder | None = None) -> datetime:
         match = pattern.fullmatch(text)
         if match:
             return _moment(match, int(match["year"]), _month_of(match), int(match["day"]))
-    raise ValueError(text)
+    raise ValueError(f"no date: {text!r}")
 
 
 def order_of(values: Iterable[object]) -> DateOrder | None:
@@ -129,7 +129,7 @@ def _hour(match: re.Match[str]) -> int:
     if not match["half"]:
         return hour
     if not 1 <= hour <= _NOON:
-        raise ValueError(match[0])
+        raise ValueError(f"no hour of half a day in {match[0]!r}")
     return hour % _NOON + (_NOON if match["half"].lower().startswith("p") else 0)
 
 

@@ -5,7 +5,9 @@ its rows are rejected for one reason. All findings of an import are told in one 
 mends all of them.
 """
 
+import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,9 @@ _BY_SOURCE: Final = ("--scale", "--dates", "--decimal")
 """Options that would change how sources are read which need none."""
 
 _MAX_TOLD: Final = 5
+_WIDTH: Final = 80
+_SOME_TABLE: Final = "outcomes.parquet"
+"""Written by the proposed command, where no table was named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,16 @@ def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], 
     commands = _commands(found, all_paths, call)
     if commands:
         lines += ["To read it so, type:", *(f"  {command}" for command in commands)]
-        lines.append("With --preview in front of it, three rows are shown and nothing is written.")
+        lines.append("Add --preview to see three rows first; nothing is written then.")
     notes = dict.fromkeys(finding.otherwise for findings in found.values() for finding in findings if finding.otherwise)
-    return "\n".join([*lines, *notes])
+    return "\n".join([*lines, *(line for note in notes for line in _wrapped(note))])
+
+
+def _wrapped(note: str) -> list[str]:
+    """Break a note into lines; an option stays together with its value."""
+    joined = re.sub(r"(--[\w-]+) (?=\S)", "\\1\0", note)
+    lines = textwrap.wrap(joined, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\0", " ") for line in lines]
 
 
 def _told(path: Path, findings: Sequence[Finding]) -> Iterable[str]:
@@ -102,8 +114,8 @@ def _commands(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path]
     for path, pairs in added.items():
         groups.setdefault(tuple(pair for pair in pairs if pair[0] in _BY_SOURCE), []).append(str(path))
     if len(groups) == 1:
-        return [command_line(call.sources, call.out, merged(given, shared + next(iter(groups))))]
-    out = Path(call.out or "table.parquet")
+        return [command_line(call.sources, call.out or _SOME_TABLE, merged(given, shared + next(iter(groups))))]
+    out = Path(call.out or _SOME_TABLE)
     parts = [str(out.with_suffix(f".part{number}.parquet")) for number in range(1, len(groups) + 1)]
     each = [
         command_line(files, part, merged(given, shared + by_source))
@@ -128,7 +140,5 @@ def command_line(sources: Sequence[str], out: str, arguments: Arguments) -> str:
     >>> command_line(["my log.csv"], "o.parquet", (("--scale", "1:5"),))
     "router-model import 'my log.csv' --scale 1:5 --out o.parquet"
     """
-    words = ["router-model", "import", *sources]
-    for name, value in arguments:
-        words += [name, value] if value else [name]
-    return shlex.join(words + (["--out", out] if out else []))
+    options = [word for pair in arguments for word in pair]
+    return shlex.join(["router-model", "import", *sources, *options, "--out", out])

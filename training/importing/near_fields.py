@@ -16,9 +16,13 @@ from training.importing.findings import Finding
 from training.importing.frames import frame_of_rows, series_of
 from training.importing.near_names import near_column, near_columns
 from training.importing.options import ImportOptions
+from training.importing.problems import Problem
 from training.importing.quality_tally import QualityTally
+from training.importing.reading import AS_WRITTEN, Reading
 
 PROMPTS: Final = ("prompt", "messages")
+OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
+"""What is expected of values that could be read in two ways."""
 
 _MAX_SAMPLES: Final = 50
 _N_LOOKED_INTO: Final = 1_000
@@ -64,6 +68,8 @@ class Proposal(NamedTuple):
         Further fields with names near to this column.
     qualities : QualityTally
         Of its values, if it looks like a quality.
+    samples : list
+        Its first values.
     """
 
     ours: str
@@ -71,6 +77,12 @@ class Proposal(NamedTuple):
     unit: str
     others: list[str]
     qualities: QualityTally
+    samples: list[Any]
+
+    def open_problem(self, reading: Reading) -> Problem | None:
+        """Return the first problem of a value that could be read in two ways."""
+        problems = _problems(self.ours, self.theirs, self.unit, self.samples, reading)
+        return next((problem for problem in problems if problem.expected in OPEN), None)
 
     def finding(self) -> Finding:
         """Say it."""
@@ -137,7 +149,7 @@ class NearFields:
         taken = {field for field, _ in chosen.values()}
         others = [field for column, field in self._fields if column in kinds and field not in taken]
         near = next(near for (_, field), near in self._fields.items() if field == theirs)
-        return Proposal(ours, theirs, unit, others, near.qualities)
+        return Proposal(ours, theirs, unit, others, near.qualities, near.samples)
 
 
 def _likeliness(field: tuple[tuple[str, str], _NearField]) -> tuple[int, int, int]:
@@ -160,12 +172,14 @@ def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iter
 
 def _fits(ours: str, theirs: str, unit: str, samples: list[Any]) -> bool:
     """Whether most of a field's values could be our column's."""
-    mapping = ColumnMapping({ours: [f"{theirs}:{unit}" if unit else theirs]})
-    rows = [{"prompt": "-", "model": "-"} | mapping.values({theirs: value}) for value in samples]
-    _, problems = check_batch(frame_of_rows(rows))
-    open_ones = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
-    n_bad = sum(problem.column == ours and problem.expected not in open_ones for problem in problems)
+    n_bad = sum(problem.expected not in OPEN for problem in _problems(ours, theirs, unit, samples))
     return 2 * n_bad <= len(samples)
+
+
+def _problems(ours: str, theirs: str, unit: str, samples: list[Any], reading: Reading = AS_WRITTEN) -> list[Problem]:
+    mapping = ColumnMapping({ours: [f"{theirs}:{unit}" if unit else theirs]}, reading.decimal)
+    rows = [{"prompt": "-", "model": "-"} | mapping.values({theirs: value}) for value in samples]
+    return [problem for problem in check_batch(frame_of_rows(rows), reading)[1] if problem.column == ours]
 
 
 def _guess_unit(ours: str, theirs: str, samples: list[Any]) -> str:

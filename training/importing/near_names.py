@@ -22,14 +22,14 @@ _NAMES: Final[Mapping[str, str]] = {
         "request_model response_model"
     ),
     "quality": (
-        "score rating correct is_correct grade verdict reward passed pass is_pass success is_success accuracy acc label "
-        "correctness user_rating user_score human_score human_rating eval_score judge_score grader_score "
+        "score rating correct is_correct grade verdict reward passed pass is_pass success is_success accuracy acc "
+        "label correctness user_rating user_score human_score human_rating eval_score judge_score grader_score "
         "quality_score exact_match stars thumbs feedback feedback_score evaluation judgement judgment"
     ),
     "input_tokens": (
-        "tokens_in prompt_tokens token_in in_tokens input_token_count prompt_token_count n_input_tokens num_input_tokens "
-        "n_tokens_in tokens_prompt tokens_input native_tokens_prompt n_prompt_tokens num_prompt_tokens "
-        "prompt_eval_count"
+        "tokens_in prompt_tokens token_in in_tokens input_token_count prompt_token_count n_input_tokens "
+        "num_input_tokens n_tokens_in tokens_prompt tokens_input native_tokens_prompt n_prompt_tokens "
+        "num_prompt_tokens prompt_eval_count"
     ),
     "output_tokens": (
         "tokens_out completion_tokens token_out out_tokens output_token_count completion_token_count "
@@ -59,7 +59,7 @@ _NAMES: Final[Mapping[str, str]] = {
 _LOWER_IS_BETTER: Final = frozenset(
     ("loss", "error", "errors", "err", "wer", "cer", "perplexity", "ppl", "distance", "rank", "penalty", "toxicity")
 )
-_LIKENESS: Final = 0.84
+_LIKENESS: Final = 0.8
 _SHORTEST_MISTYPED: Final = 5
 
 

@@ -54,7 +54,7 @@ def read_number(text: str, decimal: DecimalMark | None = None, *, whole: bool = 
         If it is no number, or an amount in another currency.
     """
     if len(text) > MAX_CHARS:
-        raise ValueError(text[:MAX_CHARS])
+        raise ValueError(f"no number: {text[:MAX_CHARS]!r}…")
     text = _DOLLARS.sub(r"\g<sign>", text.strip())
     if _SPACED.fullmatch(text):
         text = _SPACES.sub("", text)
@@ -62,7 +62,7 @@ def read_number(text: str, decimal: DecimalMark | None = None, *, whole: bool = 
         return float(text)
     match = _WITH_MARKS.fullmatch(text)
     if not match or not match["digits"]:
-        raise ValueError(text)
+        raise ValueError(f"no number: {text!r}")
     mark = decimal or _mark_of(match["digits"], whole=whole)
     return float(match["sign"] + _with_point(match["digits"], mark) + match["power"])
 
@@ -85,7 +85,7 @@ def _with_point(digits: str, mark: DecimalMark) -> str:
     point = "." if mark == "point" else ","
     before, _, decimals = digits.partition(point)
     if not before.isdigit() and before and not _GROUPED[mark].fullmatch(before):
-        raise ValueError(digits)
+        raise ValueError(f"no number: {digits!r}")
     return f"{before.replace(',', '').replace('.', '')}.{decimals}"
 
 

@@ -63,7 +63,9 @@ class Preview:
     objection: str
 
 
-def preview_sources(sources: Sequence[str | Path], options: ImportOptions, *, out: str = "", n_rows: int = 3) -> Preview:
+def preview_sources(
+    sources: Sequence[str | Path], options: ImportOptions, *, out: str = "", n_rows: int = 3
+) -> Preview:
     """Read the first rows of sources.
 
     Parameters

@@ -9,6 +9,7 @@ wrong scale:
 - Words, percentages, marks such as 4/5: the same 5 %.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -60,6 +61,7 @@ class QualityTally:
     """Counts the qualities of one source."""
 
     def __init__(self) -> None:
+        self._n_known = 0
         self._n_numbers = 0
         self._n_outside = 0
         self._n_fractions = 0
@@ -70,7 +72,8 @@ class QualityTally:
 
     def add(self, series: pl.Series, reading: Reading) -> None:
         """Count the values of a column as they came."""
-        numbers, _, unreadable = quality_values(series, reading)
+        numbers, known, unreadable = quality_values(series, reading)
+        self._n_known += known.count()
         numbers = numbers.filter(numbers.is_finite().fill_null(value=False))
         if len(numbers):
             self._n_numbers += len(numbers)
@@ -93,7 +96,8 @@ class QualityTally:
     def has_qualities(self) -> bool:
         """Whether most of the values can be qualities: numbers, or words that are known."""
         known = sum(n for word, n in self._words.items() if _family_of({word}) or _mark_of(word))
-        return self._n_numbers + known > 0 and 2 * (self._n_words - known) <= self._n_numbers + self._n_words
+        n_all = self._n_known + self._n_numbers + self._n_words
+        return n_all > 0 and 2 * (self._n_words - known) <= n_all
 
     def finding(self, options: ImportOptions, name: str, *, is_joined: bool = False) -> Finding | None:
         """Tell what keeps the qualities from being read; None if nothing does.
@@ -115,7 +119,7 @@ class QualityTally:
         return self._about_numbers(name) if scale is None else self._about_scale(scale, is_joined=is_joined)
 
     def _are_many(self, n: int, limit: RejectedLimit = _STRAYS) -> bool:
-        n_all = self._n_numbers + self._n_words
+        n_all = self._n_known + self._n_numbers + self._n_words
         return n > 0 and (n == n_all or limit.is_passed(n, n_all))
 
     def _range(self) -> str:
@@ -132,7 +136,7 @@ class QualityTally:
         seen = f"quality has {self._range()}, expected 0 to 1"
         scale = guess_scale(self._minimum, self._maximum)
         if scale is None:
-            ends = Scale(self._minimum, self._maximum)
+            ends = Scale(math.floor(self._minimum), math.ceil(self._maximum))
             if ends.worst == ends.best:
                 return Finding(seen, otherwise="Say which number is the worst and which the best: --scale WORST:BEST.")
             otherwise = (
@@ -141,8 +145,9 @@ class QualityTally:
             )
             return Finding(seen, (("--scale", str(ends)),), otherwise)
         otherwise = (
-            f"The ends of the scale are a guess from the numbers; put the true ones. --scale {scale.reversed} instead if "
-            f"{scale.worst:g} is best, --scale 0:1 if the numbers outside 0 to 1 are mistakes."
+            f"The ends of the scale are a guess from the numbers; put the true ones. --scale {scale.reversed} instead "
+            f"if {scale.worst:g} is best, --scale 0:1 if the numbers outside 0 to 1 are mistakes"
+            + (", --values -1= if -1 means 'not graded'." if self._minimum == -1 else ".")
         )
         return Finding(seen, (("--scale", str(scale)),), otherwise)
 

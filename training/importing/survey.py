@@ -13,11 +13,11 @@ import polars as pl
 
 from training.importing import dates, number_text
 from training.importing.adapters.registry import EXPECTED_KNOWN, shown_names
-from training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER
+from training.importing.checks import EXPECTED_ONE_DATE
 from training.importing.conversion import Source, is_missing
 from training.importing.duplicates import EXPECTED_ONCE
 from training.importing.findings import Finding
-from training.importing.near_fields import PROMPTS, NearFields, Proposal
+from training.importing.near_fields import OPEN, PROMPTS, NearFields, Proposal
 from training.importing.near_names import similar_fields
 from training.importing.options import ImportOptions, RejectedLimit
 from training.importing.problems import Problem
@@ -107,7 +107,7 @@ class Survey:
         self._near.see(own)
         if not is_known:
             self._n_unknown += 1
-            for names in (PROMPTS, ("model",)):
+            for names in (PROMPTS, ("model",), ("quality",)):
                 self._wanting[names[0]] += all(is_missing(own.get(name)) for name in names)
 
     def see_record(self, record: Source) -> None:
@@ -139,7 +139,7 @@ class Survey:
                 reason = self._reasons.setdefault((problem.column, problem.expected), Reason(row, problem))
                 reason.n_rows += 1
         for column, expected in self._reasons:
-            if expected in (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER) and column in frame.columns:
+            if expected in OPEN and column in frame.columns:
                 self._samples.setdefault(column, []).extend(frame[column].head(_MAX_SAMPLES).to_list())
 
     # --- at its end ---
@@ -167,12 +167,10 @@ class Survey:
         is_renamed = bool(found)
         quality = self._about_quality(proposals)
         found += [quality] if quality else []
-        found += self._about_open_values()
+        found += self._about_open_values(proposals)
         explained = {"quality"} if quality else set()
         explained |= {"", "model", *PROMPTS} if is_renamed else set()
-        for column, expected in self._reasons:
-            if expected in (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER):
-                explained.add(column)
+        explained |= {column for column, expected in self._reasons if expected in OPEN}
         return found + self._about_rejected(explained, is_alone=not found)
 
     def _about_unseen(self) -> list[Finding]:
@@ -222,6 +220,8 @@ class Survey:
                     "Write the model's name for NAME, or name the field that has it: --column model=FIELD.",
                 )
             )
+        if self._wanting["quality"] and "quality" not in named:
+            wanting.append(Finding("no field looks like quality; name it with --column quality=FIELD if there is one"))
         return wanting
 
     def _about_quality(self, proposals: Sequence[Proposal]) -> Finding | None:
@@ -231,24 +231,19 @@ class Survey:
         name = next(iter(self._options.columns.get("quality", ())), "quality")
         return self._qualities.finding(self._options, name, is_joined=self._is_joined)
 
-    def _about_open_values(self) -> list[Finding]:
-        """Tell of dates and numbers that could be read in two ways."""
-        found = []
+    def _about_open_values(self, proposals: Sequence[Proposal]) -> list[Finding]:
+        """Tell of dates and numbers that could be read in two ways, also in the fields that are proposed."""
+        found: dict[str, Finding] = {}
         fails, limit = self._options.on_error == "fail", self._options.max_rejected
         for (column, expected), reason in self._reasons.items():
-            is_open = expected in (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
-            if not is_open or not (fails or reason.is_wrong_reading(limit, self._n_rows)):
-                continue
-            seen = f"row {reason.row}, column {column!r}: {reason.problem.reason}"
-            samples = self._samples.get(column, [])
-            if expected == EXPECTED_ONE_DATE:
-                likely, other = _ordered(dates.DATE_ORDERS, dates.order_of(samples))
-                found.append(Finding(seen, (("--dates", likely),), f"--dates {other} if it is the other way round."))
-            else:
-                likely, other = _ordered(number_text.DECIMAL_MARKS, number_text.mark_of(samples))
-                otherwise = f"--decimal {other} if a {other} stands before the decimals."
-                found.append(Finding(seen, (("--decimal", likely),), otherwise))
-        return found
+            if expected in OPEN and (fails or reason.is_wrong_reading(limit, self._n_rows)):
+                where = f"row {reason.row}, column {column!r}"
+                found.setdefault(expected, _about_open(where, reason.problem, self._samples.get(column, [])))
+        for proposal in proposals:
+            problem = proposal.open_problem(self.reading)
+            if problem is not None:
+                found.setdefault(problem.expected, _about_open(repr(proposal.theirs), problem, proposal.samples))
+        return list(found.values())
 
     def _about_rejected(self, explained: set[str], *, is_alone: bool) -> list[Finding]:
         """Tell for which reasons more rows were rejected than single mistakes would be."""
@@ -272,6 +267,15 @@ class Survey:
             (("--max-rejected", str(reason.n_rows)),) if reason.n_rows < self._n_rows or self._is_joined else (),
             "--max-rejected leaves these rows out; look at them first, as what is left may mislead.",
         )
+
+
+def _about_open(where: str, problem: Problem, samples: Sequence[Any]) -> Finding:
+    seen = f"{where}: {problem.reason}"
+    if problem.expected == EXPECTED_ONE_DATE:
+        likely, other = _ordered(dates.DATE_ORDERS, dates.order_of(samples))
+        return Finding(seen, (("--dates", likely),), f"--dates {other} if it is the other way round.")
+    likely, other = _ordered(number_text.DECIMAL_MARKS, number_text.mark_of(samples))
+    return Finding(seen, (("--decimal", likely),), f"--decimal {other} if a {other} stands before the decimals.")
 
 
 def _ordered(choices: Sequence[str], likely: str | None) -> tuple[str, str]:

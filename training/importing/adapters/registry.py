@@ -44,7 +44,7 @@ def adapter_of(record: Source) -> Adapter:
             return adapter
     raise RecordError(
         "",
-        f"a record with the fields {shown_names(record)}",
+        f"a record with the fields {shown_names(record)}" if record else "a record without fields",
         EXPECTED_KNOWN,
         "say which field is which (--column prompt=FIELD --column model=FIELD --column quality=FIELD), or name the "
         f"--format ({', '.join(ADAPTERS)})",
