@@ -31,7 +31,7 @@ from training.importing.problems import Problem
 from training.importing.readers import SourceFile
 from training.importing.report import ImportReport, Progress
 from training.importing.sources import expand_sources, total_bytes
-from training.importing.survey import Survey
+from training.importing.survey import Survey, unseen_findings
 
 MAX_UNKNOWN_COLUMNS: Final = 1_000
 """More names of unknown columns are not listed; their values are kept all the same."""
@@ -151,6 +151,7 @@ class _Run:
         self._formats: dict[str, str] = {}
         self._first_message = ""
         self._found: dict[Path, list[Finding]] = {}
+        self._fields: dict[str, None] = {}
         self._unseen = {ours for ours, _ in options.mapping.paths}
         self._is_lost = False
         """Whether nothing more needs to be written, as the import will end in an error."""
@@ -250,8 +251,11 @@ class _Run:
 
     def _judge(self, survey: Survey) -> None:
         """Decide whether a source was read rightly, now that all of it has been seen."""
+        self._fields.update(survey.fields)
         self._unseen &= survey.unseen
         found = survey.findings()
+        if survey.path == self._paths[-1] and not found:
+            found = unseen_findings(self._unseen, self._options, self._fields)
         if found:
             self._found[survey.path] = found
             self._is_lost = True

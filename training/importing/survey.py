@@ -5,7 +5,7 @@ fields with names near to ours, qualities on another scale, and reasons for whic
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import polars as pl
 from training.importing import dates, number_text
 from training.importing.adapters.registry import EXPECTED_KNOWN, shown_names
 from training.importing.checks import EXPECTED_ONE_DATE
+from training.importing.columns import ColumnMapping
 from training.importing.conversion import Source, is_missing
 from training.importing.duplicates import EXPECTED_ONCE
 from training.importing.findings import Finding
@@ -175,29 +176,10 @@ class Survey:
 
     def _about_unseen(self) -> list[Finding]:
         """Tell of named fields that are nowhere; of several sources, each must have only what every row needs."""
-        matters = {"model", *PROMPTS} if self._is_joined else self.unseen
-        paths = [(ours, path) for ours, path in self._mapping.paths if ours in self.unseen & matters]
         if self._is_joined and not self._reasons:
             return []
-        return [self.unseen_finding(ours, path) for ours, path in paths]
-
-    def unseen_finding(self, ours: str, path: str) -> Finding:
-        """Say that no record has a named field."""
-        near = similar_fields(path, self.fields)
-        given = tuple(
-            ("--column", f"{column}={field}")
-            for column, fields in self._options.columns.items()
-            for field in fields
-            if column == ours and field.startswith(path)
-        )
-        if not near:
-            seen = f"no record has {path!r} (--column {ours}=); the fields are {shown_names(self.fields)}"
-            return Finding(seen, drop=given)
-        return Finding(
-            f"no record has {path!r} (--column {ours}=); did you mean {near[0]!r}?",
-            (("--column", f"{ours}={near[0]}"),),
-            drop=given,
-        )
+        matters = {"model", *PROMPTS} if self._is_joined else self.unseen
+        return unseen_findings(self.unseen & matters, self._options, self.fields)
 
     def _about_wanting(self, proposals: Sequence[Proposal], found: Sequence[Finding]) -> list[Finding]:
         """Tell what else is needed of records that were not known, once some of it is."""
@@ -267,6 +249,34 @@ class Survey:
             (("--max-rejected", str(reason.n_rows)),) if reason.n_rows < self._n_rows or self._is_joined else (),
             "--max-rejected leaves these rows out; look at them first, as what is left may mislead.",
         )
+
+
+def unseen_findings(unseen: Collection[str], options: ImportOptions, fields: Collection[str]) -> list[Finding]:
+    """Say that named fields are nowhere.
+
+    Parameters
+    ----------
+    unseen : collection of str
+        Our columns.
+    options : ImportOptions
+    fields : collection of str
+        What the sources have.
+    """
+    return [
+        _about_field(ours, path, f"{ours}={theirs}", fields)
+        for ours, all_of in options.columns.items()
+        if ours in unseen
+        for theirs, (_, path) in zip(filter(None, all_of), ColumnMapping({ours: all_of}).paths, strict=True)
+    ]
+
+
+def _about_field(ours: str, path: str, given: str, fields: Collection[str]) -> Finding:
+    seen = f"no record has {path!r} (--column {ours}=)"
+    near = similar_fields(path, fields)
+    if not near:
+        return Finding(f"{seen}; the fields are {shown_names(fields)}", drop=(("--column", given),))
+    add = (("--column", f"{ours}={near[0]}"),)
+    return Finding(f"{seen}; did you mean {near[0]!r}?", add, drop=(("--column", given),))
 
 
 def _about_open(where: str, problem: Problem, samples: Sequence[Any]) -> Finding:

@@ -116,10 +116,18 @@ def test_near_name_is_known(name, ours):
     assert near_column(name)[0] == ours
 
 
-@pytest.mark.parametrize("name", ["prompt", "cost_eur", "grader", "answer", "response", "reference", "id", "request_id", "task"])
+@pytest.mark.parametrize(
+    "name", ["prompt", "cost_eur", "grader", "answer", "response", "reference", "id", "request_id", "task"]
+)
 def test_other_names_are_not_near(name):
     assert near_column(name) is None
 
 
 def test_unit_is_the_last_word_of_a_name():
-    assert [unit_in_name(name) for name in ("ms", "latencyMS", "items", "ms_count", "")] == ["ms", "ms", None, None, None]
+    assert [unit_in_name(name) for name in ("ms", "latencyMS", "items", "ms_count", "")] == [
+        "ms",
+        "ms",
+        None,
+        None,
+        None,
+    ]

@@ -60,7 +60,8 @@ def test_every_spelling_of_an_amount_is_the_same_number(whole, cents):
 
 
 @pytest.mark.parametrize(
-    ("values", "mark"), [(["1,234", "0,5"], "comma"), (["1,234", "2.5"], "point"), (["0,5", "0.5"], None), ([3, "3"], None)]
+    ("values", "mark"),
+    [(["1,234", "0,5"], "comma"), (["1,234", "2.5"], "point"), (["0,5", "0.5"], None), ([3, "3"], None)],
 )
 def test_other_values_of_a_column_show_the_mark(values, mark):
     assert mark_of(values) == mark
@@ -106,7 +107,9 @@ def test_date_whose_parts_could_be_swapped_is_ambiguous(text):
         read_date(text)
 
 
-@pytest.mark.parametrize("text", ["32/01/2025", "31/02/2025", "soon", "1/2", "31/01/2025 25:00", "31/01/2025 13:00 PM", "x" * 99])
+@pytest.mark.parametrize(
+    "text", ["32/01/2025", "31/02/2025", "soon", "1/2", "31/01/2025 25:00", "31/01/2025 13:00 PM", "x" * 99]
+)
 def test_text_that_is_no_date_is_refused(text):
     with pytest.raises(ValueError, match=r"no date|no hour|out of range|must be in|invalid"):
         read_date(text, "day-first")

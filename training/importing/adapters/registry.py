@@ -1,6 +1,6 @@
 """All adapters, in the order in which a record is shown to them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -51,7 +51,7 @@ def adapter_of(record: Source) -> Adapter:
     )
 
 
-def shown_names(record: Source, limit: int = 12) -> str:
+def shown_names(record: Collection[str], limit: int = 12) -> str:
     """List a record's field names, the first few of them.
 
     >>> shown_names({"a": 1, "b": 2, "c": 3}, limit=2)
