@@ -5,14 +5,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from router_model.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.importing import ImportReport, Progress
+    from training.importing import ImportReport, Preview, Progress
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
 FORMAT_NAMES = (
@@ -43,11 +45,13 @@ FORMAT_NAMES = (
     "vercel",
 )
 _MAX_LISTED = 12
+_WIDTH = 80
 
 
 @click.command("import")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--out", required=True, type=click.Path(), help="The table to write, a .parquet file.")
+@click.option("--out", type=click.Path(), help="The table to write, a .parquet file.")
+@click.option("--preview", is_flag=True, help="Show the first three rows as they would be read; write nothing.")
 @click.option(
     "--format",
     "format_name",
@@ -57,27 +61,77 @@ _MAX_LISTED = 12
     help="What the sources are; auto tells each file by its first record.",
 )
 @click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="OURS=THEIRS",
+    help="Which field is which column: quality=verdict, prompt=input.text (inside an object), latency_s=took:ms "
+    "(unit), cost_usd= (none). Repeatable.",
+)
+@click.option("--scale", metavar="WORST:BEST", help="Of the qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1.")
+@click.option(
+    "--values",
+    multiple=True,
+    metavar="WORD=QUALITY,...",
+    help="What words are worth as qualities: good=1,bad=0,n/a= (nothing: not graded). Repeatable.",
+)
+@click.option("--model", metavar="NAME", help="The model of records that name none.")
+@click.option(
+    "--dates", type=click.Choice(["day-first", "month-first"]), help="The order of day and month in 03/04/2025."
+)
+@click.option(
+    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before the decimals in numbers such as 1,234."
+)
+@click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="End at the first bad row, or set bad rows aside in <out>.rejects.jsonl.",
+    help="Stop where rows are bad, or set single bad rows aside in <out>.rejects.jsonl.",
+)
+@click.option(
+    "--max-rejected",
+    default="5%",
+    show_default=True,
+    metavar="SHARE|ROWS",
+    help="With --on-error skip: stop if more rows of a source are rejected for one reason (20%, 0.2 or 500); one bad "
+    "row is always let pass.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-def command(sources: tuple[str, ...], out: str, format_name: str, on_error: str, *, as_json: bool) -> None:
-    """Turn outcome tables and logs into one table to train on.
+def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
+    r"""Turn outcome tables and logs into one table to train on.
 
     A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text ones also
-    compressed (.gz, .zst). data/README.md describes the columns and formats.
+    compressed (.gz, .zst). Where columns have other names or another scale, the import stops and prints the
+    command that reads them. data/README.md describes the columns and formats.
+
+    \b
+      router-model import log.csv --preview
+      router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
     """
     # Imported here so that --help needs no polars.
-    from training.importing import import_sources  # noqa: PLC0415
+    from training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
 
+    chosen = _chosen(**options)
+    if preview:
+        shown = preview_sources(sources, make_options(**chosen), out=out or "")
+        click.echo(preview_text(shown))
+        if shown.objection:
+            raise TableError(shown.objection)
+        return
+    if out is None:
+        raise click.UsageError("Missing option '--out': name the table to write, or use --preview to write nothing.")
     with _progress_bar() as show:
-        report = import_sources(
-            sources, out, format=format_name, on_error="skip" if on_error == "skip" else "fail", progress=show
-        )
+        report = import_sources(sources, out, progress=show, **chosen)
     click.echo(json.dumps(summary(report)) if as_json else summary_text(report))
+
+
+def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ...], **others: Any) -> dict[str, Any]:
+    """Return the parameters of `import_sources` that the options stand for."""
+    from training.importing.columns import parse_columns  # noqa: PLC0415 as above
+    from training.importing.reading import parse_words  # noqa: PLC0415
+
+    return {"format": format_name, "columns": parse_columns(columns), "values": parse_words(values), **others}
 
 
 def summary(report: "ImportReport") -> dict[str, object]:
@@ -102,8 +156,33 @@ def summary_text(report: "ImportReport") -> str:
     facts += _formats(report.formats)
     lines = [f"Wrote {report.out}", *(f"  {label:<14} {value}" for label, value in facts)]
     if not report.n_with_quality:
-        lines.append("No row has a quality; training needs some. Is the column named 'quality'?")
+        lines.append(
+            "No row has a quality; training needs some. Which field says how good an answer was? Name it with "
+            "--column quality=FIELD."
+        )
     return "\n".join(lines)
+
+
+def preview_text(preview: "Preview") -> str:
+    """Return the rows of a preview as lines of at most 80 columns."""
+    lines = []
+    for path, name, rows in preview.files:
+        lines.append(f"{path} ({name})")
+        for row in rows:
+            lines.append(f"  row {row.row}" + (", cannot be read:" if row.problems else ""))
+            lines += [_cut(f"    {column:<14} {_one_line(value)}") for column, value in row.values.items()]
+            lines += [_cut(f"    {_one_line(problem.partition(': ')[2])}") for problem in row.problems]
+    if preview.n_more_files:
+        lines.append(f"and {preview.n_more_files:,} more files")
+    return "\n".join([*lines, "Nothing was written."])
+
+
+def _one_line(value: object) -> str:
+    return " ".join(f"{value:.10g}".split() if isinstance(value, float) else str(value).split())
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
 
 
 def _share(part: int, whole: int) -> str:

@@ -7,13 +7,14 @@ bad value is set aside whole.
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import polars as pl
 
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing import values
+from training.importing import dates, number_text, values
 from training.importing.problems import Problem, shown
+from training.importing.reading import AS_WRITTEN, Reading
 
 CANONICAL_SCHEMA: Final = {
     name: {
@@ -32,43 +33,92 @@ CANONICAL_SCHEMA: Final = {
 PROMPT_ID_DIGITS: Final = 24
 """Hexadecimal digits of a default prompt id: 96 bits, so that a billion prompts do not collide."""
 
+EXPECTED_ONE_NUMBER: Final = "a number that can be read in one way only"
+EXPECTED_ONE_DATE: Final = "a date whose day and month cannot be swapped"
+
 _SKIP: Final = "or use --on-error skip to set such rows aside"
 _AMOUNT: Final = "a finite number from 0"
 _COUNT: Final = "a whole number from 0"
+_MIN_EPOCH_MS: Final = 946_684_800_000
+"""Beginning of the year 2000; greater numbers are no seconds."""
+
+Hint: TypeAlias = Callable[[object], tuple[str, str] | None]
 
 
 class _Rule(NamedTuple):
-    clean: Callable[[pl.Series], values.Cleaned]
+    """How a column is read.
+
+    Attributes
+    ----------
+    clean : callable
+    expected, advice : str
+    hint : callable, optional
+        Return (expected, advice) for a value of which more can be said.
+    """
+
+    clean: Callable[[pl.Series, Reading], values.Cleaned]
     expected: str
     advice: str
+    hint: Hint = lambda _: None
 
 
-_TEXT_RULE: Final = _Rule(values.text, "text in UTF-8", f"write it as text, {_SKIP}")
+def _plain(clean: Callable[[pl.Series], values.Cleaned]) -> Callable[[pl.Series, Reading], values.Cleaned]:
+    """Adapt a function to which the reading makes no difference."""
+    return lambda series, _: clean(series)
+
+
+def _number_hint(value: object) -> tuple[str, str] | None:
+    if not number_text.is_ambiguous(value):
+        return None
+    return EXPECTED_ONE_NUMBER, "say --decimal point (the comma stands between thousands) or --decimal comma"
+
+
+def _time_hint(value: object) -> tuple[str, str] | None:
+    if dates.is_ambiguous(value):
+        return EXPECTED_ONE_DATE, "say --dates day-first or --dates month-first"
+    if isinstance(value, int | float) and value >= _MIN_EPOCH_MS:
+        return _RULES["timestamp"].expected, "say the unit, as in --column timestamp=NAME:ms (or :us, :ns)"
+    return None
+
+
+_TEXT_RULE: Final = _Rule(_plain(values.text), "text in UTF-8", f"write it as text, {_SKIP}")
 _RULES: Final = {
-    "prompt_id": _Rule(values.name, "text or a whole number", f"write it as text, {_SKIP}"),
-    "prompt": _Rule(values.text, "text in UTF-8", f"put chat messages into 'messages', {_SKIP}"),
+    "prompt_id": _Rule(_plain(values.name), "text or a whole number", f"write it as text, {_SKIP}"),
+    "prompt": _Rule(_plain(values.text), "text in UTF-8", f"put chat messages into 'messages', {_SKIP}"),
     "messages": _Rule(
-        values.messages,
+        _plain(values.messages),
         'a JSON list of chat messages such as {"role": "user", "content": "…"} with some text',
         f"write them so, {_SKIP}",
     ),
-    "model": _Rule(values.name, "the model's name", f"fill it in, {_SKIP}"),
+    "model": _Rule(_plain(values.name), "the model's name", f"fill it in, {_SKIP}"),
     "quality": _Rule(values.quality, "a number in [0, 1]", f"scale it, {_SKIP}"),
     "input_tokens": _Rule(values.count, _COUNT, f"leave it empty if unknown, {_SKIP}"),
     "output_tokens": _Rule(values.count, _COUNT, f"leave it empty if unknown, {_SKIP}"),
-    "cost_usd": _Rule(values.amount, _AMOUNT, f"leave it empty if unknown, {_SKIP}"),
-    "latency_s": _Rule(values.amount, _AMOUNT, f"leave it empty if unknown, {_SKIP}"),
+    "cost_usd": _Rule(values.amount, f"{_AMOUNT}, in US dollars", f"leave it empty if unknown, {_SKIP}", _number_hint),
+    "latency_s": _Rule(values.seconds, f"{_AMOUNT}, in seconds", f"leave it empty if unknown, {_SKIP}", _number_hint),
     "propensity": _Rule(values.probability, "a number above 0, up to 1", f"leave it empty if unknown, {_SKIP}"),
     "timestamp": _Rule(
         values.moment,
         "a time such as 2025-01-31T09:30:00Z or seconds since 1970 (years 2000 to 2099)",
         f"rewrite it, {_SKIP}",
+        _time_hint,
     ),
-    "extra": _Rule(values.json_object, "a JSON object", f"write it so, {_SKIP}"),
+    "extra": _Rule(_plain(values.json_object), "a JSON object", f"write it so, {_SKIP}"),
 }
 
 
-def check_batch(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
+def _rule_of(column: str, reading: Reading) -> _Rule:
+    rule = _RULES.get(column, _TEXT_RULE)
+    if column == "quality" and reading.scale is not None:
+        low, high = reading.scale.range
+        return rule._replace(
+            expected=f"a number from {low:g} to {high:g} (--scale {reading.scale})",
+            advice=f"check the scale, {_SKIP}",
+        )
+    return rule
+
+
+def check_batch(frame: pl.DataFrame, reading: Reading = AS_WRITTEN) -> tuple[pl.DataFrame, list[Problem]]:
     """Check rows of outcomes and bring them into the canonical types.
 
     Parameters
@@ -76,6 +126,8 @@ def check_batch(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
     frame : polars.DataFrame
         Any of the outcome columns in any types (numbers may be text, mixed columns `polars.Object`); other
         columns are ignored. Missing columns are missing values.
+    reading : Reading, optional
+        How the values are written.
 
     Returns
     -------
@@ -95,9 +147,9 @@ def check_batch(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Problem]]:
     clean: dict[str, pl.Series] = {}
     problems: list[Problem] = []
     for column in OUTCOME_COLUMN_NAMES:
-        rule = _RULES.get(column, _TEXT_RULE)
+        rule = _rule_of(column, reading)
         given = frame[column] if column in frame.columns else pl.Series(column, [None] * frame.height, dtype=pl.Null)
-        clean[column], bad = rule.clean(given)
+        clean[column], bad = rule.clean(given, reading)
         problems += _problems_of(given, bad, rule)
     checked = pl.DataFrame(clean).cast(CANONICAL_SCHEMA)  # type: ignore[arg-type]
     problems += _missing_names(frame, checked, {(p.index, p.column) for p in problems})
@@ -110,7 +162,12 @@ def _problems_of(given: pl.Series, bad: pl.Series, rule: _Rule) -> list[Problem]
     indices = bad.arg_true().to_list()
     if not indices:
         return []
-    return [Problem(index, given.name, _got(given[index]), rule.expected, rule.advice) for index in indices]
+    return [_problem_of(index, given.name, given[index], rule) for index in indices]
+
+
+def _problem_of(index: int, column: str, value: object, rule: _Rule) -> Problem:
+    expected, advice = rule.hint(value) or (rule.expected, rule.advice)
+    return Problem(index, column, _got(value), expected, advice)
 
 
 def _got(value: object) -> str:

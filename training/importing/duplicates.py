@@ -1,8 +1,11 @@
 """Whether a (prompt, model) pair has been seen before.
 
-A pair counts once; a second record of it would weigh double, or end up on both sides of a split. Pairs are
-known by two 64-bit hashes and kept in sorted numpy runs, 28 bytes a row with their places, so that hundreds
-of millions of rows can be checked while they stream by. Simplifies: two different pairs with both hashes
+A pair counts once; a second record of it would weigh double, or end up on both sides of a split. A row without
+a grade gives way to any other row of its pair, in whatever order they come: logs often have a call both with
+its grade and without. So a second grade of a pair is a problem, and a second row without one is not.
+
+Pairs are known by two 64-bit hashes and kept in sorted numpy runs, 36 bytes a row with their places, so that
+hundreds of millions of rows can be checked while they stream by. Simplifies: two different pairs with both hashes
 alike would be taken for one (about one in 10^30 pairs of rows).
 """
 
@@ -27,12 +30,35 @@ PlaceArray = npt.NDArray[np.int64]
 
 
 class _Run(NamedTuple):
-    """Pairs sorted by `pair`; all arrays have shape (n_rows,)."""
+    """Pairs sorted by `pair`; all arrays have shape (n_rows,).
+
+    `number` counts the rows of the table; that of a row without a grade is stored as its complement, which is
+    negative.
+    """
 
     pair: HashArray
     prompt: HashArray
     file: npt.NDArray[np.int32]
     row: PlaceArray
+    number: PlaceArray
+
+
+class Repeats(NamedTuple):
+    """What a batch has of pairs that come more than once.
+
+    Attributes
+    ----------
+    again : list of (index, file, row)
+        For every row with a second grade: its index, and the place of the first.
+    ungraded : list of int
+        Indices of rows that give way.
+    replaced : list of int
+        Numbers of rows of the table that give way to rows of this batch.
+    """
+
+    again: list[tuple[int, int, int]]
+    ungraded: list[int]
+    replaced: list[int]
 
 
 def find_duplicates(frame: pl.DataFrame) -> list[Problem]:
@@ -61,37 +87,55 @@ class SeenPairs:
 
     def __init__(self) -> None:
         self._runs: list[_Run] = []
+        self._n_rows = 0
 
-    def add(self, frame: pl.DataFrame, file: int, rows: PlaceArray) -> list[tuple[int, int, int]]:
-        """Remember the pairs of a batch; the first of equals stays.
+    def add(self, frame: pl.DataFrame, file: int, rows: PlaceArray) -> Repeats:
+        """Remember the pairs of a batch; of equals the first with a grade stays, or else the first.
 
         Parameters
         ----------
         frame : polars.DataFrame
-            With `prompt_id` and `model`, neither missing.
+            With `prompt_id` and `model`, neither missing, and `quality`. Rows that do not repeat become the next
+            rows of the table.
         file : int
             Number of the source.
         rows : int64 array, shape (frame.height,)
             Where in the source.
-
-        Returns
-        -------
-        list of (index, file, row)
-            For every row of `frame` whose pair was seen before: its index and the place of the first.
         """
+        is_graded = frame["quality"].is_not_null().to_numpy()
         batch = _run_of(frame, file, rows)
-        order = np.argsort(batch.pair, kind="stable")
-        batch = _take(batch, order)
+        order = np.lexsort((~is_graded, batch.pair))  # stable: of equals the first comes first
+        batch, is_graded = _take(batch, order), is_graded[order]
         repeated, first = _repeated(batch)
         first_file, first_row = batch.file[first], batch.row[first]
+        replacing = np.zeros(len(order), dtype=np.bool_)
+        replaced: list[tuple[_Run, npt.NDArray[np.intp], npt.NDArray[np.intp]]] = []
         for run in self._runs:
             at = np.minimum(np.searchsorted(run.pair, batch.pair), len(run.pair) - 1)
             found = (run.pair[at] == batch.pair) & (run.prompt[at] == batch.prompt)
+            better = found & ~repeated & is_graded & (run.number[at] < 0)
+            if better.any():
+                replaced.append((run, at[better], np.flatnonzero(better)))
+                replacing |= better
+            found &= ~better[first]  # the others of its pair repeat the better row
             first_file[found], first_row[found] = run.file[at[found]], run.row[at[found]]
             repeated |= found
-        self._append(_take(batch, np.flatnonzero(~repeated)))
-        places = zip(order[repeated].tolist(), first_file[repeated].tolist(), first_row[repeated].tolist(), strict=True)
-        return sorted(places)
+        batch = self._numbered(batch, order, is_graded, ~repeated)
+        freed = [number for run, at, by in replaced for number in _replace(run, at, _take(batch, by))]
+        self._append(_take(batch, np.flatnonzero(~repeated & ~replacing)))
+        again = np.flatnonzero(repeated & is_graded)
+        places = zip(order[again].tolist(), first_file[again].tolist(), first_row[again].tolist(), strict=True)
+        return Repeats(sorted(places), sorted(order[repeated & ~is_graded].tolist()), freed)
+
+    def _numbered(
+        self, batch: _Run, order: npt.NDArray[np.intp], is_graded: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]
+    ) -> _Run:
+        """Give the kept rows of a sorted batch their numbers in the table."""
+        is_kept = np.zeros(len(order), dtype=np.bool_)
+        is_kept[order] = kept
+        numbers = (self._n_rows - 1 + np.cumsum(is_kept))[order]
+        self._n_rows += int(is_kept.sum())
+        return batch._replace(number=np.where(is_graded, numbers, ~numbers))
 
     def n_prompts(self) -> int:
         """Return the number of different prompt ids."""
@@ -126,11 +170,19 @@ def _run_of(frame: pl.DataFrame, file: int, rows: PlaceArray) -> _Run:
         prompt=hashes["prompt"].to_numpy(),
         file=np.full(len(rows), file, dtype=np.int32),
         row=np.asarray(rows, dtype=np.int64),
+        number=np.zeros(len(rows), dtype=np.int64),
     )
 
 
 def _take(run: _Run, indices: npt.NDArray[np.intp]) -> _Run:
-    return _Run(run.pair[indices], run.prompt[indices], run.file[indices], run.row[indices])
+    return _Run(run.pair[indices], run.prompt[indices], run.file[indices], run.row[indices], run.number[indices])
+
+
+def _replace(run: _Run, at: npt.NDArray[np.intp], by: _Run) -> list[int]:
+    """Put better rows of the same pairs into a run; return the numbers of those that were there."""
+    freed: list[int] = (~run.number[at]).tolist()
+    run.file[at], run.row[at], run.number[at] = by.file, by.row, by.number
+    return freed
 
 
 def _merge(a: _Run, b: _Run, order: npt.NDArray[np.intp]) -> _Run:
@@ -139,6 +191,7 @@ def _merge(a: _Run, b: _Run, order: npt.NDArray[np.intp]) -> _Run:
         prompt=np.concatenate([a.prompt, b.prompt])[order],
         file=np.concatenate([a.file, b.file])[order],
         row=np.concatenate([a.row, b.row])[order],
+        number=np.concatenate([a.number, b.number])[order],
     )
 
 

@@ -21,10 +21,11 @@ def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """
     present = set().union(*map(set, rows))
     names = [name for name in OUTCOME_COLUMN_NAMES if name in present]
-    return pl.DataFrame([_series(name, [row.get(name) for row in rows]) for name in names])
+    return pl.DataFrame([series_of(name, [row.get(name) for row in rows]) for name in names])
 
 
-def _series(name: str, values: list[Any]) -> pl.Series:
+def series_of(name: str, values: list[Any]) -> pl.Series:
+    """Return values as a column of one type, or of objects if they are mixed."""
     types = set(map(type, values)) - {NoneType}
     try:
         if not types:

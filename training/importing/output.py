@@ -6,10 +6,11 @@ interrupted import leaves nothing and an earlier table stays until the new one i
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
 _AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "latency_s"})
+_VERSION_KEY = "router_model.schema_version"
 
 
 def rejects_path(out: Path) -> Path:
@@ -29,6 +31,43 @@ def rejects_path(out: Path) -> Path:
     'tables/may.rejects.jsonl'
     """
     return out.with_name(f"{out.stem}.rejects.jsonl")
+
+
+def is_own_table(path: Path) -> bool:
+    """Whether a file is a table that an import wrote."""
+    if path.suffix.lower() != ".parquet":
+        return False
+    try:
+        return _VERSION_KEY in pl.read_parquet_metadata(path)
+    except (pl.exceptions.PolarsError, OSError):
+        return False  # reading it tells what is wrong with it
+
+
+class _Part(NamedTuple):
+    """A part of the table.
+
+    Attributes
+    ----------
+    path : Path
+    first : int
+        Number of its first row in the table.
+    removed : list of int
+        Rows of the part that do not stay.
+    are_votes : bool
+        Whether the rows are votes between two models.
+    """
+
+    path: Path
+    first: int
+    removed: list[int]
+    are_votes: bool
+
+    def rewrite(self) -> None:
+        """Write the part again without the rows that do not stay."""
+        if self.removed:
+            frame = pl.read_parquet(self.path)
+            kept = pl.Series([True]).new_from_index(0, frame.height).scatter(self.removed, values=False)
+            frame.filter(kept).write_parquet(self.path, compression="lz4", statistics=False)
 
 
 class TableOutput:
@@ -45,10 +84,10 @@ class TableOutput:
     def __init__(self, out: Path, folder: Path) -> None:
         self._out = out
         self.folder = folder
-        self._parts: list[Path] = []
-        self._repeats: list[Path] = []
-        self._votes: set[Path] = set()
+        self._parts: list[_Part] = []
+        self._repeats: list[_Part] = []
         self._rejects = folder / "rejects.jsonl"
+        self._n_added = 0
         self.n_rows = 0
         self.n_rejected = 0
         self.n_with_quality = 0
@@ -66,6 +105,7 @@ class TableOutput:
         if frame.is_empty():
             return
         self._parts.append(self._write("part", len(self._parts), frame, are_votes=are_votes))
+        self._n_added += frame.height
         self.n_rows += frame.height
         self.n_with_quality += frame["quality"].count()
         self.models.update(frame["model"].unique())
@@ -75,11 +115,16 @@ class TableOutput:
         if not frame.is_empty():
             self._repeats.append(self._write("repeats", len(self._repeats), frame, are_votes=are_votes))
 
-    def _write(self, kind: str, number: int, frame: pl.DataFrame, *, are_votes: bool) -> Path:
-        part = self.folder / f"{kind}-{number:06d}.parquet"
-        frame.write_parquet(part, compression="lz4", statistics=False)
-        if are_votes:
-            self._votes.add(part)
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Take rows without a quality out of the table; they are numbered from 0, as they were added."""
+        for number in numbers:
+            part = self._parts[bisect_right(self._parts, number, key=lambda part: part.first) - 1]
+            part.removed.append(number - part.first)
+            self.n_rows -= 1
+
+    def _write(self, kind: str, number: int, frame: pl.DataFrame, *, are_votes: bool) -> "_Part":
+        part = _Part(self.folder / f"{kind}-{number:06d}.parquet", self._n_added, [], are_votes)
+        frame.write_parquet(part.path, compression="lz4", statistics=False)
         return part
 
     def reject(self, entries: list[dict[str, Any]]) -> None:
@@ -91,10 +136,12 @@ class TableOutput:
     def finish(self) -> Path | None:
         """Merge the parts and move the files into place; return the rejects file, if there is one."""
         merged = self.folder / "table.parquet"
+        for part in self._parts:
+            part.rewrite()
         self._merged().sink_parquet(
             merged,
             row_group_size=_ROWS_A_GROUP,
-            metadata={"router_model.schema_version": str(SCHEMA_VERSION)},
+            metadata={_VERSION_KEY: str(SCHEMA_VERSION)},
         )
         rejects = self.keep_rejects()
         merged.replace(self._out)
@@ -102,8 +149,9 @@ class TableOutput:
 
     def _merged(self) -> pl.LazyFrame:
         """Return all parts as one table, with a row a prompt and model."""
-        votes = [part for part in (*self._parts, *self._repeats) if part in self._votes]
-        others = [part for part in (*self._parts, *self._repeats) if part not in self._votes]
+        parts = (*self._parts, *self._repeats)
+        votes = [part.path for part in parts if part.are_votes]
+        others = [part.path for part in parts if not part.are_votes]
         tables = [pl.scan_parquet(others, glob=False)] if others else []
         tables += [corrected(pl.scan_parquet(votes, glob=False))] if votes else []
         table = pl.concat(tables)

@@ -55,11 +55,11 @@ class Problem:
         Examples
         --------
         >>> print(Problem(0, "model", "nothing", "a name", "add it").message("a.csv", 40, n_alike=3))
-        a.csv, row 40, column 'model': got nothing, expected a name; add it (2 more rows near it alike)
+        a.csv, row 40, column 'model': got nothing, expected a name; add it (2 more rows alike)
         """
         column = f", column {self.column!r}" if self.column else ""
         rows = "row" if n_alike == 2 else "rows"  # noqa: PLR2004 one other
-        more = f" ({n_alike - 1} more {rows} near it alike)" if n_alike > 1 else ""
+        more = f" ({n_alike - 1} more {rows} alike)" if n_alike > 1 else ""
         return f"{file}, row {row}{column}: {self.reason}; {self.advice}{more}"
 
     def is_like(self, other: "Problem") -> bool:

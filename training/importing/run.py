@@ -1,62 +1,44 @@
 """The import itself: sources in, one canonical table out, in bounded memory.
 
-Records are read, converted and checked in batches; each good batch is written at once. Decides what happens
-to the bad ones: with ``on_error="fail"`` the first ends the import, with ``"skip"`` they go to the rejects
-file, and rows written and rejected add up to the rows read.
+Records are read, converted and checked in batches; good rows are written at once into a hidden folder. Whether
+a source is read rightly is decided at its end, when all of it has been seen (`survey`): if not, nothing that
+was written counts. With ``on_error="fail"`` a bad row ends the import at the end of its source, so that all
+that is wrong with the source is told at once; with ``"skip"`` single bad rows go to the rejects file. Rows
+written, rejected and skipped add up to the rows read.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final
 
 import numpy as np
+import polars as pl
 
 from router_model.errors import TableError
-from training.importing.adapters import ADAPTERS, FORMATS, Adapter, Around, adapter_of, layout_of
+from training.importing import findings
+from training.importing.adapters import ADAPTERS, Adapter
+from training.importing.batches import Batch, BatchReader, Rejected, open_source, take_notes
 from training.importing.checks import check_batch
 from training.importing.conversion import Row
+from training.importing.dates import DateOrder
 from training.importing.duplicates import SeenPairs, duplicate_problem
+from training.importing.findings import Call, Finding
 from training.importing.frames import frame_of_rows
-from training.importing.items import Item, Record, Unreadable
-from training.importing.notes import Note, Notes
-from training.importing.output import TableOutput, open_output, rejects_path
-from training.importing.problems import Problem, RecordError
-from training.importing.readers import SourceFile
+from training.importing.notes import Notes
+from training.importing.number_text import DecimalMark
+from training.importing.options import DEFAULT_MAX_REJECTED, ImportOptions, OnError, make_options
+from training.importing.output import TableOutput, is_own_table, open_output, rejects_path
+from training.importing.problems import Problem
 from training.importing.report import ImportReport, Progress
 from training.importing.sources import expand_sources, total_bytes
+from training.importing.survey import Survey, unseen_findings
 
-BATCH_RECORDS: Final = 20_000
-BATCH_BYTES: Final = 16 * 1024 * 1024
 MAX_UNKNOWN_COLUMNS: Final = 1_000
 """More names of unknown columns are not listed; their values are kept all the same."""
 
 _AVERAGED: Final = "answers averaged with others of the same prompt and model"
-
-OnError: TypeAlias = Literal["fail", "skip"]
-
-
-class _Rejected(NamedTuple):
-    """A row set aside, with the place it comes from."""
-
-    row: int
-    problems: list[Problem]
-    record: Any
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Converted rows of one file with the source row of each, and what could not be converted."""
-
-    rows: list[Row] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    rejected: list[_Rejected] = field(default_factory=list)
-    n_records: int = 0
-    n_bytes: int = 0
-
-    def is_full(self) -> bool:
-        return max(self.n_records, len(self.rows)) >= BATCH_RECORDS or self.n_bytes >= BATCH_BYTES
+_UNGRADED: Final = "repeated calls without a grade"
 
 
 def import_sources(
@@ -65,6 +47,13 @@ def import_sources(
     *,
     format: str = "auto",  # noqa: A002 the command's option has this name
     on_error: OnError = "fail",
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    scale: str | tuple[float, float] | None = None,
+    values: Mapping[str, float | None] | None = None,
+    model: str | None = None,
+    dates: DateOrder | None = None,
+    decimal: DecimalMark | None = None,
+    max_rejected: str | float = DEFAULT_MAX_REJECTED,
     progress: Callable[[Progress], None] | None = None,
 ) -> ImportReport:
     """Import files into one table of outcomes.
@@ -78,25 +67,49 @@ def import_sources(
     format : one of `FORMATS`
         With ``auto`` each file's format is told by its first record.
     on_error : {"fail", "skip"}
-        End the import at the first bad row, or write bad rows to ``<out stem>.rejects.jsonl``.
+        End the import where a row is bad, or write bad rows to ``<out stem>.rejects.jsonl``.
+    columns : mapping of str to str, optional
+        Fields of the sources by our columns: ``{"quality": "verdict", "prompt": "input.text"}``. A list of fields
+        is tried in its order; an empty name says that there is none; ``took:ms`` names a unit (`columns`).
+    scale : (float, float) or str, optional
+        The worst and the best quality of the sources, such as ``(1, 5)`` or ``"1:5"``; 0 and 1 by default.
+    values : mapping of str to float or None, optional
+        What words are worth as qualities: ``{"good": 1, "bad": 0, "n/a": None}``; None is "not graded".
+    model : str, optional
+        The model of records that name none.
+    dates : {"day-first", "month-first"}, optional
+        Order in dates such as 03/04/2025.
+    decimal : {"point", "comma"}, optional
+        What stands before the decimals of numbers that are texts; needed for texts such as ``1,234``.
+    max_rejected : float, int or str, default "5%"
+        How many rows of a source may be rejected for one reason with ``on_error="skip"``: a share (a float up to
+        1, ``"20%"``) or a number of rows (an int). One bad row is always allowed, unless a number of rows is given.
     progress : callable, optional
         Called after each batch.
 
     Raises
     ------
     TableError
-        If a source cannot be imported, or the table not be written; no file has been changed then. If every
-        row is rejected, the rejects file is kept.
+        If a source cannot be imported or is not read rightly, or the table not be written; no file has been
+        changed then. If every row is rejected one by one, the rejects file is kept.
     """
-    if format not in FORMATS:
-        raise TableError(f"format: got {format!r}, expected one of {', '.join(FORMATS)}; name one of them")
-    if on_error not in ("fail", "skip"):
-        raise TableError(f"on_error: got {on_error!r}, expected 'fail' or 'skip'; name one of them")
+    options = make_options(
+        format=format,
+        on_error=on_error,
+        columns=columns,
+        scale=scale,
+        values=values,
+        model=model,
+        dates=dates,
+        decimal=decimal,
+        max_rejected=max_rejected,
+    )
     paths, target = expand_sources(sources), Path(out)
     _check_target(target, paths)
+    call = Call([str(source) for source in sources], str(out), options.given)
     with open_output(target) as output, Notes(output.folder) as notes:
-        _take_notes(paths, format, notes)
-        run = _Run(paths, output, notes, format=format, on_error=on_error, progress=progress)
+        take_notes(paths, options, notes)
+        run = _Run(paths, output, notes, options, call, progress=progress)
         for number in range(len(paths)):
             run.import_file(number)
         return run.finish(target)
@@ -125,16 +138,16 @@ class _Run:
         paths: Sequence[Path],
         output: TableOutput,
         notes: Notes,
+        options: ImportOptions,
+        call: Call,
         *,
-        format: str,  # noqa: A002 as in `import_sources`
-        on_error: OnError,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._paths = paths
         self._output = output
         self._notes = notes
-        self._format = format
-        self._on_error = on_error
+        self._options = options
+        self._call = call
         self._progress = progress
         self._bytes_total = total_bytes(paths)
         self._bytes_before = 0
@@ -143,17 +156,28 @@ class _Run:
         self._unknown: dict[str, None] = {}
         self._formats: dict[str, str] = {}
         self._first_message = ""
+        self._found: dict[Path, list[Finding]] = {}
+        self._fields: dict[str, None] = {}
+        self._unseen = {ours for ours, _ in options.mapping.paths}
+        self._is_lost = False
+        """Whether nothing more needs to be written, as the import will end in an error."""
 
     def import_file(self, number: int) -> None:
         path = self._paths[number]
-        source = SourceFile(path, layout_of(self._format))
-        for batch in self._batches(source):
-            self._finish_batch(number, batch)
+        options = self._options.for_own_table() if is_own_table(path) else self._options
+        source, survey = open_source(path, options), Survey(path, options, is_joined=len(self._paths) > 1)
+        reader = BatchReader(source, options, survey, self._notes)
+        for batch in reader.batches():
+            self._formats[str(path)] = "unknown" if reader.adapter is None else reader.adapter.name
+            self._finish_batch(number, batch, survey)
             self._report(path, source.position)
         self._bytes_before += path.stat().st_size
         self._report(path, 0)
+        self._judge(survey)
 
     def finish(self, out: Path) -> ImportReport:
+        if self._found:
+            raise TableError(findings.message(self._found, self._paths, self._call))
         if not self._output.n_rows:
             raise self._nothing_left(out)
         n_prompts = self._seen.n_prompts()
@@ -173,52 +197,36 @@ class _Run:
 
     # --- one batch ---
 
-    def _batches(self, source: SourceFile) -> Iterator[_Batch]:
-        batch = _Batch()
-        adapter = ADAPTERS.get(self._format)
-        for item in source.items():
-            if adapter is None and isinstance(item, Record):
-                adapter = _adapter_of(item)
-            if adapter is not None:
-                self._formats[str(source.path)] = adapter.name
-            self._convert(batch, item, adapter, source.path)
-            if batch.is_full():
-                yield batch
-                batch = _Batch()
-        yield batch
-        self._formats.setdefault(str(source.path), "unknown")
-
-    def _convert(self, batch: _Batch, item: Item, adapter: Adapter | None, path: Path) -> None:
-        batch.n_records += 1
-        batch.n_bytes += item.n_bytes
-        if isinstance(item, Unreadable):
-            batch.rejected.append(_Rejected(item.row, [item.problem], item.raw))
-            return
-        try:
-            # A record of an unknown format says so itself: `adapter_of` raises again.
-            adapter = adapter or adapter_of(item.value)
-            rows, skipped, failed = adapter.convert(item.value, Around(path, item.context, self._notes.of))
-        except RecordError as exc:
-            batch.rejected.append(_Rejected(item.row, [exc.problem], item.value))
-            return
-        batch.rejected += [_Rejected(item.row, [problem], part) for problem, part in failed]
-        batch.rows += rows
-        batch.places += [item.row] * len(rows)
-        batch.n_bytes += _repeated_chars(rows)
-        self._skipped.update(skipped)
-
-    def _finish_batch(self, number: int, batch: _Batch) -> None:
+    def _finish_batch(self, number: int, batch: Batch, survey: Survey) -> None:
         """Check a batch, write its good rows and deal with the bad ones."""
-        path = self._paths[number]
         for row in batch.rows:
-            self._complete(row, path)
-        good, problems = check_batch(frame_of_rows(batch.rows))
+            self._complete(row, self._paths[number])
+        frame = frame_of_rows(batch.rows)
+        good, problems = check_batch(frame, survey.reading)
         by_index: dict[int, list[Problem]] = {}
         for problem in problems:
             by_index.setdefault(problem.index, []).append(problem)
+        if not self._is_lost:
+            good = self._without_repeats(number, batch, good, by_index)
+        rejected = batch.rejected + [
+            Rejected(batch.places[index], found, batch.rows[index]) for index, found in by_index.items()
+        ]
+        rejected.sort(key=lambda one: one.row)
+        n_rows = len(batch.rows) + len(batch.rejected)
+        survey.see_batch(frame, n_rows, ((one.row, one.problems) for one in rejected))
+        self._is_lost |= bool(rejected) and self._options.on_error == "fail"
+        if not self._is_lost:
+            self._skipped.update(batch.skipped)
+            self._output.add(good, are_votes=self._are_votes(number))
+            self._reject(self._paths[number], rejected)
+
+    def _without_repeats(
+        self, number: int, batch: Batch, good: pl.DataFrame, by_index: dict[int, list[Problem]]
+    ) -> pl.DataFrame:
+        """Leave out the rows of pairs that were seen before; second grades join the problems."""
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
-        places = np.asarray(batch.places, dtype=np.int64)
-        again = self._seen.add(good, number, places[kept])
+        places = np.asarray(batch.places, dtype=np.int64)[kept]
+        again, ungraded, replaced = self._seen.add(good, number, places)
         averaged = {index for index, file, _ in again if self._are_averaged(number, file)}
         for index, file, first_row in again:
             if index in averaged:
@@ -226,22 +234,21 @@ class _Run:
             prompt_id, model = good["prompt_id"][index], good["model"][index]
             first = f"row {first_row}" if file == number else f"{self._paths[file]}, row {first_row}"
             by_index[int(kept[index])] = [duplicate_problem(index, prompt_id, model, first)]
-        rejected = batch.rejected + [
-            _Rejected(batch.places[index], found, batch.rows[index]) for index, found in by_index.items()
-        ]
-        self._deal_with(path, rejected)
-        repeated = {index for index, _, _ in again}
-        adapter = self._adapter_of_file(number)
-        are_votes = adapter is not None and adapter.votes
-        self._output.add(
-            good.filter([index not in repeated for index in range(good.height)]) if again else good, are_votes=are_votes
-        )
-        self._output.add_repeats(good[sorted(averaged)], are_votes=are_votes)
+        if ungraded or replaced:
+            self._skipped[_UNGRADED] += len(ungraded) + len(replaced)
+            self._output.remove(replaced)
         if averaged:
             self._skipped[_AVERAGED] += len(averaged)
+            self._output.add_repeats(good[sorted(averaged)], are_votes=self._are_votes(number))
+        left_out = {index for index, _, _ in again} | set(ungraded)
+        return good.filter([index not in left_out for index in range(good.height)]) if left_out else good
 
     def _adapter_of_file(self, number: int) -> Adapter | None:
         return ADAPTERS.get(self._formats.get(str(self._paths[number]), ""))
+
+    def _are_votes(self, number: int) -> bool:
+        adapter = self._adapter_of_file(number)
+        return adapter is not None and adapter.votes
 
     def _are_averaged(self, number: int, earlier: int) -> bool:
         """Whether answers to one prompt in two files (or in one) are of a tool that asks again on purpose."""
@@ -256,17 +263,29 @@ class _Run:
         if isinstance(extra, dict) and len(self._unknown) < MAX_UNKNOWN_COLUMNS:
             self._unknown.update(dict.fromkeys(extra))
 
-    def _deal_with(self, path: Path, rejected: list[_Rejected]) -> None:
+    def _reject(self, path: Path, rejected: Sequence[Rejected]) -> None:
         if not rejected:
             return
-        rejected.sort(key=lambda one: one.row)
         row, (problem, *_), _ = rejected[0]
         n_alike = sum(any(problem.is_like(other) for other in one.problems) for one in rejected)
-        message = problem.message(path, row, n_alike=n_alike)
-        if self._on_error == "fail":
-            raise TableError(message)
-        self._first_message = self._first_message or message
+        self._first_message = self._first_message or problem.message(path, row, n_alike=n_alike)
         self._output.reject([_entry(path, one) for one in rejected])
+
+    # --- the end of a source ---
+
+    def _judge(self, survey: Survey) -> None:
+        """Decide whether a source was read rightly, now that all of it has been seen."""
+        self._fields.update(survey.fields)
+        self._unseen &= survey.unseen
+        found = survey.findings()
+        if survey.path == self._paths[-1] and not found:
+            found = unseen_findings(self._unseen, self._options, self._fields)
+        if found:
+            self._found[survey.path] = found
+            self._is_lost = True
+        elif survey.is_bad and self._options.on_error == "fail":
+            told = [findings.message(self._found, self._paths, self._call)] if self._found else []
+            raise TableError("\n".join([*survey.complaints(), *told]))
 
     def _nothing_left(self, out: Path) -> TableError:
         if not self._output.n_rejected:
@@ -287,42 +306,7 @@ class _Run:
             self._progress(Progress(path, self._bytes_before + position, self._bytes_total))
 
 
-def _take_notes(paths: Sequence[Path], format: str, notes: Notes) -> None:  # noqa: A002 as in `import_sources`
-    """Read the files whose adapters join records for the first time."""
-    for path in paths:
-        adapter = ADAPTERS.get(format)
-        for item in SourceFile(path, layout_of(format)).items():
-            if not isinstance(item, Record):
-                continue  # the second pass tells what is wrong with it
-            adapter = adapter or _adapter_of(item)
-            if adapter is not None and adapter.notes is None:
-                break
-            notes.add(_notes_of(item, adapter, path, notes))
-
-
-def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes) -> list[Note]:
-    if adapter is None or adapter.notes is None:
-        return []
-    try:
-        return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
-    except RecordError:
-        return []  # `convert` raises it again in the second pass
-
-
-def _adapter_of(record: Record) -> Adapter | None:
-    try:
-        return adapter_of(record.value)
-    except RecordError:
-        return None
-
-
-def _repeated_chars(rows: Sequence[Row]) -> int:
-    """Return how much longer the rows are than the record, which has the prompt of a wide row once."""
-    prompt = rows[0].get("prompt") if len(rows) > 1 else None
-    return len(prompt) * (len(rows) - 1) if isinstance(prompt, str) else 0
-
-
-def _entry(path: Path, rejected: _Rejected) -> dict[str, Any]:
+def _entry(path: Path, rejected: Rejected) -> dict[str, Any]:
     return {
         "file": str(path),
         "row": rejected.row,

@@ -5,21 +5,31 @@ boolean mask of rows whose value is there but unusable (null in `clean`). Missin
 text) stay missing and are not bad. Columns of mixed types come as `polars.Object`.
 """
 
+import ast
 import json
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
 from features.prompt import Prompt
+from training.importing.dates import DateOrder, read_date
+from training.importing.number_text import read_number, read_seconds
+from training.importing.reading import AS_WRITTEN, Reading
+from training.importing.scales import UNIT_SCALE, Scale
 
 Cleaned: TypeAlias = tuple[pl.Series, pl.Series]
 
 TIME_TYPE: Final = pl.Datetime("us", "UTC")
 _FIRST_EPOCH_S: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LAST_EPOCH_S: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+MAX_PYTHON_CHARS: Final = 1_000_000
+"""Longer texts are not tried as Python: its parser takes about a hundred times a text's memory."""
 _MAX_COUNT: Final = 2**53  # the largest float that still counts in ones
 # Made once: json.dumps would make an encoder a value.
 _WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -30,46 +40,120 @@ _TEXT_LIKE: Final = (pl.String, pl.Categorical, pl.Enum)
 # --- numbers ---------------------------------------------------------------------------------------------
 
 
-def quality(series: pl.Series) -> Cleaned:
-    """Read numbers in [0, 1]; true and false are 1 and 0, NaN is missing.
+class QualityValues(NamedTuple):
+    """A column of qualities taken apart; all series have its length.
+
+    Attributes
+    ----------
+    numbers : float series
+        What is written as a number, on the scale of the source.
+    known : float series
+        Qualities of words, of true and false: 0 to 1, whatever the scale.
+    unreadable : boolean series
+        Values that are there and neither.
+    """
+
+    numbers: pl.Series
+    known: pl.Series
+    unreadable: pl.Series
+
+
+def quality(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read qualities and bring them to [0, 1]; true and false are 1 and 0, NaN is missing.
 
     >>> clean, bad = quality(pl.Series(["0.5", "True", "nan", "", "1.7", "good"]))
     >>> clean.to_list(), bad.to_list()
     ([0.5, 1.0, None, None, None, None], [False, False, False, False, True, True])
+    >>> quality(pl.Series([1, 4]), Reading(scale=Scale(1, 5)))[0].to_list()
+    [0.0, 0.75]
     """
-    words = {"true": "1", "false": "0"}
+    numbers, known, bad = quality_values(series, reading)
+    scale = reading.scale or UNIT_SCALE
+    low, high = scale.range
+    clean, bad = _within(numbers, bad, (numbers >= low) & (numbers <= high))
+    if scale != UNIT_SCALE:
+        clean = (clean - scale.worst) / (scale.best - scale.worst)
+    return clean.fill_null(known), bad
+
+
+def quality_values(series: pl.Series, reading: Reading) -> QualityValues:
+    """Tell numbers from words in a column of qualities."""
     if series.dtype == pl.Boolean:
-        series = series.cast(pl.Float64)
-    elif series.dtype == pl.Object:
+        return QualityValues(_nulls(series, pl.Float64), series.cast(pl.Float64), _none_of(series))
+    if series.dtype == pl.Object:
         series = _scalars_as_text(series)
+    words = {"true": 1.0, "false": 0.0, **reading.words}
     if series.dtype in _TEXT_LIKE:
-        lowered = series.cast(pl.String).str.strip_chars().str.to_lowercase()
-        series = lowered.replace(words)
-    numbers, bad = _floats(series)
-    numbers = numbers.fill_nan(None)
-    return _within(numbers, bad, (numbers >= 0) & (numbers <= 1))
+        text = series.cast(pl.String).str.strip_chars().str.to_lowercase()
+        is_word = text.is_in(list(words)).fill_null(value=False)
+        known = text.replace_strict(words, default=None, return_dtype=pl.Float64)
+        numbers, unreadable = _floats(_without_ends(_null_where(is_word, text), reading.scale), _number(reading))
+    else:
+        numbers, unreadable = _floats(series)
+        known, is_word = _known_numbers(numbers, reading.words)
+        numbers = _null_where(is_word, numbers)
+    return QualityValues(numbers.fill_nan(None), known, unreadable)
 
 
-def amount(series: pl.Series) -> Cleaned:
-    """Read finite numbers from 0: costs and times."""
-    numbers, bad = _floats(series)
+def _without_ends(text: pl.Series, scale: Scale | None) -> pl.Series:
+    """Take the scale's end off texts that name it: 85% from 0 to 100, 4/5 from 1 to 5."""
+    if scale is None:
+        return text
+    best = f"{scale.range[1]:g}"
+    ends = rf"\s*(?:/|out of)\s*{re.escape(best)}$" + ("|\\s*%$" if best == "100" else "")
+    return text.str.replace(ends, "")
+
+
+def _known_numbers(numbers: pl.Series, words: Mapping[str, float | None]) -> tuple[pl.Series, pl.Series]:
+    """Return the qualities of numbers that ``--values`` names, and where they stand."""
+    known, is_known = _nulls(numbers, pl.Float64), _none_of(numbers)
+    for word, value in words.items():
+        try:
+            here = (numbers == float(word)).fill_null(value=False)
+        except ValueError:
+            continue
+        known = known.zip_with(~here, pl.Series([value], dtype=pl.Float64).new_from_index(0, len(numbers)))
+        is_known |= here
+    return known, is_known
+
+
+def amount(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read finite numbers from 0: costs.
+
+    >>> amount(pl.Series(["$0.25", "0,5", "7 €"]))[0].to_list()
+    [0.25, 0.5, None]
+    """
+    return _finite(_floats(series, _number(reading)))
+
+
+def seconds(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read time spans from 0; a text may have its unit.
+
+    >>> seconds(pl.Series(["850 ms", "2"]))[0].to_list()
+    [0.85, 2.0]
+    """
+    return _finite(_floats(series, _number(reading)._replace(read=partial(read_seconds, decimal=reading.decimal))))
+
+
+def _finite(read: Cleaned) -> Cleaned:
+    numbers, bad = read
     return _within(numbers, bad, numbers.is_finite() & (numbers >= 0))
 
 
-def probability(series: pl.Series) -> Cleaned:
+def probability(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     """Read numbers above 0, up to 1."""
-    numbers, bad = _floats(series)
+    numbers, bad = _floats(series, _number(reading))
     return _within(numbers, bad, (numbers > 0) & (numbers <= 1))
 
 
-def count(series: pl.Series) -> Cleaned:
-    """Read whole numbers from 0, also where they are written as 12.0 or 1e3.
+def count(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read whole numbers from 0, also where they are written as 12.0, 1e3 or 1,234.
 
     >>> clean, bad = count(pl.Series([12.0, 12.5, -1.0, None]))
     >>> clean.to_list(), bad.to_list()
     ([12, None, None, None], [False, True, True, False])
     """
-    numbers, bad = _floats(series)
+    numbers, bad = _floats(series, _number(reading, whole=True))
     whole = (numbers >= 0) & (numbers < _MAX_COUNT) & (numbers == numbers.floor())
     clean, bad = _within(numbers, bad, whole)
     return clean.cast(pl.Int64), bad
@@ -81,16 +165,41 @@ def _within(numbers: pl.Series, bad: pl.Series, usable: pl.Series) -> Cleaned:
     return _null_where(bad, numbers), bad
 
 
-def _floats(series: pl.Series) -> Cleaned:
+class _NumberReader(NamedTuple):
+    """How a text becomes a number where polars knows none."""
+
+    read: Callable[[str], float]
+    trusts_points: bool = True
+
+
+def _number(reading: Reading, *, whole: bool = False) -> _NumberReader:
+    read = partial(read_number, decimal=reading.decimal, whole=whole)
+    return _NumberReader(read, trusts_points=reading.decimal != "comma")
+
+
+_POINT_READER: Final = _NumberReader(read_number)
+
+
+def _floats(series: pl.Series, reader: _NumberReader = _POINT_READER) -> Cleaned:
     if series.dtype == pl.Object:
         series = _scalars_as_text(series)
     if series.dtype in _TEXT_LIKE:
-        text = series.cast(pl.String).str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
-        return numbers, (text.is_not_null() & (text != "") & numbers.is_null()).fill_null(value=False)
+        return _floats_of_text(series.cast(pl.String).str.strip_chars(), reader)
     if series.dtype.is_numeric():
         return series.cast(pl.Float64), _none_of(series)
     return _nulls(series, pl.Float64), series.is_not_null()
+
+
+def _floats_of_text(text: pl.Series, reader: _NumberReader) -> Cleaned:
+    numbers = text.cast(pl.Float64, strict=False)
+    unread = text.is_not_null() & (text != "") & numbers.is_null()
+    if not reader.trusts_points:
+        unread |= text.str.contains(r"[.,]")  # 1.234 is 1234 where the comma stands before decimals
+    unread = unread.fill_null(value=False)
+    if not unread.any():
+        return numbers, unread
+    read, bad = _each(_null_where(~unread, text), reader.read, pl.Float64)
+    return numbers.zip_with(~unread, read), bad
 
 
 def _scalars_as_text(series: pl.Series) -> pl.Series:
@@ -144,8 +253,10 @@ def _one_text(value: object) -> str:
 # --- times -----------------------------------------------------------------------------------------------
 
 
-def moment(series: pl.Series) -> Cleaned:
-    """Read ISO 8601 dates and times, and seconds since 1970; without a zone they are in UTC.
+def moment(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read dates and times, and seconds since 1970; without a zone they are in UTC.
+
+    Local dates are read where the order of day and month is plain or stated (see `dates`).
 
     Seconds must fall between 2000 and 2100, so that milliseconds are not taken for them.
 
@@ -159,13 +270,13 @@ def moment(series: pl.Series) -> Cleaned:
     if series.dtype == pl.Date:
         return series.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"), _none_of(series)
     if series.dtype in _TEXT_LIKE or series.dtype.is_numeric() or series.dtype == pl.Object:
-        return _each(series, _one_time, TIME_TYPE)
+        return _each(series, partial(_one_time, order=reading.dates), TIME_TYPE)
     return _nulls(series, TIME_TYPE), series.is_not_null()
 
 
-def _one_time(value: object) -> datetime | None:
+def _one_time(value: object, order: DateOrder | None = None) -> datetime | None:
     if isinstance(value, str):
-        return _of_text(value.strip())
+        return _of_text(value.strip(), order)
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, date):
@@ -173,13 +284,17 @@ def _one_time(value: object) -> datetime | None:
     return _of_epoch(value)
 
 
-def _of_text(value: str) -> datetime | None:
+def _of_text(value: str, order: DateOrder | None) -> datetime | None:
     if not value:
         return None
     try:
         return _one_time(datetime.fromisoformat(value))
     except ValueError:
+        pass
+    try:
         return _of_epoch(float(value))
+    except ValueError:
+        return read_date(value, order)
 
 
 def _of_epoch(value: object) -> datetime:
@@ -213,7 +328,7 @@ def messages(series: pl.Series) -> Cleaned:
 
 
 def _one_conversation(value: object) -> str | None:
-    decoded = json.loads(value) if isinstance(value, str) and value else value
+    decoded = decode_list(value) if isinstance(value, str) and value else value
     if decoded == "":
         return None
     if not isinstance(decoded, list) or not decoded:
@@ -224,6 +339,30 @@ def _one_conversation(value: object) -> str | None:
     canonical = canonical_messages(decoded)
     canonical.encode("utf-8")
     return canonical
+
+
+def decode_list(text: str) -> Any:
+    """Decode JSON, or a list as Python prints it; pandas writes lists into CSV files so.
+
+    >>> decode_list("[{'role': 'user', 'content': None}]")
+    [{'role': 'user', 'content': None}]
+
+    Raises
+    ------
+    ValueError
+        If the text is neither, or too long to be tried as Python.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        if not text.lstrip().startswith("[") or len(text) > MAX_PYTHON_CHARS:
+            raise
+    try:
+        # Literals only: nothing is run. The parser's own limits on nesting end as one of the errors below.
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            return ast.literal_eval(text.strip())
+    except (SyntaxError, MemoryError, RecursionError, TypeError) as exc:
+        raise ValueError("neither JSON nor a Python list") from exc
 
 
 def canonical_messages(conversation: Sequence[Mapping[str, Any]]) -> str:

@@ -5,12 +5,15 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router_model.records import OUTCOME_COLUMN_NAMES, OUTCOME_COLUMNS
 from training.importing import CANONICAL_SCHEMA, check_batch, default_prompt_id
 from training.importing.frames import frame_of_rows
+from training.importing.reading import Reading
+from training.importing.scales import Scale
+from training.importing.values import quality
 
 NAN = float("nan")
 CHAT = [{"role": "user", "content": "Hi"}]
@@ -46,6 +49,13 @@ def value_of(column, value):
         ("output_tokens", 0, 0),
         ("cost_usd", "3.73E-05", 3.73e-05),
         ("cost_usd", "", None),
+        ("cost_usd", "$0.0012", 0.0012),
+        ("cost_usd", "0,0012", 0.0012),
+        ("latency_s", "850 ms", 0.85),
+        ("quality", "0,5", 0.5),
+        ("input_tokens", "1,234", 1234),
+        ("timestamp", "31/01/2025 09:30", NINE_THIRTY),
+        ("messages", "[{'role': 'user', 'content': 'Hi', 'name': None}]", '[{"content":"Hi","role":"user"}]'),
         ("latency_s", 0, 0.0),
         ("propensity", 1, 1.0),
         ("prompt_id", 17, "17"),
@@ -81,7 +91,6 @@ def test_usable_value_gets_the_canonical_type(column, value, expected):
         ("quality", -0.1, "got -0.1, expected a number in [0, 1]"),
         ("quality", float("inf"), "got inf, expected a number in [0, 1]"),
         ("quality", "good", "got 'good', expected a number in [0, 1]"),
-        ("quality", "0,5", "got '0,5', expected a number in [0, 1]"),
         ("quality", {"score": 1}, 'got {"score": 1}, expected a number in [0, 1]'),
         ("quality", [0.5], "got [0.5], expected a number in [0, 1]"),
         ("input_tokens", -1, "got -1, expected a whole number from 0"),
@@ -92,7 +101,13 @@ def test_usable_value_gets_the_canonical_type(column, value, expected):
         ("cost_usd", NAN, "got nan, expected a finite number from 0"),
         ("cost_usd", -0.01, "got -0.01, expected a finite number from 0"),
         ("cost_usd", "inf", "got inf, expected a finite number from 0"),
-        ("cost_usd", "$3", "got '$3', expected a finite number from 0"),
+        ("cost_usd", "3 €", "got '3 €', expected a finite number from 0, in US dollars"),
+        ("cost_usd", "1,234", "got '1,234', expected a number that can be read in one way only"),
+        ("timestamp", "03/04/2025", "got '03/04/2025', expected a date whose day and month cannot be swapped"),
+        ("messages", "[" * 900_000, "expected a JSON list of chat messages"),
+        ("messages", "[" + "-" * 50_000 + "1]", "expected a JSON list of chat messages"),
+        ("messages", "[__import__('os').getcwd()]", "expected a JSON list of chat messages"),
+        ("messages", "['" + "a" * 1_000_000 + "']", "expected a JSON list of chat messages"),
         ("cost_usd", False, "got false, expected a finite number from 0"),
         ("latency_s", -1, "got -1, expected a finite number from 0"),
         ("propensity", 0, "got 0, expected a number above 0, up to 1"),
@@ -170,6 +185,37 @@ def test_output_has_all_columns_in_canonical_types_also_without_rows():
 def test_table_without_the_needed_columns_is_bad_in_every_row():
     _, problems = check_batch(pl.DataFrame({"question": ["Hi"]}))
     assert [(problem.column, problem.got) for problem in problems] == [("model", "nothing"), ("prompt", "nothing")]
+
+
+@pytest.mark.parametrize(
+    ("reading", "value", "expected"),
+    [
+        (Reading(scale=Scale(1, 5)), 4, 0.75),
+        (Reading(scale=Scale(1, 5)), "4/5", 0.75),
+        (Reading(scale=Scale(5, 1)), 2, 0.75),
+        (Reading(scale=Scale(0, 100)), "85%", 0.85),
+        (Reading(scale=Scale(-1, 1)), -1, 0.0),
+        (Reading(scale=Scale(1, 5)), True, 1.0),
+        (Reading(scale=Scale(1, 5), words={"good": 0.9, "n/a": None}), " Good", 0.9),
+        (Reading(scale=Scale(1, 5), words={"good": 0.9, "n/a": None}), "N/A", None),
+        (Reading(words={"-1": None}), -1, None),
+    ],
+)
+def test_quality_is_read_as_it_was_said(reading, value, expected):
+    good, problems = check_batch(frame_of_rows([{"prompt": "Hi", "model": "a", "quality": value}]), reading)
+    assert not problems
+    assert good["quality"].to_list() == [expected]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1))
+def test_every_scale_maps_its_ends_to_zero_and_one(worst, best, share):
+    assume(abs(best - worst) > 1e-3)
+    scale = Scale(worst, best)
+    low, high = scale.range
+    values = [worst, best, min(max(worst + share * (best - worst), low), high)]
+    clean, bad = quality(pl.Series(values), Reading(scale=scale))
+    assert not bad.any()
+    assert clean.to_list() == pytest.approx([0, 1, share], abs=1e-6)
 
 
 def test_mixed_column_keeps_its_good_values():

@@ -10,12 +10,13 @@ from training.importing import duplicates
 from training.importing.duplicates import SeenPairs, find_duplicates
 
 
-def frame_of(pairs):
-    return pl.DataFrame(pairs, schema={"prompt_id": pl.String, "model": pl.String}, orient="row")
+def frame_of(pairs, grades=None):
+    frame = pl.DataFrame(pairs, schema={"prompt_id": pl.String, "model": pl.String}, orient="row")
+    return frame.with_columns(pl.Series("quality", grades or [1.0] * len(pairs), dtype=pl.Float64))
 
 
 def add(seen, pairs, first_row=1, file=0):
-    return seen.add(frame_of(pairs), file, np.arange(first_row, first_row + len(pairs)))
+    return seen.add(frame_of(pairs), file, np.arange(first_row, first_row + len(pairs))).again
 
 
 def test_find_duplicates_names_the_first_row():
@@ -61,3 +62,33 @@ def test_streamed_answer_is_that_of_a_dictionary(batches, largest):
 def test_whole_frame_answer_is_the_streamed_one(pairs):
     again = add(SeenPairs(), pairs)
     assert [problem.index for problem in find_duplicates(frame_of(pairs))] == [index for index, _, _ in again]
+
+
+CALLS = st.lists(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([None, 0.5])), max_size=6), max_size=5)
+
+
+@pytest.mark.parametrize("largest", [4, 1 << 20])
+@given(batches=CALLS)
+def test_first_grade_of_a_pair_stays_in_whatever_order_they_come(batches, largest):
+    """The plain reference: of the rows of a pair the first with a grade stays, or else the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duplicates, "_LARGEST_MERGED", largest)
+        seen, table = SeenPairs(), []
+        n_again = n_ungraded = 0
+        for file, batch in enumerate(batches):
+            frame = frame_of([(prompt, "m") for prompt, _ in batch], [grade for _, grade in batch])
+            again, ungraded, replaced = seen.add(frame, file, np.arange(len(batch)))
+            left_out = {index for index, _, _ in again} | set(ungraded)
+            for number in replaced:
+                table[number] = None
+            table += [(*call, file, index) for index, call in enumerate(batch) if index not in left_out]
+            n_again, n_ungraded = n_again + len(again), n_ungraded + len(ungraded) + len(replaced)
+    calls = [(*call, file, index) for file, batch in enumerate(batches) for index, call in enumerate(batch)]
+    expected = {
+        min((call for call in calls if call[0] == prompt), key=lambda call: (call[1] is None, *call[2:]))
+        for prompt, *_ in calls
+    }
+    assert {row for row in table if row} == expected
+    n_grades = sum(grade is not None for _, grade, *_ in calls)
+    assert n_again == n_grades - sum(grade is not None for _, grade, *_ in expected)
+    assert n_again + n_ungraded == len(calls) - len(expected)

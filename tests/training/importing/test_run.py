@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_model.errors import TableError
-from training.importing import CANONICAL_SCHEMA, import_sources, run
+from training.importing import CANONICAL_SCHEMA, batches, import_sources
 
 GOOD = {"prompt": "Hi", "model": "a", "quality": 0.5}
 
@@ -69,7 +69,7 @@ def test_formats_are_told_file_by_file(tmp_path, out):
 def test_batches_give_the_same_table(tmp_path, out, monkeypatch):
     source = jsonl(tmp_path / "t.jsonl", numbered(25))
     import_sources([source], out)
-    monkeypatch.setattr(run, "BATCH_RECORDS", 4)
+    monkeypatch.setattr(batches, "BATCH_RECORDS", 4)
     import_sources([source], out.with_name("small.parquet"))
     assert pl.read_parquet(out).equals(pl.read_parquet(out.with_name("small.parquet")))
 
@@ -84,6 +84,7 @@ def test_progress_ends_at_all_bytes(tmp_path, out):
     assert read[-1] == seen[-1].bytes_total == sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
 
 
+UNGRADED = "repeated calls without a grade"
 QUALITY_MESSAGE = (
     r"t\.csv, row 3, column 'quality': got 1\.7, expected a number in \[0, 1\]; scale it, or use --on-error skip to "
     r"set such rows aside$"
@@ -92,10 +93,10 @@ AGAIN_MESSAGE = r"row 3, column 'prompt_id': got '\w+' with model 'a' again, fir
 NO_MODEL = b'{"records": [{"origin_query": "Hi", "score": 1}]}'
 BAD_FILES = [
     ("t.csv", b"prompt,model,quality\nHi,a,1\nHo,a,1.7\n", QUALITY_MESSAGE),
-    ("t.csv", b"prompt,model,quality\nHi,a,2\nHo,a,3\nHu,a,4\n", r"got 2, .* \(2 more rows near it alike\)$"),
+    ("t.csv", b"prompt,model,cost_usd\nHi,a,x\nHo,a,y\nHu,a,z\n", r"got 'x', .* \(2 more rows alike\)$"),
     ("t.csv", b"prompt,model,quality\nHi,a,1\nHi,a,1\n", AGAIN_MESSAGE),
     ("t.csv", b"prompt,model,quality\n,a,1\n", r"row 2, column 'prompt': got '', expected text here, or chat"),
-    ("t.csv", b"question,llm\nHi,a\n", r"row 2: got a record with the fields 'question', 'llm', expected"),
+    ("t.csv", b"foo,bar\nHi,a\n", r"row 2: got a record with the fields 'foo', 'bar', expected"),
     ("t.csv", b"prompt,model,quality\n", r"row 1: got a file without rows below the header, expected at least"),
     ("t.jsonl", b'{"prompt": "Hi"\n', r"t\.jsonl, row 1: got broken JSON"),
     ("t.jsonl.gz", b"no gzip", r"t\.jsonl\.gz, row 1: got damaged compressed data"),
@@ -116,7 +117,7 @@ def test_bad_source_fails_with_one_clear_message_and_leaves_nothing(tmp_path, ou
 def test_bad_rows_are_set_aside_beside_good_ones(tmp_path, out, name, payload):
     good = jsonl(tmp_path / "good.jsonl", numbered(2))
     (tmp_path / name).write_bytes(payload)
-    report = import_sources([good, tmp_path / name], out, on_error="skip")
+    report = import_sources([good, tmp_path / name], out, on_error="skip", max_rejected=3)
     rejects = rejects_of(out)
     assert report.n_rejected == len(rejects) >= 1
     assert set(rejects[0]) == {"file", "row", "column", "reason", "record"}
@@ -144,16 +145,48 @@ def test_first_of_duplicates_is_kept_across_files(tmp_path, out):
     assert f"again, first in {first}, row 1" in rejects_of(out)[0]["reason"]
 
 
+CALL = {"prompt": "Hi", "model": "a"}
+GRADED = CALL | {"quality": 0.9, "cost_usd": 0.2}
+
+
+@pytest.mark.parametrize("batch", [1, 20_000])
+@pytest.mark.parametrize(
+    "files",
+    [
+        [[CALL, GRADED]],
+        [[GRADED, CALL]],
+        [[CALL, CALL, GRADED, CALL]],
+        [[CALL, CALL | {"model": "b"}], [GRADED]],
+        [[GRADED], [CALL | {"model": "b"}, CALL]],
+    ],
+)
+def test_graded_call_wins_over_ungraded_ones_in_any_order(tmp_path, out, monkeypatch, files, batch):
+    monkeypatch.setattr(batches, "BATCH_RECORDS", batch)
+    paths = [jsonl(tmp_path / f"{number}.jsonl", records) for number, records in enumerate(files)]
+    report = import_sources(paths, out)
+    table = pl.read_parquet(out).filter(model="a")
+    assert (table["quality"].to_list(), table["cost_usd"].to_list()) == ([0.9], [0.2])
+    assert report.n_rows + report.skipped[UNGRADED] == sum(map(len, files))
+
+
+def test_two_grades_of_a_call_are_an_error_also_if_they_are_far_apart(tmp_path, out):
+    source = jsonl(tmp_path / "t.jsonl", [CALL, GRADED, CALL, GRADED | {"quality": 0.1}])
+    with pytest.raises(TableError, match="row 4, column 'prompt_id': got .* again, first in row 2"):
+        import_sources([source], out)
+    assert import_sources([source], out, on_error="skip").n_rejected == 1
+    assert pl.read_parquet(out)["quality"].to_list() == [0.9]
+
+
 def test_all_rejected_is_an_error_and_keeps_the_rejects(tmp_path, out):
-    source = jsonl(tmp_path / "t.jsonl", numbered(2, quality=7))
-    with pytest.raises(TableError, match=r"got 2 rows, all of them rejected.*the first: .*row 1, column 'quality'"):
-        import_sources([source], out, on_error="skip")
+    source = jsonl(tmp_path / "t.jsonl", numbered(2, cost_usd=-1))
+    with pytest.raises(TableError, match=r"got 2 rows, all of them rejected.*the first: .*row 1, column 'cost_usd'"):
+        import_sources([source], out, on_error="skip", max_rejected=1.0)
     assert [path.name for path in out.parent.iterdir()] == ["table.rejects.jsonl"]
     assert len(rejects_of(out)) == 2
 
 
 def test_stale_rejects_are_removed(tmp_path, out):
-    source = jsonl(tmp_path / "t.jsonl", [GOOD, GOOD | {"quality": 7}])
+    source = jsonl(tmp_path / "t.jsonl", [GOOD, GOOD | {"quality": 7.5}])
     import_sources([source], out, on_error="skip")
     import_sources([jsonl(source, [GOOD])], out, on_error="skip")
     assert rejects_of(out) is None
@@ -162,7 +195,7 @@ def test_stale_rejects_are_removed(tmp_path, out):
 def test_failed_import_leaves_an_earlier_table(tmp_path, out):
     import_sources([jsonl(tmp_path / "t.jsonl", [GOOD])], out)
     before = out.read_bytes()
-    with pytest.raises(TableError, match="got 7"):
+    with pytest.raises(TableError, match="whole number"):
         import_sources([jsonl(tmp_path / "t.jsonl", [GOOD | {"quality": 7}])], out)
     assert out.read_bytes() == before
 
@@ -198,7 +231,7 @@ def test_skipped_spans_are_counted(tmp_path, out):
 
 def test_wide_rows_count_every_model(tmp_path, out):
     (tmp_path / "t.csv").write_text(
-        "sample_id,prompt,eval_name,a,a|total_cost,b,b|total_cost\n1,Hi,t,1,0.1,7,0.1\n2,Ho,t,1,0.1,,\n", "utf-8"
+        "sample_id,prompt,eval_name,a,a|total_cost,b,b|total_cost\n1,Hi,t,0.5,0.1,7,0.1\n2,Ho,t,1,0.1,,\n", "utf-8"
     )
     report = import_sources([tmp_path / "t.csv"], out, on_error="skip")
     assert (report.n_rows, report.n_rejected) == (2, 1)
@@ -212,7 +245,14 @@ def test_wide_rows_count_every_model(tmp_path, out):
         ("missing/table.parquet", {}, "got a folder that does not exist"),
         ("folder.parquet", {}, "got a folder, expected a file"),
         ("t.parquet", {"format": "xml"}, "format: got 'xml', expected one of auto, alpaca_eval"),
-        ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected 'fail' or 'skip'"),
+        ("t.parquet", {"on_error": "ignore"}, "on_error: got 'ignore', expected one of fail, skip"),
+        ("t.parquet", {"dates": "iso"}, "dates: got 'iso', expected one of day-first, month-first"),
+        ("t.parquet", {"decimal": ","}, "decimal: got ',', expected one of point, comma"),
+        ("t.parquet", {"columns": {"qualty": "x"}}, "got 'qualty', expected one of prompt_id.* did you mean 'quality'"),
+        ("t.parquet", {"scale": (1, 1)}, "scale: got '1:1', expected WORST:BEST"),
+        ("t.parquet", {"scale": "one:five"}, "scale: got 'one:five', expected WORST:BEST"),
+        ("t.parquet", {"values": {"good": 2}}, "values: got 'good=2', expected WORD=QUALITY"),
+        ("t.parquet", {"max_rejected": 1.5}, "max_rejected: got 1.5, expected a share"),
     ],
 )
 def test_impossible_wishes_are_errors(tmp_path, target, options, message):
@@ -236,10 +276,11 @@ def test_record_of_unknown_format_does_not_stop_those_behind_it(tmp_path, out):
 
 def test_deeply_nested_record_is_set_aside(tmp_path, out):
     """Somewhere below Python's recursion limit a record can be read and no longer written."""
-    deep = [f'{{"prompt": "{n}", "model": "a", "quality": 7, "x": {"[" * n}{"]" * n}}}' for n in range(900, 1000)]
+    deep = [f'{{"prompt": "{n}", "model": "a", "cost_usd": -1, "x": {"[" * n}{"]" * n}}}' for n in range(900, 1000)]
     records = [json.dumps(GOOD), *deep]
     (tmp_path / "t.jsonl").write_text("\n".join(records), encoding="utf-8")
-    assert import_sources([tmp_path / "t.jsonl"], out, on_error="skip").n_rejected == len(rejects_of(out)) == 100
+    report = import_sources([tmp_path / "t.jsonl"], out, on_error="skip", max_rejected="100%")
+    assert report.n_rejected == len(rejects_of(out)) == 100
 
 
 LINES = st.one_of(
@@ -265,8 +306,8 @@ def test_rows_written_and_rejected_are_the_rows_read(tmp_path_factory, lines, ba
     lines = [*lines, json.dumps(GOOD | {"prompt": "last"})]
     (folder / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "BATCH_RECORDS", batch)
-        report = import_sources([folder / "t.jsonl"], out, on_error="skip")
-    assert report.n_rows + report.n_rejected == len(lines)
+        patch.setattr(batches, "BATCH_RECORDS", batch)
+        report = import_sources([folder / "t.jsonl"], out, on_error="skip", max_rejected="100%", scale=(0, 1))
+    assert report.n_rows + report.n_rejected + report.skipped.get(UNGRADED, 0) == len(lines)
     assert pl.read_parquet(out).height == report.n_rows
     assert len(rejects_of(out) or []) == report.n_rejected

@@ -1,6 +1,6 @@
 """All adapters, in the order in which a record is shown to them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
@@ -73,6 +73,9 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
 """What ``format`` may be."""
 
+EXPECTED_KNOWN: Final = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
+"""What is expected of a record that no adapter recognises."""
+
 
 def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has this name
     """Return where the files of a format keep their records; with ``auto`` all places are looked at.
@@ -99,14 +102,16 @@ def adapter_of(record: Source) -> Adapter:
     for adapter in _IN_ORDER:
         if adapter.recognises(record):
             return adapter
-    expected = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
-    got = f"a record with the fields {shown_names(record)}"
+    got = f"a record with the fields {shown_names(record)}" if record else "a record without fields"
     near = _nearest(record)
     if near is not None:
         lacking = [name for name in near.fields if name not in record]
         got += f", which looks like {near.tool} ({near.name})"
-        expected = f"its fields {', '.join(map(repr, lacking))}, too"
-    raise RecordError("", got, expected, f"rename them, or name the --format ({', '.join(ADAPTERS)})")
+        expected, advice = f"its fields {', '.join(map(repr, lacking))}, too", "rename them"
+    else:
+        expected = EXPECTED_KNOWN
+        advice = "say which field is which (--column prompt=FIELD --column model=FIELD --column quality=FIELD)"
+    raise RecordError("", got, expected, f"{advice}, or name the --format ({', '.join(ADAPTERS)})")
 
 
 def _nearest(record: Source) -> Adapter | None:
@@ -125,7 +130,7 @@ def _plain(name: object) -> str:
     return str(name).replace("_", "").lower()
 
 
-def shown_names(record: Source, limit: int = 12) -> str:
+def shown_names(record: Collection[str], limit: int = 12) -> str:
     """List a record's field names, the first few of them.
 
     >>> shown_names({"a": 1, "b": 2, "c": 3}, limit=2)

@@ -1,0 +1,174 @@
+"""Records of a source become rows, a batch at a time.
+
+Decides which adapter reads a source, and where the columns that were named come in: before the adapter for
+tables of own columns, after it for the records of tools.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
+from training.importing.conversion import Row, Source, is_missing
+from training.importing.items import Item, Record, Unreadable
+from training.importing.notes import Note, Notes
+from training.importing.options import ImportOptions
+from training.importing.problems import Problem, RecordError
+from training.importing.readers import SourceFile
+from training.importing.survey import Survey
+
+BATCH_RECORDS: Final = 20_000
+BATCH_BYTES: Final = 16 * 1024 * 1024
+
+_OWN: Final = ADAPTERS["outcomes"]
+
+
+class Rejected(NamedTuple):
+    """A row set aside, with the place it comes from."""
+
+    row: int
+    problems: list[Problem]
+    record: Any
+
+
+@dataclass(slots=True)
+class Batch:
+    """Converted rows of one file with the source row of each, and what could not be converted."""
+
+    rows: list[Row] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    n_records: int = 0
+    n_bytes: int = 0
+
+    def is_full(self) -> bool:
+        """Whether it is time to write the rows."""
+        return max(self.n_records, len(self.rows)) >= BATCH_RECORDS or self.n_bytes >= BATCH_BYTES
+
+
+class BatchReader:
+    """Reads one source.
+
+    Attributes
+    ----------
+    adapter : Adapter or None
+        Of the source, once a record has told it.
+    """
+
+    def __init__(self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes) -> None:
+        self.adapter = ADAPTERS.get(options.format)
+        self._source = source
+        self._options = options
+        self._mapping = options.mapping
+        self._survey = survey
+        self._notes = notes
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the whole source."""
+        batch = Batch()
+        for item in self._source.items():
+            self._convert(batch, item)
+            if batch.is_full():
+                yield batch
+                batch = Batch()
+        yield batch
+
+    def _convert(self, batch: Batch, item: Item) -> None:
+        batch.n_records += 1
+        batch.n_bytes += item.n_bytes
+        if isinstance(item, Unreadable):
+            batch.rejected.append(Rejected(item.row, [item.problem], item.raw))
+            return
+        self._survey.see_record(item.value)
+        try:
+            rows, skipped, failed = self._conversion(item)
+        except RecordError as exc:
+            batch.rejected.append(Rejected(item.row, [exc.problem], item.value))
+            return
+        batch.rejected += [Rejected(item.row, [problem], part) for problem, part in failed]
+        batch.rows += rows
+        batch.places += [item.row] * len(rows)
+        batch.n_bytes += _repeated_chars(rows)
+        batch.skipped.update(skipped)
+
+    def _conversion(self, item: Record) -> tuple[list[Row], Mapping[str, int], Sequence[tuple[Problem, Source]]]:
+        if self.adapter is None:
+            self.adapter = self._adapter_of(item.value)
+        if self.adapter is _OWN:
+            own = self._own_record(item.value)
+            self._survey.see_own(own, is_known=True)
+            return _OWN.convert(own, Around(self._source.path, item.context, self._notes.of))
+        around = Around(self._source.path, self._context(item), self._notes.of)
+        rows, skipped, failed = self.adapter.convert(item.value, around)
+        named = self._mapping.values(item.value)
+        for row in rows if named or self._options.model else ():
+            row.update(named)
+            if is_missing(row.get("model")):
+                row["model"] = self._options.model or None
+        return rows, skipped, failed
+
+    def _adapter_of(self, record: Source) -> Adapter:
+        """Tell who reads the source; raise `RecordError` where nobody can."""
+        if self._mapping.names_prompts:
+            return _OWN
+        try:
+            return adapter_of(record)
+        except RecordError:
+            own = self._own_record(record)
+            if _OWN.recognises(own):
+                return _OWN
+            self._survey.see_own(own, is_known=False)
+            raise
+
+    def _own_record(self, record: Source) -> Source:
+        own = self._mapping.own_record(record)
+        return {**own, "model": self._options.model} if self._options.model and is_missing(own.get("model")) else own
+
+    def _context(self, item: Record) -> Mapping[str, Any]:
+        """Return what stands around a record; the model that was named counts where none stands there."""
+        return {"model": self._options.model, **item.context} if self._options.model else item.context
+
+
+def open_source(path: Path, options: ImportOptions) -> SourceFile:
+    """Return a file's records, from where its format keeps them."""
+    return SourceFile(path, layout_of(options.format))
+
+
+def take_notes(paths: Sequence[Path], options: ImportOptions, notes: Notes) -> None:
+    """Read the files whose adapters join records for the first time; see `training.importing.notes`."""
+    if options.mapping.names_prompts:
+        return  # tables of own columns join nothing
+    for path in paths:
+        adapter = ADAPTERS.get(options.format)
+        for item in open_source(path, options).items():
+            if not isinstance(item, Record):
+                continue  # the second pass tells what is wrong with it
+            adapter = adapter or _recognised(item.value)
+            if adapter is not None and adapter.notes is None:
+                break
+            notes.add(_notes_of(item, adapter, path, notes))
+
+
+def _recognised(record: Source) -> Adapter | None:
+    try:
+        return adapter_of(record)
+    except RecordError:
+        return None
+
+
+def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes) -> list[Note]:
+    if adapter is None or adapter.notes is None:
+        return []
+    try:
+        return list(adapter.notes(record.value, Around(path, record.context, notes.of)))
+    except RecordError:
+        return []  # `convert` raises it again in the second pass
+
+
+def _repeated_chars(rows: Sequence[Row]) -> int:
+    """Return how much longer the rows are than the record, which has the prompt of a wide row once."""
+    prompt = rows[0].get("prompt") if len(rows) > 1 else None
+    return len(prompt) * (len(rows) - 1) if isinstance(prompt, str) else 0

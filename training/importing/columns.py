@@ -1,0 +1,215 @@
+"""Own columns: which field of a source is which column of ours.
+
+``quality=verdict`` names a field, ``quality=result.score`` one inside an object (also where the object is
+JSON text), ``latency_s=took:ms`` its unit, and ``cost_usd=`` says that there is none. A column may be named
+several times; the first field that holds something counts. Records that have our own column and not the named
+field keep it, so that sources of both kinds can be imported together.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from router_model.errors import TableError
+from router_model.records import OUTCOME_COLUMN_NAMES
+from training.importing.conversion import Row, Source, is_missing
+from training.importing.number_text import DecimalMark, read_number
+
+NAMEABLE: Final = tuple(name for name in OUTCOME_COLUMN_NAMES if name != "extra")
+"""Columns that ``--column`` may name."""
+
+_UNITS: Final[Mapping[str, Mapping[str, float]]] = {
+    "latency_s": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60},
+    "timestamp": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9},
+    "cost_usd": {"usd": 1, "cents": 0.01},
+}
+_UNIT_OF_WORD: Final = {
+    **dict.fromkeys(("ms", "msec", "millis", "milliseconds"), "ms"),
+    **dict.fromkeys(("us", "micros", "microseconds"), "us"),
+    **dict.fromkeys(("ns", "nanos", "nanoseconds", "nano"), "ns"),
+    **dict.fromkeys(("min", "minutes"), "min"),
+    **dict.fromkeys(("cents", "cent"), "cents"),
+}
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PROMPTS: Final = frozenset(("prompt", "messages"))
+_MAX_JSON_CHARS: Final = 1_000_000
+_MAX_DEPTH: Final = 8
+
+
+class Field(NamedTuple):
+    """A field of a source.
+
+    Attributes
+    ----------
+    path : str
+        Its name, or a path with dots.
+    factor : float
+        What a number is multiplied with to be in the unit of our column.
+    """
+
+    path: str
+    factor: float = 1.0
+
+
+class ColumnMapping:
+    """Which fields are which columns.
+
+    Parameters
+    ----------
+    named : mapping of str to sequence of str
+        Fields by our columns, as in ``--column``.
+    decimal : {"point", "comma"}, optional
+        What stands before the decimals of numbers that are texts.
+
+    Raises
+    ------
+    TableError
+        If a column is not one of ours.
+
+    Examples
+    --------
+    >>> mapping = ColumnMapping({"prompt": ["input.text"], "latency_s": ["took_ms"]})
+    >>> mapping.own_record({"input": {"text": "Hi"}, "took_ms": 1500, "model": "a"})
+    {'input': {'text': 'Hi'}, 'model': 'a', 'prompt': 'Hi', 'latency_s': 1.5}
+    """
+
+    def __init__(self, named: Mapping[str, Sequence[str]], decimal: DecimalMark | None = None) -> None:
+        self._decimal = decimal
+        self._fields: dict[str, tuple[Field, ...]] = {}
+        self.absent: frozenset[str] = frozenset(ours for ours, fields in named.items() if not all(fields))
+        for ours, fields in named.items():
+            if ours not in NAMEABLE:
+                raise TableError(_unknown_column(ours))
+            self._fields[ours] = tuple(_field_of(ours, text) for text in fields if text)
+
+    @property
+    def names_prompts(self) -> bool:
+        """Whether the prompt is named, which makes every source one of own columns."""
+        return bool(self._fields.get("prompt") or self._fields.get("messages"))
+
+    @property
+    def paths(self) -> list[tuple[str, str]]:
+        """All (our column, path) pairs."""
+        return [(ours, field.path) for ours, fields in self._fields.items() for field in fields]
+
+    def values(self, record: Source) -> Row:
+        """Return what the record holds of the named columns."""
+        found: Row = {}
+        for ours, fields in self._fields.items():
+            for field in fields:
+                value = field_at(record, field.path)
+                if not is_missing(value):
+                    found[ours] = value if field.factor == 1 else self._in_our_unit(value, field.factor)
+                    break
+        return found
+
+    def own_record(self, record: Source) -> Source:
+        """Return the record with our names; fields that were renamed are left out, objects are kept whole."""
+        if not self._fields and not self.absent:
+            return record
+        found = self.values(record)
+        renamed = {field.path for ours in found for field in self._fields[ours]}
+        kept = {key: value for key, value in record.items() if key not in renamed and key not in self.absent}
+        if len(found.keys() & _PROMPTS) == 1:
+            # A prompt of the record's own would stand beside, or instead of, the one that was named.
+            kept = {key: value for key, value in kept.items() if key not in _PROMPTS}
+        if isinstance(found.get("prompt"), list):
+            found["messages"] = found.pop("prompt")
+        return kept | found
+
+    def _in_our_unit(self, value: Any, factor: float) -> Any:
+        try:
+            number = read_number(value.strip(), self._decimal) if isinstance(value, str) else value
+            # Rounded, as 1100 * 1e-3 is not quite 1.1; times in microseconds keep their digits.
+            return round(number * factor, 9) if not isinstance(number, bool) else value
+        except (ValueError, TypeError):
+            return value  # the checks tell what is wrong with it
+
+
+def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:
+    """Read ``ours=theirs`` pairs.
+
+    >>> parse_columns(["quality=verdict", "prompt=user_input", "cost_usd="])
+    {'quality': ['verdict'], 'prompt': ['user_input'], 'cost_usd': ['']}
+
+    Raises
+    ------
+    TableError
+        If one is no such pair, or a column is not one of ours.
+    """
+    named: dict[str, list[str]] = {}
+    for text in given:
+        ours, equals, theirs = text.partition("=")
+        if not equals:
+            raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; write it so")
+        if ours.strip() not in NAMEABLE:
+            raise TableError(_unknown_column(ours.strip(), theirs.strip()))
+        named.setdefault(ours.strip(), []).append(theirs.strip())
+    return named
+
+
+def _unknown_column(name: str, field: str = "") -> str:
+    near = difflib.get_close_matches(name.lower(), NAMEABLE, n=1)
+    advice = "our column comes first, as in quality=verdict"
+    if near and field not in NAMEABLE:
+        advice = f"did you mean {near[0]!r}?"
+    return f"column: got {name!r}, expected one of {', '.join(NAMEABLE)}; {advice}"
+
+
+def _field_of(ours: str, text: str) -> Field:
+    units = _UNITS.get(ours, {})
+    path, colon, unit = text.rpartition(":")
+    if colon and unit in units:
+        return Field(path, units[unit])
+    return Field(text, units.get(unit_in_name(text) or "", 1))
+
+
+def unit_in_name(name: str) -> str | None:
+    """Return the unit that a field's name ends with.
+
+    >>> unit_in_name("latency_ms"), unit_in_name("durationMs"), unit_in_name("costCents"), unit_in_name("items")
+    ('ms', 'ms', 'cents', None)
+    """
+    return _UNIT_OF_WORD.get((words_of(name) or [""])[-1])
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words that a name is made of, in lower case.
+
+    >>> words_of("tokensIn"), words_of("USER_input.text"), words_of("Cost (USD)")
+    (['tokens', 'in'], ['user', 'input', 'text'], ['cost', 'usd'])
+    """
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
+def field_at(record: Any, path: str, depth: int = 0) -> Any:
+    """Return a field by its name or path; None if there is none.
+
+    >>> field_at({"a.b": 1}, "a.b"), field_at({"a": {"b.c": [2, 3]}}, "a.b.c.1"), field_at({"a": '{"b": 4}'}, "a.b")
+    (1, 3, 4)
+    """
+    if isinstance(record, list):
+        head, _, rest = path.partition(".")
+        inner = record[int(head)] if head.isdecimal() and int(head) < len(record) else None
+        return field_at(inner, rest, depth + 1) if rest and depth < _MAX_DEPTH else inner
+    if isinstance(record, str):
+        record = _decoded(record)
+    if not isinstance(record, Mapping):
+        return None
+    if path in record:
+        return record[path]
+    for dot in (match.start() for match in re.finditer(r"\.", path) if depth < _MAX_DEPTH):
+        if path[:dot] in record:
+            return field_at(record[path[:dot]], path[dot + 1 :], depth + 1)
+    return None
+
+
+def _decoded(text: str) -> Any:
+    if text[:1] not in ("{", "[") or len(text) > _MAX_JSON_CHARS:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,195 @@
+"""Fields of a source whose names are near to ours, and what their values say about them.
+
+A near name alone is not enough: `label` may be the right answer's text and no quality. So a field is proposed
+only where most of its values could be our column's.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from router_model.records import OUTCOME_COLUMN_NAMES
+from training.importing import values
+from training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
+from training.importing.columns import ColumnMapping, unit_in_name
+from training.importing.conversion import Source, is_missing
+from training.importing.findings import Finding
+from training.importing.frames import frame_of_rows, series_of
+from training.importing.near_names import near_column, near_columns
+from training.importing.options import ImportOptions
+from training.importing.problems import Problem
+from training.importing.quality_tally import QualityTally
+from training.importing.reading import AS_WRITTEN, Reading
+
+PROMPTS: Final = ("prompt", "messages")
+OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
+"""What is expected of values that could be read in two ways."""
+
+_MAX_SAMPLES: Final = 50
+_N_LOOKED_INTO: Final = 1_000
+"""Records of which objects are looked into."""
+_MAX_DEPTH: Final = 3
+_MAX_NESTED: Final = 200
+_FEWEST_MS: Final = 50
+"""Calls that take at least so many whole numbers, in the middle, are timed in milliseconds rather than seconds."""
+_FEWEST_NS: Final = 10_000_000
+_EPOCHS: Final = (("ms", 1e11), ("us", 1e14), ("ns", 1e17))
+_UNIT_WORDS: Final = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+class _NearField:
+    """The values of one field."""
+
+    def __init__(self) -> None:
+        self.samples: list[Any] = []
+        self.qualities = QualityTally()
+        self._pending: list[Any] = []
+
+    def add(self, value: Any, *, is_quality: bool) -> None:
+        if len(self.samples) < _MAX_SAMPLES:
+            self.samples.append(value)
+        if is_quality:
+            self._pending.append(value)
+
+    def end_batch(self, options: ImportOptions) -> None:
+        if self._pending:
+            self.qualities.add(series_of("quality", self._pending), options.reading)
+            self._pending = []
+
+
+class Proposal(NamedTuple):
+    """A field that looks like a column of ours.
+
+    Attributes
+    ----------
+    ours, theirs : str
+    unit : str
+        In which its values seem to be, where the name does not say it.
+    others : list of str
+        Further fields with names near to this column.
+    qualities : QualityTally
+        Of its values, if it looks like a quality.
+    samples : list
+        Its first values.
+    """
+
+    ours: str
+    theirs: str
+    unit: str
+    others: list[str]
+    qualities: QualityTally
+    samples: list[Any]
+
+    def open_problem(self, reading: Reading) -> Problem | None:
+        """Return the first problem of a value that could be read in two ways."""
+        problems = _problems(self.ours, self.theirs, self.unit, self.samples, reading)
+        return next((problem for problem in problems if problem.expected in OPEN), None)
+
+    def finding(self) -> Finding:
+        """Say it."""
+        also = f" (or {', '.join(map(repr, self.others))})" if self.others else ""
+        unit = f" in {_UNIT_WORDS[self.unit]}" if self.unit else ""
+        theirs = f"{self.theirs}:{self.unit}" if self.unit else self.theirs
+        return Finding(
+            f"{self.theirs!r} looks like {self.ours}{unit}{also}",
+            (("--column", f"{self.ours}={theirs}"),),
+            "A column that the source does not have is left out by naming nothing, for example --column cost_usd=",
+        )
+
+
+class NearFields:
+    """Collects the fields of one source."""
+
+    def __init__(self, options: ImportOptions) -> None:
+        self._options = options
+        self._absent = options.mapping.absent | ({"model"} if options.model else set())
+        self._fields: dict[tuple[str, str], _NearField] = {}
+        self._n_records = 0
+
+    def see(self, own: Source) -> None:
+        """Look at a record, in which the columns that were named have our names."""
+        self._n_records += 1
+        if self._n_records <= _N_LOOKED_INTO and dict in map(type, own.values()):
+            own = {**dict(_nested(own)), **own}
+        for ours, theirs in near_columns(tuple(own)):
+            value = own[theirs]
+            if not is_missing(value) and self._is_wanting(own, ours):
+                near = self._fields.setdefault((ours, theirs), _NearField())
+                near.add(value, is_quality=ours == "quality")
+
+    def _is_wanting(self, own: Source, ours: str) -> bool:
+        names = PROMPTS if ours in PROMPTS else (ours,)
+        return ours not in self._absent and all(is_missing(own.get(name)) for name in names)
+
+    def end_batch(self) -> None:
+        """Count the qualities of a batch."""
+        for near in self._fields.values():
+            near.end_batch(self._options)
+
+    def proposals(self) -> list[Proposal]:
+        """Return the likeliest field for each column that is wanting, in the order of our columns."""
+        chosen: dict[str, tuple[str, str]] = {}
+        for (ours, theirs), near in sorted(self._fields.items(), key=_likeliness):
+            unit = _guess_unit(ours, theirs, near.samples)
+            column = self._column_of(ours, theirs, unit, near)
+            taken = PROMPTS if column in PROMPTS else (column,)
+            if column and not chosen.keys() & set(taken) and theirs not in (field for field, _ in chosen.values()):
+                chosen[column] = (theirs, unit)
+        return [self._proposal(ours, *field, chosen) for ours, field in chosen.items()]
+
+    def _column_of(self, ours: str, theirs: str, unit: str, near: _NearField) -> str:
+        """Return the column that a field's values fit; empty if they fit none."""
+        if ours == "quality":
+            return ours if near.qualities.has_qualities else ""
+        if ours in PROMPTS:
+            return next((name for name in ("messages", "prompt") if _fits(name, theirs, "", near.samples)), "")
+        return ours if _fits(ours, theirs, unit, near.samples) else ""
+
+    def _proposal(self, ours: str, theirs: str, unit: str, chosen: Mapping[str, tuple[str, str]]) -> Proposal:
+        kinds = PROMPTS if ours in PROMPTS else (ours,)
+        taken = {field for field, _ in chosen.values()}
+        others = [field for column, field in self._fields if column in kinds and field not in taken]
+        near = next(near for (_, field), near in self._fields.items() if field == theirs)
+        return Proposal(ours, theirs, unit, others, near.qualities, near.samples)
+
+
+def _likeliness(field: tuple[tuple[str, str], _NearField]) -> tuple[int, int, int]:
+    """Sort by our columns; fields at the top before those inside objects; then the likeliest name first."""
+    (ours, theirs), _ = field
+    near = near_column(theirs)
+    return OUTCOME_COLUMN_NAMES.index(ours), theirs.count("."), near[1] if near else 0
+
+
+def _nested(record: Mapping[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+    """Yield the fields inside a record's objects by their paths."""
+    for n, (key, value) in enumerate(record.items()):
+        if n >= _MAX_NESTED:
+            return
+        if isinstance(value, dict) and depth < _MAX_DEPTH:
+            yield from _nested(value, f"{before}{key}.", depth + 1)
+        elif before:
+            yield f"{before}{key}", value
+
+
+def _fits(ours: str, theirs: str, unit: str, samples: list[Any]) -> bool:
+    """Whether most of a field's values could be our column's."""
+    n_bad = sum(problem.expected not in OPEN for problem in _problems(ours, theirs, unit, samples))
+    return 2 * n_bad <= len(samples)
+
+
+def _problems(ours: str, theirs: str, unit: str, samples: list[Any], reading: Reading = AS_WRITTEN) -> list[Problem]:
+    mapping = ColumnMapping({ours: [f"{theirs}:{unit}" if unit else theirs]}, reading.decimal)
+    rows = [{"prompt": "-", "model": "-"} | mapping.values({theirs: value}) for value in samples]
+    return [problem for problem in check_batch(frame_of_rows(rows), reading)[1] if problem.column == ours]
+
+
+def _guess_unit(ours: str, theirs: str, samples: list[Any]) -> str:
+    """Guess the unit of times from whole numbers and their size, where the name does not say it."""
+    numbers = sorted(values.count(series_of("", samples))[0].drop_nulls().to_list())
+    if not numbers or unit_in_name(theirs):
+        return ""
+    middle = numbers[len(numbers) // 2]
+    if ours == "latency_s" and len(numbers) == len(samples):
+        return "ns" if middle >= _FEWEST_NS else "ms" if middle >= _FEWEST_MS else ""
+    if ours == "timestamp":
+        return next((unit for unit, least in reversed(_EPOCHS) if middle >= least), "")
+    return ""

@@ -1,0 +1,180 @@
+"""What can be said about an import, as the command and the Python function take it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+from router_model.errors import TableError
+from training.importing.adapters import FORMATS
+from training.importing.columns import ColumnMapping
+from training.importing.dates import DATE_ORDERS, DateOrder
+from training.importing.findings import Arguments
+from training.importing.number_text import DECIMAL_MARKS, DecimalMark
+from training.importing.reading import Reading, checked_words
+from training.importing.scales import Scale
+
+OnError: TypeAlias = Literal["fail", "skip"]
+
+DEFAULT_MAX_REJECTED: Final = "5%"
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedLimit:
+    """How many rows of a source may be rejected for one reason.
+
+    Attributes
+    ----------
+    share : float, optional
+        Of the source's rows, 0 to 1.
+    count : int, optional
+        Where there is no share.
+    """
+
+    share: float = 0.05
+    count: int | None = None
+
+    @classmethod
+    def parse(cls, value: str | float) -> "RejectedLimit":
+        """Read a share (``0.2``, ``20%``) or a number of rows (``500``).
+
+        >>> RejectedLimit.parse("20%").share, RejectedLimit.parse(0.2).share, RejectedLimit.parse("500").count
+        (0.2, 0.2, 500)
+
+        Raises
+        ------
+        TableError
+            If it is neither.
+        """
+        text = str(value).strip()
+        try:
+            if text.isdecimal():
+                return cls(count=int(text))
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:
+            raise TableError(
+                f"max_rejected: got {value!r}, expected a share of the rows such as 0.2 or 20%, or a number of rows; "
+                "write it so"
+            )
+        return cls(share=share)
+
+    def __str__(self) -> str:
+        return f"{self.share:g}" if self.count is None else str(self.count)
+
+    def is_passed(self, n_rejected: int, n_rows: int) -> bool:
+        """Whether so many rejected rows are a wrong reading.
+
+        One bad row is a bad row, also among three.
+
+        >>> [RejectedLimit().is_passed(n, of) for n, of in [(1, 3), (2, 3), (1, 1), (5, 100), (6, 100)]]
+        [False, True, False, False, True]
+        """
+        if self.count is not None:
+            return n_rejected > self.count
+        return n_rejected > max(1, self.share * n_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How sources are read.
+
+    Attributes
+    ----------
+    format : str
+    on_error : {"fail", "skip"}
+    columns : mapping of str to sequence of str
+        Fields of the sources by our columns.
+    model : str
+        Of records that name none.
+    reading : Reading
+        How values are written.
+    max_rejected : RejectedLimit
+    """
+
+    format: str = "auto"
+    on_error: OnError = "fail"
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    model: str = ""
+    reading: Reading = field(default_factory=Reading)
+    max_rejected: RejectedLimit = field(default_factory=RejectedLimit)
+
+    @property
+    def mapping(self) -> ColumnMapping:
+        """The columns, ready to be applied."""
+        return ColumnMapping(self.columns, self.reading.decimal)
+
+    def for_own_table(self) -> "ImportOptions":
+        """Return what holds for a table that an import wrote: it is in the schema, whatever the others are like."""
+        return replace(self, columns={}, model="", reading=Reading())
+
+    @property
+    def given(self) -> Arguments:
+        """What is not as by default, as options of the command."""
+        reading = self.reading
+        limit = self.max_rejected
+        words = ",".join(f"{word}={'' if value is None else f'{value:g}'}" for word, value in reading.words.items())
+        single = {
+            "--format": "" if self.format == "auto" else self.format,
+            "--on-error": "" if self.on_error == "fail" else self.on_error,
+            "--model": self.model,
+            "--scale": "" if reading.scale is None else str(reading.scale),
+            "--values": words,
+            "--dates": reading.dates or "",
+            "--decimal": reading.decimal or "",
+            "--max-rejected": "" if limit == RejectedLimit() else str(limit),
+        }
+        columns = tuple(("--column", f"{ours}={theirs}") for ours, all_of in self.columns.items() for theirs in all_of)
+        return columns + tuple((name, value) for name, value in single.items() if value)
+
+
+def make_options(
+    *,
+    format: str = "auto",  # noqa: A002 the command's option has this name
+    on_error: OnError = "fail",
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    scale: str | tuple[float, float] | None = None,
+    values: Mapping[str, float | None] | None = None,
+    model: str | None = None,
+    dates: DateOrder | None = None,
+    decimal: DecimalMark | None = None,
+    max_rejected: str | float = DEFAULT_MAX_REJECTED,
+) -> ImportOptions:
+    """Check the parameters of `import_sources` and put them together.
+
+    Raises
+    ------
+    TableError
+        If one of them is unusable.
+    """
+    _check_choice("format", format, FORMATS)
+    _check_choice("on_error", on_error, ("fail", "skip"))
+    _check_choice("dates", dates, (None, *DATE_ORDERS))
+    _check_choice("decimal", decimal, (None, *DECIMAL_MARKS))
+    options = ImportOptions(
+        format=format,
+        on_error=on_error,
+        columns={ours: [one] if isinstance(one, str) else list(one) for ours, one in (columns or {}).items()},
+        model=(model or "").strip(),
+        reading=Reading(
+            scale=_scale_of(scale),
+            words=checked_words((values or {}).items()),
+            dates=dates,
+            decimal=decimal,
+        ),
+        max_rejected=RejectedLimit.parse(max_rejected),
+    )
+    _ = options.mapping  # raises for columns that are not ours
+    return options
+
+
+def _scale_of(scale: str | tuple[float, float] | None) -> Scale | None:
+    if scale is None:
+        return None
+    return Scale.parse(scale if isinstance(scale, str) else ":".join(map(str, scale)))
+
+
+def _check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    if value not in choices:
+        named = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise TableError(f"{name}: got {value!r}, expected one of {named}; name one of them")

@@ -1,0 +1,85 @@
+"""How the values of a source are written, as far as somebody has said it.
+
+Whatever is left unsaid is read only where it can mean one thing.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from router_model.errors import TableError
+from training.importing.dates import DateOrder
+from training.importing.number_text import DecimalMark
+from training.importing.scales import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How values are written.
+
+    Attributes
+    ----------
+    scale : Scale, optional
+        Of the qualities; 0 to 1 where it is not said.
+    words : mapping of str to (float or None)
+        Qualities of words in lower case, also of single numbers; None: not graded.
+    dates : {"day-first", "month-first"}, optional
+    decimal : {"point", "comma"}, optional
+        What stands before the decimals of numbers that are texts.
+    """
+
+    scale: Scale | None = None
+    words: Mapping[str, float | None] = field(default_factory=dict)
+    dates: DateOrder | None = None
+    decimal: DecimalMark | None = None
+
+
+AS_WRITTEN: Final = Reading()
+"""Nothing has been said."""
+
+
+def parse_words(given: Iterable[str]) -> dict[str, float | None]:
+    """Read ``good=1,bad=0,n/a=``: words and their quality, or nothing for "not graded".
+
+    >>> parse_words(["Good=1,bad=0", "n/a="])
+    {'good': 1.0, 'bad': 0.0, 'n/a': None}
+
+    Raises
+    ------
+    TableError
+        If something else is given.
+    """
+    pairs = [pair for text in given for pair in text.split(",") if pair.strip()]
+    return checked_words(_parse_pair(pair) for pair in pairs)
+
+
+def checked_words(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float | None]:
+    """Return words in lower case with their qualities.
+
+    Raises
+    ------
+    TableError
+        If a quality is not one.
+    """
+    words = {word.strip().lower(): value for word, value in pairs}
+    for word, value in words.items():
+        if not word or not (value is None or 0 <= value <= 1):
+            raise TableError(_words_message(f"{word}={value}"))
+    return words
+
+
+def _parse_pair(pair: str) -> tuple[str, float | None]:
+    word, equals, number = (part.strip() for part in pair.rpartition("="))
+    if not equals:
+        raise TableError(_words_message(pair))
+    try:
+        return word, float(number) if number else None
+    except ValueError as exc:
+        raise TableError(_words_message(pair)) from exc
+
+
+def _words_message(got: str) -> str:
+    return (
+        f"values: got {got.strip()!r}, expected WORD=QUALITY with a quality from 0 to 1, or WORD= for 'not graded', "
+        "such as good=1,bad=0,n/a=; write it so"
+    )
