@@ -195,7 +195,7 @@ def test_stale_rejects_are_removed(tmp_path, out):
 def test_failed_import_leaves_an_earlier_table(tmp_path, out):
     import_sources([jsonl(tmp_path / "t.jsonl", [GOOD])], out)
     before = out.read_bytes()
-    with pytest.raises(TableError, match="whole number"):
+    with pytest.raises(TableError, match="the number 7"):
         import_sources([jsonl(tmp_path / "t.jsonl", [GOOD | {"quality": 7}])], out)
     assert out.read_bytes() == before
 
