@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from serving.formats.assembling import Assembly
 from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
 from serving.formats.sse import EventParser
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -67,6 +68,12 @@ class Adapter:
             target, self.provider.reader(), translation, self.surface.writer(call, target), self.provider.read_answer
         )
 
+    def assembly(self, target: Target) -> "AnswerStream":
+        """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
+        return AnswerStream(
+            target, self.provider.reader(), None, Assembly(self.provider.assembler()), self.provider.read_answer
+        )
+
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""
         return self.provider.failure(status, headers, content)
@@ -79,6 +86,8 @@ class AnswerStream:
     ----------
     facts : Facts
         ``has_content`` says whether a token has come: what was sent before can still be taken back.
+    n_events : int
+        That said something; comments and pings do not.
     """
 
     def __init__(
@@ -90,6 +99,7 @@ class AnswerStream:
         read_answer: Callable[[str, bytes], object] | None = None,
     ) -> None:
         self.facts = reader.facts
+        self.n_events = 0
         self._target = target
         self._reader = reader
         self._translation = translation
@@ -115,6 +125,7 @@ class AnswerStream:
             self._before_events = None
             read = self._reader.read(event)
             if read is not None:
+                self.n_events += 1
                 for one in (read,) if self._translation is None else self._translation.translate(read):
                     sent += self._writer.write(one)
         return sent

@@ -27,6 +27,8 @@ class Ready:
     target, adapter, request : whom to call, and with what
     key : str or None
         Is in the request already.
+    is_streamed : bool
+        Whether the request asks for a stream, whatever the caller wants.
     """
 
     position: int
@@ -34,6 +36,7 @@ class Ready:
     adapter: Adapter
     request: HttpRequest
     key: str | None = field(repr=False)
+    is_streamed: bool = False
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class Course:
     position : of the candidate that is next
     failures : of all attempts, in their order
     n_here : how many by position, those of keys by kind, all others together
+    share_until : by position, until when the order may lose time to a candidate while another is untried
     waiting : by position, when a candidate that is limited may be asked again, and what was ready to be sent (None:
         it had no key, and was not sent anything)
     refused_until : float or None
@@ -65,6 +69,7 @@ class Course:
     failures: list[Failed] = field(default_factory=list)
     n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
     waiting: dict[int, tuple[float, Ready | None]] = field(default_factory=dict)
+    share_until: dict[int, float] = field(default_factory=dict)
     refused_until: float | None = None
     invalid: InvalidRequestError | None = None
     too_long_for: int | None = None
@@ -83,7 +88,22 @@ class Course:
             n_here=self.n_here[alike],
             n_untried=len(self.order.targets) - self.position,
             left_s=self.deadline - now,
+            left_here_s=self.share_of(ready.position, now) - now,
         )
+
+    @property
+    def has_untried(self) -> bool:
+        """Whether there is a candidate that was not tried."""
+        return self.position < len(self.order.targets)
+
+    def share_of(self, position: int, now: float) -> float:
+        """Return until when the order may lose time to a candidate: for half of what is left at its first attempt.
+
+        All of it where nobody else can be asked.
+        """
+        if not self.has_untried:
+            return self.deadline
+        return self.share_until.setdefault(position, now + (self.deadline - now) / 2)
 
     def fits(self, target: Target) -> bool:
         """Tell whether a prompt that was too long for others may fit here."""

@@ -2,22 +2,25 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import TypeAlias
 
 from serving.errors import EmptyPlanError, InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.format import Surface
-from serving.forwarding.attempts import CLIENT_GONE, Attempt
+from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from serving.forwarding.breakers import Breakers
 from serving.forwarding.calls import call
 from serving.forwarding.course import Course, Ready
 from serving.forwarding.deadlines import clock, to_its_end
+from serving.forwarding.patience import Patience
 from serving.forwarding.reply import Order, Reply
 from serving.forwarding.retry_policy import Do, Step, next_step
 from serving.forwarding.rules import Rules
 from serving.forwarding.streams import unreadable
 from serving.forwarding.upstream_errors import upstream_error
+from serving.forwarding.whole_answers import WholeAnswers, refuses_stream
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.provider import Kind, Target
 from serving.providers.providers import Providers
@@ -52,6 +55,8 @@ class Forwarder:
         self._adapter_for = adapter_for
         self._rules = rules or Rules()
         self._rng = rng or Random()  # noqa: S311  (jitter, no secret)
+        self._patience = Patience(self._rules.patience)
+        self._whole_answers = WholeAnswers()
         self._limited_until: dict[str, float] = {}
         self.breakers = Breakers(self._rules.breaker)
 
@@ -73,14 +78,19 @@ class Forwarder:
             try:
                 return await self._attempt(course, ready)
             except UpstreamFailure as failure:
+                plain = self._without_stream(course, ready, failure)
+                if plain is not None:
+                    ready = plain
+                    continue
                 now = clock()
                 step = next_step(failure, course.failed(ready, failure, now), self._rules, self._rng)
                 ready = await self._after(course, ready, failure, step)
 
     async def _attempt(self, course: Course, ready: Ready) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
+        order = course.order
         attempt = Attempt(
-            course.order,
+            order,
             ready.target,
             ready.adapter,
             ready.request,
@@ -88,18 +98,37 @@ class Forwarder:
             over=course.over,
             deadline=course.deadline,
             rules=self._rules,
+            waits=self._patience.of(
+                ready.target,
+                order.call,
+                len(ready.request.content),
+                has_others=course.has_untried,
+                is_live=order.call.stream and not order.buffer,
+            ),
+            share_until=course.share_of(ready.position, clock()),
+            is_streamed=ready.is_streamed,
         )
         try:
-            return await call(attempt, self._providers.transport(ready.target.provider))
+            reply = await call(attempt, self._providers.transport(ready.target.provider))
         except UpstreamFailure as failure:
             await to_its_end(attempt.end(failure.kind))
             raise
         except Exception as exc:
             await to_its_end(attempt.end(FailureKind.MALFORMED))
             raise unreadable(exc, ready.target.name) from exc
-        except BaseException:  # cancelled: the caller is gone
-            await to_its_end(attempt.end(CLIENT_GONE))
+        except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
+            await to_its_end(attempt.end(SHUTDOWN if SHUTDOWN in exc.args else CLIENT_GONE))
             raise
+        if attempt.is_better_plain:
+            self._whole_answers.ask_plainly(ready.target)
+        return reply
+
+    def _without_stream(self, course: Course, ready: Ready, failure: UpstreamFailure) -> Ready | None:
+        """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
+        if not ready.is_streamed or course.order.call.stream or not refuses_stream(failure):
+            return None
+        self._whole_answers.ask_plainly(ready.target)
+        return self._prepare(course, ready.position)
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
         """Return what to try after a failure, when it is time.
@@ -191,11 +220,12 @@ class Forwarder:
         target, call_ = course.order.targets[position], course.order.call
         try:
             adapter = self._adapter_for(call_.surface, target.provider.kind)
-            request = adapter.request(call_, target, key)
+            is_streamed = self._whole_answers.by_stream(call_, target)
+            request = adapter.request(replace(call_, stream=is_streamed), target, key)
         except InvalidRequestError as exc:
             course.invalid = course.invalid or exc
             return None
-        return Ready(position, target, adapter, request, key)
+        return Ready(position, target, adapter, request, key, is_streamed)
 
     def _is_ready(self, target: Target) -> bool:
         return self.breakers.of(target).is_ready(clock())

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from serving.formats.adapter import AnswerStream
 from serving.forwarding.deadlines import too_late
+from serving.forwarding.patience import Wait
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
@@ -58,14 +59,12 @@ async def read_start(chunks: AsyncIterator[bytes], answer: AnswerStream, max_byt
     return sent, True
 
 
-async def read_on(
-    chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink, *, idle_s: float, until: float
-) -> None:
+async def read_on(chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink, *, idle: Wait, until: float) -> None:
     """Read a stream to the end of its body; one that is complete needs no clean end.
 
     Parameters
     ----------
-    idle_s : float
+    idle : Wait
         The longest time without an event that says something; comments and pings do not.
     until : float
         The loop's time at which it is cut.
@@ -75,27 +74,23 @@ async def read_on(
     UpstreamFailure
         As `chunks` and `answer` raise it, and `FailureKind.TIMEOUT`.
     """
-    now = asyncio.get_running_loop().time
-    facts = answer.facts
-
-    def next_deadline() -> float:
-        return min(now() + (min(idle_s, TAIL_S) if facts.is_complete else idle_s), until)
-
+    facts, silence = answer.facts, _Silence(answer, idle.seconds, until)
     try:
-        async with asyncio.timeout_at(next_deadline()) as deadline:
+        async with asyncio.timeout_at(silence.ends_at) as deadline:
             async for data in chunks:
-                was_complete = facts.is_complete
                 sent = answer.feed(data)
+                silence.look()
                 if sent:
                     sink.put(sent)
                     if sink.is_full:
                         deadline.reschedule(until)
                         await sink.room()
-                if sent or facts.is_complete is not was_complete:
-                    _move(deadline, next_deadline())
+                        silence.begin()  # ours was no silence of the provider's
+                _move(deadline, silence.ends_at)
+        idle.took(silence.longest_s)
     except TimeoutError as exc:
         if not facts.is_complete:
-            raise _timeout(idle_s, is_cut=now() >= until) from exc
+            raise silence.failure(idle) from exc
     except UpstreamFailure as failure:
         if not (facts.is_complete and failure.kind is FailureKind.CONNECTION):
             raise
@@ -108,7 +103,40 @@ def _move(deadline: asyncio.Timeout, when: float) -> None:
         deadline.reschedule(when)
 
 
-def _timeout(idle_s: float, *, is_cut: bool) -> UpstreamFailure:
-    if is_cut:
-        return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
-    return too_late("further token", idle_s)
+class _Silence:
+    """Times how long a stream says nothing."""
+
+    __slots__ = ("_answer", "_idle_s", "_n_said", "_now", "_since", "_until", "longest_s")
+
+    def __init__(self, answer: AnswerStream, idle_s: float, until: float) -> None:
+        self._answer = answer
+        self._idle_s = idle_s
+        self._until = until
+        self._now = asyncio.get_running_loop().time
+        self._n_said = answer.n_events
+        self.longest_s = 0.0
+        self.begin()
+
+    @property
+    def ends_at(self) -> float:
+        """When it has lasted too long."""
+        idle_s = min(self._idle_s, TAIL_S) if self._answer.facts.is_complete else self._idle_s
+        return min(self._since + idle_s, self._until)
+
+    def begin(self) -> None:
+        """Begin now."""
+        self._since = self._now()
+
+    def look(self) -> None:
+        """Look whether it is over, as the stream has said something, and begin again."""
+        if self._answer.n_events > self._n_said:
+            self._n_said = self._answer.n_events
+            self.longest_s = max(self.longest_s, self._now() - self._since)
+            self.begin()
+
+    def failure(self, idle: Wait) -> UpstreamFailure:
+        """Return the failure of a stream that was cut."""
+        if self._now() >= self._until:
+            return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
+        idle.ran_out()
+        return too_late("further token", self._idle_s)

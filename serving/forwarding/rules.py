@@ -1,6 +1,9 @@
 """How patient forwarding is: the numbers of its retries, breakers and streams."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from serving.forwarding.thinking import Thinking
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,66 @@ class BreakerRules:
     share: float = 0.5
     first_pause_s: float = 5.0
     longest_pause_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long something is waited for, in seconds, where ``providers.toml`` does not say.
+
+    Attributes
+    ----------
+    floor_s : float
+        At least, however fast a model has been.
+    eager_s, patient_s : float
+        Before enough is known of a model: while another candidate can be asked, and otherwise.
+    """
+
+    floor_s: float
+    eager_s: float
+    patient_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceRules:
+    """How deadlines follow what a model has lately needed; see `serving.forwarding.patience`.
+
+    Attributes
+    ----------
+    multiple : float
+        Of the 99th percentile; more while few calls are known.
+    at_least, window : int
+        Calls before anything is learned of a model, and calls that are remembered.
+    bytes_that_double : int
+        A prompt of so many bytes (8,000 tokens of English) may take twice as long to the first token.
+    most_scale : float
+        The most that the length of a prompt multiplies a deadline by.
+    most_candidates : int
+        Of whom times are remembered.
+    first, idle : bounds to the first token, and of a pause within a stream, by how much a call makes a model think
+    whole : of an answer that does not come as a stream
+    """
+
+    multiple: float = 4.0
+    at_least: int = 5
+    window: int = 100
+    bytes_that_double: int = 32_000
+    most_scale: float = 10.0
+    most_candidates: int = 1_000
+    first: Mapping[Thinking, Bounds] = field(
+        default_factory=lambda: {
+            Thinking.NONE: Bounds(5.0, 30.0, 60.0),
+            Thinking.SOME: Bounds(60.0, 300.0, 300.0),
+            Thinking.DEEP: Bounds(120.0, 600.0, 600.0),
+        }
+    )
+    idle: Mapping[Thinking, Bounds] = field(
+        default_factory=lambda: {
+            Thinking.NONE: Bounds(10.0, 30.0, 60.0),
+            Thinking.SOME: Bounds(60.0, 120.0, 120.0),
+            Thinking.DEEP: Bounds(120.0, 300.0, 300.0),
+        }
+    )
+    whole: Bounds = Bounds(60.0, 600.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +110,7 @@ class Rules:
     max_ahead_bytes : int
         What is read of a stream before the caller takes it.
     breaker : BreakerRules
+    patience : PatienceRules
     """
 
     max_attempts: int = 6
@@ -59,3 +123,4 @@ class Rules:
     max_answer_bytes: int = 64 * 1024 * 1024
     max_ahead_bytes: int = 256 * 1024
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    patience: PatienceRules = field(default_factory=PatienceRules)

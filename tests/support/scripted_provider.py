@@ -176,11 +176,14 @@ class Format:
             raise UpstreamFailure(FailureKind.MALFORMED, f"got {content_type!r}, expected JSON", status=200)
         answer = json.loads(content)
         facts = Facts(response_model="m", finish_reason="stop", has_content=True, is_complete=True)
-        facts.usage = Usage(*answer["usage"])
+        facts.usage = Usage(*answer["usage"]) if answer["usage"] else None
         return answer, facts
 
     def reader(self):
         return Reader()
+
+    def assembler(self):
+        return Assembler()
 
     def failure(self, code, headers, content):
         kind = STATUSES.get(code, FailureKind.SERVER)
@@ -213,6 +216,18 @@ class Reader:
         if "done" in said:
             self.facts.finish_reason, self.facts.is_complete = said["done"], True
         return said
+
+
+class Assembler:
+    def __init__(self):
+        self._said = []
+
+    def add(self, event):
+        self._said.append(event)
+
+    def answer(self, facts):
+        usage = [facts.usage.input_tokens, facts.usage.output_tokens] if facts.usage else None
+        return {"text": "".join(event.get("text", "") for event in self._said), "usage": usage}
 
 
 class Writer:
