@@ -31,7 +31,7 @@ from serving.providers.usage import Usage
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
-SHUTDOWN: Final = "shutdown"
+SHUTDOWN: Final = FailureKind.SHUTDOWN.value
 """The error type of an attempt that was still under way when the service had to end."""
 _BYTES_A_TOKEN: Final = 4
 """Of English; other languages have more tokens, and more bytes."""
