@@ -126,7 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             parts.proxy.start()
             stack.push_async_callback(parts.proxy.close)
         stack.push_async_callback(_stop, asyncio.create_task(_update_gauges(parts), name="metrics"))
-        with _draining_on_sigterm(parts), _spared_by_the_collector():
+        with _draining_on_signals(parts), _spared_by_the_collector():
             yield
         parts.draining = True
 
@@ -162,21 +162,30 @@ def _spared_by_the_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _draining_on_sigterm(parts: Parts) -> Iterator[None]:
-    """Note that a shutdown has begun, then let the server's own handler do its work."""
+def _draining_on_signals(parts: Parts) -> Iterator[None]:
+    """Note that a shutdown has begun, then let the server's own handler do its work.
+
+    What is still under way when the drain is over is ended by the book, before the server ends it by force.
+    """
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
         return
-    before: _Handler = signal.getsignal(signal.SIGTERM)
+    loop = asyncio.get_running_loop()
+    before: dict[int, _Handler] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def drain(number: int, frame: FrameType | None) -> None:
+        if not parts.draining and parts.proxy is not None:
+            loop.call_soon_threadsafe(loop.call_later, parts.settings.drain_s, parts.proxy.under_way.end)
         parts.draining = True
-        _logger.info("SIGTERM: no longer ready; requests that are under way are finished")
-        if callable(before):
-            before(number, frame)
+        _logger.info("%s: no longer ready; requests that are under way are finished", signal.Signals(number).name)
+        handler = before[number]
+        if callable(handler):
+            handler(number, frame)
 
-    signal.signal(signal.SIGTERM, drain)
+    for number in before:
+        signal.signal(number, drain)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -25,6 +25,8 @@ FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _KEEP_ALIVE_S: Final = (
     75  # longer than the minute after which load balancers close idle connections: they must be first
 )
+_LAST_WORDS_S: Final = 3
+"""After the drain: for the error events of streams that it ends, and for closing the providers' calls."""
 _BACKLOG: Final = 2048
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
@@ -94,7 +96,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             proxy_headers=False,  # who calls is said by a key, never by a header that anybody can send
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=math.ceil(settings.drain_s),
+            timeout_graceful_shutdown=math.ceil(settings.drain_s) + _LAST_WORDS_S,
         )
         if settings.workers > 1:
             Multiprocess(config, sockets=[sock]).run()

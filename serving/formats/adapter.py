@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from serving.formats.assembling import Assembly
 from serving.formats.fitting import Fitted, fitted, untranslatable
 from serving.formats.format import (
     KIND_OF_SURFACE,
@@ -91,6 +92,12 @@ class Adapter:
             target, self.provider.reader(), translation, self.surface.writer(call, target), self.provider.read_answer
         )
 
+    def assembly(self, target: Target) -> "AnswerStream":
+        """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
+        return AnswerStream(
+            target, self.provider.reader(), None, Assembly(self.provider.assembler()), self.provider.read_answer
+        )
+
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""
         return self.provider.failure(status, headers, content)
@@ -103,6 +110,10 @@ class AnswerStream:
     ----------
     facts : Facts
         ``has_content`` says whether a token has come: what was sent before can still be taken back.
+    n_events : int
+        That said something; comments and pings do not.
+    n_bytes : int
+        Of the provider's, so far.
     """
 
     def __init__(
@@ -114,6 +125,8 @@ class AnswerStream:
         read_answer: Callable[[str, bytes], object] | None = None,
     ) -> None:
         self.facts = reader.facts
+        self.n_events = 0
+        self.n_bytes = 0
         self._target = target
         self._reader = reader
         self._translation = translation
@@ -131,6 +144,7 @@ class AnswerStream:
             If an event is an error or malformed.
         """
         sent: list[bytes] = []
+        self.n_bytes += len(data)
         if self._before_events is not None:
             self._before_events += data[:_MAX_BODY_BYTES]
             if len(self._before_events) > _MAX_BODY_BYTES:
@@ -139,6 +153,7 @@ class AnswerStream:
             self._before_events = None
             read = self._reader.read(event)
             if read is not None:
+                self.n_events += 1
                 for one in (read,) if self._translation is None else self._translation.translate(read):
                     sent += self._writer.write(one)
         return sent

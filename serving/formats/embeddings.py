@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from serving.errors import InvalidRequestError
-from serving.formats.format import Call, EventReader, EventWriter, Facts, Json, StreamTranslation
+from serving.formats.format import Assembler, Call, EventReader, EventWriter, Facts, Json, StreamTranslation
 from serving.formats.openai.answers import written_answer
 from serving.formats.openai.bodies import answer_object, text_or_none
 from serving.formats.openai.failures import failure_of
@@ -54,6 +54,10 @@ class EmbeddingsFormat:
         )
 
     def reader(self) -> EventReader:
+        """Refuse: there are no streams of embeddings."""
+        _refuse_stream()
+
+    def assembler(self) -> Assembler:
         """Refuse: there are no streams of embeddings."""
         _refuse_stream()
 

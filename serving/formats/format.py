@@ -135,6 +135,22 @@ class EventWriter(Protocol):
         """Return the events of a clean error in the middle of a stream."""
 
 
+class Assembler(Protocol):
+    """Puts one stream of a provider together to the whole answer."""
+
+    def add(self, event: Json) -> None:
+        """Take the next event, as the `EventReader` returned it."""
+
+    def answer(self, facts: Facts) -> Json:
+        """Return the whole answer as the provider would have sent it; `facts` are those of the stream, at its end.
+
+        Raises
+        ------
+        UpstreamFailure
+            If the pieces make no answer.
+        """
+
+
 class Format(Protocol):
     """One format, e.g. `serving.formats.openai.OpenAIFormat`."""
 
@@ -152,6 +168,9 @@ class Format(Protocol):
 
     def reader(self) -> EventReader:
         """Return what reads one stream of a provider."""
+
+    def assembler(self) -> Assembler:
+        """Return what puts one stream of a provider together."""
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success (the kind of failure, the provider's words, ``Retry-After``)."""

@@ -20,6 +20,7 @@ from serving.formats.adapter import Adapter
 from serving.formats.format import Facts
 from serving.forwarding.deadlines import clock, close
 from serving.forwarding.lines import Ticket
+from serving.forwarding.patience import Waits
 from serving.forwarding.reply import Order, no_extras
 from serving.forwarding.response_models import is_other_model
 from serving.forwarding.rules import Rules
@@ -31,6 +32,8 @@ from serving.providers.usage import Usage
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
+SHUTDOWN: Final = FailureKind.SHUTDOWN.value
+"""The error type of an attempt that was still under way when the service had to end."""
 _BYTES_A_TOKEN: Final = 4
 """Of English; other languages have more tokens, and more bytes."""
 _DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
@@ -57,9 +60,17 @@ class Attempt:
     rules : Rules
     others : int
         Candidates that were not tried.
+    waits : Waits
+        How long what is waited for; they are told what became of it.
+    share_until : float
+        Until when the order may lose time to this candidate, as long as the answer can be taken back.
+    is_streamed : bool
+        Whether the provider is asked for a stream, whatever the caller wants.
 
     Attributes
     ----------
+    is_better_plain : bool
+        Whether the stream of this provider is worse than its whole answer: it does not come, or says no usage.
     response, chunks : what came, and the iterator over its body; None before
     facts : Facts
         Of the answer, as far as they are known.
@@ -78,6 +89,9 @@ class Attempt:
         over: list[AttemptRecord],
         deadline: float,
         rules: Rules,
+        waits: Waits,
+        share_until: float,
+        is_streamed: bool,
         others: int = 0,
     ) -> None:
         self.order = order
@@ -87,13 +101,16 @@ class Attempt:
         self.over = over
         self.rules = rules
         self._others = others
+        self.waits = waits
+        self.is_streamed = is_streamed
+        self.is_better_plain = False
         self.response: HttpResponse | None = None
         self.chunks: AsyncIterator[bytes] | None = None
         self.facts = Facts()
         self.failure: UpstreamFailure | None = None
         self.started = clock()
-        self.until = min(self.started + target.provider.deadlines.total_s, deadline)
         self._deadline = deadline
+        self._order_until = min(deadline, share_until)
         self._id = _make_id()
         self._created_at = datetime.now(UTC)
         self._first_token_s: float | None = None
@@ -101,14 +118,24 @@ class Attempt:
         self._ticket = ticket
 
     @property
+    def until(self) -> float:
+        """The loop's time at which the attempt is cut."""
+        return min(self.started + self.target.provider.deadlines.total_s, self._order_until)
+
+    @property
     def left_s(self) -> float:
         """Seconds that the attempt may still take."""
         return self.until - clock()
+
+    def cannot_be_taken_back(self) -> None:
+        """Take note that the caller has the beginning of the answer: nobody else can be asked any more."""
+        self._order_until = self._deadline
 
     def first_token(self) -> None:
         """Take note that the first token is here: a candidate that was probed works."""
         now = clock()
         self._first_token_s = now - self.started
+        self.waits.first.took(self._first_token_s)
         self._ticket.works_so_far(now)
 
     async def succeed(self) -> None:
@@ -181,14 +208,14 @@ class Attempt:
                 _logger.error("an attempt could not be observed: %s (%d times)", place(exc), times)  # noqa: TRY400
 
     def _verdict(self, error_type: str | None, now: float) -> Verdict:
-        if error_type is None or (error_type == CLIENT_GONE and self.facts.has_content):
+        if error_type is None or (error_type in {CLIENT_GONE, SHUTDOWN} and self.facts.has_content):
             return Verdict.WORKS
-        if error_type == FailureKind.TIMEOUT and now >= self._deadline and not self._had_its_time(now):
+        if error_type == FailureKind.TIMEOUT and now >= self._order_until and not self._had_its_time(now):
             return Verdict.UNKNOWN  # the order's time was short, not the candidate slow
         return self._ticket.verdict(error_type)
 
     def _had_its_time(self, now: float) -> bool:
-        return now - self.started >= self.target.provider.deadlines.first_token_s
+        return now - self.started >= self.waits.first.seconds
 
     def _usage(self) -> Usage | None:
         """Return what was used: as the provider said, or of a stream that did not come to its end by what came."""

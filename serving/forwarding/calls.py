@@ -1,20 +1,28 @@
-"""Calling one candidate once: the whole answer, or a stream up to its first token."""
+"""Calling one candidate once: the whole answer, or a stream up to its first token.
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+Providers are asked for streams where the caller wants a whole answer, too (`serving.forwarding.whole_answers`): so the
+deadlines to the first token and between two pieces hold for both, and what a call used is known where it fails.
+"""
+
+from collections.abc import AsyncIterator, Awaitable
+from typing import Final, TypeVar
 
 from serving.formats.adapter import AnswerStream
 from serving.forwarding.attempts import Attempt
-from serving.forwarding.deadlines import within
+from serving.forwarding.deadlines import clock, within
+from serving.forwarding.patience import Wait
 from serving.forwarding.reading import read_on, read_start, read_whole
 from serving.forwarding.reply import Reply
 from serving.forwarding.streams import HeldBack, LiveStream, WholeStream
 from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpResponse, Transport
+from serving.providers.http import Transport
+
+T = TypeVar("T")
 
 _ERROR_S: Final = 5.0
 _MAX_ERROR_BYTES: Final = 1024 * 1024
-_NO_STREAM: Final = ("application/json", "text/html")
+_JSON: Final = "application/json"
+_NO_STREAM: Final = (_JSON, "text/html")
 
 
 async def call(attempt: Attempt, transport: Transport) -> Reply:
@@ -27,28 +35,50 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
     UpstreamFailure
         If there is none. Whoever called ends the attempt.
     """
-    if not attempt.order.call.stream:
-        return await _whole(attempt, transport)
-    first_s = attempt.target.provider.deadlines.first_token_s
-    seconds = min(first_s, attempt.left_s)
-    answer, sent, is_over = await within(seconds, _open_stream(attempt, transport), "first token")
-    if attempt.order.buffer and not is_over:
-        held = HeldBack(sent, attempt.rules.max_answer_bytes)
-        idle_s = attempt.target.provider.deadlines.idle_s
-        await read_on(_body(attempt), answer, held, idle_s=idle_s, until=attempt.until)
-        sent, is_over = held.sent, True
-    if not is_over:
+    if not attempt.is_streamed:
+        content = await _in_time(attempt, attempt.waits.whole, _fetch(attempt, transport), "whole answer")
+        attempt.waits.whole.took(clock() - attempt.started)
+        return await _whole(attempt, content)
+    if attempt.order.call.stream:
+        return await _stream(attempt, transport)
+    return await _whole_by_stream(attempt, transport)
+
+
+async def _stream(attempt: Attempt, transport: Transport) -> Reply:
+    answer = attempt.adapter.stream(attempt.order.call, attempt.target)
+    sent, is_over = await _start(attempt, transport, answer)
+    if not attempt.order.buffer and not is_over:
+        attempt.cannot_be_taken_back()
         reply = _reply(attempt, LiveStream(attempt, answer, sent))
         reply.n_attempts += 1
         return reply
+    if not is_over:
+        sent = await _rest(attempt, answer, sent)
     sent += answer.end(attempt.extras())
     await attempt.succeed()
     return _reply(attempt, WholeStream(sent))
 
 
-async def _whole(attempt: Attempt, transport: Transport) -> Reply:
-    content_type, content = await within(attempt.left_s, _fetch(attempt, transport), "whole answer")
-    body, attempt.facts = attempt.adapter.answer(attempt.target, content_type, content, attempt.extras())
+async def _whole_by_stream(attempt: Attempt, transport: Transport) -> Reply:
+    """Return a whole answer that comes as a stream, or as a whole all the same, as some providers do."""
+    answer = attempt.adapter.assembly(attempt.target)
+    _, is_over = await _start(attempt, transport, answer)
+    if _is_no_stream(attempt):
+        attempt.is_better_plain = True
+        content = await within(attempt.left_s, _read_whole(attempt), "whole answer")
+        return await _whole(attempt, content)
+    if not is_over:
+        await _rest(attempt, answer, [])
+    content = b"".join(answer.end({}))
+    attempt.is_better_plain = answer.facts.usage is None
+    return await _whole(attempt, content, _JSON)
+
+
+async def _whole(attempt: Attempt, content: bytes, content_type: str | None = None) -> Reply:
+    """Return the reply with a whole answer of the provider's, and end the attempt."""
+    said, n_bytes_written = content_type or _content_type(attempt), attempt.facts.n_bytes_written
+    body, attempt.facts = attempt.adapter.answer(attempt.target, said, content, attempt.extras())
+    attempt.facts.n_bytes_written = n_bytes_written
     await attempt.succeed()
     reply = _reply(attempt)
     reply.body = body
@@ -66,37 +96,56 @@ def _reply(attempt: Attempt, stream: LiveStream | WholeStream | None = None) -> 
     )
 
 
-async def _fetch(attempt: Attempt, transport: Transport) -> tuple[str, bytes]:
-    response = await _send(attempt, transport)
-    content = await read_whole(_body(attempt), attempt.rules.max_answer_bytes)
-    return _content_type(response.headers), content
+async def _in_time(attempt: Attempt, wait: Wait, doing: Awaitable[T], what: str) -> T:
+    """Return what is awaited; it is told to `wait` if that ran out, but not if the order's time did."""
+    try:
+        return await within(min(wait.seconds, attempt.left_s), doing, what)
+    except UpstreamFailure:
+        if clock() - attempt.started >= wait.seconds:
+            wait.ran_out()
+        raise
 
 
-async def _open_stream(attempt: Attempt, transport: Transport) -> tuple[AnswerStream, list[bytes], bool]:
-    """Return the stream, what its first token is sent as, and whether its body is at its end already."""
-    response = await _send(attempt, transport)
-    chunks, most = _body(attempt), attempt.rules.max_answer_bytes
-    content_type = _content_type(response.headers)
-    if content_type.startswith(_NO_STREAM):  # an error with status 200, or a page
-        content = await read_whole(chunks, most)
-        attempt.adapter.answer(attempt.target, content_type, content, {})
-        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream and sent a whole answer")
-    answer = attempt.adapter.stream(attempt.order.call, attempt.target)
+async def _start(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool]:
+    """Return what the first token is sent as, and whether the body is at its end already."""
     attempt.facts = answer.facts
-    sent, is_over = await read_start(chunks, answer, most)
+    opening = _open_stream(attempt, transport, answer)
+    return await _in_time(attempt, attempt.waits.first, opening, "first token")
+
+
+async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool]:
+    await _send(attempt, transport)
+    if _is_no_stream(attempt):
+        if not attempt.order.call.stream:
+            return [], False  # a whole answer is welcome
+        content = await _read_whole(attempt)  # an error with status 200, or a page
+        attempt.adapter.answer(attempt.target, _content_type(attempt), content, {})
+        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream and sent a whole answer")
+    sent, is_over = await read_start(_body(attempt), answer, attempt.rules.max_answer_bytes)
     if answer.facts.has_content:
         attempt.first_token()
-    return answer, sent, is_over
+    return sent, is_over
 
 
-async def _send(attempt: Attempt, transport: Transport) -> HttpResponse:
-    """Send the request; return the response if it is a success."""
+async def _rest(attempt: Attempt, answer: AnswerStream, sent: list[bytes]) -> list[bytes]:
+    """Read a stream that can still be taken back to the end of its body; return all that is to be sent."""
+    held, most = HeldBack(sent), attempt.rules.max_answer_bytes
+    await read_on(_body(attempt), answer, held, idle=attempt.waits.idle, until=attempt.until, max_bytes=most)
+    return held.sent
+
+
+async def _fetch(attempt: Attempt, transport: Transport) -> bytes:
+    await _send(attempt, transport)
+    return await _read_whole(attempt)
+
+
+async def _send(attempt: Attempt, transport: Transport) -> None:
+    """Send the request; return once the head of a success is here."""
     response = attempt.response = await transport.send(attempt.request)
     attempt.chunks = response.chunks()
     if not 200 <= response.status < 300:  # noqa: PLR2004  (HTTP's successes)
         content = await _error_body(attempt.chunks)
         raise attempt.adapter.failure(response.status, response.headers, content)
-    return response
 
 
 async def _error_body(chunks: AsyncIterator[bytes]) -> bytes:
@@ -107,11 +156,20 @@ async def _error_body(chunks: AsyncIterator[bytes]) -> bytes:
         return b""
 
 
+async def _read_whole(attempt: Attempt) -> bytes:
+    return await read_whole(_body(attempt), attempt.rules.max_answer_bytes)
+
+
 def _body(attempt: Attempt) -> AsyncIterator[bytes]:
     if attempt.chunks is None:  # pragma: no cover  (it was sent)
         raise RuntimeError("the attempt was not sent")
     return attempt.chunks
 
 
-def _content_type(headers: Mapping[str, str]) -> str:
+def _is_no_stream(attempt: Attempt) -> bool:
+    return _content_type(attempt).startswith(_NO_STREAM)
+
+
+def _content_type(attempt: Attempt) -> str:
+    headers = {} if attempt.response is None else attempt.response.headers
     return headers.get("content-type", "").strip().lower()

@@ -28,12 +28,15 @@ class Ready:
     ----------
     position : of the target among the order's
     line, adapter, request : whom to call with which key, and with what; the key is in the request already
+    is_streamed : bool
+        Whether the request asks for a stream, whatever the caller wants.
     """
 
     position: int
     line: Line
     adapter: Adapter
     request: HttpRequest
+    is_streamed: bool = False
 
     @property
     def target(self) -> Target:
@@ -57,6 +60,7 @@ class Course:
     n_here : how many by position, those of keys by kind, all others together
     put_aside : positions that were passed over, as what they need was put aside
     waiting : by position, when a candidate that was tried may be asked again
+    share_until : by position, until when the order may lose time to a candidate while another is untried
     refused_keys : keys that were refused in this order; it does not use them again while there are others
     waited_s : float
         For what becomes of another call to a candidate that is put aside.
@@ -74,6 +78,7 @@ class Course:
     n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
     put_aside: list[int] = field(default_factory=list)
     waiting: dict[int, float] = field(default_factory=dict)
+    share_until: dict[int, float] = field(default_factory=dict)
     refused_keys: set[Key] = field(default_factory=set)
     waited_s: float = 0.0
     invalid: InvalidRequestError | None = None
@@ -95,7 +100,22 @@ class Course:
             n_here=self.n_here[alike],
             n_untried=len(self.order.targets) - self.position,
             left_s=self.deadline - now,
+            left_here_s=self.share_of(ready.position, now) - now,
         )
+
+    @property
+    def has_untried(self) -> bool:
+        """Whether there is a candidate that was not tried."""
+        return self.position < len(self.order.targets)
+
+    def share_of(self, position: int, now: float) -> float:
+        """Return until when the order may lose time to a candidate: for half of what is left at its first attempt.
+
+        All of it where nobody else can be asked.
+        """
+        if not self.has_untried:
+            return self.deadline
+        return self.share_until.setdefault(position, now + (self.deadline - now) / 2)
 
     def fits(self, target: Target) -> bool:
         """Tell whether a prompt that was too long for others may fit here."""

@@ -15,18 +15,20 @@ from typing import Final, TypeAlias
 from serving.errors import EmptyPlanError, InvalidRequestError
 from serving.formats.adapter import Adapter
 from serving.formats.format import Surface
-from serving.forwarding.attempts import CLIENT_GONE, Attempt
+from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from serving.forwarding.calls import call
 from serving.forwarding.connections import Connections
 from serving.forwarding.course import Course, Ready
 from serving.forwarding.deadlines import clock, to_its_end
 from serving.forwarding.lines import Line, Ticket
+from serving.forwarding.patience import Patience
 from serving.forwarding.refusals import Refusals, Wishes
 from serving.forwarding.reply import Order, Reply
 from serving.forwarding.retry_policy import Do, Step, Tried, next_step
 from serving.forwarding.rules import Rules
 from serving.forwarding.streams import unreadable
 from serving.forwarding.upstream_errors import upstream_error
+from serving.forwarding.whole_answers import WholeAnswers, refuses_stream
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.health import Health, HealthTable
 from serving.providers.keys import Key
@@ -66,6 +68,8 @@ class Forwarder:
         self._rng = rng or Random()  # noqa: S311  (jitter, no secret)
         self._connections = Connections()
         self._refusals = Refusals(self._rules.refusals)
+        self._patience = Patience(self._rules.patience)
+        self._whole_answers = WholeAnswers()
         self.health: HealthTable[tuple[str, str]] = HealthTable(self._rules.health)
 
     async def forward(self, order: Order) -> Reply:
@@ -88,6 +92,10 @@ class Forwarder:
             try:
                 reply = await self._attempt(course, ready)
             except UpstreamFailure as failure:
+                plain = self._without_stream(course, ready, failure)
+                if plain is not None:
+                    ready = plain
+                    continue
                 now = clock()
                 tried = course.failed(ready, failure, now)
                 again = self._without_refused(course, ready, failure, tried)
@@ -99,21 +107,30 @@ class Forwarder:
 
     async def _attempt(self, course: Course, ready: Ready) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
-        caller, provider = course.order.key_id, ready.target.provider
+        order, provider = course.order, ready.target.provider
         attempt = Attempt(
-            course.order,
+            order,
             ready.target,
             ready.adapter,
             ready.request,
-            ticket=Ticket(ready.line, caller, clock(), blames_key=ready.line.key not in course.refused_keys),
+            ticket=Ticket(ready.line, order.key_id, clock(), blames_key=ready.line.key not in course.refused_keys),
             over=course.over,
             deadline=course.deadline,
             rules=self._rules,
-            others=len(course.order.targets) - course.position,
+            others=len(order.targets) - course.position,
+            waits=self._patience.of(
+                ready.target,
+                order.call,
+                len(ready.request.content),
+                has_others=course.has_untried,
+                is_live=order.call.stream and not order.buffer,
+            ),
+            share_until=course.share_of(ready.position, clock()),
+            is_streamed=ready.is_streamed,
         )
-        transport = self._connections.shared(self._providers.transport(provider), provider, caller)
+        transport = self._connections.shared(self._providers.transport(provider), provider, order.key_id)
         try:
-            return await call(attempt, transport)
+            reply = await call(attempt, transport)
         except UpstreamFailure as failure:
             attempt.failure = failure
             await to_its_end(attempt.end(failure.error_type))
@@ -121,9 +138,19 @@ class Forwarder:
         except Exception as exc:
             await to_its_end(attempt.end(FailureKind.MALFORMED))
             raise unreadable(exc, ready.target.name) from exc
-        except BaseException:  # cancelled: the caller is gone
-            await to_its_end(attempt.end(CLIENT_GONE))
+        except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
+            await to_its_end(attempt.end(SHUTDOWN if SHUTDOWN in exc.args else CLIENT_GONE))
             raise
+        if attempt.is_better_plain:
+            self._whole_answers.ask_plainly(ready.target)
+        return reply
+
+    def _without_stream(self, course: Course, ready: Ready, failure: UpstreamFailure) -> Ready | None:
+        """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
+        if not ready.is_streamed or course.order.call.stream or not refuses_stream(failure):
+            return None
+        self._whole_answers.ask_plainly(ready.target)
+        return self._prepare(course, ready.position)
 
     def _without_refused(self, course: Course, ready: Ready, failure: UpstreamFailure, tried: Tried) -> Ready | None:
         """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
@@ -137,7 +164,8 @@ class Forwarder:
         if not course.wishes.note(target, failure.refusal, ready.request.content, clock()) or not can_go_on:
             return None
         refused = course.wishes.refused(target, clock())
-        request = ready.adapter.request(course.order.call, target, None, refused=refused)
+        asked = replace(course.order.call, stream=ready.is_streamed)
+        request = ready.adapter.request(asked, target, None, refused=refused)
         return replace(ready, request=replace(ready.request, content=request.content, changes=request.changes))
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
@@ -273,11 +301,12 @@ class Forwarder:
         try:
             adapter = self._adapter_for(call_.surface, line.target.provider.kind)
             refused = course.wishes.refused(line.target, clock())
-            request = adapter.request(call_, line.target, line.key.value, refused=refused)
+            is_streamed = self._whole_answers.by_stream(call_, line.target)
+            request = adapter.request(replace(call_, stream=is_streamed), line.target, line.key.value, refused=refused)
         except InvalidRequestError as exc:
             course.invalid = course.invalid or exc
             return None
-        return Ready(position, line, adapter, request)
+        return Ready(position, line, adapter, request, is_streamed)
 
     def _line(self, target: Target, key: Key) -> Line:
         return Line(target, key, self._health(target))

@@ -1,11 +1,13 @@
 """Reading bodies: all of one within a size, or a stream on and on while it says something."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from serving.formats.adapter import AnswerStream
 from serving.forwarding.deadlines import too_late
+from serving.forwarding.patience import Wait
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
@@ -39,7 +41,7 @@ async def read_whole(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
     async for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
-            raise UpstreamFailure(FailureKind.MALFORMED, f"the provider's answer is longer than {max_bytes} bytes")
+            raise _too_long(max_bytes)
         parts.append(chunk)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -47,55 +49,59 @@ async def read_whole(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
 async def read_start(chunks: AsyncIterator[bytes], answer: AnswerStream, max_bytes: int) -> tuple[list[bytes], bool]:
     """Read a stream up to its first token; return what it is sent as, and whether the body is at its end already."""
     sent: list[bytes] = []
-    size = 0
     async for data in chunks:
         sent += answer.feed(data)
         if answer.facts.has_content:
             return sent, False
-        size += len(data)
-        if size > max_bytes:
+        if answer.n_bytes > max_bytes:
             raise UpstreamFailure(FailureKind.MALFORMED, f"the provider's stream has no token in its {max_bytes} bytes")
     return sent, True
 
 
 async def read_on(
-    chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink, *, idle_s: float, until: float
+    chunks: AsyncIterator[bytes],
+    answer: AnswerStream,
+    sink: Sink,
+    *,
+    idle: Wait,
+    until: float,
+    max_bytes: float = math.inf,
 ) -> None:
     """Read a stream to the end of its body; one that is complete needs no clean end.
 
     Parameters
     ----------
-    idle_s : float
+    idle : Wait
         The longest time without an event that says something; comments and pings do not.
     until : float
         The loop's time at which it is cut.
+    max_bytes : float
+        Of the provider's stream, where all of it is kept.
 
     Raises
     ------
     UpstreamFailure
         As `chunks` and `answer` raise it, and `FailureKind.TIMEOUT`.
     """
-    now = asyncio.get_running_loop().time
-    facts = answer.facts
-
-    def next_deadline() -> float:
-        return min(now() + (min(idle_s, TAIL_S) if facts.is_complete else idle_s), until)
-
+    facts, silence = answer.facts, _Silence(answer, idle.seconds, until)
     try:
-        async with asyncio.timeout_at(next_deadline()) as deadline:
+        async with asyncio.timeout_at(silence.ends_at) as deadline:
             async for data in chunks:
-                was_complete = facts.is_complete
                 sent = answer.feed(data)
+                silence.look()
+                if answer.n_bytes > max_bytes:
+                    raise _too_long(max_bytes)
                 if sent:
                     sink.put(sent)
                     if sink.is_full:
                         deadline.reschedule(until)
                         await sink.room()
-                if sent or facts.is_complete is not was_complete:
-                    _move(deadline, next_deadline())
+                        silence.begin()  # ours was no silence of the provider's
+                _move(deadline, silence.ends_at)
+        idle.took(silence.longest_s)
     except TimeoutError as exc:
         if not facts.is_complete:
-            raise _timeout(idle_s, is_cut=now() >= until) from exc
+            raise silence.failure(idle) from exc
     except UpstreamFailure as failure:
         if not (facts.is_complete and failure.kind is FailureKind.CONNECTION):
             raise
@@ -108,7 +114,44 @@ def _move(deadline: asyncio.Timeout, when: float) -> None:
         deadline.reschedule(when)
 
 
-def _timeout(idle_s: float, *, is_cut: bool) -> UpstreamFailure:
-    if is_cut:
-        return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
-    return too_late("further token", idle_s)
+def _too_long(max_bytes: float) -> UpstreamFailure:
+    return UpstreamFailure(FailureKind.MALFORMED, f"the provider's answer is longer than {max_bytes} bytes")
+
+
+class _Silence:
+    """Times how long a stream says nothing."""
+
+    __slots__ = ("_answer", "_idle_s", "_n_said", "_now", "_since", "_until", "longest_s")
+
+    def __init__(self, answer: AnswerStream, idle_s: float, until: float) -> None:
+        self._answer = answer
+        self._idle_s = idle_s
+        self._until = until
+        self._now = asyncio.get_running_loop().time
+        self._n_said = answer.n_events
+        self.longest_s = 0.0
+        self.begin()
+
+    @property
+    def ends_at(self) -> float:
+        """When it has lasted too long."""
+        idle_s = min(self._idle_s, TAIL_S) if self._answer.facts.is_complete else self._idle_s
+        return min(self._since + idle_s, self._until)
+
+    def begin(self) -> None:
+        """Begin now."""
+        self._since = self._now()
+
+    def look(self) -> None:
+        """Look whether it is over, as the stream has said something, and begin again."""
+        if self._answer.n_events > self._n_said:
+            self._n_said = self._answer.n_events
+            self.longest_s = max(self.longest_s, self._now() - self._since)
+            self.begin()
+
+    def failure(self, idle: Wait) -> UpstreamFailure:
+        """Return the failure of a stream that was cut."""
+        if self._now() >= self._until:
+            return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
+        idle.ran_out()
+        return too_late("further token", self._idle_s)

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 from router_model.log_records import AttemptRecord
 from serving.formats.format import Call, Facts, Json
+from serving.providers.failures import UpstreamFailure
 from serving.providers.provider import Target
 
 AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
@@ -18,11 +19,14 @@ def no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
 
 
 class EventStream(Protocol):
-    """An iterator over what is sent, which can be closed; an async generator is one."""
+    """An iterator over what is sent, which can be closed."""
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
     def __anext__(self) -> Awaitable[bytes]: ...
+
+    def cut(self, failure: UpstreamFailure) -> None:
+        """End it with an error event as soon as its iterator gets to it; a stream that is whole stays so."""
 
     async def aclose(self) -> None:
         """End it; again: nothing."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from random import Random
 from typing import Final
 
@@ -54,22 +55,24 @@ class Tried:
         At this candidate, of those that failed alike: limited, refused our key, or in any other way.
     n_untried : int
         Candidates that were not tried.
-    left_s : float
-        Of the order's time.
+    left_s, left_here_s : float
+        Of the order's time, and of what it may lose to this candidate.
     """
 
     n_attempts: int
     n_here: int
     n_untried: int
     left_s: float
+    left_here_s: float = inf
 
 
 def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
     """Return what is done after a failure.
 
     =============================  =====================================================================
-    connection, timeout, 5xx,      the same candidate after a pause, `Rules.max_at_target` times; then next
-    malformed, truncated
+    connection, 5xx, malformed,    the same candidate after a pause, `Rules.max_at_target` times; then next
+    truncated
+    timeout                        next; the same one only where there is no other
     429                            other key, else next; this one when ``Retry-After`` is over, if in time
     key refused                    other key, else next
     model gone, too long, refused  next
@@ -118,9 +121,14 @@ def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) 
         return Step(Do.OTHER_KEY, later_s)
     if tried.n_here >= rules.max_at_target:
         return Step(Do.NEXT)
-    if pause_s > rules.longest_backoff_s:  # a 503 that says when: others first
+    if pause_s > rules.longest_backoff_s or _had_its_time(failure, tried, pause_s):  # others first
         return Step(Do.NEXT, later_s)
     return Step(Do.NEXT) if later_s is None else Step(Do.AGAIN, later_s)
+
+
+def _had_its_time(failure: UpstreamFailure, tried: Tried, pause_s: float) -> bool:
+    """Return whether trying again here would cost the time that another candidate needs."""
+    return tried.n_untried > 0 and (failure.kind is FailureKind.TIMEOUT or pause_s >= tried.left_here_s)
 
 
 def _pause_s(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> float:

@@ -1,7 +1,9 @@
 """How patient forwarding is: the numbers of its retries and streams."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from serving.forwarding.thinking import Thinking
 from serving.providers.health import HealthRules
 
 
@@ -23,6 +25,66 @@ class RefusalRules:
     longest_s: float = 7200.0
     probe_s: float = 60.0
     most_targets: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long something is waited for, in seconds, where ``providers.toml`` does not say.
+
+    Attributes
+    ----------
+    floor_s : float
+        At least, however fast a model has been.
+    eager_s, patient_s : float
+        Before enough is known of a model: while another candidate can be asked, and otherwise.
+    """
+
+    floor_s: float
+    eager_s: float
+    patient_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PatienceRules:
+    """How deadlines follow what a model has lately needed; see `serving.forwarding.patience`.
+
+    Attributes
+    ----------
+    multiple : float
+        Of the 99th percentile; more while few calls are known.
+    at_least, window : int
+        Calls before anything is learned of a model, and calls that are remembered.
+    bytes_a_step : int
+        With each so many bytes of a prompt (8,000 tokens of English) the first token may take as long once more.
+    most_scale : float
+        The most that the length of a prompt multiplies a deadline by.
+    most_candidates : int
+        Of whom times are remembered.
+    first, idle : bounds to the first token, and of a pause within a stream, by how much a call makes a model think
+    whole : of an answer that does not come as a stream
+    """
+
+    multiple: float = 4.0
+    at_least: int = 5
+    window: int = 100
+    bytes_a_step: int = 32_000
+    most_scale: float = 10.0
+    most_candidates: int = 1_000
+    first: Mapping[Thinking, Bounds] = field(
+        default_factory=lambda: {
+            Thinking.NONE: Bounds(5.0, 30.0, 60.0),
+            Thinking.SOME: Bounds(60.0, 300.0, 300.0),
+            Thinking.DEEP: Bounds(120.0, 600.0, 600.0),
+        }
+    )
+    idle: Mapping[Thinking, Bounds] = field(
+        default_factory=lambda: {
+            Thinking.NONE: Bounds(10.0, 30.0, 60.0),
+            Thinking.SOME: Bounds(60.0, 120.0, 120.0),
+            Thinking.DEEP: Bounds(120.0, 300.0, 300.0),
+        }
+    )
+    whole: Bounds = Bounds(60.0, 600.0, 600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +112,7 @@ class Rules:
     health : HealthRules
         Of a model at its provider: when it is put aside, and for how long.
     refusals : RefusalRules
+    patience : PatienceRules
     """
 
     max_attempts: int = 6
@@ -63,3 +126,4 @@ class Rules:
     max_ahead_bytes: int = 256 * 1024
     health: HealthRules = field(default_factory=HealthRules)
     refusals: RefusalRules = field(default_factory=RefusalRules)
+    patience: PatienceRules = field(default_factory=PatienceRules)

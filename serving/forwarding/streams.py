@@ -13,7 +13,7 @@ from typing import Final
 from serving.engine.faults import place
 from serving.engine.seldom import Seldom
 from serving.formats.adapter import AnswerStream
-from serving.forwarding.attempts import CLIENT_GONE, Attempt
+from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from serving.forwarding.reading import read_on
 from serving.providers.failures import FailureKind, UpstreamFailure
 
@@ -35,17 +35,12 @@ class HeldBack:
 
     is_full = False
 
-    def __init__(self, sent: Sequence[bytes], max_bytes: int) -> None:
+    def __init__(self, sent: Sequence[bytes]) -> None:
         self.sent = list(sent)
-        self._size = sum(map(len, sent))
-        self._max_bytes = max_bytes
 
     def put(self, sent: list[bytes]) -> None:
         """Take events."""
         self.sent += sent
-        self._size += sum(map(len, sent))
-        if self._size > self._max_bytes:
-            raise UpstreamFailure(FailureKind.MALFORMED, f"the answer is longer than the {self._max_bytes} bytes held")
 
     async def room(self) -> None:
         """Return: it is never full."""
@@ -66,6 +61,9 @@ class WholeStream:
         sent, self._rest = self._rest, b""
         return sent
 
+    def cut(self, failure: UpstreamFailure) -> None:
+        """Do nothing: all of it is here."""
+
     async def aclose(self) -> None:
         """End it."""
         self._rest = b""
@@ -74,7 +72,7 @@ class WholeStream:
 class _Pipe:
     """Between the task that reads and the caller; a `serving.forwarding.reading.Sink`."""
 
-    __slots__ = ("_max_ahead", "_ready", "_room", "_size", "_waiter", "has_ended", "is_left", "is_reading")
+    __slots__ = ("_max_ahead", "_ready", "_room", "_size", "_waiter", "cut", "has_ended", "is_left", "is_reading")
 
     def __init__(self, sent: list[bytes], max_ahead: int) -> None:
         self._ready = sent
@@ -84,6 +82,7 @@ class _Pipe:
         self._room: asyncio.Future[None] | None = None
         self.is_reading = False  # then it may be cancelled; before and after, it comes to its end by itself
         self.is_left = False
+        self.cut: UpstreamFailure | None = None  # by us, while the caller still reads
         self.has_ended = False
 
     @property
@@ -164,6 +163,12 @@ class LiveStream:
                 return KEEP_ALIVE
         raise StopAsyncIteration
 
+    def cut(self, failure: UpstreamFailure) -> None:
+        """End the provider's call at once; the caller gets the failure as the surface's error event, and the end."""
+        if not self._pipe.is_left:
+            self._pipe.cut = failure
+            _stop_reading(self._pipe, self._task)
+
     async def aclose(self) -> None:
         """End the provider's call at once, and return when it is closed and recorded."""
         _leave(self._pipe, self._task)
@@ -178,6 +183,10 @@ class LiveStream:
 
 def _leave(pipe: _Pipe, task: "asyncio.Task[None]") -> None:
     pipe.is_left = True
+    _stop_reading(pipe, task)
+
+
+def _stop_reading(pipe: _Pipe, task: "asyncio.Task[None]") -> None:
     if pipe.is_reading:
         pipe.is_reading = False
         task.cancel()
@@ -187,14 +196,17 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
     """Read to the end, and end the attempt."""
     error_type: str | None = CLIENT_GONE
     try:
-        if not pipe.is_left:
+        if not pipe.is_left and pipe.cut is None:
             pipe.is_reading = True
             failure = attempt.failure = await _read(attempt, answer, pipe)
             error_type = None if failure is None else failure.error_type
     except asyncio.CancelledError:
-        if not pipe.is_left:  # not the caller: the loop is ending
+        if not pipe.is_left and pipe.cut is None:  # neither the caller nor we: the loop is ending
             raise
     finally:
+        if pipe.cut is not None and error_type == CLIENT_GONE:
+            error_type = SHUTDOWN
+            pipe.put(answer.fail(pipe.cut))
         pipe.is_reading = False
         try:
             await attempt.end(error_type)
@@ -207,8 +219,7 @@ async def _read(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> Upstream
     try:
         chunks = attempt.chunks
         if chunks is not None:
-            idle_s = attempt.target.provider.deadlines.idle_s
-            await read_on(chunks, answer, pipe, idle_s=idle_s, until=attempt.until)
+            await read_on(chunks, answer, pipe, idle=attempt.waits.idle, until=attempt.until)
         pipe.put(answer.end(attempt.extras()))
     except UpstreamFailure as exc:
         failure = exc

@@ -11,6 +11,7 @@
     deadlines = {connect_s = 5, first_token_s = 60, idle_s = 60, total_s = 600}
     max_connections = 200
     collects_data = true                               # false: keeps no prompts, so data_collection = deny may call it
+    stream_whole_answers = true                        # false: whole answers are asked for as such
 
 Everything that can be wrong is said when the file is read, one thing at a time, and never with a secret in it.
 """
@@ -19,7 +20,7 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
@@ -34,7 +35,7 @@ from serving.settings import Settings
 _EXAMPLE: Final = "deploy/providers.example.toml"
 _KEYS: Final = (
     *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "collects_data"),
-    *("allow_http", "proxy"),
+    *("allow_http", "proxy", "stream_whole_answers"),
 )
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -172,6 +173,7 @@ def _provider(name: str, table: _Table, environ: Mapping[str, str]) -> Provider:
         max_connections=int(table.number("max_connections", 200, whole=True)),
         collects_data=kind is not Kind.ECHO and table.flag("collects_data", default=True),
         proxy_variable=proxy,
+        stream_whole_answers=table.flag("stream_whole_answers", default=True),
     )
 
 
@@ -238,5 +240,5 @@ def _headers(table: _Table) -> dict[str, str]:
 def _deadlines(table: _Table) -> Deadlines:
     names = [field.name for field in fields(Deadlines)]
     table.allow(names, "deadline")
-    default = Deadlines()
-    return Deadlines(**{name: table.number(name, getattr(default, name)) for name in names})
+    given = {name: table.number(name, 0.0) for name in names if name in table.entries}
+    return replace(Deadlines(), **given)

@@ -33,6 +33,8 @@ class FailureKind(StrEnum):
     """400, 422 and other 4xx: the caller's to mend."""
     MALFORMED = "malformed"
     """A 2xx that is no answer: HTML, a wrong content type, no JSON, nothing in it."""
+    SHUTDOWN = "shutdown"
+    """The service had to end before the answer did: nobody's failure."""
     TRUNCATED = "truncated"
     """A stream that ended without saying that it had ended."""
     BUSY = "busy"

@@ -32,14 +32,14 @@ class Deadlines:
     Attributes
     ----------
     connect_s : to connect, or to get a free connection
-    first_token_s : from sending to the first token of a stream
-    idle_s : between two pieces of a stream; keep-alive comments do not count
+    first_token_s : from sending to the first token of a stream; None: by what the model has lately needed
+    idle_s : between two pieces of a stream, where keep-alive comments do not count; None: likewise
     total_s : for the whole call of one attempt, a stream included
     """
 
     connect_s: float = 5.0
-    first_token_s: float = 60.0
-    idle_s: float = 60.0
+    first_token_s: float | None = None
+    idle_s: float | None = None
     total_s: float = 600.0
 
 
@@ -63,6 +63,8 @@ class Provider:
         Whether it may keep prompts, e.g. to train on them: a request with ``data_collection: deny`` leaves it out.
     proxy_variable : str or None
         Name of the environment variable with the URL of an HTTP proxy; None: none, whatever the environment says.
+    stream_whole_answers : bool
+        Whether whole answers are asked for as streams, too, so that a provider that stalls is left early.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Provider:
     max_connections: int = 200
     collects_data: bool = True
     proxy_variable: str | None = None
+    stream_whole_answers: bool = True
 
     @property
     def is_openrouter(self) -> bool:

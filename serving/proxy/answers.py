@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from serving.api.rendering import JSON, header_text
 from serving.engine.query import Routed
 from serving.forwarding.reply import EventStream, Reply
+from serving.proxy.draining import UnderWay
 from serving.proxy.leaving import Leaving
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -72,13 +73,18 @@ class StreamAnswer(Response):
     ----------
     stream : of the reply; closed whatever happens
     headers : of the answer
+    under_way : UnderWay
+        Cuts the stream when a drain is over.
     done : called once it is closed
     """
 
-    def __init__(self, stream: EventStream, headers: Mapping[str, str], done: Callable[[], None]) -> None:
+    def __init__(
+        self, stream: EventStream, headers: Mapping[str, str], under_way: UnderWay, done: Callable[[], None]
+    ) -> None:
         super().__init__(headers={**headers, **_STREAM_HEADERS}, media_type="text/event-stream")
         del self.headers["content-length"]
         self._stream = stream
+        self._under_way = under_way
         self._done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +92,7 @@ class StreamAnswer(Response):
         del scope
         try:
             async with aclosing(self._stream) as stream:
-                with Leaving(receive):
+                with Leaving(receive), self._under_way.stream(stream):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     async for piece in stream:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})

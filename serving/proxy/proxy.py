@@ -25,6 +25,7 @@ from serving.proxy.admitting import admit
 from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
 from serving.proxy.asked import Asked, read_asked
 from serving.proxy.candidates import Candidates
+from serving.proxy.draining import UnderWay
 from serving.proxy.leaving import Leaving
 from serving.proxy.metadata import openrouter_metadata
 from serving.proxy.naming import not_found
@@ -56,11 +57,14 @@ class Proxy:
     providers : Fleet
     forwarder : Forwarder
     candidates : Candidates
+    under_way : UnderWay
+        The calls, for the end of a drain.
     """
 
     providers: Fleet
     forwarder: Forwarder
     candidates: Candidates = field(init=False)
+    under_way: UnderWay = field(init=False, default_factory=UnderWay)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
@@ -143,12 +147,14 @@ class Proxy:
             If nobody could be called, or nobody answered.
         ClientDisconnect
             If the client left before there was an answer.
+        NotReadyError
+            If the service had to end before.
         """
         traced = parts.tracing.call(
             asked.surface, asked.named.requested, request.scope["headers"], stream=asked.call.stream
         )
         try:
-            with Leaving(request.receive):
+            with Leaving(request.receive), self.under_way.whole():
                 return await self._answer(request, parts, caller, asked, traced)
         except BaseException as exc:
             traced.end(getattr(exc, "code", None) or type(exc).__name__)
@@ -190,7 +196,7 @@ class Proxy:
             parts.engine.answered(plan.query, plan.routed, reply.target.model)
         headers = reply_headers(reply, plan.routed)
         if reply.stream is not None:
-            return StreamAnswer(reply.stream, headers, account.close)
+            return StreamAnswer(reply.stream, headers, self.under_way, account.close)
         account.close()
         return whole_answer(reply, headers)
 

@@ -128,6 +128,7 @@ class Transport:
         world = self._world
         world.sent.append((asyncio.get_running_loop().time() - 1000.0, request.url, request.headers.get("key")))
         world.contents.append(request.content)
+        world.streamed.append(request.headers["stream"] == "True")
         world.in_flight += 1
         try:
             says = world.next_answer(request.url)
@@ -148,9 +149,8 @@ class Format:
     def request(self, body, call, target, key):
         if target.upstream_model == "untranslatable":
             raise InvalidRequestError(f"{target.name} cannot be asked this", param="tools")
-        del call
         headers = {} if key is None else {"key": key}
-        return HttpRequest(target.name, headers, json.dumps(body).encode())
+        return HttpRequest(target.name, headers | {"stream": str(call.stream)}, json.dumps(body).encode())
 
     def read_answer(self, content_type, content):
         if content_type != "application/json":
@@ -158,11 +158,14 @@ class Format:
         answer = json.loads(content)
         finish = answer.get("finish", "stop")
         facts = Facts(response_model="m", finish_reason=finish, has_content=bool(answer["text"]), is_complete=True)
-        facts.usage = Usage(*answer["usage"])
+        facts.usage = Usage(*answer["usage"]) if answer["usage"] else None
         return answer, facts
 
     def reader(self):
         return Reader()
+
+    def assembler(self):
+        return Assembler()
 
     def failure(self, code, headers, content):
         kind = STATUSES.get(code, FailureKind.SERVER)
@@ -199,6 +202,18 @@ class Reader:
         return said
 
 
+class Assembler:
+    def __init__(self):
+        self._said = []
+
+    def add(self, event):
+        self._said.append(event)
+
+    def answer(self, facts):
+        usage = [facts.usage.input_tokens, facts.usage.output_tokens] if facts.usage else None
+        return {"text": "".join(event.get("text", "") for event in self._said), "usage": usage}
+
+
 class Writer:
     def write(self, event):
         return [f"data: {event['text']}\n\n".encode()] if "text" in event else []
@@ -227,7 +242,7 @@ class World:
         self._scripts = {name: list(script) for name, script in scripts.items()}
         named = {name.partition(":")[0] for name in scripts}
         self._keys = {name: KeyRing({key.upper(): key for key in (keys or {}).get(name, ())}) for name in named}
-        self.sent, self.contents, self.responses, self.records = [], [], [], []
+        self.sent, self.contents, self.streamed, self.responses, self.records = [], [], [], [], []
         self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
         given = {"deadlines": Deadlines(), "max_connections": 10_000, **provider}

@@ -24,6 +24,7 @@ _BY_STATUS: Final[Mapping[int, str]] = {
 _BY_KIND: Final[Mapping[FailureKind, str]] = {
     FailureKind.TIMEOUT: "timeout_error",
     FailureKind.RATE_LIMITED: "overloaded_error",
+    FailureKind.SHUTDOWN: "overloaded_error",
     FailureKind.MODEL_GONE: "not_found_error",
     FailureKind.TOO_LONG: "invalid_request_error",
     FailureKind.BAD_REQUEST: "invalid_request_error",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from serving.formats.anthropic.assembler import MessageAssembler
 from serving.formats.anthropic.failures import failure_in, read_failure
 from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, says_something
 from serving.formats.anthropic.usage import read_usage, write_usage
@@ -63,6 +64,10 @@ class AnthropicFormat:
     def reader(self) -> AnthropicReader:
         """Return what reads one stream of a provider."""
         return AnthropicReader()
+
+    def assembler(self) -> MessageAssembler:
+        """Return what puts one stream of a provider together."""
+        return MessageAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from serving.formats.format import Call, Facts, Json, Surface
+from serving.formats.gemini.assembler import GenerateAssembler
 from serving.formats.gemini.failures import failure_of
 from serving.formats.gemini.finish import MAY_BE_EMPTY
 from serving.formats.gemini.reader import (
@@ -58,6 +59,10 @@ class GeminiFormat:
     def reader(self) -> GeminiReader:
         """Return what reads one stream of a provider."""
         return GeminiReader()
+
+    def assembler(self) -> GenerateAssembler:
+        """Return what puts one stream of a provider together."""
+        return GenerateAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from serving.formats.format import Call, EventReader, EventWriter, Facts, Json
 from serving.formats.openai.answers import read_chat_answer, written_answer
+from serving.formats.openai.assembler import ChatAssembler
 from serving.formats.openai.failures import failure_of
 from serving.formats.openai.reader import ChatReader
 from serving.formats.openai.request import openai_request
@@ -28,6 +29,10 @@ class OpenAIFormat:
     def reader(self) -> EventReader:
         """Return what reads one stream."""
         return ChatReader()
+
+    def assembler(self) -> ChatAssembler:
+        """Return what puts one stream of a provider together."""
+        return ChatAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""

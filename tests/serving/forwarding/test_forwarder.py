@@ -314,20 +314,20 @@ def test_an_order_without_candidates_is_an_empty_plan():
 
 
 def test_the_total_deadline_is_for_all_attempts():
-    """20 s of the order: a takes them all, b is not asked any more."""
-    world = World({"a:m": [whole(delay=100.0)], "b:m": [whole()]})
+    """20 s of the order: a takes half of them, b half of the rest, c the rest."""
+    world = World({f"{name}:m": [whole(delay=100.0)] for name in "abc"})
     error = failed(world, total_s=20.0)
     assert (error.status, error.code) == (504, "upstream_timeout")
-    assert world.records[0].latency_s == 20.0
-    assert "no whole answer within 20 s" in error.message
+    assert [record.latency_s for record in world.records] == [10.0, 5.0, 5.0]
+    assert "no first token within 10 s" in error.message
 
 
 def test_a_deadline_of_the_provider_fails_over():
-    """a may take 30 s: twice, with 0.25 s between; then b."""
-    world = World({"a:m": [whole(delay=100.0)], "b:m": [whole()]}, deadlines=Deadlines(total_s=30.0))
+    """a may take 20 s, and is not asked again while b is there."""
+    world = World({"a:m": [whole(delay=100.0)], "b:m": [whole()]}, deadlines=Deadlines(total_s=20.0))
     forwarded(world)
-    assert world.times == [0.0, 30.25, 60.25]
-    assert world.outcomes == ["timeout", "timeout", None]
+    assert world.times == [0.0, 20.0]
+    assert world.outcomes == ["timeout", None]
 
 
 def test_a_slow_loris_is_bounded():
@@ -564,7 +564,7 @@ def test_a_short_deadline_of_the_caller_does_not_open_a_breaker():
 
     async def main():
         for _ in range(10):
-            with pytest.raises(UpstreamError, match="no whole answer within 1 s"):
+            with pytest.raises(UpstreamError, match="no first token within 1 s"):
                 await world.forward(total_s=1.0)
 
     run(main())
@@ -647,7 +647,3 @@ def test_another_model_than_asked_for_is_logged_seldom(caplog):
     lines = [line.message for line in caplog.records if "maybe at another price" in line.message]
     (line,) = lines
     assert line.startswith("odd:m: asked for 'claude-opus', 'm' answered, maybe at another price; put the one that is")
-
-
-def test_whole_orders_do_not_read_streams():
-    assert failed(World({"a:m": [stream(text("hi"))]})).metadata["error_type"] == "malformed"

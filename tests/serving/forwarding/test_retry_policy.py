@@ -19,16 +19,23 @@ PASSING = [
 ]
 
 
-def step(kind, *, retry_after_s=None, n_attempts=1, n_here=1, n_untried=1, left_s=600.0):
+def step(kind, *, retry_after_s=None, n_attempts=1, n_here=1, n_untried=1, left_s=600.0, left_here_s=300.0):
     failure = UpstreamFailure(kind, "no", retry_after_s=retry_after_s)
-    return next_step(failure, Tried(n_attempts, n_here, n_untried, left_s), RULES, Steady())
+    return next_step(failure, Tried(n_attempts, n_here, n_untried, left_s, left_here_s), RULES, Steady())
 
 
 @pytest.mark.parametrize("kind", PASSING)
 def test_what_may_pass_is_tried_twice_at_one_candidate(kind):
-    """0.5 s x 0.5 = 0.25 s before the second attempt; after it, the next candidate."""
-    assert step(kind) == Step(Do.AGAIN, 0.25)
+    """0.5 s x 0.5 = 0.25 s before the second attempt; after it, the next candidate. Silence is not tried again."""
+    assert step(kind, n_untried=0) == Step(Do.AGAIN, 0.25)
+    assert step(kind) == Step(Do.NEXT if kind is FailureKind.TIMEOUT else Do.AGAIN, 0.25)
     assert step(kind, n_attempts=2, n_here=2) == Step(Do.NEXT)
+
+
+def test_no_candidate_is_tried_again_beyond_its_share_of_the_time():
+    """0.25 s of pause, and 0.2 s of the share are left."""
+    assert step(FailureKind.SERVER, left_here_s=0.2) == Step(Do.NEXT, 0.25)
+    assert step(FailureKind.SERVER, left_here_s=0.2, n_untried=0) == Step(Do.AGAIN, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""The events of Anthropic's stream, put together into the message that would have been sent whole."""
+
+from typing import Any, Final
+
+import orjson
+
+from serving.formats.format import Facts, Json
+from serving.formats.shapes import index_of, mapping, text
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_OF_EVENTS: Final = frozenset({"type", "delta", "usage"})
+_JSON: Final = "partial_json"
+_BEGUN_BY: Final = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "tool_use"}
+"""Types of blocks by what continues them, for providers that do not begin a block."""
+
+
+class MessageAssembler:
+    """Puts one stream together (an `Assembler`).
+
+    Examples
+    --------
+    >>> assembler = MessageAssembler()
+    >>> assembler.add({"type": "message_start", "message": {"id": "m", "content": [], "usage": {"input_tokens": 9}}})
+    >>> assembler.add({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})
+    >>> for piece in ("Hel", "lo"):
+    ...     delta = {"type": "text_delta", "text": piece}
+    ...     assembler.add({"type": "content_block_delta", "index": 0, "delta": delta})
+    >>> assembler.answer(Facts(finish_reason="end_turn"))["content"]
+    [{'type': 'text', 'text': 'Hello'}]
+    """
+
+    def __init__(self) -> None:
+        self._message: Json = {"type": "message", "role": "assistant"}
+        self._usage: Json = {}
+        self._blocks: dict[int, _Block] = {}
+
+    def add(self, event: Json) -> None:
+        """Take the next event."""
+        match event["type"]:
+            case "message_start":
+                self._message |= mapping(event.get("message"))
+                self._count(self._message.get("usage"))
+            case "content_block_start":
+                self._blocks[index_of(event)] = _Block(mapping(event.get("content_block")))
+            case "content_block_delta":
+                delta, index = mapping(event.get("delta")), index_of(event)
+                if index not in self._blocks:
+                    self._blocks[index] = _Block({"type": _BEGUN_BY.get(text(delta.get("type")), "text")})
+                self._blocks[index].add(delta)
+            case "message_delta":
+                said = {name: value for name, value in mapping(event.get("delta")).items() if value is not None}
+                self._message |= said | {name: event[name] for name in event.keys() - _OF_EVENTS}
+                self._count(event.get("usage"))
+
+    def answer(self, facts: Facts) -> Json:
+        """Return the message.
+
+        Raises
+        ------
+        UpstreamFailure
+            If the input of a tool is no JSON object, though the answer was not cut.
+        """
+        reason = self._message.get("stop_reason") or facts.finish_reason or "end_turn"
+        is_cut = reason in {"max_tokens", "model_context_window_exceeded"}
+        content = [self._blocks[index].whole(is_cut=is_cut) for index in sorted(self._blocks)]
+        message = {"stop_sequence": None, **self._message, "content": content, "stop_reason": reason}
+        return message | ({"usage": self._usage} if self._usage else {})
+
+    def _count(self, usage: object) -> None:
+        """Keep counts: they are totals, so that the last one counts, and null says nothing."""
+        for name, count in mapping(usage).items():
+            if count is not None or name not in self._usage:
+                self._usage[name] = count
+
+
+class _Block:
+    """One block of the content."""
+
+    def __init__(self, begun: Json) -> None:
+        self._fields = dict(begun)
+        self._pieces: dict[str, list[str]] = {}
+
+    def add(self, delta: Json) -> None:
+        """Continue the block; what a new type of delta has in it is taken as its fields say: texts are pieces."""
+        if delta.get("type") == "citations_delta":
+            self._fields["citations"] = [*(self._fields.get("citations") or ()), delta.get("citation")]
+            return
+        for name, value in delta.items():
+            if name == "type":
+                continue
+            if isinstance(value, str):
+                self._pieces.setdefault(name, []).append(value)
+            elif value is not None:
+                self._fields[name] = value
+
+    def whole(self, *, is_cut: bool) -> Json:
+        block = dict(self._fields)
+        for name, pieces in self._pieces.items():
+            if name != _JSON:
+                block[name] = text(block.get(name)) + "".join(pieces)
+        written = "".join(self._pieces.get(_JSON, ()))
+        if written.strip():
+            block["input"] = _parsed(written, is_cut=is_cut)
+        return block
+
+
+def _parsed(written: str, *, is_cut: bool) -> Any:
+    """Return the input of a tool; half of one says nothing."""
+    try:
+        return orjson.loads(written)
+    except orjson.JSONDecodeError as exc:
+        if is_cut:
+            return {}
+        raise UpstreamFailure(
+            FailureKind.MALFORMED, "the provider's answer calls a tool with an input that is no JSON"
+        ) from exc

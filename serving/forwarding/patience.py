@@ -1,0 +1,162 @@
+"""How long a candidate is waited for: by what it has lately needed.
+
+Three times are watched of each (provider, model, how much it thinks): to the first token, the longest pause within a
+stream, and the whole of an answer that does not come as a stream. A deadline is a multiple of the 99th percentile of
+the last calls, within bounds. Where ``providers.toml`` says a deadline, that is taken as it is.
+
+Leaving early only helps where there is somebody else to ask: without another candidate, and in a stream whose beginning
+the caller has, the deadline is never shorter than the one without any observation.
+
+A call that was cut has not shown how long it would have taken. So every cut makes the deadline longer by half, and
+every call that came in time brings it back by a little: in balance, one call in a hundred is cut, and a model that has
+become slower is waited for again.
+
+Long prompts take longer to read: times are kept for a short prompt, and multiplied by the length of the one at hand.
+"""
+
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from serving.formats.format import Call
+from serving.forwarding.rules import Bounds, PatienceRules
+from serving.forwarding.thinking import Thinking, thinking_of
+from serving.providers.provider import Target
+
+_SHARE: Final = 0.99
+_WIDER: Final = 1.5
+_BACK: Final = 0.996
+"""1.5 ^ share x 0.996 ^ (1 - share) = 1 where a share of 0.98 % of the calls is cut."""
+_WIDEST: Final = 100.0
+
+
+@dataclass(slots=True)
+class _Series:
+    """The last times of one kind, of short prompts; and how much longer than usual is waited."""
+
+    times: deque[float]
+    widened: float = 1.0
+    _p99: float | None = None
+
+    def add(self, seconds: float) -> None:
+        self.times.append(seconds)
+        self._p99 = None
+        self.widened = max(1.0, self.widened * _BACK)
+
+    def p99(self) -> float:
+        if self._p99 is None:
+            self._p99 = sorted(self.times)[math.ceil(_SHARE * len(self.times)) - 1]
+        return self._p99
+
+
+@dataclass(slots=True)
+class Wait:
+    """How long one thing is waited for; it is told what became of that.
+
+    Attributes
+    ----------
+    seconds : float
+    """
+
+    seconds: float
+    _series: _Series
+    _scale: float = 1.0
+    _widened: float = 1.0
+
+    def took(self, seconds: float) -> None:
+        """Take note that it came, after so many seconds."""
+        self._series.add(seconds / self._scale)
+
+    def ran_out(self) -> None:
+        """Take note that it did not come in time; of calls that were cut at the same deadline, one counts."""
+        if self._series.widened <= self._widened:
+            self._series.widened = min(self._widened * _WIDER, _WIDEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The waits of one attempt: for the first token, for every further one, for a whole answer that is not streamed."""
+
+    first: Wait
+    idle: Wait
+    whole: Wait
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of a candidate, one series a kind of time."""
+
+    first: _Series
+    idle: _Series
+    whole: _Series
+
+
+@dataclass(slots=True)
+class Patience:
+    """The waits of all candidates; memory is bounded: who was not called for the longest time is forgotten.
+
+    Examples
+    --------
+    A model that answered ten times within 1 s, and another candidate is there: 4 x (1 + 5 / 10) x 1 s.
+
+    >>> from serving.formats.format import Surface
+    >>> from serving.providers.provider import Kind, Provider
+    >>> target = Target("m", Provider("p", Kind.OPENAI, "https://p.example/v1"), "m")
+    >>> patience, call = Patience(), Call(Surface.CHAT, {})
+    >>> for _ in range(10):
+    ...     patience.of(target, call, 0, has_others=True).first.took(1.0)
+    >>> patience.of(target, call, 0, has_others=True).first.seconds
+    6.0
+    >>> patience.of(target, call, 0, has_others=False).first.seconds
+    60.0
+    """
+
+    rules: PatienceRules = field(default_factory=PatienceRules)
+    _seen: OrderedDict[tuple[str, str, Thinking], _Seen] = field(default_factory=OrderedDict)
+
+    def of(self, target: Target, call: Call, n_bytes: int, *, has_others: bool, is_live: bool = False) -> Waits:
+        """Return the waits of an attempt.
+
+        Parameters
+        ----------
+        target, call : whom to ask for what
+        n_bytes : int
+            Length of the request.
+        has_others : bool
+            Whether another candidate can be asked instead.
+        is_live : bool
+            Whether the caller gets the answer while it comes, so that nobody else can be asked after its first token.
+        """
+        rules, limits = self.rules, target.provider.deadlines
+        thinking = thinking_of(call, target)
+        seen = self._of(target, thinking)
+        scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
+        first, idle = rules.first[thinking], rules.idle[thinking]
+        return Waits(
+            self._wait(seen.first, first, limits.first_token_s, scale, is_eager=has_others),
+            self._wait(seen.idle, idle, limits.idle_s, 1.0, is_eager=has_others and not is_live),
+            self._wait(seen.whole, rules.whole, None, scale, is_eager=has_others),
+        )
+
+    def _wait(self, series: _Series, bounds: Bounds, said_s: float | None, scale: float, *, is_eager: bool) -> Wait:
+        if said_s is not None:
+            return Wait(said_s, series, scale, series.widened)
+        usual = bounds.eager_s if is_eager else bounds.patient_s
+        n = len(series.times)
+        if n >= self.rules.at_least:
+            multiple = self.rules.multiple * (1.0 + self.rules.at_least / n)
+            learned = max(multiple * series.p99(), bounds.floor_s)
+            usual = learned if is_eager else max(learned, usual)
+        return Wait(usual * series.widened * scale, series, scale, series.widened)
+
+    def _of(self, target: Target, thinking: Thinking) -> _Seen:
+        key = (target.provider.name, target.model, thinking)
+        seen = self._seen.get(key)
+        if seen is not None:
+            self._seen.move_to_end(key)
+            return seen
+        if len(self._seen) >= self.rules.most_candidates:
+            self._seen.popitem(last=False)
+        seen = self._seen[key] = _Seen(*(_Series(deque(maxlen=self.rules.window)) for _ in range(3)))
+        return seen

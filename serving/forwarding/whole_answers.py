@@ -1,0 +1,67 @@
+"""Which whole answers are asked for as streams; providers that refuse it, or lose something by it, are remembered."""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from serving.formats.assembling import streams_say_all
+from serving.formats.format import Call
+from serving.forwarding.deadlines import clock
+from serving.providers.failures import FailureKind, UpstreamFailure
+from serving.providers.provider import Kind, Target
+
+_AGAIN_S: Final = 3600.0
+"""After so long it is tried once more: OpenAI, for one, streams some models to verified organisations only."""
+_MOST: Final = 1_000
+_STREAM: Final = re.compile(r"stream", re.IGNORECASE)
+_REFUSING: Final = frozenset(
+    {FailureKind.BAD_REQUEST, FailureKind.REFUSED, FailureKind.MODEL_GONE, FailureKind.KEY, FailureKind.SERVER}
+)
+_NOT_SERVED: Final = frozenset({405, 406, 501})
+"""Statuses that say by themselves that there is no such way to ask."""
+
+
+@dataclass(slots=True)
+class WholeAnswers:
+    """Remembers who is better asked for a whole answer as such.
+
+    Attributes
+    ----------
+    plain_until : by (provider, their model), until when
+    """
+
+    plain_until: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
+
+    def by_stream(self, call: Call, target: Target) -> bool:
+        """Return whether a call that wants a whole answer asks the candidate for a stream."""
+        provider = target.provider
+        if call.stream or not provider.stream_whole_answers or provider.kind is Kind.ECHO:
+            return call.stream
+        return streams_say_all(call) and self.plain_until.get(_key(target), 0.0) <= clock()
+
+    def ask_plainly(self, target: Target) -> None:
+        """Ask the candidate for whole answers as such, for an hour."""
+        if len(self.plain_until) >= _MOST:
+            self.plain_until.popitem(last=False)
+        self.plain_until[_key(target)] = clock() + _AGAIN_S
+
+
+def refuses_stream(failure: UpstreamFailure) -> bool:
+    """Return whether a failure is about the stream that was asked for, not about what was asked.
+
+    Examples
+    --------
+    >>> refuses_stream(UpstreamFailure(FailureKind.BAD_REQUEST, "Unsupported value", status=400, param="stream"))
+    True
+    >>> refuses_stream(UpstreamFailure(FailureKind.BAD_REQUEST, "temperature must be at most 2", status=400))
+    False
+    """
+    if failure.status in _NOT_SERVED:
+        return True
+    said = f"{failure.param} {failure.code} {failure.message}"
+    return failure.kind in _REFUSING and failure.status is not None and _STREAM.search(said) is not None
+
+
+def _key(target: Target) -> tuple[str, str]:
+    return target.provider.name, target.upstream_model
