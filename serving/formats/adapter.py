@@ -88,6 +88,8 @@ class AnswerStream:
         ``has_content`` says whether a token has come: what was sent before can still be taken back.
     n_events : int
         That said something; comments and pings do not.
+    n_bytes : int
+        Of the provider's, so far.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class AnswerStream:
     ) -> None:
         self.facts = reader.facts
         self.n_events = 0
+        self.n_bytes = 0
         self._target = target
         self._reader = reader
         self._translation = translation
@@ -117,6 +120,7 @@ class AnswerStream:
             If an event is an error or malformed.
         """
         sent: list[bytes] = []
+        self.n_bytes += len(data)
         if self._before_events is not None:
             self._before_events += data[:_MAX_BODY_BYTES]
             if len(self._before_events) > _MAX_BODY_BYTES:

@@ -121,8 +121,8 @@ async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStr
 
 async def _rest(attempt: Attempt, answer: AnswerStream, sent: list[bytes]) -> list[bytes]:
     """Read a stream that can still be taken back to the end of its body; return all that is to be sent."""
-    held = HeldBack(sent, attempt.rules.max_answer_bytes)
-    await read_on(_body(attempt), answer, held, idle=attempt.waits.idle, until=attempt.until)
+    held, most = HeldBack(sent), attempt.rules.max_answer_bytes
+    await read_on(_body(attempt), answer, held, idle=attempt.waits.idle, until=attempt.until, max_bytes=most)
     return held.sent
 
 

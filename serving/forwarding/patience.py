@@ -131,7 +131,7 @@ class Patience:
         rules, limits = self.rules, target.provider.deadlines
         thinking = thinking_of(call, target)
         seen = self._of(target, thinking)
-        scale = min(1.0 + n_bytes / rules.bytes_that_double, rules.most_scale)
+        scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
         first, idle = rules.first[thinking], rules.idle[thinking]
         return Waits(
             self._wait(seen.first, first, limits.first_token_s, scale, is_eager=has_others),
@@ -139,9 +139,7 @@ class Patience:
             self._wait(seen.whole, rules.whole, None, scale, is_eager=has_others),
         )
 
-    def _wait(
-        self, series: _Series, bounds: Bounds, said_s: float | None, scale: float, *, is_eager: bool
-    ) -> Wait:
+    def _wait(self, series: _Series, bounds: Bounds, said_s: float | None, scale: float, *, is_eager: bool) -> Wait:
         if said_s is not None:
             return Wait(said_s, series, scale, series.widened)
         usual = bounds.eager_s if is_eager else bounds.patient_s

@@ -1,6 +1,7 @@
 """Reading bodies: all of one within a size, or a stream on and on while it says something."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
@@ -40,7 +41,7 @@ async def read_whole(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
     async for chunk in chunks:
         size += len(chunk)
         if size > max_bytes:
-            raise UpstreamFailure(FailureKind.MALFORMED, f"the provider's answer is longer than {max_bytes} bytes")
+            raise _too_long(max_bytes)
         parts.append(chunk)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -48,18 +49,24 @@ async def read_whole(chunks: AsyncIterator[bytes], max_bytes: int) -> bytes:
 async def read_start(chunks: AsyncIterator[bytes], answer: AnswerStream, max_bytes: int) -> tuple[list[bytes], bool]:
     """Read a stream up to its first token; return what it is sent as, and whether the body is at its end already."""
     sent: list[bytes] = []
-    size = 0
     async for data in chunks:
         sent += answer.feed(data)
         if answer.facts.has_content:
             return sent, False
-        size += len(data)
-        if size > max_bytes:
+        if answer.n_bytes > max_bytes:
             raise UpstreamFailure(FailureKind.MALFORMED, f"the provider's stream has no token in its {max_bytes} bytes")
     return sent, True
 
 
-async def read_on(chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink, *, idle: Wait, until: float) -> None:
+async def read_on(
+    chunks: AsyncIterator[bytes],
+    answer: AnswerStream,
+    sink: Sink,
+    *,
+    idle: Wait,
+    until: float,
+    max_bytes: float = math.inf,
+) -> None:
     """Read a stream to the end of its body; one that is complete needs no clean end.
 
     Parameters
@@ -68,6 +75,8 @@ async def read_on(chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink
         The longest time without an event that says something; comments and pings do not.
     until : float
         The loop's time at which it is cut.
+    max_bytes : float
+        Of the provider's stream, where all of it is kept.
 
     Raises
     ------
@@ -80,6 +89,8 @@ async def read_on(chunks: AsyncIterator[bytes], answer: AnswerStream, sink: Sink
             async for data in chunks:
                 sent = answer.feed(data)
                 silence.look()
+                if answer.n_bytes > max_bytes:
+                    raise _too_long(max_bytes)
                 if sent:
                     sink.put(sent)
                     if sink.is_full:
@@ -101,6 +112,10 @@ def _move(deadline: asyncio.Timeout, when: float) -> None:
     before = deadline.when()
     if before is None or not 0 <= when - before < _MOMENT_S:
         deadline.reschedule(when)
+
+
+def _too_long(max_bytes: float) -> UpstreamFailure:
+    return UpstreamFailure(FailureKind.MALFORMED, f"the provider's answer is longer than {max_bytes} bytes")
 
 
 class _Silence:

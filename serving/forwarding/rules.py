@@ -54,8 +54,8 @@ class PatienceRules:
         Of the 99th percentile; more while few calls are known.
     at_least, window : int
         Calls before anything is learned of a model, and calls that are remembered.
-    bytes_that_double : int
-        A prompt of so many bytes (8,000 tokens of English) may take twice as long to the first token.
+    bytes_a_step : int
+        With each so many bytes of a prompt (8,000 tokens of English) the first token may take as long once more.
     most_scale : float
         The most that the length of a prompt multiplies a deadline by.
     most_candidates : int
@@ -67,7 +67,7 @@ class PatienceRules:
     multiple: float = 4.0
     at_least: int = 5
     window: int = 100
-    bytes_that_double: int = 32_000
+    bytes_a_step: int = 32_000
     most_scale: float = 10.0
     most_candidates: int = 1_000
     first: Mapping[Thinking, Bounds] = field(

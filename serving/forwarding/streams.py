@@ -35,17 +35,12 @@ class HeldBack:
 
     is_full = False
 
-    def __init__(self, sent: Sequence[bytes], max_bytes: int) -> None:
+    def __init__(self, sent: Sequence[bytes]) -> None:
         self.sent = list(sent)
-        self._size = sum(map(len, sent))
-        self._max_bytes = max_bytes
 
     def put(self, sent: list[bytes]) -> None:
         """Take events."""
         self.sent += sent
-        self._size += sum(map(len, sent))
-        if self._size > self._max_bytes:
-            raise UpstreamFailure(FailureKind.MALFORMED, f"the answer is longer than the {self._max_bytes} bytes held")
 
     async def room(self) -> None:
         """Return: it is never full."""

@@ -79,9 +79,9 @@ def _call(heard: Heard) -> dict[str, Any]:
     return {"id": f"call_{heard.id}", "type": "function", "function": function}
 
 
-def _logprobs(heard: Heard, text: str) -> dict[str, Any] | None:
-    token = {"token": text, "logprob": -0.5, "bytes": list(text.encode()), "top_logprobs": []}
-    return {"content": [token], "refusal": None} if heard.logprobs else None
+def _logprobs(heard: Heard, *pieces: str) -> dict[str, Any] | None:
+    tokens = [{"token": one, "logprob": -0.5, "bytes": list(one.encode()), "top_logprobs": []} for one in pieces]
+    return {"content": tokens, "refusal": None} if heard.logprobs else None
 
 
 def whole(heard: Heard) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def whole(heard: Heard) -> dict[str, Any]:
             {
                 "index": number,
                 "message": {"role": "assistant", "content": heard.text(number)},
-                "logprobs": _logprobs(heard, heard.text(number)),
+                "logprobs": _logprobs(heard, *heard.pieces(number)),
                 "finish_reason": "stop",
             }
             for number in range(heard.choices)

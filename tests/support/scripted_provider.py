@@ -121,6 +121,7 @@ class Transport:
         world = self._world
         world.sent.append((asyncio.get_running_loop().time() - 1000.0, request.url, request.headers.get("key")))
         world.contents.append(request.content)
+        world.streamed.append(request.headers["stream"] == "True")
         world.in_flight += 1
         try:
             says = world.next_answer(request.url)
@@ -167,9 +168,8 @@ class Format:
     def request(self, body, call, target, key):
         if target.upstream_model == "untranslatable":
             raise InvalidRequestError(f"{target.name} cannot be asked this", param="tools")
-        del call
         headers = {} if key is None else {"key": key}
-        return HttpRequest(target.name, headers, json.dumps(body).encode())
+        return HttpRequest(target.name, headers | {"stream": str(call.stream)}, json.dumps(body).encode())
 
     def read_answer(self, content_type, content):
         if content_type != "application/json":
@@ -256,7 +256,7 @@ class World:
     def __init__(self, scripts, *, keys=None, rules=None, rng=None, deadlines=None, cards=None, upstream=None):
         self._scripts = {name: list(script) for name, script in scripts.items()}
         self._keys = {name.partition(":")[0]: Keys((keys or {}).get(name.partition(":")[0], ())) for name in scripts}
-        self.sent, self.contents, self.responses, self.records = [], [], [], []
+        self.sent, self.contents, self.streamed, self.responses, self.records = [], [], [], [], []
         self.open = self.in_flight = self.interrupted = 0
         self.asked = Counter()
         self.targets = [

@@ -131,7 +131,7 @@ def test_a_buffered_stream_has_the_same_deadlines():
 
 def test_a_buffered_stream_is_bounded():
     world = World({"a:m": [stream(text("a"), *[text("b" * 90)] * 9)]}, rules=Rules(max_answer_bytes=500))
-    with pytest.raises(UpstreamError, match="longer than the 500 bytes held"):
+    with pytest.raises(UpstreamError, match="longer than 500 bytes"):
         run(world.forward(streams=True, buffer=True))
     world.assert_clean()
 
