@@ -53,6 +53,23 @@ def providers_toml(upstream: ScriptedUpstream) -> str:
     return "\n".join(tables)
 
 
+def silent_toml(upstream: ScriptedUpstream) -> str:
+    """Return providers without deadlines of their own: ``KIND.PLAY.…`` has one that is silent, and a healthy one.
+
+    ``KIND.alone.…`` stalls, and has nobody beside it.
+    """
+    tables = []
+    for kind in KINDS:
+        rest = {f"{kind}.{play}.*": "*" for play in ("silence", "stall")}
+        tables += [
+            _table(f"{kind}-silence", upstream.url(kind, "silence"), {f"{kind}.silence.*": "*"}, {}),
+            _table(f"{kind}-stall", upstream.url(kind, "stall"), {f"{kind}.stall.*": "*"}, {}),
+            _table(f"{kind}-alone", upstream.url(kind, "stall"), {f"{kind}.alone.*": "*"}, {}),
+            _table(f"{kind}-healthy", upstream.url(kind), rest, {}),
+        ]
+    return "\n".join(tables)
+
+
 @contextlib.contextmanager
 def proxied(folder: Path, artifact: Path, providers: str, **settings: object) -> Iterator[System]:
     """Run the service with a file of providers until the end of the block."""

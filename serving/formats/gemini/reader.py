@@ -63,7 +63,9 @@ class GeminiReader:
     def _take_candidate(self, candidate: Json) -> None:
         index = index_of(candidate)
         self._begun.add(index)
-        self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
+        parts = parts_of(candidate)
+        self.facts.has_content |= any(map(_says_something, parts))
+        self.facts.n_bytes_written += sum(len(text(part.get("text")).encode("utf-8", "replace")) for part in parts)
         reason = finish_reason_of(candidate)
         if reason in BROKEN:
             said = text(candidate.get("finishMessage"))
