@@ -17,7 +17,7 @@ import scipy.sparse as sp
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
 from features.grid import on_grid as rounded_to
-from router_model.kernel import KernelHead, exact_product, rounded_weights
+from router_model.kernel import KernelHead, exact_product, rounded_weights, sparse_product
 from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
 
@@ -58,15 +58,15 @@ class LinearHead:
         object.__setattr__(self, "weights", rounded_weights(self.weights, _MOST_HEAD_WEIGHT))
 
     def score(self, vectors: Vectors) -> DoubleArray:
-        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it."""
+        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it.
+
+        Dense vectors are put on their grid; bags come on it.
+        """
         flat = self.weights.reshape(len(self.weights), self.bias.size)
-        rounded = on_grid(vectors)
-        if isinstance(rounded, sp.csr_array):
-            terms, place = np.unique(rounded.indices, return_inverse=True)  # of few prompts, a few of the weights
-            parts = (rounded.data, place, rounded.indptr)
-            product = sp.csr_array(parts, shape=(rounded.shape[0], len(terms))) @ flat[terms].astype(np.float64)
+        if isinstance(vectors, sp.csr_array):
+            product = sparse_product(vectors, flat)
         else:
-            product = exact_product(rounded, flat)
+            product = exact_product(np.asarray(on_grid(vectors)), flat)
         return np.asarray(product.reshape(len(product), *self.bias.shape) + self.bias)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from features.grid import on_grid
 
@@ -172,7 +173,8 @@ def _exp(exponent: DoubleArray) -> FloatArray:
     value = np.take(EXP_HIGH, steps >> LOW_BITS, out=exponent, mode="clip")
     steps &= 2**LOW_BITS - 1
     value *= EXP_LOW.take(steps)
-    np.rint(value, out=value)
+    value += 0.5
+    np.floor(value, out=value)
     return np.multiply(value, 1 / KERNEL_STEPS, dtype=np.float32, casting="same_kind")
 
 
@@ -225,6 +227,16 @@ def exact_product(left: FloatArray, right: FloatArray) -> DoubleArray:
     for start in range(0, n_rows, size):
         rows = slice(start, start + size)
         total += left[:, rows].astype(np.float64) @ right[rows].astype(np.float64)
+    return total
+
+
+def sparse_product(left: sp.csr_array, right: FloatArray) -> DoubleArray:
+    """Return `exact_product` of sparse rows, a row at a time: it reads a few rows of the right side."""
+    total = np.empty((left.shape[0], right.shape[1]))
+    for row in range(len(total)):
+        start, end = left.indptr[row : row + 2]
+        entries = left.data[start:end].astype(np.float64)
+        total[row] = entries @ right[left.indices[start:end]].astype(np.float64)
     return total
 
 

@@ -62,7 +62,8 @@ class Weights(NamedTuple):
     ----------
     embedding : float32 array, shape (dimension, n_columns)
     bag : float32 array, shape (n_terms, n_columns)
-    kernel : int16 array, shape (n_bank, n_columns * n_penalties), in steps
+    kernel : int16 array, shape (n_bank, n_columns * n_penalties or a few more), in steps
+        Columns of zeros fill vectors up.
     kernel_step : float64 array, shape (n_columns * n_penalties,)
         What a product of a kernel value and a weight, both in steps, is in scores.
     vector_step : float, see `features.grid.GRID_STEPS`
@@ -146,25 +147,40 @@ def _add_rows(total, values, rows, matrix):
 
 @compiled
 def _kernel_values(embedding, terms, weights, form, logged):
-    """Products are exact, and added in the order of `router_model.kernel.Kernel.of`."""
     n_bank = len(logged.embeddings)
-    of_embedding, of_bag, of_surface = logged.sharpness
     products = _products(embedding, logged.embeddings)
     bags = _bag_products(terms, weights, logged, n_bank)
-    distances = _squared_distances(form, logged.form)
-    kernel = np.empty(n_bank)
-    low_bits, mask = logged.low_bits, len(logged.exp_low) - 1
-    largest = float(len(logged.exp_low) * len(logged.exp_high) - 1)
-    for row in range(n_bank):
-        exponent = of_embedding * (products[row] * logged.cosine_step) + of_bag * (bags[row] * logged.cosine_step)
-        exponent = exponent + of_surface * (-logged.form_step * distances[row])
-        exponent = (exponent - (of_embedding + of_bag)) * -logged.exponent_steps
-        steps = np.int32(min(max(exponent, 0.0), largest) + 0.5)
-        kernel[row] = np.rint(logged.exp_high[steps >> low_bits] * logged.exp_low[steps & mask])
+    kernel = _looked_up(_exponents(products, bags, _squared_distances(form, logged.form), logged), logged)
     nearest, nearest_bag = -1.0, -1.0  # beside an empty bank
     if n_bank:
         nearest, nearest_bag = products.max() * logged.cosine_step, bags.max() * logged.cosine_step
     return kernel, nearest, nearest_bag
+
+
+@compiled
+def _exponents(products, bags, distances, logged):
+    """Products are exact, and added in the order of `router_model.kernel.Kernel.of`."""
+    of_embedding, of_bag, of_surface = logged.sharpness
+    largest = float(len(logged.exp_low) * len(logged.exp_high) - 1)
+    steps = np.empty(len(products), dtype=np.int32)
+    for row in range(len(products)):
+        exponent = of_embedding * (products[row] * logged.cosine_step) + of_bag * (bags[row] * logged.cosine_step)
+        exponent = exponent + of_surface * (-logged.form_step * distances[row])
+        exponent = (exponent - (of_embedding + of_bag)) * -logged.exponent_steps
+        steps[row] = np.int32(min(max(exponent, 0.0), largest) + 0.5)
+    return steps
+
+
+@compiled
+def _looked_up(steps, logged):
+    """Look exponentials up; in a loop of their own, as the one above then uses vectors."""
+    kernel = np.empty(len(steps))
+    low_bits, mask = np.uint32(logged.low_bits), np.uint32(len(logged.exp_low) - 1)
+    for row in range(len(steps)):
+        own = np.uint32(steps[row])  # an unsigned index is not counted from the end
+        product = logged.exp_high[np.uint64(own >> low_bits)] * logged.exp_low[np.uint64(own & mask)]
+        kernel[row] = np.int32(product + 0.5)
+    return kernel
 
 
 @compiled
@@ -211,7 +227,8 @@ def _scores(embedding, terms, weights, kernel, summed):
     n_models, n_targets, n_kinds = values.shape
     by_embedding = _weighted_rows(embedding.astype(np.float64), np.arange(len(embedding)), summed.embedding)
     by_bag = _weighted_rows(weights.astype(np.float64), terms, summed.bag)
-    by_kernel = _weighted_rows(kernel, np.arange(len(kernel)), summed.kernel) * summed.kernel_step
+    n_columns = len(summed.kernel_step)
+    by_kernel = _weighted_rows(kernel, np.arange(len(kernel)), summed.kernel)[:n_columns] * summed.kernel_step
     for model in range(n_models):
         for target in range(n_targets):
             column = model * n_targets + target
