@@ -2,9 +2,11 @@
 
 Where a mean of token embeddings knows the topic, the bag knows the wording ("which of the following",
 "assert output =="), which is what tells task types apart. Weights: sublinear term frequency times smoothed
-inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoothing is scikit-learn's).
+inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every step is
+exact or rounded to a grid (`features.grid`), so that a prompt has the same bag on every processor.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,11 +15,23 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from features.grid import on_grid
 from features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
 
 _INT32_LIMIT = 2**31  # entries; below it indices take half the memory
+MOST_COUNTED = 2**15  # times that a term may occur; more are counted as so many
+_FREQUENCY_STEPS = 2**20
+WEIGHT_STEPS = 2**12
+"""Steps in 1 of a term's weight before the bag is scaled to unit length: sums of squares are below 2**53 steps."""
+
+TERM_FREQUENCY = np.array(
+    [0.0, *(round((1 + math.log(count)) * _FREQUENCY_STEPS) / _FREQUENCY_STEPS for count in range(1, MOST_COUNTED + 1))]
+)
+"""``1 + ln(count)`` by count. Logarithms differ in the last bits from one library to the next, their rounded values do
+not: none is within 1e-6 steps of the middle between two (a test checks it)."""
+
 _CHUNK = 4096  # prompts whose terms are counted at once; their common terms are then one entry each
 
 
@@ -27,6 +41,7 @@ class Bags(NamedTuple):
     Attributes
     ----------
     vectors : float32 CSR array, shape (n, n_terms)
+        Rows of unit length on the grid of `features.grid`.
     n_terms : int64 array, shape (n,)
         Different terms in the prompt, known or not.
     """
@@ -95,9 +110,10 @@ class BagVocabulary:
         column[column == len(self.codes)] = 0
         known = self.codes[column] == codes if len(self.codes) else np.zeros(len(codes), dtype=bool)
         column = column[known]
-        value = ((1 + np.log(counts[known])) * self.idf[column]).astype(np.float32)
-        norm = np.sqrt(value @ value)
-        return column, value / norm if norm > 0 else value, len(codes)
+        frequency = TERM_FREQUENCY.take(counts[known], mode="clip")
+        steps = np.rint(frequency * self.idf[column] * WEIGHT_STEPS)
+        norm = np.sqrt(steps @ steps)
+        return column, on_grid(steps / norm if norm > 0 else steps), len(codes)
 
 
 def _prompt_frequency(pieces: Sequence[IntArray]) -> tuple[IntArray, IntArray]:

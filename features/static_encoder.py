@@ -25,14 +25,15 @@ class StaticEncoder:
     Attributes
     ----------
     table : int8 array, shape (N_WORD_PIECES, dimension)
-    scale : float32 array, shape (N_WORD_PIECES,)
-        A piece's vector is its row of `table` times its `scale`.
+    scale : float64 array, shape (N_WORD_PIECES,)
+        A piece's vector is its row of `table` times its `scale`. In steps of which the largest has 2**30 at most:
+        sums of 2**16 pieces are then exact.
     content_hash : str
         Digest of the shipped file.
     """
 
     table: npt.NDArray[np.int8]
-    scale: FloatArray
+    scale: npt.NDArray[np.float64]
     content_hash: str
 
     @classmethod
@@ -58,7 +59,7 @@ class StaticEncoder:
             raise EncoderError(
                 f"{resource}: expected int8 rows for {N_WORD_PIECES} word pieces; got {table.dtype} {table.shape}"
             )
-        return cls(table=table, scale=scale, content_hash=f"sha256:{hashlib.sha256(payload).hexdigest()}")
+        return cls(table=table, scale=_in_steps(scale), content_hash=f"sha256:{hashlib.sha256(payload).hexdigest()}")
 
     @property
     def name(self) -> str:
@@ -72,8 +73,14 @@ class StaticEncoder:
 
     def encode(self, batch: TextBatch) -> FloatArray:
         """Return the mean token vector of each text, scaled to unit length, shape (n, dimension)."""
-        vectors = np.zeros((len(batch), self.dimension), dtype=np.float32)
+        vectors = np.zeros((len(batch), self.dimension))
         for row, ids in enumerate(batch.pieces):
             if len(ids):
-                vectors[row] = self.scale.take(ids) @ self.table.take(ids, axis=0).astype(np.float32)
+                vectors[row] = self.scale.take(ids) @ self.table.take(ids, axis=0).astype(np.float64)
         return unit_rows(vectors)
+
+
+def _in_steps(scale: FloatArray) -> npt.NDArray[np.float64]:
+    """Return scales rounded to 2**-30 of the power of two above the largest."""
+    _, exponent = np.frexp(scale.max())
+    return np.asarray(np.ldexp(np.rint(np.ldexp(scale.astype(np.float64), 30 - exponent)), exponent - 30))

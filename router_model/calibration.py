@@ -81,8 +81,16 @@ class Calibration:
     trust_floor: float = 0.0
 
     def trust(self, familiarity: FloatArray) -> FloatArray:
-        """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity)."""
-        trust = sigmoid(self.trust_weights[0] + familiarity @ self.trust_weights[1:])
+        """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity).
+
+        The floor may be the trust in some training prompt. So that this prompt is on the same side of it everywhere,
+        the sum is one of exact products, in one order, and is rounded to float32 last.
+        """
+        first, *weights = self.trust_weights.astype(np.float64)
+        log_odds = np.full(len(familiarity), first)
+        for weight, column in zip(weights, familiarity.T.astype(np.float64), strict=True):
+            log_odds += weight * column
+        trust = sigmoid(log_odds)
         return np.where(trust < self.trust_floor, np.float32(0), trust)
 
     def correct(self, p: FloatArray, record: FloatArray, familiarity: FloatArray) -> FloatArray:

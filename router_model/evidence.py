@@ -12,14 +12,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from features import BagVocabulary
 from features.featuriser import PromptFeatures
-from router_model.kernel import KernelHead
+from features.grid import on_grid as rounded_to
+from router_model.kernel import KernelHead, exact_product, rounded_weights, sparse_product
 from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
 
 FAMILIARITY = ("embedding", "bag", "coverage")
 """Similarity of the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
@@ -27,19 +30,14 @@ FAMILIARITY = ("embedding", "bag", "coverage")
 _CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a few times 256 x n_bank floats
 
 
-_FAMILIARITY_STEPS = 1024  # a power of two, so that steps are exact
+FAMILIARITY_STEPS = 2**10
+"""Steps in 1 of the similarity of the nearest logged prompt. They are so coarse that the prompt itself has 1: lengths of
+vectors on a grid are only near 1."""
 
+VALUE_STEPS = 2**20
+"""Steps in 1 of evidence: float64 then holds its sum over models exactly, and their mean has the same bits anywhere."""
 
-def rounded(similarity: FloatArray) -> FloatArray:
-    """Round the similarity of the nearest logged prompt, so that the prompt itself has 1 on every path.
-
-    Sums in another order differ in the last bits, and boosters learned to split there: at 0.9999997, between logged
-    prompts and others. One prompt in three was then predicted otherwise alone than among others (docs/decisions/0010).
-
-    >>> rounded(np.array([0.9999997, 0.75], dtype=np.float32)).tolist()
-    [1.0, 0.75]
-    """
-    return np.asarray(np.rint(similarity * _FAMILIARITY_STEPS) / _FAMILIARITY_STEPS, dtype=np.float32)
+_MOST_HEAD_WEIGHT = 2**23 - 1  # steps of a column's largest: nearly all that float32 holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,27 @@ class LinearHead:
     Attributes
     ----------
     weights : float32 array, shape (dimension, n_models, n_targets)
+        Rounded to multiples of a power of two, one a column, so that scores are exact sums (`features.grid`).
     bias : float32 array, shape (n_models, n_targets)
     """
 
     weights: FloatArray
     bias: FloatArray
 
-    def score(self, vectors: Vectors) -> FloatArray:
-        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it."""
-        product = np.asarray(vectors @ self.weights.reshape(len(self.weights), self.bias.size))
-        return np.asarray(product.reshape(len(product), *self.bias.shape) + self.bias, dtype=np.float32)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", rounded_weights(self.weights, _MOST_HEAD_WEIGHT))
+
+    def score(self, vectors: Vectors) -> DoubleArray:
+        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it.
+
+        Dense vectors are put on their grid; bags come on it.
+        """
+        flat = self.weights.reshape(len(self.weights), self.bias.size)
+        if isinstance(vectors, sp.csr_array):
+            product = sparse_product(vectors, flat)
+        else:
+            product = exact_product(np.asarray(on_grid(vectors)), flat)
+        return np.asarray(product.reshape(len(product), *self.bias.shape) + self.bias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +99,8 @@ class Space:
     ----------
     head : LinearHead
     index : Vectors, shape (dimension, n_bank)
-        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of; dense
-        ones are put on the grid that prompts are compared on.
+        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of. Put on the
+        grid that prompts are compared on.
     """
 
     head: LinearHead
@@ -115,6 +124,7 @@ class Evidence:
     ----------
     names : kinds of evidence, e.g. ``embedding_head``
     values : float32 array, shape (n, n_models, n_targets, n_kinds)
+        In steps of `VALUE_STEPS`.
     record : float32 array, shape (n, n_models, n_targets)
         The models' overall record; of a training prompt, over the other folds.
     familiarity : float32 array, shape (n, 3)
@@ -163,8 +173,8 @@ class EvidenceModel:
         n, base = len(surface), self.bank.base
         values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
         familiarity = np.empty((n, len(FAMILIARITY)), dtype=np.float32)
-        values[..., 0] = self.embedding.head.score(embedding)
-        values[..., 1] = self.bag.head.score(bags)
+        values[..., 0] = rounded_to(self.embedding.head.score(embedding), VALUE_STEPS)
+        values[..., 1] = rounded_to(self.bag.head.score(bags), VALUE_STEPS)
         familiarity[:, 2] = coverage
         compare, compare_bags = comparer(self.embedding.index, n), comparer(self.bag.index, n)
 
@@ -173,8 +183,9 @@ class EvidenceModel:
             likeness = (compare(embedding[rows]), compare_bags(bags[rows]))
             for column, similarity in enumerate(likeness):
                 # a kind of prompts may be all of a small bank; then nothing outside is like it
-                familiarity[rows, column] = rounded(similarity.max(axis=1, initial=-1.0))
-            np.add(base[..., None], self.kernel.score(*likeness, surface[rows]), out=values[rows, ..., 2:])
+                familiarity[rows, column] = rounded_to(similarity.max(axis=1, initial=-1.0), FAMILIARITY_STEPS)
+            score = base[..., None] + self.kernel.score(*likeness, surface[rows])
+            values[rows, ..., 2:] = rounded_to(score, VALUE_STEPS)
 
         in_parallel(fill, range(0, n, _CHUNK))
         return Evidence(self.names, values, np.broadcast_to(base, (n, *base.shape)), familiarity)

@@ -7,6 +7,9 @@ Two prompts are as alike as they are in topic, wording *and* form. Their kernel 
 with standardised surface features s. The score is ridge regression in its feature space, the mean of a Gaussian
 process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a mean over neighbours it knows that ten
 copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
+
+Cosines, forms, kernel values and weights are on grids, and their sums are exact (`features.grid`): the score of a prompt
+has the same bits on every processor, alone and among others, plain and compiled.
 """
 
 import math
@@ -14,14 +17,53 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
+
+from features.grid import on_grid
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
 
 MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
 _MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
 _LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
-_MOST_STEPS = 2**15 - 1
 _LEAST_STEP = 2.0**-126  # the least that float32 holds in full
+_BLOCK_FLOATS = 2**17  # of weights as float64, 1 MB, so that a copy stays in the processor's cache
+
+MOST_WEIGHT = 2**15 - 1
+"""Steps of the largest weight of a kernel machine: an integer of 16 bits."""
+
+FORM_STEPS = 2**10
+"""Steps in 1 of a form's entries. A form has length 3 at most, so that float32 holds products of two in steps squared."""
+
+KERNEL_STEPS = 2**20
+"""Steps in 1 of a kernel value. Times weights of `MOST_WEIGHT` steps, float64 holds the sum over 2**18 logged prompts."""
+
+EXPONENT_STEPS = 2**16
+"""Steps in 1 of the exponent that a kernel value is looked up by: it is then within 8e-6 of the exponential, relative."""
+
+LARGEST_EXPONENT = 16 * EXPONENT_STEPS
+"""From it on the kernel is 0 but for a tenth of its step."""
+
+LOW_BITS = 11
+"""An exponent is looked up in two tables: by these bits, and by those above."""
+
+_TABLE_STEPS = 2**26  # products of two entries have 52 bits, which float64 holds
+
+
+def _exponentials(step: int, n: int, scale: int) -> DoubleArray:
+    """Return ``scale * exp(-i * step / EXPONENT_STEPS)`` of the first n integers i, rounded to the table's steps.
+
+    Exponentials differ in the last bits from one library to the next. Their rounded values do not: none is within 1e-6
+    steps of the middle between two (a test checks it).
+    """
+    values = [round(math.exp(-i * step / EXPONENT_STEPS) * _TABLE_STEPS) for i in range(n)]
+    return np.array(values, dtype=np.float64) * (scale / _TABLE_STEPS)
+
+
+EXP_LOW = _exponentials(1, 2**LOW_BITS, 1)
+EXP_HIGH = _exponentials(2**LOW_BITS, LARGEST_EXPONENT >> LOW_BITS, KERNEL_STEPS)
+"""In steps of the kernel, so that the product with an entry of `EXP_LOW` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +82,38 @@ class Kernel:
     bag: float = 2.0
     surface: float = 1.0
 
-    def of(self, embedding: FloatArray, bag: FloatArray, form: FloatArray, logged_form: FloatArray) -> FloatArray:
-        """Return the kernel of n prompts with logged ones, float32, shape (n, n_bank).
+    @property
+    def sharpness(self) -> DoubleArray:
+        """Return the three numbers with the bits of float32: their products with cosines of 29 bits are exact."""
+        return np.array([self.embedding, self.bag, self.surface], dtype=np.float32).astype(np.float64)
+
+    def of(self, embedding: DoubleArray, bag: DoubleArray, form: FloatArray, logged_form: FloatArray) -> FloatArray:
+        """Return the kernel of n prompts with logged ones, float32, shape (n, n_bank), in steps of `KERNEL_STEPS`.
+
+        Products are exact and are added in one order, in compiled decisions, too; whether the processor rounds between
+        the two then makes no difference.
 
         Parameters
         ----------
         embedding, bag : shape (n, n_bank)
-            Cosine similarities. `embedding` is overwritten with the result, `bag` with something else: at thousands of
-            logged prompts copies cost more than the arithmetic.
+            Cosine similarities. Both are overwritten: at thousands of logged prompts copies cost more than the
+            arithmetic.
         form : shape (n, n_surface), see `SurfaceScale.form`
         logged_form : shape (n_surface + 1, n_bank), see `by_feature`
         """
+        of_embedding, of_bag, of_surface = self.sharpness
         # -|s - s'|^2 / 2 = s s' - |s|^2 / 2 - |s'|^2 / 2, where the last is the last row of `logged_form`
-        nearness = (self.surface * form) @ logged_form[:-1]
-        nearness += self.surface * logged_form[-1]
-        exponent = embedding
-        exponent *= self.embedding
-        bag *= self.bag
-        exponent += bag
+        nearness = (form @ logged_form[:-1]).astype(np.float64)
+        nearness += logged_form[-1]
+        nearness -= (form**2).sum(axis=1, keepdims=True) / 2
+        exponent, others = embedding, bag
+        exponent *= of_embedding
+        others *= of_bag
+        exponent += others
+        nearness *= of_surface
         exponent += nearness
-        exponent -= np.float32(self.embedding + self.bag) + self.surface / 2 * (form**2).sum(axis=1, keepdims=True)
-        return np.exp(exponent, out=exponent)
+        exponent -= of_embedding + of_bag
+        return _exp(exponent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +140,53 @@ class SurfaceScale:
     def form(self, surface: FloatArray) -> FloatArray:
         """Return standardised features over the root of their number, shape (n, n_surface).
 
-        Squared distances are then mean squared differences, whatever the number of features.
+        Squared distances are then mean squared differences, whatever the number of features. On the grid of
+        `FORM_STEPS`.
         """
         standard = (surface - self.centre) / self.deviation
         np.clip(standard, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=standard)
         standard /= np.sqrt(np.float32(surface.shape[1]))
-        return standard
+        return on_grid(standard, FORM_STEPS)
 
 
 def by_feature(form: FloatArray) -> FloatArray:
     """Return logged prompts' forms (n_bank, n_surface) as rows of features, and minus half their squared lengths.
 
+    Forms are put on the grid of `FORM_STEPS`.
+
     >>> by_feature(np.array([[1.0, 2.0]], dtype=np.float32)).T.tolist()
     [[1.0, 2.0, -2.5]]
     """
-    return np.ascontiguousarray(np.vstack([form.T, -0.5 * (form**2).sum(axis=1)]), dtype=np.float32)
+    rounded = on_grid(form, FORM_STEPS)
+    return np.ascontiguousarray(np.vstack([rounded.T, -0.5 * (rounded**2).sum(axis=1)]), dtype=np.float32)
 
 
-def steps_of(weights: FloatArray) -> FloatArray:
-    """Return the step that each column's weights are multiples of: as integers, they have 16 bits.
+def _exp(exponent: DoubleArray) -> FloatArray:
+    """Return exponentials of numbers up to 0, in steps of `KERNEL_STEPS`; overwrites the numbers.
+
+    Numpy's differ in the last bits from one processor to the next.
+    """
+    exponent *= -EXPONENT_STEPS
+    np.clip(exponent, 0, LARGEST_EXPONENT - 1, out=exponent)
+    exponent += 0.5
+    steps = exponent.astype(np.int32)
+    value = np.take(EXP_HIGH, steps >> LOW_BITS, out=exponent, mode="clip")
+    steps &= 2**LOW_BITS - 1
+    value *= EXP_LOW.take(steps)
+    value += 0.5
+    np.floor(value, out=value)
+    return np.multiply(value, 1 / KERNEL_STEPS, dtype=np.float32, casting="same_kind")
+
+
+def steps_of(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
+    """Return the step with which each column's weights are integers up to `most`.
 
     A power of two, so that floats hold the multiples exactly, and of rounded weights the same again.
 
     Parameters
     ----------
-    weights : float32 array, shape (n_bank, ...)
+    weights : float32 array, shape (n_rows, ...)
+    most : at least 1
 
     Returns
     -------
@@ -123,9 +198,46 @@ def steps_of(weights: FloatArray) -> FloatArray:
     [2.0, 1.0, 1.0]
     """
     largest = np.abs(weights).max(axis=0, initial=0.0).astype(np.float64)
-    largest[largest == 0.0] = _MOST_STEPS
-    step = np.exp2(np.ceil(np.log2(largest / _MOST_STEPS)))
+    share, exponent = np.frexp(np.where(largest == 0.0, 1.0, largest / most))
+    step = np.ldexp(1.0, exponent - (share == 0.5))  # noqa: PLR2004  a power of two is one half times the next
     return np.asarray(np.maximum(step, _LEAST_STEP), dtype=np.float32)
+
+
+def rounded_weights(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
+    """Return weights rounded to multiples of `steps_of` them."""
+    steps = steps_of(weights, most)
+    rounded = np.rint(weights / steps)
+    rounded *= steps
+    return rounded
+
+
+def exact_product(left: FloatArray, right: FloatArray) -> DoubleArray:
+    """Return ``left @ right``, summed in float64; exact where both are on grids of which float64 holds the sums.
+
+    The right side is read some rows at a time, as a copy of all of it in float64 would leave the processor's cache.
+
+    Parameters
+    ----------
+    left : shape (n, n_rows)
+    right : shape (n_rows, n_columns)
+    """
+    n_rows, n_columns = right.shape
+    total = np.zeros((len(left), n_columns))
+    size = max(_BLOCK_FLOATS // max(n_columns, 1), 1)
+    for start in range(0, n_rows, size):
+        rows = slice(start, start + size)
+        total += left[:, rows].astype(np.float64) @ right[rows].astype(np.float64)
+    return total
+
+
+def sparse_product(left: sp.csr_array, right: FloatArray) -> DoubleArray:
+    """Return `exact_product` of sparse rows, a row at a time: it reads a few rows of the right side."""
+    total = np.empty((left.shape[0], right.shape[1]))
+    for row in range(len(total)):
+        start, end = left.indptr[row : row + 2]
+        entries = left.data[start:end].astype(np.float64)
+        total[row] = entries @ right[left.indices[start:end]].astype(np.float64)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +249,7 @@ class KernelHead:
     kernel : Kernel
     scale : SurfaceScale
     logged_form : float32 array, shape (n_surface + 1, n_bank)
-        Of the bank's prompts, see `by_feature`.
+        Of the bank's prompts, see `by_feature`; put on its grid.
     penalties : ascending
         The lower one follows the logged outcomes more closely. How hard a prompt is, which all models tell, bears
         that better than which model is better on it.
@@ -152,17 +264,15 @@ class KernelHead:
     weights: FloatArray
 
     def __post_init__(self) -> None:
-        steps = steps_of(self.weights)
-        rounded = np.rint(self.weights / steps)
-        rounded *= steps
-        object.__setattr__(self, "weights", rounded)
+        object.__setattr__(self, "logged_form", by_feature(self.logged_form[:-1].T))
+        object.__setattr__(self, "weights", rounded_weights(self.weights))
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the kinds of evidence."""
         return tuple(f"kernel_{penalty:g}" for penalty in self.penalties)
 
-    def score(self, embedding: FloatArray, bag: FloatArray, surface: FloatArray) -> FloatArray:
+    def score(self, embedding: DoubleArray, bag: DoubleArray, surface: FloatArray) -> DoubleArray:
         """Return what prompts differ by from the models' records, shape (n, n_models, n_targets, n_penalties).
 
         Parameters
@@ -172,4 +282,5 @@ class KernelHead:
         """
         kernel = self.kernel.of(embedding, bag, self.scale.form(surface), self.logged_form)
         n_bank, *shape = self.weights.shape
-        return (kernel @ self.weights.reshape(n_bank, math.prod(shape))).reshape(len(kernel), *shape)
+        product = exact_product(kernel, self.weights.reshape(n_bank, math.prod(shape)))
+        return product.reshape(len(kernel), *shape)

@@ -174,7 +174,7 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
         length = evidence.values[:, :, [len(bars)], first_kernel(evidence.names)]
         values = np.concatenate([values, np.broadcast_to(length[..., None], (*values.shape[:3], 1))], axis=-1)
     n, n_models, n_targets, n_kinds = values.shape
-    difficulty = values.mean(axis=1, keepdims=True)
+    difficulty = values.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     blocks: list[npt.NDArray[np.float32]] = [
         evidence.record[:, :, chosen, None],
         evidence.familiarity[:, None, None, :],

@@ -59,10 +59,10 @@ def _lay(values, record, familiarity, surface, bars, targets, length_kind):
                 columns[1 + n_familiar, model * n_targets + position] = bars[target] if target < n_bars else 0
         for kind in range(n_all_kinds):
             about, read = (target, kind) if kind < n_kinds else (n_bars, length_kind)
-            difficulty = np.float32(0)
+            total = 0.0  # float64 holds the sum of evidence in steps exactly
             for model in range(n_models):
-                difficulty += values[model, about, read]
-            difficulty /= np.float32(n_models)
+                total += np.float64(values[model, about, read])
+            difficulty = np.float32(total / n_models)
             for model in range(n_models):
                 value, pair = values[model, about, read], model * n_targets + position
                 first = n_before + 3 * kind

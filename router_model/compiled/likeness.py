@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.compiled.bank_sums import LoggedPrompts
+from features.grid import GRID_STEPS
+from router_model.compiled.bank_sums import LoggedPrompts, StepArray
 from router_model.compiled.errors import NotCompilableError
 from router_model.evidence import EvidenceModel
-from router_model.kernel import MAX_DEVIATIONS
-from router_model.similarity import GRID_STEPS
+from router_model.kernel import EXP_HIGH, EXP_LOW, EXPONENT_STEPS, FORM_STEPS, LOW_BITS
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -43,30 +43,31 @@ def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
     common = np.sort(commonest[n_prompts[commonest] > _COMMON_SHARE * index.shape[1]])
     common_row = np.full(index.shape[0], -1, dtype=np.int64)
     common_row[common] = np.arange(len(common))
-    kernel, scale = model.kernel.kernel, model.kernel.scale
     return LoggedPrompts(
         embeddings=in_steps(embeddings.T),
         common_row=common_row,
-        common=np.array(index[common].toarray(), dtype=np.float32, order="C"),
+        common=in_steps(index[common].toarray()),
         start=np.array(index.indptr),
         prompt=np.array(index.indices, dtype=np.uint16 if index.shape[1] <= _MOST_OF_16_BITS else np.uint32),
-        weight=np.array(index.data, dtype=np.float32),
-        form=writable(model.kernel.logged_form),
-        centre=writable(scale.centre),
-        deviation=writable(scale.deviation),
-        sharpness=np.array([kernel.embedding, kernel.bag, kernel.surface], dtype=np.float32),
-        step=np.float32(1 / GRID_STEPS**2),
-        max_deviations=np.float32(MAX_DEVIATIONS),
+        weight=in_steps(index.data),
+        form=in_steps(model.kernel.logged_form[:-1], FORM_STEPS),
+        sharpness=model.kernel.kernel.sharpness,
+        cosine_step=1 / GRID_STEPS**2,
+        form_step=0.5 / FORM_STEPS**2,
+        exponent_steps=float(EXPONENT_STEPS),
+        low_bits=LOW_BITS,
+        exp_low=EXP_LOW,
+        exp_high=EXP_HIGH,
     )
 
 
-def in_steps(vectors: FloatArray) -> npt.NDArray[np.int16]:
-    """Return vectors as integers: as `router_model.similarity.on_grid`, times the grid's steps.
+def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
+    """Return what `features.grid.on_grid` rounds as integers.
 
     >>> in_steps(np.array([0.6, -0.8], dtype=np.float32)).tolist()
     [9830, -13107]
     """
-    return np.array(np.rint(vectors * np.float32(GRID_STEPS)), dtype=np.int16, order="C")
+    return np.array(np.rint(values * np.float32(steps)), dtype=np.int16, order="C")
 
 
 def writable(array: FloatArray) -> FloatArray:

@@ -1,6 +1,6 @@
 """The bag of one prompt: `features.bag.BagVocabulary.transform` with a hash table for the search.
 
-Terms come in the order in which a prompt has them, and weights may differ in the last bits.
+Terms come in the order in which a prompt has them; their weights are the same.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features import BagVocabulary
+from features.bag import TERM_FREQUENCY, WEIGHT_STEPS
+from features.grid import GRID_STEPS
 from features.word_pieces import N_WORD_PIECES
 from router_model.compiled.jit import compiled
 
@@ -27,12 +29,12 @@ class Bag(NamedTuple):
     ----------
     terms : int64 array, shape (n_known,)
         Positions in the vocabulary.
-    weights : float32 array, shape (n_known,), of length 1 (or none)
+    weights : int16 array, shape (n_known,), in steps of the grid; of length 1 (or none)
     coverage : share of the prompt's different terms that are known; 0 of an empty prompt
     """
 
     terms: IntArray
-    weights: FloatArray
+    weights: npt.NDArray[np.int16]
     coverage: float
 
 
@@ -46,22 +48,27 @@ class TermTable:
     places : int64 array, same shape
         Positions in the vocabulary.
     idf : float32 array, shape (n_terms,)
+    frequency : float64 array, see `features.bag.TERM_FREQUENCY`
     """
 
     codes: IntArray
     places: IntArray
     idf: FloatArray
+    frequency: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, vocabulary: BagVocabulary) -> "TermTable":
         """Hash a vocabulary."""
         terms = np.array(vocabulary.codes, dtype=np.int64)
         codes, places = _hashed(terms)
-        return cls(codes, places, np.array(vocabulary.idf, dtype=np.float32))
+        return cls(codes, places, np.array(vocabulary.idf, dtype=np.float32), TERM_FREQUENCY)
 
     def bag(self, pieces: IntArray) -> Bag:
         """Weigh the terms of one prompt, given its word-piece ids."""
-        return Bag(*_bag(np.array(pieces, dtype=np.int64), self.codes, self.places, self.idf, N_WORD_PIECES))
+        ids = np.array(pieces, dtype=np.int64)
+        return Bag(
+            *_bag(ids, self.codes, self.places, self.idf, self.frequency, N_WORD_PIECES, WEIGHT_STEPS, GRID_STEPS)
+        )
 
 
 @compiled
@@ -94,7 +101,7 @@ def _hashed(terms):
 
 
 @compiled
-def _bag(ids, codes, places, idf, n_pieces):
+def _bag(ids, codes, places, idf, frequency, n_pieces, weight_steps, grid_steps):
     n = len(ids)
     own, counts = _free_table(2 * n)
     slots = np.empty(2 * n, dtype=np.int64)  # of different terms, as they come
@@ -107,16 +114,17 @@ def _bag(ids, codes, places, idf, n_pieces):
             slots[n_terms] = slot
             n_terms += 1
         counts[slot] += 1
-    terms, weights = np.empty(n_terms, dtype=np.int64), np.empty(n_terms, dtype=np.float32)
-    n_known, square = 0, np.float64(0)
+    terms, steps = np.empty(n_terms, dtype=np.int64), np.empty(n_terms)
+    n_known, square = 0, 0.0
     for each in range(n_terms):
         slot = _slot(own[slots[each]], codes)
         if codes[slot] == _FREE:
             continue
-        weight = np.float32((1 + np.log(counts[slots[each]])) * idf[places[slot]])
-        terms[n_known], weights[n_known] = places[slot], weight
+        count = min(counts[slots[each]], len(frequency) - 1)
+        weight = np.rint(frequency[count] * idf[places[slot]] * weight_steps)
+        terms[n_known], steps[n_known] = places[slot], weight
         square += weight * weight
         n_known += 1
-    if square > 0:
-        weights[:n_known] /= np.float32(np.sqrt(square))
-    return terms[:n_known], weights[:n_known], n_known / max(n_terms, 1)
+    norm = np.sqrt(square) if square > 0 else 1.0
+    weights = np.rint(steps[:n_known] / norm * grid_steps).astype(np.int16)
+    return terms[:n_known], weights, n_known / max(n_terms, 1)
