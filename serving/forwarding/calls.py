@@ -16,6 +16,7 @@ from serving.forwarding.reply import Reply
 from serving.forwarding.streams import HeldBack, LiveStream, WholeStream
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import Transport
+from serving.providers.plausible import OUTPUT
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
 
 
 async def _stream(attempt: Attempt, transport: Transport) -> Reply:
-    answer = attempt.adapter.stream(attempt.order.call, attempt.target)
+    answer = attempt.adapter.stream(attempt.order.call, attempt.target, attempt.request.content)
     sent, is_over = await _start(attempt, transport, answer)
     if not attempt.order.buffer and not is_over:
         attempt.cannot_be_taken_back()
@@ -70,15 +71,22 @@ async def _whole_by_stream(attempt: Attempt, transport: Transport) -> Reply:
     if not is_over:
         await _rest(attempt, answer, [])
     content = b"".join(answer.end({}))
-    attempt.is_better_plain = answer.facts.usage is None
+    attempt.is_better_plain = OUTPUT in answer.facts.estimated
     return await _whole(attempt, content, _JSON)
 
 
 async def _whole(attempt: Attempt, content: bytes, content_type: str | None = None) -> Reply:
     """Return the reply with a whole answer of the provider's, and end the attempt."""
     said, n_bytes_written = content_type or _content_type(attempt), attempt.facts.n_bytes_written
-    body, attempt.facts = attempt.adapter.answer(attempt.target, said, content, attempt.extras())
-    attempt.facts.n_bytes_written = n_bytes_written
+    body, attempt.facts = attempt.adapter.answer(
+        attempt.target,
+        said,
+        content,
+        attempt.extras(),
+        call=attempt.order.call,
+        sent=attempt.request.content,
+    )
+    attempt.facts.n_bytes_written = max(n_bytes_written, attempt.facts.n_bytes_written)
     await attempt.succeed()
     reply = _reply(attempt)
     reply.body = body
