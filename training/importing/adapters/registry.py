@@ -24,9 +24,6 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
 """What ``format`` may be."""
 
-EXPECTED_KNOWN: Final = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
-"""What is expected of a record that no adapter recognises."""
-
 
 def adapter_of(record: Source) -> Adapter:
     """Tell a file's format by its first record.
@@ -45,7 +42,7 @@ def adapter_of(record: Source) -> Adapter:
     raise RecordError(
         "",
         f"a record with the fields {shown_names(record)}" if record else "a record without fields",
-        EXPECTED_KNOWN,
+        "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields",
         "say which field is which (--column prompt=FIELD --column model=FIELD --column quality=FIELD), or name the "
         f"--format ({', '.join(ADAPTERS)})",
     )
