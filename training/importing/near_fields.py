@@ -92,7 +92,7 @@ class Proposal(NamedTuple):
         return Finding(
             f"{self.theirs!r} looks like {self.ours}{unit}{also}",
             (("--column", f"{self.ours}={theirs}"),),
-            "If a field is something else, name nothing for the column, as in --column cost_usd= ; it stays in extra then.",
+            "If a field is something else, name nothing for the column: --column cost_usd= leaves 'cost' in extra.",
         )
 
 
