@@ -24,6 +24,9 @@ ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
 """What ``format`` may be."""
 
+EXPECTED_KNOWN: Final = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
+"""What is expected of a record that no adapter recognises."""
+
 
 def adapter_of(record: Source) -> Adapter:
     """Tell a file's format by its first record.
@@ -42,7 +45,7 @@ def adapter_of(record: Source) -> Adapter:
     raise RecordError(
         "",
         f"a record with the fields {shown_names(record)}" if record else "a record without fields",
-        "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields",
+        EXPECTED_KNOWN,
         "say which field is which (--column prompt=FIELD --column model=FIELD --column quality=FIELD), or name the "
         f"--format ({', '.join(ADAPTERS)})",
     )
