@@ -89,14 +89,14 @@ def direct(place: Place) -> Iterator[Gateway]:
 
 
 @contextmanager
-def ours(place: Place, *, decides: bool) -> Iterator[Gateway]:
+def ours(place: Place, *, decides: bool, streams_whole: bool = True) -> Iterator[Gateway]:
     """Run ours: a key, metrics, and the decision log in SQLite; one worker, and all candidates at the one provider."""
     models = list(load_artifact(place.router).predictor.models)
     listed = ", ".join(json.dumps(model) for model in models)
     providers = place.folder / "providers.toml"
     providers.write_text(
         f'[mock]\nkind = "openai"\nbase_url = "{place.provider_url}"\nkeys = ["MOCK_KEY"]\nmodels = [{listed}]\n'
-        "max_connections = 400\n"
+        f"max_connections = 400\nstream_whole_answers = {str(streams_whole).lower()}\n"
     )
     key, log = created_key(place.folder / "keys.toml", ("proxy",)), place.folder / "log.db"
     env = {

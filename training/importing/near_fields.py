@@ -92,7 +92,7 @@ class Proposal(NamedTuple):
         return Finding(
             f"{self.theirs!r} looks like {self.ours}{unit}{also}",
             (("--column", f"{self.ours}={theirs}"),),
-            "A column that the source does not have is left out by naming nothing, for example --column cost_usd=",
+            "If a field is something else, name nothing for the column: --column cost_usd= leaves 'cost' in extra.",
         )
 
 
@@ -111,6 +111,8 @@ class NearFields:
         if self._n_records <= _N_LOOKED_INTO and dict in map(type, own.values()):
             own = {**dict(_nested(own)), **own}
         for ours, theirs in near_columns(tuple(own)):
+            if own.get(ours):
+                continue  # nearly always; this runs for every record
             value = own[theirs]
             if not is_missing(value) and self._is_wanting(own, ours):
                 near = self._fields.setdefault((ours, theirs), _NearField())

@@ -61,6 +61,8 @@ _LOWER_IS_BETTER: Final = frozenset(
 )
 _LIKENESS: Final = 0.8
 _SHORTEST_MISTYPED: Final = 5
+_LONGEST_MISTYPED: Final = 20
+_LONGEST_NAME: Final = 100
 
 
 def _key(name: str) -> str:
@@ -83,7 +85,7 @@ def near_column(name: str) -> tuple[str, int] | None:
     >>> near_column("retrieved_contexts"), near_column("cost_eur"), near_column("model")
     (None, None, None)
     """
-    if name in NAMEABLE:
+    if name in NAMEABLE or len(name) > _LONGEST_NAME:
         return None
     last = name.rpartition(".")[2]
     return _known(last) or _mistyped(last)
@@ -100,7 +102,8 @@ def _known(name: str) -> tuple[str, int] | None:
 
 def _mistyped(name: str) -> tuple[str, int] | None:
     key = _key(name)
-    near = difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=_LIKENESS) if len(key) >= _SHORTEST_MISTYPED else []
+    is_short = _SHORTEST_MISTYPED <= len(key) <= _LONGEST_MISTYPED
+    near = difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=_LIKENESS) if is_short else []
     return (_OWN_KEYS[near[0]], 99) if near else None
 
 

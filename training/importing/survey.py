@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from training.importing import dates, number_text
-from training.importing.adapters.registry import EXPECTED_KNOWN, shown_names
+from training.importing.adapters.registry import shown_names
 from training.importing.checks import EXPECTED_ONE_DATE
 from training.importing.columns import ColumnMapping
 from training.importing.conversion import Source, is_missing
@@ -242,12 +242,15 @@ class Survey:
 
     def _wrong_reading(self, reason: Reason) -> Finding:
         column = f", column {reason.problem.column!r}" if reason.problem.column else ""
-        advice = "" if reason.problem.expected != EXPECTED_KNOWN else f"; {reason.problem.advice}"
+        advice = reason.problem.advice.partition(f"or use {_ADVICE_TO_SKIP}")[0].rstrip(", ")
+        can_go_on = reason.n_rows < self._n_rows or self._is_joined
         return Finding(
             f"{reason.n_rows:,} of {self._n_rows:,} rows ({reason.n_rows / self._n_rows:.0%}) are rejected for one "
-            f"reason, which is more than single bad rows: row {reason.row}{column}: {reason.problem.reason}{advice}",
-            (("--max-rejected", str(reason.n_rows)),) if reason.n_rows < self._n_rows or self._is_joined else (),
-            "--max-rejected leaves these rows out; look at them first, as what is left may mislead.",
+            f"reason, which is more than single bad rows: row {reason.row}{column}: {reason.problem.reason}; {advice}",
+            (("--max-rejected", str(reason.n_rows)),) if can_go_on else (),
+            "--max-rejected leaves these rows out; look at them first, as what is left may mislead."
+            if can_go_on
+            else "",
         )
 
 
