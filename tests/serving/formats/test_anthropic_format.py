@@ -157,7 +157,7 @@ def test_answer_tells_usage_with_cached_tokens_once():
 
     assert answer == MESSAGE
     assert facts.usage == Usage(650, 7, cached_input_tokens=600, cache_write_tokens=40)
-    assert facts.usage.cost_usd(CLAUDE.card) == pytest.approx(0.000465)
+    assert facts.usage.list_usd(CLAUDE.card) == pytest.approx(0.000465)
     assert (facts.response_id, facts.response_model) == ("msg_1", "claude-sonnet-5-5")
     assert (facts.finish_reason, facts.has_content, facts.is_complete) == ("end_turn", True, True)
 

@@ -129,7 +129,7 @@ PARTS = st.none() | st.dictionaries(
 )
 def test_whatever_is_said_has_a_price(usage):
     """`ModelCard.cost_usd` refuses parts that are more than the whole."""
-    assert read_usage(usage).cost_usd(CARD) >= 0
+    assert read_usage(usage).list_usd(CARD) >= 0
 
 
 def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fields():
@@ -142,7 +142,7 @@ def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fiel
         "queue_time": 0.25,
     }
     usage = read_usage(given_usage)
-    facts = Facts(usage=usage, cost_usd=usage.cost_usd(CARD))
+    facts = Facts(usage=usage, cost_usd=usage.list_usd(CARD))
     assert written_usage(given_usage, facts) == {
         "prompt_tokens": 1000,
         "completion_tokens": 100,
