@@ -95,7 +95,9 @@ class TolerantStream:
         open_ = {index: state for index, state in self._choices.items() if not state.has_finished and state.has_said}
         if not open_:
             return None
-        choices = [state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()]
+        choices = [
+            state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()
+        ]
         heading = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
         return {**heading, "model": self._model, "choices": choices}
 
