@@ -132,9 +132,9 @@ class AttemptRecord:
     cost_usd, latency_s, first_token_s : float or None
     key_id : str or None
         Who reported it; never the key.
-    estimated : str or None
-        Names of the fields above that were estimated, as the provider said nothing of them, or what cannot be:
-        ``input_tokens``, ``output_tokens``, ``cost``, with commas between them.
+    usage_estimated : str or None
+        What of tokens and cost was estimated and why, with commas between: ``input_zero, output_missing``; None where
+        the provider's report was believed. `docs/proxy.md` lists the words.
     budget_usd : float or None
         What budgets count of a call where something was estimated; None: as `cost_usd`.
     """
@@ -158,7 +158,7 @@ class AttemptRecord:
     latency_s: float | None = None
     first_token_s: float | None = None
     key_id: str | None = None
-    estimated: str | None = None
+    usage_estimated: str | None = None
     budget_usd: float | None = None
 
 

@@ -95,7 +95,7 @@ class Telemetry:
         self._estimated = self._counter(
             "router_usage_estimated_total",
             "Forwarded calls whose provider said nothing of their tokens or cost, or what cannot be.",
-            (*pair, "what"),
+            (*pair, "reason"),
         )
         self._breakers = self._gauge(
             "router_breaker_state", "0 closed, 1 half open, 2 open; the worst of the workers.", pair, mode="livemax"
@@ -168,8 +168,8 @@ class Telemetry:
         self._attempts.labels(*target, outcome_of(attempt)).inc()
         if attempt.cost_usd is not None:
             self._cost.labels(target[1]).inc(max(attempt.cost_usd, 0.0))
-        for what in attempt.estimated.split(", ") if attempt.estimated else ():
-            self._estimated.labels(*target, what).inc()
+        for reason in attempt.usage_estimated.split(", ") if attempt.usage_estimated else ():
+            self._estimated.labels(*target, reason).inc()
         if attempt.latency_s is not None:
             self._upstream.labels(*target).observe(attempt.latency_s)
         if attempt.first_token_s is not None:

@@ -34,7 +34,15 @@ _FAILED_STATUS: Final = 400
 _ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
 _FLAGS: Final = ("degraded", "shadow", "forwarded")
 _FORWARDED: Final = [surface.value for surface in Surface]
-_ATTEMPT_FACTS: Final = ("created_at", "provider", "input_tokens", "output_tokens", "cost_usd", "latency_s")
+_ATTEMPT_FACTS: Final = (
+    "created_at",
+    "provider",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "latency_s",
+    "usage_estimated",
+)
 
 
 @dataclass(frozen=True, slots=True)

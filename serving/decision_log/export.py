@@ -187,6 +187,8 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         name: row[name] for name in ("decision_id", "policy_version", "artifact", "reason", "explored", "p_success")
     }
     extra["provider"] = row["attempt_provider"]
+    if row["attempt_usage_estimated"] is not None:
+        extra["usage_estimated"] = row["attempt_usage_estimated"]
     return {
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,

@@ -77,6 +77,7 @@ class Facts:
         As the provider said; once it is settled (`serving.formats.settling`), what is believed of it or estimated.
     cost_usd : of `usage`; None where it is not known
     estimated : of what was estimated, since the provider's word for it cannot be: counts of `usage`, and ``cost``
+    estimate_reasons : why, e.g. ``input_zero`` (`serving.providers.plausible`)
     budget_usd : float or None
         What budgets count where something was estimated; None: as `cost_usd`.
     is_settled : bool
@@ -95,6 +96,7 @@ class Facts:
     is_complete: bool = False
     n_bytes_written: int = 0
     estimated: tuple[str, ...] = ()
+    estimate_reasons: tuple[str, ...] = ()
     budget_usd: float | None = None
     is_settled: bool = False
     is_text: bool = True

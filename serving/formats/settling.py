@@ -21,5 +21,6 @@ def settle(facts: Facts, target: Target, sent: bytes) -> None:
     shown = Shown(sent, facts.n_bytes_written, facts.has_content, facts.is_complete, is_text=facts.is_text)
     result = counted(facts.usage, shown, target)
     facts.usage, facts.cost_usd = result.usage, result.cost_usd
-    facts.estimated, facts.budget_usd = result.estimated, result.budget_usd
+    facts.estimated, facts.estimate_reasons = result.estimated, result.reasons
+    facts.budget_usd = result.budget_usd
     facts.is_settled = True

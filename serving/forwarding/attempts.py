@@ -193,7 +193,7 @@ class Attempt:
             latency_s=clock() - self.started,
             first_token_s=self._first_token_s,
             key_id=self.order.key_id,
-            estimated=", ".join(facts.estimated) or None,
+            usage_estimated=", ".join(facts.estimate_reasons) or None,
             budget_usd=facts.budget_usd,
         )
 

@@ -1,22 +1,28 @@
 """Which usage and cost can be: what a provider reports is believed where it is possible, and else estimated.
 
-What a call shows by itself is the bytes that were sent and the bytes of text that came back. These bound the tokens;
-the bounds are wide on purpose, since an estimate is worse than a report that is merely unusual.
+What a call shows by itself is the bytes that were sent, the limits that were asked for, and the bytes of text that came
+back. These bound the tokens. The bounds are wide on purpose, since an estimate is worse than a report that is merely
+unusual.
 
 | report | cannot be if | why |
 |---|---|---|
-| input | it is 0 | every prompt has a token |
+| input | it is missing or 0 | every prompt has a token |
 | | it is under a token every 128 bytes of text | the longest tokens in use (o200k: runs of spaces) have 128 bytes |
-| | it is over ten context windows | a call may run several rounds with a provider's own tools; windows in catalogs lag |
-| output | it is 0 though something was said | whatever is said has a token |
+| | it is over the context window and over the bytes sent | no token is shorter than a byte |
+| output | it is missing or 0 though something was said | whatever is said has a token |
 | | it is under a token every 128 bytes | as above |
-| | it is over ten times what the model can write, and more than the bytes | hidden thoughts are within that |
-| cost | it is under a hundredth of the list price | the greatest discounts (cache, batch, another host) come to a fiftieth |
+| | it is over the bytes that came and over twice what the model can write | catalogs lag; beta headers double it |
+| | less reasoning, it is over the bytes that came and over twice ``max_tokens`` and 64 | tokenizers differ |
+| cost | it is under a hundredth of the list price | discounts (cache, batch, another host) come to a fiftieth |
 | | it is over $10 and a hundred times the list price | searches and other fees come on top of tokens |
 
 So images, audio, tool schemas, other languages, base64 and thoughts that are not shown never make a report
-unbelievable: they add tokens to those of the text, up to the window. A cost of 0 is believed of a model that is free:
-its list price is 0, or its id ends in ``:free``. Where no list price is known, every cost is believed.
+unbelievable: they add tokens to those of the text, up to the window. Reported reasoning is not held against
+``max_tokens``, since some hosts do not count it there. Where a request has a provider's own tools (web search, code),
+a call may run several rounds, so that the upper bounds of tokens are ten times as high.
+
+A cost of 0 is believed of a model that is free: its list price is 0, or its id ends in ``:free``. Where no list price
+is known, every cost is believed.
 
 Estimates are a token every four bytes, which is English: other languages have more tokens, and more bytes. An image or
 file in base64 counts as a thousand tokens of input. A stream that was cut is estimated in the same way, unless its
@@ -27,6 +33,7 @@ The budget counts the greater: of the estimate and of the report, as far as the 
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -44,6 +51,15 @@ COST: Final = "cost"
 _BYTES_A_TOKEN: Final = 4
 _MOST_BYTES_A_TOKEN: Final = 128
 _ROUNDS: Final = 10
+"""The most turns that a provider takes with its own tools in one call (Anthropic stops after ten)."""
+_TIMES_THE_LIMIT: Final = 2
+_TOKENS_OVER_THE_LIMIT: Final = 64
+_OUR_TOOLS: Final = frozenset({"function", "custom"})
+"""Types of tools that the caller runs, which end the provider's turn."""
+_TOOL_SCHEMAS: Final = frozenset({"function", "input_schema", "functionDeclarations", "function_declarations"})
+_SWITCHES: Final = ("web_search_options", "plugins", "mcp_servers")
+_LIMITS: Final = ("max_completion_tokens", "max_tokens", "maxOutputTokens", "max_output_tokens")
+_N_ANSWERS: Final = ("n", "candidateCount", "candidate_count")
 _LARGEST_WINDOW: Final = 10_000_000
 """Tokens; of a model whose window or longest answer the catalog does not know."""
 _LEAST_SHARE: Final = 0.01
@@ -52,6 +68,10 @@ _MOST_FEES_USD: Final = 10.0
 _DATA_TOKENS: Final = 1000
 _DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
 """Images and files in base64, which are no text."""
+_FREE: Final = ":free"
+_ZERO, _TOO_FEW, _TOO_MANY, _TOO_LOW, _TOO_HIGH = "zero", "too_few", "too_many", "too_low", "too_high"
+_CUT, _MISSING = "cut", "missing"
+"""Why a count or a cost is not believed."""
 _UNREAD: Final = frozenset(
     {
         *("reasoning", "reasoning_content", "reasoning_details", "thinking", "signature", "thoughtSignature"),
@@ -95,6 +115,7 @@ class Counted:
     cost_usd : float or None
         As billed, or else by list price; None where neither is known.
     estimated : names of what was estimated
+    reasons : why, each a word of the few below: ``input_missing``, ``output_zero``, ``cost_too_low``
     budget_usd : float or None
         What budgets count where something was; None: as `cost_usd`.
     """
@@ -102,7 +123,16 @@ class Counted:
     usage: Usage | None
     cost_usd: float | None = None
     estimated: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     budget_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """The most tokens that a call can have."""
+
+    most_input: int
+    most_output: int
 
 
 def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
@@ -115,83 +145,132 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     >>> provider = Provider("p", Kind.OPENAI, "https://p.example/v1")
     >>> target = Target("m", provider, "m", ModelCard("m", Decimal(1), Decimal(10)))
     >>> shown = Shown(b'{"messages": [{"role": "user", "content": "Hi"}]}', 400, has_content=True, is_complete=True)
-    >>> counted(Usage(8, 90), shown, target)  # 8 x 1e-6 + 90 x 1e-5
-    Counted(usage=Usage(input_tokens=8, output_tokens=90, ...), cost_usd=0.000908, estimated=(), budget_usd=None)
+    >>> fine = counted(Usage(8, 90), shown, target)  # 8 x 1e-6 + 90 x 1e-5
+    >>> fine.cost_usd, fine.estimated
+    (0.000908, ())
     >>> none = counted(Usage(0, 0), shown, target)  # 49 bytes and 400 bytes: 13 and 100 tokens
-    >>> none.usage.input_tokens, none.usage.output_tokens, none.cost_usd, none.estimated
-    (13, 100, 0.001013, ('input_tokens', 'output_tokens', 'cost'))
+    >>> none.usage.input_tokens, none.usage.output_tokens, none.cost_usd, none.reasons
+    (13, 100, 0.001013, ('input_zero', 'output_zero'))
     """
     if reported is None and not (shown.has_content or shown.n_bytes_written):
         return Counted(None)
     told = reported or Usage(0, 0)
-    usage, estimated = _usage(told, shown, target.card)
-    list_usd = usage.list_usd(target.card)
-    bill = told.billed_usd
-    if bill is not None and (list_usd is None or _is_possible(bill, list_usd, target)):
-        cost_usd = bill
-    else:
-        cost_usd = list_usd
-        if list_usd is not None and (estimated or bill is not None):
-            estimated = (*estimated, COST)
-    if not estimated:
-        return Counted(usage, cost_usd)
-    usage = replace(usage, billed_usd=bill if cost_usd == bill else None)
-    return Counted(usage, cost_usd, estimated, _greatest_usd(told, usage, cost_usd, target.card))
+    bounds = _bounds(told, shown, target.card)
+    wrong = {
+        INPUT: _wrong_input(told.input_tokens, shown, bounds),
+        OUTPUT: _wrong_output(told.output_tokens, shown, bounds),
+    }
+    usage = told if wrong[INPUT] is None else _with_input(told, _estimated_input(shown.sent, target.card))
+    usage = usage if wrong[OUTPUT] is None else _with_output(usage, _estimated_output(shown))
+    wrong[COST] = _wrong_cost(told.billed_usd, usage.list_usd(target.card), target)
+    if any(wrong.values()):
+        return _estimate(reported, usage, wrong, target.card, bounds)
+    return Counted(usage, usage.list_usd(target.card) if usage.billed_usd is None else usage.billed_usd)
 
 
-def _usage(told: Usage, shown: Shown, card: ModelCard | None) -> tuple[Usage, tuple[str, ...]]:
-    """Return the counts that are believed or estimated, and the names of the latter."""
-    estimated: tuple[str, ...] = ()
-    if shown.sent and not _is_possible_input(told.input_tokens, shown.sent, card):
-        told = _with_input(told, _estimated_input(shown.sent, card))
-        estimated = (INPUT,)
-    if not shown.is_text:
-        return told, estimated
-    n_written = math.ceil(shown.n_bytes_written / _BYTES_A_TOKEN) or int(shown.has_content)
-    is_cut_short = not shown.is_complete and n_written > told.output_tokens
-    if is_cut_short or not _is_possible_output(told.output_tokens, shown, card):
-        told = _with_output(told, n_written)
-        estimated = (*estimated, OUTPUT)
-    return told, estimated
+def _estimate(
+    reported: Usage | None, usage: Usage, wrong: Mapping[str, str | None], card: ModelCard | None, bounds: _Bounds
+) -> Counted:
+    """Return what is counted of a call where something is `wrong`; `usage` has the estimates already."""
+    estimated = [name for name, why in wrong.items() if why is not None]
+    reasons = [f"{name.removesuffix('_tokens')}_{wrong[name]}" for name in estimated]
+    if reported is None:
+        reasons = [reason.replace(_ZERO, _MISSING) for reason in reasons]
+    if wrong[COST] is not None:
+        usage = replace(usage, billed_usd=None)
+    cost_usd = usage.billed_usd
+    if cost_usd is None:
+        cost_usd = usage.list_usd(card)
+        if cost_usd is not None and COST not in estimated:
+            estimated.append(COST)  # the list price of tokens that were estimated
+    greatest_usd = _greatest_usd(reported or usage, usage, cost_usd, card, bounds)
+    return Counted(usage, cost_usd, tuple(estimated), tuple(reasons), greatest_usd)
 
 
-def _is_possible_input(n_tokens: int, sent: bytes, card: ModelCard | None) -> bool:
-    if n_tokens < 1 or n_tokens > _most_input(card):
-        return False
+def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
+    """Return why a count of input cannot be; None where it can, or where the request is not known."""
+    if not shown.sent:
+        return None
+    if n_tokens < 1:
+        return _ZERO
+    if n_tokens > bounds.most_input:
+        return _TOO_MANY
     most_bytes = n_tokens * _MOST_BYTES_A_TOKEN
     # The text within a body is looked for only where the whole body is too long for so few tokens.
-    return len(sent) <= most_bytes or _n_bytes_of_text(sent) <= most_bytes
+    is_enough = len(shown.sent) <= most_bytes or _n_bytes_of_text(shown.sent) <= most_bytes
+    return None if is_enough else _TOO_FEW
 
 
-def _is_possible_output(n_tokens: int, shown: Shown, card: ModelCard | None) -> bool:
+def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
+    """Return why a count of output cannot be; None where it can."""
+    if not shown.is_text:
+        return None
+    if not shown.is_complete and _estimated_output(shown) > n_tokens:
+        return _CUT
     if n_tokens < 1:
-        return not shown.has_content
+        return _ZERO if shown.has_content else None
     if shown.n_bytes_written > n_tokens * _MOST_BYTES_A_TOKEN:
-        return False
-    return n_tokens <= max(_most_output(card), shown.n_bytes_written)
+        return _TOO_FEW
+    return _TOO_MANY if n_tokens > bounds.most_output else None
 
 
-def _most_input(card: ModelCard | None) -> int:
-    window = None if card is None else card.context_window
-    return _LARGEST_WINDOW if window is None else window * _ROUNDS
+def _wrong_cost(bill: float | None, list_usd: float | None, target: Target) -> str | None:
+    """Return why a bill cannot be, given the list price; None where it can, or where one of them is not known."""
+    if bill is None or list_usd is None:
+        return None
+    if bill > list_usd * _MOST_TIMES + _MOST_FEES_USD:
+        return _TOO_HIGH
+    is_free = list_usd == 0 or any(model.endswith(_FREE) for model in (target.model, target.upstream_model))
+    return None if is_free or bill >= list_usd * _LEAST_SHARE else _TOO_LOW
 
 
-def _most_output(card: ModelCard | None) -> int:
-    most = None if card is None else card.max_output_tokens or card.context_window
-    return _LARGEST_WINDOW if most is None else most * _ROUNDS
+def _bounds(told: Usage, shown: Shown, card: ModelCard | None) -> _Bounds:
+    """Return the most tokens a call can have; its request is parsed only where its bytes do not explain the report."""
+    window = card.context_window if card and card.context_window else _LARGEST_WINDOW
+    most_input = max(window, len(shown.sent))
+    if told.input_tokens <= most_input and told.output_tokens <= shown.n_bytes_written:
+        return _Bounds(most_input, shown.n_bytes_written)
+    body = _parsed(shown.sent)
+    n_rounds = _ROUNDS if _has_tools_of_the_provider(body) else 1
+    config = body.get("generationConfig") or body.get("generation_config")
+    limits = {**body, **config} if isinstance(config, dict) else body
+    n_answers = _largest(limits, _N_ANSWERS) or 1
+    of_model = window if card is None or card.max_output_tokens is None else card.max_output_tokens * _TIMES_THE_LIMIT
+    most_output = of_model * n_answers
+    asked = _largest(limits, _LIMITS)
+    if asked is not None:
+        said = asked * n_answers * _TIMES_THE_LIMIT + _TOKENS_OVER_THE_LIMIT
+        most_output = min(most_output, said + told.reasoning_tokens)
+    return _Bounds(most_input * n_rounds, max(most_output * n_rounds, shown.n_bytes_written))
 
 
-def _is_possible(bill: float, list_usd: float, target: Target) -> bool:
-    """Tell whether a bill can be, given the list price."""
-    if list_usd == 0 or target.upstream_model.endswith(":free") or target.model.endswith(":free"):
-        return bill <= _MOST_FEES_USD
-    return list_usd * _LEAST_SHARE <= bill <= list_usd * _MOST_TIMES + _MOST_FEES_USD
+def _has_tools_of_the_provider(body: Mapping[str, Any]) -> bool:
+    """Tell whether a request has tools that the provider runs, such as web search."""
+    if any(body.get(name) for name in _SWITCHES):
+        return True
+    tools = body.get("tools")
+    return any(
+        isinstance(tool, dict) and tool.get("type") not in _OUR_TOOLS and _TOOL_SCHEMAS.isdisjoint(tool)
+        for tool in (tools if isinstance(tools, list) else ())
+    )
 
 
-def _greatest_usd(told: Usage, usage: Usage, cost_usd: float | None, card: ModelCard | None) -> float | None:
+def _largest(fields: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    """Return the largest of the counts that some fields hold; None where none holds one."""
+    values = [fields.get(name) for name in names]
+    return max((value for value in values if type(value) is int and value > 0), default=None)
+
+
+def _estimated_output(shown: Shown) -> int:
+    return math.ceil(shown.n_bytes_written / _BYTES_A_TOKEN) or int(shown.has_content)
+
+
+def _greatest_usd(
+    told: Usage, usage: Usage, cost_usd: float | None, card: ModelCard | None, bounds: _Bounds
+) -> float | None:
     """Return the greater cost: of what is believed now, and of what was reported, as far as that is within bounds."""
     reported = _with_output(
-        _with_input(told, min(told.input_tokens, _most_input(card))), min(told.output_tokens, _most_output(card))
+        _with_input(told, min(told.input_tokens, bounds.most_input)), min(told.output_tokens, bounds.most_output)
     )
     list_usd = usage.list_usd(card)
     most_usd = math.inf if list_usd is None else list_usd * _MOST_TIMES + _MOST_FEES_USD
@@ -225,10 +304,16 @@ def _estimated_input(sent: bytes, card: ModelCard | None) -> int:
 
 def _n_bytes_of_text(sent: bytes) -> int:
     """Return how many bytes of a request's body are text that the model reads."""
+    return _n_bytes_within(_parsed(_DATA.sub(b"", sent)))
+
+
+def _parsed(sent: bytes) -> dict[str, Any]:
+    """Return the body of a request; nothing where it is no JSON object."""
     try:
-        return _n_bytes_within(orjson.loads(_DATA.sub(b"", sent)))
+        body = orjson.loads(sent)
     except orjson.JSONDecodeError:
-        return 0
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _n_bytes_within(value: Any) -> int:
