@@ -213,7 +213,8 @@ class AnswerStream:
     def _last_event(self) -> list[bytes]:
         """Take an event whose blank line is missing at the end of the body, if it is whole."""
         sent: list[bytes] = []
-        for event in events_in(self._parser.rest()):
+        rest = self._parser.rest()
+        for event in events_in(rest) if rest.data else ():
             try:
                 sent += self._take(event)
             except UpstreamFailure as failure:
