@@ -31,7 +31,7 @@ _CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a
 
 
 FAMILIARITY_STEPS = 2**10
-"""Steps in 1 of the similarity of the nearest logged prompt, few enough that the prompt itself has 1: lengths of vectors
+"""Steps in 1 of the similarity of the nearest logged prompt, so few that the prompt itself has 1: lengths of vectors
 on a grid are only near 1."""
 
 VALUE_STEPS = 2**20

@@ -6,6 +6,8 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, term_codes
 
+pytestmark = pytest.mark.processor
+
 pieces = st.lists(
     st.lists(st.integers(0, 5), max_size=8).map(lambda ids: np.array(ids, np.int64)), min_size=1, max_size=6
 )

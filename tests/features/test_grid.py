@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.grid import GRID_STEPS, on_grid
+
+pytestmark = pytest.mark.processor
 
 steps = st.lists(st.integers(-GRID_STEPS, GRID_STEPS), min_size=1, max_size=500)
 

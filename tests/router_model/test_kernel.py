@@ -21,6 +21,8 @@ from router_model.kernel import (
     steps_of,
 )
 
+pytestmark = pytest.mark.processor
+
 f32 = np.float32
 STEP = 1 / KERNEL_STEPS
 

@@ -9,6 +9,8 @@ from features.grid import GRID_STEPS
 from router_model import similarity
 from router_model.similarity import comparer, nearest_rows, on_grid
 
+pytestmark = pytest.mark.processor
+
 
 def sparse_rows(n, n_terms, seed):
     """Return rows whose first terms are common and whose last are rare."""

@@ -3,6 +3,8 @@ import pytest
 
 from router_model.compiled.bank_sums import weighted_rows
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 11])
 @pytest.mark.parametrize("n_columns", [1, 7, 64])

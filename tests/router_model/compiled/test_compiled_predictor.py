@@ -18,6 +18,8 @@ from router_model.compiled.predictor import FEW, CompiledPredictor
 from router_model.model_set import without_column
 from router_model.predictor import Prediction
 
+pytestmark = pytest.mark.processor
+
 ODD = [
     "",
     " ",

@@ -1,10 +1,13 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features import BagVocabulary
 from features.grid import GRID_STEPS
 from router_model.compiled.terms import TermTable
+
+pytestmark = pytest.mark.processor
 
 CORPUS = [np.random.default_rng(seed).integers(0, 30, 40) for seed in range(50)]
 VOCABULARY = BagVocabulary.fit(CORPUS, min_prompts=3, max_terms=200)
