@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test test-slow coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-slow test-baseline-cpu coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -63,6 +63,10 @@ test-slow: $(VENV)/.dev  ## the other tests: full tables, simulations, processes
 coverage: $(VENV)/.dev  ## what the tests of `make test` execute, by file
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' --cov --cov-report= $(PYTEST)
 	$(BIN)/coverage report --skip-covered
+
+test-baseline-cpu: $(VENV)/.dev  ## what a processor could change, once without AVX-512 and once without AVX2, too
+	for processor in avx2 baseline; do HF_HUB_OFFLINE=1 $(BIN)/python tests/support/processors.py $$processor \
+	  $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m processor tests/features tests/router_model || exit 1; done
 
 bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json

@@ -59,4 +59,4 @@ def unit_rows(vectors: npt.NDArray[np.floating]) -> FloatArray:
     steps = np.rint(np.ldexp(vectors.astype(np.float64), _NORM_BITS - exponent[:, None]))
     norms = np.sqrt(np.einsum("ij,ij->i", steps, steps))
     steps /= np.where(norms > 0, norms, 1)[:, None]
-    return steps.astype(np.float32)
+    return np.asarray(steps, dtype=np.float32)

@@ -31,8 +31,8 @@ _CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a
 
 
 FAMILIARITY_STEPS = 2**10
-"""Steps in 1 of the similarity of the nearest logged prompt. They are so coarse that the prompt itself has 1: lengths of
-vectors on a grid are only near 1."""
+"""Steps in 1 of the similarity of the nearest logged prompt, so few that the prompt itself has 1: lengths of vectors
+on a grid are only near 1."""
 
 VALUE_STEPS = 2**20
 """Steps in 1 of evidence: float64 then holds its sum over models exactly, and their mean has the same bits anywhere."""
@@ -99,8 +99,8 @@ class Space:
     ----------
     head : LinearHead
     index : Vectors, shape (dimension, n_bank)
-        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of. Put on the
-        grid that prompts are compared on.
+        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of. Put on
+        the grid that prompts are compared on.
     """
 
     head: LinearHead

@@ -8,8 +8,8 @@ with standardised surface features s. The score is ridge regression in its featu
 process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a mean over neighbours it knows that ten
 copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
 
-Cosines, forms, kernel values and weights are on grids, and their sums are exact (`features.grid`): the score of a prompt
-has the same bits on every processor, alone and among others, plain and compiled.
+Cosines, forms, kernel values and weights are on grids, and their sums are exact (`features.grid`): the score of a
+prompt has the same bits on every processor, alone and among others, plain and compiled.
 """
 
 import math
@@ -34,13 +34,13 @@ MOST_WEIGHT = 2**15 - 1
 """Steps of the largest weight of a kernel machine: an integer of 16 bits."""
 
 FORM_STEPS = 2**10
-"""Steps in 1 of a form's entries. A form has length 3 at most, so that float32 holds products of two in steps squared."""
+"""Steps in 1 of a form's entries. A form has length 3 at most, so that float32 sums products of two exactly."""
 
 KERNEL_STEPS = 2**20
-"""Steps in 1 of a kernel value. Times weights of `MOST_WEIGHT` steps, float64 holds the sum over 2**18 logged prompts."""
+"""Steps in 1 of a kernel value. With weights of `MOST_WEIGHT` steps, float64 sums 2**18 logged prompts exactly."""
 
 EXPONENT_STEPS = 2**16
-"""Steps in 1 of the exponent that a kernel value is looked up by: it is then within 8e-6 of the exponential, relative."""
+"""Steps in 1 of the exponent that a kernel value is looked up by, which moves it by 8e-6 of itself at most."""
 
 LARGEST_EXPONENT = 16 * EXPONENT_STEPS
 """From it on the kernel is 0 but for a tenth of its step."""
@@ -206,7 +206,7 @@ def steps_of(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
 def rounded_weights(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
     """Return weights rounded to multiples of `steps_of` them."""
     steps = steps_of(weights, most)
-    rounded = np.rint(weights / steps)
+    rounded: FloatArray = np.rint(weights / steps)
     rounded *= steps
     return rounded
 

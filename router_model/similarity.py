@@ -4,8 +4,8 @@ Vectors are on a grid, and every sum is exact (`features.grid`): a prompt has th
 others, in plain and in compiled decisions (`router_model.compiled`), and on every processor.
 
 Bags of words are compared in two ways. One prompt reads the rows of its own terms in the inverted index. Many prompts
-share the work on the common terms, which make up most of it: there the index is nearly dense, and a dense product is ten
-times as fast.
+share the work on the common terms, which make up most of it: there the index is nearly dense, and a dense product is
+ten times as fast.
 """
 
 from collections.abc import Callable

@@ -176,7 +176,7 @@ def _calibrate(values, familiarity, scores, record, weights, slopes, intercept, 
     weight = trust_weights[0]
     for each in range(len(familiarity)):
         weight += trust_weights[1 + each] * familiarity[each]
-    trust = np.float64(np.float32(_sigmoid(weight)))  # beside the floor to the same bits as `Calibration.trust`
+    trust = float(np.float32(_sigmoid(weight)))  # beside the floor to the same bits as `Calibration.trust`
     trust = 0.0 if trust < trust_floor else trust
     p = np.empty((n_models, n_bars), dtype=np.float32)
     change = np.empty(n_models)

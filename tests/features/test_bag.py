@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from features.bag import BagVocabulary, term_codes
+from features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, term_codes
+
+pytestmark = pytest.mark.processor
 
 pieces = st.lists(
     st.lists(st.integers(0, 5), max_size=8).map(lambda ids: np.array(ids, np.int64)), min_size=1, max_size=6
@@ -28,7 +30,7 @@ def test_weights_are_scikit_learns(prompts):
         return
     counts = np.array([[np.sum(term_codes(ids) == code) for code in vocabulary.codes] for ids in prompts])
     expected = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
-    assert vocabulary.transform(prompts).vectors.toarray() == pytest.approx(expected, abs=1e-5)
+    assert vocabulary.transform(prompts).vectors.toarray() == pytest.approx(expected, abs=2e-4)  # on a grid
 
 
 @given(pieces)
@@ -36,7 +38,7 @@ def test_rows_have_unit_length_or_are_empty(prompts):
     norms = np.linalg.norm(
         BagVocabulary.fit(prompts, min_prompts=1, max_terms=5).transform(prompts).vectors.toarray(), axis=1
     )
-    assert np.all(np.isclose(norms, 1) | (norms == 0))
+    assert np.all(np.isclose(norms, 1, atol=1e-4) | (norms == 0))
 
 
 def test_unknown_terms_and_empty_prompts_give_empty_rows():
@@ -70,3 +72,18 @@ def test_terms_counted_in_chunks_are_the_same(monkeypatch):
     parts = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
     assert parts.codes.tolist() == whole.codes.tolist()
     assert parts.idf.tolist() == whole.idf.tolist()
+
+
+def test_no_logarithm_is_near_the_middle_of_two_steps():
+    """Else libraries that differ in the last bits would round it to different ones."""
+    steps = (1 + np.log(np.arange(1, MOST_COUNTED + 1))) * 2**20
+    assert np.abs(steps % 1 - 0.5).min() > 1e-6
+    assert np.array_equal(TERM_FREQUENCY[1:] * 2**20, np.rint(steps))
+
+
+def test_a_term_counts_up_to_a_limit():
+    vocabulary = BagVocabulary.fit([np.array([1, 2])], min_prompts=1, max_terms=2)
+    few, many = (
+        vocabulary.transform([np.append(np.repeat(1, n), [2])]).vectors.toarray() for n in (MOST_COUNTED, 100_000)
+    )
+    assert np.array_equal(few, many)

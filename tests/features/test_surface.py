@@ -96,3 +96,13 @@ def test_every_feature_is_explained():
 
 def test_no_prompts_give_no_rows():
     assert surface_features([]).shape == (0, len(SURFACE_NAMES))
+
+
+@pytest.mark.processor
+def test_no_logarithm_of_a_count_is_near_the_middle_of_two_float32_numbers():
+    """Else libraries that differ in the last bits would round it to different ones."""
+    logs = np.log1p(np.arange(1, 1_000_001))
+    near = logs.astype(np.float32)
+    below = np.where(near > logs, np.nextafter(near, np.float32(0)), near)
+    share = (logs - below) / np.spacing(below)
+    assert np.abs(share - 0.5).min() > 1e-7

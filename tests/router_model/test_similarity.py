@@ -5,15 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from features.grid import GRID_STEPS
 from router_model import similarity
-from router_model.similarity import GRID_STEPS, comparer, nearest_rows, on_grid
+from router_model.similarity import comparer, nearest_rows, on_grid
+
+pytestmark = pytest.mark.processor
 
 
 def sparse_rows(n, n_terms, seed):
     """Return rows whose first terms are common and whose last are rare."""
     rng = np.random.default_rng(seed)
     present = rng.random((n, n_terms)) < np.linspace(0.9, 0.01, n_terms)
-    return sp.csr_array((rng.random((n, n_terms)) * present).astype(np.float32))
+    rows = (rng.random((n, n_terms)) * present).astype(np.float32)
+    return on_grid(sp.csr_array(rows / np.linalg.norm(rows, axis=1, keepdims=True)))
 
 
 @pytest.mark.parametrize("n_queries", [1, 5, 100])
@@ -22,8 +26,7 @@ def test_bags_are_compared_as_dense_vectors_would_be(n_queries, max_common, monk
     monkeypatch.setattr(similarity, "_MAX_COMMON", max_common)
     bank, queries = sparse_rows(200, 40, seed=0), sparse_rows(n_queries, 40, seed=1)
     found = comparer(bank.T.tocsr(), n_queries)(queries)
-    assert found.dtype == np.float32
-    assert found == pytest.approx(queries.toarray() @ bank.toarray().T, abs=1e-5)
+    assert np.array_equal(found, queries.toarray().astype(float) @ bank.toarray().T.astype(float))
 
 
 def test_a_bag_without_terms_is_like_nothing():
@@ -44,12 +47,20 @@ def test_dense_vectors_are_multiplied_on_the_grid():
     assert found.tolist() == [[9830 / 16384, 13107 / 16384]]
 
 
-@given(arrays(np.float32, (3, 4), elements=st.floats(-1, 1, width=32)))
-def test_the_grid_is_within_half_a_step_and_keeps_what_is_on_it(vectors):
-    found = on_grid(vectors)
-    assert np.abs(found - vectors).max() <= 0.5 / GRID_STEPS
-    assert np.array_equal(on_grid(found), found)
-    assert np.array_equal(found * GRID_STEPS, np.rint(found * GRID_STEPS))
+@pytest.mark.parametrize("n_queries", [1, 3])
+@pytest.mark.parametrize("dimension", [2, 256, 4096])
+def test_dense_products_are_those_of_integers(n_queries, dimension):
+    """Of the longest vectors there are, and of those whose entries have the most to be left over of."""
+    rng = np.random.default_rng(dimension)
+    queries, bank = rng.normal(size=(2, 40, dimension))
+    bank[:2] = queries[:2]
+    queries[1], bank[2] = (np.full(dimension, 1.49 * 2**-10), np.ones(dimension))
+    queries, bank = (
+        on_grid((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)) for rows in (queries, bank)
+    )
+    found = comparer(np.ascontiguousarray(bank.T), n_queries)(queries[:n_queries])
+    first, second = (np.rint(rows * GRID_STEPS).astype(np.int64) for rows in (queries[:n_queries], bank))
+    assert np.array_equal(found * GRID_STEPS**2, first @ second.T)
 
 
 @given(
