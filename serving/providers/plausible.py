@@ -7,11 +7,11 @@ the bounds are wide on purpose, since an estimate is worse than a report that is
 |---|---|---|
 | input | it is 0 | every prompt has a token |
 | | it is under a token every 128 bytes of text | the longest tokens in use (o200k: runs of spaces) have 128 bytes |
-| | it is over ten context windows | a call may run several rounds with a provider's own tools; windows in catalogs lag |
+| | it is over ten context windows | a call may be several rounds with a provider's own tools; catalogs lag |
 | output | it is 0 though something was said | whatever is said has a token |
 | | it is under a token every 128 bytes | as above |
 | | it is over ten times what the model can write, and more than the bytes | hidden thoughts are within that |
-| cost | it is under a hundredth of the list price | the greatest discounts (cache, batch, another host) come to a fiftieth |
+| cost | it is under a hundredth of the list price | discounts (cache, batch, another host) come to a fiftieth at most |
 | | it is over $10 and a hundred times the list price | searches and other fees come on top of tokens |
 
 So images, audio, tool schemas, other languages, base64 and thoughts that are not shown never make a report
@@ -128,7 +128,7 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     list_usd = usage.list_usd(target.card)
     bill = told.billed_usd
     if bill is not None and (list_usd is None or _is_possible(bill, list_usd, target)):
-        cost_usd = bill
+        cost_usd: float | None = bill
     else:
         cost_usd = list_usd
         if list_usd is not None and (estimated or bill is not None):

@@ -21,6 +21,7 @@ SAID_IN: Final = (
 EXPLAINS_NOTHING_SAID: Final = frozenset({"length", "content_filter", "tool_calls"})
 """Reasons to finish that an answer without anything in it can have."""
 
+
 def says_something(part: Mapping[str, Any]) -> bool:
     """Return whether a message or delta has anything of an answer in it.
 

@@ -6,8 +6,8 @@ SDKs expect. Fields that nobody here knows stay as they are.
 
 | by the book | what is found instead |
 |---|---|
-| ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, another id in each chunk |
-| ``choices`` with ``index`` and ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
+| ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, an id for each chunk |
+| ``choices`` with ``index``, ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
 | ``role`` in the first delta | in none, in each, ``model`` |
 | ``content`` a text or null | a list of parts (Mistral's thinking, too), an object, a number |
 | ``reasoning_content``, ``reasoning`` | ``thinking``, or an object |
@@ -95,7 +95,9 @@ class TolerantStream:
         open_ = {index: state for index, state in self._choices.items() if not state.has_finished and state.has_said}
         if not open_:
             return None
-        choices = [state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()]
+        choices = [
+            state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()
+        ]
         heading = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
         return {**heading, "model": self._model, "choices": choices}
 

@@ -221,7 +221,9 @@ def _begins_anew(call: _Call, piece: _Piece) -> bool:
     # Before its arguments, a name can come in pieces, or with every piece. Where no call has an id, and this one has
     # said its arguments or has no index, another name is another call's.
     has_no_ids = not piece.id and not call.id
-    return has_no_ids and piece.name != call.name and bool(call.name) and (call.index is not None or piece.index is None)
+    return (
+        has_no_ids and piece.name != call.name and bool(call.name) and (call.index is not None or piece.index is None)
+    )
 
 
 def _goes_on(call: _Call, piece: _Piece) -> bool:

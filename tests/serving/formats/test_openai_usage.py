@@ -91,8 +91,8 @@ from serving.providers.usage import Usage
                 "prompt_tokens_details": {"cached_tokens": 12, "cache_write_tokens": 5},
                 "completion_tokens_details": {"reasoning_tokens": 6},
             },
-            Usage(10, 4, cached_input_tokens=10, reasoning_tokens=4),
-            id="parts are cut to the whole",
+            Usage(27, 10, cached_input_tokens=12, cache_write_tokens=5, reasoning_tokens=6),
+            id="parts that are more than their whole are beside it: 10 + 12 + 5 in, 4 + 6 out",
         ),
         pytest.param({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0), id="embeddings"),
         pytest.param(
