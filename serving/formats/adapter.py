@@ -95,7 +95,7 @@ class Adapter:
         """Return what reads one stream and writes it for the caller; `sent` is the body of the request."""
         translation = None if self.translation is None else self.translation.stream()
         writer = self.surface.writer(call, target)
-        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent)
+        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""
@@ -118,6 +118,7 @@ class AnswerStream:
         translation: StreamTranslation | None,
         writer: EventWriter,
         read_answer: Callable[[str, bytes], object] | None = None,
+        *,
         sent: bytes = b"",
     ) -> None:
         self.facts = reader.facts
@@ -183,7 +184,8 @@ class AnswerStream:
     def _last_event(self) -> list[bytes]:
         """Take an event whose blank line is missing at the end of the body, if it is whole."""
         sent: list[bytes] = []
-        for event in events_in(self._parser.rest()):
+        rest = self._parser.rest()
+        for event in events_in(rest) if rest.data else ():
             try:
                 sent += self._take(event)
             except UpstreamFailure as failure:

@@ -92,7 +92,7 @@ from serving.providers.usage import Usage
                 "completion_tokens_details": {"reasoning_tokens": 6},
             },
             Usage(27, 10, cached_input_tokens=12, cache_write_tokens=5, reasoning_tokens=6),
-            id="parts that are more than the whole stand beside it: 10 + 12 + 5 and 4 + 6",
+            id="parts that are more than their whole are beside it: 10 + 12 + 5 in, 4 + 6 out",
         ),
         pytest.param({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0), id="embeddings"),
         pytest.param(
