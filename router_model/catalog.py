@@ -63,10 +63,10 @@ class ModelCard:
     usd_per_mtok_output: Decimal
     usd_per_mtok_cached_input: Decimal | None = None
     usd_per_mtok_cache_write: Decimal | None = None
-    usd_per_mtok_cache_write_1h: Decimal | None = None
     usd_per_mtok_reasoning: Decimal | None = None
     usd_per_request: Decimal | None = None
     usd_per_image: Decimal | None = None
+    usd_per_mtok_cache_write_1h: Decimal | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
     provider: str | None = None

@@ -111,7 +111,7 @@ class Adapter:
         """Return what reads one stream and writes it for the caller; `sent` is the body of the request."""
         translation = None if self.translation is None else self.translation.stream()
         writer = self.surface.writer(call, target)
-        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent)
+        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
 
     def assembly(self, target: Target) -> "AnswerStream":
         """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""
@@ -144,6 +144,7 @@ class AnswerStream:
         translation: StreamTranslation | None,
         writer: EventWriter,
         read_answer: Callable[[str, bytes], object] | None = None,
+        *,
         sent: bytes = b"",
     ) -> None:
         self.facts = reader.facts

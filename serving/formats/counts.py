@@ -38,7 +38,7 @@ def amount_of(value: object) -> float | None:
     [0.5, 0.5, 0.0, None, None, None, None, None]
     """
     number = _number(value)
-    return None if number is None or number < 0 else number
+    return None if number is None or number < 0 else float(number)
 
 
 def later_counts(before: Json, after: Mapping[str, Any]) -> Json:

@@ -26,5 +26,5 @@ def _with_function_call(choice: Json) -> Json:
         if isinstance(said, dict) and "tool_calls" in said:
             rest = {field: value for field, value in said.items() if field != "tool_calls"}
             first = [call for call in mappings(said["tool_calls"]) if not call.get("index")][:1]
-            choice[name] = rest | {"function_call": call["function"] for call in first if "function" in call}
+            choice[name] = rest | ({"function_call": first[0].get("function")} if first else {})
     return choice

@@ -164,12 +164,12 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     usage = usage if wrong[OUTPUT] is None else _with_output(usage, _estimated_output(shown))
     wrong[COST] = _wrong_cost(told.billed_usd, usage.list_usd(target.card), target)
     if any(wrong.values()):
-        return _estimate(reported, usage, wrong, target.card, bounds)
+        return _estimate(reported, usage, wrong, target, bounds)
     return Counted(usage, usage.list_usd(target.card) if usage.billed_usd is None else usage.billed_usd)
 
 
 def _estimate(
-    reported: Usage | None, usage: Usage, wrong: Mapping[str, str | None], card: ModelCard | None, bounds: _Bounds
+    reported: Usage | None, usage: Usage, wrong: Mapping[str, str | None], target: Target, bounds: _Bounds
 ) -> Counted:
     """Return what is counted of a call where something is `wrong`; `usage` has the estimates already."""
     estimated = [name for name, why in wrong.items() if why is not None]
@@ -180,10 +180,10 @@ def _estimate(
         usage = replace(usage, billed_usd=None)
     cost_usd = usage.billed_usd
     if cost_usd is None:
-        cost_usd = usage.list_usd(card)
+        cost_usd = usage.list_usd(target.card)
         if cost_usd is not None and COST not in estimated:
             estimated.append(COST)  # the list price of tokens that were estimated
-    greatest_usd = _greatest_usd(reported or usage, usage, cost_usd, card, bounds)
+    greatest_usd = _greatest_usd(reported or usage, usage, cost_usd, target, bounds)
     return Counted(usage, cost_usd, tuple(estimated), tuple(reasons), greatest_usd)
 
 
@@ -220,8 +220,7 @@ def _wrong_cost(bill: float | None, list_usd: float | None, target: Target) -> s
         return None
     if bill > list_usd * _MOST_TIMES + _MOST_FEES_USD:
         return _TOO_HIGH
-    is_free = list_usd == 0 or any(model.endswith(_FREE) for model in (target.model, target.upstream_model))
-    return None if is_free or bill >= list_usd * _LEAST_SHARE else _TOO_LOW
+    return None if _is_free(target) or bill >= list_usd * _LEAST_SHARE else _TOO_LOW
 
 
 def _bounds(told: Usage, shown: Shown, card: ModelCard | None) -> _Bounds:
@@ -265,17 +264,26 @@ def _estimated_output(shown: Shown) -> int:
     return math.ceil(shown.n_bytes_written / _BYTES_A_TOKEN) or int(shown.has_content)
 
 
-def _greatest_usd(
-    told: Usage, usage: Usage, cost_usd: float | None, card: ModelCard | None, bounds: _Bounds
-) -> float | None:
-    """Return the greater cost: of what is believed now, and of what was reported, as far as that is within bounds."""
+def _greatest_usd(told: Usage, usage: Usage, cost_usd: float | None, target: Target, bounds: _Bounds) -> float | None:
+    """Return the greater cost: of what is believed now, and of what was reported, as far as that is within bounds.
+
+    A model that is free by its id costs no more than its bill, whatever the catalog says of its list price.
+    """
+    bill = told.billed_usd
+    if bill is not None and usage.billed_usd is not None and _is_free(target):
+        return cost_usd
     reported = _with_output(
         _with_input(told, min(told.input_tokens, bounds.most_input)), min(told.output_tokens, bounds.most_output)
     )
-    list_usd = usage.list_usd(card)
-    most_usd = math.inf if list_usd is None else list_usd * _MOST_TIMES + _MOST_FEES_USD
-    bill = told.billed_usd if told.billed_usd is not None and told.billed_usd <= most_usd else None
-    return max((usd for usd in (cost_usd, reported.list_usd(card), bill) if usd is not None), default=None)
+    list_usd = usage.list_usd(target.card)
+    if list_usd is not None and bill is not None and bill > list_usd * _MOST_TIMES + _MOST_FEES_USD:
+        bill = None
+    costs = (cost_usd, list_usd, reported.list_usd(target.card), bill)
+    return max((usd for usd in costs if usd is not None), default=None)
+
+
+def _is_free(target: Target) -> bool:
+    return target.model.endswith(_FREE) or target.upstream_model.endswith(_FREE)
 
 
 def _with_input(usage: Usage, n_tokens: int) -> Usage:

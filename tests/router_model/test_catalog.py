@@ -145,3 +145,30 @@ def test_a_card_is_a_mapping_like_member():
     assert len(catalog) == 1
     with pytest.raises(CatalogError, match="no price for other"):
         catalog["other"]
+
+
+@pytest.mark.parametrize(
+    ("prices", "expected"),
+    [
+        ({}, "2"),
+        ({"usd_per_mtok_cache_write": "1.25"}, "2"),
+        ({"usd_per_mtok_cache_write": "2.5"}, "2.5"),
+        ({"usd_per_mtok_cache_write": "1.25", "usd_per_mtok_cache_write_1h": "1.6"}, "1.6"),
+        ({"usd_per_mtok_cache_write_1h": "0"}, "0"),
+    ],
+)
+def test_an_hour_in_the_cache_costs_twice_the_input_unless_the_card_says(prices, expected):
+    """A million tokens written for an hour, at an input price of 1 USD a million."""
+    card = ModelCard("m", Decimal(1), Decimal(5), **{name: Decimal(price) for name, price in prices.items()})
+    million = 1_000_000
+    known = {"input_tokens": million, "output_tokens": 0, "cache_write_tokens": million}
+    assert card.cost_usd(**known, cache_write_1h_tokens=million) == Decimal(expected)
+
+
+def test_a_cache_write_is_billed_for_its_time_once():
+    """400 read at 1, 500 written for 5 minutes at 1.25 and 100 for an hour at 2 USD a million: 0.001225."""
+    card = ModelCard("m", Decimal(1), Decimal(5), usd_per_mtok_cache_write=Decimal("1.25"))
+    counts = {"input_tokens": 1000, "output_tokens": 0, "cache_write_tokens": 600}
+    assert card.cost_usd(**counts, cache_write_1h_tokens=100) == Decimal("0.001225")
+    with pytest.raises(UsageError, match="cache_write_tokens=600 with parts of 601"):
+        card.cost_usd(**counts, cache_write_1h_tokens=601)

@@ -6,8 +6,8 @@ SDKs expect. Fields that nobody here knows stay as they are.
 
 | by the book | what is found instead |
 |---|---|
-| ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, another id in each chunk |
-| ``choices`` with ``index`` and ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
+| ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, an id for each chunk |
+| ``choices`` with ``index``, ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
 | ``role`` in the first delta | in none, in each, ``model`` |
 | ``content`` a text or null | a list of parts (Mistral's thinking, too), an object, a number |
 | ``reasoning_content``, ``reasoning`` | ``thinking``, or an object |

@@ -117,7 +117,7 @@ def test_written_answer_without_usage_is_a_message_still():
         (b"<html>no</html>", "no JSON"),
         (b"[1]", "JSON of type list"),
         (b"{}", "no list of blocks"),
-        (json.dumps({**MESSAGE, "content": "Hi"}).encode(), "no list of blocks"),
+        (json.dumps({**MESSAGE, "content": {"text": "Hi"}}).encode(), "no list of blocks"),
         (json.dumps({**MESSAGE, "content": []}).encode(), "nothing in it"),
     ],
 )

@@ -91,8 +91,8 @@ from serving.providers.usage import Usage
                 "prompt_tokens_details": {"cached_tokens": 12, "cache_write_tokens": 5},
                 "completion_tokens_details": {"reasoning_tokens": 6},
             },
-            Usage(10, 4, cached_input_tokens=10, reasoning_tokens=4),
-            id="parts are cut to the whole",
+            Usage(27, 10, cached_input_tokens=12, cache_write_tokens=5, reasoning_tokens=6),
+            id="parts that are more than their whole are beside it: 10 + 12 + 5 in, 4 + 6 out",
         ),
         pytest.param({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0), id="embeddings"),
         pytest.param(
@@ -109,6 +109,82 @@ def test_every_dialect_is_read_with_each_token_once(usage, expected):
 
 
 COUNTS = st.none() | st.integers(-5, 10**9) | st.floats(0, 1e6) | st.text(max_size=2) | st.booleans()
+HIDDEN = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 530}
+CLAUDE_AT_A_GATEWAY = {
+    "prompt_tokens": 12,
+    "completion_tokens": 7,
+    "total_tokens": 19,
+    "cache_read_input_tokens": 600,
+    "cache_creation_input_tokens": 40,
+    "cache_creation": {"ephemeral_1h_input_tokens": 30, "ephemeral_5m_input_tokens": 10},
+}
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        pytest.param(HIDDEN, Usage(10, 520, reasoning_tokens=500), id="thoughts in the total alone"),
+        pytest.param(
+            HIDDEN | {"completion_tokens_details": {"reasoning_tokens": 500}, "completion_tokens": 520},
+            Usage(10, 520, reasoning_tokens=500),
+            id="thoughts in the completion, and in the total once",
+        ),
+        pytest.param(
+            {"prompt_tokens": "1,200", "completion_tokens": "34", "total_tokens": "1234"},
+            Usage(1200, 34),
+            id="texts",
+        ),
+        pytest.param({"prompt_tokens": 12.0, "completion_tokens": 3.0}, Usage(12, 3), id="floats"),
+        pytest.param({"prompt_tokens": -1, "completion_tokens": -1, "total_tokens": -2}, Usage(0, 0), id="negative"),
+        pytest.param({"prompt_tokens": True, "completion_tokens": False}, Usage(0, 0), id="flags"),
+        pytest.param({"prompt_tokens": None, "completion_tokens": None, "total_tokens": None}, Usage(0, 0), id="null"),
+        pytest.param({"prompt_tokens": "many", "completion_tokens": [3]}, Usage(0, 0), id="no numbers"),
+        pytest.param({"input_tokens": 12, "output_tokens": 3}, Usage(12, 3), id="names of the Responses API"),
+        pytest.param({"completion_tokens": 3, "total_tokens": 15}, Usage(12, 3), id="the prompt in the total alone"),
+        pytest.param(
+            CLAUDE_AT_A_GATEWAY,
+            Usage(652, 7, 600, cache_write_tokens=40, cache_write_1h_tokens=30),
+            id="Claude's cache",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 36,
+                "completion_tokens": 7,
+                "prompt_cache_hit_tokens": 64,
+                "prompt_cache_miss_tokens": 36,
+            },
+            Usage(100, 7, 64),
+            id="the prompt is the misses alone",
+        ),
+        pytest.param(
+            {"prompt_tokens": 50, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 80}},
+            Usage(130, 1, 80),
+            id="more cached than read: beside it",
+        ),
+        pytest.param(
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 2,
+                "cost": 0,
+                "is_byok": True,
+                "cost_details": {"upstream_inference_cost": 0.02},
+            },
+            Usage(10, 2, billed_usd=0.02),
+            id="a key of one's own: OpenRouter charges nothing, the upstream does",
+        ),
+        *(
+            pytest.param({"prompt_tokens": 10, "completion_tokens": 2, "cost": cost}, Usage(10, 2), id=f"cost {cost!r}")
+            for cost in (-0.5, "free", True, None, [1], {"total_cost": -1})
+        ),
+        pytest.param(
+            {"prompt_tokens": 10, "completion_tokens": 2, "cost": "0.004"}, Usage(10, 2, billed_usd=0.004), id="as text"
+        ),
+    ],
+)
+def test_usage_that_is_off_the_book_is_read(usage, expected):
+    assert read_usage(usage) == expected
+
+
 PARTS = st.none() | st.dictionaries(
     st.sampled_from(["cached_tokens", "cache_write_tokens", "reasoning_tokens"]), COUNTS
 )
