@@ -50,7 +50,7 @@ CALLED = {"tools": {"look": "at"}, "call": "look"}
 @pytest.mark.parametrize("kind", list(SURFACES))
 @pytest.mark.parametrize(
     "asked",
-    [{}, CALLED, {"choices": 3}, {"logprobs": True, "choices": 2}, {"padding": 3000}],
+    [{}, CALLED, {"choices": 3}, {"logprobs": True, "choices": 2}, {"padding": 1000}],
     ids=["text", "tool", "3 choices", "logprobs", "long"],
 )
 @pytest.mark.parametrize("n_bytes", [None, 7])
