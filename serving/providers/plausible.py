@@ -287,16 +287,10 @@ def _is_free(target: Target) -> bool:
 
 
 def _with_input(usage: Usage, n_tokens: int) -> Usage:
-    """Return a usage with other input; its parts are cut to it."""
-    n_cached = min(usage.cached_input_tokens, n_tokens)
-    n_written = min(usage.cache_write_tokens, n_tokens - n_cached)
-    return replace(
-        usage,
-        input_tokens=n_tokens,
-        cached_input_tokens=n_cached,
-        cache_write_tokens=n_written,
-        cache_write_1h_tokens=min(usage.cache_write_1h_tokens, n_written),
-    )
+    """Return a usage with other input; what the cache had of an input that is not believed is not believed either."""
+    if n_tokens == usage.input_tokens:
+        return usage
+    return replace(usage, input_tokens=n_tokens, cached_input_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
 
 
 def _with_output(usage: Usage, n_tokens: int) -> Usage:

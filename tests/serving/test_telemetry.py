@@ -85,3 +85,11 @@ def test_budgets_are_by_key(telemetry):
     assert value(telemetry, "router_budget_remaining_usd", key="k1") == 6.0
     assert value(telemetry, "router_budget_spent_usd_total", key="k1") == 1.5
     assert value(telemetry, "router_budget_refused_total", key="service") == 1
+
+
+def test_what_was_estimated_is_counted_by_its_reason(telemetry):
+    telemetry.count_attempt(attempt(usage_estimated="input_zero, output_missing"))
+    telemetry.count_attempt(attempt(usage_estimated="input_zero"))
+    telemetry.count_attempt(attempt())
+    assert value(telemetry, "router_usage_estimated_total", **PAIR, reason="input_zero") == 2
+    assert value(telemetry, "router_usage_estimated_total", **PAIR, reason="output_missing") == 1

@@ -235,3 +235,8 @@ def test_missing_fields_of_an_older_version_are_null(tmp_path):
     (path,) = (tmp_path / "log" / "decisions").glob("*.parquet")
     pl.read_parquet(path).drop("messages").with_columns(new_in_a_later_version=1).write_parquet(path)
     assert export(url, tmp_path / "table.parquet").n_without_prompt == 1
+
+
+def test_what_was_estimated_of_the_usage_is_told(log_url, tmp_path):
+    row = row_of_export(log_url, tmp_path, decision(1), attempt(1, usage_estimated="input_zero, cost_too_low"))
+    assert json.loads(row["extra"])["usage_estimated"] == "input_zero, cost_too_low"

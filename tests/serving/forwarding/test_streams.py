@@ -211,6 +211,7 @@ def test_a_stream_that_was_left_before_anything_was_counted_is_estimated():
     run(main())
     record, n_read = world.records[0], math.ceil(len(world.contents[0]) / 4)
     assert (record.input_tokens, record.output_tokens) == (n_read, 11)
+    assert record.usage_estimated == "input_missing, output_cut"
 
 
 def test_cancelling_who_reads_ends_the_call_at_once():

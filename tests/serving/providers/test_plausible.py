@@ -155,6 +155,16 @@ def test_a_report_that_is_too_large_counts_up_to_its_bound_in_the_budget():
     assert result.cost_usd < 0.0011
 
 
+def test_a_cache_is_believed_with_its_input_only():
+    """Cached input costs a tenth: of an input that cannot be, no part is at that price."""
+    card = ModelCard("m", Decimal(1), Decimal(10), usd_per_mtok_cached_input=Decimal("0.1"), context_window=100_000)
+    absurd = counted(Usage(10**12, 90, cached_input_tokens=10**12), shown(), target_of(card))
+    assert (absurd.usage.input_tokens, absurd.usage.cached_input_tokens) == (N_SENT, 0)
+    cached = counted(Usage(90_000, 0, cached_input_tokens=90_000), shown(), target_of(card))
+    assert (cached.usage, cached.reasons) == (Usage(90_000, 100, cached_input_tokens=90_000), ("output_zero",))
+    assert cached.budget_usd == pytest.approx(0.009 + 0.001)
+
+
 @pytest.mark.parametrize(
     ("reported", "tokens", "reasons"),
     [

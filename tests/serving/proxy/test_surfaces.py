@@ -6,8 +6,11 @@ from fake_service import client_of, fake_parts
 
 from router_model.log_records import AttemptRecord
 from serving.errors import NotReadyError, ReloadRefusedError
-from serving.formats.format import Surface
+from serving.formats.format import Facts, Surface
+from serving.forwarding.reply import Reply
 from serving.providers.health import Verdict
+from serving.providers.provider import Target
+from serving.proxy.answers import reply_headers
 from serving.proxy.proxy import Proxy
 
 CHAT = "/v1/chat/completions"
@@ -40,6 +43,12 @@ def test_the_cost_header_is_the_cost_of_the_tokens(client):
     response = chat(client, model="small")
     assert response.headers["x-router-cost-usd"] == "0.0000025"
     assert response.json()["usage"]["cost"] == pytest.approx(2.5e-6)
+
+
+@pytest.mark.parametrize(("estimated", "told"), [((), None), (("output_tokens", "cost"), "estimated")])
+def test_a_header_says_that_usage_was_estimated(estimated, told):
+    reply = Reply(Target("m", provider("local", "m"), "m"), [], Facts(cost_usd=0.5, estimated=estimated), body={})
+    assert reply_headers(reply, None).get("x-router-usage") == told
 
 
 def test_a_model_that_is_named_is_forwarded_and_nothing_is_decided(client, parts, orders):
