@@ -75,10 +75,12 @@ def _camel(fields: Json) -> Json:
 
 def _candidate(candidate: Json) -> Json:
     candidate = _camel(candidate)
-    reason = candidate.get("finishReason")
-    if reason is not None:
-        word = reason.upper() if isinstance(reason, str) else reason
-        candidate = {**candidate, "finishReason": _REASONS.get(word, word) if isinstance(word, str | int) else ""}
+    if "finishReason" in candidate:
+        reason = candidate["finishReason"]
+        word = reason.upper() if isinstance(reason, str) else reason if type(reason) is int else 0
+        word = _REASONS.get(word, word)
+        known = {"finishReason": word if isinstance(word, str) else "OTHER"} if word else {}
+        candidate = {name: value for name, value in candidate.items() if name != "finishReason"} | known
     content = candidate.get("content")
     if isinstance(content, str):
         content = {"role": "model", "parts": [{"text": content}]}
