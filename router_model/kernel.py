@@ -28,7 +28,7 @@ MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
 _MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
 _LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
 _LEAST_STEP = 2.0**-126  # the least that float32 holds in full
-_BLOCK_FLOATS = 2**17  # of weights as float64, 1 MB, so that a copy stays in the processor's cache
+_BLOCK_FLOATS = 2**16  # of weights as float64, half a MB, so that a copy stays in the processor's cache
 
 MOST_WEIGHT = 2**15 - 1
 """Steps of the largest weight of a kernel machine: an integer of 16 bits."""
@@ -223,10 +223,12 @@ def exact_product(left: FloatArray, right: FloatArray) -> DoubleArray:
     """
     n_rows, n_columns = right.shape
     total = np.zeros((len(left), n_columns))
-    size = max(_BLOCK_FLOATS // max(n_columns, 1), 1)
-    for start in range(0, n_rows, size):
-        rows = slice(start, start + size)
-        total += left[:, rows].astype(np.float64) @ right[rows].astype(np.float64)
+    size = min(max(_BLOCK_FLOATS // max(n_columns, 1), 1), n_rows)
+    block = np.empty((size, n_columns))
+    for start in range(0, n_rows, max(size, 1)):
+        some = right[start : start + size]
+        block[: len(some)] = some
+        total += left[:, start : start + size].astype(np.float64) @ block[: len(some)]
     return total
 
 
