@@ -12,7 +12,7 @@ from features.featuriser import featurise
 from router_model import Router
 from router_model.compiled.predictor import CompiledPredictor
 
-ODD = ["", "zzzzqqq " * 3, "Докажите, что 17 — простое число.", "证明十七是质数。", "Explain. " * 20_000]
+ODD = ["?", "zzzzqqq " * 3, "Докажите, что 17 — простое число.", "证明十七是质数。", "Explain. " * 20_000]
 
 
 def digests(router: Path) -> dict[str, str]:
