@@ -14,7 +14,7 @@ from serving.errors import BudgetExceededError
 from serving.formats.format import Surface
 from serving.tracing import OFF, is_wanted, open_tracing
 from training.importing.adapters import NOWHERE
-from training.importing.adapters.otel import otel
+from training.importing.adapters.otel import ADAPTER
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGAN_NS = 1_772_366_400 * 10**9
@@ -194,7 +194,7 @@ def test_our_own_importer_reads_the_request_once_and_no_attempt(spans):
         call.attempt(attempt())
     prompt = {"gen_ai.input.messages": '[{"role": "user", "content": "Hi"}]'}
     found = [
-        otel({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, NOWHERE)
+        ADAPTER.convert({"name": span.name, "traceId": "t", "attributes": {**span.attributes, **prompt}}, NOWHERE)
         for span in ended().values()
     ]
     assert [sum(one.skipped.values()) for one in found if not one.rows] == [1, 1]

@@ -56,7 +56,8 @@ ANY = {
     "outage": Script(Fail(503, times=None), (429, 502, 503)),  # Anthropic's is "overloaded"
     "delay": Script(Delay(0.3)),
     "long_delay": Script(Delay(3.5)),
-    **{f"key_{status}": Script(Fail(status, times=None), (502, 503)) for status in (401, 402, 403)},
+    **{f"key_{status}": Script(Fail(status, times=None), (502, 503)) for status in (401, 402)},
+    "refused_403": Script(Fail(403, times=None), (400,)),  # this model, this prompt: the key is in order
 }
 STREAMED = {
     "slow_first_token": Script(SlowFirstToken(0.3)),
