@@ -41,7 +41,9 @@ def _skipped_as(span: Span) -> str | None:
     if isinstance(operation, str) and operation in _EMBEDDINGS:
         return EMBEDDINGS
     if is_missing(operation):
-        return None if _model(span.attributes) is not None else OTHER
+        # One call may have a span for every attempt; the span of the call is the one that says what was asked for.
+        asked_for = first_present(span.attributes, "gen_ai.request.model", "llm.request.model")
+        return None if asked_for is not None else OTHER
     return None if isinstance(operation, str) and operation in _CALLS else OTHER
 
 
