@@ -7,8 +7,10 @@ import pytest
 
 from features import SURFACE_NAMES
 from features.featuriser import PromptFeatures
+from features.grid import on_grid
 from router_model.bars import BarGrid
 from router_model.errors import TrainingError
+from router_model.evidence import VALUE_STEPS
 from router_model.kernel import Kernel
 from training.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from training.targets import Targets
@@ -60,14 +62,14 @@ def test_a_fold_is_predicted_as_new_prompts_are(world, max_bank):
 
 
 def test_a_bank_that_is_one_kind_of_prompts_says_nothing_of_it(world):
-    """All the bank's prompts are in the fold asked for: none is familiar, and the kernel leaves the record."""
+    """All the bank's prompts are in the fold asked for: none is familiar, and the kernel leaves the record, in steps."""
     features, learned, _ = world
     config = replace(CONFIG, max_bank=5)
     folds = np.isin(np.arange(N), bank_rows(N, config)).astype(np.int64)
     found = EvidenceFitter.prepare(features, learned, folds, config).out_of_fold(folds, np.flatnonzero(folds))
     kernel = [column for column, name in enumerate(found.names) if name.startswith("kernel_")]
     assert np.all(found.familiarity[:, :2] == -1)
-    assert np.array_equal(found.values[..., kernel], np.stack([found.record] * 2, axis=-1))
+    assert np.array_equal(found.values[..., kernel], np.stack([on_grid(found.record, VALUE_STEPS)] * 2, axis=-1))
 
 
 @pytest.mark.parametrize("seed", range(5))
