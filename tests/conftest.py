@@ -19,7 +19,7 @@ from training.prices import complete_catalog
 from training.split import split_prompts
 from training.train import Run, TrainConfig, TrainingReport, train
 
-# How long an example takes is the machine's affair, and there are benchmarks for it: slow or busy ones are to pass, too.
+# How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 

@@ -62,7 +62,7 @@ def test_a_fold_is_predicted_as_new_prompts_are(world, max_bank):
 
 
 def test_a_bank_that_is_one_kind_of_prompts_says_nothing_of_it(world):
-    """All the bank's prompts are in the fold asked for: none is familiar, and the kernel leaves the record, in steps."""
+    """All the bank's prompts are in the fold asked for: none is familiar, and the kernel leaves the record."""
     features, learned, _ = world
     config = replace(CONFIG, max_bank=5)
     folds = np.isin(np.arange(N), bank_rows(N, config)).astype(np.int64)
