@@ -100,7 +100,7 @@ def _likeness(model: EvidenceModel, features: PromptFeatures) -> Likeness:
     within = (similarities(features.embedding, features.embedding.T) + similarities(bags, bags.T)) / 2
     embedding, bag = model.embedding.index, model.bag.index
     to_bank = (similarities(features.embedding, embedding) + similarities(bags, bag)) / 2
-    return Likeness(within.astype(np.float64), to_bank.T.astype(np.float64))
+    return Likeness(within, to_bank.T)
 
 
 def _from_neighbours(
@@ -117,7 +117,7 @@ def _from_neighbours(
         for prompt, rows in enumerate(itself):
             similarity[prompt, rows] = -1.0
         nearest, value = nearest_rows(similarity, _N_NEAREST)
-        kernel = np.exp(_SHARPNESS * (value - value[:, :1])).astype(np.float64)
+        kernel = np.exp(_SHARPNESS * (value - value[:, :1]))
         total = np.einsum("kj,kjmt->kmt", kernel, known[nearest]) + _PRIOR_WEIGHT * known.mean(axis=0)
         means.append(total / (kernel.sum(axis=1) + _PRIOR_WEIGHT)[:, None, None])
     return np.asarray(np.mean(means, axis=0))

@@ -7,8 +7,10 @@ import pytest
 
 from features import SURFACE_NAMES
 from features.featuriser import PromptFeatures
+from features.grid import on_grid
 from router_model.bars import BarGrid
 from router_model.errors import TrainingError
+from router_model.evidence import VALUE_STEPS
 from router_model.kernel import Kernel
 from training.evidence import EvidenceConfig, EvidenceFitter, bank_rows
 from training.targets import Targets
@@ -67,8 +69,7 @@ def test_a_bank_that_is_one_kind_of_prompts_says_nothing_of_it(world):
     found = EvidenceFitter.prepare(features, learned, folds, config).out_of_fold(folds, np.flatnonzero(folds))
     kernel = [column for column, name in enumerate(found.names) if name.startswith("kernel_")]
     assert np.all(found.familiarity[:, :2] == -1)
-    step = 2.0**-20  # evidence is on this grid
-    assert np.abs(found.values[..., kernel] - found.record[..., None]).max() <= step
+    assert np.array_equal(found.values[..., kernel], np.stack([on_grid(found.record, VALUE_STEPS)] * 2, axis=-1))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -12,9 +12,11 @@ PROGRAM = "import numba, router_model.compiled.jit; print(numba.config.CPU_FEATU
 
 
 def features_said(**settings):
+    """Return what a process chooses that has no settings of numba's but these."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CPU_")}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
-        env=os.environ | settings, capture_output=True, text=True, check=True, timeout=120,
+        env=others | settings, capture_output=True, text=True, check=True, timeout=120,
     )  # fmt: skip
     return done.stdout.strip()
 
