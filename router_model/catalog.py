@@ -41,6 +41,9 @@ class ModelCard:
         List price in USD per million tokens.
     usd_per_mtok_cached_input, usd_per_mtok_cache_write : Decimal or None
         Price of input read from, and written to, the provider's cache; None: as other input.
+    usd_per_mtok_cache_write_1h : Decimal or None
+        Price of input written to a cache that keeps it for an hour; None: twice that of other input, as Anthropic has
+        it, and not less than that of other writing.
     usd_per_mtok_reasoning : Decimal or None
         Price of output spent on reasoning; None: as other output.
     usd_per_request, usd_per_image : Decimal or None
@@ -63,6 +66,7 @@ class ModelCard:
     usd_per_mtok_reasoning: Decimal | None = None
     usd_per_request: Decimal | None = None
     usd_per_image: Decimal | None = None
+    usd_per_mtok_cache_write_1h: Decimal | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
     provider: str | None = None
@@ -72,6 +76,16 @@ class ModelCard:
     structured_output: bool | None = None
     price_source: str = "catalog"
 
+    @property
+    def usd_per_mtok_1h_write(self) -> Decimal:
+        """Price of input written to a cache for an hour: the card's, or else what Anthropic charges.
+
+        >>> ModelCard("m", Decimal(3), Decimal(15), usd_per_mtok_cache_write=Decimal("3.75")).usd_per_mtok_1h_write
+        Decimal('6')
+        """
+        usual = max(2 * self.usd_per_mtok_input, _else(self.usd_per_mtok_cache_write, self.usd_per_mtok_input))
+        return _else(self.usd_per_mtok_cache_write_1h, usual)
+
     def cost_usd(
         self,
         *,
@@ -79,6 +93,7 @@ class ModelCard:
         output_tokens: int,
         cached_input_tokens: int = 0,
         cache_write_tokens: int = 0,
+        cache_write_1h_tokens: int = 0,
         reasoning_tokens: int = 0,
         n_images: int = 0,
     ) -> Decimal:
@@ -90,6 +105,8 @@ class ModelCard:
             All tokens read and written.
         cached_input_tokens, cache_write_tokens : int
             The part of the input that was read from the provider's cache, and the part that was written to it.
+        cache_write_1h_tokens : int
+            The part of `cache_write_tokens` that the cache keeps for an hour.
         reasoning_tokens : int
             The part of the output that was reasoning.
         n_images : int
@@ -114,12 +131,14 @@ class ModelCard:
         """
         fresh = _rest("input_tokens", input_tokens, cached_input_tokens, cache_write_tokens)
         written = _rest("output_tokens", output_tokens, reasoning_tokens)
+        briefly = _rest("cache_write_tokens", cache_write_tokens, cache_write_1h_tokens)
         if n_images < 0:
             raise UsageError(f"n_images={n_images}; expected 0 or more")
         per_mtok = (
             fresh * self.usd_per_mtok_input
             + cached_input_tokens * _else(self.usd_per_mtok_cached_input, self.usd_per_mtok_input)
-            + cache_write_tokens * _else(self.usd_per_mtok_cache_write, self.usd_per_mtok_input)
+            + briefly * _else(self.usd_per_mtok_cache_write, self.usd_per_mtok_input)
+            + cache_write_1h_tokens * self.usd_per_mtok_1h_write
             + written * self.usd_per_mtok_output
             + reasoning_tokens * _else(self.usd_per_mtok_reasoning, self.usd_per_mtok_output)
         )

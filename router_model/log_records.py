@@ -128,11 +128,15 @@ class AttemptRecord:
     error_type : str or None
         None of a success.
     input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens : int or None
-        `input_tokens` includes cached ones, `output_tokens` reasoning. Of a stream that was cut or left before its
-        provider counted, they are estimated: a token every four bytes.
+        `input_tokens` includes cached ones, `output_tokens` reasoning.
     cost_usd, latency_s, first_token_s : float or None
     key_id : str or None
         Who reported it; never the key.
+    estimated : str or None
+        Names of the fields above that were estimated, as the provider said nothing of them, or what cannot be:
+        ``input_tokens``, ``output_tokens``, ``cost``, with commas between them.
+    budget_usd : float or None
+        What budgets count of a call where something was estimated; None: as `cost_usd`.
     """
 
     attempt_id: str
@@ -154,6 +158,8 @@ class AttemptRecord:
     latency_s: float | None = None
     first_token_s: float | None = None
     key_id: str | None = None
+    estimated: str | None = None
+    budget_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

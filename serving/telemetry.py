@@ -90,6 +90,11 @@ class Telemetry:
             "router_first_token_seconds", "Time to the first token of forwarded streams.", pair, _FIRST_TOKEN_BUCKETS
         )
         self._attempts = self._counter("router_attempts_total", "Forwarded calls.", (*pair, "outcome"))
+        self._estimated = self._counter(
+            "router_usage_estimated_total",
+            "Forwarded calls whose provider said nothing of their tokens or cost, or what cannot be.",
+            (*pair, "what"),
+        )
         self._breakers = self._gauge(
             "router_breaker_state", "0 closed, 1 half open, 2 open; the worst of the workers.", pair, mode="livemax"
         )
@@ -155,6 +160,8 @@ class Telemetry:
         self._attempts.labels(*target, outcome_of(attempt)).inc()
         if attempt.cost_usd is not None:
             self._cost.labels(target[1]).inc(max(attempt.cost_usd, 0.0))
+        for what in attempt.estimated.split(", ") if attempt.estimated else ():
+            self._estimated.labels(*target, what).inc()
         if attempt.latency_s is not None:
             self._upstream.labels(*target).observe(attempt.latency_s)
         if attempt.first_token_s is not None:

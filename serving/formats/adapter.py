@@ -4,8 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from serving.formats.format import Call, EventReader, EventWriter, Facts, Format, Json, StreamTranslation, Translation
-from serving.formats.sse import EventParser
+from serving.formats.format import (
+    Call,
+    Event,
+    EventReader,
+    EventWriter,
+    Facts,
+    Format,
+    Json,
+    StreamTranslation,
+    Translation,
+)
+from serving.formats.function_calls import with_function_calls
+from serving.formats.settling import settle
+from serving.formats.sse import EventParser, events_in
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
@@ -45,9 +57,26 @@ class Adapter:
         return replace(request, headers={**request.headers, **call.trace}) if call.trace else request
 
     def answer(
-        self, target: Target, content_type: str, content: bytes, extras: Mapping[str, Any]
+        self,
+        target: Target,
+        content_type: str,
+        content: bytes,
+        extras: Mapping[str, Any],
+        *,
+        call: Call | None = None,
+        sent: bytes = b"",
     ) -> tuple[Json, Facts]:
         """Return a whole answer for the caller, and what it says of itself.
+
+        Parameters
+        ----------
+        target : Target
+        content_type, content : of the provider's answer
+        extras : what is added to the caller's
+        call : Call or None
+            None where it is not known how the caller wants the answer.
+        sent : bytes
+            The body of the request, by which its usage is judged; empty where it is not known.
 
         Raises
         ------
@@ -55,17 +84,18 @@ class Adapter:
             If it is none.
         """
         answer, facts = self.provider.read_answer(content_type, content)
-        facts.cost_usd = None if facts.usage is None else facts.usage.cost_usd(target.card)
+        settle(facts, target, sent)
         if self.translation is not None:
             answer = self.translation.answer(answer)
+        if call is not None and call.declares_functions:
+            answer = with_function_calls(answer)
         return self.surface.write_answer(answer, facts, target, extras), facts
 
-    def stream(self, call: Call, target: Target) -> "AnswerStream":
-        """Return what reads one stream and writes it for the caller."""
+    def stream(self, call: Call, target: Target, sent: bytes = b"") -> "AnswerStream":
+        """Return what reads one stream and writes it for the caller; `sent` is the body of the request."""
         translation = None if self.translation is None else self.translation.stream()
-        return AnswerStream(
-            target, self.provider.reader(), translation, self.surface.writer(call, target), self.provider.read_answer
-        )
+        writer = self.surface.writer(call, target)
+        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer that is no success."""
@@ -88,6 +118,8 @@ class AnswerStream:
         translation: StreamTranslation | None,
         writer: EventWriter,
         read_answer: Callable[[str, bytes], object] | None = None,
+        *,
+        sent: bytes = b"",
     ) -> None:
         self.facts = reader.facts
         self._target = target
@@ -96,6 +128,7 @@ class AnswerStream:
         self._writer = writer
         self._parser = EventParser()
         self._read_answer = read_answer
+        self._sent_to_provider = sent
         self._before_events: bytes | None = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -111,12 +144,18 @@ class AnswerStream:
             self._before_events += data[:_MAX_BODY_BYTES]
             if len(self._before_events) > _MAX_BODY_BYTES:
                 self._before_events = None
-        for event in self._parser.feed(data):
+        for several in self._parser.feed(data):
             self._before_events = None
-            read = self._reader.read(event)
-            if read is not None:
-                for one in (read,) if self._translation is None else self._translation.translate(read):
-                    sent += self._writer.write(one)
+            for event in events_in(several):
+                sent += self._take(event)
+        return sent
+
+    def _take(self, event: Event) -> list[bytes]:
+        sent: list[bytes] = []
+        read = self._reader.read(event)
+        if read is not None:
+            for one in (read,) if self._translation is None else self._translation.translate(read):
+                sent += self._writer.write(one)
         return sent
 
     def end(self, extras: Mapping[str, Any]) -> list[bytes]:
@@ -131,16 +170,28 @@ class AnswerStream:
         facts = self.facts
         if self._before_events is not None and self._before_events.lstrip().startswith(_NO_EVENTS):
             self._refuse(self._before_events)
+        sent = self._last_event()
         if not facts.is_complete:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
             raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream had no answer in it")
-        facts.cost_usd = None if facts.usage is None else facts.usage.cost_usd(self._target.card)
-        sent: list[bytes] = []
+        settle(facts, self._target, self._sent_to_provider)
         if self._translation is not None:
             for event in self._translation.end(facts):
                 sent += self._writer.write(event)
         return sent + self._writer.end(facts, extras)
+
+    def _last_event(self) -> list[bytes]:
+        """Take an event whose blank line is missing at the end of the body, if it is whole."""
+        sent: list[bytes] = []
+        rest = self._parser.rest()
+        for event in events_in(rest) if rest.data else ():
+            try:
+                sent += self._take(event)
+            except UpstreamFailure as failure:
+                if failure.kind is not FailureKind.MALFORMED:
+                    raise
+        return sent
 
     def _refuse(self, body: bytes) -> None:
         """Say what a body is that has no event in it: an error, as a rule."""

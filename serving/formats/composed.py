@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from serving.formats.format import Facts, Json, StreamTranslation, Translation
-from serving.formats.openai.reader import ChatReader
+from serving.formats.shapes import mappings, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _ComposedStream:
     def __init__(self, to_chunks: StreamTranslation, to_events: StreamTranslation) -> None:
         self._to_chunks = to_chunks
         self._to_events = to_events
-        self._chunks = ChatReader()
+        self._reason: str | None = None
 
     def translate(self, event: Json) -> Sequence[Json]:
         return [*self._events(self._to_chunks.translate(event))]
@@ -50,10 +50,11 @@ class _ComposedStream:
     def end(self, facts: Facts) -> Sequence[Json]:
         """Return the last events; the second translation is told the reason to finish in OpenAI's words."""
         events = [*self._events(self._to_chunks.end(facts))]
-        reason = self._chunks.facts.finish_reason or facts.finish_reason
+        reason = self._reason or facts.finish_reason
         return [*events, *self._to_events.end(replace(facts, finish_reason=reason))]
 
     def _events(self, chunks: Sequence[Json]) -> Iterator[Json]:
         for chunk in chunks:
-            self._chunks.note(chunk)
+            for choice in mappings(chunk.get("choices")):
+                self._reason = self._reason or text(choice.get("finish_reason")) or None
             yield from self._to_events.translate(chunk)

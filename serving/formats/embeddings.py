@@ -51,6 +51,7 @@ class EmbeddingsFormat:
             usage=None if usage is None else read_usage(usage),
             has_content=True,
             is_complete=True,
+            is_text=False,
         )
 
     def reader(self) -> EventReader:

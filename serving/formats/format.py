@@ -54,6 +54,11 @@ class Call:
     trace: Mapping[str, str] = field(default_factory=dict)
     openrouter: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def declares_functions(self) -> bool:
+        """Whether the caller of chat uses OpenAI's older ``functions``, and so expects ``function_call``."""
+        return "functions" in self.body and "tools" not in self.body and self.surface is Surface.CHAT
+
 
 @dataclass(slots=True)
 class Facts:
@@ -64,10 +69,16 @@ class Facts:
     response_id, response_model : as the provider said
     finish_reason : in the provider's words; None until it is known
     usage : Usage or None
+        As the provider said; once it is settled (`serving.formats.settling`), what is believed of it or estimated.
     cost_usd : of `usage`; None where it is not known
+    estimated : of what was estimated, since the provider's word for it cannot be: counts of `usage`, and ``cost``
+    budget_usd : float or None
+        What budgets count where something was estimated; None: as `cost_usd`.
+    is_settled : bool
+    is_text : False of embeddings, which are no tokens of output
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
-    n_bytes_written : of the text so far, as providers count the output of a stream at its end only
+    n_bytes_written : of the text so far, by which the provider's count is judged, or else estimated
     """
 
     response_id: str | None = None
@@ -78,6 +89,10 @@ class Facts:
     has_content: bool = False
     is_complete: bool = False
     n_bytes_written: int = 0
+    estimated: tuple[str, ...] = ()
+    budget_usd: float | None = None
+    is_settled: bool = False
+    is_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,15 @@ def text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def n_bytes(value: str) -> int:
+    """Return how many bytes a text has in UTF-8.
+
+    >>> n_bytes("hello"), n_bytes("\u00e4")
+    (5, 2)
+    """
+    return len(value) if value.isascii() else len(value.encode("utf-8", "replace"))
+
+
 def number_of(value: object, otherwise: float) -> float:
     """Return a number; `otherwise` in place of anything else.
 
@@ -47,10 +56,23 @@ def index_of(value: Mapping[str, Any]) -> int:
     """Return the ``index`` that an object has; 0 where it does not say, as Google does not of the first.
 
     >>> index_of({"index": 1}), index_of({}), index_of({"index": "2"})
-    (1, 0, 0)
+    (1, 0, 2)
+    """
+    return index_or_none(value) or 0
+
+
+def index_or_none(value: Mapping[str, Any]) -> int | None:
+    """Return the ``index`` that an object has, also one in a text; None where it has none.
+
+    >>> [index_or_none({"index": index}) for index in (1, "2", 3.0, None, True, "a", -1)]
+    [1, 2, 3, None, None, None, None]
     """
     index = value.get("index")
-    return index if isinstance(index, int) else 0
+    if type(index) is int:
+        return index if index >= 0 else None
+    if isinstance(index, str) and index.strip().isdecimal():
+        return int(index)
+    return int(index) if isinstance(index, float) and index >= 0 and index.is_integer() else None
 
 
 def asked_objects(value: object, where: str, param: str) -> list[Mapping[str, Any]]:

@@ -1,8 +1,11 @@
 """Server-sent events, from bytes that may be cut anywhere; the time it takes is linear in the bytes, however cut."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Final
+
+import orjson
 
 from serving.formats.format import Event
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -12,6 +15,47 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
 _DATA: Final = b"data: "
 _EVENT_END: Final = b"\n\n"
+_SEVERAL: Final = re.compile(rb"[}\]]\s*[{\[]")
+_SPACE: Final = re.compile(r"\s*")
+_DONE: Final = "[DONE]"
+_DECODER: Final = json.JSONDecoder()
+
+
+def events_in(event: Event) -> Iterator[Event]:
+    r"""Yield an event; of one with several JSON objects in its data, as servers send that forget a line, one for each.
+
+    >>> [one.data for one in events_in(Event(b'{"a": 1}\n{"a": 2}\n[DONE]'))]
+    [b'{"a": 1}', b'{"a": 2}', b'[DONE]']
+    """
+    data = event.data
+    if not _SEVERAL.search(data) or _is_json(data):
+        yield event
+        return
+    try:
+        yield from [Event(one.encode(), event.name) for one in _several(data.decode())]
+    except ValueError:  # it is broken, which its reader says better
+        yield event
+
+
+def _several(content: str) -> Iterator[str]:
+    at = _after_space(content, 0)
+    while at < len(content):
+        end = at + len(_DONE) if content.startswith(_DONE, at) else _DECODER.raw_decode(content, at)[1]
+        yield content[at:end]
+        at = _after_space(content, end)
+
+
+def _after_space(content: str, at: int) -> int:
+    space = _SPACE.match(content, at)
+    return at if space is None else space.end()
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class EventParser:
@@ -55,6 +99,12 @@ class EventParser:
                     yield from self._take_lines([*block.split(b"\n"), b""])
         elif data:
             yield from self._take_piece(data)
+
+    def rest(self) -> Event:
+        """Return the event at the end of the body whose blank line is missing; without data where there is none."""
+        if self._line:
+            self._take(b"".join(self._line))
+        return Event(b"\n".join(self._data), self._name)
 
     @property
     def _is_between_events(self) -> bool:

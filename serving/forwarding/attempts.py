@@ -4,20 +4,18 @@ However it goes, it ends once: the breaker is told, the record is made and obser
 """
 
 import logging
-import math
-import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from router_model.errors import UsageError
 from router_model.log_records import AttemptRecord
 from serving.engine.faults import place
 from serving.engine.ids import IdMaker
 from serving.engine.seldom import Seldom
 from serving.formats.adapter import Adapter
 from serving.formats.format import Facts
+from serving.formats.settling import settle
 from serving.forwarding.breakers import COUNTED, TargetBreaker, Verdict
 from serving.forwarding.deadlines import clock, close
 from serving.forwarding.reply import Order, no_extras
@@ -26,14 +24,9 @@ from serving.forwarding.rules import Rules
 from serving.providers.failures import FailureKind
 from serving.providers.http import HttpRequest, HttpResponse
 from serving.providers.provider import Target
-from serving.providers.usage import Usage
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""
-_BYTES_A_TOKEN: Final = 4
-"""Of English; other languages have more tokens, and more bytes."""
-_DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
-"""Images and files in base64, which are no text."""
 
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
@@ -127,7 +120,9 @@ class Attempt:
 
     def record(self, error_type: str | None) -> AttemptRecord:
         """Return the record of the attempt as it stands."""
-        facts, usage = self.facts, self._usage()
+        facts = self.facts if self.facts.is_settled else replace(self.facts)
+        settle(facts, self.target, self.request.content)
+        usage = facts.usage
         return AttemptRecord(
             attempt_id=self._id,
             decision_id=self.order.decision_id,
@@ -144,10 +139,12 @@ class Attempt:
             cached_input_tokens=None if usage is None else usage.cached_input_tokens,
             cache_write_tokens=None if usage is None else usage.cache_write_tokens,
             reasoning_tokens=None if usage is None else usage.reasoning_tokens,
-            cost_usd=facts.cost_usd if facts.cost_usd is not None else self._cost_usd(usage),
+            cost_usd=facts.cost_usd,
             latency_s=clock() - self.started,
             first_token_s=self._first_token_s,
             key_id=self.order.key_id,
+            estimated=", ".join(facts.estimated) or None,
+            budget_usd=facts.budget_usd,
         )
 
     def _report(self, verdict: Verdict, now: float) -> None:
@@ -174,25 +171,6 @@ class Attempt:
 
     def _had_its_time(self, now: float) -> bool:
         return now - self.started >= self.target.provider.deadlines.first_token_s
-
-    def _usage(self) -> Usage | None:
-        """Return what was used: as the provider said, or of a stream that did not come to its end by what came."""
-        facts = self.facts
-        if facts.is_complete or not (facts.usage or facts.n_bytes_written):
-            return facts.usage
-        n_written = math.ceil(facts.n_bytes_written / _BYTES_A_TOKEN)
-        if facts.usage is None:
-            n_read = len(_DATA.sub(b"", self.request.content))
-            return Usage(math.ceil(n_read / _BYTES_A_TOKEN), n_written)
-        return replace(facts.usage, output_tokens=max(facts.usage.output_tokens, n_written))
-
-    def _cost_usd(self, usage: Usage | None) -> float | None:
-        """Return what an answer that did not come to its end has cost so far."""
-        try:
-            return None if usage is None else usage.cost_usd(self.target.card)
-        except UsageError as exc:
-            _logger.debug("%s: usage without a cost: %s", self.target.name, exc)
-            return None
 
     def _compare_models(self) -> None:
         asked, answered = self.target.upstream_model, self.facts.response_model

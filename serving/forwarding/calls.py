@@ -47,7 +47,14 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
 
 async def _whole(attempt: Attempt, transport: Transport) -> Reply:
     content_type, content = await within(attempt.left_s, _fetch(attempt, transport), "whole answer")
-    body, attempt.facts = attempt.adapter.answer(attempt.target, content_type, content, attempt.extras())
+    body, attempt.facts = attempt.adapter.answer(
+        attempt.target,
+        content_type,
+        content,
+        attempt.extras(),
+        call=attempt.order.call,
+        sent=attempt.request.content,
+    )
     await attempt.end(None)
     reply = _reply(attempt)
     reply.body = body
@@ -73,7 +80,7 @@ async def _open_stream(attempt: Attempt, transport: Transport) -> tuple[AnswerSt
         content = await read_whole(chunks, most)
         attempt.adapter.answer(attempt.target, content_type, content, {})
         raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream and sent a whole answer")
-    answer = attempt.adapter.stream(attempt.order.call, attempt.target)
+    answer = attempt.adapter.stream(attempt.order.call, attempt.target, attempt.request.content)
     attempt.facts = answer.facts
     sent, is_over = await read_start(chunks, answer, most)
     if answer.facts.has_content:

@@ -19,6 +19,8 @@ class Usage:
         The part of the output that was reasoning.
     billed_usd : float or None
         What the provider itself says the call cost (OpenRouter does).
+    cache_write_1h_tokens : int
+        The part of `cache_write_tokens` that is kept for an hour, at a price of its own.
     """
 
     input_tokens: int
@@ -27,9 +29,10 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     billed_usd: float | None = None
+    cache_write_1h_tokens: int = 0
 
-    def cost_usd(self, card: ModelCard | None) -> float | None:
-        """Return what the call cost: as billed, or else by list price; None where neither is known.
+    def list_usd(self, card: ModelCard | None) -> float | None:
+        """Return what the call costs by list price; None where that is not known.
 
         Raises
         ------
@@ -40,11 +43,9 @@ class Usage:
         --------
         >>> from decimal import Decimal
         >>> card = ModelCard("m", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))
-        >>> Usage(1000, 100, cached_input_tokens=600).cost_usd(card)  # 0.0008 + 0.0003 + 0.001
+        >>> Usage(1000, 100, cached_input_tokens=600).list_usd(card)  # 0.0008 + 0.0003 + 0.001
         0.0021
         """
-        if self.billed_usd is not None:
-            return self.billed_usd
         if card is None:
             return None
         return float(
@@ -53,6 +54,7 @@ class Usage:
                 output_tokens=self.output_tokens,
                 cached_input_tokens=self.cached_input_tokens,
                 cache_write_tokens=self.cache_write_tokens,
+                cache_write_1h_tokens=self.cache_write_1h_tokens,
                 reasoning_tokens=self.reasoning_tokens,
             )
         )

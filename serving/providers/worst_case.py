@@ -14,7 +14,13 @@ TOKENS_AN_IMAGE: Final = 2000
 
 
 def worst_case_usd(
-    card: ModelCard, n_input_tokens: int, max_output_tokens: int | None = None, n_images: int = 0, *, n_answers: int = 1
+    card: ModelCard,
+    n_input_tokens: int,
+    max_output_tokens: int | None = None,
+    n_images: int = 0,
+    *,
+    n_answers: int = 1,
+    caches_1h: bool = False,
 ) -> Decimal:
     """Return what a call may cost at most, in USD.
 
@@ -30,6 +36,8 @@ def worst_case_usd(
     n_images : int
     n_answers : int
         The request's ``n``.
+    caches_1h : bool
+        Whether the request asks that its input is kept in the provider's cache for an hour.
 
     Examples
     --------
@@ -40,6 +48,8 @@ def worst_case_usd(
     Decimal('0.009')
     """
     read = max(_known(card.usd_per_mtok_input, card.usd_per_mtok_cached_input, card.usd_per_mtok_cache_write))
+    if caches_1h:
+        read = max(read, card.usd_per_mtok_1h_write)
     written = max(_known(card.usd_per_mtok_output, card.usd_per_mtok_reasoning))
     n_read = n_input_tokens + n_images * TOKENS_AN_IMAGE
     tokens_usd = (n_read * read + n_answers * _most_output(card, max_output_tokens) * written) / 1_000_000

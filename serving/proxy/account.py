@@ -21,7 +21,7 @@ class Account:
         The caller's place and money for the call.
     traced : TracedCall
     cost_usd : float
-        Of the attempts so far.
+        What budgets count of the attempts so far: their cost or, where that was estimated, the greatest it may be.
     n_attempts : int
         That are over.
     unknown : bool
@@ -43,8 +43,9 @@ class Account:
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)
         self.traced.attempt(record)
-        if record.cost_usd is not None:
-            self.cost_usd += record.cost_usd
+        cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
+        if cost_usd is not None:
+            self.cost_usd += cost_usd
         elif record.error_type is None or record.first_token_s is not None:
             self.unknown = True
 

@@ -29,6 +29,8 @@ def reply_headers(reply: Reply, routed: Routed | None) -> dict[str, str]:
         headers["x-router-decision-id"] = routed.decision_id
     if reply.body is not None and reply.facts.cost_usd is not None:
         headers["x-router-cost-usd"] = usd_text(reply.facts.cost_usd)
+    if reply.body is not None and reply.facts.estimated:
+        headers["x-router-usage-estimated"] = ", ".join(reply.facts.estimated)
     return headers
 
 

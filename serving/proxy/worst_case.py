@@ -19,6 +19,8 @@ _DATA: Final = re.compile(
     rb'"(?:url|image_url|file_data)":"data:[^",]{0,256};base64,[A-Za-z0-9+/=_-]*"|"data":"[A-Za-z0-9+/=_-]{256,}"'
 )
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
+_ONE_HOUR: Final = b'"ttl":"1h"'
+"""Of Anthropic's ``cache_control``."""
 
 
 def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
@@ -37,7 +39,10 @@ def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     n_images = len(_IMAGE.findall(content))
     most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
     n_read = len(_DATA.sub(b"", content))
-    return [worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers) for one in targets]
+    caches_1h = _ONE_HOUR in content
+    return [
+        worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers, caches_1h=caches_1h) for one in targets
+    ]
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:

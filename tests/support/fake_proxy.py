@@ -91,7 +91,7 @@ class FakeForwarder:
         failed = [self._record(order, one, error="server", usage=None) for one in order.targets[: self.answers]]
         for record in failed:
             order.observe(record)
-        cost = USAGE.cost_usd(target.card)
+        cost = USAGE.list_usd(target.card)
         facts = Facts("resp_1", target.model, "stop", USAGE, cost)
         if order.call.stream:
             return Reply(target, failed, facts, stream=self._stream(order, target), n_attempts=self.answers + 1)
@@ -141,7 +141,7 @@ class FakeForwarder:
             error_type=error,
             input_tokens=None if usage is None else usage.input_tokens,
             output_tokens=None if usage is None else usage.output_tokens,
-            cost_usd=None if usage is None else usage.cost_usd(target.card),
+            cost_usd=None if usage is None else usage.list_usd(target.card),
             latency_s=0.5,
             key_id=order.key_id,
             **given,

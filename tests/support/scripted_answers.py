@@ -23,11 +23,17 @@ def whole(heard: Heard) -> dict[str, Any]:
 
 def events(heard: Heard) -> list[bytes]:
     """Return the answer as server-sent events."""
-    if heard.kind == "openai":
-        return [*(event(chunk) for chunk in scripted_openai.chunks(heard)), b"data: [DONE]\n\n"]
+    objects = event_objects(heard)
     if heard.kind == "anthropic":
-        return [event(one, one["type"]) for one in scripted_anthropic.events(heard)]
-    return [event(one) for one in scripted_gemini.chunks(heard)]
+        return [event(one, one["type"]) for one in objects]
+    return [*map(event, objects), *([b"data: [DONE]\n\n"] if heard.kind == "openai" else [])]
+
+
+def event_objects(heard: Heard) -> list[dict[str, Any]]:
+    """Return the answer as the objects of its events."""
+    if heard.kind == "anthropic":
+        return list(scripted_anthropic.events(heard))
+    return list((scripted_openai if heard.kind == "openai" else scripted_gemini).chunks(heard))
 
 
 def event(data: Any, name: str = "") -> bytes:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from scripted_answers import error, event, events, whole
+from off_spec import ANSWERS, STREAMS
+from scripted_answers import error, event, event_objects, events, whole
 
 LONG_S: Final = 120.0
 """How long a play is silent; deadlines are shorter."""
@@ -74,6 +75,20 @@ def stream_of(change: Callable[[list[bytes]], list[bytes]]) -> Play:
         await exchange.end_stream()
 
     return play
+
+
+async def off_spec(exchange: Any) -> None:
+    """Answer off the book; which of the variants of `off_spec` it is, the model's id says."""
+    kind, variant = exchange.heard.kind, exchange.heard.model.partition(".")[0]
+    if not exchange.heard.stream:
+        change = ANSWERS[kind].get(variant, dict)
+        await exchange.answer(json.dumps(change(whole(exchange.heard))).encode())
+        return
+    change_stream = STREAMS[kind].get(variant, next(iter(STREAMS[kind].values())))
+    await exchange.begin_stream()
+    for piece in change_stream(event_objects(exchange.heard)):
+        await exchange.chunk(piece)
+    await exchange.end_stream()
 
 
 def slowly(pause_s: float) -> Play:
@@ -322,6 +337,7 @@ FAULTS: Final = {
     "no_done": Fault(stream_of(_without_done), harmless=True, streams_only=True),
     "duplicate_chunk": Fault(stream_of(_chunk_twice), harmless=True, streams_only=True),
     "duplicate_end": Fault(stream_of(_ended_twice), harmless=True, streams_only=True),
+    "off_spec": Fault(off_spec, harmless=True),
     "reset_early": Fault(reset_early),
     "close_early": Fault(close_early),
     "silence": Fault(silence, silent=True),

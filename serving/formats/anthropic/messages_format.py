@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from serving.formats.anthropic.failures import failure_in, read_failure
 from serving.formats.anthropic.fitting import fitted, without_unsigned_thinking
-from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, says_something
+from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, n_written, says_something
+from serving.formats.anthropic.tolerant import whole_message
 from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
 from serving.formats.format import Call, Facts, Json, Surface
@@ -48,7 +49,8 @@ class AnthropicFormat:
         answer = load_object(content, f"answer ({content_type[:100] or 'no content type'})")
         if answer.get("type") == "error" or "error" in answer:
             raise failure_in(answer)
-        blocks, usage = answer.get("content"), answer.get("usage")
+        answer = whole_message(answer)
+        blocks, usage = answer["content"], answer.get("usage")
         stop_reason = text(answer.get("stop_reason")) or None
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             raise _malformed("has no list of blocks as 'content'")
@@ -61,6 +63,7 @@ class AnthropicFormat:
             usage=read_usage(usage) if isinstance(usage, Mapping) else None,
             has_content=any(map(says_something, blocks)),
             is_complete=True,
+            n_bytes_written=n_written(blocks),
         )
 
     def reader(self) -> AnthropicReader:

@@ -4,20 +4,27 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from serving.formats.anthropic.failures import failure_in
+from serving.formats.anthropic.tolerant import TolerantEvents, stop_reason
 from serving.formats.anthropic.usage import read_usage
+from serving.formats.counts import later_counts
 from serving.formats.format import Event, Facts, Json
-from serving.formats.json_text import load_object
-from serving.formats.shapes import mapping, text
+from serving.formats.json_text import dump, load_object
+from serving.formats.shapes import mapping, n_bytes, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")
 EXPLAINS_NOTHING: Final = (None, "end_turn")
 """Reasons to stop after which an answer with nothing in it is a failure."""
 _CONTENT: Final = ("text", "thinking", "partial_json")
+_NOTHING: Final = frozenset({b"", b"null"})
+DONE: Final = b"[DONE]"
 
 
 class AnthropicReader:
     """Reads the events of one stream; counts are totals so far, so that later ones replace those before.
+
+    A stream is complete once it has said why it ended, or has its ``message_stop``; or, as relays add it, ``[DONE]``
+    after its usage.
 
     Attributes
     ----------
@@ -27,6 +34,7 @@ class AnthropicReader:
     def __init__(self) -> None:
         self.facts = Facts()
         self._counts: Json = {}
+        self._events = TolerantEvents()
 
     def read(self, event: Event) -> Json | None:
         """Return the event's JSON; None of a ``ping``.
@@ -36,7 +44,12 @@ class AnthropicReader:
         UpstreamFailure
             If it is an ``error``, or no JSON object with a ``type``.
         """
-        content = _parsed(event.data)
+        data = event.data.strip()
+        if data in _NOTHING:
+            return None
+        if data == DONE:
+            return self._done()
+        content = self._parsed(event)
         match content["type"]:
             case "ping":
                 return None
@@ -46,12 +59,30 @@ class AnthropicReader:
                 self._start(mapping(content.get("message")))
             case "content_block_start" | "content_block_delta":
                 self.facts.has_content = self.facts.has_content or _begins(content)
-                self.facts.n_bytes_written += _n_bytes(content.get("delta"))
+                self.facts.n_bytes_written += _n_bytes(content.get("delta") or content.get("content_block"))
             case "message_delta":
                 self._take_usage(content.get("usage"))
                 self._finish(mapping(content.get("delta")).get("stop_reason"))
             case "message_stop":
-                self.facts.is_complete = True
+                self._finish(self.facts.finish_reason or self._default_reason())
+        return content
+
+    def _done(self) -> Json | None:
+        if self.facts.is_complete or self.facts.usage is None or not self.facts.has_content:
+            return None
+        reason = self._default_reason()
+        self._finish(reason)
+        return {"type": "message_delta", "delta": {"stop_reason": reason}}
+
+    def _default_reason(self) -> str | None:
+        return stop_reason("end_turn", has_calls=self._events.has_calls)
+
+    def _parsed(self, event: Event) -> Json:
+        content = self._events.event(load_object(event.data, "event of the stream"), event)
+        if not content["type"]:
+            if "error" in content:
+                raise failure_in(content)
+            raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream has no 'type'")
         return content
 
     def _start(self, message: Mapping[str, Any]) -> None:
@@ -61,7 +92,7 @@ class AnthropicReader:
 
     def _take_usage(self, usage: object) -> None:
         if isinstance(usage, Mapping):
-            self._counts |= {name: count for name, count in usage.items() if count is not None}
+            self._counts = later_counts(self._counts, usage)
             self.facts.usage = read_usage(self._counts)
 
     def _finish(self, stop_reason: object) -> None:
@@ -72,17 +103,11 @@ class AnthropicReader:
             self.facts.is_complete = True
 
 
-def _parsed(data: bytes) -> Json:
-    content = load_object(data, "event of the stream")
-    if not isinstance(content.get("type"), str):
-        if "error" in content:
-            raise failure_in(content)
-        raise UpstreamFailure(FailureKind.MALFORMED, "an event of the provider's stream has no 'type'")
-    return content
-
-
-def _n_bytes(delta: object) -> int:
-    return sum(len(text(mapping(delta).get(name)).encode("utf-8", "replace")) for name in _CONTENT)
+def _n_bytes(part: object) -> int:
+    """Return how many bytes a delta or the beginning of a block adds to the answer."""
+    given = mapping(part)
+    said = sum(n_bytes(text(given.get(name))) for name in (*_CONTENT, "name"))
+    return said + (len(dump(given["input"])) if given.get("input") else 0)
 
 
 def _begins(content: Json) -> bool:
@@ -91,6 +116,11 @@ def _begins(content: Json) -> bool:
     if isinstance(delta, Mapping):
         return any(delta.get(name) for name in _CONTENT)
     return says_something(mapping(content.get("content_block")))
+
+
+def n_written(blocks: list[Json]) -> int:
+    """Return how many bytes the blocks of a whole message have, as `AnthropicReader` counts them."""
+    return sum(map(_n_bytes, blocks))
 
 
 def says_something(block: Mapping[str, Any]) -> bool:

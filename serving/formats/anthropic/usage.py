@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from serving.formats.counts import amount_of, count_of, first_count
 from serving.formats.format import Facts, Json
+from serving.formats.shapes import mapping
 from serving.providers.usage import Usage
 
 
@@ -17,18 +19,21 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     >>> read.input_tokens, read.cached_input_tokens, read.cache_write_tokens, read.output_tokens
     (650, 600, 40, 7)
     """
-    cached = _count(usage, "cache_read_input_tokens")
-    written = _count(usage, "cache_creation_input_tokens")
-    output = _count(usage, "output_tokens")
-    details = usage.get("output_tokens_details")
-    thought = _count(details, "thinking_tokens") if isinstance(details, Mapping) else 0
+    cached = count_of(usage.get("cache_read_input_tokens"))
+    writes = mapping(usage.get("cache_creation"))
+    hour = count_of(writes.get("ephemeral_1h_input_tokens"))
+    briefly = count_of(writes.get("ephemeral_5m_input_tokens"))
+    written = max(count_of(usage.get("cache_creation_input_tokens")), hour + briefly)
+    output = first_count(usage, "output_tokens", "completion_tokens")
+    thought = count_of(mapping(usage.get("output_tokens_details")).get("thinking_tokens"))
     return Usage(
-        input_tokens=_count(usage, "input_tokens") + cached + written,
+        input_tokens=first_count(usage, "input_tokens", "prompt_tokens") + cached + written,
         output_tokens=output,
         cached_input_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=min(thought, output),
-        billed_usd=_billed(usage),
+        billed_usd=amount_of(usage.get("cost")),
+        cache_write_1h_tokens=hour,
     )
 
 
@@ -53,15 +58,4 @@ def write_usage(facts: Facts, said: Mapping[str, Any] | None = None) -> Json:
     }
     if usage.reasoning_tokens:
         written["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
-    return written
-
-
-def _count(counts: Mapping[str, Any], name: str) -> int:
-    count = counts.get(name)
-    return max(count, 0) if isinstance(count, int) else 0
-
-
-def _billed(usage: Mapping[str, Any]) -> float | None:
-    """Return the cost that OpenRouter and services like this one put among the counts."""
-    cost = usage.get("cost")
-    return float(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) and cost >= 0 else None
+    return written | ({"estimated": list(facts.estimated)} if facts.estimated else {})

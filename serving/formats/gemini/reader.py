@@ -1,22 +1,27 @@
 """Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
 
+from serving.formats.counts import later_counts
 from serving.formats.format import Event, Facts, Json
 from serving.formats.gemini.failures import failure_in
 from serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
+from serving.formats.gemini.tolerant import by_the_book
 from serving.formats.gemini.usage import read_usage
-from serving.formats.json_text import load_object
-from serving.formats.shapes import index_of, mapping, mappings, text
+from serving.formats.json_text import dump, load_object
+from serving.formats.shapes import index_of, mapping, mappings, n_bytes, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN_CHARS = 300
+_NOTHING = frozenset({b"", b"null", b"{}"})
 
 
 class GeminiReader:
     """Reads one answer, and keeps its facts.
 
-    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked: Gemini has no
-    ``[DONE]``. An answer that stopped with nothing in it gets no finish reason, so that it is taken for the failure it
-    is; one that ends in a broken tool call is a failure at once.
+    It is complete once every candidate that has begun has said why it ended, or the prompt was blocked. Gemini has no
+    ``[DONE]``; where a relay adds it after the usage, candidates that did not say why they ended have stopped.
+
+    An answer that stopped with nothing in it gets no finish reason, so that it is taken for the failure it is; one that
+    ends in a broken tool call is a failure at once.
     """
 
     def __init__(self) -> None:
@@ -27,16 +32,27 @@ class GeminiReader:
         self._blocked: str | None = None
 
     def read(self, event: Event) -> Json | None:
-        """Return the event's response; None of the ``[DONE]`` that some relays add.
+        """Return the event's response; of the ``[DONE]`` that some relays add the end that was not said, if any.
 
         Raises
         ------
         UpstreamFailure
             If it is an error, or is malformed, or says that the answer is broken.
         """
-        if event.data == b"[DONE]":
+        data = event.data.strip()
+        if data == b"[DONE]":
+            return self._done()
+        if data in _NOTHING:
             return None
         response = parsed(event.data, "event of the stream")
+        self.take(response)
+        return response
+
+    def _done(self) -> Json | None:
+        open_ = sorted(self._begun - self._reasons.keys())
+        if not open_ or self.facts.usage is None or not self.facts.has_content:
+            return None
+        response = {"candidates": [{"index": index, "finishReason": "STOP"} for index in open_]}
         self.take(response)
         return response
 
@@ -53,7 +69,7 @@ class GeminiReader:
         facts.response_model = text(response.get("modelVersion")) or facts.response_model
         counts = response.get("usageMetadata")
         if isinstance(counts, dict):
-            self._counts.update(counts)  # cumulative; the last need not repeat the prompt's
+            self._counts = later_counts(self._counts, counts)  # the last need not repeat the prompt's
             facts.usage = read_usage(self._counts)
         for candidate in candidates_of(response):
             self._take_candidate(candidate)
@@ -63,7 +79,9 @@ class GeminiReader:
     def _take_candidate(self, candidate: Json) -> None:
         index = index_of(candidate)
         self._begun.add(index)
-        self.facts.has_content |= any(map(_says_something, parts_of(candidate)))
+        parts = parts_of(candidate)
+        self.facts.has_content |= any(map(_says_something, parts))
+        self.facts.n_bytes_written += sum(map(_n_written, parts))
         reason = finish_reason_of(candidate)
         if reason in BROKEN:
             said = text(candidate.get("finishMessage"))
@@ -83,7 +101,7 @@ class GeminiReader:
 
 
 def parsed(content: bytes, what: str) -> Json:
-    """Return a response; Google puts errors into a list where no stream of events was asked for.
+    """Return a response, by the book; Google puts errors into a list where no stream of events was asked for.
 
     Parameters
     ----------
@@ -105,7 +123,7 @@ def parsed(content: bytes, what: str) -> Json:
     response = load_object(content[1:-1] if content.startswith(b"[") and content.endswith(b"]") else content, what)
     if response.get("error"):
         raise failure_in(response["error"])
-    return response
+    return by_the_book(response)
 
 
 def candidates_of(response: Json) -> list[Json]:
@@ -144,6 +162,13 @@ def block_reason(response: Json) -> str | None:
     """
     reason = text(mapping(response.get("promptFeedback")).get("blockReason"))
     return None if reason in UNSPECIFIED else reason
+
+
+def _n_written(part: Json) -> int:
+    """Return how many bytes of text a part adds to the answer: words, thoughts, code, and arguments of tools."""
+    call, code = mapping(part.get("functionCall")), mapping(part.get("executableCode"))
+    said = (text(part.get("text")), text(call.get("name")), text(code.get("code")))
+    return sum(map(n_bytes, said)) + (len(dump(call["args"])) if call.get("args") else 0)
 
 
 def _says_something(part: Json) -> bool:

@@ -7,6 +7,7 @@ the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the
 from collections.abc import Mapping
 from typing import Any
 
+from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens
 from serving.formats.format import Json
 from serving.providers.usage import Usage
 
@@ -18,15 +19,20 @@ def read_usage(metadata: Mapping[str, Any]) -> Usage:
     --------
     >>> read_usage({"promptTokenCount": 100, "cachedContentTokenCount": 60, "toolUsePromptTokenCount": 5,
     ...             "candidatesTokenCount": 20, "thoughtsTokenCount": 30})
-    Usage(input_tokens=105, output_tokens=50, cached_input_tokens=60, cache_write_tokens=0, reasoning_tokens=30, billed_usd=None)
+    Usage(input_tokens=105, output_tokens=50, cached_input_tokens=60, cache_write_tokens=0, reasoning_tokens=30, billed_usd=None, cache_write_1h_tokens=0)
     """  # noqa: E501  (one line is what Python prints)
-    prompt = _count(metadata, "promptTokenCount")
-    thoughts = _count(metadata, "thoughtsTokenCount")
+    prompt = count_of(metadata.get("promptTokenCount"))
+    tools = count_of(metadata.get("toolUsePromptTokenCount"))
+    shown = first_count(metadata, "candidatesTokenCount", "responseTokenCount")
+    thoughts = count_of(metadata.get("thoughtsTokenCount"))
+    # Thoughts, and the prompts of tools, may be in the total alone.
+    thoughts += hidden_tokens(count_of(metadata.get("totalTokenCount")), prompt + tools + shown + thoughts)
     return Usage(
-        input_tokens=prompt + _count(metadata, "toolUsePromptTokenCount"),
-        output_tokens=_count(metadata, "candidatesTokenCount") + thoughts,
-        cached_input_tokens=min(_count(metadata, "cachedContentTokenCount"), prompt),
-        reasoning_tokens=thoughts,
+        input_tokens=prompt + tools,
+        output_tokens=shown + thoughts,
+        cached_input_tokens=min(count_of(metadata.get("cachedContentTokenCount")), prompt),
+        reasoning_tokens=thoughts if shown else min(thoughts, count_of(metadata.get("thoughtsTokenCount"))),
+        billed_usd=amount_of(metadata.get("cost")),
     )
 
 
@@ -48,8 +54,3 @@ def write_usage(usage: Usage) -> Json:
     if usage.reasoning_tokens:
         metadata["thoughtsTokenCount"] = usage.reasoning_tokens
     return metadata
-
-
-def _count(metadata: Mapping[str, Any], name: str) -> int:
-    value = metadata.get(name)
-    return value if isinstance(value, int) and value > 0 else 0

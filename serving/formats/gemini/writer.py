@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from serving.formats.counts import count_of
 from serving.formats.format import Facts, Json
 from serving.formats.gemini.errors import stream_error
 from serving.formats.gemini.reader import block_reason, candidates_of
 from serving.formats.gemini.usage import write_usage
 from serving.formats.json_text import dump
+from serving.formats.shapes import mapping
 from serving.providers.failures import UpstreamFailure
 from serving.providers.provider import Target
 
@@ -55,9 +57,13 @@ def with_usage(answer: Json, facts: Facts) -> Json:
     """
     if facts.usage is None:
         return answer
-    said = answer.get("usageMetadata")
-    counts = write_usage(facts.usage) | (said if isinstance(said, dict) else {})
-    return answer | {"usageMetadata": counts | {"cost": facts.cost_usd}}
+    said = mapping(answer.get("usageMetadata"))
+    counts = said | write_usage(facts.usage)
+    if tools := min(count_of(said.get("toolUsePromptTokenCount")), facts.usage.input_tokens):
+        counts["promptTokenCount"] -= tools  # Google counts these beside the prompt
+        counts["toolUsePromptTokenCount"] = tools
+    estimated = {"estimated": list(facts.estimated)} if facts.estimated else {}
+    return answer | {"usageMetadata": counts | {"cost": facts.cost_usd} | estimated}
 
 
 def _ends(event: Json) -> bool:

@@ -5,22 +5,24 @@ from typing import Any
 
 from serving.formats.format import Facts, Json
 from serving.formats.openai.bodies import answer_object, text_or_none
-from serving.formats.openai.choices import ERROR, EXPLAINS_NOTHING_SAID, says_something
+from serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
 from serving.formats.openai.failures import failure_in
+from serving.formats.openai.finish import ERROR
+from serving.formats.openai.tolerant import by_the_book
 from serving.formats.openai.usage import read_usage, usage_json, written_usage
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.provider import Target
 
 
 def read_chat_answer(content_type: str, content: bytes) -> tuple[Json, Facts]:
-    """Return a chat completion and its facts; ``finish_reason`` is the first choice's.
+    """Return a chat completion, by the book, and its facts; ``finish_reason`` is the first choice's.
 
     Raises
     ------
     UpstreamFailure
         If it is an error all the same, malformed, or has nothing in it.
     """
-    answer = answer_object(content_type, content)
+    answer = by_the_book(answer_object(content_type, content))
     choices = _choices(answer)
     usage = usage_json(answer)
     facts = Facts(
@@ -30,6 +32,7 @@ def read_chat_answer(content_type: str, content: bytes) -> tuple[Json, Facts]:
         usage=None if usage is None else read_usage(usage),
         has_content=any(says_something(choice["message"]) for choice in choices),
         is_complete=True,
+        n_bytes_written=sum(n_written(choice["message"]) for choice in choices),
     )
     if not facts.has_content and EXPLAINS_NOTHING_SAID.isdisjoint(
         text_or_none(choice.get("finish_reason")) for choice in choices

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.shapes import mapping, mappings
+from serving.formats.shapes import mapping, mappings, n_bytes
 
 SAID_IN: Final = (
     "content",
@@ -21,9 +21,6 @@ SAID_IN: Final = (
 EXPLAINS_NOTHING_SAID: Final = frozenset({"length", "content_filter", "tool_calls"})
 """Reasons to finish that an answer without anything in it can have."""
 
-ERROR: Final = "error"
-"""``finish_reason`` of a choice that a failure ended (OpenRouter)."""
-
 
 def says_something(part: Mapping[str, Any]) -> bool:
     """Return whether a message or delta has anything of an answer in it.
@@ -36,14 +33,16 @@ def says_something(part: Mapping[str, Any]) -> bool:
     return any(part.get(name) for name in SAID_IN)
 
 
-def n_written(delta: Mapping[str, Any]) -> int:
-    """Return how many characters a delta adds to the answer: text, reasoning and arguments of tools.
+def n_written(part: Mapping[str, Any]) -> int:
+    """Return how many bytes a message or delta adds to the answer: text, reasoning, names and arguments of tools.
 
     Examples
     --------
-    >>> n_written({"content": "Hello"}), n_written({"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]})
-    (5, 2)
+    >>> n_written({"content": "Hellö"}), n_written({"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]})
+    (6, 3)
     """
-    texts = [delta.get("content"), delta.get("reasoning_content") or delta.get("reasoning"), delta.get("refusal")]
-    texts += [mapping(tool.get("function")).get("arguments") for tool in mappings(delta.get("tool_calls"))]
-    return sum(len(text) for text in texts if isinstance(text, str))
+    texts = [part.get("content"), part.get("reasoning_content") or part.get("reasoning"), part.get("refusal")]
+    for call in mappings(part.get("tool_calls")):
+        function = mapping(call.get("function") or call.get("custom"))
+        texts += [function.get("name"), function.get("arguments") or function.get("input")]
+    return sum(n_bytes(text) for text in texts if isinstance(text, str))

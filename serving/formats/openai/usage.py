@@ -8,12 +8,18 @@
 | OpenRouter | ``cost`` is the bill; with a key of one's own the upstream's bill comes on top (``is_byok``) |
 | Perplexity | ``cost`` is an object with ``total_cost`` |
 | Groq | some models' usage is only under ``x_groq`` |
+| Gemini's OpenAI surface | thoughts are in ``total_tokens`` alone |
+| gateways to Claude and Bedrock | cached tokens have Anthropic's names, and may stand beside ``prompt_tokens`` |
+| relays | ``input_tokens`` and ``output_tokens``; counts as texts, floats, null or negative numbers |
+
+Which of these counts can be is decided in `serving.providers.plausible`.
 """
 
-import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
+from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens
 from serving.formats.format import Facts, Json
 from serving.providers.usage import Usage
 
@@ -35,8 +41,9 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
     Notes
     -----
-    Reasoning is part of ``completion_tokens``, unless ``total_tokens`` is the sum of prompt, completion and reasoning
-    (or, where there is no total, reasoning is more than the completion). Parts are cut to the whole they are in.
+    Cached tokens are part of ``prompt_tokens``, unless they are more than it, or ``total_tokens`` or DeepSeek's misses
+    show that they are counted beside it. Reasoning is part of ``completion_tokens``, unless it is more than it.
+    Whatever the total has beyond all other counts is hidden reasoning.
 
     Examples
     --------
@@ -44,27 +51,67 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     >>> usage = read_usage(xai | {"completion_tokens_details": {"reasoning_tokens": 94}})  # 32 + 9 + 94 = 135
     >>> usage.input_tokens, usage.output_tokens, usage.reasoning_tokens
     (32, 103, 94)
+    >>> read_usage({"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 530}).output_tokens
+    520
     """
-    read = _details(usage, "prompt_tokens_details")
-    written = _details(usage, "completion_tokens_details")
-    n_input = _count(usage, "prompt_tokens")
-    n_output = _count(usage, "completion_tokens")
-    n_reasoning = _count(written, "reasoning_tokens")
-    n_total = _count(usage, "total_tokens")
-    if n_reasoning and (n_total == n_input + n_output + n_reasoning if n_total else n_reasoning > n_output):
-        n_output += n_reasoning
-    n_cached = (
-        _count(read, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens") or _count(usage, "cached_tokens")
-    )
-    n_cached = min(n_cached, n_input)
+    n_total = count_of(usage.get("total_tokens"))
+    n_written = first_count(usage, "completion_tokens", "output_tokens")
+    cache = _Cache.of(usage)
+    n_input = _n_input(usage, cache, n_total, n_written)
+    n_thought = count_of(_details(usage, "completion_tokens_details", "output_tokens_details").get("reasoning_tokens"))
+    n_thought = n_thought or count_of(usage.get("reasoning_tokens"))
+    n_hidden = hidden_tokens(n_total, n_input + n_written)
+    n_hidden = n_hidden or (n_thought if n_thought > n_written else 0)
+    n_output = n_written + n_hidden
+    n_cached = min(cache.n_read, n_input)
+    n_kept = min(cache.n_written, n_input - n_cached)
     return Usage(
         input_tokens=n_input,
         output_tokens=n_output,
         cached_input_tokens=n_cached,
-        cache_write_tokens=min(_count(read, "cache_write_tokens"), n_input - n_cached),
-        reasoning_tokens=min(n_reasoning, n_output),
+        cache_write_tokens=n_kept,
+        reasoning_tokens=min(max(n_thought, n_hidden if n_written else 0), n_output),
         billed_usd=_billed_usd(usage),
+        cache_write_1h_tokens=min(cache.n_written_1h, n_kept),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cache:
+    """Tokens read from a provider's cache, and written to it, in all and for an hour."""
+
+    n_read: int
+    n_written: int
+    n_written_1h: int
+
+    @classmethod
+    def of(cls, usage: Mapping[str, Any]) -> "_Cache":
+        read = _details(usage, "prompt_tokens_details", "input_tokens_details")
+        writes = _details(usage, "cache_creation") or _details(read, "cache_creation_token_details")
+        n_1h = count_of(writes.get("ephemeral_1h_input_tokens"))
+        n_written = first_count(read, "cache_write_tokens", "cache_creation_tokens") or first_count(
+            usage, "cache_creation_input_tokens", "cache_write_tokens", "cache_write_input_tokens"
+        )
+        n_read = count_of(read.get("cached_tokens")) or first_count(
+            usage, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"
+        )
+        return cls(n_read, max(n_written, n_1h), n_1h)
+
+
+def _n_input(usage: Mapping[str, Any], cache: _Cache, n_total: int, n_written: int) -> int:
+    """Return all tokens that were read, those of the cache included."""
+    n_prompt = first_count(usage, "prompt_tokens", "input_tokens", "prompt_cache_miss_tokens")
+    n_cache = cache.n_read + cache.n_written
+    misses = usage.get("prompt_cache_miss_tokens")
+    is_beside = (
+        n_cache > n_prompt
+        or n_total == n_prompt + n_written + n_cache
+        or (misses is not None and count_of(misses) == n_prompt)
+    )
+    if n_cache and is_beside:
+        return n_prompt + n_cache
+    is_unsaid = usage.get("prompt_tokens") is None and usage.get("input_tokens") is None
+    return max(n_total - n_written, 0) if is_unsaid else n_prompt
 
 
 def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
@@ -79,7 +126,7 @@ def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
     given = usage or {}
     costs = _details(given, "cost_details")
     upstream_usd = costs.get("upstream_inference_cost")
-    return {
+    written: Json = {
         **given,
         "prompt_tokens": counted.input_tokens,
         "completion_tokens": counted.output_tokens,
@@ -99,31 +146,20 @@ def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
             "upstream_inference_cost": facts.cost_usd if upstream_usd is None else upstream_usd,
         },
     }
+    return written | ({"estimated": list(facts.estimated)} if facts.estimated else {})
 
 
-def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    details = usage.get(name)
-    return details if isinstance(details, dict) else {}
-
-
-def _count(counts: Mapping[str, Any], name: str) -> int:
-    count = counts.get(name)
-    return max(0, int(count)) if isinstance(count, (int, float)) and math.isfinite(count) else 0
+def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """Return the object that stands under the first of these names that has one."""
+    return next((details for name in names if isinstance(details := usage.get(name), dict) and details), {})
 
 
 def _billed_usd(usage: Mapping[str, Any]) -> float | None:
-    ticks = _amount(usage.get("cost_in_usd_ticks"))
+    ticks = amount_of(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks * USD_PER_TICK
     cost = usage.get("cost")
-    billed = _amount(cost.get("total_cost") if isinstance(cost, dict) else cost)
+    billed = amount_of(cost.get("total_cost") if isinstance(cost, dict) else cost)
     if billed is not None and usage.get("is_byok"):
-        billed += _amount(_details(usage, "cost_details").get("upstream_inference_cost")) or 0.0
+        billed += amount_of(_details(usage, "cost_details").get("upstream_inference_cost")) or 0.0
     return billed
-
-
-def _amount(value: object) -> float | None:
-    """Return an amount of money; a number that is none (negative, a flag, text) is no bill."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        return None
-    return float(value)

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from serving.formats.format import Call, Facts, Json
+from serving.formats.function_calls import with_function_calls
 from serving.formats.json_text import dump
-from serving.formats.openai.choices import ERROR, says_something
+from serving.formats.openai.choices import says_something
+from serving.formats.openai.finish import ERROR
 from serving.formats.openai.usage import usage_json, written_usage
 from serving.formats.shapes import index_of
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -36,6 +38,7 @@ class ChatWriter:
     def __init__(self, call: Call, target: Target) -> None:
         self._model = target.model
         self._wants_usage = call.wants_usage
+        self._wants_functions = call.declares_functions
         self._last: Json = {}
         self._finishing: dict[int, Json] = {}
         self._usage_chunk: Json | None = None
@@ -43,6 +46,8 @@ class ChatWriter:
     def write(self, event: Json) -> list[bytes]:
         """Return the chunk as it is sent; nothing, where it is held back or was sent already."""
         event["model"] = self._model
+        if self._wants_functions:
+            event = with_function_calls(event)
         if usage_json(event) is not None:
             self._usage_chunk = event
         choices = event.get("choices")

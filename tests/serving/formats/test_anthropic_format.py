@@ -157,7 +157,7 @@ def test_answer_tells_usage_with_cached_tokens_once():
 
     assert answer == MESSAGE
     assert facts.usage == Usage(650, 7, cached_input_tokens=600, cache_write_tokens=40)
-    assert facts.usage.cost_usd(CLAUDE.card) == pytest.approx(0.000465)
+    assert facts.usage.list_usd(CLAUDE.card) == pytest.approx(0.000465)
     assert (facts.response_id, facts.response_model) == ("msg_1", "claude-sonnet-5-5")
     assert (facts.finish_reason, facts.has_content, facts.is_complete) == ("end_turn", True, True)
 
@@ -187,7 +187,7 @@ def test_written_answer_without_usage_is_a_message_still():
         (b"<html>no</html>", "no JSON"),
         (b"[1]", "JSON of type list"),
         (b"{}", "no list of blocks"),
-        (json.dumps({**MESSAGE, "content": "Hi"}).encode(), "no list of blocks"),
+        (json.dumps({**MESSAGE, "content": {"text": "Hi"}}).encode(), "no list of blocks"),
         (json.dumps({**MESSAGE, "content": []}).encode(), "nothing in it"),
     ],
 )

@@ -154,7 +154,12 @@ def test_done_says_nothing():
     assert GeminiReader().read(Event(b"[DONE]")) is None
 
 
-@pytest.mark.parametrize("event", [b"{", b"", b"null"])
+@pytest.mark.parametrize("event", [b"", b"null", b"{}"])
+def test_an_event_of_nothing_says_nothing(event):
+    assert GeminiReader().read(Event(event)) is None
+
+
+@pytest.mark.parametrize("event", [b"{", b"3"])
 def test_a_malformed_event_is_a_failure(event):
     with pytest.raises(UpstreamFailure, match="JSON"):
         GeminiReader().read(Event(event))

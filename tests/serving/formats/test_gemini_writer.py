@@ -78,11 +78,14 @@ def test_after_an_end_one_event_is_held_back():
     assert last["usageMetadata"]["cost"] == 0.0021
 
 
-def test_a_stream_without_usage_ends_all_the_same():
+def test_a_stream_without_usage_ends_with_an_estimate():
+    """Nothing is said of the input here, as nothing is known of the request: one token out is 1e-5 USD."""
     stream = ADAPTER.stream(CALL, TARGET)
     stream.feed(sse(response("a", "STOP")))
     (last,) = events_of(stream.end({}))
-    assert "usageMetadata" not in last
+    assert last["usageMetadata"]["candidatesTokenCount"] == 1
+    assert last["usageMetadata"]["estimated"] == ["output_tokens", "cost"]
+    assert last["usageMetadata"]["cost"] == pytest.approx(1e-5)
 
 
 def test_a_blocked_prompt_ends_a_stream():

@@ -54,11 +54,10 @@ def test_a_bill_goes_before_list_prices_and_is_all_there_is_without_them():
     assert facts.cost_usd == body["usage"]["cost"] == 0.5
 
 
-def test_without_a_price_the_cost_is_null_and_without_usage_there_is_none():
-    assert answered(completion(), target=target_at(card=None))[0]["usage"]["cost"] is None
-    body, facts = answered(completion(usage=None))
-    assert body["usage"] is None
-    assert facts.usage is None
+def test_without_a_price_the_cost_is_null():
+    body, facts = answered(completion(), target=target_at(card=None))
+    assert body["usage"]["cost"] is None
+    assert facts.estimated == ()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +67,7 @@ def test_without_a_price_the_cost_is_null_and_without_usage_there_is_none():
         ({"content": None, "function_call": {"name": "f", "arguments": "{}"}}, "function_call"),
         ({"content": None, "refusal": "No."}, "stop"),
         ({"content": "", "reasoning_content": "Hm"}, "stop"),
-        ({"content": [{"type": "thinking", "thinking": []}]}, "stop"),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}]}, "stop"),
         ({"content": None, "audio": {"id": "a"}}, "stop"),
     ],
 )
@@ -100,7 +99,7 @@ def test_of_several_choices_one_that_says_something_is_enough():
         (completion(choices=[]), "has no choices; expected one at least"),
         (completion(choices="many"), "has no choices"),
         (completion(choices=[1]), "has no message"),
-        (completion(choices=[{"text": "Hi"}]), "has no message"),
+        (completion(choices=[{"finish_reason": "stop"}]), "has no message"),
         ({}, "has no choices"),
         ([completion()], "JSON of type list"),
         (b"", "no JSON: 0 bytes"),

@@ -61,10 +61,13 @@ def test_who_asks_for_usage_gets_it_on_a_chunk_of_its_own():
 
 
 @pytest.mark.parametrize("wants_usage", [False, True])
-def test_without_usage_none_is_made_up_and_the_extras_still_come(wants_usage):
+def test_usage_that_did_not_come_is_estimated_and_the_extras_still_come(wants_usage):
+    """Five bytes are two tokens; of the request nothing is known here."""
     events, facts = played(sse(*HELLO[:4]), call=chat(wants_usage=wants_usage), extras={"x": 1})
-    assert facts.usage is None
-    assert events[-2] == HELLO[3] | {"model": "acme/small", "x": 1}
+    assert facts.usage == Usage(0, 2)
+    assert events[-2]["usage"]["estimated"] == ["output_tokens", "cost"]
+    assert events[-2]["x"] == 1
+    assert finishes(events) == [(0, "stop")]
 
 
 def test_who_refuses_usage_gets_none():
@@ -89,8 +92,8 @@ def test_nothing_of_the_end_is_sent_before_the_end():
         {"reasoning_content": "x"},
         {"reasoning": "x"},
         {"reasoning_details": [{"type": "reasoning.text", "text": "x"}]},
-        {"tool_calls": [{"index": 0, "function": {"arguments": ""}}]},
-        {"function_call": {"name": "f"}},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": ""}}]},
+        {"function_call": {"name": "f", "arguments": ""}},
         {"refusal": "x"},
         {"audio": {"id": "a"}},
     ],
@@ -107,8 +110,9 @@ def test_unknown_fields_and_events_reach_the_caller():
     filtered = {"id": "", "object": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
     delta = {"content": "Hi", "annotations": [1]}
     events, _ = played(sse(filtered, chunk(delta, obfuscation="abc", service_tier="default"), *HELLO[3:]))
-    assert events[0] == filtered | {"model": "acme/small"}
-    assert events[1]["choices"][0]["delta"] == delta
+    assert events[0]["prompt_filter_results"] == filtered["prompt_filter_results"]
+    assert events[0]["choices"] == []
+    assert events[1]["choices"][0]["delta"] == {"role": "assistant"} | delta
     assert (events[1]["obfuscation"], events[1]["service_tier"]) == ("abc", "default")
 
 
@@ -320,5 +324,5 @@ def test_tool_calls_pass_through_as_they_are():
         {"tool_calls": [{"index": 0, "function": {"arguments": " 1}"}}]},
     ]
     events, facts = played(sse(*map(chunk, deltas), chunk({}, "tool_calls"), usage_chunk(USAGE)))
-    assert [one["choices"][0]["delta"] for one in events[:3]] == deltas
+    assert [one["choices"][0]["delta"] for one in events[:3]] == [{"role": "assistant"} | deltas[0], *deltas[1:]]
     assert facts.finish_reason == "tool_calls"

@@ -91,8 +91,8 @@ from serving.providers.usage import Usage
                 "prompt_tokens_details": {"cached_tokens": 12, "cache_write_tokens": 5},
                 "completion_tokens_details": {"reasoning_tokens": 6},
             },
-            Usage(10, 4, cached_input_tokens=10, reasoning_tokens=4),
-            id="parts are cut to the whole",
+            Usage(27, 10, cached_input_tokens=12, cache_write_tokens=5, reasoning_tokens=6),
+            id="parts that are more than their whole are beside it: 10 + 12 + 5 in, 4 + 6 out",
         ),
         pytest.param({"prompt_tokens": 8, "total_tokens": 8}, Usage(8, 0), id="embeddings"),
         pytest.param(
@@ -129,7 +129,7 @@ PARTS = st.none() | st.dictionaries(
 )
 def test_whatever_is_said_has_a_price(usage):
     """`ModelCard.cost_usd` refuses parts that are more than the whole."""
-    assert read_usage(usage).cost_usd(CARD) >= 0
+    assert read_usage(usage).list_usd(CARD) >= 0
 
 
 def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fields():
@@ -142,7 +142,7 @@ def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fiel
         "queue_time": 0.25,
     }
     usage = read_usage(given_usage)
-    facts = Facts(usage=usage, cost_usd=usage.cost_usd(CARD))
+    facts = Facts(usage=usage, cost_usd=usage.list_usd(CARD))
     assert written_usage(given_usage, facts) == {
         "prompt_tokens": 1000,
         "completion_tokens": 100,

@@ -60,4 +60,4 @@ def test_no_call_within_the_limits_costs_more(card, usage, reasoning):
         usage.input_tokens, usage.output_tokens, usage.cached_input_tokens, usage.cache_write_tokens,
         int(reasoning * usage.output_tokens),
     )  # fmt: skip
-    assert usage.cost_usd(card) <= float(worst_case_usd(card, 500, 200)) * (1 + 1e-12)
+    assert usage.list_usd(card) <= float(worst_case_usd(card, 500, 200)) * (1 + 1e-12)

@@ -12,6 +12,7 @@ import anthropic
 import openai
 import pytest
 from google.genai import errors as google_errors
+from off_spec import ANSWERS, STREAMS
 from processes import eventually
 from proxied import KINDS
 from sdk_cases import CASES, SURFACES, Chat, Messages
@@ -62,6 +63,22 @@ def direct(upstream):
 @pytest.mark.parametrize(("surface", "case", "kind"), PAIRS)
 def test_the_answer_is_the_providers(clients, direct, surface, case, kind):
     assert getattr(SURFACES[surface], case)(clients[surface], f"{kind}/m") == direct(surface, case)
+
+
+OFF_SPEC = [
+    (surface, case, f"{kind}.alone.off_spec.{variant}.{surface}")
+    for surface in SURFACES
+    for kind in KINDS
+    for variants, cases in ((STREAMS[kind], ("stream", "tools_streamed")), (ANSWERS[kind], ("text", "tools")))
+    for variant in variants
+    for case in cases
+]
+
+
+@pytest.mark.parametrize(("surface", "case", "model"), OFF_SPEC)
+def test_an_answer_off_the_book_is_the_same(clients, direct, surface, case, model):
+    """Whatever a server makes of its format, the official SDK sees what it would of one that keeps to it."""
+    assert getattr(SURFACES[surface], case)(clients[surface], model) == direct(surface, case)
 
 
 @pytest.mark.parametrize(("surface", "case", "kind"), sorted(IMPOSSIBLE))

@@ -35,6 +35,7 @@ class ChatChunks:
         self._n_calls = 0
         self._n_thoughts = 0
         self._is_json = False
+        self._has_finished = False
 
     def translate(self, event: Json) -> list[Json]:
         """Return the chunks that stand for an event."""
@@ -48,15 +49,24 @@ class ChatChunks:
             case "content_block_delta":
                 return self._piece(self._block(event), mapping(event.get("delta")))
             case "content_block_stop":
-                return self._stop(self._block(event))
+                block = self._blocks.pop(index_of(event), None)
+                return [] if block is None else self._stop(block)
             case "message_delta" if text(mapping(event.get("delta")).get("stop_reason")):
-                finish = finish_reason(event["delta"]["stop_reason"], is_json=self._is_json)
-                return [self._chunk({}, finish)]
+                return [self._finish(event["delta"]["stop_reason"])]
         return []
 
-    def end(self, facts: Facts) -> list[Json]:  # noqa: ARG002  (the protocol's; the surface writes the usage)
-        """Return nothing: the finish has been said."""
-        return []
+    def end(self, facts: Facts) -> list[Json]:
+        """Return what a stream that was not by the book left out: the ends of blocks, and the finish."""
+        if self._has_finished or facts.finish_reason is None:
+            return []
+        return [
+            *(one for block in self._blocks.values() for one in self._stop(block)),
+            self._finish(facts.finish_reason),
+        ]
+
+    def _finish(self, reason: object) -> Json:
+        self._has_finished = True
+        return self._chunk({}, finish_reason(reason, is_json=self._is_json))
 
     def _block(self, event: Json) -> _Block:
         return self._blocks.get(index_of(event)) or _Block("text")

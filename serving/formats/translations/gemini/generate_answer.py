@@ -39,7 +39,7 @@ def text_parts(message: Json) -> list[Json]:
     reasoning = text(message.get("reasoning_content")) or text(message.get("reasoning"))
     if reasoning:
         parts.append({"text": reasoning, "thought": True})
-    content = _text(message.get("content")) + _text(message.get("refusal"))
+    content = text(message.get("content")) + text(message.get("refusal"))
     if content:
         parts.append({"text": content})
     signature = signature_in(message)
@@ -113,11 +113,6 @@ def _arguments(text: Any) -> Json:
             f"the model wrote {type(arguments).__name__} as the arguments of a tool call; expected an object",
         )
     return arguments
-
-
-def _text(value: object) -> str:
-    """Return text, which a few providers send in parts."""
-    return "".join(text(part.get("text")) for part in mappings(value)) or text(value)
 
 
 def _image_urls(message: Json) -> list[str]:

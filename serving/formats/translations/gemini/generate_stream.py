@@ -68,15 +68,11 @@ class GenerateStream:
 
 
 def _collect(calls: dict[int, Json], piece: Json) -> None:
-    """Add a piece of a tool call to what has come of it; providers that leave out the index send new ids instead."""
-    index, identifier = piece.get("index"), text(piece.get("id"))
-    if not isinstance(index, int):
-        last = max(calls, default=0)
-        index = last + 1 if calls and identifier not in {"", calls[last]["id"]} else last
-    call = calls.setdefault(index, {"id": "", "function": {"name": "", "arguments": ""}})
+    """Add a piece of a tool call to what has come of it."""
+    call = calls.setdefault(index_of(piece), {"id": "", "function": {"name": "", "arguments": ""}})
     function = mapping(piece.get("function"))
-    call["id"] = identifier or call["id"]
-    call["function"]["name"] = call["function"]["name"] or text(function.get("name"))
+    call["id"] = text(piece.get("id")) or call["id"]
+    call["function"]["name"] += text(function.get("name"))
     call["function"]["arguments"] += text(function.get("arguments"))
     if piece.get("extra_content"):
         call["extra_content"] = piece["extra_content"]

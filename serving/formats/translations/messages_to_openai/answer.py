@@ -60,17 +60,6 @@ def message_answer(answer: Json) -> Json:
     }
 
 
-def text_in(content: object) -> str:
-    """Return the text of a content, which some providers give in parts.
-
-    >>> text_in([{"type": "text", "text": "a"}, {"type": "thinking", "thinking": []}, {"type": "text", "text": "b"}])
-    'ab'
-    """
-    if isinstance(content, str):
-        return content
-    return "".join(text(part.get("text")) for part in mappings(content))
-
-
 def reasoning_in(message: Mapping[str, Any]) -> str:
     """Return the reasoning of a message or delta: DeepSeek's, vLLM's and others' field, or OpenRouter's."""
     return text(message.get("reasoning_content")) or text(message.get("reasoning"))
@@ -94,15 +83,14 @@ def _thinking(message: Mapping[str, Any]) -> list[Json]:
 
 
 def _texts(message: Mapping[str, Any]) -> list[Json]:
-    texts = (text_in(message.get("content")), text(message.get("refusal")))
+    texts = (text(message.get("content")), text(message.get("refusal")))
     return [{"type": "text", "text": said} for said in texts if said]
 
 
 def _tool_use(call: Mapping[str, Any], *, is_cut: bool) -> Json | None:
     function = mapping(call.get("function"))
-    arguments = function.get("arguments")
     try:
-        parsed = orjson.loads(arguments or "{}") if isinstance(arguments, str | None) else arguments
+        parsed = orjson.loads(text(function.get("arguments")) or "{}")
     except orjson.JSONDecodeError as exc:
         if is_cut:
             return None  # half a call is none

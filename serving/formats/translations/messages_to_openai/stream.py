@@ -4,18 +4,15 @@ Blocks of text and thinking end where the next begins. Those of tool calls stay 
 or ends, since providers may send pieces of several calls in turn.
 """
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from serving.formats.format import Facts, Json
-from serving.formats.json_text import dump
 from serving.formats.shapes import index_of, mapping, mappings, text
 from serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,
     stop_reason,
-    text_in,
 )
 
 
@@ -41,7 +38,7 @@ class MessageEvents:
             return events
         delta = mapping(choice.get("delta"))
         events += self._thinking(delta)
-        events += self._text(text_in(delta.get("content")))
+        events += self._text(text(delta.get("content")))
         refusal = text(delta.get("refusal"))
         self._has_refused |= bool(refusal)
         events += self._text(refusal)
@@ -96,14 +93,12 @@ class MessageEvents:
             self._has_calls = True
             block: Json = {
                 "type": "tool_use",
-                "id": call.get("id") or f"toolu_{secrets.token_hex(12)}",
-                "name": function.get("name") or "",
+                "id": text(call.get("id")),
+                "name": text(function.get("name")),
                 "input": {},
             }
             events.append(_block_start(self._calls[index], block))
-        arguments = function.get("arguments")
-        if arguments:
-            piece = arguments if isinstance(arguments, str) else dump(arguments).decode()
+        if piece := text(function.get("arguments")):
             delta = {"type": "input_json_delta", "partial_json": piece}
             events.append({"type": "content_block_delta", "index": self._calls[index], "delta": delta})
         return events

@@ -1,0 +1,73 @@
+"""Counts and amounts of money as providers write them: as numbers, as texts of numbers, or as something else."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from serving.formats.format import Json
+
+_MOST: Final = 10**15
+"""Larger counts are cut to this one, so that they fit every column of the log. No call has so many tokens."""
+_MOST_HIDDEN: Final = 1_000_000
+"""No call has thought for more tokens than this, so a larger difference to the total is a slip of the provider's."""
+
+
+def count_of(value: object) -> int:
+    """Return a count of tokens; 0 where there is none: of null, flags, negative numbers and other texts.
+
+    >>> [count_of(value) for value in (7, "7", 7.0, "1,234", -7, True, None, "many", float("nan"))]
+    [7, 7, 7, 1234, 0, 0, 0, 0, 0]
+    """
+    number = _number(value)
+    return 0 if number is None or number <= 0 else int(min(number, _MOST))
+
+
+def first_count(counts: Mapping[str, Any], *names: str) -> int:
+    """Return the first count above zero that an object has under one of these names, or else 0.
+
+    >>> first_count({"prompt_tokens": None, "input_tokens": 9}, "prompt_tokens", "input_tokens")
+    9
+    """
+    return next((count for name in names if (count := count_of(counts.get(name)))), 0)
+
+
+def amount_of(value: object) -> float | None:
+    """Return an amount of money; None of what is no amount: null, flags, negative numbers and other texts.
+
+    >>> [amount_of(value) for value in (0.5, "0.5", 0, -1, True, None, "free", float("nan"))]
+    [0.5, 0.5, 0.0, None, None, None, None, None]
+    """
+    number = _number(value)
+    return None if number is None or number < 0 else float(number)
+
+
+def later_counts(before: Json, after: Mapping[str, Any]) -> Json:
+    """Return the counts of a stream so far; they are totals, so that a later one replaces the one before.
+
+    A zero or null replaces nothing. Some servers fill in the counts of the other end of the stream with zeros.
+
+    >>> later_counts({"input_tokens": 9, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 20})
+    {'input_tokens': 9, 'output_tokens': 20}
+    """
+    return before | {name: value for name, value in after.items() if value or name not in before}
+
+
+def hidden_tokens(n_total: int, n_counted: int) -> int:
+    """Return how many tokens of a total are in no other count: thoughts, as a rule.
+
+    >>> hidden_tokens(530, 10 + 20), hidden_tokens(0, 30), hidden_tokens(10**12, 30)
+    (500, 0, 0)
+    """
+    n_hidden = n_total - n_counted
+    return n_hidden if 0 < n_hidden <= _MOST_HIDDEN else 0
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value.replace(",", ""))
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,289 @@
+"""The tolerant reader: chat completions and their chunks of all who nearly speak OpenAI's format, made by the book.
+
+All that comes from a provider of this format passes through here first, whole or in chunks. What follows (facts,
+translations, assembling, writing) need not know what servers do differently, and what leaves us is what the official
+SDKs expect. Fields that nobody here knows stay as they are.
+
+| by the book | what is found instead |
+|---|---|
+| ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, an id for each chunk |
+| ``choices`` with ``index``, ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
+| ``role`` in the first delta | in none, in each, ``model`` |
+| ``content`` a text or null | a list of parts (Mistral's thinking, too), an object, a number |
+| ``reasoning_content``, ``reasoning`` | ``thinking``, or an object |
+| ``tool_calls`` | see `serving.formats.openai.tool_calls`; the older ``function_call`` |
+| ``finish_reason`` | see `serving.formats.openai.finish`; none at all before ``[DONE]`` |
+
+``<think>`` in a content stays, as it is the model's text and callers have their own ways with it.
+"""
+
+import secrets
+import time
+from typing import Any, Final
+
+from serving.formats.format import Json
+from serving.formats.json_text import dump
+from serving.formats.openai.finish import chat_finish, with_finish
+from serving.formats.openai.tool_calls import CallPieces, whole_calls
+from serving.formats.shapes import index_or_none, mapping, mappings, text
+from serving.providers.failures import FailureKind, UpstreamFailure
+
+_MILLISECONDS: Final = 10**11
+"""A number of seconds above this one (the year 5138) is one of milliseconds."""
+_REASONING: Final = ("reasoning_content", "reasoning")
+_OTHER_REASONING: Final = ("thinking", "thought", "reasoning_text")
+_CUT: Final = frozenset({"length", "content_filter"})
+_TEXTS: Final = ("text", "content", "parts", "thinking", "summary")
+"""Fields of a part, or of an object in place of a text, that have the text in them."""
+
+
+def by_the_book(answer: Json) -> Json:
+    """Return a whole chat completion by the book; choices that are none are left to who reads them.
+
+    Examples
+    --------
+    >>> call = {"function": {"name": "now", "arguments": {}}}
+    >>> answer = {"choices": [{"message": {"tool_calls": [call], "content": None}, "finish_reason": "stop"}]}
+    >>> choice = by_the_book(answer)["choices"][0]
+    >>> choice["finish_reason"], choice["message"]["tool_calls"][0]["function"]
+    ('tool_calls', {'name': 'now', 'arguments': '{}'})
+    """
+    choices = answer.get("choices")
+    choices = [choices] if isinstance(choices, dict) else choices
+    answer = {**answer, **_heading(answer, "chat.completion")}
+    answer["id"] = answer["id"] or _made_up_id()
+    if isinstance(choices, list):
+        answer["choices"] = [
+            _whole_choice(choice, place) if isinstance(choice, dict) else choice for place, choice in enumerate(choices)
+        ]
+    return answer
+
+
+class TolerantStream:
+    """Makes the chunks of one stream what they should be."""
+
+    def __init__(self) -> None:
+        self._id = ""
+        self._created = 0
+        self._choices: dict[int, _Choice] = {}
+        self._model: object = None
+
+    def chunk(self, chunk: Json) -> Json:
+        """Return the next chunk by the book; it is changed in place.
+
+        Raises
+        ------
+        UpstreamFailure
+            If its choices are none.
+        """
+        choices = chunk.get("choices")
+        choices = [choices] if isinstance(choices, dict) else choices or []
+        if not isinstance(choices, list):
+            raise UpstreamFailure(FailureKind.MALFORMED, "choices of the provider's stream are no list")
+        if chunk.get("object") != "chat.completion.chunk" or type(chunk.get("created")) is not int or not self._created:
+            chunk |= _heading(chunk, "chat.completion.chunk", self._created)
+            self._created = chunk["created"]
+        if choices and not self._id:
+            self._id = text(chunk.get("id")) or _made_up_id()
+        chunk["id"] = self._id or text(chunk.get("id"))
+        chunk["choices"] = [self._choice(choice, place) for place, choice in enumerate(choices)]
+        self._model = chunk.get("model") or self._model
+        return chunk
+
+    def finish(self) -> Json | None:
+        """Return the chunk that ends the choices that have not said why they ended; None where all have."""
+        open_ = {index: state for index, state in self._choices.items() if not state.has_finished and state.has_said}
+        if not open_:
+            return None
+        choices = [
+            state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()
+        ]
+        heading = {"id": self._id, "object": "chat.completion.chunk", "created": self._created}
+        return {**heading, "model": self._model, "choices": choices}
+
+    def _choice(self, choice: object, place: int) -> Json:
+        if not isinstance(choice, dict):
+            raise UpstreamFailure(FailureKind.MALFORMED, "a choice of the provider's stream has no delta")
+        given = index_or_none(choice)
+        index = choice["index"] = place if given is None else given
+        state = self._choices.get(index)
+        if state is None:
+            state = self._choices[index] = _Choice()
+        return state.take(choice)
+
+
+class _Choice:
+    """How far one choice of a stream has come."""
+
+    __slots__ = ("_calls", "_has_begun", "_has_delta", "_said", "has_finished", "has_said", "has_text")
+
+    def __init__(self) -> None:
+        self._calls = CallPieces()
+        self._has_begun = False
+        self._has_delta = False
+        self._said = ""
+        """By the messages so far, of a server that sends these instead of deltas."""
+        self.has_text = False
+        self.has_said = False
+        self.has_finished = False
+
+    def take(self, choice: Json) -> Json:
+        delta = choice["delta"] = self._message(self._delta(choice))
+        if choice.get("finish_reason"):
+            return self.ended(choice)
+        choice.setdefault("finish_reason", None)
+        if not delta:
+            return choice
+        if not self._has_begun:
+            choice["delta"] = {"role": "assistant", **delta}
+            self._has_begun = True
+        return choice
+
+    def ended(self, choice: Json) -> Json:
+        """Return the choice's end: OpenAI's word for it, after what was held back of tool calls."""
+        reason = chat_finish(choice["finish_reason"], has_calls=bool(self._calls), has_text=self.has_text)
+        calls = [] if self.has_finished else self._calls.finish(is_cut=reason in _CUT)
+        self.has_finished |= reason is not None
+        if calls:
+            delta = choice["delta"]
+            choice["delta"] = {**delta, "tool_calls": [*delta.get("tool_calls", ()), *calls]}
+        with_finish(choice, reason)
+        return choice
+
+    def _delta(self, choice: Json) -> Json:
+        """Return the delta; of a server that sends messages, or texts, what is new in them."""
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and (delta or "message" not in choice or self._has_delta):
+            self._has_delta = self._has_delta or bool(delta)
+            return delta
+        if delta and not isinstance(delta, dict):
+            raise UpstreamFailure(FailureKind.MALFORMED, "a choice of the provider's stream has no delta")
+        said = choice.pop("message", None)
+        if self._has_delta:  # the whole message again, at the end
+            return {}
+        if isinstance(said, dict):
+            return self._news(dict(said))
+        return {"content": words} if (words := text(choice.pop("text", None)) or text(said)) else {}
+
+    def _news(self, message: Json) -> Json:
+        """Return what a message says that those before did not; each may be a piece, or all so far."""
+        said = text(message.get("content"))
+        if self._said and said.startswith(self._said):
+            message["content"] = said[len(self._said) :]
+            self._said = said
+        else:
+            self._said += said
+        return message
+
+    def _message(self, delta: Json) -> Json:
+        if "role" in delta:
+            role = delta.pop("role")
+            if not self._has_begun and role:
+                self._has_begun = True
+                delta = {"role": "assistant", **delta}
+        _put_texts(delta)
+        if delta.get("content") or delta.get("refusal"):
+            self.has_text = self.has_said = True
+        if "tool_calls" in delta or "function_call" in delta:
+            self._put_calls(delta)
+        self.has_said = self.has_said or bool(self._calls) or any(delta.get(name) for name in delta if name != "role")
+        return delta
+
+    def _put_calls(self, delta: Json) -> None:
+        calls, function = delta.pop("tool_calls", None), delta.pop("function_call", None)
+        if not calls and isinstance(function, dict) and function:
+            calls = [{"index": 0, "function": function}]
+        if calls and (pieces := self._calls.take(calls)):
+            delta["tool_calls"] = pieces
+
+
+def _whole_choice(choice: Json, place: int) -> Json:
+    index = index_or_none(choice)
+    choice = {**choice, "index": place if index is None else index}
+    if not isinstance(choice.get("message"), dict):
+        delta, said = choice.pop("delta", None), text(choice.get("message")) or text(choice.pop("text", None))
+        message = delta if isinstance(delta, dict) else {"content": said} if said else None
+        if message is None:
+            return choice
+        choice["message"] = message
+    message = choice["message"] = {**choice["message"], "role": "assistant"}
+    _put_texts(message)
+    calls, function = message.pop("tool_calls", None), message.pop("function_call", None)
+    if not calls and isinstance(function, dict) and function:
+        calls = [{"function": function}]
+    if calls and (whole := whole_calls(calls)):
+        message["tool_calls"] = whole
+    message.setdefault("content", None)
+    has_text = bool(message["content"] or message.get("refusal"))
+    reason = choice.get("finish_reason")
+    if not reason and (has_text or "tool_calls" in message):
+        reason = choice["finish_reason"] = "stop"
+    with_finish(choice, chat_finish(reason, has_calls="tool_calls" in message, has_text=has_text))
+    return choice
+
+
+def _put_texts(message: Json) -> None:
+    """Make content and reasoning of a message or delta texts."""
+    content = message.get("content")
+    if content is not None and not isinstance(content, str):
+        said, thought, images = _said(content)
+        message["content"] = said
+        if thought and not any(message.get(name) for name in _REASONING):
+            message["reasoning_content"] = thought
+        if images:
+            message["images"] = [*mappings(message.get("images")), *images]
+    for name in (*_REASONING, "refusal"):
+        value = message.get(name)
+        if value is not None and not isinstance(value, str):
+            message[name] = _said(value)[0] or None
+    for name in _OTHER_REASONING:
+        if name in message and not any(message.get(known) for known in _REASONING):
+            thought = "".join(_said(message.pop(name))[:2])
+            if thought:
+                message["reasoning_content"] = thought
+
+
+def _said(content: Any) -> tuple[str, str, list[Json]]:
+    """Return the text of a content that is none, its reasoning, and its images."""
+    if content is None or isinstance(content, bool):
+        return "", "", []
+    if isinstance(content, str):
+        return content, "", []
+    if isinstance(content, list):
+        parts = [_said_by_part(part) for part in content]
+        return "".join(p[0] for p in parts), "".join(p[1] for p in parts), [one for p in parts for one in p[2]]
+    if isinstance(content, dict) and (inner := next((content[n] for n in _TEXTS if content.get(n)), None)) is not None:
+        return _said(inner)
+    return dump(content).decode() if content else "", "", []
+
+
+def _said_by_part(part: Any) -> tuple[str, str, list[Json]]:
+    kind = text(mapping(part).get("type"))
+    if kind in ("thinking", "reasoning"):
+        return "", "".join(_said(part.get("thinking") or part.get("reasoning") or part.get("text"))[:2]), []
+    if kind == "image_url":
+        return "", "", [part]
+    if isinstance(part, dict) and not any(part.get(name) for name in _TEXTS):
+        return "", "", []  # a reference, an empty part, or something that nobody here knows
+    return _said(part)
+
+
+def _heading(body: Json, object_: str, created: int = 0) -> Json:
+    return {
+        "id": text(body.get("id")) or ("" if body.get("id") in (None, "") else str(body["id"])),
+        "object": object_,
+        "created": created or _seconds(body.get("created")),
+    }
+
+
+def _seconds(created: object) -> int:
+    """Return a time in whole seconds; now, where there is none."""
+    try:
+        seconds = float(created) if isinstance(created, int | float | str) and not isinstance(created, bool) else 0.0
+        return int(seconds / 1000 if seconds > _MILLISECONDS else seconds) or int(time.time())
+    except (ValueError, OverflowError):
+        return int(time.time())
+
+
+def _made_up_id() -> str:
+    return f"chatcmpl-{secrets.token_hex(12)}"
