@@ -151,11 +151,13 @@ class AnswerStream:
         return sent
 
     def _take(self, event: Event) -> list[bytes]:
-        sent: list[bytes] = []
         read = self._reader.read(event)
-        if read is not None:
-            for one in (read,) if self._translation is None else self._translation.translate(read):
-                sent += self._writer.write(one)
+        return [] if read is None else self._written(read)
+
+    def _written(self, event: Json) -> list[bytes]:
+        sent: list[bytes] = []
+        for one in (event,) if self._translation is None else self._translation.translate(event):
+            sent += self._writer.write(one)
         return sent
 
     def end(self, extras: Mapping[str, Any]) -> list[bytes]:
@@ -171,6 +173,8 @@ class AnswerStream:
         if self._before_events is not None and self._before_events.lstrip().startswith(_NO_EVENTS):
             self._refuse(self._before_events)
         sent = self._last_event()
+        for event in self._reader.end():
+            sent += self._written(event)
         if not facts.is_complete:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:

@@ -123,6 +123,9 @@ class EventReader(Protocol):
             If it is an error, or is malformed.
         """
 
+    def end(self) -> list[Json]:
+        """Return what is known only once the body has ended; nothing of a stream that is not complete."""
+
 
 class EventWriter(Protocol):
     """Writes the events of one stream of a surface, from that surface's JSON events.

@@ -352,13 +352,6 @@ def test_a_repeated_end_is_said_once():
     assert [len(event.function_calls) for event in events] == [1]
 
 
-def test_calls_without_an_index_are_told_apart_by_their_ids():
-    events = stream(
-        chunk(tool_calls=[call("{}")]), chunk(tool_calls=[call("{}") | {"id": "call_2"}]), chunk("tool_calls")
-    )
-    assert [one.id for one in events[0].function_calls] == ["call_1", "call_2"]
-
-
 def test_calls_of_a_stream_that_gave_no_reason_are_not_lost():
     (event,) = stream(chunk(tool_calls=[call("{}", index=0)]))
     assert event.function_calls[0].name == "f"

@@ -371,13 +371,6 @@ def test_text_after_a_tool_call_is_a_block_of_its_own():
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
 
-def test_a_call_without_an_id_gets_one_and_whole_arguments_pass():
-    [_, start, delta] = translate_all([chunk(piece(0, {"a": 1}, function={"name": "f"}))])
-
-    assert start["content_block"]["id"].startswith("toolu_")
-    assert delta["delta"]["partial_json"] == '{"a":1}'
-
-
 def test_refusal_and_what_comes_after_the_finish():
     events = translate_all([chunk({"refusal": "No."}), chunk({}, "stop"), chunk({"content": "x"}, "stop")])
 
