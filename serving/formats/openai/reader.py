@@ -76,6 +76,16 @@ class ChatReader:
             self._without_ends(chunk)
         return list(self._ends.values())
 
+    def _keep_end(self, chunk: Json, choice: Json) -> None:
+        """Keep what ends a choice: the first reason, unless that was a mere stop and another one follows."""
+        before = self._ends.get(choice["index"])
+        if before is not None and before["choices"][0]["finish_reason"] != STOP:
+            return
+        end = {name: value for name, value in chunk.items() if name not in {"usage", "x_groq"}}
+        if says_something(choice["delta"]):
+            choice = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
+        self._ends[choice["index"]] = {**end, "choices": [choice]}
+
     def _seem_ended(self) -> None:
         """Take the answer for complete until more of it comes."""
         self.facts.is_complete = self.facts.is_complete or self._stream.may_have_ended
@@ -89,11 +99,7 @@ class ChatReader:
                 continue
             if says_something(choice["delta"]):
                 left.append({**choice, "finish_reason": None})
-                choice = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
-            end = {name: value for name, value in chunk.items() if name not in {"usage", "x_groq"}}
-            before = self._ends.get(choice["index"])
-            if before is None or before["choices"][0]["finish_reason"] == STOP:
-                self._ends[choice["index"]] = {**end, "choices": [choice]}
+            self._keep_end(chunk, choice)
         is_said = left or not chunk["choices"] or usage_json(chunk) is not None
         return {**chunk, "choices": left} if is_said else None
 
