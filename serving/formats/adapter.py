@@ -28,7 +28,7 @@ from serving.providers.provider import Target
 
 _NO_EVENTS: Final = (b"{", b"[", b"<")
 """What JSON and HTML begin with, and no event does."""
-_MAX_BODY_BYTES: Final = 65_536
+_MAX_BODY_BYTES: Final = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +180,16 @@ class AnswerStream:
         return sent
 
     def _take(self, event: Event) -> list[bytes]:
-        sent: list[bytes] = []
         read = self._reader.read(event)
-        if read is not None:
-            self.n_events += 1
-            for one in (read,) if self._translation is None else self._translation.translate(read):
-                sent += self._writer.write(one)
+        if read is None:
+            return []
+        self.n_events += 1
+        return self._written(read)
+
+    def _written(self, event: Json) -> list[bytes]:
+        sent: list[bytes] = []
+        for one in (event,) if self._translation is None else self._translation.translate(event):
+            sent += self._writer.write(one)
         return sent
 
     def end(self, extras: Mapping[str, Any]) -> list[bytes]:
@@ -199,8 +203,11 @@ class AnswerStream:
         """
         facts = self.facts
         if self._before_events is not None and self._before_events.lstrip().startswith(_NO_EVENTS):
-            self._refuse(self._before_events)
-        sent = self._last_event()
+            sent = self._without_events(self._before_events)
+        else:
+            sent = self._last_event()
+        for event in self._reader.end():
+            sent += self._written(event)
         if not facts.is_complete:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
@@ -223,11 +230,15 @@ class AnswerStream:
                     raise
         return sent
 
-    def _refuse(self, body: bytes) -> None:
-        """Say what a body is that has no event in it: an error, as a rule."""
+    def _without_events(self, body: bytes) -> list[bytes]:
+        """Take a whole answer that came in place of a stream; raise what any other body says, an error as a rule."""
         if self._read_answer is not None:
             self._read_answer("", body)
-        raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer to a call with stream=true is no stream")
+        try:
+            return self._take(Event(body.strip()))
+        except UpstreamFailure as failure:
+            said = "the provider's answer to a call with stream=true is no stream"
+            raise UpstreamFailure(FailureKind.MALFORMED, said) from failure
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
         """Return the events that end a stream that has begun with a clean error."""

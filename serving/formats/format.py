@@ -113,7 +113,7 @@ class Event:
 
     Attributes
     ----------
-    data : str or bytes of its data lines
+    data : of its data lines
     name : of its ``event:`` line; empty where it has none
     """
 
@@ -134,6 +134,9 @@ class EventReader(Protocol):
         UpstreamFailure
             If it is an error, or is malformed.
         """
+
+    def end(self) -> list[Json]:
+        """Return what is known only once the body has ended; nothing of a stream that is not complete."""
 
 
 class EventWriter(Protocol):

@@ -188,6 +188,9 @@ class Reader:
     def __init__(self):
         self.facts = Facts(response_model="m")
 
+    def end(self):
+        return []
+
     def read(self, event):
         said = json.loads(event.data)
         if "error" in said:

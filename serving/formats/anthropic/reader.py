@@ -67,6 +67,10 @@ class AnthropicReader:
                 self._finish(self.facts.finish_reason or self._default_reason())
         return content
 
+    def end(self) -> list[Json]:
+        """Return nothing: all has been said when it came."""
+        return []
+
     def _done(self) -> Json | None:
         if self.facts.is_complete or self.facts.usage is None or not self.facts.has_content:
             return None

@@ -56,6 +56,10 @@ class GeminiReader:
         self.take(response)
         return response
 
+    def end(self) -> list[Json]:
+        """Return nothing: all has been said when it came."""
+        return []
+
     def take(self, response: Json) -> None:
         """Note what one response says.
 

@@ -6,8 +6,9 @@ from serving.formats.shapes import text
 
 ERROR: Final = "error"
 """``finish_reason`` of a choice that a failure ended (OpenRouter)."""
+STOP: Final = "stop"
 _WORDS: Final = {
-    "stop": ("stop",),
+    STOP: ("stop",),
     "length": (
         *("length", "max_tokens", "max_length", "max_output_tokens", "max_new_tokens", "max_completion_tokens"),
         *("length_limit", "length_limited", "token_limit", "model_length", "model_context_window_exceeded"),
@@ -21,12 +22,21 @@ _WORDS: Final = {
         *("prohibited_content", "blocklist", "spii", "image_safety", "language", "sensitive", "moderation"),
         *("guardrail_intervened", "content_policy_violation", "error_toxic"),
     ),
-    ERROR: ("error", "abort", "aborted", "cancelled", "canceled", "network_error", "insufficient_system_resource"),
+    ERROR: (
+        *("error", "abort", "aborted", "cancelled", "canceled", "network_error", "insufficient_system_resource"),
+        *("function_call_filter", "malformed_function_call", "unexpected_tool_call"),
+    ),
 }
 """By OpenAI's word, those of Mistral, Anthropic, Google, Cohere, Bedrock, Zhipu, DeepSeek, vLLM, SGLang and TGI; in
 lower case. All others (``eos``, ``end_turn``, ``COMPLETE``, ``stop_sequence``) say that the model had come to its end.
 """
 _REASONS: Final = {word: reason for reason, words in _WORDS.items() for word in words}
+_HINTS: Final = {
+    "length": ("length", "max_", "limit", "truncat"),
+    "content_filter": ("filter", "safety", "block", "moderat", "policy", "refus"),
+}
+"""Parts of words that nobody here knows yet, by which they are understood."""
+_NO_REASONS: Final = frozenset({"", "null", "none", "nil", "undefined", "finish_reason_unspecified"})
 
 
 def chat_finish(reason: object, *, has_calls: bool, has_text: bool) -> str | None:
@@ -45,13 +55,27 @@ def chat_finish(reason: object, *, has_calls: bool, has_text: bool) -> str | Non
     >>> chat_finish("MAX_TOKENS", has_calls=True, has_text=False), chat_finish("", has_calls=False, has_text=True)
     ('length', None)
     """
-    word = text(reason)
-    if not word:
+    word = _word(reason)
+    if word in _NO_REASONS:
         return None
-    known = _REASONS.get(word.lower().removeprefix("finish_reason_"), "stop")
+    known = _REASONS.get(word) or _understood(word)
     if known == "stop" and has_calls:
         return "tool_calls"
     return "stop" if known == "tool_calls" and has_text and not has_calls else known
+
+
+def _word(reason: object) -> str:
+    """Return a reason in lower case; of an object its type (TGI, SGLang), of Gemini's surface what is before the colon.
+
+    >>> _word({"type": "length", "length": 9}), _word("content_filter: RECITATION")
+    ('length', 'content_filter')
+    """
+    word = text(reason.get("type") if isinstance(reason, dict) else reason).lower().partition(":")[0].strip()
+    return word if word in _NO_REASONS else word.removeprefix("finish_reason_")
+
+
+def _understood(word: str) -> str:
+    return next((reason for reason, hints in _HINTS.items() if any(hint in word for hint in hints)), "stop")
 
 
 def with_finish(choice: dict[str, Any], reason: str | None) -> None:

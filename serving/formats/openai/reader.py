@@ -8,22 +8,24 @@ from serving.formats.json_text import load_object
 from serving.formats.openai.bodies import text_or_none
 from serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
 from serving.formats.openai.failures import failure_in
-from serving.formats.openai.finish import ERROR
+from serving.formats.openai.finish import ERROR, STOP
 from serving.formats.openai.tolerant import TolerantStream
 from serving.formats.openai.usage import read_usage, usage_json
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 DONE: Final = b"[DONE]"
+_DONES: Final = frozenset({DONE, b'"[DONE]"', b"[done]", b"DONE"})
 _NOTHING: Final = frozenset({b"", b"null", b"{}"})
+_PINGS: Final = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 
 
 class ChatReader:
     """Reads the events of one stream (an `EventReader`); the chunks it returns are by the book.
 
     A stream is complete when every choice that began has its ``finish_reason``. ``[DONE]`` is not waited for, and
-    nothing after it is read. A stream without a reason is complete all the same if its usage and then ``[DONE]`` came:
-    who has counted the answer has come to its end. ``[DONE]`` alone does not say so, as relays send it after whatever
-    ended a stream.
+    nothing after it is read. A stream without a reason is complete all the same if it ends with its usage, unless it is
+    within a tool call. ``[DONE]`` alone does not say so, as relays send it after whatever ended a stream. Reasons are
+    given to the caller at the end only, as some servers say one with every chunk.
 
     Where nothing was said and the reason does not explain it, ``facts.finish_reason`` stays None: such an answer is
     empty.
@@ -36,9 +38,10 @@ class ChatReader:
         self._is_done = False
         self._unfinished: set[int] = set()
         self._finish_reasons: dict[int, str] = {}
+        self._ends: dict[int, Json] = {}
 
     def read(self, event: Event) -> Json | None:
-        """Return the chunk; of ``[DONE]`` the end that was not said, if there is one; None of what says nothing.
+        """Return the chunk without its reasons to finish; None of what says nothing.
 
         Raises
         ------
@@ -48,23 +51,58 @@ class ChatReader:
         data = event.data.strip()
         if self._is_done or data in _NOTHING:
             return None
-        if data == DONE:
-            return self._done()
+        if data in _DONES:
+            self._is_done = True
+            if self.facts.usage is not None:
+                self._seem_ended()
+            return None
         chunk = load_object(data, "event of the stream")
         if event.name == ERROR or chunk.get("error") or "choices" not in chunk:
             failure = failure_in(chunk)
             if failure is not None or event.name == ERROR:
                 raise failure or _error_without_words()
+        if event.name in _PINGS or chunk.get("type") in _PINGS:
+            return None
         chunk = self._stream.chunk(chunk)
         self._note(chunk)
-        return chunk
+        return self._without_ends(chunk)
 
-    def _done(self) -> Json | None:
-        self._is_done = True
-        chunk = self._stream.finish() if self.facts.usage is not None else None
+    def end(self) -> list[Json]:
+        """Return the chunks that finish the choices, once the body has ended; also of those that never said why."""
+        if not self.facts.is_complete:
+            return []
+        chunk = self._stream.finish()
         if chunk is not None:
             self._note(chunk)
-        return chunk
+            self._without_ends(chunk)
+        return list(self._ends.values())
+
+    def _keep_end(self, chunk: Json, choice: Json) -> None:
+        """Keep what ends a choice: the first reason, unless that was a mere stop and another one follows."""
+        before = self._ends.get(choice["index"])
+        if before is not None and before["choices"][0]["finish_reason"] != STOP:
+            return
+        end = {name: value for name, value in chunk.items() if name not in {"usage", "x_groq"}}
+        if says_something(choice["delta"]):
+            choice = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
+        self._ends[choice["index"]] = {**end, "choices": [choice]}
+
+    def _seem_ended(self) -> None:
+        """Take the answer for complete until more of it comes."""
+        self.facts.is_complete = self.facts.is_complete or self._stream.may_have_ended
+
+    def _without_ends(self, chunk: Json) -> Json | None:
+        """Keep the ends of choices for the end; return what is left of a chunk."""
+        left = []
+        for choice in chunk["choices"]:
+            if not choice["finish_reason"]:
+                left.append(choice)
+                continue
+            if says_something(choice["delta"]):
+                left.append({**choice, "finish_reason": None})
+            self._keep_end(chunk, choice)
+        is_said = left or not chunk["choices"] or usage_json(chunk) is not None
+        return {**chunk, "choices": left} if is_said else None
 
     def _note(self, chunk: Json) -> None:
         """Add to `facts` what a chunk says."""
@@ -81,6 +119,8 @@ class ChatReader:
         if usage is not None:
             self._counts = later_counts(self._counts, usage)
             facts.usage = read_usage(self._counts)
+            if not any(choice["delta"] for choice in chunk["choices"]):
+                self._seem_ended()
 
     def _note_choices(self, choices: list[Json]) -> None:
         facts = self.facts
@@ -100,10 +140,11 @@ class ChatReader:
     def _finish(self, choice: Json, index: int, reason: str) -> None:
         if reason == ERROR:
             raise failure_in(choice) or _error_without_words()
-        self._finish_reasons.setdefault(index, reason)
+        if self._finish_reasons.get(index, STOP) == STOP:
+            self._finish_reasons[index] = reason
         self._unfinished.discard(index)
         self.facts.is_complete = not self._unfinished
-        if self.facts.finish_reason is None and (self.facts.has_content or reason in EXPLAINS_NOTHING_SAID):
+        if self.facts.has_content or reason in EXPLAINS_NOTHING_SAID:
             self.facts.finish_reason = self._finish_reasons[min(self._finish_reasons)]
 
 

@@ -7,12 +7,12 @@ SDKs expect. Fields that nobody here knows stay as they are.
 | by the book | what is found instead |
 |---|---|
 | ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, an id for each chunk |
-| ``choices`` with ``index``, ``delta`` or ``message`` | null, one object, ``text`` (completions), each other's name |
+| ``choices`` with ``index`` from 0, ``delta`` or ``message`` | null, one object, from 1, ``text``, each other's name |
 | ``role`` in the first delta | in none, in each, ``model`` |
 | ``content`` a text or null | a list of parts (Mistral's thinking, too), an object, a number |
 | ``reasoning_content``, ``reasoning`` | ``thinking``, or an object |
 | ``tool_calls`` | see `serving.formats.openai.tool_calls`; the older ``function_call`` |
-| ``finish_reason`` | see `serving.formats.openai.finish`; none at all before ``[DONE]`` |
+| ``finish_reason`` | see `serving.formats.openai.finish`; none at all, or with every chunk |
 
 ``<think>`` in a content stays, as it is the model's text and callers have their own ways with it.
 """
@@ -53,10 +53,23 @@ def by_the_book(answer: Json) -> Json:
     answer = {**answer, **_heading(answer, "chat.completion")}
     answer["id"] = answer["id"] or _made_up_id()
     if isinstance(choices, list):
+        are_counted = _indices(choices) == set(range(len(choices)))
         answer["choices"] = [
-            _whole_choice(choice, place) if isinstance(choice, dict) else choice for place, choice in enumerate(choices)
+            _whole_choice(choice, _index(choice, place) if are_counted else place)
+            if isinstance(choice, dict)
+            else choice
+            for place, choice in enumerate(choices)
         ]
     return answer
+
+
+def _index(choice: Json, place: int) -> int:
+    given = index_or_none(choice)
+    return place if given is None else given
+
+
+def _indices(choices: list[Any]) -> set[int]:
+    return {_index(choice, place) for place, choice in enumerate(choices) if isinstance(choice, dict)}
 
 
 class TolerantStream:
@@ -66,6 +79,8 @@ class TolerantStream:
         self._id = ""
         self._created = 0
         self._choices: dict[int, _Choice] = {}
+        self._places: dict[int, int] | None = None
+        """Of choices that are not counted from 0, in the order they come in."""
         self._model: object = None
 
     def chunk(self, chunk: Json) -> Json:
@@ -80,21 +95,31 @@ class TolerantStream:
         choices = [choices] if isinstance(choices, dict) else choices or []
         if not isinstance(choices, list):
             raise UpstreamFailure(FailureKind.MALFORMED, "choices of the provider's stream are no list")
-        if chunk.get("object") != "chat.completion.chunk" or type(chunk.get("created")) is not int or not self._created:
-            chunk |= _heading(chunk, "chat.completion.chunk", self._created)
-            self._created = chunk["created"]
-        if choices and not self._id:
-            self._id = text(chunk.get("id")) or _made_up_id()
-        chunk["id"] = self._id or text(chunk.get("id"))
+        heading = _heading(chunk, "chat.completion.chunk", self._created)
+        self._created = heading["created"]
+        self._id = heading["id"] = self._id or heading["id"] or (_made_up_id() if choices else "")
+        chunk |= heading
+        choices = [choice for choice in choices if choice is not None]
+        if choices and not self._choices and 0 not in _indices(choices):
+            self._places = {}
         chunk["choices"] = [self._choice(choice, place) for place, choice in enumerate(choices)]
         self._model = chunk.get("model") or self._model
         return chunk
 
+    @property
+    def may_have_ended(self) -> bool:
+        """Whether choices have said something, but not why they ended, and none is within a tool call."""
+        open_ = [state for state in self._choices.values() if state.is_open]
+        return bool(open_) and not any(state.is_within_a_call for state in open_)
+
     def finish(self) -> Json | None:
-        """Return the chunk that ends the choices that have not said why they ended; None where all have."""
-        open_ = {index: state for index, state in self._choices.items() if not state.has_finished and state.has_said}
-        if not open_:
+        """Return the chunk that ends the choices that have not said why they ended.
+
+        None where all have, or where a tool call is cut: then the answer is not at its end.
+        """
+        if not self.may_have_ended:
             return None
+        open_ = {index: state for index, state in self._choices.items() if state.is_open}
         choices = [
             state.ended({"index": index, "delta": {}, "finish_reason": "stop"}) for index, state in open_.items()
         ]
@@ -104,8 +129,10 @@ class TolerantStream:
     def _choice(self, choice: object, place: int) -> Json:
         if not isinstance(choice, dict):
             raise UpstreamFailure(FailureKind.MALFORMED, "a choice of the provider's stream has no delta")
-        given = index_or_none(choice)
-        index = choice["index"] = place if given is None else given
+        index = _index(choice, place)
+        if self._places is not None:
+            index = self._places.setdefault(index, len(self._places))
+        choice["index"] = index
         state = self._choices.get(index)
         if state is None:
             state = self._choices[index] = _Choice()
@@ -127,26 +154,40 @@ class _Choice:
         self.has_said = False
         self.has_finished = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has said something, but not why it ended."""
+        return self.has_said and not self.has_finished
+
+    @property
+    def is_within_a_call(self) -> bool:
+        """Whether the arguments of a tool call have begun and are not whole."""
+        return self._calls.are_cut
+
     def take(self, choice: Json) -> Json:
         delta = choice["delta"] = self._message(self._delta(choice))
-        if choice.get("finish_reason"):
-            return self.ended(choice)
-        choice.setdefault("finish_reason", None)
-        if not delta:
-            return choice
-        if not self._has_begun:
+        if delta and not self._has_begun:
             choice["delta"] = {"role": "assistant", **delta}
             self._has_begun = True
-        return choice
+        if "tool_calls" in delta:
+            self.has_finished = False  # a reason before the last call is none
+        if "logprobs" in choice:
+            choice["logprobs"] = choice["logprobs"] or None
+        return self.ended(choice)
 
     def ended(self, choice: Json) -> Json:
-        """Return the choice's end: OpenAI's word for it, after what was held back of tool calls."""
-        reason = chat_finish(choice["finish_reason"], has_calls=bool(self._calls), has_text=self.has_text)
-        calls = [] if self.has_finished else self._calls.finish(is_cut=reason in _CUT)
-        self.has_finished |= reason is not None
+        """Return a choice with OpenAI's word for its end, if this is it, after what was held back of tool calls."""
+        reason = chat_finish(choice.get("finish_reason"), has_calls=bool(self._calls), has_text=self.has_text)
+        if reason is None:
+            choice["finish_reason"] = None
+            return choice
+        calls = self._calls.finish(is_cut=reason in _CUT)
+        self.has_finished = True
         if calls:
             delta = choice["delta"]
-            choice["delta"] = {**delta, "tool_calls": [*delta.get("tool_calls", ()), *calls]}
+            role = {} if self._has_begun else {"role": "assistant"}
+            self._has_begun = True
+            choice["delta"] = {**role, **delta, "tool_calls": [*delta.get("tool_calls", ()), *calls]}
         with_finish(choice, reason)
         return choice
 
@@ -197,9 +238,8 @@ class _Choice:
             delta["tool_calls"] = pieces
 
 
-def _whole_choice(choice: Json, place: int) -> Json:
-    index = index_or_none(choice)
-    choice = {**choice, "index": place if index is None else index}
+def _whole_choice(choice: Json, index: int) -> Json:
+    choice = {**choice, "index": index}
     if not isinstance(choice.get("message"), dict):
         delta, said = choice.pop("delta", None), text(choice.get("message")) or text(choice.pop("text", None))
         message = delta if isinstance(delta, dict) else {"content": said} if said else None
@@ -214,6 +254,8 @@ def _whole_choice(choice: Json, place: int) -> Json:
     if calls and (whole := whole_calls(calls)):
         message["tool_calls"] = whole
     message.setdefault("content", None)
+    if "logprobs" in choice:
+        choice["logprobs"] = choice["logprobs"] or None
     has_text = bool(message["content"] or message.get("refusal"))
     reason = choice.get("finish_reason")
     if not reason and (has_text or "tool_calls" in message):

@@ -22,7 +22,7 @@ from serving.formats.format import Json
 from serving.formats.json_text import dump
 from serving.formats.shapes import index_or_none, mapping, mappings, text
 
-_OURS: Final = frozenset({"index", "id", "type", "function", "name", "arguments"})
+_OURS: Final = frozenset({"index", "id", "type", "function", "name", "arguments", "parameters"})
 _NO_ARGUMENTS: Final = "{}"
 _BEFORE_AN_OBJECT: Final = (":", ",", "[")
 """What stands before an object that is within another one."""
@@ -122,6 +122,11 @@ class CallPieces:
         """Tell whether a tool has been called."""
         return bool(self._calls)
 
+    @property
+    def are_cut(self) -> bool:
+        """Whether the arguments of a call have begun and are not whole."""
+        return any(call.pieces and not call.is_custom and not call.is_whole for call in self._calls)
+
     def take(self, pieces: object) -> list[Json]:
         """Return what is to be sent of these pieces; of some nothing yet."""
         listed = _listed(pieces)
@@ -150,7 +155,7 @@ class CallPieces:
         added_name = _add_name(call, piece.name)
         call.id = call.id or piece.id
         if piece.arguments:
-            call.pieces.append(piece.arguments)
+            call.pieces.append(piece.arguments if call.pieces else _unwrapped(piece.arguments))
         if call.index is None:
             call.more |= piece.more
             is_known = call.is_custom or (call.name and (call.pieces or (piece.has_arguments and not call.may_be_none)))
@@ -251,20 +256,27 @@ def _listed(calls: object) -> list[Json]:
 def _function(call: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the function of a call; some servers put its name and arguments into the call itself."""
     function = mapping(call.get("function"))
-    return function or {name: call[name] for name in ("name", "arguments") if name in call}
+    function = function or {name: call[name] for name in ("name", "arguments", "parameters") if name in call}
+    if "parameters" in function and "arguments" not in function:
+        function = {**function, "arguments": function["parameters"]}
+        del function["parameters"]
+    return function
 
 
 def _piece_of_arguments(arguments: object) -> str:
     if isinstance(arguments, str | None):
         return arguments or ""
-    return dump(arguments).decode()
+    return dump(arguments).decode() if arguments else ""  # an object without fields stands before those that come
 
 
 def _whole_arguments(arguments: object) -> str:
-    """Return whole arguments as JSON in a text; a text in a text is taken out of it."""
+    """Return whole arguments as JSON in a text."""
     said = _piece_of_arguments(arguments)
-    if not said.strip():
-        return _NO_ARGUMENTS
+    return _unwrapped(said) if said.strip() else _NO_ARGUMENTS
+
+
+def _unwrapped(said: str) -> str:
+    """Return an object that is JSON in a text that is JSON itself; what is none, as it is."""
     if said.lstrip().startswith('"'):
         try:
             inner = orjson.loads(said)

@@ -52,21 +52,18 @@ class ChatChunks:
                 block = self._blocks.pop(index_of(event), None)
                 return [] if block is None else self._stop(block)
             case "message_delta" if text(mapping(event.get("delta")).get("stop_reason")):
-                return [self._finish(event["delta"]["stop_reason"])]
+                return self._finish(event["delta"]["stop_reason"])
         return []
 
     def end(self, facts: Facts) -> list[Json]:
-        """Return what a stream that was not by the book left out: the ends of blocks, and the finish."""
-        if self._has_finished or facts.finish_reason is None:
-            return []
-        return [
-            *(one for block in self._blocks.values() for one in self._stop(block)),
-            self._finish(facts.finish_reason),
-        ]
+        """Return the finish, of a stream that did not say why it ended."""
+        return [] if self._has_finished or facts.finish_reason is None else self._finish(facts.finish_reason)
 
-    def _finish(self, reason: object) -> Json:
+    def _finish(self, reason: object) -> list[Json]:
+        """Return the finish, after what is still to be said of blocks whose end was left out."""
         self._has_finished = True
-        return self._chunk({}, finish_reason(reason, is_json=self._is_json))
+        stops = [chunk for index in sorted(self._blocks) for chunk in self._stop(self._blocks.pop(index))]
+        return [*stops, self._chunk({}, finish_reason(reason, is_json=self._is_json))]
 
     def _block(self, event: Json) -> _Block:
         return self._blocks.get(index_of(event)) or _Block("text")
