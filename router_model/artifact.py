@@ -15,11 +15,13 @@ it, so the same table, seed and version give the same bytes.
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +34,24 @@ from safetensors.numpy import save as save_tensors
 
 from features import Encoder, load_encoder
 from router_model.bank_prompts import BankPrompts
+from router_model.booster_text import BoosterTextError, check_booster
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
 from router_model.interrupts import after_saving
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
+from router_model.predictor_checks import check_token_rates
 from router_model.serialise import pack_predictor, unpack_predictor
 from router_model.spend_curve import SpendCurve
 
 FORMAT = "router-model artifact"
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+REQUIRED_FILES = frozenset({"predictor.json", "arrays.safetensors", "catalog.toml"})
+_MAX_FILES = 1_000
+_MAX_BYTES = {".json": 256 << 20, ".toml": 16 << 20, ".txt": 256 << 20, ".safetensors": 4 << 30}
+"""What is read of a file at most, by its suffix; the largest are the prompts' texts and the evidence."""
 SHIPPED_ENCODERS = ("static", "minilm")
 """Encoders that an artifact may name and have loaded: a name from a file must not fetch or run anything."""
 
@@ -175,7 +183,7 @@ def load_artifact(path: str | Path) -> Artifact:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
-    files = {name: _verified(folder, name, digest) for name, digest in manifest["files"].items()}
+    files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
     try:
         return _assemble(manifest, files)
     except ArtifactError:
@@ -202,7 +210,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     payload = _read(path)
     try:
         manifest = json.loads(payload)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"{path}: not valid JSON ({exc}); restore it or train again") from exc
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not the manifest of a router-model artifact; give the right folder")
@@ -249,18 +257,15 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         arrays = load_tensors(files["arrays.safetensors"])
     except SafetensorError as exc:
         raise ArtifactError(f"arrays.safetensors: {exc}; train again") from exc
-    counts = {"success": description["n_boosters"]}
-    counts |= {said["name"]: said["n_boosters"] for said in description["amounts"]}
-    boosters = {
-        name: tuple(lgb.Booster(model_str=files[f"{name}_{fold}.lgb.txt"].decode()) for fold in range(count))
-        for name, count in counts.items()
-    }
-    predictor = unpack_predictor(description, arrays, boosters)
+    predictor = unpack_predictor(description, arrays, partial(_boosters, files))
+    check_token_rates(arrays["tokens_per_piece"], n_models=len(predictor.models))
+    catalog = Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml")
+    catalog.only(predictor.models)
     return Artifact(
         predictor=predictor,
-        catalog=Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml"),
+        catalog=catalog,
         tokens_per_piece=arrays["tokens_per_piece"],
-        operating_point=OperatingPoint(**description["operating_point"]),
+        operating_point=_operating_point(description, predictor),
         encoder_name=manifest["encoder"]["name"],
         encoder_hash=manifest["encoder"]["content_hash"],
         seen_prompts=arrays["seen_prompts"],
@@ -273,6 +278,29 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         bank_prompts=_bank_prompts(files, predictor),
         content_hash=manifest["content_hash"],
     )
+
+
+def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Sequence[str]) -> tuple[lgb.Booster, ...]:
+    """Read the boosters of success or an amount; native code sees only text that was checked whole."""
+    read = []
+    for fold in range(count):
+        name = f"{predicts}_{fold}.lgb.txt"
+        text = files[name].decode()
+        try:
+            check_booster(text, predicts=predicts, names=columns)
+        except BoosterTextError as exc:
+            raise ArtifactError(f"{name}: {exc}; train the router again") from exc
+        read.append(lgb.Booster(model_str=text))
+    return tuple(read)
+
+
+def _operating_point(description: Mapping[str, Any], predictor: Predictor) -> OperatingPoint:
+    point = OperatingPoint(**description["operating_point"])
+    predictor.grid.check(point.quality_bar)
+    value = point.success_value_usd
+    if not isinstance(value, float) or not math.isfinite(value) or value < 0:
+        raise ArtifactError(f"predictor.json: a success is worth {value!r} USD; expected 0 or more")
+    return point
 
 
 def _safe_model(description: Mapping[str, Any], predictor: Predictor) -> str | None:
@@ -331,11 +359,29 @@ def _digest(payload: bytes) -> str:
     return f"sha256:{hashlib.sha256(payload).hexdigest()}"
 
 
+def _listed(folder: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hashes of an artifact's files by name."""
+    said = manifest.get("files")
+    listed = said if isinstance(said, dict) else {}
+    are_texts = all(isinstance(digest, str) for digest in listed.values())
+    if not are_texts or not REQUIRED_FILES.issubset(listed) or len(listed) > _MAX_FILES:
+        raise ArtifactError(
+            f"{folder / MANIFEST}: lists no files of a router; expected hashes of {', '.join(sorted(REQUIRED_FILES))} "
+            f"and boosters, {_MAX_FILES} at most"
+        )
+    return listed
+
+
 def _read(path: Path) -> bytes:
+    limit = _MAX_BYTES.get(path.suffix, _MAX_BYTES[".json"])
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            payload = file.read(limit + 1)
     except OSError as exc:
         raise ArtifactError(f"{path}: cannot be read ({exc})") from exc
+    if len(payload) > limit:
+        raise ArtifactError(f"{path}: longer than {limit >> 20} MiB, which no router of ours is; train it again")
+    return payload
 
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:

@@ -1,7 +1,6 @@
 """A predictor as JSON-able description, arrays and boosters, and back."""
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -11,12 +10,13 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from features import SURFACE_NAMES, BagVocabulary
-from router_model.amounts import QUANTILES, AmountModel
+from router_model.amounts import AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
-from router_model.evidence import FAMILIARITY, Bank, EvidenceModel, LinearHead, Space
+from router_model.evidence import Bank, EvidenceModel, LinearHead, Space
 from router_model.kernel import Kernel, KernelHead, SurfaceScale
 from router_model.predictor import Predictor, pair_names
+from router_model.predictor_checks import check_arrays, check_predictor
 from router_model.similarity import Vectors
 from router_model.uncertainty import Uncertainty
 
@@ -67,9 +67,22 @@ def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
 def unpack_predictor(
     description: Mapping[str, Any],
     arrays: Arrays,
-    boosters: Mapping[str, tuple[lgb.Booster, ...]],
+    read_boosters: Callable[[str, int, Sequence[str]], tuple[lgb.Booster, ...]],
 ) -> Predictor:
-    """Join what `pack_predictor` split with the boosters, by what they predict: ``success`` or an amount."""
+    """Join what `pack_predictor` split, and check that it fits.
+
+    Parameters
+    ----------
+    description, arrays : as packed
+    read_boosters : called with what they predict (``success`` or an amount), their number and the names of the columns
+        that they have to read
+
+    Raises
+    ------
+    ValueError
+        Naming the part that is missing, does not fit or cannot be.
+    """
+    check_arrays(arrays)
     spaces = {
         label: Space(
             LinearHead(*(arrays[f"{label}.head.{part}"] for part in ("weights", "bias"))),
@@ -86,11 +99,15 @@ def unpack_predictor(
     )
     bank = Bank(*(arrays[f"bank.{part}"] for part in ("outcome", "weight", "base")))
     vocabulary = BagVocabulary(arrays["vocabulary.codes"], arrays["vocabulary.idf"])
+    grid = BarGrid(arrays["bars"], **description["quality"])
+    evidence_model = EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank, kernel)
+    n_targets = bank.base.shape[1]
+    columns = pair_names(evidence_model.names, SURFACE_NAMES, n_bars=len(grid), n_targets=n_targets)
     predictor = Predictor(
         models=tuple(description["models"]),
-        grid=BarGrid(arrays["bars"], **description["quality"]),
-        evidence_model=EvidenceModel(vocabulary, spaces["embedding"], spaces["bag"], bank, kernel),
-        boosters=boosters["success"],
+        grid=grid,
+        evidence_model=evidence_model,
+        boosters=read_boosters("success", description["n_boosters"], columns),
         blend=Blend(tuple(description["blend_members"]), arrays["blend.weights"]),
         calibration=Calibration(
             slopes=arrays["calibration.slopes"],
@@ -100,84 +117,15 @@ def unpack_predictor(
         ),
         uncertainty=Uncertainty(**description["uncertainty"]),
         amounts={
-            name: AmountModel(boosters[name], *(arrays[f"{name}.{part}"] for part in _AMOUNT_PARTS))
-            for name in (said["name"] for said in description["amounts"])
+            said["name"]: AmountModel(
+                read_boosters(said["name"], said["n_boosters"], columns),
+                *(arrays[f"{said['name']}.{part}"] for part in _AMOUNT_PARTS),
+            )
+            for said in description["amounts"]
         },
     )
-    check_shapes(predictor)
+    check_predictor(predictor)
     return predictor
-
-
-def check_shapes(predictor: Predictor) -> None:
-    """Check that the parts of a predictor fit each other and hold only finite numbers.
-
-    Raises
-    ------
-    ValueError
-        Naming the part. LightGBM and scipy read past the end of arrays that lie about their size.
-    """
-    model, n_models, n_bars = predictor.evidence_model, len(predictor.models), len(predictor.grid)
-    n_bank, _, n_targets = model.bank.outcome.shape
-    n_terms = len(model.vocabulary.codes)
-    shapes = {
-        "bank.outcome": (model.bank.outcome, (n_bank, n_models, n_targets)),
-        "bank.weight": (model.bank.weight, (n_bank, n_models, n_targets)),
-        "bank.base": (model.bank.base, (n_models, n_targets)),
-        "embedding.head.weights": (model.embedding.head.weights, (None, n_models, n_targets)),
-        "embedding.head.bias": (model.embedding.head.bias, (n_models, n_targets)),
-        "bag.head.weights": (model.bag.head.weights, (n_terms, n_models, n_targets)),
-        "bag.head.bias": (model.bag.head.bias, (n_models, n_targets)),
-        "kernel.centre": (model.kernel.scale.centre, (len(SURFACE_NAMES),)),
-        "kernel.deviation": (model.kernel.scale.deviation, (len(SURFACE_NAMES),)),
-        "kernel.logged_form": (model.kernel.logged_form, (len(SURFACE_NAMES) + 1, n_bank)),
-        "kernel.weights": (model.kernel.weights, (n_bank, n_models, n_targets, len(model.kernel.penalties))),
-        "vocabulary.idf": (model.vocabulary.idf, (n_terms,)),
-        "blend.weights": (predictor.blend.weights, (len(predictor.blend.members),)),
-        "calibration.slopes": (predictor.calibration.slopes, (4, n_bars)),
-        "calibration.model_intercept": (predictor.calibration.model_intercept, (n_models, n_bars)),
-        "calibration.trust_weights": (predictor.calibration.trust_weights, (1 + len(FAMILIARITY),)),
-        "bars": (predictor.grid.bars, (n_bars,)),
-    }
-    for name, amount in predictor.amounts.items():
-        shapes[f"{name}.mean_log"] = (amount.mean_log, (n_models,))
-        shapes[f"{name}.residual_quantiles"] = (amount.residual_quantiles, (n_models, len(QUANTILES)))
-        shapes[f"{name}.smearing"] = (amount.smearing, (n_models,))
-    for name, (array, shape) in shapes.items():
-        fits = len(array.shape) == len(shape) and all(
-            want is None or got == want for got, want in zip(array.shape, shape, strict=True)
-        )
-        if not fits or not np.isfinite(array).all():
-            raise ValueError(f"{name} has shape {array.shape}, expected {shape} of finite numbers")
-    _check_index("bag", model.bag.index, (n_terms, n_bank))
-    _check_index("embedding", model.embedding.index, (len(model.embedding.head.weights), n_bank))
-    learned = [name for name, amount in predictor.amounts.items() if amount.boosters]
-    if n_targets != n_bars + len(learned) or learned != list(predictor.amounts)[: len(learned)]:
-        raise ValueError(f"{n_targets} targets for {n_bars} bars and the amounts {learned}")
-    if "output_tokens" not in predictor.amounts:
-        raise ValueError("no output tokens among the amounts")
-    numbers = (
-        predictor.calibration.trust_floor,
-        *asdict(predictor.uncertainty).values(),
-        *asdict(model.kernel.kernel).values(),
-        *model.kernel.penalties,
-    )
-    if not all(isinstance(number, float) and np.isfinite(number) and number >= 0 for number in numbers):
-        raise ValueError(f"trust floor, uncertainty and kernel {numbers}; expected finite numbers, 0 or more")
-    if not (model.kernel.scale.deviation > 0).all():
-        raise ValueError("kernel.deviation holds numbers that are not positive")
-    names = pair_names(model.names, SURFACE_NAMES, n_bars=n_bars, n_targets=n_targets)
-    for booster in itertools.chain(predictor.boosters, *(amount.boosters for amount in predictor.amounts.values())):
-        if booster.feature_name() != names:
-            raise ValueError("a booster's columns are not those of this version")
-
-
-def _check_index(label: str, index: Vectors, shape: tuple[int, int]) -> None:
-    if index.shape != shape:
-        raise ValueError(f"{label}.index has shape {index.shape}, expected {shape}")
-    if isinstance(index, sp.csr_array):
-        index.check_format(full_check=True)
-    if not np.isfinite(index.data if isinstance(index, sp.csr_array) else index).all():
-        raise ValueError(f"{label}.index holds numbers that are not finite")
 
 
 def _pack_vectors(arrays: Arrays, name: str, vectors: Vectors) -> None:

@@ -15,6 +15,7 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
+from router_model.booster_text import BoosterTextError, read_booster
 from router_model.compiled.errors import NotCompilableError
 from router_model.compiled.jit import compiled
 
@@ -39,8 +40,6 @@ class Missing(IntEnum):
     def of(cls, decision_type: int) -> "Missing":
         """Decode LightGBM's byte: bit 0 categorical, bit 1 default left, bits 2 and 3 the type of missing values."""
         kind = decision_type >> 2 & 3
-        if decision_type & 1 or kind > 2:  # noqa: PLR2004
-            raise NotCompilableError(f"a tree's decision type is {decision_type}; expected a numerical test")
         return cls(0 if kind == 0 else (3 if kind == 1 else 1) + (0 if decision_type & 2 else 1))
 
 
@@ -133,31 +132,14 @@ class _Tree:
 
 
 def _trees(booster: lgb.Booster) -> Iterator[_Tree]:
-    header, *trees = booster.model_to_string().split("\nTree=")
-    lines = header.splitlines()
-    if "num_tree_per_iteration=1" not in lines or "average_output" in lines:
-        raise NotCompilableError("the boosters are not one sum of trees (several classes, or a random forest)")
-    for text in trees:
-        pairs = (line.split("=", 1) for line in text.split("\n\n", 1)[0].splitlines() if "=" in line)
-        yield _tree(dict(pairs))
-
-
-def _tree(fields: dict[str, str]) -> _Tree:
-    if fields.get("is_linear", "0") != "0":
-        raise NotCompilableError("a tree has linear leaves; expected constants")
-
-    def numbers(name: str) -> list[float]:
-        return [float(number) for number in fields.get(name, "").split()]
-
-    def integers(name: str) -> list[int]:
-        return [int(number) for number in fields.get(name, "").split()]
-
-    decisions, leaf = [Missing.of(each) for each in integers("decision_type")], numbers("leaf_value")
-    if not decisions:
-        return _Tree([], [], [], leaf)
-    order, allowed = _read_left_to_right(integers("left_child"), integers("right_child"))
-    inputs = list(zip(integers("split_feature"), decisions, strict=True))
-    return _Tree(inputs, numbers("threshold"), allowed, [leaf[each] for each in order])
+    try:
+        trees = read_booster(booster.model_to_string()).trees
+    except BoosterTextError as exc:
+        raise NotCompilableError(f"a booster is not one sum of trees with numerical tests ({exc})") from exc
+    for tree in trees:
+        order, allowed = _read_left_to_right(tree.left, tree.right)
+        inputs = list(zip(tree.columns, map(Missing.of, tree.decision_types), strict=True))
+        yield _Tree(inputs, tree.thresholds, allowed, [tree.leaf_values[each] for each in order])
 
 
 def _read_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], list[int]]:
@@ -168,17 +150,17 @@ def _read_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], l
     """
     order: list[int] = []
     allowed = [0] * len(left)
-
-    def visit(node: int) -> None:
+    n_left_of = [0] * len(left)
+    open_ = [(0 if left else ~0, False)]
+    while open_:
+        node, is_left_done = open_.pop()
         if node < 0:
             order.append(~node)
-            return
-        before = len(order)
-        visit(left[node])
-        allowed[node] = ~((1 << len(order)) - (1 << before))
-        visit(right[node])
-
-    visit(0)
+        elif is_left_done:
+            allowed[node] = ~((1 << len(order)) - (1 << n_left_of[node]))
+        else:
+            n_left_of[node] = len(order)
+            open_ += [(right[node], False), (node, True), (left[node], False)]
     return order, allowed
 
 
