@@ -15,8 +15,8 @@ it, so the same table, seed and version give the same bytes.
 
 import hashlib
 import json
-import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ from router_model.errors import ArtifactError
 from router_model.interrupts import after_saving
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
-from router_model.predictor_checks import check_token_rates
+from router_model.predictor_checks import check_seen_prompts, check_token_rates, is_number
 from router_model.serialise import pack_predictor, unpack_predictor
 from router_model.spend_curve import SpendCurve
 
@@ -258,6 +258,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
     except SafetensorError as exc:
         raise ArtifactError(f"arrays.safetensors: {exc}; train again") from exc
     predictor = unpack_predictor(description, arrays, partial(_boosters, files))
+    check_seen_prompts(arrays["seen_prompts"])
     check_token_rates(arrays["tokens_per_piece"], n_models=len(predictor.models))
     catalog = Catalog.parse(files["catalog.toml"].decode(), origin="catalog.toml")
     catalog.only(predictor.models)
@@ -282,6 +283,9 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
 
 def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Sequence[str]) -> tuple[lgb.Booster, ...]:
     """Read the boosters of success or an amount; native code sees only text that was checked whole."""
+    listed = sorted(name for name in files if re.fullmatch(rf"{re.escape(predicts)}_\d+\.lgb\.txt", name))
+    if not is_number(count) or len(listed) != count:
+        raise ArtifactError(f"predictor.json: {count!r} boosters of {predicts}, {len(listed)} files; train it again")
     read = []
     for fold in range(count):
         name = f"{predicts}_{fold}.lgb.txt"
@@ -298,8 +302,8 @@ def _operating_point(description: Mapping[str, Any], predictor: Predictor) -> Op
     point = OperatingPoint(**description["operating_point"])
     predictor.grid.check(point.quality_bar)
     value = point.success_value_usd
-    if not isinstance(value, float) or not math.isfinite(value) or value < 0:
-        raise ArtifactError(f"predictor.json: a success is worth {value!r} USD; expected 0 or more")
+    if not is_number(value) or not is_number(point.quality_bar) or value < 0:
+        raise ArtifactError(f"predictor.json: the operating point is {point}; expected numbers, 0 or more")
     return point
 
 

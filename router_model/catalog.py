@@ -18,11 +18,12 @@ Money is `Decimal` here, where it is exact and shown to people; matrices of expe
 """
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 
@@ -160,6 +161,16 @@ def _rest(name: str, whole: int, *parts: int) -> int:
     return whole - sum(parts)
 
 
+MAX_NAME: Final = 256
+"""Characters of a model's name, which goes into headers and logs."""
+_NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control and format characters, surrogates, and ends of lines and paragraphs."""
+_MAX_BYTES: Final = 16 << 20
+_MAX_PRICE: Final = Decimal(10**9)
+"""USD; more is a slip of the pen, and arithmetic with it would not be exact."""
+_MAX_DIGITS: Final = 30
+_MAX_TOKENS: Final = 10**12
+
 _PRICES = tuple(field.name for field in fields(ModelCard) if field.name.startswith("usd_per_"))
 _FLAGS = ("tools", "vision", "audio", "structured_output")
 _TEXTS = ("provider", "price_source")
@@ -211,17 +222,20 @@ class Catalog:
             If it is missing, is not TOML or has a wrong entry; the message names the file and the entry.
         """
         try:
-            content = Path(path).read_text(encoding="utf-8")
+            with Path(path).open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+            if len(content) > _MAX_BYTES:
+                raise CatalogError(f"{path}: longer than {_MAX_BYTES >> 20} MiB; expected a table a model")
+            return cls.parse(content.decode(), origin=str(path))
         except (OSError, UnicodeDecodeError) as exc:
             raise CatalogError(f"{path}: the catalog cannot be read ({exc})") from exc
-        return cls.parse(content, origin=str(path))
 
     @classmethod
     def parse(cls, content: str, *, origin: str) -> "Catalog":
         """Read a catalog from text; `origin` names it in errors."""
         try:
             document = tomllib.loads(content, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as exc:
+        except (tomllib.TOMLDecodeError, RecursionError, InvalidOperation) as exc:
             raise CatalogError(f"{origin}: not valid TOML ({exc})") from exc
         models = document.get("models")
         if not isinstance(models, dict) or not models:
@@ -242,8 +256,23 @@ def missing_price_message(models: list[str]) -> str:
     )
 
 
+def is_name(name: str) -> bool:
+    r"""Tell whether a name can be shown, logged and sent in a header: short, and without control characters.
+
+    >>> is_name("openai/gpt-5"), is_name("a\r\n: b"), is_name("a\u202eb")
+    (True, False, False)
+    """
+    return (
+        0 < len(name) <= MAX_NAME
+        and name == name.strip()
+        and not any(unicodedata.category(sign) in _NOT_SHOWN for sign in name)
+    )
+
+
 def _card(model: str, entry: object, origin: str) -> ModelCard:
-    where = f'{origin}: [models."{model}"]'
+    where = f'{origin}: [models."{model[:MAX_NAME]}"]'
+    if not is_name(model):
+        raise CatalogError(f"{origin}: a model is named {model[:80]!r}; expected a line of up to {MAX_NAME} characters")
     if not isinstance(entry, dict):
         raise CatalogError(f"{where}: expected a table; got {entry!r}")
     known = {field.name for field in fields(ModelCard)} - {"model"}
@@ -263,8 +292,8 @@ def _value(where: str, key: str, value: object) -> object:
     expected = "true or false" if key in _FLAGS else "text" if key in _TEXTS else "a positive whole number"
     fits = {
         "true or false": isinstance(value, bool),
-        "text": isinstance(value, str),
-        "a positive whole number": isinstance(value, int) and not isinstance(value, bool) and value >= 1,
+        "text": isinstance(value, str) and is_name(value),
+        "a positive whole number": type(value) is int and 1 <= value <= _MAX_TOKENS,
     }
     if not fits[expected]:
         raise CatalogError(f"{where}.{key}: got {value!r}, expected {expected}")
@@ -276,9 +305,10 @@ def _price(where: str, key: str, value: object) -> Decimal:
         price = Decimal(str(value)) if not isinstance(value, bool) else Decimal("nan")
     except InvalidOperation:
         price = Decimal("nan")
-    if not price.is_finite() or price < 0:
+    if not price.is_finite() or not 0 <= price <= _MAX_PRICE or len(price.as_tuple().digits) > _MAX_DIGITS:
+        said = repr(value) if isinstance(value, str) else str(value)
         unit = "USD per million tokens" if "_mtok_" in key else "USD"
-        raise CatalogError(f"{where}.{key}: got {value!r}, expected {unit}, 0 or more")
+        raise CatalogError(f"{where}.{key}: got {said:.80}, expected {unit}, 0 or more")
     return price
 
 

@@ -4,7 +4,6 @@ LightGBM, scipy and compiled code read past the end of arrays that lie about the
 models of one name, a probability above 1) would not fail: they would be served.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
@@ -15,17 +14,14 @@ import scipy.sparse as sp
 
 from features import SURFACE_NAMES
 from router_model.amounts import QUANTILES
+from router_model.catalog import MAX_NAME, is_name
 from router_model.evidence import FAMILIARITY
 from router_model.predictor import Predictor
 from router_model.similarity import Vectors
 
-MAX_NAME: Final = 256
-"""Characters of a model's name, which goes into headers and logs."""
-_NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control and format characters, surrogates, and ends of lines and paragraphs."""
 _INTEGERS: Final = frozenset({"vocabulary.codes", "seen_prompts"})
 _INTEGER_PARTS: Final = (".indices", ".indptr", ".shape")
-_LARGEST: Final = 1e12
+LARGEST: Final = 1e12
 """No number that is learned comes near; the square of it is still finite in float32."""
 _TOKENS_PER_PIECE: Final = (0.01, 100.0)
 
@@ -41,8 +37,8 @@ def check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         is_integer = name in _INTEGERS or name.endswith(_INTEGER_PARTS)
         if array.dtype.kind not in ("iu" if is_integer else "f") or array.dtype.itemsize < np.float32().itemsize:
             raise ValueError(f"{name} holds {array.dtype}, expected {'integers' if is_integer else 'float32'}")
-        if not is_integer and not (np.abs(array) <= _LARGEST).all():
-            raise ValueError(f"{name} holds numbers that are not finite, or above {_LARGEST:g}")
+        if not is_integer and not (np.abs(array) <= LARGEST).all():
+            raise ValueError(f"{name} holds numbers that are not finite, or above {LARGEST:g}")
 
 
 def check_predictor(predictor: Predictor) -> None:
@@ -72,23 +68,33 @@ def check_token_rates(tokens_per_piece: npt.NDArray[np.float64], *, n_models: in
         raise ValueError(f"tokens_per_piece is {tokens_per_piece!s:.100}; expected {n_models} rates of {low} to {high}")
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value from JSON is a number that can be; JSON's true is an int in Python.
+
+    >>> is_number(0.5), is_number(True), is_number("1"), is_number(1e300)
+    (True, False, False, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+
+
+def check_seen_prompts(seen_prompts: npt.NDArray[np.uint64]) -> None:
+    """Check the hashes of the prompts that were trained on; they are searched by halving.
+
+    Raises
+    ------
+    ValueError
+    """
+    ascend = seen_prompts.dtype == np.uint64 and seen_prompts.ndim == 1 and (seen_prompts[1:] > seen_prompts[:-1]).all()
+    if not ascend:
+        raise ValueError("seen_prompts are not ascending hashes of 64 bits")
+
+
 def _check_names(models: tuple[object, ...]) -> None:
     if not models or len(set(models)) != len(models):
         raise ValueError(f"the models are {models!r:.200}; expected at least one, each once")
     for model in models:
-        if not isinstance(model, str) or not 0 < len(model) <= MAX_NAME or not is_one_line(model):
+        if not isinstance(model, str) or not is_name(model):
             raise ValueError(f"a model's name is {model!r:.80}; expected a line of up to {MAX_NAME} characters")
-
-
-def is_one_line(name: str) -> bool:
-    r"""Tell whether a name can be shown, logged and sent in a header: no control characters, no lone surrogates.
-
-    >>> is_one_line("openai/gpt-5"), is_one_line("a\r\n: b"), is_one_line("a\u202eb")
-    (True, False, False)
-    """
-    return name == name.strip() and not any(
-        unicodedata.category(sign) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for sign in name
-    )
 
 
 def _check_grid(predictor: Predictor) -> None:
@@ -97,8 +103,7 @@ def _check_grid(predictor: Predictor) -> None:
     ascend = bars.ndim == 1 and len(bars) > 0 and (np.diff(bars) > 0).all()
     if not ascend or bars[0] <= 0 or bars[-1] > 1:
         raise ValueError(f"the quality bars are {bars!s:.100}; expected ascending ones above 0 and up to 1")
-    are_numbers = isinstance(low, float | int) and isinstance(high, float | int)
-    if not are_numbers or not 0 <= low <= high <= 1 or not isinstance(grid.stepwise, bool):
+    if not (is_number(low) and is_number(high)) or not 0 <= low <= high <= 1 or not isinstance(grid.stepwise, bool):
         raise ValueError(f"qualities go from {low!r} to {high!r}; expected numbers within 0 and 1")
 
 
@@ -159,8 +164,9 @@ def _check_amounts(predictor: Predictor) -> None:
     for name, amount in predictor.amounts.items():
         if (amount.smearing <= 0).any() or (np.diff(amount.residual_quantiles, axis=1) < 0).any():
             raise ValueError(f"{name}: smearing is not above 0, or the quantiles do not ascend")
-        if (np.abs(amount.mean_log) > np.log(_LARGEST)).any():
-            raise ValueError(f"{name}.mean_log is {amount.mean_log!s:.100}; expected logarithms of amounts that can be")
+        logs = (amount.mean_log, amount.residual_quantiles, np.log(amount.smearing))
+        if any((np.abs(log) > np.log(LARGEST)).any() for log in logs):
+            raise ValueError(f"{name}: expected logarithms of amounts that can be, got {logs!s:.200}")
 
 
 def _check_numbers(predictor: Predictor) -> None:
@@ -171,7 +177,7 @@ def _check_numbers(predictor: Predictor) -> None:
         *asdict(model.kernel.kernel).values(),
         *model.kernel.penalties,
     )
-    if not all(isinstance(number, float) and 0 <= number <= _LARGEST for number in numbers):
+    if not all(is_number(number) and 0 <= number <= LARGEST for number in numbers):
         raise ValueError(f"trust floor, uncertainty and kernel {numbers}; expected finite numbers, 0 or more")
     if predictor.calibration.trust_floor > 1:
         raise ValueError(f"trust floor {predictor.calibration.trust_floor}; expected a share up to 1")

@@ -144,6 +144,9 @@ def _unpack_vectors(arrays: Arrays, name: str) -> Vectors:
         return arrays[name]
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     n_rows, n_columns = (int(n) for n in arrays[f"{name}.shape"])
+    _, indices, ends = parts
+    if ends[0] != 0 or ends[-1] != len(indices) or (np.diff(ends) < 0).any():  # scipy trusts the last one
+        raise ValueError(f"{name}: the ends of its rows do not ascend to its {len(indices)} entries")
     index = sp.csr_array(parts, shape=(n_rows, n_columns))
     if index.nnz < _INT32_LIMIT:  # wide row ends make the column indices wide, too, which are read in every decision
         index.indices, index.indptr = index.indices.astype(np.int32), index.indptr.astype(np.int32)

@@ -1,19 +1,23 @@
 """Hot reload: a new artifact is loaded beside the old, verified, and takes its place in one step.
 
-Loading runs in a thread of its own, so that deciding goes on. An artifact that cannot be loaded, or does not decide, is
-refused: the old one stays, which is said once a version. Decisions in flight finish with the router they began with.
+Loading runs in a thread of its own, so that deciding goes on. While something is served, a new artifact is first tried
+in a process of its own (`serving.engine.trial`). An artifact that cannot be loaded, does not decide, or kills that
+process, is refused: the old one stays, which is said once a version. Decisions in flight finish with the router they
+began with.
 """
 
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from features import Encoder, FeatureError, load_encoder
-from router_model.artifact import Artifact, load_artifact
+from router_model.artifact import Artifact, load_artifact, read_manifest
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
 from router_model.router import Router
@@ -22,12 +26,16 @@ from serving.engine.default_plan import DefaultPlan, default_plan
 from serving.engine.lane import DeadlineMissedError, Lane
 from serving.engine.policy_version import policy_version
 from serving.engine.self_check import check_router
+from serving.engine.trial import try_artifact
 from serving.errors import ReloadRefusedError
 from serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-LOAD_DEADLINE_S = 120.0
+LOAD_DEADLINE_S = 240.0
+"""For the trial and for the loading."""
+_KNOWN = 16
+"""Artifacts that need no other trial, as one goes back and forth between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class Reloader:
         self._on_swap = on_swap
         self._source = None if settings.artifact is None else ArtifactSource(settings.artifact, settings.catalog)
         self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
+        self._known: deque[str] = deque(maxlen=_KNOWN)
         self._turn = asyncio.Lock()
         self._served: Served | None = None
         self._tried: tuple[object, ...] | None = None
@@ -176,7 +185,12 @@ class Reloader:
     def _load(self, sighting: Sighting) -> Router:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
+        if now is not None:
+            self._try(sighting.folder)
         artifact = load_artifact(sighting.folder)
+        if now is not None and artifact.content_hash not in self._known:
+            raise ArtifactError(f"{sighting.folder}: was changed while it was tried; it is tried again")
+        self._known.append(artifact.content_hash)
         known = now is not None and artifact.content_hash == now.artifact.content_hash
         if now is not None and known:
             artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
@@ -186,6 +200,13 @@ class Reloader:
             router = router.warm_up()
         check_router(router)
         return router
+
+    def _try(self, folder: Path) -> None:
+        """Try an artifact in a process of its own, unless it is one that was loaded or tried before."""
+        if read_manifest(folder)["content_hash"] in self._known:
+            return
+        catalog, encoder = self._settings.catalog, self._settings.encoder
+        self._known.append(try_artifact(folder, catalog=catalog, encoder=encoder))
 
     def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
         if now is not None and now.encoder.content_hash == artifact.encoder_hash:
