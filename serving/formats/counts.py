@@ -8,6 +8,8 @@ from serving.formats.format import Json
 
 _MOST: Final = 10**15
 """Larger counts are cut to this one, so that they fit every column of the log. No call has so many tokens."""
+_NOT_KNOWN: Final = -1
+_ODD: Final = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 _MOST_HIDDEN: Final = 1_000_000
 """No call has thought for more tokens than this, so a larger difference to the total is a slip of the provider's."""
 
@@ -32,13 +34,22 @@ def first_count(counts: Mapping[str, Any], *names: str) -> int:
 
 
 def amount_of(value: object) -> float | None:
-    """Return an amount of money; None of what is no amount: null, flags, negative numbers and other texts.
+    """Return an amount of money; None where there is none: of null and of texts that are no number.
 
-    >>> [amount_of(value) for value in (0.5, "0.5", 0, -1, True, None, "free", float("nan"))]
-    [0.5, 0.5, 0.0, None, None, None, None, None]
+    -1 is none either: OpenRouter's lists of prices have it for what is not known. Anything else that stands in the
+    place of an amount and cannot be one (negative, infinite, a flag) is NaN, so that it is not taken for one that was
+    left out.
+
+    >>> [amount_of(value) for value in (0.5, "0.5", 0, None, "free", -1, -2, True, float("inf"))]
+    [0.5, 0.5, 0.0, None, None, None, nan, nan, nan]
     """
     number = _number(value)
-    return None if number is None or number < 0 else float(number)
+    if number == _NOT_KNOWN:
+        return None
+    if number is not None:
+        return float(number) if number >= 0 else math.nan
+    is_odd = isinstance(value, bool | int | float) or (isinstance(value, str) and value.strip().lower() in _ODD)
+    return math.nan if is_odd else None
 
 
 def later_counts(before: Json, after: Mapping[str, Any]) -> Json:
@@ -63,11 +74,11 @@ def hidden_tokens(n_total: int, n_counted: int) -> int:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value.replace(",", ""))
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return a finite number; None of all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return value
+    try:
+        number = float(value.replace(",", "")) if isinstance(value, str) else value
+        return number if math.isfinite(number) else None
+    except (ValueError, OverflowError):  # no number, or an integer beyond all floats
+        return None

@@ -1,5 +1,6 @@
 """What a call may cost at most: what is reserved of a budget before it is sent."""
 
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -7,6 +8,10 @@ from router_model.catalog import ModelCard
 from serving.errors import InvalidRequestError
 from serving.providers.provider import Target
 
+ENCODED: Final = re.compile(
+    rb'"(?:url|image_url|file_data)":"data:[^",]{0,256};base64,[A-Za-z0-9+/=_-]*"|"data":"[A-Za-z0-9+/=_-]{256,}"'
+)
+"""Images and files within a body, in base64: they have tokens of their own, whatever their length."""
 OUTPUT_TOKENS: Final = 4096
 """What a model may write where neither the request nor the catalog says."""
 TOKENS_AN_IMAGE: Final = 2000

@@ -1,12 +1,20 @@
 """What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
 
+import logging
 from dataclasses import dataclass, field
+from typing import Final
 
 from router_model.log_records import AttemptRecord
 from serving.access.admission import Admission
 from serving.api.parts import Parts
+from serving.engine.seldom import Seldom
 from serving.proxy.speeds import Speeds
 from serving.tracing import TracedCall
+
+_logger = logging.getLogger(__name__)
+_seldom: Final = Seldom(60.0)
+_UNSAID: Final = ("_missing", "_cut")
+"""How reasons end that are no fault: the provider said nothing, or had not come to it when the call was cut."""
 
 
 @dataclass(slots=True)
@@ -43,6 +51,7 @@ class Account:
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)
         self.traced.attempt(record)
+        _warn_of_usage(record)
         cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
         if cost_usd is not None:
             self.cost_usd += cost_usd
@@ -53,3 +62,18 @@ class Account:
         """Settle what was consumed; again: nothing."""
         self.traced.end()
         self.admission.settle(None if self.unknown else self.cost_usd)
+
+
+def _warn_of_usage(record: AttemptRecord) -> None:
+    """Say that a provider reports what cannot be, once a minute for each; every call is in the log and the metrics."""
+    reasons = record.usage_estimated.split(", ") if record.usage_estimated else ()
+    wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
+    if wrong and (times := _seldom.due((record.provider, record.model))):
+        _logger.warning(
+            "%s:%s reports tokens or a cost that cannot be (%s), so they were estimated; see "
+            "router_usage_estimated_total and docs/proxy.md (%d times)",
+            record.provider,
+            record.model,
+            ", ".join(wrong),
+            times,
+        )
