@@ -108,12 +108,21 @@ class Segment:
 
     def rows(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[tuple[Kind, Row]]:
         """Yield the records that can be read; lines that hold none are said, and given to `reject` with the reason."""
+        n_unreadable, why = 0, ""
         for line in self.lines(reject):
             try:
                 yield row_of_json(line)
             except ValueError as exc:
-                logger.warning("%s: a record that this version cannot read is skipped: %s", self.path.name, exc)
+                n_unreadable += 1
+                why = why or str(exc)
                 reject(line, f"it cannot be read by this version: {exc}")
+        if n_unreadable:
+            logger.warning(
+                "%s: a record that this version cannot read is skipped: %s (%d of them)",
+                self.path.name,
+                why,
+                n_unreadable,
+            )
 
     def lines(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[bytes]:
         """Yield the records as JSON; damaged lines are skipped, counted, said, and given to `reject`."""

@@ -34,22 +34,27 @@ def first_count(counts: Mapping[str, Any], *names: str) -> int:
 
 
 def amount_of(value: object) -> float | None:
-    """Return an amount of money; None where there is none: of null and of texts that are no number.
+    """Return an amount of money; None of what is no amount: null, flags, negative numbers and other texts.
 
-    -1 is none either: OpenRouter's lists of prices have it for what is not known. Anything else that stands in the
-    place of an amount and cannot be one (negative, infinite, a flag) is NaN, so that it is not taken for one that was
-    left out.
-
-    >>> [amount_of(value) for value in (0.5, "0.5", 0, None, "free", -1, -2, True, float("inf"))]
-    [0.5, 0.5, 0.0, None, None, None, nan, nan, nan]
+    >>> [amount_of(value) for value in (0.5, "0.5", 0, -1, True, None, "free", float("nan"))]
+    [0.5, 0.5, 0.0, None, None, None, None, None]
     """
     number = _number(value)
-    if number == _NOT_KNOWN:
-        return None
+    return None if number is None or number < 0 else float(number)
+
+
+def is_no_amount(value: object) -> bool:
+    """Tell whether something that is no amount of money stands where one should; what is left out does not.
+
+    -1 does not either: OpenRouter's lists of prices have it for what is not known.
+
+    >>> [value for value in (0.5, "0.5", 0, -1, None, "free", -2, True, float("inf"), "nan") if is_no_amount(value)]
+    [-2, True, inf, 'nan']
+    """
+    number = _number(value)
     if number is not None:
-        return float(number) if number >= 0 else math.nan
-    is_odd = isinstance(value, bool | int | float) or (isinstance(value, str) and value.strip().lower() in _ODD)
-    return math.nan if is_odd else None
+        return number < 0 and number != _NOT_KNOWN
+    return isinstance(value, bool | int | float) or (isinstance(value, str) and value.strip().lower() in _ODD)
 
 
 def later_counts(before: Json, after: Mapping[str, Any]) -> Json:

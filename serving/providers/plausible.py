@@ -228,9 +228,7 @@ def _wrong_cost(usage: Usage, target: Target) -> str | None:
     """Return why a bill cannot be, given the list price; None where it can, or there is none."""
     bill, list_usd = usage.billed_usd, usage.list_usd(target.card)
     if bill is None:
-        return None
-    if not math.isfinite(bill):
-        return _NO_AMOUNT
+        return _NO_AMOUNT if usage.has_odd_bill else None
     if bill > _most_usd(usage, list_usd):
         return _TOO_HIGH
     if list_usd is None or _is_free(target):
@@ -298,7 +296,7 @@ def _greatest_usd(told: Usage, usage: Usage, cost_usd: float | None, target: Tar
         _with_input(told, min(told.input_tokens, bounds.most_input)), min(told.output_tokens, bounds.most_output)
     )
     list_usd = usage.list_usd(target.card)
-    if bill is not None and not bill <= _most_usd(usage, list_usd):  # NaN is above, too
+    if bill is not None and bill > _most_usd(usage, list_usd):
         bill = None
     costs = (cost_usd, list_usd, reported.list_usd(target.card), bill)
     return max((usd for usd in costs if usd is not None), default=None)

@@ -109,7 +109,7 @@ def _count(value: object, count: _Count, param: str) -> int | None:
         return None
     if number is None or not count.least <= number <= count.most:
         raise InvalidRequestError(
-            f"{param}: got {_shown(value)}; expected a whole number from {count.least} to {count.most}", param=param
+            f"{param}={_shown(value)}; expected a whole number from {count.least} to {count.most}", param=param
         )
     return number
 
@@ -133,5 +133,5 @@ def _shown(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)[:_SHOWN]
     if isinstance(value, str):
-        return "a text that is no whole number"
-    return "a JSON array" if isinstance(value, list) else "a JSON object"
+        return "(a text that is no whole number)"
+    return "(a JSON array)" if isinstance(value, list) else "(a JSON object)"
