@@ -44,7 +44,7 @@ import orjson
 from router_model.catalog import ModelCard
 from serving.providers.provider import Target
 from serving.providers.usage import Usage
-from serving.providers.worst_case import ENCODED
+from serving.providers.worst_case import ENCODED, MOST_BYTES_A_TOKEN
 
 INPUT: Final = "input_tokens"
 OUTPUT: Final = "output_tokens"
@@ -52,7 +52,6 @@ COST: Final = "cost"
 """Names of what can be estimated."""
 
 _BYTES_A_TOKEN: Final = 4
-_MOST_BYTES_A_TOKEN: Final = 128
 _ROUNDS: Final = 10
 """The most turns that a provider takes with its own tools in one call (Anthropic stops after ten)."""
 _TIMES_THE_LIMIT: Final = 2
@@ -205,7 +204,7 @@ def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
         return _ZERO
     if n_tokens > bounds.most_input:
         return _TOO_MANY
-    most_bytes = n_tokens * _MOST_BYTES_A_TOKEN
+    most_bytes = n_tokens * MOST_BYTES_A_TOKEN
     # The text within a body is looked for only where the whole body is too long for so few tokens.
     is_enough = len(shown.sent) <= most_bytes or _n_bytes_of_text(shown.sent) <= most_bytes
     return None if is_enough else _TOO_FEW
@@ -219,7 +218,7 @@ def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
         return _CUT
     if n_tokens < 1:
         return _ZERO if shown.has_content else None
-    if shown.n_bytes_written > n_tokens * _MOST_BYTES_A_TOKEN:
+    if shown.n_bytes_written > n_tokens * MOST_BYTES_A_TOKEN:
         return _TOO_FEW
     return _TOO_MANY if n_tokens > bounds.most_output else None
 
