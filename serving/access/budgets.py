@@ -250,9 +250,9 @@ def _why(name: str, budget: Budget, balance: Balance, amount: int, now: datetime
         return f"this call may cost up to {cost}, more than is left of what the service may spend a {budget.per} (UTC)"
     if name == _SHARE:
         return (
-            f"this call may cost up to {cost}, with this key's calls under way more than one key may hold of what is left "
-            f"of what the service may spend a {budget.per} (UTC); wait until one of them has ended, or ask for fewer "
-            "max_tokens"
+            f"this call may cost up to {cost}, with this key's calls under way more than one key may hold of what is "
+            f"left of what the service may spend a {budget.per} (UTC); wait until one of them has ended, or ask for "
+            "fewer max_tokens"
         )
     ends = budget.end(now.date())
     until = "" if ends is None else f", or wait until {ends:%Y-%m-%d %H:%M} UTC"
