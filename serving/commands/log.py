@@ -125,8 +125,13 @@ def stats(url: str, spool: Path) -> None:
 
 
 def _delete(url: str, spool: Path, selection: "Selection") -> None:
+    from serving.decision_log.opening import open_spool  # noqa: PLC0415
+
+    rejects = open_spool(url, spool).rejects.path
     counts = _with_log(url, spool, lambda store: store.delete(selection))
     click.echo("Deleted " + ", ".join(f"{counts[kind]:,} {kind} records" for kind in sorted(counts)))
+    if rejects.is_file():
+        click.echo(f"note: records that the log refused are in {rejects} and stay there; delete that by hand", err=True)
 
 
 def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
