@@ -21,8 +21,8 @@ _ONE_HOUR: Final = b'"ttl":"1h"'
 def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     """Return the worst case of each candidate, in USD.
 
-    No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; images and files in base64
-    count as images instead.
+    No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; images and files in
+    base64 count as images instead.
 
     Raises
     ------
