@@ -105,7 +105,7 @@ def _warn_of_usage(record: AttemptRecord) -> None:
     """Say that a provider reports what cannot be, once a minute for each; every call is in the log and the metrics."""
     reasons = record.usage_estimated.split(", ") if record.usage_estimated else ()
     wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
-    if wrong and (times := _seldom.due((record.provider, record.model))):
+    if wrong and (times := _seldom.due(record.provider)):
         _logger.warning(
             "%s:%s reports tokens or a cost that cannot be (%s), so they were estimated; see "
             "router_usage_estimated_total and docs/proxy.md (%d times)",
