@@ -47,7 +47,8 @@ _LOG_COUNTERS: Final = {
     "written": ("router_log_written_total", "Records written to the store."),
     "spooled": ("router_log_spooled_total", "Records put into the spool, as the store was away."),
     "replayed": ("router_log_replayed_total", "Records brought from the spool to the store."),
-    "dropped": ("router_log_dropped_total", "Records lost."),
+    "dropped": ("router_log_dropped_total", "Records that are not in the log and will not be."),
+    "rejected": ("router_log_rejected_total", "The part of those dropped that lies in the rejects file."),
 }
 _RELOADS: Final = {"swaps": "loaded", "refusals": "refused"}
 _Mode: TypeAlias = Literal["livesum", "livemax", "livemostrecent"]

@@ -1,6 +1,7 @@
 """One call of a model that was let through, until it has ended."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Self
 
 from serving.access.budgets import Reservation
@@ -29,6 +30,16 @@ class Admission:
         self.reservation: Reservation | None = None
         self.on_end: Callable[[], None] | None = None
 
+    def go_on(self, cost_usd: float, left_usd: Decimal) -> None:
+        """Say what the call has cost so far, and what it may still cost."""
+        if self.reservation is not None:
+            self.reservation.go_on(cost_usd, left_usd)
+
+    def pay(self, cost_usd: float | None) -> None:
+        """Say what the call cost, once its provider's part has ended; its place is kept until `settle`."""
+        if self.reservation is not None:
+            self.reservation.settle(cost_usd)
+
     def settle(self, cost_usd: float | None) -> None:
         """Say that the call has ended, a stream's end included, and what it cost, all attempts together.
 
@@ -37,8 +48,7 @@ class Admission:
         cost_usd : float or None
             None: it cost something, and nobody knows how much; that counts as the worst case.
         """
-        if self.reservation is not None:
-            self.reservation.settle(cost_usd)
+        self.pay(cost_usd)
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
             on_end()

@@ -4,19 +4,25 @@ So many calls at once can never spend more than there is: what each of them may 
 (`serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its money free when
 its reservation expires. Keys without a budget are not looked at.
 
+One key's calls under way hold at most three quarters of what is not spent of the service's budget: no key can keep the
+others waiting by calls that it holds open. Of a stream, what was written so far is spent, and no longer reserved.
+
 Simplifies: a reservation is the worst case of one attempt. Where attempts that failed were billed, too, or a provider
 bills more than its list price says, what is settled may be more than was reserved; it is noted as it is.
 """
 
+import logging
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Protocol
 
 from serving.access.budget import Budget, dollars, nanos, plain, usd_of
+from serving.access.callers import INSECURE
 from serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
 from serving.access.limits import format_duration
 from serving.errors import BudgetExceededError, NotReadyError, SettingsError
@@ -26,6 +32,9 @@ SERVICE: Final = "service"
 EXPIRES_AFTER_S: Final = 60.0
 """How long after the deadline of its call a reservation expires."""
 _SOON_S: Final = 1
+_SHARE: Final = "share"
+"""Stands for a key's share of the service's budget; ids of keys are longer."""
+_logger = logging.getLogger(__name__)
 
 
 class BudgetMeter(Protocol):
@@ -53,13 +62,33 @@ class Reservation:
         self.headers = headers
         self._budgets = budgets
         self._hold: Hold | None = hold
+        self._spent = 0
+
+    def go_on(self, cost_usd: float, left_usd: Decimal) -> None:
+        """Note what a call under way has cost so far, and what it may still cost; never more than was reserved.
+
+        Where the budgets cannot be written now, what is reserved stays so.
+        """
+        if self._hold is None or not math.isfinite(cost_usd):
+            return
+        most = self._spent + self._hold.amount
+        spent = max(min(nanos(cost_usd), most), self._spent)
+        left = min(nanos(left_usd), most - spent)
+        if (spent, left) != (self._spent, self._hold.amount):
+            try:
+                self._hold = self._budgets.go_on(self._hold, spent - self._spent, left)
+            except LedgerError as exc:
+                _logger.warning("what a call has cost so far is noted later: %s", exc)
+            else:
+                self._spent = spent
 
     def settle(self, cost_usd: float | None) -> None:
         """Note what the call cost, once it has ended; None: not known, so it counts as the worst case."""
         hold, self._hold = self._hold, None
         if hold is not None:
             unknown = cost_usd is None or not math.isfinite(cost_usd)
-            self._budgets.settle(hold, hold.amount if unknown or cost_usd is None else nanos(cost_usd))
+            rest = hold.amount if unknown or cost_usd is None else nanos(cost_usd) - self._spent
+            self._budgets.settle(hold, rest)
 
     def release(self) -> None:
         """Set the money free: the call cost nothing."""
@@ -138,6 +167,8 @@ class Budgets:
         amount, now = nanos(worst_usd()), self._now()
         expires_at = now.timestamp() + within_s + EXPIRES_AFTER_S
         accounts = [_account(name, one, now) for name, one in limits]
+        if self._service is not None and key_id != INSECURE.key_id:
+            accounts.append(replace(accounts[-1], name=f"{SERVICE}/{key_id}", share_of=SERVICE))
         try:
             hold, balances = self._ledger().reserve(
                 accounts, amount, day=now.toordinal(), now=now.timestamp(), expires_at=expires_at
@@ -145,17 +176,21 @@ class Budgets:
         except LedgerError as exc:
             raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc
         if hold is None:
-            raise self._refusal(limits, balances, amount, now)
-        self._report(accounts, balances, amount)
+            raise self._refusal(key_id, limits, balances, amount, now)
+        self._report(limits, balances, amount)
         headers = {} if budget is None else _headers(budget, balances[0].remaining - amount, now)
         return Reservation(self, hold, headers)
 
+    def go_on(self, hold: Hold, spent: int, left: int) -> Hold:
+        """Note what a call under way has cost since the last time, and keep what it may still cost; in nano-USD."""
+        kept = self._ledger().go_on(hold, spent, left)
+        self._count_spent(hold, spent)
+        return kept
+
     def settle(self, hold: Hold, spent: int) -> None:
-        """Note what a call cost, in nano-USD."""
+        """Note what a call cost that was not noted before, in nano-USD; negative where that was too much."""
         self._ledger().settle(hold, spent)
-        if self._meter is not None:
-            for name in hold.accounts:
-                self._meter.count_budget_spent(name, float(usd_of(spent)))
+        self._count_spent(hold, max(spent, 0))
 
     def balance(self, key_id: str, budget: Budget) -> Balance:
         """Return where a key stands."""
@@ -177,22 +212,28 @@ class Budgets:
             self._opened = self._opened or Ledger(self._path)
             return self._opened
 
-    def _report(self, accounts: list[Account], balances: list[Balance], amount: int) -> None:
+    def _count_spent(self, hold: Hold, spent: int) -> None:
         if self._meter is not None:
-            for account, balance in zip(accounts, balances, strict=True):
-                self._meter.set_budget_remaining(account.name, float(usd_of(balance.remaining - amount)))
+            for name in hold.accounts:
+                if name not in hold.shares:
+                    self._meter.count_budget_spent(name, float(usd_of(spent)))
+
+    def _report(self, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int) -> None:
+        if self._meter is not None:
+            for (name, _), balance in zip(limits, balances, strict=False):  # a share is no budget of its own
+                self._meter.set_budget_remaining(name, float(usd_of(balance.remaining - amount)))
 
     def _refusal(
-        self, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int, now: datetime
+        self, key_id: str, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int, now: datetime
     ) -> BudgetExceededError:
         (name, budget), balance = next(
             (one, balance)
-            for one, balance in zip(limits, balances, strict=True)
+            for one, balance in zip([*limits, (_SHARE, limits[-1][1])], balances, strict=False)
             if balance.spent + balance.reserved + amount > balance.limit
         )
         if self._meter is not None:
-            self._meter.count_budget_refused(name)
-        headers = _headers(budget, balance.remaining, now) if name != SERVICE else {}
+            self._meter.count_budget_refused(key_id if name == _SHARE else name)
+        headers = _headers(budget, balance.remaining, now) if name == key_id else {}
         return BudgetExceededError(
             _why(name, budget, balance, amount, now), headers=headers | _when(budget, balance, amount, now)
         )
@@ -207,6 +248,12 @@ def _why(name: str, budget: Budget, balance: Balance, amount: int, now: datetime
     cost = dollars(usd_of(amount))
     if name == SERVICE:
         return f"this call may cost up to {cost}, more than is left of what the service may spend a {budget.per} (UTC)"
+    if name == _SHARE:
+        return (
+            f"this call may cost up to {cost}, with this key's calls under way more than one key may hold of what is "
+            f"left of what the service may spend a {budget.per} (UTC); wait until one of them has ended, or ask for "
+            "fewer max_tokens"
+        )
     ends = budget.end(now.date())
     until = "" if ends is None else f", or wait until {ends:%Y-%m-%d %H:%M} UTC"
     return (

@@ -16,7 +16,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,8 @@ from router_model.errors import RouterModelError
 logger = logging.getLogger(__name__)
 
 VERSION: Final = 1
+SHARE: Final = Fraction(3, 4)
+"""Of what is not spent of an account that several share: the most that one may hold. A quarter is for others."""
 SYNC_EVERY: Final = 1000
 """Steps between two times that the file is brought to the disk."""
 
@@ -41,6 +44,7 @@ _SPENT: Final = "SELECT coalesce(sum(nano_usd), 0) FROM spent WHERE account = ? 
 _RESERVED: Final = "SELECT coalesce(sum(nano_usd), 0) FROM reserved WHERE account = ? AND day >= ?"
 _EXPIRE: Final = "DELETE FROM reserved WHERE account = ? AND expires_at <= ?"
 _RESERVE: Final = "INSERT INTO reserved VALUES (?, ?, ?, ?, ?)"
+_KEEP: Final = "UPDATE reserved SET nano_usd = ? WHERE account = ? AND id = ?"
 _FREE: Final = "DELETE FROM reserved WHERE account = ? AND id = ?"
 _SPEND: Final = """INSERT INTO spent VALUES (?, ?, ?)
     ON CONFLICT (account, day) DO UPDATE SET nano_usd = nano_usd + excluded.nano_usd"""
@@ -61,11 +65,15 @@ class Account:
     limit : nano-USD
     since : int
         The first day that counts, as `date.toordinal`.
+    share_of : str or None
+        Name of an account that several share. Then nothing is spent in this one: it only holds what one of them has
+        reserved there, at most `SHARE` of what is not spent; `limit` is not read.
     """
 
     name: str
     limit: int
     since: int
+    share_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +106,15 @@ class Hold:
     day : int
         On which it counts, when it is spent, too.
     amount : nano-USD
+    shares : names
+        Those of the accounts that only hold, and spend nothing.
     """
 
     id: int
     accounts: tuple[str, ...]
     day: int
     amount: int
+    shares: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -162,6 +173,7 @@ class Ledger:
 
         Parameters
         ----------
+        accounts : one that is a share of another comes after it
         amount : nano-USD
         day : `date.toordinal`
         now, expires_at : seconds since 1970
@@ -179,17 +191,39 @@ class Ledger:
         LedgerError
             If the file cannot be used now; nothing is reserved then.
         """
-        hold = Hold(secrets.randbits(63), tuple(account.name for account in accounts), day, amount)
+        names = tuple(account.name for account in accounts)
+        shares = tuple(account.name for account in accounts if account.share_of is not None)
+        hold = Hold(secrets.randbits(63), names, day, amount, shares)
         with self._step():
-            balances = [self._balance(account, now) for account in accounts]
+            balances = self._balances(accounts, now)
             if any(one.spent + one.reserved + amount > one.limit for one in balances):
                 return None, balances
             rows = ((name, hold.id, day, amount, expires_at) for name in hold.accounts)
             self._connection.executemany(_RESERVE, rows)
         return hold, balances
 
+    def go_on(self, hold: Hold, spent: int, left: int) -> Hold:
+        """Note what was spent of a reservation since the last time, and keep what may still be.
+
+        Parameters
+        ----------
+        spent, left : nano-USD
+
+        Raises
+        ------
+        LedgerError
+            If the file cannot be used now; nothing is noted then.
+        """
+        with self._step():
+            for name in hold.accounts:
+                self._connection.execute(_KEEP, (left, name, hold.id))
+            self._spend(hold, spent)
+        return replace(hold, amount=left)
+
     def settle(self, hold: Hold, spent: int) -> None:
         """Let go of a reservation, and note what was really spent, in nano-USD; also where it expired before.
+
+        What `go_on` has noted is not noted again: where that was too much, `spent` is negative.
 
         Where the file cannot be used now, that is logged and done with the next step; the reservation stands until
         then.
@@ -232,10 +266,23 @@ class Ledger:
         (reserved,) = execute(_RESERVED, (account.name, account.since)).fetchone()
         return Balance(account.limit, spent, reserved)
 
+    def _balances(self, accounts: Sequence[Account], now: float) -> list[Balance]:
+        balances: dict[str, Balance] = {}
+        for account in accounts:
+            if account.share_of is not None:
+                whole = balances[account.share_of]
+                account = replace(account, limit=int((whole.limit - whole.spent) * SHARE))  # noqa: PLW2901
+            balances[account.name] = self._balance(account, now)
+        return list(balances.values())
+
     def _settle(self, hold: Hold, spent: int) -> None:
         for name in hold.accounts:
             self._connection.execute(_FREE, (name, hold.id))
-            if spent:
+        self._spend(hold, spent)
+
+    def _spend(self, hold: Hold, spent: int) -> None:
+        for name in hold.accounts:
+            if spent and name not in hold.shares:
                 self._connection.execute(_SPEND, (name, hold.day, spent))
 
     @contextmanager

@@ -83,10 +83,11 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
 def delete(url: str, spool: Path, user: str | None, session: str | None, before: datetime | None) -> None:
     """Delete records for good: those of a user, of a session, or old ones."""
     from serving.decision_log.store import Selection  # noqa: PLC0415
+    from serving.decision_log.texts import bounded  # noqa: PLC0415
 
     if sum(given is not None for given in (user, session, before)) != 1:
         raise click.UsageError("give one of --user, --session and --before")
-    _delete(url, spool, Selection(user, session, before))
+    _delete(url, spool, Selection(bounded(user), bounded(session), before))
 
 
 @command.command("prune")
@@ -124,8 +125,13 @@ def stats(url: str, spool: Path) -> None:
 
 
 def _delete(url: str, spool: Path, selection: "Selection") -> None:
+    from serving.decision_log.opening import open_spool  # noqa: PLC0415
+
+    rejects = open_spool(url, spool).rejects.path
     counts = _with_log(url, spool, lambda store: store.delete(selection))
     click.echo("Deleted " + ", ".join(f"{counts[kind]:,} {kind} records" for kind in sorted(counts)))
+    if rejects.is_file():
+        click.echo(f"note: records that the log refused are in {rejects} and stay there; delete that by hand", err=True)
 
 
 def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
@@ -151,12 +157,14 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
     from serving.decision_log.store import StoreError  # noqa: PLC0415
 
     if n_left := spool.adopt():
-        await Replayer(StoreGate(store), spool).replay()
+        await Replayer(StoreGate(store, spool.rejects), spool).replay()
         if spool.depth:
             raise StoreError(
                 f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"
             )
         click.echo(f"Took {n_left:,} records of processes that are gone out of {spool.folder}.", err=True)
+        if spool.rejects.n:
+            click.echo(f"note: {spool.rejects.n:,} of them cannot be in the log; see {spool.rejects.path}", err=True)
     if n_waiting := spool.n_waiting_elsewhere():
         click.echo(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "

@@ -14,8 +14,9 @@ from router_model.errors import RouterModelError
 from serving.decision_log.store import RefusedError, StoreError
 
 _VALUE_ERRORS: Final = (DataError, IntegrityError, OverflowError, TypeError, ValueError)
-_VALUE_STATES: Final = ("22", "23")
-"""Classes of SQL states: data exceptions and violated constraints."""
+_VALUE_STATES: Final = ("22", "23", "54")
+"""Classes of SQL states: data exceptions, violated constraints and exceeded limits of the program, such as the longest
+entry of an index. Those of a store that is away or full (08, 53, 57, 58) are not among them."""
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import random
 import time
 from typing import Final
 
+from serving.decision_log.rejects import Rejects
 from serving.decision_log.rows import Batch, n_rows
 from serving.decision_log.store import RefusedError, Store
 from serving.errors import SettingsError
@@ -24,16 +25,16 @@ class StoreGate:
     Attributes
     ----------
     store : Store
+    rejects : Rejects
+        Gets the rows that the store will never take.
     available : bool
         Whether the store did what it was last asked to.
-    n_refused : int
-        Rows that the store will never take.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rejects: Rejects) -> None:
         self.store = store
+        self.rejects = rejects
         self.available = False
-        self.n_refused = 0
         self._retry_at = 0.0
         self._retry_s = _FIRST_RETRY_S
         self._abandoned: set[asyncio.Task[None]] = set()
@@ -61,23 +62,27 @@ class StoreGate:
         """Open the store again, where a failure of any kind means to wait."""
         return self._settled(await self._outcome(asyncio.create_task(self.store.open())))
 
-    async def write(self, batch: Batch, name: str) -> bool:
-        """Write rows; False if the store did not take them. Rows that it will never take are dropped and counted."""
-        failure = await self._outcome(asyncio.create_task(self.store.write(batch, name)))
-        if isinstance(failure, RefusedError) and n_rows(batch) > 1:
-            return await self._write_singly(batch, name)
-        if isinstance(failure, RefusedError):
-            logger.error("a %s is dropped, as the log will never take it: %s", next(iter(batch)), failure)
-            self.n_refused += 1
-            failure = None
-        return self._settled(failure)
+    async def write(self, batch: Batch, name: str) -> int | None:
+        """Write rows; return how many the store took, or None if it is away: then they are to be written again.
 
-    async def _write_singly(self, batch: Batch, name: str) -> bool:
-        single = ({kind: [row]} for kind, rows in batch.items() for row in rows)
-        for index, each in enumerate(single):
-            if not await self.write(each, f"{name}-{index:06d}"):
-                return False
-        return True
+        Rows that it will never take are rejected, and do not keep the others of their batch away from it.
+        """
+        failure = await self._outcome(asyncio.create_task(self.store.write(batch, name)))
+        if not isinstance(failure, RefusedError):
+            return n_rows(batch) if self._settled(failure) else None
+        parts = _parts(batch, name)
+        if not parts:
+            ((kind, (row,)),) = batch.items()
+            self.rejects.add_row(kind, row, str(failure))
+            self._settled(None)
+            return 0
+        n_written = 0
+        for part, part_name in parts:
+            n = await self.write(part, part_name)
+            if n is None:
+                return None
+            n_written += n
+        return n_written
 
     async def _outcome(self, asked: "asyncio.Task[None]") -> BaseException | None:
         """Wait for the store, but not forever; return what went wrong."""
@@ -107,3 +112,15 @@ class StoreGate:
         self._retry_at = time.monotonic() + self._retry_s * random.uniform(0.5, 1.0)  # noqa: S311  (spreads retries)
         self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
         return False
+
+
+def _parts(batch: Batch, name: str) -> list[tuple[Batch, str]]:
+    """Return the parts in which a refused batch is tried again, with their names; none of a single row.
+
+    First each kind by itself, then halves: so one bad row among 500 costs about 20 writes, not 500.
+    """
+    if len(batch) > 1:
+        return [({kind: rows}, name) for kind, rows in batch.items()]
+    ((kind, rows),) = batch.items()
+    half = len(rows) // 2
+    return [({kind: rows[:half]}, f"{name}-a"), ({kind: rows[half:]}, f"{name}-b")] if half else []

@@ -51,8 +51,8 @@ class Insertion:
         for name in self._json:
             values[name] = None if row.get(name) is None else json_bytes(row[name]).decode()
         for name in self._times:
-            # as SQLAlchemy's DateTime writes and reads it
-            values[name] = row[name].strftime("%Y-%m-%d %H:%M:%S.%f")
+            # as SQLAlchemy's DateTime writes and reads it; strftime's %Y has fewer digits for early years
+            values[name] = row[name].replace(tzinfo=None).isoformat(" ", "microseconds")
         return tuple([values.get(name) for name in self._names])
 
 

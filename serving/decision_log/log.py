@@ -15,6 +15,8 @@ class LogStats:
     ----------
     depth : records that wait for the writer now
     written, spooled, replayed, dropped : records
+    rejected : records
+        The part of `dropped` that lies in the rejects file, as the store will never take it.
     spool_depth : records that lie in the spool now
     available : whether the store took the last batch
     """
@@ -26,6 +28,7 @@ class LogStats:
     dropped: int = 0
     spool_depth: int = 0
     available: bool = True
+    rejected: int = 0
 
 
 class PendingDecision(Protocol):

@@ -62,7 +62,7 @@ class QueuedLog:
     ) -> None:
         self._store = store
         self._spool = spool
-        self._gate = StoreGate(store)
+        self._gate = StoreGate(store, spool.rejects)
         self._writer = Writer(self._gate, spool, patience_s=flush_s / 2, crowded=queue, settled=self._give_back)
         self._replayer = Replayer(self._gate, spool)
         self._turn_s = flush_s / 2
@@ -134,7 +134,8 @@ class QueuedLog:
             written=writer.n_written + self._replayer.n_replayed,
             spooled=writer.n_spooled,
             replayed=0 if gathers else self._replayer.n_replayed,
-            dropped=writer.n_dropped + self._n_overflowed + self._gate.n_refused,
+            dropped=writer.n_dropped + self._n_overflowed + spool.rejects.n,
+            rejected=spool.rejects.n,
             spool_depth=spool.depth,
             available=self._gate.available,
         )

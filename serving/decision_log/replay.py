@@ -1,6 +1,7 @@
 """Take what lies in the spool to the store: what it missed while it was away, or a segment that is due."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -10,6 +11,8 @@ from serving.decision_log.rows import Batch, Kind, Row, batch_of
 from serving.decision_log.spool import Segment, Spool
 
 _ROWS_BETWEEN_PAUSES: Final = 32
+_CHARS_AT_ONCE: Final = 8_000_000
+"""Characters of prompts in one write to a database: all of it has to arrive before the store counts as away."""
 _PAUSE_S: Final = 0.002
 """Left to the threads that answer requests."""
 
@@ -55,25 +58,29 @@ class Replayer:
 
     async def _replay(self, segment: Segment) -> bool:
         index = 0
-        async for batch in _batches(segment, self.gate.store.rows_at_once):
+        async for batch in self._batches(segment):
             # The same batch has the same name when it is tried again, so that it replaces what was half done.
-            if not await self.gate.write(batch, f"{segment.path.stem}-{index:04d}"):
+            n_written = await self.gate.write(batch, f"{segment.path.stem}-{index:04d}")
+            if n_written is None:
                 return False
+            self.n_replayed += n_written
             index += 1
-        self.n_replayed += segment.n_records
         self.spool.finish(segment)
         return True
 
-
-async def _batches(segment: Segment, size: int) -> AsyncIterator[Batch]:
-    """Yield the records of a segment, at most `size` at a time, with pauses while they are read."""
-    part: list[tuple[Kind, Row]] = []
-    for row in segment.rows():
-        part.append(row)
-        if len(part) % _ROWS_BETWEEN_PAUSES == 0:
-            await asyncio.sleep(_PAUSE_S)
-        if len(part) == size:
+    async def _batches(self, segment: Segment) -> AsyncIterator[Batch]:
+        """Yield the records of a segment in batches that the store takes in good time, with pauses in between."""
+        store = self.gate.store
+        most_chars = _CHARS_AT_ONCE if store.gathering is None else math.inf
+        part: list[tuple[Kind, Row]] = []
+        n_chars = 0
+        for row in segment.rows(self.gate.rejects.add_line):
+            part.append(row)
+            n_chars += len(row[1].get("messages") or "")
+            if len(part) % _ROWS_BETWEEN_PAUSES == 0:
+                await asyncio.sleep(_PAUSE_S)
+            if len(part) == store.rows_at_once or n_chars >= most_chars:
+                yield batch_of(part)
+                part, n_chars = [], 0
+        if part:
             yield batch_of(part)
-            part = []
-    if part:
-        yield batch_of(part)

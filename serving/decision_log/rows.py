@@ -3,8 +3,8 @@
 A row is a dict with the fields of its record; times are UTC, `candidates` a dict with one list a field (a third of
 the size of a list of dicts, and three times as fast to write) and `excluded` a list of pairs. Rows are made such
 that every store takes them: what a database would refuse (NUL characters, lone surrogates, numbers that are not
-finite or beyond 64 bits) is replaced here, or one record would hold up all that come after it. Fields that were
-added later are None where an older row lacks them, and unknown ones are left out.
+finite or beyond 64 bits) is replaced here, and long texts by their hash (`serving.decision_log.texts`). Fields that
+were added later are None where an older row lacks them, and unknown ones are left out.
 """
 
 import math
@@ -25,6 +25,7 @@ from router_model.log_records import (
     LogRecord,
     SessionRecord,
 )
+from serving.decision_log.texts import MOST_BYTES, bounded
 
 Row: TypeAlias = dict[str, Any]
 
@@ -84,6 +85,18 @@ _KIND_OF: Final = {cls: kind for kind, cls in RECORD_TYPES.items()}
 _CANDIDATE_FIELDS: Final = tuple(field.name for field in fields(LoggedCandidate))
 _CANDIDATE_VALUES: Final = attrgetter(*_CANDIDATE_FIELDS)
 _LARGEST: Final = 2**63 - 1
+_MOST_BYTES_A_CHAR: Final = 4
+_WHOLE: Final = frozenset({"messages", "comment"})
+"""Texts that are kept whole, however long: no index is over them, and they are bounded where they come from."""
+_IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
+    FieldType.TEXT: (str,),
+    FieldType.NUMBER: (float, int),
+    FieldType.COUNT: (int,),
+    FieldType.FLAG: (bool,),
+    FieldType.TIME: (str,),
+    FieldType.JSON: (dict, list),
+}
+"""As what `row_json` writes the values of fields; any may be null but times."""
 
 
 class _Layout:
@@ -93,7 +106,8 @@ class _Layout:
         by_type = {wanted: [n for n, t in FIELDS[kind].items() if t is wanted] for wanted in FieldType}
         self.names = tuple(FIELDS[kind])
         self.values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.names)
-        self.texts = by_type[FieldType.TEXT]
+        self.texts = [name for name in by_type[FieldType.TEXT] if name not in _WHOLE]
+        self.whole_texts = [name for name in by_type[FieldType.TEXT] if name in _WHOLE]
         self.numbers = by_type[FieldType.NUMBER]
         self.counts = by_type[FieldType.COUNT]
         self.time = TIME_FIELD[kind]
@@ -121,11 +135,7 @@ def row_of(record: LogRecord) -> tuple[Kind, Row]:
     for name in layout.numbers:
         if row[name] is not None and not math.isfinite(row[name]):
             row[name] = None
-    for name in layout.counts:
-        if row[name] is not None:
-            row[name] = max(-_LARGEST, min(row[name], _LARGEST))
-    _clean_texts(row, layout.texts)
-    row[layout.time] = _utc(row[layout.time])
+    _clean(row, layout)
     if kind is Kind.DECISION:
         columns = zip(*map(_CANDIDATE_VALUES, row["candidates"]), strict=True)
         row["candidates"] = dict(zip(_CANDIDATE_FIELDS, columns, strict=False))
@@ -185,47 +195,73 @@ def row_of_json(line: bytes) -> tuple[Kind, Row]:
     ValueError
         If it is not that.
     """
-    kind_name, row = orjson.loads(line)
-    kind = Kind(kind_name)
-    row[TIME_FIELD[kind]] = _utc(datetime.fromisoformat(row[TIME_FIELD[kind]]))
+    written = orjson.loads(line)
+    if not isinstance(written, list) or len(written) != len(("kind", "row")) or not isinstance(written[1], dict):
+        raise ValueError("it is no kind of record with its fields")
+    kind, given = Kind(written[0]), written[1]
+    layout = _LAYOUTS[kind]
+    for name, of in FIELDS[kind].items():
+        value = given.get(name)
+        is_other = isinstance(value, bool) and of is not FieldType.FLAG
+        if is_other or (not isinstance(value, _IN_JSON[of]) and (value is not None or of is FieldType.TIME)):
+            raise ValueError(f"{name} is {type(value).__name__}; expected {of.value}")
+    row: Row = {name: given[name] for name in layout.names if name in given}
+    row[layout.time] = datetime.fromisoformat(row[layout.time])
+    _clean(row, layout)
     return kind, row
 
 
 # --- cleaning --------------------------------------------------------------------------------------------
 
 
+def _clean(row: Row, layout: _Layout) -> None:
+    """Replace what a store would not take; fields may be missing."""
+    for name in layout.counts:
+        if row.get(name) is not None:
+            row[name] = max(-_LARGEST, min(row[name], _LARGEST))
+    _clean_texts(row, layout)
+    row[layout.time] = _utc(row[layout.time])
+
+
 def _utc(time: datetime) -> datetime:
     """Return a time in UTC; one without a zone is taken to be in it."""
     if time.tzinfo is UTC:
         return time
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _clean_texts(row: Row, names: list[str]) -> None:
-    """Replace what no database takes; most rows have nothing of the kind and are looked at once, as a whole."""
-    whole = "".join([row[name] or "" for name in names])
-    if "\0" not in whole and (whole.isascii() or _is_utf8(whole)):
-        return
-    for name in names:
-        if row[name] is not None:
-            row[name] = _clean(row[name])
-
-
-def _is_utf8(text: str) -> bool:
     try:
-        text.encode()
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:  # within a day of the first or the last year
+        return time.replace(tzinfo=UTC)
+
+
+def _clean_texts(row: Row, layout: _Layout) -> None:
+    """Replace what no database takes; most rows have nothing of the kind and are looked at once, as a whole."""
+    joined = "".join([row.get(name) or "" for name in layout.texts])
+    n_bytes = len(joined) * (1 if joined.isascii() else _MOST_BYTES_A_CHAR)
+    if n_bytes > MOST_BYTES or not _is_storable(joined):
+        for name in layout.texts:
+            if row.get(name) is not None:
+                row[name] = bounded(_clean_text(row[name]))
+    for name in layout.whole_texts:
+        if row.get(name) is not None and not _is_storable(row[name]):
+            row[name] = _clean_text(row[name])
+
+
+def _is_storable(text: str) -> bool:
+    if "\0" in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
-    return True
 
 
-def _clean(text: str) -> str:
+def _clean_text(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", errors="replace").decode("utf-8")
 
 
 def _deeply(value: Any) -> Any:
     if isinstance(value, str):
-        return _clean(value)
+        return _clean_text(value)
     if isinstance(value, dict):
         return {_deeply(key): _deeply(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -14,19 +14,26 @@ import sys
 import time
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from serving.decision_log.rows import Batch, Kind, Row, batch_of, row_json, row_of_json
+from serving.decision_log.rejects import Rejects
+from serving.decision_log.rows import ID_FIELD, Batch, Kind, Row, row_json, row_of_json
 
 logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES: Final = 32 * 2**20
 """A segment that is larger is not appended to."""
+_MOST_LINE_BYTES: Final = 256 * 2**20
 _SUFFIX: Final = ".spool"
 _CHECKSUM_CHARS: Final = 8
+
+
+def _ignore(line: bytes, reason: str) -> None:
+    """Do nothing with a line that holds no record: it is looked at, and replayed later."""
 
 
 def log_tag(identity: str) -> str:
@@ -99,16 +106,26 @@ class Segment:
         self.n_bytes += len(data)
         self.n_records += len(lines)
 
-    def rows(self) -> Iterator[tuple[Kind, Row]]:
-        """Yield the records that can be read; what a newer version wrote and this one cannot read is said."""
-        for line in self.lines():
+    def rows(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[tuple[Kind, Row]]:
+        """Yield the records that can be read; lines that hold none are said, and given to `reject` with the reason."""
+        n_unreadable, why = 0, ""
+        for line in self.lines(reject):
             try:
                 yield row_of_json(line)
-            except (ValueError, LookupError):
-                logger.exception("%s: a record that this version cannot read is skipped", self.path.name)
+            except ValueError as exc:
+                n_unreadable += 1
+                why = why or str(exc)
+                reject(line, f"it cannot be read by this version: {exc}")
+        if n_unreadable:
+            logger.warning(
+                "%s: a record that this version cannot read is skipped: %s (%d of them)",
+                self.path.name,
+                why,
+                n_unreadable,
+            )
 
-    def lines(self) -> Iterator[bytes]:
-        """Yield the records as JSON; damaged lines are skipped, counted and said."""
+    def lines(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[bytes]:
+        """Yield the records as JSON; damaged lines are skipped, counted, said, and given to `reject`."""
         n_damaged = 0
         for line in _lines_of(self.path):
             checksum, record = line[:_CHECKSUM_CHARS], line[_CHECKSUM_CHARS + 1 : -1]
@@ -116,19 +133,9 @@ class Segment:
                 yield record
             else:
                 n_damaged += 1
+                reject(line, "the line in the spool is damaged, or was cut off by a crash")
         if n_damaged:
             logger.warning("%s: %d damaged lines skipped (cut off by a crash)", self.path.name, n_damaged)
-
-    def batches(self, size: int) -> Iterator[Batch]:
-        """Yield the records, in their order, at most `size` at a time."""
-        part: list[tuple[Kind, Row]] = []
-        for row in self.rows():
-            part.append(row)
-            if len(part) == size:
-                yield batch_of(part)
-                part = []
-        if part:
-            yield batch_of(part)
 
     def remove(self) -> None:
         """Delete the file and let go of it."""
@@ -149,10 +156,16 @@ class Spool:
         Made when it is first needed.
     tag : str
         Of the log, see `log_tag`.
+
+    Attributes
+    ----------
+    rejects : Rejects
+        Of the same log, in the same folder.
     """
 
     def __init__(self, folder: Path, tag: str) -> None:
         self.folder = folder
+        self.rejects = Rejects(folder / f"{tag}-rejects.jsonl")
         self.tag = tag
         self.active: Segment | None = None
         self.sealed: deque[Segment] = deque()
@@ -223,14 +236,13 @@ class Spool:
 
     def find(self, kind: Kind, row_id: str) -> Row | None:
         """Look a record up in our segments; of several the last."""
-        needle = row_id.encode()
+        needle = row_id.encode("utf-8", "replace")
         found = None
         for segment in self._ours():
             for line in segment.lines():
-                if needle in line:
-                    found_kind, row = row_of_json(line)
-                    if found_kind is kind and next(iter(row.values())) == row_id:
-                        found = row
+                with suppress(ValueError):  # one that holds no record is rejected when it is replayed
+                    if needle in line and (read := row_of_json(line))[0] is kind and read[1][ID_FIELD[kind]] == row_id:
+                        found = read[1]
         return found
 
     def n_waiting_elsewhere(self) -> int:
@@ -262,11 +274,15 @@ def _lines(batch: Batch) -> list[bytes]:
     return [row_json(kind, row) for kind, rows in batch.items() for row in rows]
 
 
-def _lines_of(path: Path) -> Iterable[bytes]:
-    """Yield the lines of a file; none of one that is gone, as its records are in the store then."""
+def _lines_of(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, in pieces where they are too long for a record; none of a file that is gone.
+
+    What is gone is in the store.
+    """
     try:
         with path.open("rb") as file:
-            yield from file
+            while line := file.readline(_MOST_LINE_BYTES):
+                yield line
     except FileNotFoundError:
         return
 

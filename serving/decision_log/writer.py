@@ -155,15 +155,15 @@ class Writer:
             else:
                 self._late = asyncio.create_task(self._settle_late(write, guard))
                 return True
-        arrived = await write
-        self.n_written += n_rows(batch) * arrived
-        return arrived
+        n_written = await write
+        self.n_written += n_written or 0
+        return n_written is not None
 
-    async def _settle_late(self, write: "asyncio.Task[bool]", guard: Segment) -> None:
-        arrived = await write
-        self.n_written += guard.n_records * arrived
-        self.n_spooled += guard.n_records * (not arrived)
-        self.spool.settle_guard(guard, arrived=arrived)
+    async def _settle_late(self, write: "asyncio.Task[int | None]", guard: Segment) -> None:
+        n_written = await write
+        self.n_written += n_written or 0
+        self.n_spooled += guard.n_records * (n_written is None)
+        self.spool.settle_guard(guard, arrived=n_written is not None)
         self._late = None
 
     def _to_spool(self, batch: Batch) -> bool:

@@ -8,6 +8,8 @@ from serving.formats.format import Json
 
 _MOST: Final = 10**15
 """Larger counts are cut to this one, so that they fit every column of the log. No call has so many tokens."""
+_NOT_KNOWN: Final = -1
+_ODD: Final = frozenset({"nan", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity"})
 _MOST_HIDDEN: Final = 1_000_000
 """No call has thought for more tokens than this, so a larger difference to the total is a slip of the provider's."""
 
@@ -41,6 +43,20 @@ def amount_of(value: object) -> float | None:
     return None if number is None or number < 0 else float(number)
 
 
+def is_no_amount(value: object) -> bool:
+    """Tell whether something that is no amount of money stands where one should; what is left out does not.
+
+    -1 does not either: OpenRouter's lists of prices have it for what is not known.
+
+    >>> [value for value in (0.5, "0.5", 0, -1, None, "free", -2, True, float("inf"), "nan") if is_no_amount(value)]
+    [-2, True, inf, 'nan']
+    """
+    number = _number(value)
+    if number is not None:
+        return number < 0 and number != _NOT_KNOWN
+    return isinstance(value, bool | int | float) or (isinstance(value, str) and value.strip().lower() in _ODD)
+
+
 def later_counts(before: Json, after: Mapping[str, Any]) -> Json:
     """Return the counts of a stream so far; they are totals, so that a later one replaces the one before.
 
@@ -63,11 +79,11 @@ def hidden_tokens(n_total: int, n_counted: int) -> int:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, str):
-        try:
-            value = float(value.replace(",", ""))
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    """Return a finite number; None of all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    return value
+    try:
+        number = float(value.replace(",", "")) if isinstance(value, str) else value
+        return number if math.isfinite(number) else None
+    except (ValueError, OverflowError):  # no number, or an integer beyond all floats
+        return None

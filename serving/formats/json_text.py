@@ -1,12 +1,13 @@
 """JSON of providers: read leniently, written fast.
 
-Two things that are no JSON come from providers all the same, and are read: halves of surrogate pairs (an emoji cut
+Some things that are no JSON come from providers all the same, and are read: halves of surrogate pairs (an emoji cut
 between two tokens) become ``?``, as does what is no UTF-8 a replacement character; ``NaN`` and ``Infinity`` (log
-probabilities of vLLM) become null.
+probabilities of vLLM) become null, as do numbers that no float can hold (``1e999``).
 """
 
 import json
-from typing import Any
+import math
+from typing import Any, Final
 
 from serving.extra import needing_serve
 from serving.formats.format import Json
@@ -14,6 +15,9 @@ from serving.providers.failures import FailureKind, UpstreamFailure
 
 with needing_serve("the proxy"):
     import orjson
+
+_INT_CHARS: Final = 18
+"""Integers that are no longer than this fit 64 bits; longer ones are read as floats."""
 
 
 def load_object(content: bytes, what: str) -> Json:
@@ -57,9 +61,19 @@ def dump(value: Any) -> bytes:
 def _mended(content: bytes, what: str) -> Any:
     """Parse what is nearly JSON, and leave in it only what JSON can say."""
     try:
-        value = json.loads(content.decode("utf-8", "replace"), parse_constant=lambda _: None)
+        value = json.loads(
+            content.decode("utf-8", "replace"),
+            parse_constant=lambda _: None,
+            parse_float=_finite,
+            parse_int=lambda digits: int(digits) if len(digits) <= _INT_CHARS else _finite(digits),
+        )
         return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as exc:
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"the provider's {what} is no JSON: {len(content)} bytes, expected an object"
         ) from exc
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None

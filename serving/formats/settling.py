@@ -5,7 +5,7 @@ from serving.providers.plausible import Shown, counted
 from serving.providers.provider import Target
 
 
-def settle(facts: Facts, target: Target, sent: bytes) -> None:
+def settle(facts: Facts, target: Target, sent: bytes, *, is_read: bool = False) -> None:
     """Put into `facts` what is believed, or estimated, of the usage and the cost; again: nothing.
 
     Parameters
@@ -15,10 +15,14 @@ def settle(facts: Facts, target: Target, sent: bytes) -> None:
     target : Target
     sent : bytes
         The body of the request; empty where it is not known.
+    is_read : bool
+        Whether the provider has read the request and charges for it, even if nothing came back.
     """
     if facts.is_settled:
         return
-    shown = Shown(sent, facts.n_bytes_written, facts.has_content, facts.is_complete, is_text=facts.is_text)
+    shown = Shown(
+        sent, facts.n_bytes_written, facts.has_content, facts.is_complete, is_text=facts.is_text, is_read=is_read
+    )
     result = counted(facts.usage, shown, target)
     facts.usage, facts.cost_usd = result.usage, result.cost_usd
     facts.estimated, facts.estimate_reasons = result.estimated, result.reasons

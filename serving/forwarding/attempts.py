@@ -3,6 +3,7 @@
 However it goes, it ends once: what was called is judged, the record is made and observed, the response is closed.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from router_model.log_records import AttemptRecord
+from serving.decision_log.texts import bounded
 from serving.engine.faults import place
 from serving.engine.ids import IdMaker
 from serving.engine.seldom import Seldom
@@ -32,6 +34,11 @@ CLIENT_GONE: Final = "client_gone"
 SHUTDOWN: Final = FailureKind.SHUTDOWN.value
 """The error type of an attempt that was still under way when the service had to end."""
 
+_ABANDONED: Final = frozenset({CLIENT_GONE, SHUTDOWN, FailureKind.TIMEOUT.value})
+"""How an attempt ends that was ended from here, whatever its provider goes on to do."""
+_CUT: Final = _ABANDONED | {FailureKind.TRUNCATED.value, FailureKind.CONNECTION.value}
+_HTML: Final = "text/html"
+"""What proxies and login pages answer with, and no model does."""
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
 _seldom: Final = Seldom(60.0)
@@ -90,7 +97,8 @@ class Attempt:
         self.order = order
         self.target = target
         self.adapter = adapter
-        self.request = request
+        self._sent = asyncio.Event()  # no method of ours: a cycle would keep the answer in memory for longer
+        self.request = replace(request, on_sent=self._sent.set)
         self.over = over
         self.rules = rules
         self._others = others
@@ -171,7 +179,7 @@ class Attempt:
     def record(self, error_type: str | None) -> AttemptRecord:
         """Return the record of the attempt as it stands."""
         facts = self.facts if self.facts.is_settled else replace(self.facts)
-        settle(facts, self.target, self.request.content)
+        settle(facts, self.target, self.request.content, is_read=self._is_charged(error_type))
         usage = facts.usage
         return AttemptRecord(
             attempt_id=self._id,
@@ -179,9 +187,9 @@ class Attempt:
             created_at=self._created_at,
             model=self.target.model,
             provider=self.target.provider.name,
-            response_id=facts.response_id,
-            response_model=facts.response_model,
-            finish_reason=facts.finish_reason,
+            response_id=bounded(facts.response_id),
+            response_model=bounded(facts.response_model),
+            finish_reason=bounded(facts.finish_reason),
             status=None if self.response is None else self.response.status,
             error_type=error_type,
             input_tokens=None if usage is None else usage.input_tokens,
@@ -196,6 +204,19 @@ class Attempt:
             usage_estimated=", ".join(facts.estimate_reasons) or None,
             budget_usd=facts.budget_usd,
         )
+
+    def _is_charged(self, error_type: str | None) -> bool:
+        """Tell whether a provider charges for the input of a call that ended like this (docs/proxy.md has the table).
+
+        It does once it has begun to answer, and while it works on a request that we abandoned; not for an error.
+        """
+        if self.response is None:
+            return self._sent.is_set() and error_type in _ABANDONED
+        if not 200 <= self.response.status < 300:  # noqa: PLR2004  (HTTP's successes)
+            return False
+        if error_type == FailureKind.MALFORMED:
+            return _HTML not in self.response.headers.get("content-type", "")
+        return error_type is None or error_type in _CUT or self.facts.finish_reason is not None
 
     def _observe(self, record: AttemptRecord) -> None:
         try:

@@ -1,6 +1,6 @@
 """HTTP as the rest of the service sees it: a request, a response whose body comes in pieces, what sends the one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,8 @@ class HttpRequest:
     changes : what the caller asked for and is not in the content: a name where it was left out, ``name=value`` where it
         was changed
     method : str
+    on_sent : callable or None
+        Called once all of the request is on its way: from then on the provider may read it, and charge for it.
     """
 
     url: str
@@ -24,6 +26,7 @@ class HttpRequest:
     content: bytes = field(repr=False)
     changes: tuple[str, ...] = ()
     method: str = "POST"
+    on_sent: Callable[[], object] | None = field(default=None, repr=False, compare=False)
 
 
 class HttpResponse(Protocol):

@@ -15,6 +15,7 @@ unusual.
 | | less reasoning, it is over the bytes that came and over twice ``max_tokens`` and 64 | tokenizers differ |
 | cost | it is under a hundredth of the list price | discounts (cache, batch, another host) come to a fiftieth |
 | | it is over $10 and a hundred times the list price | searches and other fees come on top of tokens |
+| | it is negative, infinite or a flag | it is no amount |
 
 So images, audio, tool schemas, other languages, base64 and thoughts that are not shown never make a report
 unbelievable: they add tokens to those of the text, up to the window. Reported reasoning is not held against
@@ -22,11 +23,12 @@ unbelievable: they add tokens to those of the text, up to the window. Reported r
 a call may run several rounds, so that the upper bounds of tokens are ten times as high.
 
 A cost of 0 is believed of a model that is free: its list price is 0, or its id ends in ``:free``. Where no list price
-is known, every cost is believed.
+is known, every cost up to $1,000 a million tokens, and $10, is believed.
 
 Estimates are a token every four bytes, which is English: other languages have more tokens, and more bytes. An image or
 file in base64 counts as a thousand tokens of input. A stream that was cut is estimated in the same way, unless its
-provider has counted more until then.
+provider has counted more until then. Where nothing came back of a request that its provider has read, as the caller
+hung up or the time was up, its input is estimated all the same: it was paid.
 
 The budget counts the greater: of the estimate and of the report, as far as the report is within its bound.
 """
@@ -42,6 +44,7 @@ import orjson
 from router_model.catalog import ModelCard
 from serving.providers.provider import Target
 from serving.providers.usage import Usage
+from serving.providers.worst_case import ENCODED, MOST_BYTES_A_TOKEN
 
 INPUT: Final = "input_tokens"
 OUTPUT: Final = "output_tokens"
@@ -49,7 +52,6 @@ COST: Final = "cost"
 """Names of what can be estimated."""
 
 _BYTES_A_TOKEN: Final = 4
-_MOST_BYTES_A_TOKEN: Final = 128
 _ROUNDS: Final = 10
 """The most turns that a provider takes with its own tools in one call (Anthropic stops after ten)."""
 _TIMES_THE_LIMIT: Final = 2
@@ -59,17 +61,21 @@ _OUR_TOOLS: Final = frozenset({"function", "custom"})
 _TOOL_SCHEMAS: Final = frozenset({"function", "input_schema", "functionDeclarations", "function_declarations"})
 _SWITCHES: Final = ("web_search_options", "plugins", "mcp_servers")
 _LIMITS: Final = ("max_completion_tokens", "max_tokens", "maxOutputTokens", "max_output_tokens")
-_N_ANSWERS: Final = ("n", "candidateCount", "candidate_count")
+_N_ANSWERS: Final = ("n", "best_of", "candidateCount", "candidate_count")
 _LARGEST_WINDOW: Final = 10_000_000
 """Tokens; of a model whose window or longest answer the catalog does not know."""
 _LEAST_SHARE: Final = 0.01
 _MOST_TIMES: Final = 100
 _MOST_FEES_USD: Final = 10.0
+_MOST_ANSWERS: Final = 128
+_DEAREST_USD_A_TOKEN: Final = 0.001
+"""Where no list price is known: $1,000 a million tokens, and nobody asks for more."""
 _DATA_TOKENS: Final = 1000
 _DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
 """Images and files in base64, which are no text."""
 _FREE: Final = ":free"
 _ZERO, _TOO_FEW, _TOO_MANY, _TOO_LOW, _TOO_HIGH = "zero", "too_few", "too_many", "too_low", "too_high"
+_NO_AMOUNT: Final = "no_amount"
 _CUT, _MISSING = "cut", "missing"
 """Why a count or a cost is not believed."""
 _UNREAD: Final = frozenset(
@@ -96,6 +102,8 @@ class Shown:
     is_complete : bool
     is_text : bool
         False of embeddings, which are no tokens.
+    is_read : bool
+        Whether the provider has read the request and charges for it, even if nothing came back.
     """
 
     sent: bytes
@@ -103,6 +111,7 @@ class Shown:
     has_content: bool
     is_complete: bool
     is_text: bool = True
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +161,7 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     >>> none.usage.input_tokens, none.usage.output_tokens, none.cost_usd, none.reasons
     (13, 100, 0.001013, ('input_zero', 'output_zero'))
     """
-    if reported is None and not (shown.has_content or shown.n_bytes_written):
+    if reported is None and not (shown.has_content or shown.n_bytes_written or shown.is_read):
         return Counted(None)
     told = reported or Usage(0, 0)
     bounds = _bounds(told, shown, target.card)
@@ -162,7 +171,7 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     }
     usage = told if wrong[INPUT] is None else _with_input(told, _estimated_input(shown.sent, target.card))
     usage = usage if wrong[OUTPUT] is None else _with_output(usage, _estimated_output(shown))
-    wrong[COST] = _wrong_cost(told.billed_usd, usage.list_usd(target.card), target)
+    wrong[COST] = _wrong_cost(usage, target)
     if any(wrong.values()):
         return _estimate(reported, usage, wrong, target, bounds)
     return Counted(usage, usage.list_usd(target.card) if usage.billed_usd is None else usage.billed_usd)
@@ -195,7 +204,7 @@ def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
         return _ZERO
     if n_tokens > bounds.most_input:
         return _TOO_MANY
-    most_bytes = n_tokens * _MOST_BYTES_A_TOKEN
+    most_bytes = n_tokens * MOST_BYTES_A_TOKEN
     # The text within a body is looked for only where the whole body is too long for so few tokens.
     is_enough = len(shown.sent) <= most_bytes or _n_bytes_of_text(shown.sent) <= most_bytes
     return None if is_enough else _TOO_FEW
@@ -204,23 +213,33 @@ def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
 def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
     """Return why a count of output cannot be; None where it can."""
     if not shown.is_text:
-        return None
+        return _TOO_MANY if n_tokens > bounds.most_input else None
     if not shown.is_complete and _estimated_output(shown) > n_tokens:
         return _CUT
     if n_tokens < 1:
         return _ZERO if shown.has_content else None
-    if shown.n_bytes_written > n_tokens * _MOST_BYTES_A_TOKEN:
+    if shown.n_bytes_written > n_tokens * MOST_BYTES_A_TOKEN:
         return _TOO_FEW
     return _TOO_MANY if n_tokens > bounds.most_output else None
 
 
-def _wrong_cost(bill: float | None, list_usd: float | None, target: Target) -> str | None:
-    """Return why a bill cannot be, given the list price; None where it can, or where one of them is not known."""
-    if bill is None or list_usd is None:
-        return None
-    if bill > list_usd * _MOST_TIMES + _MOST_FEES_USD:
+def _wrong_cost(usage: Usage, target: Target) -> str | None:
+    """Return why a bill cannot be, given the list price; None where it can, or there is none."""
+    bill, list_usd = usage.billed_usd, usage.list_usd(target.card)
+    if bill is None:
+        return _NO_AMOUNT if usage.has_odd_bill else None
+    if bill > _most_usd(usage, list_usd):
         return _TOO_HIGH
-    return None if _is_free(target) or bill >= list_usd * _LEAST_SHARE else _TOO_LOW
+    if list_usd is None or _is_free(target):
+        return None
+    return None if bill >= list_usd * _LEAST_SHARE else _TOO_LOW
+
+
+def _most_usd(usage: Usage, list_usd: float | None) -> float:
+    """Return the most that a call can be billed at, in USD."""
+    if list_usd is None:
+        return (usage.input_tokens + usage.output_tokens) * _DEAREST_USD_A_TOKEN + _MOST_FEES_USD
+    return list_usd * _MOST_TIMES + _MOST_FEES_USD
 
 
 def _bounds(told: Usage, shown: Shown, card: ModelCard | None) -> _Bounds:
@@ -233,7 +252,7 @@ def _bounds(told: Usage, shown: Shown, card: ModelCard | None) -> _Bounds:
     n_rounds = _ROUNDS if _has_tools_of_the_provider(body) else 1
     config = body.get("generationConfig") or body.get("generation_config")
     limits = {**body, **config} if isinstance(config, dict) else body
-    n_answers = _largest(limits, _N_ANSWERS) or 1
+    n_answers = min(_largest(limits, _N_ANSWERS) or 1, _MOST_ANSWERS)
     of_model = window if card is None or card.max_output_tokens is None else card.max_output_tokens * _TIMES_THE_LIMIT
     most_output = of_model * n_answers
     asked = _largest(limits, _LIMITS)
@@ -276,7 +295,7 @@ def _greatest_usd(told: Usage, usage: Usage, cost_usd: float | None, target: Tar
         _with_input(told, min(told.input_tokens, bounds.most_input)), min(told.output_tokens, bounds.most_output)
     )
     list_usd = usage.list_usd(target.card)
-    if list_usd is not None and bill is not None and bill > list_usd * _MOST_TIMES + _MOST_FEES_USD:
+    if bill is not None and bill > _most_usd(usage, list_usd):
         bill = None
     costs = (cost_usd, list_usd, reported.list_usd(target.card), bill)
     return max((usd for usd in costs if usd is not None), default=None)
@@ -298,7 +317,7 @@ def _with_output(usage: Usage, n_tokens: int) -> Usage:
 
 
 def _estimated_input(sent: bytes, card: ModelCard | None) -> int:
-    words, n_data = _DATA.subn(b"", sent)
+    words, n_data = ENCODED.subn(b"", sent)
     n_tokens = math.ceil(len(words) / _BYTES_A_TOKEN) + n_data * _DATA_TOKENS
     window = None if card is None else card.context_window
     return n_tokens if window is None else min(n_tokens, window)

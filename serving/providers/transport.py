@@ -89,6 +89,30 @@ class _Taken:
 _taken: ContextVar[_Taken] = ContextVar("taken")
 
 
+class _Sending:
+    """Counts what was handed to the socket of one request, and tells when that is all of it."""
+
+    __slots__ = ("_n_left", "_on_sent")
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._n_left = len(request.content)
+        self._on_sent = request.on_sent
+
+    def count(self, n_bytes: int) -> None:
+        self._n_left -= n_bytes
+        if self._n_left <= 0 and self._on_sent is not None:
+            self._on_sent()
+
+
+def _tracing_what_is_sent() -> aiohttp.TraceConfig:
+    async def count(_: aiohttp.ClientSession, context: Any, sent: aiohttp.TraceRequestChunkSentParams) -> None:
+        context.trace_request_ctx.count(len(sent.chunk))
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_chunk_sent.append(count)
+    return tracing
+
+
 class _Connector(aiohttp.TCPConnector):
     """Says which connection a call took, and whether it was used before."""
 
@@ -238,6 +262,7 @@ class AiohttpTransport:
                 headers=_headers(request.headers),
                 data=_body(request.content),
                 allow_redirects=False,
+                trace_request_ctx=_Sending(request),
             )
         except BaseException:
             if taken.line is not None and taken.line.transport is not None:
@@ -258,6 +283,7 @@ class AiohttpTransport:
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             max_headers=_MAX_HEADERS,
+            trace_configs=[_tracing_what_is_sent()],
         )
 
 

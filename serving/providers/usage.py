@@ -1,6 +1,6 @@
 """What a call used, and what that costs; every token is counted once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router_model.catalog import ModelCard
 
@@ -21,6 +21,8 @@ class Usage:
         What the provider itself says the call cost (OpenRouter does).
     cache_write_1h_tokens : int
         The part of `cache_write_tokens` that is kept for an hour, at a price of its own.
+    has_odd_bill : bool
+        Whether the provider says of the cost what is no amount: a negative number, infinity, a flag.
     """
 
     input_tokens: int
@@ -30,6 +32,7 @@ class Usage:
     reasoning_tokens: int = 0
     billed_usd: float | None = None
     cache_write_1h_tokens: int = 0
+    has_odd_bill: bool = field(default=False, compare=False, repr=False)
 
     def list_usd(self, card: ModelCard | None) -> float | None:
         """Return what the call costs by list price; None where that is not known.

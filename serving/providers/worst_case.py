@@ -1,5 +1,6 @@
 """What a call may cost at most: what is reserved of a budget before it is sent."""
 
+import re
 from decimal import Decimal
 from typing import Final
 
@@ -7,8 +8,16 @@ from router_model.catalog import ModelCard
 from serving.errors import InvalidRequestError
 from serving.providers.provider import Target
 
+ENCODED: Final = re.compile(
+    rb'"(?:url|image_url|file_data)":"data:[^",]{0,256};base64,[A-Za-z0-9+/=_-]*"|"data":"[A-Za-z0-9+/=_-]{256,}"'
+)
+"""Images and files within a body, in base64: they have tokens of their own, whatever their length."""
 OUTPUT_TOKENS: Final = 4096
 """What a model may write where neither the request nor the catalog says."""
+LARGEST_OUTPUT_TOKENS: Final = 131_072
+"""The most that any model writes whose limit and window the catalog does not know; the largest in use write 128,000."""
+MOST_BYTES_A_TOKEN: Final = 128
+"""The longest tokens in use (o200k: runs of spaces)."""
 TOKENS_AN_IMAGE: Final = 2000
 """Input tokens an image counts as; providers count between 85 and about 1,600 for one of common size."""
 
@@ -32,7 +41,8 @@ def worst_case_usd(
     n_input_tokens : int
         Not less than the provider counts: the UTF-8 bytes of the text are such a bound, as no token is shorter.
     max_output_tokens : int or None
-        Of the request; None, or more than the card allows: as the card says, or else `OUTPUT_TOKENS`.
+        Of the request. It counts as far as the model can write: the card's limit, else what its window has beside the
+        input, else `LARGEST_OUTPUT_TOKENS`. None: the card's limit, or else `OUTPUT_TOKENS`.
     n_images : int
     n_answers : int
         The request's ``n``.
@@ -52,7 +62,8 @@ def worst_case_usd(
         read = max(read, card.usd_per_mtok_1h_write)
     written = max(_known(card.usd_per_mtok_output, card.usd_per_mtok_reasoning))
     n_read = n_input_tokens + n_images * TOKENS_AN_IMAGE
-    tokens_usd = (n_read * read + n_answers * _most_output(card, max_output_tokens) * written) / 1_000_000
+    n_written = n_answers * _most_output(card, max_output_tokens, n_input_tokens)
+    tokens_usd = (n_read * read + n_written * written) / 1_000_000
     return tokens_usd + sum(_known(card.usd_per_request)) + n_images * sum(_known(card.usd_per_image))
 
 
@@ -73,9 +84,13 @@ def priced(target: Target) -> ModelCard:
     return target.card
 
 
-def _most_output(card: ModelCard, asked: int | None) -> int:
-    most = [tokens for tokens in (asked, card.max_output_tokens) if tokens is not None]
-    return min(most) if most else OUTPUT_TOKENS
+def _most_output(card: ModelCard, asked: int | None, n_input_tokens: int) -> int:
+    """Return the most tokens of one answer: what is asked for, as far as the model can write it."""
+    most = card.max_output_tokens or LARGEST_OUTPUT_TOKENS
+    if card.context_window is not None:
+        room = max(card.context_window - n_input_tokens // MOST_BYTES_A_TOKEN, 1)
+        most = min(card.max_output_tokens or room, room)
+    return min(most, card.max_output_tokens or OUTPUT_TOKENS if asked is None else asked)
 
 
 def _known(*prices: Decimal | None) -> list[Decimal]:

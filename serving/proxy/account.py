@@ -1,12 +1,28 @@
 """What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
 
-from dataclasses import dataclass, field
+import logging
+import math
+import time
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final
 
 from router_model.log_records import AttemptRecord
 from serving.access.admission import Admission
 from serving.api.parts import Parts
+from serving.engine.seldom import Seldom
+from serving.formats.settling import settle
+from serving.forwarding.reply import Reply
+from serving.proxy.admitting import WorstCases
 from serving.proxy.speeds import Speeds
 from serving.tracing import TracedCall
+
+_logger = logging.getLogger(__name__)
+_seldom: Final = Seldom(60.0)
+_NOTED_EVERY_S: Final = 5.0
+_NOTHING: Final = Decimal(0)
+_UNSAID: Final = ("_missing", "_cut")
+"""How reasons end that are no fault: the provider said nothing, or had not come to it when the call was cut."""
 
 
 @dataclass(slots=True)
@@ -20,6 +36,7 @@ class Account:
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
+    worst_usd : what each candidate may cost at most, by its name; empty where nothing limits the caller
     cost_usd : float
         What budgets count of the attempts so far: their cost or, where that was estimated, the greatest it may be.
     n_attempts : int
@@ -32,9 +49,12 @@ class Account:
     speeds: Speeds
     admission: Admission
     traced: TracedCall
+    worst_usd: WorstCases = field(default_factory=dict)
     cost_usd: float = field(default=0.0, init=False)
     n_attempts: int = field(default=0, init=False)
     unknown: bool = field(default=False, init=False)
+    _reply: Reply | None = field(default=None, init=False)
+    _noted_s: float = field(default=0.0, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
@@ -43,13 +63,54 @@ class Account:
         self.parts.telemetry.count_attempt(record)
         self.speeds.observe(record)
         self.traced.attempt(record)
+        _warn_of_usage(record)
         cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
         if cost_usd is not None:
             self.cost_usd += cost_usd
         elif record.error_type is None or record.first_token_s is not None:
             self.unknown = True
+        if self._reply is not None:
+            self._pay()  # its caller may not have read the end yet, and may never do
+
+    def stream(self, reply: Reply) -> None:
+        """Take note that an answer goes out as a stream: nobody else is asked any more, so less may be spent."""
+        self._reply = reply
+        if self.n_attempts == reply.n_attempts:  # all of it is here
+            self._pay()
+        elif reply.target.name in self.worst_usd:
+            self.admission.go_on(self.cost_usd, self.worst_usd[reply.target.name])
+        self._noted_s = time.monotonic()
+
+    def go_on(self) -> None:
+        """Take note, from time to time, of what a stream has cost so far: that is spent, and no longer reserved."""
+        if self._reply is None or not self.worst_usd or time.monotonic() - self._noted_s < _NOTED_EVERY_S:
+            return
+        self._noted_s = time.monotonic()
+        facts, target = replace(self._reply.facts), self._reply.target
+        settle(facts, target, b"")
+        so_far = facts.cost_usd if facts.budget_usd is None else facts.budget_usd
+        if so_far is not None and math.isfinite(so_far):
+            self.admission.go_on(self.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
+
+    def _pay(self) -> None:
+        self.admission.pay(None if self.unknown else self.cost_usd)
 
     def close(self) -> None:
         """Settle what was consumed; again: nothing."""
         self.traced.end()
         self.admission.settle(None if self.unknown else self.cost_usd)
+
+
+def _warn_of_usage(record: AttemptRecord) -> None:
+    """Say that a provider reports what cannot be, once a minute for each; every call is in the log and the metrics."""
+    reasons = record.usage_estimated.split(", ") if record.usage_estimated else ()
+    wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
+    if wrong and (times := _seldom.due(record.provider)):
+        _logger.warning(
+            "%s:%s reports tokens or a cost that cannot be (%s), so they were estimated; see "
+            "router_usage_estimated_total and docs/proxy.md (%d times)",
+            record.provider,
+            record.model,
+            ", ".join(wrong),
+            times,
+        )

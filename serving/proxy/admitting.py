@@ -3,7 +3,7 @@
 from collections.abc import MutableMapping, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from serving.access.admission import Admission
 from serving.access.callers import Caller
@@ -13,11 +13,14 @@ from serving.providers.provider import Target
 from serving.proxy.asked import Asked
 from serving.proxy.worst_case import worst_cases_usd
 
+WorstCases: TypeAlias = dict[str, Decimal]
+"""What each candidate may cost at most, in USD, by `Target.name`; empty where nothing limits the caller."""
+
 
 def admit(
     access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: Asked, targets: Sequence[Target]
-) -> tuple[Sequence[Target], Admission]:
-    """Return the candidates that may be called, and what is set aside for the dearest of them.
+) -> tuple[Sequence[Target], Admission, WorstCases]:
+    """Return the candidates that may be called, what is set aside for the dearest of them, and for each.
 
     Candidates that may cost more than is left of the budget are left out, the dearest first.
 
@@ -28,19 +31,23 @@ def admit(
     RateLimitedError, NotReadyError, InvalidRequestError
         See `Access.admit`, `worst_cases_usd`.
     """
+    worst: WorstCases = {}
+
+    def dearest() -> Decimal:
+        worst.update(zip((target.name for target in targets), worst_cases_usd(asked, targets), strict=True))
+        return max(worst.values())
+
     try:
-        admission = access.admit(scope, caller, lambda: max(worst_cases_usd(asked, targets)), within_s=asked.total_s)
+        return targets, access.admit(scope, caller, dearest, within_s=asked.total_s), worst
     except BudgetExceededError as exc:
-        worst, refusal = worst_cases_usd(asked, targets), exc
-    else:
-        return targets, admission
-    for amount in sorted(set(worst), reverse=True)[1:]:
+        refusal = exc
+    for amount in sorted(set(worst.values()), reverse=True)[1:]:
         try:
             admission = access.admit(scope, caller, partial(_same, amount), within_s=asked.total_s)
         except BudgetExceededError as exc:
             refusal = exc
         else:
-            return [target for target, most in zip(targets, worst, strict=True) if most <= amount], admission
+            return [target for target in targets if worst[target.name] <= amount], admission, worst
     raise refusal
 
 

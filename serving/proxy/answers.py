@@ -1,6 +1,6 @@
 """Answers of the proxy: whole, or as a stream, with the router's headers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from serving.api.rendering import JSON, header_text
 from serving.engine.query import Routed
 from serving.forwarding.reply import EventStream, Reply
+from serving.proxy.account import Account
 from serving.proxy.draining import UnderWay
 from serving.proxy.leaving import Leaving
 
@@ -77,17 +78,16 @@ class StreamAnswer(Response):
     headers : of the answer
     under_way : UnderWay
         Cuts the stream when a drain is over.
-    done : called once it is closed
+    account : Account
+        Is told as the stream goes on, and closed once it is closed.
     """
 
-    def __init__(
-        self, stream: EventStream, headers: Mapping[str, str], under_way: UnderWay, done: Callable[[], None]
-    ) -> None:
+    def __init__(self, stream: EventStream, headers: Mapping[str, str], under_way: UnderWay, account: Account) -> None:
         super().__init__(headers={**headers, **_STREAM_HEADERS}, media_type="text/event-stream")
         del self.headers["content-length"]
         self._stream = stream
         self._under_way = under_way
-        self._done = done
+        self._account = account
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
@@ -98,8 +98,9 @@ class StreamAnswer(Response):
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                     async for piece in stream:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
+                        self._account.go_on()
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
         except ClientDisconnect:
             pass  # the stream is closed, and its attempt says why it ended
         finally:
-            self._done()
+            self._account.close()

@@ -11,6 +11,7 @@ from serving.api.bodies import validated
 from serving.api.queries import session_header
 from serving.errors import InvalidRequestError
 from serving.formats.format import Call, Surface
+from serving.proxy.asked_counts import with_counts_read
 from serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
 from serving.proxy.naming import Named, read_named
 from serving.proxy.preferences import Preferences
@@ -19,6 +20,8 @@ GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"
 METADATA: Final = "x-openrouter-metadata"
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
+MOST_USER_CHARS: Final = 1024
+"""Of ``metadata.user_id``, as of ``user``. Claude Code's, which is among the longest in use, has about 200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Asked:
     total_s : float
         For the whole call.
     wants_metadata : whether ``openrouter_metadata`` is to be in the answer
+    user_id : who the request is for, as OpenAI's or Anthropic's bodies say it; None where they do not
     """
 
     call: Call
@@ -46,20 +50,12 @@ class Asked:
     buffer: bool
     total_s: float
     wants_metadata: bool
+    user_id: str | None = None
 
     @property
     def surface(self) -> Surface:
         """What the caller speaks."""
         return self.call.surface
-
-    @property
-    def user_id(self) -> str | None:
-        """Who the request is for, as OpenAI's or Anthropic's bodies say it."""
-        if self.envelope.user is not None:
-            return self.envelope.user
-        metadata = self.call.body.get("metadata")
-        found = metadata.get("user_id") if isinstance(metadata, dict) else None
-        return found if isinstance(found, str) else None
 
 
 def read_asked(
@@ -90,6 +86,7 @@ def read_asked(
         If something that is read is not as declared.
     """
     envelope = validated(ProxyEnvelope, body)
+    body = with_counts_read(surface, body)
     stream = path_stream if path_stream is not None else envelope.stream is True
     call = Call(
         surface,
@@ -110,7 +107,20 @@ def read_asked(
         buffer=_buffers(headers),
         total_s=_total_s(headers, most_s),
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",
+        user_id=envelope.user if envelope.user is not None else _anthropic_user(body.get("metadata")),
     )
+
+
+def _anthropic_user(metadata: object) -> str | None:
+    user_id = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user_id, str):
+        return None
+    if len(user_id) > MOST_USER_CHARS:
+        raise InvalidRequestError(
+            f"metadata.user_id: got {len(user_id)} characters; expected at most {MOST_USER_CHARS}, such as an id",
+            param="metadata.user_id",
+        )
+    return user_id
 
 
 def _buffers(headers: Mapping[str, str]) -> bool:

@@ -166,9 +166,9 @@ class Proxy:
         plan = await self._plan(parts, caller, asked)
         if plan.routed is not None:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
-        targets, admission = admit(parts.access, request.scope, caller, asked, plan.targets)
+        targets, admission, worst_usd = admit(parts.access, request.scope, caller, asked, plan.targets)
         plan = replace(plan, targets=targets)
-        account = Account(parts, self.candidates.speeds, admission, traced)
+        account = Account(parts, self.candidates.speeds, admission, traced, worst_usd)
         try:
             reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)
@@ -196,7 +196,8 @@ class Proxy:
             parts.engine.answered(plan.query, plan.routed, reply.target.model)
         headers = reply_headers(reply, plan.routed)
         if reply.stream is not None:
-            return StreamAnswer(reply.stream, headers, self.under_way, account.close)
+            account.stream(reply)
+            return StreamAnswer(reply.stream, headers, self.under_way, account)
         account.close()
         return whole_answer(reply, headers)
 

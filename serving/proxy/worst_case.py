@@ -1,23 +1,18 @@
 """What a request can cost at most; asked only where the caller, or the service, has a budget."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 import orjson
 
 from serving.formats.format import Surface
-from serving.formats.shapes import mapping
+from serving.formats.shapes import mapping, mappings
 from serving.providers.provider import Target
-from serving.providers.worst_case import priced, worst_case_usd
+from serving.providers.worst_case import ENCODED, priced, worst_case_usd
 from serving.proxy.asked import Asked
 
-_LIMITS: Final = ("max_completion_tokens", "max_tokens")
-_DATA: Final = re.compile(
-    rb'"(?:url|image_url|file_data)":"data:[^",]{0,256};base64,[A-Za-z0-9+/=_-]*"|"data":"[A-Za-z0-9+/=_-]{256,}"'
-)
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""
@@ -26,8 +21,8 @@ _ONE_HOUR: Final = b'"ttl":"1h"'
 def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     """Return the worst case of each candidate, in USD.
 
-    No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; what is in it as base64
-    counts as images instead.
+    No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; images and files in
+    base64 count as images instead.
 
     Raises
     ------
@@ -38,41 +33,69 @@ def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
     most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
-    n_read = len(_DATA.sub(b"", content))
+    n_read = len(ENCODED.sub(b"", content)) + _n_encoded_bytes_of_tools(body)
     caches_1h = _ONE_HOUR in content
     return [
         worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers, caches_1h=caches_1h) for one in targets
     ]
 
 
+def _n_encoded_bytes_of_tools(body: Mapping[str, Any]) -> int:
+    """Return how many bytes look like a file but are read as text, since a tool's arguments or its answer have them.
+
+    >>> block = {"type": "tool_use", "input": {"data": "A" * 300}}
+    >>> _n_encoded_bytes_of_tools({"messages": [{"role": "assistant", "content": [block]}]})  # "data":"AAA..."
+    309
+    """
+    said = [body.get("tools")]
+    for message in mappings(body.get("messages")):
+        said += [block.get("input") for block in mappings(message.get("content"))]
+    for turn in mappings(body.get("contents")):
+        for part in mappings(turn.get("parts")):
+            said += [mapping(part.get(name)).get("args") for name in ("functionCall", "function_call")]
+            said += [mapping(part.get(name)).get("response") for name in ("functionResponse", "function_response")]
+    content = orjson.dumps([one for one in said if one is not None])
+    return len(content) - len(ENCODED.sub(b"", content))
+
+
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:
     """Return the most tokens of an answer, None where the body does not say, and how many answers are asked for.
 
-    Fields of other formats are not read: a provider would not keep to them.
+    Where a body asks for more thoughts than words, some hosts write both, so the larger number counts. Fields of other
+    formats are not read: a provider would not keep to them.
 
     >>> _written({"max_tokens": 100, "n": 2}), _written({"generationConfig": {"maxOutputTokens": 7}})
     ((100, 2), (None, 1))
+    >>> _written({"max_tokens": 100, "thinking": {"type": "enabled", "budget_tokens": 2000}})
+    (2000, 1)
     """
-    return _largest(body, _LIMITS), _largest(body, ("n",)) or 1
+    limit = _largest(body, "max_tokens", "max_completion_tokens")
+    thoughts = (mapping(body.get("thinking")).get("budget_tokens"), mapping(body.get("reasoning")).get("max_tokens"))
+    return _with_thoughts(limit, *thoughts), _largest(body, "n", "best_of") or 1
 
 
 def _generated(body: Mapping[str, Any]) -> tuple[int | None, int]:
-    """Return the same of Google's body.
+    """Return the same of Google's body, where every field has two spellings; what is in either counts.
 
     >>> _generated({"generationConfig": {"maxOutputTokens": 7}}), _generated({"max_tokens": 100})
     ((7, 1), (None, 1))
+    >>> _generated({"generationConfig": {"maxOutputTokens": 7}, "generation_config": {"candidate_count": 3}})
+    (7, 3)
     """
-    config = mapping(body.get("generationConfig") or body.get("generation_config"))
-    return (
-        _largest(config, ("maxOutputTokens", "max_output_tokens")),
-        _largest(config, ("candidateCount", "candidate_count")) or 1,
-    )
+    limit, n_answers, thoughts = None, 1, 0
+    for config in (mapping(body.get("generationConfig")), mapping(body.get("generation_config"))):
+        limit = max(limit or 0, _largest(config, "maxOutputTokens", "max_output_tokens") or 0) or None
+        n_answers = max(n_answers, _largest(config, "candidateCount", "candidate_count") or 1)
+        for thinking in (mapping(config.get("thinkingConfig")), mapping(config.get("thinking_config"))):
+            thoughts = max(thoughts, _largest(thinking, "thinkingBudget", "thinking_budget") or 0)
+    return _with_thoughts(limit, thoughts), n_answers
 
 
-def _largest(fields: Mapping[str, Any], names: Sequence[str]) -> int | None:
-    """Return the largest of the counts that some fields hold; None where none holds one."""
-    return max((math.ceil(value) for name in names if _is_count(value := fields.get(name))), default=None)
+def _with_thoughts(limit: int | None, *thoughts: int | None) -> int | None:
+    """Return the larger of a limit and the budgets for thoughts; without a limit, nothing bounds the words."""
+    return None if limit is None else max(limit, *(budget or 0 for budget in thoughts))
 
 
-def _is_count(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+def _largest(fields: Mapping[str, Any], *names: str) -> int | None:
+    """Return the largest of some counts, which `serving.proxy.asked_counts` has read; None where there is none."""
+    return max((value for name in names if (value := fields.get(name)) is not None), default=None)

@@ -132,6 +132,8 @@ class Transport:
         world.in_flight += 1
         try:
             says = world.next_answer(request.url)
+            if request.on_sent is not None and not (says.before and isinstance(says.before[0], BaseException)):
+                request.on_sent()
             async for _ in _play(says.before):
                 pass
         finally:

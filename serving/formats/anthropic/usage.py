@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.counts import amount_of, count_of, first_count
+from serving.formats.counts import amount_of, count_of, first_count, is_no_amount
 from serving.formats.format import Facts, Json
 from serving.formats.shapes import mapping
 from serving.providers.usage import Usage
@@ -33,6 +33,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         cache_write_tokens=written,
         reasoning_tokens=min(thought, output),
         billed_usd=amount_of(usage.get("cost")),
+        has_odd_bill=is_no_amount(usage.get("cost")),
         cache_write_1h_tokens=hour,
     )
 

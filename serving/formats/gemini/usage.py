@@ -7,7 +7,7 @@ the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens
+from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
 from serving.formats.format import Json
 from serving.providers.usage import Usage
 
@@ -33,6 +33,7 @@ def read_usage(metadata: Mapping[str, Any]) -> Usage:
         cached_input_tokens=min(count_of(metadata.get("cachedContentTokenCount")), prompt),
         reasoning_tokens=thoughts if shown else min(thoughts, count_of(metadata.get("thoughtsTokenCount"))),
         billed_usd=amount_of(metadata.get("cost")),
+        has_odd_bill=is_no_amount(metadata.get("cost")),
     )
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens
+from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
 from serving.formats.format import Facts, Json
 from serving.providers.usage import Usage
 
@@ -72,6 +72,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         cache_write_tokens=n_kept,
         reasoning_tokens=min(max(n_thought, n_hidden if n_written else 0), n_output),
         billed_usd=_billed_usd(usage),
+        has_odd_bill=any(map(is_no_amount, (usage.get("cost_in_usd_ticks"), _cost(usage)))),
         cache_write_1h_tokens=min(cache.n_written_1h, n_kept),
     )
 
@@ -158,8 +159,12 @@ def _billed_usd(usage: Mapping[str, Any]) -> float | None:
     ticks = amount_of(usage.get("cost_in_usd_ticks"))
     if ticks is not None:
         return ticks * USD_PER_TICK
-    cost = usage.get("cost")
-    billed = amount_of(cost.get("total_cost") if isinstance(cost, dict) else cost)
+    billed = amount_of(_cost(usage))
     if billed is not None and usage.get("is_byok"):
         billed += amount_of(_details(usage, "cost_details").get("upstream_inference_cost")) or 0.0
     return billed
+
+
+def _cost(usage: Mapping[str, Any]) -> object:
+    cost = usage.get("cost")
+    return cost.get("total_cost") if isinstance(cost, dict) else cost

@@ -67,3 +67,17 @@ def test_text_that_speaks_of_base64_is_text():
     """1,000,000 bytes at 1 USD a million."""
     body = {"messages": [{"role": "user", "content": "what is base64," + "A" * 1_000_000}]}
     assert worst(body | {"max_tokens": 1}, CARD) > 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "input": {"data": "A" * 1_000_000}}]}]},
+        {"messages": [], "tools": [{"name": "f", "input_schema": {"data": "A" * 1_000_000}}]},
+        {"contents": [{"parts": [{"functionCall": {"name": "f", "args": {"data": "A" * 1_000_000}}}]}]},
+        {"contents": [{"parts": [{"function_response": {"response": {"data": "A" * 1_000_000}}}]}]},
+    ],
+)
+def test_what_a_tool_is_given_or_answers_is_text_also_where_it_looks_like_a_file(body):
+    """1,000,000 bytes at 1 USD a million."""
+    assert worst(body | {"max_tokens": 1}, CARD) > 1

@@ -81,6 +81,9 @@ def test_a_client_that_leaves_a_whole_answer_hangs_up_too(proxy, upstream, kind)
     (received,) = [one for one in upstream.received if asks("whole-leaver", one) and one.kind == kind]
     eventually(lambda: received.gone_s, "the provider saw it", limit_s=5)
     assert received.gone_s - left_s < WITHIN_S
+    (row,) = eventually(lambda: [row for row in rows(proxy, "attempts") if row["model"] == model], "it is in the log")
+    assert (row["error_type"], row["usage_estimated"], row["output_tokens"]) == ("client_gone", "input_missing", 0)
+    assert row["input_tokens"] > 0  # the provider has read it, and charges for it
 
 
 def test_200_streams_at_once_are_all_whole(proxy):
