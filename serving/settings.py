@@ -96,6 +96,16 @@ class Settings(BaseSettings):
     max_headers: int = Field(100, ge=1, description="More headers are refused.")
     body_deadline_s: float = Field(30.0, gt=0, description="Longest time a body may take to arrive.")
     max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
+    max_json_parts: int = Field(
+        400_000, ge=1, description="Values in a body; an object, an array or a field counts four."
+    )
+    max_messages: int = Field(
+        10_000, ge=1, description="Messages of a body, and content parts in all of them; texts to embed."
+    )
+    max_tools: int = Field(1024, ge=1, description="Tools of a body.")
+    max_list_items: int = Field(
+        1000, ge=1, description="Entries of any other list or object of a body: names, globs, metadata, stops."
+    )
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """What uvicorn leaves open in HTTP's framing, where no application can refuse it.
 
 Uvicorn (0.54, with httptools) waits for ever for the end of a head and collects headers without a limit. It takes
-trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It does
-work for each chunk however small it is, and makes a request of each head however many are sent ahead. This class (``uvicorn
---http serving.access.http_protocol:HeadLimitedProtocol``) closes connections that do so, and drops trailers. A reverse
-proxy in front does the same.
+trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It
+does work for each chunk however small it is, and makes a request of each head however many are sent ahead. This class
+(``uvicorn --http serving.access.http_protocol:HeadLimitedProtocol``) closes connections that do so, and drops trailers.
+A reverse proxy in front does the same.
 """
 
 import asyncio
