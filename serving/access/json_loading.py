@@ -6,6 +6,7 @@ is left is short, and parsed as usual.
 """
 
 import secrets
+import string
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,10 +17,12 @@ from serving.errors import InvalidRequestError, TooLargeError
 
 AT_ONCE_BYTES: Final = 1_048_576
 """A body up to this length is parsed as a whole; long strings are read in pieces of this length."""
-MOST_BESIDE_TEXTS: Final = 8_388_608
-"""Bytes that a body may have beside its long strings."""
+MOST_TEXT_BYTES: Final = 8_388_608
+"""Bytes that a body may have beside data in base64: more than any model reads."""
 
 _HIGH_SURROGATES: Final = (b"ud8", b"ud9", b"uda", b"udb")
+_BASE64: Final = (string.ascii_letters + string.digits + "+/=_-").encode()
+_MOST_PREFIX_BYTES: Final = 256
 _ESCAPE_BYTES: Final = 6  # of \uXXXX
 
 
@@ -36,25 +39,25 @@ def load_json(body: bytes, shape: Shape) -> Any:
     InvalidRequestError
         If it is not JSON.
     TooLargeError
-        If too much of it is not within long strings.
+        If too much of it is not data in base64.
     """
     if len(body) <= AT_ONCE_BYTES:
         return _load(body)
     token = secrets.token_hex(8)
     rest: list[bytes] = []
     places: dict[str, tuple[int, int]] = {}
-    end = 0
+    end = n_data = 0
     for position, (first, last) in enumerate(shape.long_texts):
         places[f"{token}-{position}"] = (first, last)
         rest += [body[end:first], f"{token}-{position}".encode()]
         end = last
-    short = b"".join([*rest, body[end:]])
-    if len(short) > MOST_BESIDE_TEXTS:
+        n_data += (last - first) * _is_data(body, first, last)
+    if len(body) - n_data > MOST_TEXT_BYTES:
         raise TooLargeError(
-            f"the body has {len(short)} bytes beside strings of 16 KiB and more; expected at most {MOST_BESIDE_TEXTS}; "
-            "send less"
+            f"the body has {len(body) - n_data} bytes beside data in base64; expected at most {MOST_TEXT_BYTES}; send "
+            "less text"
         )
-    value = _load(short)
+    value = _load(b"".join([*rest, body[end:]]))
     _put_back(value, {name: _load_text(body, *place) for name, place in places.items()})
     return value
 
@@ -64,6 +67,16 @@ def _load(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise InvalidRequestError(f"the body is not valid JSON: {exc.msg} at byte {exc.pos}") from None
+
+
+def _is_data(body: bytes, start: int, end: int) -> bool:
+    """Tell whether a string is base64, or a ``data:`` URL of it."""
+    if body.startswith(b"data:", start):
+        start = body.find(b",", start, start + _MOST_PREFIX_BYTES) + 1 or start
+    return not any(
+        body[place : min(place + AT_ONCE_BYTES, end)].translate(None, _BASE64)
+        for place in range(start, end, AT_ONCE_BYTES)
+    )
 
 
 def _load_text(body: bytes, start: int, end: int) -> str:

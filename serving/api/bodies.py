@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 LONG_BYTES: Final = 65_536
 """A longer body is read in the thread: what may be read on the loop takes a few milliseconds at most."""
+IS_LONG: Final = "router_long_body"
+"""In the scope of a request whose body is long: true."""
 _MANY_COMMAS: Final = 500
 _READING_DEADLINE_S: Final = 10.0
 _QUOTED: Final = (bool, int, float, type(None))
@@ -65,6 +67,7 @@ class BodyReader:
         raw = b"".join([chunk async for chunk in request.stream()])
         if is_short(raw):
             return then(self._parsed(raw))
+        request.scope[IS_LONG] = True
         work = partial(_read, self._parsed, then, raw)
         del raw
         return await self.aside(caller, work)

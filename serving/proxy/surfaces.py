@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from serving.access.callers import Role
 from serving.api.answers import ErrorAnswer
-from serving.api.bodies import validated
+from serving.api.bodies import IS_LONG, validated
 from serving.api.endpoint import Endpoint, header
 from serving.api.errors import Handler
 from serving.api.parts import parts_of
@@ -66,7 +66,7 @@ async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
     def read(body: dict[str, Any]) -> Asked:
         if surface is Surface.EMBEDDINGS:
             validated(EmbeddingsRequest, body)
-        return proxy.read(request, parts, surface, body, **path)
+        return proxy.read(request, parts, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
 
     asked = await parts.bodies.read(request, caller, read)
     return await proxy.answer(request, parts, caller, asked)
