@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from serving.access.json_shape import Shape
+from serving.access.json_shape import Raw, Shape
 from serving.errors import InvalidRequestError, TooLargeError
 
 AT_ONCE_BYTES: Final = 1_048_576
@@ -26,7 +26,7 @@ _MOST_PREFIX_BYTES: Final = 256
 _ESCAPE_BYTES: Final = 6  # of \uXXXX
 
 
-def load_json(body: bytes, shape: Shape) -> Any:
+def load_json(body: Raw, shape: Shape) -> Any:
     """Parse a body.
 
     Parameters
@@ -44,7 +44,7 @@ def load_json(body: bytes, shape: Shape) -> Any:
     if len(body) <= AT_ONCE_BYTES:
         return _load(body)
     token = secrets.token_hex(8)
-    rest: list[bytes] = []
+    rest: list[Raw] = []
     places: dict[str, tuple[int, int]] = {}
     end = n_data = 0
     for position, (first, last) in enumerate(shape.long_texts):
@@ -62,14 +62,14 @@ def load_json(body: bytes, shape: Shape) -> Any:
     return value
 
 
-def _load(body: bytes) -> Any:
+def _load(body: Raw) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise InvalidRequestError(f"the body is not valid JSON: {exc.msg} at byte {exc.pos}") from None
 
 
-def _is_data(body: bytes, start: int, end: int) -> bool:
+def _is_data(body: Raw, start: int, end: int) -> bool:
     """Tell whether a string is base64, or a ``data:`` URL of it."""
     if body.startswith(b"data:", start):
         start = body.find(b",", start, start + _MOST_PREFIX_BYTES) + 1 or start
@@ -79,17 +79,17 @@ def _is_data(body: bytes, start: int, end: int) -> bool:
     )
 
 
-def _load_text(body: bytes, start: int, end: int) -> str:
+def _load_text(body: Raw, start: int, end: int) -> str:
     """Read the string whose content is at `start` to `end`, a piece at a time."""
     pieces = []
     while start < end:
         cut = end if end - start <= AT_ONCE_BYTES else _last_cut(body, start, start + AT_ONCE_BYTES)
-        pieces.append(_load(b'"%b"' % body[start:cut]))
+        pieces.append(_load(b"".join((b'"', body[start:cut], b'"'))))
         start = cut
     return "".join(pieces)
 
 
-def _last_cut(body: bytes, start: int, cut: int) -> int:
+def _last_cut(body: Raw, start: int, cut: int) -> int:
     """Return the last place up to `cut` that is within no character, escape or pair of surrogates; `start` is one."""
     while body[cut] & 0xC0 == 0x80:  # noqa: PLR2004  (a byte that goes on with a character of UTF-8)
         cut -= 1
@@ -103,7 +103,7 @@ def _last_cut(body: bytes, start: int, cut: int) -> int:
     return cut
 
 
-def _begins_escape(body: bytes, start: int, place: int) -> bool:
+def _begins_escape(body: Raw, start: int, place: int) -> bool:
     """Tell whether a backslash is at a place, and is not escaped itself."""
     head = body[start:place]
     return body[place] == ord("\\") and (len(head) - len(head.rstrip(b"\\"))) % 2 == 0

@@ -6,11 +6,13 @@ are JSON at all is the parser's business. It goes some kilobytes at a time, so t
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from serving.errors import InvalidRequestError, TooLargeError
+
+Raw: TypeAlias = bytes | bytearray
 
 DEAR: Final = 4
 """What an object, an array or a field counts; any other value counts 1. So much longer do parsers take for them."""
@@ -46,7 +48,7 @@ class Shape:
     long_texts: list[tuple[int, int]] = field(default_factory=list)
 
 
-def check_shape(body: bytes, *, max_depth: int, max_parts: int) -> Shape:
+def check_shape(body: Raw, *, max_depth: int, max_parts: int) -> Shape:
     """Refuse a body that is nested deeper or has more parts than it may.
 
     Returns
@@ -83,7 +85,7 @@ def check_shape(body: bytes, *, max_depth: int, max_parts: int) -> Shape:
     return shape
 
 
-def json_shape(body: bytes) -> Shape:
+def json_shape(body: Raw) -> Shape:
     """Return the shape of a body; brackets and commas within strings are text.
 
     Examples
@@ -113,13 +115,13 @@ def json_shape(body: bytes) -> Shape:
     return shape
 
 
-def _end_of_step(body: bytes, start: int) -> int:
+def _end_of_step(body: Raw, start: int) -> int:
     """Return where a step ends: not within an escape."""
     end = min(start + _STEP_BYTES, len(body))
     step = body[start:end]
     return min(end + (len(step) - len(step.rstrip(b"\\"))) % 2, len(body))
 
 
-def _most_parts(body: bytes) -> int:
+def _most_parts(body: Raw) -> int:
     """Return how many parts a body has at most: as if there were no strings."""
     return 1 + body.count(b",") + DEAR * (body.count(b"{") + body.count(b"[") + body.count(b":"))

@@ -77,8 +77,8 @@ class BodyLimits:
             return  # a text; or one, as numbers of tokens
         _check(messages, self.messages, place, "max_messages")
         n_parts = _n_inside(messages, _IN_MESSAGES)
-        if n_parts > self.messages:
-            raise _too_many(n_parts, self.messages, f"{place}: content parts of all of them", "max_messages")
+        if n_parts > 2 * self.messages:
+            raise _too_many(n_parts, 2 * self.messages, f"{place}: content parts of all of them", "max_messages")
 
     def _check_tools(self, tools: Any, place: str) -> None:
         if isinstance(tools, list):
@@ -91,8 +91,10 @@ class BodyLimits:
         if not isinstance(value, list | dict) or not levels:
             return
         _check(value, self.items, place, "max_list_items")
-        for one in value.values() if isinstance(value, dict) else value:
-            self._check_small(one, place, levels - 1)
+        for name, one in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(one, list | dict):
+                inner = f"{place}.{name}" if isinstance(name, str) else f"{place}[{name}]"
+                self._check_small(one, inner, levels - 1)
 
 
 def _n_inside(entries: Iterable[Any], names: Iterable[str]) -> int:
