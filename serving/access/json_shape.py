@@ -74,19 +74,24 @@ def check_shape(body: Raw, *, max_depth: int, max_parts: int) -> Shape:
     # A body that opens no more than `max_depth` times cannot be deeper: nearly every request ends here.
     if most <= max_parts and body.count(b"{") + body.count(b"[") <= max_depth:
         return Shape(n_parts=most)
-    shape = json_shape(body)
+    shape = json_shape(body, enough_parts=max_parts)
     if shape.depth > max_depth:
         raise InvalidRequestError(f"the body is nested {shape.depth} levels deep; expected at most {max_depth}")
     if shape.n_parts > max_parts:
         raise TooLargeError(
-            f"the body has {shape.n_parts} parts, where each object, array and field counts {DEAR}; expected at most "
-            f"{max_parts}; send less, or have the limit raised (max_json_parts)"
+            f"the body has at least {shape.n_parts} parts, where each object, array and field counts {DEAR}; expected "
+            f"at most {max_parts}; send less, or have the limit raised (max_json_parts)"
         )
     return shape
 
 
-def json_shape(body: Raw) -> Shape:
+def json_shape(body: Raw, *, enough_parts: int | None = None) -> Shape:
     """Return the shape of a body; brackets and commas within strings are text.
+
+    Parameters
+    ----------
+    enough_parts : int, optional
+        Where there are more parts, the rest of the body is not looked at.
 
     Examples
     --------
@@ -111,6 +116,8 @@ def json_shape(body: Raw) -> Shape:
         if n_quotes:
             opened = start + plain.rfind(b'"') if (n_quotes + (opened >= 0)) % 2 else -1
         start = end
+        if enough_parts is not None and shape.n_parts > enough_parts:
+            break
     shape.n_parts += bool(body)
     return shape
 

@@ -93,7 +93,9 @@ def test_exactly_what_has_more_parts_than_the_limit_is_refused(value, limit):
     if parts_of(value) + 1 <= limit:
         check_shape(body, max_depth=64, max_parts=limit)
     else:
-        with pytest.raises(TooLargeError, match=f"has {parts_of(value) + 1} parts, .* expected at most {limit};"):
+        with pytest.raises(
+            TooLargeError, match=f"has at least {parts_of(value) + 1} parts, .* expected at most {limit};"
+        ):
             check_shape(body, max_depth=64, max_parts=limit)
 
 
