@@ -8,7 +8,6 @@ no list, so a list of allowed providers leaves it out.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -18,9 +17,12 @@ from features import Prompt
 from router_model.candidates import CardTable
 from router_model.catalog import ModelCard
 from router_model.constraints import Constraints, Usd
+from router_model.globs import globs_of
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
+
+_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +96,17 @@ def _given(name: str) -> Callable[[Case], bool]:
 
 
 def _not_allowed(case: Case) -> BoolArray:
-    return np.array([not _matches(card.model, case.constraints.allow) for card in case.cards], dtype=bool)
+    allowed = globs_of(case.constraints.allow)
+    return np.array([not allowed.match(card.model) for card in case.cards], dtype=bool)
 
 
 def _denied(case: Case) -> BoolArray:
-    return np.array([bool(_matches(card.model, case.constraints.deny)) for card in case.cards], dtype=bool)
+    denied = globs_of(case.constraints.deny)
+    return np.array([denied.match(card.model) for card in case.cards], dtype=bool)
 
 
 def _denied_by(case: Case, _: int, column: int) -> str:
-    return f"matches {', '.join(_matches(case.cards[column].model, case.constraints.deny))}"
+    return f"matches {globs_of(case.constraints.deny).first_match(case.cards[column].model)}"
 
 
 def _not_of_providers(case: Case) -> BoolArray:
@@ -206,7 +210,7 @@ CHECKS: Final = (
         "widen allow",
         _given("allow"),
         _not_allowed,
-        lambda case, _, __: f"matches none of {', '.join(case.constraints.allow)}",
+        lambda case, _, __: f"matches none of {_some(case.constraints.allow)}",
     ),
     Check("denied", "shorten deny", _given("deny"), _denied, _denied_by),
     Check("provider", "widen the providers", _given("providers"), _not_of_providers, _provider_of),
@@ -267,8 +271,10 @@ CHECKS: Final = (
 """All checks; a model that breaks several is left out for the first."""
 
 
-def _matches(model: str, globs: Sequence[str]) -> list[str]:
-    return [glob for glob in globs if fnmatchcase(model, glob)]
+def _some(names: Sequence[str]) -> str:
+    """Name the first few: a message about each of many models must not repeat a request's whole list."""
+    more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _are_named(cards: Sequence[ModelCard], names: Sequence[str]) -> BoolArray:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from features import Prompt
 from router_model.errors import RequestError
+from router_model.globs import globs_of
 
 Usd: TypeAlias = float | Decimal
 
@@ -69,6 +70,9 @@ class Constraints:
             if not _is_list_of_text(value):
                 raise RequestError(f"{name}={value!r}; expected a list of {expected}")
             object.__setattr__(self, name, tuple(value))
+        for globs in (self.allow, self.deny):
+            if globs:
+                globs_of(globs)
         for name, expected in _POSITIVE.items():
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):

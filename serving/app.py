@@ -117,6 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.callback(parts.telemetry.close)
         stack.callback(parts.access.close)
+        stack.callback(parts.bodies.close)
         stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)

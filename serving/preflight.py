@@ -1,5 +1,6 @@
 """What is looked at before a service starts, and what it says then."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 
@@ -8,7 +9,8 @@ from router_model.errors import RouterModelError
 from router_model.router import Router
 from serving.access.authentication import Access
 from serving.access.start import check_access
-from serving.decision_log.opening import open_log
+from serving.decision_log.opening import NONE, PARQUET, open_log, open_store
+from serving.decision_log.store import StoreError
 from serving.engine.artifact_source import ArtifactSource
 from serving.masking import masked_url
 from serving.providers.config import load_providers, with_default_plan
@@ -16,6 +18,7 @@ from serving.providers.provider import Provider
 from serving.settings import Settings
 
 _SHOWN = 6  # models named
+_REACHED_WITHIN_S = 3.0
 _NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call instead of 'auto'"
 
 
@@ -32,6 +35,7 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
         open_log(settings)
+        asyncio.run(_check_tables(settings.log))
         providers = () if settings.providers is None else load_providers(settings.providers)
         settings = with_default_plan(settings, providers)
         models, router = _router_in_words(settings)
@@ -47,6 +51,26 @@ def about(settings: Settings) -> list[str]:
         f"forwarding: {_forwarding_in_words(models, providers)}",
         f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
+
+
+async def _check_tables(log: str) -> None:
+    """Open a log in a database, where it can be reached soon: its tables may be of a newer version.
+
+    Raises
+    ------
+    SettingsError
+        If they are, or the log's file cannot be used.
+    """
+    if log == NONE or log.startswith(PARQUET):
+        return
+    store = open_store(log)
+    try:
+        async with asyncio.timeout(_REACHED_WITHIN_S):
+            await store.open()
+    except (StoreError, TimeoutError):
+        pass  # away: records go to the spool until it is there
+    finally:
+        await store.close()
 
 
 def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -> str:

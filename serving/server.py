@@ -5,6 +5,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ _KEEP_ALIVE_S: Final = (
 _LAST_WORDS_S: Final = 3
 """After the drain: for the error events of streams that it ends, and for closing the providers' calls."""
 _BACKLOG: Final = 2048
+_SWITCH_S: Final = 0.001
+"""After which a thread that works lets the event loop go on; Python's own 5 ms would be waited for at each step."""
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -73,6 +76,7 @@ def in_url(host: str, port: int) -> str:
 def lean_app() -> FastAPI:
     """Build the application in a process that is the service's own, as small as it goes."""
     import_lightgbm_alone()
+    sys.setswitchinterval(_SWITCH_S)
     return serving.create_app()
 
 

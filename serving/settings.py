@@ -28,6 +28,13 @@ class PromptStorage(StrEnum):
     NONE = "none"
 
 
+class BudgetFailure(StrEnum):
+    """What becomes of calls while budgets cannot be read or written."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
 class Settings(BaseSettings):
     """How the service runs.
 
@@ -90,12 +97,26 @@ class Settings(BaseSettings):
         None, gt=0, le=1e9, description="What calls of models may cost a day (UTC), all keys together."
     )
     budget_file: Path = Field(Path("router-budgets.db"), description="Where budgets are kept, once there are any.")
+    budget_failure: BudgetFailure = Field(
+        BudgetFailure.CLOSED,
+        description="Calls where budgets cannot be kept (a full disk): closed refuses them, open lets them through.",
+    )
     max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
     max_call_bytes: int = Field(33_554_432, ge=1, description="Larger calls to forward are refused; images count.")
     max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
     max_headers: int = Field(100, ge=1, description="More headers are refused.")
     body_deadline_s: float = Field(30.0, gt=0, description="Longest time a body may take to arrive.")
     max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
+    max_json_parts: int = Field(
+        200_000, ge=1, description="Values in a body; an object, an array or a field counts four."
+    )
+    max_messages: int = Field(
+        5000, ge=1, description="Messages of a body, or texts to embed; content parts: twice as many in all of them."
+    )
+    max_tools: int = Field(1024, ge=1, description="Tools of a body.")
+    max_list_items: int = Field(
+        1000, ge=1, description="Entries of any other list or object of a body: names, globs, metadata, stops."
+    )
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
 
     @model_validator(mode="after")

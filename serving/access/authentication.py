@@ -22,7 +22,7 @@ from serving.access.keyring import Keyring
 from serving.access.keys import Key
 from serving.access.limits import Limits, Standing
 from serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
-from serving.settings import Settings
+from serving.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
 """In the ASGI scope: a list of headers that `serving.access.guard` adds to whatever is answered."""
@@ -67,7 +67,8 @@ class Access:
             workers=settings.workers,
         )
         service = None if settings.budget_usd is None else Budget(Decimal(repr(settings.budget_usd)), Per.DAY)
-        budgets = Budgets(settings.budget_file, service=service, meter=meter)
+        fails_open = settings.budget_failure is BudgetFailure.OPEN
+        budgets = Budgets(settings.budget_file, service=service, meter=meter, fails_open=fails_open)
         keys = () if keyring is None else keyring.all_keys
         budgets.open(needed=any(key.budget is not None and key.revoked is None for key in keys))
         return cls(keyring, limits, budgets)

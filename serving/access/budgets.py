@@ -25,7 +25,10 @@ from serving.access.budget import Budget, dollars, nanos, plain, usd_of
 from serving.access.callers import INSECURE
 from serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
 from serving.access.limits import format_duration
+from serving.engine.seldom import Seldom
 from serving.errors import BudgetExceededError, NotReadyError, SettingsError
+
+logger = logging.getLogger(__name__)
 
 SERVICE: Final = "service"
 """The account of all calls together; ids of keys are longer."""
@@ -106,6 +109,8 @@ class Budgets:
         For all calls together, whoever makes them.
     meter : BudgetMeter or None
     now : UTC
+    fails_open : bool
+        Let calls through while the file cannot be used (a full disk); else they are refused.
     """
 
     def __init__(
@@ -115,8 +120,11 @@ class Budgets:
         service: Budget | None = None,
         meter: BudgetMeter | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        fails_open: bool = False,
     ) -> None:
         self._path = path
+        self._fails_open = fails_open
+        self._seldom = Seldom()
         self._service = service
         self._meter = meter
         self._now = now
@@ -152,14 +160,14 @@ class Budgets:
         Returns
         -------
         Reservation or None
-            None where nothing limits the call.
+            None where nothing limits the call, or budgets cannot be kept now and fail open.
 
         Raises
         ------
         BudgetExceededError
             If it is more than is left.
         NotReadyError
-            If the budgets cannot be read now.
+            If the budgets cannot be kept now, and fail closed.
         """
         limits = [(name, one) for name, one in ((key_id, budget), (SERVICE, self._service)) if one is not None]
         if not limits:
@@ -174,6 +182,10 @@ class Budgets:
                 accounts, amount, day=now.toordinal(), now=now.timestamp(), expires_at=expires_at
             )
         except LedgerError as exc:
+            if self._fails_open:
+                if n_times := self._seldom.due("open"):
+                    logger.error("%d calls are let through without a budget: %s", n_times, exc)  # noqa: TRY400
+                return None
             raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc
         if hold is None:
             raise self._refusal(key_id, limits, balances, amount, now)

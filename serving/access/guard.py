@@ -2,8 +2,8 @@
 
 Pure ASGI, a few microseconds a request. Refused are: a ``Host`` that is not ours, too many or too long headers, framing
 that two servers could read differently, control characters in headers, path or query, bodies that are too long or
-too slow, and everything that is not HTTP. Whoever is refused is answered in the error shape of the surface that was
-asked, and the connection is closed.
+too slow, and everything that is not HTTP; of a service without keys also what another site's page sends. Whoever is
+refused is answered in the error shape of the surface that was asked, and the connection is closed.
 """
 
 import asyncio
@@ -35,6 +35,9 @@ sending would never read the answer."""
 _CONTROL: Final = bytes(set(range(32)) - {9}) + b"\x7f"
 _ENCODED_CONTROL: Final = re.compile(rb"%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 _MAX_LENGTH_DIGITS: Final = 19
+_OUR_SITES: Final = frozenset({b"same-origin", b"none"})
+"""``none``: typed into the address bar."""
+_SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 class Guard:
@@ -118,9 +121,10 @@ class Guard:
         if len(joined.translate(None, _CONTROL)) != len(joined):
             raise InvalidRequestError("a header has control characters in it; remove them")
         _check_target(scope)
+        self._check_host(hosts, scope)
         if self._insecure:
             _check_loopback(scope)
-        self._check_host(hosts, scope)
+            _check_site(scope, hosts[0])
         return _check_framing(lengths, codings, max_bytes)
 
     def _check_host(self, hosts: list[bytes], scope: Scope) -> None:
@@ -156,6 +160,32 @@ def _check_loopback(scope: Scope) -> None:
             "the service runs without keys and answers on loopback only; give it a key file (ROUTER_KEYS), or have the "
             "server listen on 127.0.0.1"
         )
+
+
+def _check_site(scope: Scope, host: bytes) -> None:
+    """Refuse what the page of another site sends, or another program's page on this machine.
+
+    A service without keys does what anybody on this machine asks, and a browser on it asks for whichever page it shows:
+    a form or a ``fetch`` without CORS needs no permission to be sent. Our own pages (``/docs``) have our host as their
+    origin. Programs send neither of the headers.
+    """
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            is_ours = value.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
+        elif name == b"sec-fetch-site":
+            is_ours = value in _OUR_SITES or (scope["method"] in _SAFE and _navigates(scope["headers"]))
+        else:
+            continue
+        if not is_ours:
+            raise ForbiddenError(
+                "the request comes from a page of another site, and the service runs without keys; give it a key file "
+                "(ROUTER_KEYS) and have the page's server send a key"
+            )
+
+
+def _navigates(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Tell whether a link to one of our pages was followed."""
+    return (b"sec-fetch-mode", b"navigate") in headers
 
 
 def _check_target(scope: Scope) -> None:

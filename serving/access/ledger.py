@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from router_model.errors import RouterModelError
+from serving.private_files import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -138,13 +139,14 @@ class Ledger:
         self._n_steps = 0
         self._unsettled: list[tuple[Hold, int]] = []
         try:
+            make_private(path)
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, OSError) as exc:
             raise LedgerError(
                 f"{path}: cannot be used for budgets ({exc}); expected a folder that can be written to on a local "
                 "disk, and in it the file that the service wrote, or none"

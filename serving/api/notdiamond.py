@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -23,9 +24,9 @@ from router_model.catalog import Catalog, ModelCard
 from router_model.constraints import Constraints
 from serving.access.callers import Role
 from serving.api.answers import NotDiamondAnswer
-from serving.api.bodies import read_object, validated
+from serving.api.bodies import validated
 from serving.api.endpoint import DECISION_HEADERS, Endpoint
-from serving.api.parts import parts_of
+from serving.api.parts import Parts, parts_of
 from serving.api.queries import literal_glob, some_of
 from serving.api.rendering import decision_headers, json_response
 from serving.api.requests import NotDiamondProvider, NotDiamondRequest
@@ -44,28 +45,29 @@ async def model_select(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    asked = validated(NotDiamondRequest, body)
-    router = parts.engine.router
-    if router is None:
-        raise NotReadyError("no router is loaded, so that no provider can be ranked; POST /v1/route has a default plan")
-    session_id = asked.previous_session or secrets.token_hex(16)
-    query = read_notdiamond(asked, body, router.catalog, session_id=session_id, key_id=caller.key_id)
+    named, query = await parts.bodies.read(request, caller, partial(_read, parts, caller.key_id))
     routed = await parts.engine.decide(query)
-    named = named_providers(asked.llm_providers, router.catalog)
     chosen = [named[step.model] for step in routed.plan if step.model in named]
     answer = {
         "providers": [{"provider": one.provider, "model": one.model} for one in chosen],
-        "session_id": session_id,
+        "session_id": query.session_id,
     }
     return json_response(answer, headers=decision_headers(routed))
 
 
+def _read(parts: Parts, key_id: str, body: Mapping[str, Any]) -> tuple[Named, Query]:
+    asked = validated(NotDiamondRequest, body)
+    router = parts.engine.router
+    if router is None:
+        raise NotReadyError("no router is loaded, so that no provider can be ranked; POST /v1/route has a default plan")
+    named = named_providers(asked.llm_providers, router.catalog)
+    return named, read_notdiamond(asked, named, body, router.catalog, key_id=key_id)
+
+
 def read_notdiamond(
-    asked: NotDiamondRequest, body: Mapping[str, Any], catalog: Catalog, *, session_id: str, key_id: str
+    asked: NotDiamondRequest, named: Named, body: Mapping[str, Any], catalog: Catalog, *, key_id: str
 ) -> Query:
-    """Return what a request in Not Diamond's format asks."""
-    named = named_providers(asked.llm_providers, catalog)
+    """Return what a request in Not Diamond's format asks; `named` are its providers by candidate."""
     only = _faster_half(named) if asked.tradeoff == "latency" else list(named)
     dial = COST_TRADEOFF if asked.tradeoff == "cost" and asked.cost_quality_tradeoff is None else None
     return Query(
@@ -73,7 +75,7 @@ def read_notdiamond(
         surface="notdiamond",
         cost_quality_tradeoff=asked.cost_quality_tradeoff if dial is None else dial,
         constraints=Constraints(allow=tuple(map(literal_glob, only))),
-        session_id=session_id,
+        session_id=asked.previous_session or secrets.token_hex(16),
         key_id=key_id,
         cards={model: card for model in only if (card := _card(catalog[model], named[model])) != catalog[model]},
     )

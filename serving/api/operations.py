@@ -25,22 +25,28 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Say whether requests should be sent here: a router is loaded, the log takes records, no shutdown has begun.
+    """Say whether requests should be sent here: a router is loaded, no shutdown has begun.
 
-    A service that is not ready for want of a router still answers with its default plan.
+    A service that is not ready for want of a router still answers with its default plan. `log_writable` is said and
+    does not count: decisions are made on a full disk, too.
     """
-    checks = readiness(parts_of(request))
-    ready = all(checks.values())
+    parts = parts_of(request)
+    ready, checks = is_ready(parts), readiness(parts)
     return json_response({"ready": ready, "checks": checks}, status=_OK if ready else _UNREADY)
 
 
 def readiness(parts: Parts) -> dict[str, bool]:
-    """Return what readiness depends on; all true: ready."""
+    """Return what is said of the service's state."""
     return {
         "artifact_loaded": parts.engine.ready,
         "log_writable": parts.log.writable,
         "not_draining": not parts.draining,
     }
+
+
+def is_ready(parts: Parts) -> bool:
+    """Tell whether requests should be sent here."""
+    return parts.engine.ready and not parts.draining
 
 
 async def metrics(request: Request) -> Response:
@@ -75,7 +81,7 @@ async def status(request: Request) -> Response:
     return json_response(
         {
             "object": "routing.status",
-            "ready": all(readiness(parts).values()),
+            "ready": is_ready(parts),
             "artifact": None if router is None else router.artifact.content_hash,
             "policy_version": parts.engine.policy_version,
             "models": parts.models,

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from router_model.router import Router
 from serving.access.admission import Admission
 from serving.access.callers import Caller, Role
+from serving.api.bodies import BodyReader
+from serving.api.body_limits import BodyLimits
 from serving.decision_log.log import DecisionLog
 from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
@@ -111,6 +113,7 @@ class Parts:
     Attributes
     ----------
     settings, engine, log, access, telemetry, tracing
+    bodies : BodyReader
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
     draining : bool
@@ -125,6 +128,10 @@ class Parts:
     proxy: "Proxy | None" = None
     tracing: Tracing = OFF
     draining: bool = False
+    bodies: BodyReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bodies = BodyReader(BodyLimits.of(self.settings))
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -9,7 +10,6 @@ from starlette.responses import Response
 
 from serving.access.callers import Role
 from serving.api.answers import PlanoAnswer
-from serving.api.bodies import read_object
 from serving.api.endpoint import DECISION_HEADERS, Endpoint
 from serving.api.parts import parts_of
 from serving.api.queries import read_query
@@ -29,8 +29,8 @@ async def plano_route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="plano")
+    read = partial(read_query, headers=request.headers, known=parts.models, key_id=caller.key_id, surface="plano")
+    query = await parts.bodies.read(request, caller, read)
     routed = await parts.engine.decide(query)
     answer = {"model": routed.model, "route": routed.reason, "trace_id": trace_id(request.headers.get("traceparent"))}
     return json_response(answer, headers=decision_headers(routed))

@@ -1,12 +1,12 @@
 """From a chat body and its headers to a `Query`."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from starlette.datastructures import Headers
 
 from router_model.constraints import Constraints
+from router_model.globs import globs_of
 from serving.api.bodies import validated
 from serving.api.requests import AUTO, CONSTRAINTS, KNOBS, Envelope, RouterOptions, SessionHeader
 from serving.engine.query import Query
@@ -100,9 +100,13 @@ def read_constraints(options: RouterOptions, only: tuple[str, ...] | None) -> Co
 
 def _within(models: tuple[str, ...], allow: Sequence[str] | None) -> list[str]:
     """Return those of `models` that a glob of `allow` lets in."""
-    left = [name for name in models if not allow or any(fnmatchcase(name, glob) for glob in allow)]
+    if not allow:
+        return list(models)
+    left = list(filter(globs_of(tuple(allow)).match, models))
     if not left:
-        raise EmptyPlanError(f"no model of 'models' matches router.allow={allow}; relax one of them", param="allow")
+        raise EmptyPlanError(
+            f"no model of 'models' matches router.allow={some_of(allow)}; relax one of them", param="allow"
+        )
     return left
 
 

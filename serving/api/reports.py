@@ -7,6 +7,7 @@ with the same one, whichever worker gets them; without the header every report i
 import hashlib
 import secrets
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from starlette.responses import Response
 from router_model.log_records import AttemptRecord, FeedbackRecord, LogRecord
 from serving.access.callers import Role
 from serving.api.answers import AcceptedAnswer
-from serving.api.bodies import read_object, validated
+from serving.api.bodies import validated
 from serving.api.endpoint import Endpoint, header
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
@@ -34,8 +35,7 @@ async def feedback(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.FEEDBACK)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    given = validated(FeedbackRequest, body)
+    given = await parts.bodies.read(request, caller, partial(validated, FeedbackRequest))
     _check_ids(given)
     record = FeedbackRecord(
         feedback_id=report_id("fb", caller.key_id, request),
@@ -63,8 +63,7 @@ async def outcomes(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.FEEDBACK)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    given = validated(OutcomeRequest, body)
+    given = await parts.bodies.read(request, caller, partial(validated, OutcomeRequest))
     _check_ids(given)
     _check_usage(given)
     record = AttemptRecord(

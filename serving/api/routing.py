@@ -1,5 +1,6 @@
 """``POST /v1/route`` and ``/v1/route/batch``: decisions."""
 
+from functools import partial
 from typing import Any, Final
 
 from starlette.datastructures import Headers
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from serving.access.callers import Caller, Role
 from serving.api.answers import BatchAnswer, DecisionAnswer
-from serving.api.bodies import read_object, validated
+from serving.api.bodies import validated
 from serving.api.endpoint import DECISION_HEADERS, Endpoint, header
 from serving.api.errors import as_service_error, error_dict
 from serving.api.parts import Parts, parts_of
@@ -16,7 +17,7 @@ from serving.api.queries import read_query
 from serving.api.rendering import decision_dict, decision_headers, json_response
 from serving.api.requests import BatchRequest, RouteRequest
 from serving.engine.query import Query, Routed
-from serving.errors import EmptyPlanError, InvalidRequestError, NotFoundError, ServiceError
+from serving.errors import EmptyPlanError, NotFoundError, ServiceError
 
 _NO_HEADERS: Final = Headers({})
 SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
@@ -30,8 +31,8 @@ async def route(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    query = read_query(body, request.headers, known=parts.models, key_id=caller.key_id, surface="route")
+    read = partial(read_query, headers=request.headers, known=parts.models, key_id=caller.key_id, surface="route")
+    query = await parts.bodies.read(request, caller, read)
     routed = await parts.engine.decide(query)
     return json_response(decision_dict(routed), headers=decision_headers(routed))
 
@@ -44,14 +45,8 @@ async def route_batch(request: Request) -> Response:
     """
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    bodies = validated(BatchRequest, body).requests
-    if len(bodies) > parts.settings.max_batch:
-        raise InvalidRequestError(
-            f"requests: got {len(bodies)}; expected at most {parts.settings.max_batch} in a batch", param="requests"
-        )
-    parts.access.count_more(caller, len(bodies) - 1)
-    read = [_read(one, parts, caller) for one in bodies]
+    read = await parts.bodies.read(request, caller, partial(_read_all, parts, caller))
+    parts.access.count_more(caller, len(read) - 1)
     queries = [query for query in read if isinstance(query, Query)]
     decided = iter(await parts.engine.decide_batch(queries))
     answers = [next(decided) if isinstance(query, Query) else query for query in read]
@@ -60,6 +55,10 @@ async def route_batch(request: Request) -> Response:
         {"object": "list", "data": [_answer(one) for one in answers]},
         headers={"x-router-degraded": "true" if degraded else "false"},
     )
+
+
+def _read_all(parts: Parts, caller: Caller, body: dict[str, Any]) -> list[Query | ServiceError]:
+    return [_read(one, parts, caller) for one in validated(BatchRequest, body).requests]
 
 
 def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | ServiceError:

@@ -22,7 +22,7 @@ from serving.masking import masked_url
 from serving.settings import Settings
 
 NONE: Final = "none"
-_PARQUET: Final = "parquet:"
+PARQUET: Final = "parquet:"
 _EXPECTED: Final = (
     "expected sqlite:///path, postgresql://user:password@host/name, parquet:folder, parquet:s3://bucket/path or none"
 )
@@ -46,7 +46,7 @@ def open_log(settings: Settings) -> DecisionLog:
     ImportError
         If a package is missing; the message names the extra.
     """
-    if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(_PARQUET)):
+    if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(PARQUET)):
         raise SettingsError(
             f"session_store is 'log', but the log is {masked_url(settings.log)!r}: sessions are looked up in a "
             "database. Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
@@ -72,8 +72,8 @@ def open_store(url: str) -> Store:
     ImportError
         If a package is missing; the message names the extra.
     """
-    if url.startswith(_PARQUET):
-        return _parquet_store(url.removeprefix(_PARQUET))
+    if url.startswith(PARQUET):
+        return _parquet_store(url.removeprefix(PARQUET))
     scheme = url.split(":", 1)[0]
     if scheme not in _DRIVERS or "://" not in url:
         raise SettingsError(f"got the log {masked_url(url)!r}, {_EXPECTED}")
@@ -94,8 +94,8 @@ def identity(url: str) -> str:
     """
     scheme, found, rest = url.split("?", 1)[0].partition("://")
     backend = _DRIVERS.get(scheme, scheme)
-    if url.startswith(_PARQUET) and not found:
-        return f"{_PARQUET}{Path(url.removeprefix(_PARQUET)).resolve()}"
+    if url.startswith(PARQUET) and not found:
+        return f"{PARQUET}{Path(url.removeprefix(PARQUET)).resolve()}"
     if backend.startswith("sqlite"):
         return f"{backend}{found}{Path(rest.removeprefix('/')).resolve()}"
     return f"{backend}{found}{rest.rpartition('@')[2]}"
@@ -106,7 +106,7 @@ def _parquet_store(place: str) -> Store:
     from serving.decision_log.parquet_store import ParquetStore  # noqa: PLC0415  (loads polars)
 
     if not place:
-        raise SettingsError(f"got the log {_PARQUET!r} without a folder, {_EXPECTED}")
+        raise SettingsError(f"got the log {PARQUET!r} without a folder, {_EXPECTED}")
     return ParquetStore(folder_at(place))
 
 

@@ -22,6 +22,7 @@ from uuid import uuid4
 
 from serving.decision_log.rejects import Rejects
 from serving.decision_log.rows import ID_FIELD, Batch, Kind, Row, row_json, row_of_json
+from serving.private_files import PRIVATE, PRIVATE_FOLDER
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,10 @@ class Segment:
     @classmethod
     def make(cls, folder: Path, tag: str) -> "Segment":
         """Make an empty segment. It gets its name when it is locked, or another process would adopt it."""
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         path = folder / f"{tag}-{time.time_ns():020d}-{uuid4().hex[:12]}{_SUFFIX}"
         unnamed = path.with_suffix(".new")
-        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        descriptor = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, PRIVATE)
         _lock(descriptor)
         unnamed.rename(path)
         return cls(path, descriptor)

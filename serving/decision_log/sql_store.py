@@ -19,6 +19,7 @@ from serving.decision_log.schema import migrate
 from serving.decision_log.store import Gathering, Period, Selection
 from serving.decision_log.tables import TABLES
 from serving.errors import SettingsError
+from serving.private_files import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ class SqlStore:
         if not create and not path.is_file():
             raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")
         with database_failures("make"):
-            path.touch(mode=0o600)
+            make_private(path)
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from serving.engine.without_data import without_data
+
 _HASHED_CHARS = 8192  # of a message; the rest counts by its length
 _KEY_CHARS = 32
 _OWNER_CHARS = 8
@@ -79,7 +81,7 @@ def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _text(content: object) -> str:
-    return content if isinstance(content, str) else json.dumps(content, sort_keys=True, default=str)
+    return content if isinstance(content, str) else json.dumps(without_data(content), sort_keys=True, default=str)
 
 
 def _digest(key_id: str | None, *parts: str) -> str:

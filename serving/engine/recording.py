@@ -14,6 +14,7 @@ from router_model.log_records import DecisionRecord, LoggedCandidate
 from serving.access.start import is_loopback
 from serving.decision_log.rows import Row, row_of
 from serving.engine.query import Query, Routed
+from serving.engine.without_data import without_data
 from serving.settings import PromptStorage, Settings
 
 
@@ -54,7 +55,7 @@ class PendingDecision:
         if storage is not PromptStorage.NONE:
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
-            messages = _as_json(query.body.get("messages"))
+            messages = _as_json(without_data(query.body.get("messages")))
         return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages)
 
     @property

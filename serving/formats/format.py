@@ -49,6 +49,7 @@ class Call:
         a stream, False is no usage; None: nothing was said, and usage is on the last chunk
     trace : headers that say which trace the call is part of; every provider gets them
     openrouter : fields of the body that go along where the provider is OpenRouter itself (``provider``, ``plugins``)
+    is_long : whether the body is so long that it is translated and written in a thread
     """
 
     surface: Surface
@@ -58,6 +59,7 @@ class Call:
     wants_usage: bool | None = None
     trace: Mapping[str, str] = field(default_factory=dict)
     openrouter: Mapping[str, Any] = field(default_factory=dict)
+    is_long: bool = False
 
     @property
     def declares_functions(self) -> bool:

@@ -7,10 +7,12 @@ probabilities of vLLM) become null, as do numbers that no float can hold (``1e99
 
 import json
 import math
+import re
+import secrets
 from typing import Any, Final
 
 from serving.extra import needing_serve
-from serving.formats.format import Json
+from serving.formats.format import Call, Json
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 with needing_serve("the proxy"):
@@ -18,6 +20,7 @@ with needing_serve("the proxy"):
 
 _INT_CHARS: Final = 18
 """Integers that are no longer than this fit 64 bits; longer ones are read as floats."""
+_LONG_CHARS: Final = 1_000_000
 
 
 def load_object(content: bytes, what: str) -> Json:
@@ -47,6 +50,43 @@ def load_object(content: bytes, what: str) -> Json:
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"the provider's {what} is JSON of type {type(value).__name__}; expected an object"
         )
+    return value
+
+
+def dump_body(body: Any, call: Call) -> bytes:
+    """Return the body of a call's request."""
+    return dump_long(body) if call.is_long else dump(body)
+
+
+def dump_long(value: Any) -> bytes:
+    """Return the same as `dump`; where it has long strings, other threads get their turn in between.
+
+    >>> value = {"data": "x" * 3_000_000, "e": ["e" * 2_000_000, 1]}
+    >>> dump_long(value) == dump(value)
+    True
+    """
+    texts: list[str] = []
+    mark = secrets.token_hex(8)
+    written = dump(_without_long(value, texts, mark))
+    parts = re.split(rb'"%b-(\d+)"' % mark.encode(), written)
+    if len(parts) == 1:
+        return written
+    for place in range(1, len(parts), 2):
+        text = texts[int(parts[place])]
+        pieces = (dump(text[start : start + _LONG_CHARS])[1:-1] for start in range(0, len(text), _LONG_CHARS))
+        parts[place] = b'"%b"' % b"".join(pieces)
+    return b"".join(parts)
+
+
+def _without_long(value: Any, texts: list[str], mark: str) -> Any:
+    """Return a value with a mark in the place of each long string; they are added to `texts`."""
+    if isinstance(value, str) and len(value) > _LONG_CHARS:
+        texts.append(value)
+        return f"{mark}-{len(texts) - 1}"
+    if isinstance(value, dict):
+        return {name: _without_long(one, texts, mark) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_long(one, texts, mark) for one in value]
     return value
 
 

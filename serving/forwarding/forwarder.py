@@ -8,6 +8,7 @@ sent away on account of what happened to others.
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from random import Random
 from typing import Final, TypeAlias
@@ -31,6 +32,7 @@ from serving.forwarding.upstream_errors import upstream_error
 from serving.forwarding.whole_answers import WholeAnswers, refuses_stream
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.health import Health, HealthTable
+from serving.providers.http import HttpRequest
 from serving.providers.keys import Key
 from serving.providers.provider import Kind, Target
 from serving.providers.providers import Providers
@@ -92,13 +94,13 @@ class Forwarder:
             try:
                 reply = await self._attempt(course, ready)
             except UpstreamFailure as failure:
-                plain = self._without_stream(course, ready, failure)
+                plain = await self._without_stream(course, ready, failure)
                 if plain is not None:
                     ready = plain
                     continue
                 now = clock()
                 tried = course.failed(ready, failure, now)
-                again = self._without_refused(course, ready, failure, tried)
+                again = await self._without_refused(course, ready, failure, tried)
                 step = next_step(failure, tried, self._rules, self._rng)
                 ready = again or await self._after(course, ready, failure, step)
             else:
@@ -145,14 +147,16 @@ class Forwarder:
             self._whole_answers.ask_plainly(ready.target)
         return reply
 
-    def _without_stream(self, course: Course, ready: Ready, failure: UpstreamFailure) -> Ready | None:
+    async def _without_stream(self, course: Course, ready: Ready, failure: UpstreamFailure) -> Ready | None:
         """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
         if not ready.is_streamed or course.order.call.stream or not refuses_stream(failure):
             return None
         self._whole_answers.ask_plainly(ready.target)
-        return self._prepare(course, ready.position)
+        return await self._prepare(course, ready.position)
 
-    def _without_refused(self, course: Course, ready: Ready, failure: UpstreamFailure, tried: Tried) -> Ready | None:
+    async def _without_refused(
+        self, course: Course, ready: Ready, failure: UpstreamFailure, tried: Tried
+    ) -> Ready | None:
         """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
 
         Nothing is paused: the model has not failed, and with what was refused left out it has no reason to refuse.
@@ -165,7 +169,7 @@ class Forwarder:
             return None
         refused = course.wishes.refused(target, clock())
         asked = replace(course.order.call, stream=ready.is_streamed)
-        request = ready.adapter.request(asked, target, None, refused=refused)
+        request = await _written(course.order, partial(ready.adapter.request, asked, target, None, refused=refused))
         return replace(ready, request=replace(ready.request, content=request.content, changes=request.changes))
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
@@ -187,7 +191,7 @@ class Forwarder:
             if ready.line.is_ready(caller, clock()):  # others may have failed meanwhile
                 return ready
         elif step.do is Do.OTHER_KEY:
-            other = self._prepare(course, ready.position)
+            other = await self._prepare(course, ready.position)
             if other is not None:
                 return other
         if step.do is not Do.AGAIN and step.pause_s is not None:
@@ -210,7 +214,7 @@ class Forwarder:
             line = self._ready_line(course, position)
             if line is None:
                 course.put_aside.append(position)
-            elif (found := self._translate(course, position, line)) is not None:
+            elif (found := await self._translate(course, position, line)) is not None:
                 return found
         ready = await self._last_resort(course)
         if ready is None:
@@ -238,7 +242,7 @@ class Forwarder:
         if at >= course.deadline:
             return None
         await asyncio.sleep(at - clock())
-        ready = self._prepare(course, position)
+        ready = await self._prepare(course, position)
         if ready is None:
             now, caller = clock(), course.order.key_id
             line = self._first_line(course, position, now)
@@ -264,7 +268,7 @@ class Forwarder:
             await asyncio.sleep(at - now)
             return None
         course.put_aside.remove(position)
-        ready = self._translate(course, position, line)
+        ready = await self._translate(course, position, line)
         if ready is not None and (not is_ready or line.key in course.refused_keys):
             course.put_aside.clear()  # one is enough: more would take a caller's time in vain
         return ready
@@ -281,10 +285,10 @@ class Forwarder:
         lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
         return min(lines, key=lambda line: (line.key in course.refused_keys, line.retry_at(caller, now)))
 
-    def _prepare(self, course: Course, position: int) -> Ready | None:
+    async def _prepare(self, course: Course, position: int) -> Ready | None:
         """Return a candidate with a key and a request; None where it cannot be called now."""
         line = self._ready_line(course, position)
-        return None if line is None else self._translate(course, position, line)
+        return None if line is None else await self._translate(course, position, line)
 
     def _ready_line(self, course: Course, position: int) -> Line | None:
         """Return a candidate with the key whose turn it is; None where all that it needs is put aside."""
@@ -296,13 +300,15 @@ class Forwarder:
         )
         return None if key is None else self._line(target, key)
 
-    def _translate(self, course: Course, position: int, line: Line) -> Ready | None:
+    async def _translate(self, course: Course, position: int, line: Line) -> Ready | None:
         call_ = course.order.call
         try:
             adapter = self._adapter_for(call_.surface, line.target.provider.kind)
             refused = course.wishes.refused(line.target, clock())
             is_streamed = self._whole_answers.by_stream(call_, line.target)
-            request = adapter.request(replace(call_, stream=is_streamed), line.target, line.key.value, refused=refused)
+            asked = replace(call_, stream=is_streamed)
+            write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
+            request = await _written(course.order, write)
         except InvalidRequestError as exc:
             course.invalid = course.invalid or exc
             return None
@@ -313,6 +319,10 @@ class Forwarder:
 
     def _health(self, target: Target) -> Health:
         return self.health.of((target.provider.name, target.model))
+
+
+async def _written(order: Order, write: Callable[[], HttpRequest]) -> HttpRequest:
+    return write() if order.aside is None else await order.aside(write)
 
 
 def _when(put_aside: tuple[float, int, Line]) -> tuple[float, int]:

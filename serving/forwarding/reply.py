@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias
 from router_model.log_records import AttemptRecord
 from serving.formats.format import Call, Facts, Json
 from serving.providers.failures import UpstreamFailure
+from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
 
 AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
@@ -48,6 +49,7 @@ class Order:
     buffer : bool
         Hold a stream back until it is whole, so that one that is cut is tried again (``x-router-stream-guard``).
     extras : of the attempts so far, the last one included, make what is added to the answer (``openrouter_metadata``)
+    aside : writes a request in another thread, for a call whose body is long; None: here
     """
 
     call: Call
@@ -58,6 +60,7 @@ class Order:
     total_s: float = 600.0
     buffer: bool = False
     extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = no_extras
+    aside: Callable[[Callable[[], HttpRequest]], Awaitable[HttpRequest]] | None = None
 
 
 @dataclass(slots=True)

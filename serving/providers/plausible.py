@@ -34,7 +34,7 @@ The budget counts the greater: of the estimate and of the report, as far as the 
 """
 
 import math
-import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -44,7 +44,7 @@ import orjson
 from router_model.catalog import ModelCard
 from serving.providers.provider import Target
 from serving.providers.usage import Usage
-from serving.providers.worst_case import ENCODED, MOST_BYTES_A_TOKEN
+from serving.providers.worst_case import MOST_BYTES_A_TOKEN, without_data
 
 INPUT: Final = "input_tokens"
 OUTPUT: Final = "output_tokens"
@@ -71,8 +71,6 @@ _MOST_ANSWERS: Final = 128
 _DEAREST_USD_A_TOKEN: Final = 0.001
 """Where no list price is known: $1,000 a million tokens, and nobody asks for more."""
 _DATA_TOKENS: Final = 1000
-_DATA: Final = re.compile(rb"[A-Za-z0-9+/=_-]{512,}")
-"""Images and files in base64, which are no text."""
 _FREE: Final = ":free"
 _ZERO, _TOO_FEW, _TOO_MANY, _TOO_LOW, _TOO_HIGH = "zero", "too_few", "too_many", "too_low", "too_high"
 _NO_AMOUNT: Final = "no_amount"
@@ -317,7 +315,7 @@ def _with_output(usage: Usage, n_tokens: int) -> Usage:
 
 
 def _estimated_input(sent: bytes, card: ModelCard | None) -> int:
-    words, n_data = ENCODED.subn(b"", sent)
+    words, n_data = without_data(sent)
     n_tokens = math.ceil(len(words) / _BYTES_A_TOKEN) + n_data * _DATA_TOKENS
     window = None if card is None else card.context_window
     return n_tokens if window is None else min(n_tokens, window)
@@ -325,7 +323,7 @@ def _estimated_input(sent: bytes, card: ModelCard | None) -> int:
 
 def _n_bytes_of_text(sent: bytes) -> int:
     """Return how many bytes of a request's body are text that the model reads."""
-    return _n_bytes_within(_parsed(_DATA.sub(b"", sent)))
+    return _n_bytes_within(_parsed(without_data(sent)[0]))
 
 
 def _parsed(sent: bytes) -> dict[str, Any]:

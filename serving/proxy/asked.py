@@ -68,6 +68,7 @@ def read_asked(
     ours: frozenset[str],
     path_model: str | None = None,
     path_stream: bool | None = None,
+    is_long: bool = False,
 ) -> Asked:
     """Read a request.
 
@@ -79,6 +80,7 @@ def read_asked(
     most_s : the longest time a call may take
     ours : names of our providers, in lower case
     path_model, path_stream : what the path says, where it does (Google's)
+    is_long : whether the body is long: translating and writing it takes more than a few milliseconds
 
     Raises
     ------
@@ -94,6 +96,7 @@ def read_asked(
         stream=stream and surface is not Surface.EMBEDDINGS,
         headers={name: headers[name] for name in _PASSED if name in headers},
         wants_usage=None if envelope.stream_options is None else envelope.stream_options.include_usage,
+        is_long=is_long,
         openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
     named_by_header = session_header(headers)

@@ -170,7 +170,7 @@ class Proxy:
         plan = replace(plan, targets=targets)
         account = Account(parts, self.candidates.speeds, admission, traced, worst_usd)
         try:
-            reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+            reply = await self.forwarder.forward(self._order(parts, plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)
         except BaseException as exc:
             account.close()
@@ -178,7 +178,7 @@ class Proxy:
                 exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
             raise
 
-    def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+    def _order(self, parts: Parts, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
         trace = account.traced.headers
         return Order(
             replace(asked.call, trace=trace) if trace else asked.call,
@@ -188,6 +188,7 @@ class Proxy:
             observe=account.observe,
             total_s=asked.total_s,
             buffer=asked.buffer,
+            aside=partial(parts.bodies.aside, caller) if asked.call.is_long else None,
             extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else no_extras,
         )
 
@@ -224,7 +225,15 @@ class Proxy:
 
     async def _decided(self, parts: Parts, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
         unavailable = self.candidates.unavailable(parts.engine.router, asked.preferences)
-        query = query_of(asked, key_id=caller.key_id, candidates=decidable, known=parts.models, unavailable=unavailable)
+        ask = partial(
+            query_of,
+            asked,
+            key_id=caller.key_id,
+            candidates=decidable,
+            known=parts.models,
+            unavailable=unavailable,
+        )
+        query = await parts.bodies.aside(caller, ask) if asked.call.is_long else ask()
         routed = await parts.engine.decide(query)
         behind = [model for model in asked.named.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind

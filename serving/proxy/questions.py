@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Any
 
 from router_model.constraints import Constraints, Usd
+from router_model.globs import globs_of
 from serving.api.queries import literal_glob
 from serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
 from serving.engine.query import Query
@@ -88,7 +88,8 @@ def _smaller(one: Usd | None, other: Decimal) -> Usd:
 
 def _in_common(models: Sequence[str], lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return globs for those of `models` that every list of globs lets in."""
-    left = [name for name in models if all(any(fnmatchcase(name, glob) for glob in globs) for globs in lists)]
+    allowed = [globs_of(tuple(globs)) for globs in lists]
+    left = [name for name in models if all(globs.match(name) for globs in allowed)]
     if not left:
         raise EmptyPlanError(
             "'models', router.allow and allowed_models let in no model in common; relax one of them", param="allow"

@@ -8,14 +8,14 @@ from starlette.responses import Response
 
 from serving.access.callers import Role
 from serving.api.answers import ErrorAnswer
-from serving.api.bodies import read_object, validated
+from serving.api.bodies import IS_LONG, validated
 from serving.api.endpoint import Endpoint, header
 from serving.api.errors import Handler
 from serving.api.parts import parts_of
 from serving.api.routing import SESSION_HEADER
 from serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from serving.formats.format import Surface
-from serving.proxy.asked import GUARD, METADATA, TIMEOUT
+from serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
 from serving.proxy.bodies import (
     AnthropicErrorAnswer,
     AnyAnswer,
@@ -61,11 +61,15 @@ async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
     caller = parts.access.authenticate(request.scope, Role.PROXY)
     if parts.proxy is None:
         raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
-    body = await read_object(request, max_depth=parts.settings.max_json_depth)
-    if surface is Surface.EMBEDDINGS:
-        validated(EmbeddingsRequest, body)
-    asked = parts.proxy.read(request, parts, surface, body, **path)
-    return await parts.proxy.answer(request, parts, caller, asked)
+    proxy = parts.proxy
+
+    def read(body: dict[str, Any]) -> Asked:
+        if surface is Surface.EMBEDDINGS:
+            validated(EmbeddingsRequest, body)
+        return proxy.read(request, parts, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
+
+    asked = await parts.bodies.read(request, caller, read)
+    return await proxy.answer(request, parts, caller, asked)
 
 
 _HEADERS: Final = {

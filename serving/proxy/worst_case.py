@@ -10,7 +10,7 @@ import orjson
 from serving.formats.format import Surface
 from serving.formats.shapes import mapping, mappings
 from serving.providers.provider import Target
-from serving.providers.worst_case import ENCODED, priced, worst_case_usd
+from serving.providers.worst_case import priced, without_data, worst_case_usd
 from serving.proxy.asked import Asked
 
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
@@ -33,7 +33,7 @@ def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
     most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
-    n_read = len(ENCODED.sub(b"", content)) + _n_encoded_bytes_of_tools(body)
+    n_read = len(without_data(content)[0]) + _n_encoded_bytes_of_tools(body)
     caches_1h = _ONE_HOUR in content
     return [
         worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers, caches_1h=caches_1h) for one in targets
@@ -45,7 +45,7 @@ def _n_encoded_bytes_of_tools(body: Mapping[str, Any]) -> int:
 
     >>> block = {"type": "tool_use", "input": {"data": "A" * 300}}
     >>> _n_encoded_bytes_of_tools({"messages": [{"role": "assistant", "content": [block]}]})  # "data":"AAA..."
-    309
+    300
     """
     said = [body.get("tools")]
     for message in mappings(body.get("messages")):
@@ -55,7 +55,7 @@ def _n_encoded_bytes_of_tools(body: Mapping[str, Any]) -> int:
             said += [mapping(part.get(name)).get("args") for name in ("functionCall", "function_call")]
             said += [mapping(part.get(name)).get("response") for name in ("functionResponse", "function_response")]
     content = orjson.dumps([one for one in said if one is not None])
-    return len(content) - len(ENCODED.sub(b"", content))
+    return len(content) - len(without_data(content)[0])
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:

@@ -18,7 +18,7 @@ from serving.access.authentication import RESPONSE_HEADERS, Access, authenticate
 from serving.access.callers import Caller, Role
 from serving.access.guard import Guard
 from serving.access.issuing import create_key
-from serving.access.json_depth import check_depth, json_depth
+from serving.access.json_shape import check_shape, json_shape
 from serving.access.key_file import dump_key_file, parse_key_file, read_key_file
 from serving.access.keyring import Keyring
 from serving.access.keyring_secret import read_secret
@@ -149,9 +149,9 @@ def measure(path: Path) -> None:
         "FastAPI route, no key asked for": asyncio.run(best_request_us(app, text, "/nobody")),
         "FastAPI route, function": asyncio.run(best_request_us(app, text, "/function")),
         "FastAPI route, dependency": asyncio.run(best_request_us(app, text, "/dependency")),
-        "JSON depth, chat of 1 kB": best_us(lambda: check_depth(chat, 64), 5000),
-        "JSON depth, 100 messages, 9 kB": best_us(lambda: check_depth(long, 64), 2000),
-        "JSON depth, 8 MB of '['": best_us(lambda: json_depth(huge), 1),
+        "JSON depth, chat of 1 kB": best_us(lambda: check_shape(chat, max_depth=64, max_parts=200_000), 5000),
+        "JSON depth, 100 messages, 9 kB": best_us(lambda: check_shape(long, max_depth=64, max_parts=200_000), 2000),
+        "JSON depth, 8 MB of '['": best_us(lambda: json_shape(huge), 1),
         "key file of 1,000 keys read again": best_us(lambda: parse_key_file(many, origin=path), 1),
     }
     for name, value in rows.items():

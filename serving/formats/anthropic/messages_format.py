@@ -10,7 +10,7 @@ from serving.formats.anthropic.tolerant import whole_message
 from serving.formats.anthropic.usage import read_usage, write_usage
 from serving.formats.anthropic.writer import AnthropicWriter
 from serving.formats.format import Call, Facts, Json, Surface
-from serving.formats.json_text import dump, load_object
+from serving.formats.json_text import dump_body, load_object
 from serving.formats.shapes import mapping, text
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
@@ -34,7 +34,7 @@ class AnthropicFormat:
         headers["accept"] = "text/event-stream" if call.stream else "application/json"
         if key is not None:
             headers["x-api-key"] = key
-        return HttpRequest(_url(target.provider), headers, dump(sent))
+        return HttpRequest(_url(target.provider), headers, dump_body(sent, call))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
         """Return a whole answer and what it says of itself.

@@ -17,7 +17,7 @@ from serving.formats.gemini.reader import (
     parts_of,
 )
 from serving.formats.gemini.writer import GeminiWriter, with_usage
-from serving.formats.json_text import dump
+from serving.formats.json_text import dump_body
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
@@ -35,7 +35,7 @@ class GeminiFormat:
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request; the key is in a header, never in the URL."""
         sent = {name: value for name, value in body.items() if name not in _NOT_IN_BODIES}
-        return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump(sent))
+        return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump_body(sent, call))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
         """Return a whole answer and what it says of itself.

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from serving.formats.format import Call, Json, Surface
-from serving.formats.json_text import dump
+from serving.formats.json_text import dump_body
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
 
@@ -40,7 +40,7 @@ def openai_request(path: str, body: Json, call: Call, target: Target, key: str |
         body["stream"] = False
     if not call.stream or urlsplit(base_url).hostname in _USAGE_UNASKED:
         body.pop("stream_options", None)
-    return HttpRequest(base_url + path, _headers(call, target, key), dump(body))
+    return HttpRequest(base_url + path, _headers(call, target, key), dump_body(body, call))
 
 
 def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:

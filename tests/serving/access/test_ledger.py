@@ -263,5 +263,5 @@ def test_a_ledger_of_another_version_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(LedgerError, match="none/budgets.db: cannot be used for budgets .unable to open"):
+    with pytest.raises(LedgerError, match="none/budgets.db: cannot be used for budgets .*No such file"):
         Ledger(tmp_path / "none" / "budgets.db")

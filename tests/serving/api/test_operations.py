@@ -18,7 +18,6 @@ def value(text, name):
     ("change", "failing"),
     [
         (lambda parts: setattr(parts.engine, "ready", False), "artifact_loaded"),
-        (lambda parts: setattr(parts.log, "writable", False), "log_writable"),
         (lambda parts: setattr(parts, "draining", True), "not_draining"),
     ],
 )

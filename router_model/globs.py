@@ -1,0 +1,82 @@
+"""Globs over model ids, compiled once however many models they are held against.
+
+Most globs are a model's id or a prefix (``openai/*``): those are looked up, all at once. The others become regular
+expressions; compiling one takes about 4 microseconds a character, so what a request may have of them is bounded.
+"""
+
+import re
+from collections.abc import Sequence
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
+
+from router_model.errors import RequestError
+
+MAX_PATTERN_CHARS: Final = 4096
+"""Characters of globs that are neither an id nor a prefix."""
+
+_WILD: Final = re.compile(r"[*?\[]")
+_ESCAPED: Final = re.compile(r"\[([*?\[])\]")
+"""A wildcard that stands for itself."""
+
+
+class Globs:
+    """Several globs, as of `fnmatch.fnmatchcase`.
+
+    Parameters
+    ----------
+    globs : sequence of str
+
+    Raises
+    ------
+    RequestError
+        If more than `MAX_PATTERN_CHARS` of them are neither an id nor a prefix.
+
+    Examples
+    --------
+    >>> globs = Globs(["openai/*", "large", "*-[ab]"])
+    >>> [globs.first_match(model) for model in ("openai/x", "large", "small-b", "small")]
+    ['openai/*', 'large', '*-[ab]', None]
+    """
+
+    def __init__(self, globs: Sequence[str]) -> None:
+        self._ids: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
+        patterns: list[str] = []
+        for glob in globs:
+            if not _WILD.search(_ESCAPED.sub("", glob)):
+                self._ids.setdefault(_ESCAPED.sub(r"\1", glob), glob)
+            elif glob.endswith("*") and not _WILD.search(glob, 0, len(glob) - 1):
+                self._prefixes.setdefault(glob[:-1], glob)
+            else:
+                patterns.append(glob)
+        n_chars = sum(map(len, patterns))
+        if n_chars > MAX_PATTERN_CHARS:
+            raise RequestError(
+                f"globs that are neither a model's id nor a prefix such as 'openai/*' have {n_chars} characters "
+                f"together; expected at most {MAX_PATTERN_CHARS}; list the ids instead"
+            )
+        self._starts = tuple(self._prefixes)
+        self._patterns = [(re.compile(translate(glob)), glob) for glob in patterns]
+
+    def match(self, model: str) -> bool:
+        """Return whether any of them matches a model's id."""
+        return (
+            model in self._ids
+            or model.startswith(self._starts)
+            or any(pattern.match(model) for pattern, _ in self._patterns)
+        )
+
+    def first_match(self, model: str) -> str | None:
+        """Return one that matches a model's id: an id before prefixes, and these before all others."""
+        if model in self._ids:
+            return self._ids[model]
+        if model.startswith(self._starts):
+            return next(glob for start, glob in self._prefixes.items() if model.startswith(start))
+        return next((glob for pattern, glob in self._patterns if pattern.match(model)), None)
+
+
+@lru_cache(maxsize=32)
+def globs_of(globs: tuple[str, ...]) -> Globs:
+    """Return the globs of a request; several parts of the service ask for the same ones, and callers repeat theirs."""
+    return Globs(globs)
