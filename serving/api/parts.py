@@ -10,6 +10,7 @@ from starlette.requests import Request
 from router_model.router import Router
 from serving.access.admission import Admission
 from serving.access.callers import Caller, Role
+from serving.access.owners import DecisionOwners
 from serving.decision_log.log import DecisionLog
 from serving.engine.query import Query, Routed
 from serving.errors import ServiceError
@@ -111,6 +112,8 @@ class Parts:
     Attributes
     ----------
     settings, engine, log, access, telemetry, tracing
+    owners : DecisionOwners
+        Tells whose decision an id is.
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
     draining : bool
@@ -124,6 +127,7 @@ class Parts:
     telemetry: Telemetry = field(default_factory=Telemetry)
     proxy: "Proxy | None" = None
     tracing: Tracing = OFF
+    owners: DecisionOwners = field(default_factory=DecisionOwners)
     draining: bool = False
 
     @property
