@@ -42,10 +42,10 @@ MIN_YARDSTICK: Final = 100
 _TOPIC_SPREAD: Final = 0.15  # standard deviation of a kind's mean grade around the model's level
 _GRACE: Final = 1.0  # grades that any judge may be off by: one thumb down is not a lie
 _FEW_JUDGES: Final = 5
-_SPREAD_OF_FEW: Final = 0.1
-_LEAST_SPREAD: Final = 0.01
+_SPREADS: Final = np.geomspace(0.01, 0.1, 20)  # standard deviations between honest judges that are believed
 _LEAST_VARIANCE: Final = 0.005
 _MEDIAN_Z: Final = 0.6745  # of the absolute value of a standard normal
+_MEDIAN_ERROR: Final = 0.787  # standard error of that median, times the root of the number of values
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Finding:
         What the others' grades of the same kinds of prompts say.
     z : float
         The difference in standard errors.
-    n_topics : int
-        0 where all of the judge's grades of the model were compared; else the kinds of prompts that stood out.
+    is_of_topic : bool
+        Whether it is about one kind of prompts; else about all of the judge's grades of the model.
     """
 
     judge: str
@@ -74,11 +74,11 @@ class Finding:
     mean: float
     expected: float
     z: float
-    n_topics: int = 0
+    is_of_topic: bool = False
 
     def __str__(self) -> str:
         """Say it in a sentence."""
-        where = f" on {self.n_topics} kinds of prompts" if self.n_topics else ""
+        where = " on prompts of one kind" if self.is_of_topic else ""
         return (
             f"judge {self.judge}: {self.n_left_out:,} of {self.n_grades:,} grades of {self.model} left out: it gave "
             f"{self.mean:.2f} on average{where}, where the other grades say {self.expected:.2f} ({abs(self.z):.1f} "
@@ -176,35 +176,28 @@ def screen(grades: Grades) -> tuple[FloatArray, list[Contradiction]]:
     """
     weight = np.ones(len(grades))
     found: list[Contradiction] = []
-    while (worst := _worst(grades, weight)) is not None:
+    while suspects := _suspects(grades, weight):
+        worst = max(suspects, key=lambda each: abs(each.z))
+        if abs(worst.z) < NO_Z:
+            break
         weight[worst.rows] = 0.0
         found.append(worst)
-    for each in _comparisons(grades, weight):
-        partial = (NO_Z - abs(each.z)) / (NO_Z - FULL_Z)
-        if partial < 1:
-            weight[each.rows] = np.minimum(weight[each.rows], partial)
-            found.append(each)
-    return weight, found
+    for each in suspects:
+        weight[each.rows] = np.minimum(weight[each.rows], (NO_Z - abs(each.z)) / (NO_Z - FULL_Z))
+    return weight, [*found, *suspects]
 
 
-def _worst(grades: Grades, weight: FloatArray) -> Contradiction | None:
-    """Return the judge that should be left out next, if one should.
+def _suspects(grades: Grades, weight: FloatArray) -> list[Contradiction]:
+    """Compare every judge with the others, over all kinds of prompts and within each; return those that differ.
 
     A judge with most of the grades is the yardstick for the others, and is left in.
     """
-    half = len(grades) / 2
-    left_out = [each for each in _comparisons(grades, weight) if abs(each.z) >= NO_Z and len(each.rows) <= half]
-    return max(left_out, key=lambda each: abs(each.z), default=None)
-
-
-def _comparisons(grades: Grades, weight: FloatArray) -> list[Contradiction]:
-    """Compare every judge with the others, over all kinds of prompts and within each."""
     counted = np.flatnonzero(weight > 0)
     cells = _Cells.of(grades, counted)
     if cells is None:
         return []
-    whole = cells.by_judge()
-    return [*whole.contradictions(grades, counted), *cells.contradictions(grades, counted)]
+    differ = [*cells.by_judge().contradictions(grades, counted), *cells.contradictions(grades, counted)]
+    return [each for each in differ if len(each.rows) <= len(grades) / 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +251,7 @@ class _Cells:
         """Return how many standard errors each cell's grades are from the others', shape (n_cells,).
 
         Honest judges differ by more than chance: their users and prompts differ. By how much, the median judge says,
-        whom a minority of liars hardly moves; where there are few judges, `_SPREAD_OF_FEW` is assumed.
+        whom a minority of liars hardly moves; where there are few judges, the largest of `_SPREADS` is assumed.
         """
         difference, base = self.total - self.expected, self.variance + _GRACE
 
@@ -266,10 +259,10 @@ class _Cells:
             return np.asarray(difference / np.sqrt(base + (spread * self.n) ** 2), dtype=np.float64)
 
         if len(np.unique(self.judge)) < _FEW_JUDGES:
-            return scaled(_SPREAD_OF_FEW)
-        spreads = np.geomspace(_LEAST_SPREAD, 0.5, 40)
-        wide_enough = (spread for spread in spreads if np.median(np.abs(scaled(spread))) <= _MEDIAN_Z)
-        return scaled(float(next(wide_enough, spreads[-1])))
+            return scaled(_SPREADS[-1])
+        by_chance = _MEDIAN_Z + _MEDIAN_ERROR / np.sqrt(len(difference))
+        wide_enough = (spread for spread in _SPREADS if np.median(np.abs(scaled(spread))) <= by_chance)
+        return scaled(next(wide_enough, _SPREADS[-1]))
 
     def contradictions(self, grades: Grades, counted: npt.NDArray[np.intp]) -> list[Contradiction]:
         """Return the cells that are further from the others than `FULL_Z`."""
@@ -333,5 +326,5 @@ def _finding(
         mean=found.mean,
         expected=found.expected,
         z=found.z,
-        n_topics=0 if found.kind is None else 1,
+        is_of_topic=found.kind is not None,
     )
