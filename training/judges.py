@@ -177,9 +177,11 @@ def screen(grades: Grades) -> tuple[FloatArray, list[Contradiction]]:
     weight = np.ones(len(grades))
     found: list[Contradiction] = []
     while suspects := _suspects(grades, weight):
-        worst = max(suspects, key=lambda each: abs(each.z))
-        if abs(worst.z) < NO_Z:
+        liars = [each for each in suspects if abs(each.z) >= NO_Z]
+        if not liars:
             break
+        # Whole judges first: without its worst topics, a liar would look better than it is.
+        worst = max(liars, key=lambda each: (each.kind is None, abs(each.z)))
         weight[worst.rows] = 0.0
         found.append(worst)
     for each in suspects:
@@ -261,7 +263,7 @@ class _Cells:
         if len(np.unique(self.judge)) < _FEW_JUDGES:
             return scaled(_SPREADS[-1])
         by_chance = _MEDIAN_Z + _MEDIAN_ERROR / np.sqrt(len(difference))
-        wide_enough = (spread for spread in _SPREADS if np.median(np.abs(scaled(spread))) <= by_chance)
+        wide_enough = (spread for spread in _SPREADS if _median_deviation(scaled(spread)) <= by_chance)
         return scaled(next(wide_enough, _SPREADS[-1]))
 
     def contradictions(self, grades: Grades, counted: npt.NDArray[np.intp]) -> list[Contradiction]:
@@ -284,6 +286,11 @@ class _Cells:
                 )
             )
         return found
+
+
+def _median_deviation(values: FloatArray) -> float:
+    """Return the median distance from the median: one large liar shifts all others the same way."""
+    return float(np.median(np.abs(values - np.median(values))))
 
 
 def _summed(cell: IntArray, values: FloatArray) -> FloatArray:

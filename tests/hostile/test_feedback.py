@@ -37,6 +37,10 @@ def serve(trained, tmp_path, worker="one"):
     return TestClient(create_app(settings), base_url="http://127.0.0.1:8484")
 
 
+def report(client, path, key, decision):
+    return client.post(path, json={**REPORTS[path], "decision_id": decision}, headers=key[1])
+
+
 def exported(tmp_path):
     """Return the rows of the log's table, by prompt."""
 
@@ -56,17 +60,14 @@ def test_others_decisions_and_invented_ones_get_the_same_answer(trained, tmp_pat
     """Byte for byte, so that nobody learns which ids there are; the owner and the grader are heard."""
     with serve(trained, tmp_path) as client:
         victims = client.post("/v1/route", json=BODY, headers=keys["victim"][1]).json()["id"]
-        for path, body in REPORTS.items():
-            send = lambda who, decision, path=path, body=body: client.post(
-                path, json={**body, "decision_id": decision}, headers=keys[who][1]
-            )
-            others, invented = send("attacker", victims), send("attacker", UNKNOWN)
+        for path in REPORTS:
+            others, invented = (report(client, path, keys["attacker"], each) for each in (victims, UNKNOWN))
             assert (others.status_code, others.content) == (404, invented.content)
-            assert [send(who, victims).status_code for who in ("victim", "grader")] == [202, 202]
+            assert [report(client, path, keys[who], victims).status_code for who in ("victim", "grader")] == [202, 202]
 
 
 def test_only_the_owner_and_the_grader_are_counted(trained, tmp_path, keys):
-    """The attacker overheard the id of an answer. It says that the answer is its own, and judges it under fifty sources.
+    """The attacker overheard an answer's id. It says that the answer is its own, and judges it under fifty sources.
 
     All of it is taken, as the service cannot know, and counts for the attacker's own decision alone. The second
     decision is judged by the grader alone: the row has no judge, as the grader's word is the operator's own.

@@ -14,6 +14,7 @@ Each training of the quickstart's table takes 15 to 20 s; the whole takes about 
 """
 
 import argparse
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from features import load_encoder
 from features.featuriser import featurise
-from router_model.errors import TrainingError
 from router_model.router import Router
 from training.evaluate import evaluate
 from training.moves import chosen_models
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("unseen", type=Path)
     parser.add_argument("--attacks", default="", help="only those whose name has one of these in it, with ; between")
     options = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
     with tempfile.TemporaryDirectory() as temporary:
         for line in lines(options.train, options.unseen, Path(temporary), options.attacks):
             print(line, flush=True)
@@ -185,25 +187,32 @@ def lines(table: Path, unseen_table: Path, folder: Path, wanted: str) -> Iterato
     yield "| | moved, before | quality, cost | moved, judges | quality, cost | left out | saved |"
     yield "|---" * 7 + "|"
     yield f"| clean | | {worth(undefended, unseen)} | | {worth(former, unseen)} | | yes |"
-    for name, change in {**growth(), **ATTACKS}.items():
+    for share in () if wanted else (0.1, 0.3):
+        yield growth(share, signed, prompts, unseen, folder)
+    for name, change in ATTACKS.items():
         if any(part in name for part in wanted.split(";")):
-            yield row(name, change(signed, prompts, np.random.default_rng(1)), former, unseen, folder)
+            yield attack(name, change(signed, prompts, np.random.default_rng(1)), former, unseen, folder)
 
 
-def growth() -> dict[str, Change]:
-    """Return what honest retrains look like: more prompts than before. The former router is trained on all of them."""
-    return {
-        f"honest, {share:.0%} fewer prompts": lambda frame, prompts, rng, share=share: frame.filter(
-            pl.col("prompt_id").is_in(prompts.ids[rng.random(len(prompts.ids)) >= share].tolist())
-        )
-        for share in (0.1, 0.3)
-    }
+def growth(share: float, frame: pl.DataFrame, prompts: Prompts, unseen: Outcomes, folder: Path) -> str:
+    """Return the row of an honest retrain: the former router knew a share of the prompts less."""
+    smaller, grown = folder / "smaller", folder / "grown"
+    known = prompts.ids[np.random.default_rng(1).random(len(prompts.ids)) >= share]
+    retrain(frame.filter(pl.col("prompt_id").is_in(known.tolist())), smaller)
+    report = retrain(frame, grown, former=smaller)
+    return row_of(f"honest, {share:.0%} new prompts", [smaller, grown, grown], unseen, report)
 
 
-def row(name: str, frame: pl.DataFrame, former: Path, unseen: Outcomes, folder: Path) -> str:
+def attack(name: str, frame: pl.DataFrame, former: Path, unseen: Outcomes, folder: Path) -> str:
+    """Return the row of an attack: the retrained routers without and with the defence."""
     before, after = folder / "before", folder / "after"
     retrain(frame.with_columns(judge=pl.lit(None, pl.String)), before)
-    report = retrain(frame, after, former=former, accept_moves=True)
+    return row_of(name, [former, before, after], unseen, retrain(frame, after, former=former))
+
+
+def row_of(name: str, routers: list[Path], unseen: Outcomes, report: dict[str, Any]) -> str:
+    """Return a row: the former router, the undefended and the defended, and the report of the latter's training."""
+    former, before, after = routers
     left_out = sum(finding["n_left_out"] for finding in report["judges"])
     moves = report["moves"]
     saved = "yes" if moves["moved"] <= moves["supported"] else "refused"
@@ -214,14 +223,11 @@ def row(name: str, frame: pl.DataFrame, former: Path, unseen: Outcomes, folder: 
     )
 
 
-def retrain(frame: pl.DataFrame, out: Path, **options: Any) -> dict[str, Any]:
-    """Train on a frame."""
+def retrain(frame: pl.DataFrame, out: Path, former: Path | None = None) -> dict[str, Any]:
+    """Train on a frame, and save whatever comes out, to be looked at."""
     table = out.with_name(f"{out.name}.parquet")
     frame.write_parquet(table)
-    try:
-        return train(table, out, config=CONFIG, **({"accept_moves": True} | options)).as_dict()
-    except TrainingError as exc:
-        return {"refused": str(exc)}
+    return train(table, out, config=CONFIG, former=former, accept_moves=True).as_dict()
 
 
 def moved(former: Path, router: Path, unseen: Outcomes) -> float:
@@ -246,9 +252,9 @@ def prepare(table: Path) -> pl.DataFrame:
 def describe(table: Path) -> Prompts:
     """Return what attackers choose by."""
     outcomes = read_outcomes(table)
-    router_encoder = featurise(outcomes.prompts, _encoder())
+    embedding = featurise(outcomes.prompts, load_encoder("static")).embedding
     fails = outcomes.quality[:, outcomes.models.index(BAD)] < 0.5
-    return Prompts(np.array(outcomes.prompt_ids), np.array(outcomes.tasks), router_encoder.embedding, fails)
+    return Prompts(np.array(outcomes.prompt_ids), np.array(outcomes.tasks), embedding, fails)
 
 
 def owned_by_many(frame: pl.DataFrame, prompts: Prompts) -> pl.DataFrame:
@@ -257,12 +263,6 @@ def owned_by_many(frame: pl.DataFrame, prompts: Prompts) -> pl.DataFrame:
     owner = np.random.default_rng(0).choice(N_JUDGES, len(prompts.ids), p=share / share.sum())
     names = [f"judge {number}" for number in owner]
     return frame.with_columns(judge=pl.col("prompt_id").replace_strict(prompts.ids.tolist(), names))
-
-
-def _encoder() -> Any:
-    from features import load_encoder
-
-    return load_encoder("static")
 
 
 if __name__ == "__main__":

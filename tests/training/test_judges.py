@@ -44,7 +44,7 @@ def test_honest_judges_count_in_full(seed):
 def test_no_judge_moves_a_level_by_much(lies, honest):
     """A judge turns grades into failures among honest grades of its own. Unscreened the level falls by lies / 2000.
 
-    Screened it stays within 1.5 points: thirty lies among six hundred grades are three standard errors, and pass in part.
+    Screened it stays within 1.5 points: thirty lies among six hundred grades are three standard errors, and pass.
     """
     grades = world()
     mine = np.random.default_rng(1).permutation(len(grades))[: lies + honest]
@@ -53,7 +53,7 @@ def test_no_judge_moves_a_level_by_much(lies, honest):
     weight, _ = screen(Grades(quality, judge, grades.kind))
     level = np.average(quality, weights=weight)
     assert abs(level - grades.quality.mean()) < 0.015
-    if 10 < lies and honest < 10 * lies:
+    if lies > 10 and honest < 10 * lies:
         assert weight[mine[:lies]].max() < 0.1
 
 
