@@ -136,7 +136,9 @@ def test_a_call_that_was_abandoned_or_never_sent_is_no_row(log_url, tmp_path, at
 
 @pytest.mark.parametrize("surface", ["chat", "messages", "generate"])
 def test_a_forwarded_call_that_was_answered_is_a_row(log_url, tmp_path, surface):
-    row = row_of_export(log_url, tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5))
+    row = row_of_export(
+        f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5)
+    )
     assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, 0.002)
 
 
@@ -240,3 +242,46 @@ def test_missing_fields_of_an_older_version_are_null(tmp_path):
 def test_what_was_estimated_of_the_usage_is_told(log_url, tmp_path):
     row = row_of_export(log_url, tmp_path, decision(1), attempt(1, usage_estimated="input_zero, cost_too_low"))
     assert json.loads(row["extra"])["usage_estimated"] == "input_zero, cost_too_low"
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        ([feedback(1, 0.0, key_id="k9")], (None, None)),  # another key's word
+        ([feedback(1, 1.0), *(feedback(1, 0.0, feedback_id=f"{n}", source=f"{n}", key_id="k9") for n in range(50))],
+         (1.0, "k1")),
+        ([feedback(1, 0.25, key_id="k9", authority="any")], (0.25, None)),  # who judges all is the operator's grader
+        ([feedback(1, 0.25, key_id="k9", authority="any"), feedback(1, 0.75, feedback_id="own")], (0.5, "k1")),
+        # three sources of one key are one judge: (1 + 0 + 0.5) / 3, and the grader's 1
+        ([*(feedback(1, score, feedback_id=f"{score}", source=f"{score}") for score in (1.0, 0.0, 0.5)),
+          feedback(1, 1.0, feedback_id="all", key_id="k9", authority="any")], (0.75, "k1")),
+        ([feedback(1, 0.75, response_id="resp_2")], (0.75, "k1")),  # decision_id counts, whatever answer is named
+    ],
+)  # fmt: skip
+def test_who_may_judge_and_how_much_one_judge_counts(log_url, tmp_path, reports, expected):
+    export(log_url, tmp_path / "table.parquet", [decision(1), attempt(1), decision(2), attempt(2), *reports])
+    (row,) = (
+        pl.read_parquet(tmp_path / "table.parquet").filter(pl.col("prompt_id") == decision(1).decision_id).to_dicts()
+    )
+    assert (row["quality"], row["judge"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("surface", "reporter", "cost_usd"),
+    [
+        ("chat", ("k1", "own"), 0.002),  # forwarded here: what was measured here counts
+        ("chat", ("k9", "any"), 0.002),
+        ("route", ("k1", "own"), 9.0),  # its owner's gateway called the model
+        ("route", ("k9", "any"), 9.0),
+        ("route", ("k9", "own"), 0.002),
+    ],
+)
+def test_whose_outcomes_count(tmp_path, surface, reporter, cost_usd):
+    """A later report says 9 USD and that 'large' answered."""
+    reported = attempt(
+        1, attempt_id="reported", created_at=BEGAN + timedelta(hours=1), model="large", cost_usd=9.0,
+        key_id=reporter[0], authority=reporter[1],
+    )  # fmt: skip
+    first = attempt(1, authority=None if surface == "chat" else "own")
+    row = row_of_export(log_url, tmp_path, decision(1, surface=surface), first, reported)
+    assert (row["cost_usd"], row["model"]) == (cost_usd, "large" if cost_usd == 9 else "small")
