@@ -136,9 +136,7 @@ def test_a_call_that_was_abandoned_or_never_sent_is_no_row(log_url, tmp_path, at
 
 @pytest.mark.parametrize("surface", ["chat", "messages", "generate"])
 def test_a_forwarded_call_that_was_answered_is_a_row(log_url, tmp_path, surface):
-    row = row_of_export(
-        f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5)
-    )
+    row = row_of_export(log_url, tmp_path, decision(1, surface=surface), attempt(1), feedback(1, 0.5))
     assert (row["model"], row["quality"], row["propensity"], row["cost_usd"]) == ("small", 0.5, 0.75, 0.002)
 
 
@@ -258,11 +256,10 @@ def test_what_was_estimated_of_the_usage_is_told(log_url, tmp_path):
         ([feedback(1, 0.75, response_id="resp_2")], (0.75, "k1")),  # decision_id counts, whatever answer is named
     ],
 )  # fmt: skip
-def test_who_may_judge_and_how_much_one_judge_counts(log_url, tmp_path, reports, expected):
-    export(log_url, tmp_path / "table.parquet", [decision(1), attempt(1), decision(2), attempt(2), *reports])
-    (row,) = (
-        pl.read_parquet(tmp_path / "table.parquet").filter(pl.col("prompt_id") == decision(1).decision_id).to_dicts()
-    )
+def test_who_may_judge_and_how_much_one_judge_counts(tmp_path, reports, expected):
+    records = [decision(1), attempt(1), decision(2), attempt(2), *reports]
+    export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.parquet", records)
+    row, _ = pl.read_parquet(tmp_path / "table.parquet").sort("prompt_id").to_dicts()
     assert (row["quality"], row["judge"]) == expected
 
 
@@ -283,5 +280,5 @@ def test_whose_outcomes_count(tmp_path, surface, reporter, cost_usd):
         key_id=reporter[0], authority=reporter[1],
     )  # fmt: skip
     first = attempt(1, authority=None if surface == "chat" else "own")
-    row = row_of_export(log_url, tmp_path, decision(1, surface=surface), first, reported)
+    row = row_of_export(f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1, surface=surface), first, reported)
     assert (row["cost_usd"], row["model"]) == (cost_usd, "large" if cost_usd == 9 else "small")
