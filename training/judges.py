@@ -115,7 +115,7 @@ def leave_out_contradicted(
         gone[rows, column] = drawn[rows] >= weight
         findings += [_finding(each, grades, gone[rows, column], model, outcomes.judge_names) for each in found]
     # With the grade goes what else its sender may have made up: tokens, cost and latency.
-    kept = {name: np.where(gone, np.nan, getattr(outcomes, name)) for name in MATRIX_COLUMNS}
+    kept: dict[str, Any] = {name: np.where(gone, np.nan, getattr(outcomes, name)) for name in MATRIX_COLUMNS}
     return replace(outcomes, **kept), tuple(findings)
 
 
