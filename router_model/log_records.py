@@ -12,6 +12,11 @@ from typing import Final
 LOG_SCHEMA_VERSION: Final = 1
 """Raised by one when a field is renamed, removed or changes its meaning; adding a field does not count."""
 
+OWN: Final = "own"
+"""A key reports on its own decisions."""
+ANY: Final = "any"
+"""A key with the role ``feedback-all`` reports on everybody's."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedCandidate:
@@ -137,6 +142,8 @@ class AttemptRecord:
         the provider's report was believed. `docs/proxy.md` lists the words.
     budget_usd : float or None
         What budgets count of a call where something was estimated; None: as `cost_usd`.
+    authority : str or None
+        Of a report as in `FeedbackRecord`; None of a call that was made here.
     """
 
     attempt_id: str
@@ -160,6 +167,7 @@ class AttemptRecord:
     key_id: str | None = None
     usage_estimated: str | None = None
     budget_usd: float | None = None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,8 @@ class FeedbackRecord:
     comment : str or None
     key_id : str or None
         Who gave it, by authentication; the body has no say in it.
+    authority : str or None
+        Whose decisions its key may report on: `OWN` or `ANY`. None, of records before there were the two: its own.
     """
 
     feedback_id: str
@@ -194,6 +204,7 @@ class FeedbackRecord:
     metric: str
     comment: str | None
     key_id: str | None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

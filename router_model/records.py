@@ -62,6 +62,7 @@ OUTCOME_COLUMNS: Final = (
     OutcomeColumn("timestamp", ColumnKind.TIME, "UTC", "When the call was made"),
     OutcomeColumn("session_id", ColumnKind.TEXT, "", "Conversation the call belongs to"),
     OutcomeColumn("source", ColumnKind.TEXT, "", "Where the record comes from"),
+    OutcomeColumn("judge", ColumnKind.TEXT, "", "Who graded the answer; empty for your own graders"),
     OutcomeColumn("extra", ColumnKind.JSON_OBJECT, "", "JSON object of columns this schema does not know"),
 )
 """The columns of an outcome table, in order."""

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 from serving.access.authentication import Access
 from serving.access.log_redaction import redact_server_logs
+from serving.access.owners import DecisionOwners
 from serving.access.start import check_access
 from serving.api import listing, notdiamond, operations, plano, reports, routing
 from serving.api.endpoint import add_endpoint, complete_document
@@ -99,9 +100,11 @@ def open_parts(settings: Settings) -> Parts:
         settings = with_default_plan(settings, load_providers(settings.providers))
     keyring = check_access(settings)
     log, telemetry = open_log(settings), Telemetry()
-    engine = Engine.open(settings, log=log, observers=(telemetry.observe,))
+    owners = DecisionOwners(None if keyring is None else keyring.derived_secret(b"decisions' owners"))
+    engine = Engine.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)
     proxy, tracing = open_proxy(settings, engine), open_tracing()
-    return Parts(settings, engine, log, Access.of(settings, keyring, telemetry), telemetry, proxy, tracing)
+    access = Access.of(settings, keyring, telemetry)
+    return Parts(settings, engine, log, access, telemetry, proxy, tracing, owners)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -38,6 +38,10 @@ class Outcomes:
         NaN where unknown.
     input_tokens : float64 array, shape (n, m)
     sessions : n ids of conversations, empty strings where unknown; or none
+    judge : int array, shape (n, m), or None where no grade has a judge
+        Index into `judge_names`; -1 where the grade has none.
+    judge_names : tuple of str
+        Sorted.
     """
 
     prompt_ids: list[str]
@@ -51,6 +55,8 @@ class Outcomes:
     latency_s: FloatArray
     propensity: FloatArray
     sessions: Sequence[str] = ()
+    judge: npt.NDArray[np.int64] | None = None
+    judge_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompt_ids)
@@ -63,6 +69,8 @@ class Outcomes:
             tasks=[self.tasks[row] for row in rows],
             models=self.models,
             sessions=[self.sessions[row] for row in rows] if self.sessions else (),
+            judge=None if self.judge is None else self.judge[rows],
+            judge_names=self.judge_names,
             **{name: getattr(self, name)[rows] for name in MATRIX_COLUMNS},
         )
 
@@ -89,7 +97,8 @@ class Outcomes:
             )
         columns = [self.models.index(model) for model in models]
         matrices = {name: getattr(self, name)[:, columns] for name in MATRIX_COLUMNS}
-        return replace(self, models=tuple(models), **matrices)
+        judge = None if self.judge is None else self.judge[:, columns]
+        return replace(self, models=tuple(models), judge=judge, **matrices)
 
 
 PROMPT_COLUMNS = ("prompt", "messages", "task", "session_id")
@@ -117,7 +126,7 @@ class CheckedTable(NamedTuple):
     Attributes
     ----------
     rows : polars.DataFrame
-        One row a prompt and model: `prompt_id`, `model` and `MATRIX_COLUMNS`.
+        One row a prompt and model: `prompt_id`, `model`, `judge` and `MATRIX_COLUMNS`.
     prompts : polars.DataFrame
         One row a prompt, in order of appearance: `prompt_id` and `PROMPT_COLUMNS`. An id has several rows where it
         stands for several prompts.
@@ -196,7 +205,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
 
 def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
     """Part what is said of calls from what is said of prompts."""
-    rows = frame.select("prompt_id", "model", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
+    rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
     return CheckedTable(rows, _distinct(frame.select("prompt_id", *PROMPT_COLUMNS)))
 
 
@@ -227,12 +236,18 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
         values[at] = rows[name].to_numpy()
         return values
 
+    judge_names = tuple(rows["judge"].drop_nulls().unique().sort().to_list())
+    judge = np.full((len(prompts), len(models)), -1, dtype=np.int64)
+    codes = rows["judge"].replace_strict(judge_names, np.arange(len(judge_names)), default=-1, return_dtype=pl.Int64)
+    judge[at] = codes.to_numpy()
     return Outcomes(
         prompt_ids=prompts["prompt_id"].to_list(),
         prompts=[_prompt(text, messages) for text, messages in prompts.select("prompt", "messages").iter_rows()],
         tasks=prompts["task"].fill_null("").to_list(),
         sessions=prompts["session_id"].fill_null("").to_list(),
         models=tuple(models),
+        judge=judge if judge_names else None,
+        judge_names=judge_names,
         **{name: matrix(name) for name in MATRIX_COLUMNS},
     )
 

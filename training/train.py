@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from features import Encoder, Prompt, load_encoder
 from features.featuriser import PromptFeatures, featurise
-from router_model.artifact import Artifact, prompt_hash, refuse_foreign, save_artifact
+from router_model.artifact import MANIFEST, Artifact, load_artifact, prompt_hash, refuse_foreign, save_artifact
 from router_model.bank_prompts import BankPrompts
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
-from router_model.errors import TableError, TrainingError
+from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor
 from router_model.router import Router
@@ -31,6 +31,8 @@ from training.evidence import bank_rows
 from training.files import file_sha256
 from training.fit import FitConfig, OutOfFold, fit_predictor
 from training.groups import novelty_groups
+from training.judges import Finding, leave_out_contradicted, write_quarantine
+from training.moves import Moves, measure_moves, same_settings
 from training.operating_point import choose_operating_point
 from training.outcomes import Outcomes, read_outcomes
 from training.prices import complete_catalog
@@ -102,6 +104,8 @@ class TrainingReport:
     records : every model over its training prompts, best first
     certificates : one a target; none where no calibration prompt has an outcome of every model
     held_out : Evaluation on test prompts, or None without them
+    findings : judges whose grades were left out; also in ``<artifact>.quarantine.json``
+    moves : what changes against the former router, or None where there is none of the same settings
     warnings : things a person should look at
     provenance : as stored in the artifact
     """
@@ -116,6 +120,8 @@ class TrainingReport:
     records: tuple[ModelRecord, ...]
     certificates: tuple[Certificate, ...]
     held_out: Evaluation | None
+    findings: tuple[Finding, ...]
+    moves: Moves | None
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -132,6 +138,8 @@ class TrainingReport:
             "records": [asdict(record) | {"cost_usd": _number(record.cost_usd)} for record in self.records],
             "certificates": [certificate.as_dict() for certificate in self.certificates],
             "held_out": None if self.held_out is None else self.held_out.as_dict(),
+            "judges": [finding.as_dict() for finding in self.findings],
+            "moves": None if self.moves is None else self.moves.as_dict(),
             "warnings": list(self.warnings),
             "provenance": self.provenance,
         }
@@ -143,6 +151,8 @@ def train(
     *,
     catalog: Catalog | None = None,
     config: TrainConfig | None = None,
+    former: str | Path | None = None,
+    accept_moves: bool = False,
     advance: Callable[[str], None] = lambda _: None,
 ) -> TrainingReport:
     """Train a router on an outcome table and save it.
@@ -153,6 +163,11 @@ def train(
     out : folder of the artifact; replaced if it is one
     catalog : prices and capabilities; prices it lacks are looked up in genai-prices
     config : TrainConfig
+    former : folder of the router that this one is to replace; default: the one at `out`, if there is one
+        Where it was trained with the same settings, a router whose decisions move further than the new evidence
+        supports is not saved (`training.moves`).
+    accept_moves : bool
+        Save it all the same, with a warning.
     advance : called with the name of each finished step, see `STEPS`
         And with how far it is while a transformer encodes, as no step takes longer.
 
@@ -168,18 +183,28 @@ def train(
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
     outcomes, warnings = learnable(read_outcomes(table))
-    split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
-    _check_size(split, outcomes)
+    _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     cards = complete_catalog(catalog, outcomes.models)
     advance("read")
     encoder = load_encoder(config.encoder)
     keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
     features = featurise(outcomes.prompts, keeping)
+    outcomes, findings = leave_out_contradicted(outcomes, features.embedding, seed=config.seed)
+    if findings:
+        kept = graded_prompts(outcomes)
+        outcomes, features = outcomes.take(kept), features.take(kept)
+    split = split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout)
+    _check_size(split, outcomes)
     run = Run(Path(table), outcomes, features, split, cards, encoder, config)
     advance("features")
     warnings += _price_warnings(outcomes, cards)
     router, targets = run.fit(advance)
+    moves = run.compare(router, former, Path(out), warnings)
+    if moves is not None and not moves.is_supported:
+        if not accept_moves:
+            raise TrainingError(_refusal(moves, findings))
+        warnings.append(f"accepted: {moves}")
     warnings += _target_warnings(targets, outcomes.models)
     certificates = run.certify(router, warnings)
     advance("certify")
@@ -190,6 +215,7 @@ def train(
     )
     records = run.records()
     content_hash = save_artifact(artifact, out)  # nothing that takes time comes after it
+    write_quarantine(Path(out), findings)
     advance("save")
     blend = artifact.predictor.blend
     return TrainingReport(
@@ -203,6 +229,8 @@ def train(
         records=records,
         certificates=certificates,
         held_out=held_out,
+        findings=findings,
+        moves=moves,
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
     )
@@ -245,6 +273,25 @@ class Run:
             advance=advance,
         )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
+
+    def compare(self, router: Router, former: str | Path | None, out: Path, warnings: list[str]) -> Moves | None:
+        """Compare with the former router; None where there is none, or one of other settings."""
+        held_out = np.concatenate([self.split.calibration, self.split.test])
+        if not len(held_out) or (former is None and not (out / MANIFEST).is_file()):
+            return None
+        try:
+            known = load_artifact(out if former is None else former)
+        except ArtifactError as exc:
+            if former is not None:
+                raise
+            warnings.append(f"decisions were not compared with those of the router before: {exc}")
+            return None
+        if not same_settings(known, asdict(self.config)) or known.encoder_hash != self.encoder.content_hash:
+            return None
+        # At today's prices for both: a change of prices is no evidence, and moves traffic with good reason.
+        cards = self.catalog if set(known.predictor.models) <= set(self.catalog.cards) else None
+        before = Router.assemble(known, self.encoder, catalog=cards)
+        return measure_moves(before, router, self.outcomes.take(self.split.train), self.features.take(held_out))
 
     def _artifact(self, predictor: Predictor, out_of_fold: OutOfFold) -> Artifact:
         rows = self.split.train
@@ -371,10 +418,15 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
     dropped = [model for model in outcomes.models if model not in kept]
     warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]
     learnable = outcomes.select_models(kept)
-    rows = np.flatnonzero((~np.isnan(learnable.quality)).any(axis=1))
+    rows = graded_prompts(learnable)
     if len(rows) < len(learnable):
         warnings.append(f"{len(learnable) - len(rows):,} prompts left out, none of their answers is graded")
     return learnable.take(rows), warnings
+
+
+def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
+    """Return the prompts of which an answer is graded."""
+    return np.flatnonzero((~np.isnan(outcomes.quality)).any(axis=1))
 
 
 def _check_size(split: Split, outcomes: Outcomes) -> None:
@@ -389,6 +441,14 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
             f"the training prompts belong to {n_keys} conversations (session_id); at least {N_FOLDS} are needed, as "
             "each is held out whole"
         )
+
+
+def _refusal(moves: Moves, findings: Sequence[Finding]) -> str:
+    left_out = f" {len(findings)} judges' grades were left out before: {findings[0]}." if findings else ""
+    return (
+        f"the new router is not saved, as its decisions move further than the new evidence supports: {moves}."
+        f"{left_out} Look at who sent the new grades; then leave them out, or say --accept-moves"
+    )
 
 
 def _check_safe_model(safe_model: str, models: tuple[str, ...]) -> None:

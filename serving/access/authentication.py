@@ -80,8 +80,8 @@ class Access:
         ----------
         scope : ASGI scope
         *roles : Role
-            One of them is enough. With ``feedback`` alone, the request counts as one of the key's feedback of the day,
-            too.
+            One of them is enough. With ``feedback`` among them, the request counts as one of the key's feedback of the
+            day, too.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class Access:
             if not standing.allowed:
                 raise _used_up(key, standing, "requests a minute")
             _add_headers(scope, standing.headers())
-        if roles == (Role.FEEDBACK,):
+        if Role.FEEDBACK in roles:
             standing = self._limits.take_feedback(key.id, key.feedback_per_day)
             if not standing.allowed:
                 raise _used_up(key, standing, "feedback a day (UTC)")

@@ -80,6 +80,10 @@ class Keyring:
         """Return the key of an id, a revoked one, too."""
         return self._by_id.get(key_id.encode())
 
+    def derived_secret(self, purpose: bytes) -> bytes:
+        """Return a secret for another purpose, which says nothing of the keyring's own."""
+        return hmac.digest(self._secret, b"router-model " + purpose, "sha256")
+
     @property
     def all_keys(self) -> Collection[Key]:
         """All keys, revoked ones, too, in the order they were made."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from router_model.router import Router
 from serving.access.admission import Admission
 from serving.access.callers import Caller, Role
+from serving.access.owners import DecisionOwners
 from serving.api.bodies import BodyReader
 from serving.api.body_limits import BodyLimits
 from serving.decision_log.log import DecisionLog
@@ -114,6 +115,8 @@ class Parts:
     ----------
     settings, engine, log, access, telemetry, tracing
     bodies : BodyReader
+    owners : DecisionOwners
+        Tells whose decision an id is.
     proxy : Proxy or None
         None: the settings name no providers, and nothing is forwarded.
     draining : bool
@@ -127,6 +130,7 @@ class Parts:
     telemetry: Telemetry = field(default_factory=Telemetry)
     proxy: "Proxy | None" = None
     tracing: Tracing = OFF
+    owners: DecisionOwners = field(default_factory=DecisionOwners)
     draining: bool = False
     bodies: BodyReader = field(init=False)
 

@@ -1,5 +1,9 @@
 """``POST /v1/feedback`` and ``/v1/outcomes``: what became of decisions.
 
+A key reports on its own decisions, a key with the role ``feedback-all`` on everybody's. The id of another key's
+decision and an id that nobody made get the same answer. Whose answer a `response_id` names is known when the log is
+joined (`serving.decision_log.calls`): such a report is always taken, and counts there if it may.
+
 The id of a report is made from the caller's key and its ``Idempotency-Key``, so that the log keeps the first of several
 with the same one, whichever worker gets them; without the header every report is one of its own.
 """
@@ -13,30 +17,32 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.log_records import AttemptRecord, FeedbackRecord, LogRecord
-from serving.access.callers import Role
+from router_model.log_records import ANY, OWN, AttemptRecord, FeedbackRecord, LogRecord
+from serving.access.callers import Caller, Role
 from serving.api.answers import AcceptedAnswer
 from serving.api.bodies import validated
 from serving.api.endpoint import Endpoint, header
 from serving.api.parts import Parts, parts_of
 from serving.api.rendering import json_response
 from serving.api.requests import FeedbackRequest, IdempotencyHeader, OutcomeRequest
-from serving.errors import InvalidRequestError, NotReadyError
+from serving.errors import InvalidRequestError, NotFoundError, NotReadyError
 
 _ACCEPTED: Final = 202
+_ROLES: Final = (Role.FEEDBACK, Role.FEEDBACK_ALL)
 _THUMBS: Final = {"up": 1.0, "down": 0.0}
 
 
 async def feedback(request: Request) -> Response:
     """Say how good an answer was.
 
-    `decision_id` or `response_id` says which; an unknown one is kept and joined when its decision turns up. The same
-    `Idempotency-Key` twice changes nothing.
+    `decision_id` or `response_id` says which; where both are given, `decision_id` counts. A decision must be one of the
+    key's own, unless the key has the role `feedback-all`; a `response_id` may turn up later. The same `Idempotency-Key`
+    twice changes nothing.
     """
     parts = parts_of(request)
-    caller = parts.access.authenticate(request.scope, Role.FEEDBACK)
+    caller = parts.access.authenticate(request.scope, *_ROLES)
     given = await parts.bodies.read(request, caller, partial(validated, FeedbackRequest))
-    _check_ids(given)
+    await _check_ids(parts, caller, given)
     record = FeedbackRecord(
         feedback_id=report_id("fb", caller.key_id, request),
         created_at=datetime.now(UTC),
@@ -47,6 +53,7 @@ async def feedback(request: Request) -> Response:
         metric=given.metric,
         comment=given.comment,
         key_id=caller.key_id,
+        authority=_authority(caller),
     )
     _keep(parts, record)
     parts.telemetry.count_feedback()
@@ -58,18 +65,19 @@ async def feedback(request: Request) -> Response:
 async def outcomes(request: Request) -> Response:
     """Report what happened when you called the model yourself: tokens, cost, latency, status.
 
-    One report a call: where the first model failed and the next was called, report both. The same `Idempotency-Key`
-    twice changes nothing.
+    One report a call: where the first model failed and the next was called, report both. Of a call that was forwarded
+    here what was measured here counts, whatever is reported. The same `Idempotency-Key` twice changes nothing.
     """
     parts = parts_of(request)
-    caller = parts.access.authenticate(request.scope, Role.FEEDBACK)
+    caller = parts.access.authenticate(request.scope, *_ROLES)
     given = await parts.bodies.read(request, caller, partial(validated, OutcomeRequest))
-    _check_ids(given)
+    await _check_ids(parts, caller, given)
     _check_usage(given)
     record = AttemptRecord(
         attempt_id=report_id("att", caller.key_id, request),
         created_at=datetime.now(UTC),
         key_id=caller.key_id,
+        authority=_authority(caller),
         **given.model_dump(),
     )
     _keep(parts, record)
@@ -96,9 +104,28 @@ def report_id(prefix: str, key_id: str, request: Request) -> str:
     return f"{prefix}_{digest[:32]}"
 
 
-def _check_ids(given: FeedbackRequest | OutcomeRequest) -> None:
+async def _check_ids(parts: Parts, caller: Caller, given: FeedbackRequest | OutcomeRequest) -> None:
     if given.decision_id is None and given.response_id is None:
         raise InvalidRequestError("neither decision_id nor response_id; expected at least one", param="decision_id")
+    if given.decision_id is not None and not await _may_report(parts, caller, given.decision_id):
+        raise NotFoundError(
+            "no such decision of this key; a key reports on its own decisions, and with the role feedback-all on all",
+        )
+
+
+async def _may_report(parts: Parts, caller: Caller, decision_id: str) -> bool:
+    """Return whether a caller may report on a decision.
+
+    The log is asked only about ids without the caller's seal: those of before there were seals.
+    """
+    if _authority(caller) == ANY or parts.owners.owns(caller.key_id, decision_id):
+        return True
+    record = await parts.log.decision(decision_id)
+    return record is not None and record.key_id == caller.key_id
+
+
+def _authority(caller: Caller) -> str:
+    return ANY if Role.FEEDBACK_ALL in caller.roles else OWN
 
 
 def _score(given: FeedbackRequest) -> float:
@@ -135,7 +162,7 @@ ENDPOINTS: Final = (
         "Judge an answer",
         AcceptedAnswer,
         FeedbackRequest,
-        roles=(Role.FEEDBACK,),
+        roles=_ROLES,
         status=_ACCEPTED,
         parameters=(_KEY,),
     ),
@@ -146,7 +173,7 @@ ENDPOINTS: Final = (
         "Report a call",
         AcceptedAnswer,
         OutcomeRequest,
-        roles=(Role.FEEDBACK,),
+        roles=_ROLES,
         status=_ACCEPTED,
         parameters=(_KEY,),
     ),

@@ -200,6 +200,7 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         "timestamp": row["attempt_created_at"] or row["created_at"],
         "session_id": row["session_id"],
         "source": SOURCE,
+        "judge": row["judge"],
         "extra": orjson.dumps(extra).decode(),
     }
 

@@ -41,6 +41,9 @@ _log = logging.getLogger(__name__)
 Observer = Callable[[Query, Routed], None]
 """Is shown every answer, e.g. to count it; what it raises is logged and goes no further."""
 
+Seal = Callable[[str, str | None], str]
+"""Is given the id of a new decision and that of the key that asked; returns the id with its owner's seal."""
+
 SLOW_FACTOR = 20.0
 """Batches and explanations have this many times a decision's deadline, and a thread of their own."""
 
@@ -57,6 +60,7 @@ class Engine:
         observers: Sequence[Observer],
         rng: Random,
         clock: Callable[[], float],
+        seal: Seal,
     ) -> None:
         self._settings = settings
         self._decision_log = log
@@ -69,6 +73,7 @@ class Engine:
             settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio
         )
         self._new_id = IdMaker("dec_", clock_ms=lambda: int(clock() * 1000))
+        self._seal = seal
         self._reloader = Reloader(settings, on_swap=self._replace_stuck_lanes)
         self._fast, self._slow = self._lanes()
         self._watch: asyncio.Task[None] | None = None
@@ -84,6 +89,7 @@ class Engine:
         observers: Sequence[Observer] = (),
         rng: Random | None = None,
         clock: Callable[[], float] = time.time,
+        seal: Seal = lambda decision_id, _: decision_id,
     ) -> "Engine":
         """Make an engine; `start` loads the artifact.
 
@@ -94,6 +100,7 @@ class Engine:
         observers : are shown every answer
         rng : draws what is explored; default: seeded by the system
         clock : returns seconds since 1970
+        seal : marks the id of a decision as that of the key that asked
 
         Raises
         ------
@@ -102,7 +109,7 @@ class Engine:
         """
         sessions = open_sessions(settings, log, clock=clock)
         rng = rng or Random()  # noqa: S311 - draws what is explored, which is no secret
-        return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock)
+        return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock, seal=seal)
 
     async def start(self) -> None:
         """Load the artifact and begin to watch it.
@@ -290,7 +297,7 @@ class Engine:
             raise decided
         safe = None if served.router is None else served.router.artifact.safe_model
         choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
-        return predicted_answer(served, asked, decided, choice, self._stamp(arrived))
+        return predicted_answer(served, asked, decided, choice, self._stamp(arrived, asked))
 
     def _fall_back(
         self, served: Served, asked: Asked, session: Session | None, exc: Exception, arrived: float
@@ -300,7 +307,7 @@ class Engine:
             raise error from exc
         degraded_by = _degraded_by(exc)
         try:
-            routed = default_answer(served, asked, session, degraded_by, self._stamp(arrived))
+            routed = default_answer(served, asked, session, degraded_by, self._stamp(arrived, asked))
         except Exception as second:
             error = callers_error(second)
             if error is None:
@@ -312,9 +319,9 @@ class Engine:
             _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, place(exc))
         return routed
 
-    def _stamp(self, arrived: float) -> Stamp:
+    def _stamp(self, arrived: float, asked: Asked) -> Stamp:
         now = datetime.fromtimestamp(self._clock(), UTC)
-        return Stamp(self._new_id(), now, time.perf_counter() - arrived)
+        return Stamp(self._seal(self._new_id(), asked.query.key_id), now, time.perf_counter() - arrived)
 
     def _remember(self, asked: Asked, routed: Routed) -> None:
         if asked.session_key is not None:

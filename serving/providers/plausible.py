@@ -34,7 +34,6 @@ The budget counts the greater: of the estimate and of the report, as far as the 
 """
 
 import math
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final

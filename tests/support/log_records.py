@@ -43,7 +43,7 @@ def feedback(n=0, score=1.0, **changes):
     """Feedback to the n-th decision, a minute after it."""
     record = FeedbackRecord(
         feedback_id=f"fb_{n}", created_at=BEGAN + timedelta(seconds=n + 60), decision_id=f"dec_{n:032x}",
-        response_id=None, score=score, source="user", metric="quality", comment=None, key_id="k2",
+        response_id=None, score=score, source="user", metric="quality", comment=None, key_id="k1",
     )  # fmt: skip
     return replace(record, **changes)
 

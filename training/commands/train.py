@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 @click.option(
     "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
 )
+@click.option(
+    "--former",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The router that this one is to replace; its decisions are compared [the one at --out, if any].",
+)
+@click.option(
+    "--accept-moves",
+    is_flag=True,
+    help="Save the router even if it moves more traffic than the new evidence supports.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     table: Path,
@@ -49,6 +59,8 @@ def command(
     safe_model: str | None,
     keep_prompts: bool | None,
     track: bool,
+    former: Path | None,
+    accept_moves: bool,
     as_json: bool,
 ) -> None:
     """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
@@ -71,7 +83,9 @@ def command(
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)
     with _progress(hidden=as_json) as advance:
-        report = train(table, out, catalog=cards, config=settings, advance=advance)
+        report = train(
+            table, out, catalog=cards, config=settings, former=former, accept_moves=accept_moves, advance=advance
+        )
     with after_saving(out):
         tracked = track_run(report, settings) if track else "not tracked (--no-track)"
         if as_json:
@@ -163,6 +177,10 @@ def _show(report: "TrainingReport", tracked: str) -> None:
         console.print("Nothing was held out that could be measured on.")
     else:
         show_evaluation(report.held_out, console)
+    for finding in report.findings:
+        console.print(f"[yellow]left out:[/] {escape(str(finding))}", highlight=False)
+    if report.moves is not None and report.moves.is_supported:
+        console.print(f"Against the router before: {escape(str(report.moves))}.", highlight=False)
     for warning in report.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
     console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")

@@ -65,7 +65,10 @@ def test_an_empty_file_has_no_keys():
         (tomli_w.dumps({"version": 1, "secret_check": "x", "keys": {"short": GOOD}}).encode(), "key 'short': expected"),
         (document(colour='"red"'), "key 'abcdefghijkl': unknown field 'colour'"),
         (document(name="7"), "name is 7; expected a str"),
-        (document(roles='["root"]'), r"roles are \['root'\]; expected a list of decide, feedback, proxy, admin"),
+        (
+            document(roles='["root"]'),
+            r"roles are \['root'\]; expected a list of decide, feedback, feedback-all, proxy, admin",
+        ),
         (document(roles="7"), "roles are 7; expected a list"),
         (document(roles="[]"), "has no roles"),
         (document(roles=None), "roles are None; expected a list"),

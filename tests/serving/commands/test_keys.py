@@ -141,7 +141,7 @@ def test_errors_say_what_to_do(run, arguments, message):
     [
         (["create", "--name", "a"], "Missing option '--role'"),
         (["create", "--role", "decide"], "Missing option '--name'"),
-        (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'proxy', 'admin'"),
+        (["create", "--name", "a", "--role", "root"], "'root' is not one of 'decide', 'feedback', 'feedback-all'"),
         (["create", "--name", "a", "--role", "decide", "--requests-per-minute", "0"], "0 is not in the range x>=1"),
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "ten"], "'ten'; expected a number of USD, such"),
         (["create", "--name", "a", "--role", "proxy", "--budget-usd", "0"], "a budget of 0 USD; expected more than 0"),

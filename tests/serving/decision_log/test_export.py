@@ -58,7 +58,7 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
         "prompt_id": decision(1).decision_id, "prompt": None, "messages": '[{"role":"user","content":"Hi"}]',
         "model": "small", "input_tokens": 12, "output_tokens": 40, "cost_usd": 0.002, "latency_s": 1.25,
         "propensity": 0.75, "task": None, "timestamp": BEGAN + timedelta(seconds=2), "session_id": "s1",
-        "source": "decision log",
+        "source": "decision log", "judge": "k1",
     }  # fmt: skip
 
 
@@ -240,3 +240,45 @@ def test_missing_fields_of_an_older_version_are_null(tmp_path):
 def test_what_was_estimated_of_the_usage_is_told(log_url, tmp_path):
     row = row_of_export(log_url, tmp_path, decision(1), attempt(1, usage_estimated="input_zero, cost_too_low"))
     assert json.loads(row["extra"])["usage_estimated"] == "input_zero, cost_too_low"
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        ([feedback(1, 0.0, key_id="k9")], (None, None)),  # another key's word
+        ([feedback(1, 1.0), *(feedback(1, 0.0, feedback_id=f"{n}", source=f"{n}", key_id="k9") for n in range(50))],
+         (1.0, "k1")),
+        ([feedback(1, 0.25, key_id="k9", authority="any")], (0.25, None)),  # who judges all is the operator's grader
+        ([feedback(1, 0.25, key_id="k9", authority="any"), feedback(1, 0.75, feedback_id="own")], (0.5, "k1")),
+        # three sources of one key are one judge: (1 + 0 + 0.5) / 3, and the grader's 1
+        ([*(feedback(1, score, feedback_id=f"{score}", source=f"{score}") for score in (1.0, 0.0, 0.5)),
+          feedback(1, 1.0, feedback_id="all", key_id="k9", authority="any")], (0.75, "k1")),
+        ([feedback(1, 0.75, response_id="resp_2")], (0.75, "k1")),  # decision_id counts, whatever answer is named
+    ],
+)  # fmt: skip
+def test_who_may_judge_and_how_much_one_judge_counts(tmp_path, reports, expected):
+    records = [decision(1), attempt(1), decision(2), attempt(2), *reports]
+    export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.parquet", records)
+    row, _ = pl.read_parquet(tmp_path / "table.parquet").sort("prompt_id").to_dicts()
+    assert (row["quality"], row["judge"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("surface", "reporter", "cost_usd"),
+    [
+        ("chat", ("k1", "own"), 0.002),  # forwarded here: what was measured here counts
+        ("chat", ("k9", "any"), 0.002),
+        ("route", ("k1", "own"), 9.0),  # its owner's gateway called the model
+        ("route", ("k9", "any"), 9.0),
+        ("route", ("k9", "own"), 0.002),
+    ],
+)
+def test_whose_outcomes_count(tmp_path, surface, reporter, cost_usd):
+    """A later report says 9 USD and that 'large' answered."""
+    reported = attempt(
+        1, attempt_id="reported", created_at=BEGAN + timedelta(hours=1), model="large", cost_usd=9.0,
+        key_id=reporter[0], authority=reporter[1],
+    )  # fmt: skip
+    first = attempt(1, authority=None if surface == "chat" else "own")
+    row = row_of_export(f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1, surface=surface), first, reported)
+    assert (row["cost_usd"], row["model"]) == (cost_usd, "large" if cost_usd == 9 else "small")
