@@ -53,6 +53,7 @@ _MAX_CHARS: Final = 40  # of what is remembered; longer ones rarely come again
 _MAX_SPLIT_CHARS: Final = 100  # longer words are unknown to the tokeniser
 _CONTINUED: Final = "##"
 _NO_PIECE: Final = -1
+_END: Final = "\0"  # in no piece: a search ends there at the latest
 
 Pieces = tuple[int, ...]
 
@@ -135,17 +136,18 @@ class WordPieces(dict[str, Pieces]):
         if len(word) > _MAX_SPLIT_CHARS:
             return self._unknown
         pieces: list[int] = []
-        start, known = 0, self._first
-        while start < len(word):
+        start, n_chars, beginnings = 0, len(word), self._first.get
+        word += _END
+        while start < n_chars:
             longest, end, after = _NO_PIECE, start + 1, start
-            while end <= len(word) and (piece := known.get(word[start:end])) is not None:
+            while (piece := beginnings(word[start:end])) is not None:
                 if piece != _NO_PIECE:
                     longest, after = piece, end
                 end += 1
             if longest == _NO_PIECE:
                 return self._unknown
             pieces.append(longest)
-            start, known = after, self._continued
+            start, beginnings = after, self._continued.get
         return tuple(pieces)
 
 

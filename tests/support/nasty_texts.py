@@ -38,7 +38,7 @@ def _words(alphabet: str, length: int) -> Maker:
 
 
 def _repeated(unit: str) -> Maker:
-    return lambda n, rng: (unit * (n // len(unit) + 1))[:n]
+    return lambda n, _: (unit * (n // len(unit) + 1))[:n]
 
 
 def _letters(alphabet: str) -> Maker:
@@ -87,8 +87,8 @@ NASTY: Final[Mapping[str, Maker]] = {
     "special pieces": _repeated("[MASK]"),
     "underscores": _repeated("_"),
     "blanks": _repeated(" "),
-    "blanks before a word": lambda n, rng: " " * (n - 1) + "a",
-    "digits and blanks": lambda n, rng: _filled(lambda: "1" + " " * 300, n),
+    "blanks before a word": lambda n, _: " " * (n - 1) + "a",
+    "digits and blanks": lambda n, _: _filled(lambda: "1" + " " * 300, n),
     "tabs and blanks": _repeated("\t "),
     "line breaks": _repeated("\n"),
     "indented lines": _repeated("\n      "),
