@@ -67,6 +67,10 @@ class Fleet:
         named = (model for provider in self._providers.values() for model in provider.models if STAR not in model)
         return {model: cards.get(model) for model in dict.fromkeys((*named, *filter(self.targets, cards)))}
 
+    def names(self, model: str | None) -> bool:
+        """Tell whether the file or the catalog names a model; others that a star serves are callers' words."""
+        return model in self._cards() or any(model in provider.models for provider in self._providers.values())
+
     def targets(self, model: str) -> tuple[Target, ...]:
         """Return who serves a model, in the order of the file; empty where nobody does."""
         cards = self._cards()

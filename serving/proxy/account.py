@@ -1,5 +1,6 @@
 """What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from router_model.log_records import AttemptRecord
@@ -17,6 +18,8 @@ class Account:
     ----------
     parts : Parts
     speeds : Speeds
+    is_listed : callable
+        Tells whether the catalog or the providers' file names a model.
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
@@ -30,6 +33,7 @@ class Account:
 
     parts: Parts
     speeds: Speeds
+    is_listed: Callable[[str | None], bool]
     admission: Admission
     traced: TracedCall
     cost_usd: float = field(default=0.0, init=False)
@@ -40,7 +44,7 @@ class Account:
         """Take an attempt that is over; nothing is waited for."""
         self.n_attempts += 1
         self.parts.log.put(record)
-        self.parts.telemetry.count_attempt(record)
+        self.parts.telemetry.count_attempt(record, is_listed=self.is_listed(record.model))
         self.speeds.observe(record)
         self.traced.attempt(record)
         cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd

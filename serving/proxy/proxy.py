@@ -168,7 +168,7 @@ class Proxy:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
         targets, admission = admit(parts.access, request.scope, caller, asked, plan.targets)
         plan = replace(plan, targets=targets)
-        account = Account(parts, self.candidates.speeds, admission, traced)
+        account = Account(parts, self.candidates.speeds, self.providers.names, admission, traced)
         try:
             reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)
