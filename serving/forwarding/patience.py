@@ -58,12 +58,15 @@ class Wait:
     Attributes
     ----------
     seconds : float
+    has_run_out : bool
+        Whether it was waited for in vain, for so long.
     """
 
     seconds: float
     _series: _Series
     _scale: float = 1.0
     _widened: float = 1.0
+    has_run_out: bool = False
 
     def took(self, seconds: float) -> None:
         """Take note that it came, after so many seconds."""
@@ -71,6 +74,7 @@ class Wait:
 
     def ran_out(self) -> None:
         """Take note that it did not come in time; of calls that were cut at the same deadline, one counts."""
+        self.has_run_out = True
         if self._series.widened <= self._widened:
             self._series.widened = min(self._widened * _WIDER, _WIDEST)
 
@@ -82,6 +86,11 @@ class Waits:
     first: Wait
     idle: Wait
     whole: Wait
+
+    @property
+    def have_run_out(self) -> bool:
+        """Whether the candidate was silent for longer than it may be."""
+        return self.first.has_run_out or self.idle.has_run_out or self.whole.has_run_out
 
 
 @dataclass(slots=True)
