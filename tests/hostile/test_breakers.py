@@ -20,9 +20,8 @@ N = 30
 def assert_innocent(world, outcome):
     assert set(world.outcomes) == {outcome}
     assert len(world.outcomes) >= N
-    for _, health in world.forwarder.health.items():
-        assert not health.is_open
-        assert not health.is_suspected
+    healths = [health for _, health in world.forwarder.health.items()]
+    assert not any(health.is_open or health.is_suspected for health in healths)
 
 
 @pytest.mark.parametrize("total_s", [0.5, 4.9, 20.0, 59.0])
@@ -65,16 +64,13 @@ def test_a_caller_that_does_not_read_costs_a_connection_for_two_minutes_and_no_b
     world = World({"a:m": [flood]}, rules=RULES)
 
     async def main():
-        loop = asyncio.get_running_loop()
         replies = [await world.forward(streams=True) for _ in range(N)]
         for reply in replies:
             for _ in range(reads):
                 await anext(reply.stream)
                 await asyncio.sleep(0.1)
-        began = loop.time()
-        while world.open:
-            await asyncio.sleep(1.0)
-        assert loop.time() - began <= RULES.unread_s + 5.0
+        await asyncio.sleep(RULES.unread_s + 5.0)
+        assert world.open == 0
         for reply in replies:
             rest = b"".join([piece async for piece in reply.stream])
             assert rest.endswith(b"data: FAIL timeout\n\n")
