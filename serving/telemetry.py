@@ -10,7 +10,7 @@ bounded.
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -187,23 +187,23 @@ class Telemetry:
         if attempt.first_token_s is not None:
             self._first_token.labels(*target).observe(attempt.first_token_s)
 
-    def set_breakers(self, states: Mapping[tuple[str, str], str]) -> None:
+    def set_breakers(self, states: Mapping[tuple[str, str], str], is_listed: Callable[[str], bool]) -> None:
         """Say in which of `BREAKER_STATES` the breaker of each model at a provider is; others are closed.
 
         Of models that share a label, the worst state counts.
         """
         worst = dict.fromkeys(self._with_breaker, 0)
         for (provider, model), state in states.items():
-            labels = (provider, model) if (provider, model) in self._targets else (provider, OTHER)
+            labels = self._named(provider, model, is_listed=is_listed(model))
             worst[labels] = max(worst.get(labels, 0), BREAKER_STATES[state])
         for labels, number in worst.items():
             self._breakers.labels(*labels).set(number)
         self._with_breaker = set(worst)
 
-    def set_key(self, provider: str, key: str, model: str | None, state: str) -> None:
+    def set_key(self, provider: str, key: str, model: str | None, state: str, *, is_listed: bool) -> None:
         """Say in which of `BREAKER_STATES` a key is at a model, or as a whole; `key` is the name of its variable."""
-        own = model if model is None or (provider, model) in self._targets else OTHER
-        self._keys.labels(provider, key, own or "*").set(BREAKER_STATES[state])
+        own = "*" if model is None else self._named(provider, model, is_listed=is_listed)[1]
+        self._keys.labels(provider, key, own).set(BREAKER_STATES[state])
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of the budget of a key, or of the service."""
@@ -249,6 +249,10 @@ class Telemetry:
         """Take this worker's gauges out of the totals; its counters stay."""
         if FOLDER_VARIABLE in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
+
+    def _named(self, provider: str, model: str, *, is_listed: bool) -> tuple[str, str]:
+        """Return the labels of a target: its own where it is listed, or was answered as one of few."""
+        return provider, model if is_listed or (provider, model) in self._targets else OTHER
 
     def _target(self, provider: str, model: str, *, is_listed: bool, has_answered: bool) -> tuple[str, str]:
         """Return the labels of a target: its own, unless there are too many."""

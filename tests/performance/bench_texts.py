@@ -1,4 +1,4 @@
-"""How long texts that are hard on tokenisers and regular expressions take to decide for, in ms of processor: the best of five.
+"""How long hard texts (for tokenisers, for regular expressions) take to decide for, in ms of processor, best of five.
 
 For each kind: 8 KB of it (UTF-8), as many characters as are read of any prompt (8,192), and a body of 4 MB characters.
 

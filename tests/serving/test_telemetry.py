@@ -74,10 +74,10 @@ def test_labels_are_bounded(telemetry):
 
 @pytest.mark.parametrize(("state", "number"), BREAKER_STATES.items())
 def test_breakers_are_numbers(telemetry, state, number):
-    telemetry.count_attempt(attempt())
-    telemetry.set_breakers({("acme", "big"): state})
+    names = {"big"}.__contains__
+    telemetry.set_breakers({("acme", "big"): state}, names)
     assert value(telemetry, "router_breaker_state", **PAIR) == number
-    telemetry.set_breakers({("acme", "made up 1"): state, ("acme", "made up 2"): "closed"})
+    telemetry.set_breakers({("acme", "made up 1"): state, ("acme", "made up 2"): "closed"}, names)
     assert value(telemetry, "router_breaker_state", **PAIR) == 0
     assert value(telemetry, "router_breaker_state", provider="acme", model="other") == number
 
