@@ -60,7 +60,9 @@ _WORD: Final = re.compile(r"\w+")
 _LOWER_OR_BLANK: Final = bytes(ord(chr(c).lower() if _WORD.match(chr(c)) else " ") for c in range(128)) + bytes(128)
 
 # The only characters beyond ASCII that an expression takes for a letter of it where case is ignored.
-_ODD_LETTERS: Final = str.maketrans({"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"})
+_ODD_LETTERS: Final = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}
+
+_OPENING, _CLOSING, _LONGEST_QUOTE = "“", "”", 200
 
 # What is counted only where a substring says that there may be one; of "folded" ones, of the text in lower case.
 _RARE: Final = {
@@ -68,7 +70,7 @@ _RARE: Final = {
     "indented_lines": ("\n  ", "\n\t"),
     "latex_commands": ("\\", "$"),
     "blanks": ("___",),
-    "quoted_spans": ('"', "“"),
+    "quoted_spans": (_OPENING, '"'),
 }
 _RARE_FOLDED: Final = {
     "asks_steps": ("step", "explain", "reasoning", "show your work", "derive", "prove"),
@@ -99,14 +101,15 @@ def count_patterns(text: str) -> list[int]:
     """
     counts = [0] * len(PATTERNS)
     plain = text.isascii()
-    folded = (text if plain else text.translate(_ODD_LETTERS)).lower()
+    folded = (text if plain else _without_odd_letters(text)).lower()
     words = text.encode().translate(_LOWER_OR_BLANK).decode().split() if plain else _WORD.findall(folded)
     _count_words(text, folded, words, counts)
     for rare, shown in ((_RARE, text), (_RARE_FOLDED, folded)):
         for name, parts in rare.items():
             for part in parts:
                 if part in shown:
-                    counts[_COLUMN[name]] = len(_COMPILED[name].findall(text))
+                    searched = _without_unclosed(text) if part == _OPENING else text
+                    counts[_COLUMN[name]] = len(_COMPILED[name].findall(searched))
                     break
     _count_numbers(text, counts)
     counts[_COLUMN["question_marks"]] = text.count("?") + (0 if plain else text.count("\uff1f") + text.count("\u061f"))
@@ -115,6 +118,28 @@ def count_patterns(text: str) -> list[int]:
     for name, pattern in _FROM_LINE_BREAK.items():
         counts[_COLUMN[name]] = len(pattern.findall(after_break))
     return counts
+
+
+def _without_odd_letters(text: str) -> str:
+    for odd, letter in _ODD_LETTERS.items():
+        text = text.replace(odd, letter)
+    return text
+
+
+def _without_unclosed(text: str) -> str:
+    """Return the text with another character for each opening mark that no closing one answers on its line and in time.
+
+    The expression reads on to the longest quotation from each such mark, in vain; the matches are the same without.
+
+    >>> _without_unclosed("““ “a” “")
+    '““ “a” .'
+    """
+    *closed, rest = text.split(_CLOSING)
+    parts: list[str] = []
+    for part in closed:
+        near = max(part.rfind("\n") + 1, len(part) - _LONGEST_QUOTE - 1)
+        parts += [part[:near].replace(_OPENING, "."), part[near:], _CLOSING]
+    return "".join([*parts, rest.replace(_OPENING, ".")])
 
 
 def _count_words(text: str, folded: str, words: list[str], counts: list[int]) -> None:

@@ -52,9 +52,14 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
     return TextBatch(texts=clean, pieces=[np.array(list(words.of_text(text)), dtype=np.int64) for text in clean])
 
 
-@cache
-def _words() -> WordPieces:
+def load_tokeniser() -> Tokenizer:
+    """Return the tokeniser that is shipped with the package: the reference, which `tokenise` agrees with."""
     tokeniser = Tokenizer.from_buffer(files("features").joinpath("assets/word_pieces.json").read_bytes())
     tokeniser.no_truncation()
     tokeniser.no_padding()
-    return WordPieces(tokeniser)
+    return tokeniser
+
+
+@cache
+def _words() -> WordPieces:
+    return WordPieces(load_tokeniser())

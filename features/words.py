@@ -2,12 +2,16 @@
 
 The tokeniser splits at white space and ASCII punctuation whatever stands around them, so a text's pieces are its
 words' pieces one after another. What stands between blanks is looked up as a whole, with its punctuation, and where it
-is new put together from its words: one look-up less for every comma. That takes a tenth of the time that normalising
-and splitting the whole text again does. Decides what a word is here; what its pieces are, the tokeniser decides.
+is new put together from its words: one look-up less for every comma.
+
+Words are split here, too, with the tokeniser's own vocabulary and the same result. The tokeniser tries all ends of a
+word for each piece and so takes time that grows with the square of a word's length; here a piece is searched from its
+beginning, and the search ends where no piece goes on. What is not printable ASCII is first brought into the
+tokeniser's normal form, which is the tokeniser's to know; all new words of a text at once, as each call has its price.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -16,14 +20,45 @@ from tokenizers import Tokenizer
 _SPECIAL: Final = "PAD|UNK|CLS|SEP|MASK"  # the tokeniser knows these in brackets, also in the middle of a word
 _WORD: Final = re.compile(rf"\[(?:{_SPECIAL})\]|[^ \t\n\r!-/:-@\[-`{{-~]+|[!-/:-@\[-`{{-~]")
 
+_PUNCTUATION: Final = (
+    r"\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf\u037e\u0387\u055a-\u055f\u0589\u058a\u05be\u05c0\u05c3\u05c6"
+    r"\u05f3\u05f4\u0609\u060a\u060c\u060d\u061b\u061e\u061f\u066a-\u066d\u06d4\u0700-\u070d\u07f7-\u07f9"
+    r"\u0830-\u083e\u085e\u0964\u0965\u0970\u0af0\u0df4\u0e4f\u0e5a\u0e5b\u0f04-\u0f12\u0f14\u0f3a-\u0f3d"
+    r"\u0f85\u0fd0-\u0fd4\u0fd9\u0fda\u104a-\u104f\u10fb\u1360-\u1368\u1400\u166d\u166e\u169b\u169c"
+    r"\u16eb-\u16ed\u1735\u1736\u17d4-\u17d6\u17d8-\u17da\u1800-\u180a\u1944\u1945\u1a1e\u1a1f\u1aa0-\u1aa6"
+    r"\u1aa8-\u1aad\u1b5a-\u1b60\u1bfc-\u1bff\u1c3b-\u1c3f\u1c7e\u1c7f\u1cc0-\u1cc7\u1cd3\u2010-\u2027"
+    r"\u2030-\u2043\u2045-\u2051\u2053-\u205e\u207d\u207e\u208d\u208e\u2308-\u230b\u2329\u232a\u2768-\u2775"
+    r"\u27c5\u27c6\u27e6-\u27ef\u2983-\u2998\u29d8-\u29db\u29fc\u29fd\u2cf9-\u2cfc\u2cfe\u2cff\u2d70"
+    r"\u2e00-\u2e2e\u2e30-\u2e42\u3001-\u3003\u3008-\u3011\u3014-\u301f\u3030\u303d\u30a0\u30fb\ua4fe\ua4ff"
+    r"\ua60d-\ua60f\ua673\ua67e\ua6f2-\ua6f7\ua874-\ua877\ua8ce\ua8cf\ua8f8-\ua8fa\ua8fc\ua92e\ua92f\ua95f"
+    r"\ua9c1-\ua9cd\ua9de\ua9df\uaa5c-\uaa5f\uaade\uaadf\uaaf0\uaaf1\uabeb\ufd3e\ufd3f\ufe10-\ufe19"
+    r"\ufe30-\ufe52\ufe54-\ufe61\ufe63\ufe68\ufe6a\ufe6b\uff01-\uff03\uff05-\uff0a\uff0c-\uff0f\uff1a\uff1b"
+    r"\uff1f\uff20\uff3b-\uff3d\uff3f\uff5b\uff5d\uff5f-\uff65\U00010100-\U00010102\U0001039f\U000103d0"
+    r"\U0001056f\U00010857\U0001091f\U0001093f\U00010a50-\U00010a58\U00010a7f\U00010af0-\U00010af6"
+    r"\U00010b39-\U00010b3f\U00010b99-\U00010b9c\U00011047-\U0001104d\U000110bb\U000110bc\U000110be-\U000110c1"
+    r"\U00011140-\U00011143\U00011174\U00011175\U000111c5-\U000111c9\U000111cd\U000111db\U000111dd-\U000111df"
+    r"\U00011238-\U0001123d\U000112a9\U000114c6\U000115c1-\U000115d7\U00011641-\U00011643\U0001173c-\U0001173e"
+    r"\U00012470-\U00012474\U00016a6e\U00016a6f\U00016af5\U00016b37-\U00016b3b\U00016b44\U0001bc9f"
+    r"\U0001da87-\U0001da8b"
+)
+"""What the tokeniser takes for punctuation beyond ASCII: that of an older Unicode than Python's (a test compares)."""
+_PART: Final = re.compile(rf"[!-/:-@\[-`{{-~{_PUNCTUATION}]|[^ !-/:-@\[-`{{-~{_PUNCTUATION}]+")
+"""A word or a punctuation mark in a text in normal form, whose only white space is the blank."""
+_BETWEEN: Final = "!"
+"""Parts words that are normalised together: it is in none of them, and no normal form has it that had not before."""
+
 _BLANKS: Final = "\t\n\r"  # as the space; the tokeniser deletes or keeps other white space by rules of its own
 _MAX_REMEMBERED: Final = 100_000  # words, with and without punctuation; about 25 MB
 _MAX_CHARS: Final = 40  # of what is remembered; longer ones rarely come again
 _MAX_SPLIT_CHARS: Final = 100  # longer words are unknown to the tokeniser
 _CONTINUED: Final = "##"
+_NO_PIECE: Final = -1
+_END: Final = "\0"  # in no piece: a search ends there at the latest
+
+Pieces = tuple[int, ...]
 
 
-class WordPieces(dict[str, tuple[int, ...]]):
+class WordPieces(dict[str, Pieces]):
     """The pieces of words, found when they are first asked for.
 
     Parameters
@@ -34,42 +69,101 @@ class WordPieces(dict[str, tuple[int, ...]]):
 
     def __init__(self, tokeniser: Tokenizer) -> None:
         super().__init__()
-        self._tokeniser = tokeniser
-        self._vocabulary: dict[str, int] = tokeniser.get_vocab()
+        self._normaliser = tokeniser.normalizer
+        vocabulary: dict[str, int] = tokeniser.get_vocab()
+        marked = {f"[{name}]": vocabulary[f"[{name}]"] for name in _SPECIAL.split("|")}
+        self._special = {name: (piece,) for name, piece in marked.items()}
+        self._unknown = self._special["[UNK]"]
+        pieces = {piece: i for piece, i in vocabulary.items() if piece not in marked}
+        self._first = _with_beginnings({one: i for one, i in pieces.items() if not one.startswith(_CONTINUED)})
+        n_marks = len(_CONTINUED)
+        self._continued = _with_beginnings(
+            {one[n_marks:]: i for one, i in pieces.items() if one.startswith(_CONTINUED) and len(one) > n_marks}
+        )
 
     def of_text(self, text: str) -> Iterator[int]:
         """Return the pieces of a text, in order."""
         for blank in _BLANKS:
             text = text.replace(blank, " ")
-        return chain.from_iterable(map(self.__getitem__, text.split(" ")))
+        runs = text.split(" ")
+        if _is_plain(text):
+            return chain.from_iterable(map(self.__getitem__, runs))
+        new = self._of_others([run for run in dict.fromkeys(runs) if not _is_plain(run) and run not in self])
+        return chain.from_iterable([new[run] if run in new else self[run] for run in runs])
 
-    def __missing__(self, run: str) -> tuple[int, ...]:
+    def __missing__(self, run: str) -> Pieces:
         words = _WORD.findall(run)
-        pieces = self._split(run) if words == [run] else tuple(chain.from_iterable(map(self.__getitem__, words)))
+        pieces = self._of_plain(run) if words == [run] else tuple(chain.from_iterable(map(self.__getitem__, words)))
+        self._remember(run, pieces)
+        return pieces
+
+    def _remember(self, run: str, pieces: Pieces) -> None:
         if len(run) <= _MAX_CHARS:
             if len(self) >= _MAX_REMEMBERED:
                 self.clear()  # common words are back within a few prompts
             self[run] = pieces
-        return pieces
 
-    def _split(self, word: str) -> tuple[int, ...]:
-        if not (word.isascii() and word.isalnum() and len(word) <= _MAX_SPLIT_CHARS):
-            return tuple(self._tokeniser.encode(word, add_special_tokens=False).ids)
-        return self._longest_first(word.lower())
+    def _of_plain(self, word: str) -> Pieces:
+        """Return the pieces of a word of printable ASCII."""
+        return self._special.get(word) or self._split(word.lower())
 
-    def _longest_first(self, word: str) -> tuple[int, ...]:
-        """Split a word as the tokeniser does: the longest known piece, again and again.
+    def _of_others(self, runs: Sequence[str]) -> dict[str, Pieces]:
+        """Return the pieces of runs that are not printable ASCII, by run."""
+        words = {run: _WORD.findall(run) for run in runs}
+        others = [word for word in dict.fromkeys(chain.from_iterable(words.values())) if not _is_plain(word)]
+        new = dict(zip(others, self._normalised(others), strict=True))
+        found = {}
+        for run, own in words.items():
+            found[run] = tuple(chain.from_iterable(new[word] if word in new else self[word] for word in own))
+            self._remember(run, found[run])
+        return found
 
-        For a plain word this costs less than calling the tokeniser, so that a new word does not slow a decision.
-        """
+    def _normalised(self, words: Iterable[str]) -> Iterator[Pieces]:
+        """Yield the pieces of words without ASCII punctuation that the tokeniser may change or take apart."""
         pieces: list[int] = []
-        start, prefix = 0, ""
-        while start < len(word):
-            end = len(word)
-            while (piece := self._vocabulary.get(prefix + word[start:end])) is None and end > start + 1:
-                end -= 1
-            if piece is None:
-                return (self._vocabulary["[UNK]"],)
-            pieces.append(piece)
-            start, prefix = end, _CONTINUED
+        between = "".join(word + _BETWEEN for word in words)
+        for part in _PART.findall(self._normaliser.normalize_str(between)):
+            if part == _BETWEEN:
+                yield tuple(pieces)
+                pieces = []
+            elif (piece := self._first.get(part, _NO_PIECE)) != _NO_PIECE:
+                pieces.append(piece)
+            else:
+                pieces += self._split(part)
+
+    def _split(self, word: str) -> Pieces:
+        """Split a word in normal form: the longest known piece, again and again; unknown where there is none."""
+        if len(word) > _MAX_SPLIT_CHARS:
+            return self._unknown
+        pieces: list[int] = []
+        start, n_chars, beginnings = 0, len(word), self._first.get
+        word += _END
+        while start < n_chars:
+            longest, end, after = _NO_PIECE, start + 1, start
+            while (piece := beginnings(word[start:end])) is not None:
+                if piece != _NO_PIECE:
+                    longest, after = piece, end
+                end += 1
+            if longest == _NO_PIECE:
+                return self._unknown
+            pieces.append(longest)
+            start, beginnings = after, self._continued.get
         return tuple(pieces)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable()
+
+
+def _with_beginnings(pieces: dict[str, int]) -> dict[str, int]:
+    """Return pieces, and all their beginnings, which are `_NO_PIECE` where they are no pieces themselves.
+
+    >>> _with_beginnings({"abc": 7, "a": 5})
+    {'a': 5, 'ab': -1, 'abc': 7}
+    """
+    found: dict[str, int] = {}
+    for piece in sorted(pieces):
+        for end in range(1, len(piece)):
+            found.setdefault(piece[:end], _NO_PIECE)
+        found[piece] = pieces[piece]
+    return found

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from importlib.metadata import version
 from types import FrameType
 from typing import Any, Final, TypeAlias
@@ -104,6 +105,8 @@ def open_parts(settings: Settings) -> Parts:
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)
     proxy, tracing = open_proxy(settings, engine), open_tracing()
     access = Access.of(settings, keyring, telemetry)
+    if proxy is not None:
+        access.usual_concurrent = partial(proxy.connections, settings.workers)
     return Parts(settings, engine, log, access, telemetry, proxy, tracing, owners)
 
 

@@ -10,7 +10,7 @@ bounded.
 
 import os
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -32,6 +32,8 @@ BREAKER_STATES: Final = {"closed": 0, "half_open": 1, "open": 2}
 """What `router_breaker_state` says, by the breaker's word."""
 MAX_TARGETS: Final = 2000
 """Pairs of provider and model that have labels of their own."""
+MAX_UNLISTED: Final = 100
+"""Of those, pairs whose model is in neither the catalog nor the providers' file: a caller may have made it up."""
 
 _DECISION_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _FIRST_TOKEN_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0)
@@ -116,6 +118,8 @@ class Telemetry:
             mode="livemostrecent",
         )
         self._targets: set[tuple[str, str]] = set()
+        self._n_unlisted = 0
+        self._with_breaker: set[tuple[str, str]] = set()
         self._forwarded: OrderedDict[str, None] = OrderedDict()
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
@@ -161,11 +165,19 @@ class Telemetry:
         if outcome.latency_s is not None:
             self._upstream.labels(provider or OTHER, model).observe(outcome.latency_s)
 
-    def count_attempt(self, attempt: AttemptRecord) -> None:
-        """Count a call of a provider that is over; may be called as an observer of attempts."""
+    def count_attempt(self, attempt: AttemptRecord, *, is_listed: bool = True) -> None:
+        """Count a call of a provider that is over; may be called as an observer of attempts.
+
+        Parameters
+        ----------
+        is_listed : bool
+            Whether the catalog or the providers' file names the model; one that they do not, and that has not answered,
+            gets no label of its own.
+        """
         if attempt.decision_id is not None:
             self._remember(attempt.decision_id)
-        target = self._target(attempt.provider or OTHER, attempt.model or OTHER)
+        provider, model = attempt.provider or OTHER, attempt.model or OTHER
+        target = self._target(provider, model, is_listed=is_listed, has_answered=attempt.error_type is None)
         self._attempts.labels(*target, outcome_of(attempt)).inc()
         if attempt.cost_usd is not None:
             self._cost.labels(target[1]).inc(max(attempt.cost_usd, 0.0))
@@ -176,13 +188,23 @@ class Telemetry:
         if attempt.first_token_s is not None:
             self._first_token.labels(*target).observe(attempt.first_token_s)
 
-    def set_breaker(self, provider: str, model: str, state: str) -> None:
-        """Say in which of `BREAKER_STATES` the breaker of a model at a provider is."""
-        self._breakers.labels(*self._target(provider, model)).set(BREAKER_STATES[state])
+    def set_breakers(self, states: Mapping[tuple[str, str], str], is_listed: Callable[[str], bool]) -> None:
+        """Say in which of `BREAKER_STATES` the breaker of each model at a provider is; others are closed.
 
-    def set_key(self, provider: str, key: str, model: str | None, state: str) -> None:
+        Of models that share a label, the worst state counts.
+        """
+        worst = dict.fromkeys(self._with_breaker, 0)
+        for (provider, model), state in states.items():
+            labels = self._named(provider, model, is_listed=is_listed(model))
+            worst[labels] = max(worst.get(labels, 0), BREAKER_STATES[state])
+        for labels, number in worst.items():
+            self._breakers.labels(*labels).set(number)
+        self._with_breaker = set(worst)
+
+    def set_key(self, provider: str, key: str, model: str | None, state: str, *, is_listed: bool) -> None:
         """Say in which of `BREAKER_STATES` a key is at a model, or as a whole; `key` is the name of its variable."""
-        self._keys.labels(provider, key, self._target(provider, model)[1] if model else "*").set(BREAKER_STATES[state])
+        own = "*" if model is None else self._named(provider, model, is_listed=is_listed)[1]
+        self._keys.labels(provider, key, own).set(BREAKER_STATES[state])
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of the budget of a key, or of the service."""
@@ -229,13 +251,21 @@ class Telemetry:
         if FOLDER_VARIABLE in os.environ:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
-    def _target(self, provider: str, model: str) -> tuple[str, str]:
+    def _named(self, provider: str, model: str, *, is_listed: bool) -> tuple[str, str]:
+        """Return the labels of a target: its own where it is listed, or was answered as one of few."""
+        return provider, model if is_listed or (provider, model) in self._targets else OTHER
+
+    def _target(self, provider: str, model: str, *, is_listed: bool, has_answered: bool) -> tuple[str, str]:
         """Return the labels of a target: its own, unless there are too many."""
         target = provider, model
-        if target not in self._targets:
-            if len(self._targets) >= MAX_TARGETS:
-                return OTHER, OTHER
-            self._targets.add(target)
+        if target in self._targets:
+            return target
+        if not is_listed and (not has_answered or self._n_unlisted >= MAX_UNLISTED):
+            return provider, OTHER
+        if len(self._targets) >= MAX_TARGETS:
+            return OTHER, OTHER
+        self._targets.add(target)
+        self._n_unlisted += not is_listed
         return target
 
     def _remember(self, decision_id: str) -> None:

@@ -44,6 +44,11 @@ class Access:
         None: those of the keys, and the defaults.
     budgets : Budgets or None
         None: none is kept to.
+
+    Attributes
+    ----------
+    usual_concurrent : callable or None
+        Returns how many calls of models at a time a key may have that says nothing of it; None: any number.
     """
 
     def __init__(self, keyring: Keyring | None, limits: Limits | None = None, budgets: Budgets | None = None) -> None:
@@ -51,6 +56,7 @@ class Access:
         self._limits = limits or Limits()
         self._budgets = budgets
         self._generation = 0
+        self.usual_concurrent: Callable[[], int] | None = None
 
     @classmethod
     def of(cls, settings: Settings, keyring: Keyring | None, meter: BudgetMeter | None = None) -> "Access":
@@ -132,8 +138,10 @@ class Access:
         """
         key = None if self._keyring is None else self._keyring.get(caller.key_id)
         admission = Admission()
-        if key is not None and key.max_concurrent is not None:
-            self._begin_call(key, key.max_concurrent, admission)
+        if key is not None:
+            limit = key.max_concurrent or (self.usual_concurrent() if self.usual_concurrent is not None else None)
+            if limit is not None:
+                self._begin_call(key, limit, admission)
         if self._budgets is not None:
             try:
                 budget = None if key is None else key.budget

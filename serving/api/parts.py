@@ -153,10 +153,10 @@ class Parts:
         """Let the metrics know the state of this worker."""
         self.telemetry.update(self.log.stats, self.engine.status)
         if self.proxy is not None:
-            for (provider, model), state in self.proxy.breaker_states().items():
-                self.telemetry.set_breaker(provider, model, state.value)
+            names = self.proxy.providers.names
+            self.telemetry.set_breakers(self.proxy.breaker_states(), names)
             for (provider, key, limited), state in self.proxy.key_states().items():
-                self.telemetry.set_key(provider, key, limited, state.value)
+                self.telemetry.set_key(provider, key, limited, state.value, is_listed=names(limited))
 
 
 def parts_of(request: Request) -> Parts:

@@ -7,12 +7,13 @@ which costs stickiness and nothing else.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any
 
-from serving.engine.without_data import without_data
-
-_HASHED_CHARS = 8192  # of a message; the rest counts by its length
+_HASHED_CHARS = 8192  # of a text; the rest counts by its length
+_HASHED_LEAVES = 256  # texts and numbers of a message's parts
+_HASHED_INSTRUCTIONS = 64  # messages
 _KEY_CHARS = 32
 _OWNER_CHARS = 8
 _TOOL_ROLES = ("tool", "function")
@@ -48,15 +49,15 @@ def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Ma
     >>> beginning_key("a", None, first) == beginning_key("b", None, first)
     False
     """
+    first_user = next((message for message in messages if message.get("role") == "user"), None)
+    if first_user is None:
+        return None
+    before = takewhile(lambda message: message is not first_user, messages)
+    instructions = (message for message in before if message.get("role") in ("system", "developer"))
     parts = [key_id or "", user_id or ""]
-    for message in messages:
-        role = message.get("role")
-        if role in ("system", "developer", "user"):
-            text = _text(message.get("content"))
-            parts += [str(role), str(len(text)), text[:_HASHED_CHARS]]
-        if role == "user":
-            return _digest(key_id, "beginning", *parts)
-    return None
+    for message in (*islice(instructions, _HASHED_INSTRUCTIONS), first_user):
+        parts += [str(message.get("role")), *islice(_leaves(message.get("content")), _HASHED_LEAVES)]
+    return _digest(key_id, "beginning", *parts)
 
 
 def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
@@ -80,8 +81,24 @@ def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
     return any(isinstance(part, Mapping) and part.get("type") in ("tool_result", "tool_use") for part in parts)
 
 
-def _text(content: object) -> str:
-    return content if isinstance(content, str) else json.dumps(without_data(content), sort_keys=True, default=str)
+def _leaves(content: object) -> Iterator[str]:
+    """Yield the beginnings of all texts in a message's content, with their lengths, and what else it has.
+
+    An image is a text of megabytes: writing all of the content as JSON to hash it would take as long as deciding.
+    """
+    if isinstance(content, str):
+        yield f"{len(content)}:{content[:_HASHED_CHARS]}"
+    elif isinstance(content, Mapping):
+        yield "{"
+        for name, value in content.items():
+            yield f"{str(name)[:_HASHED_CHARS]}="
+            yield from _leaves(value)
+    elif isinstance(content, list):
+        yield "["
+        for part in content:
+            yield from _leaves(part)
+    else:
+        yield repr(content)[:_HASHED_CHARS]
 
 
 def _digest(key_id: str | None, *parts: str) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -43,7 +43,8 @@ Observer = Callable[[Query, Routed], None]
 
 Seal = Callable[[str, str | None], str]
 """Is given the id of a new decision and that of the key that asked; returns the id with its owner's seal."""
-
+_MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
+_LISTS = ("content", "tool_calls")
 SLOW_FACTOR = 20.0
 """Batches and explanations have this many times a decision's deadline, and a thread of their own."""
 
@@ -180,7 +181,7 @@ class Engine:
             If constraints leave no model.
         """
         arrived = time.perf_counter()
-        served, asked = self._now_served(), _read(query)
+        served, asked = self._now_served(), await _read(query)
         session = await self._session(asked)
         try:
             decision = await self._predicted(served, asked, session, arrived)
@@ -197,7 +198,7 @@ class Engine:
         read: dict[int, Asked] = {}
         for i, query in enumerate(queries):
             try:
-                read[i] = _read(query)
+                read[i] = await _read(query)
             except ServiceError as exc:
                 results[i] = exc
                 continue
@@ -263,14 +264,19 @@ class Engine:
     async def _predicted_group(
         self, served: Served, group: Sequence[Asked], sessions: Sequence[Session | None], arrived: float
     ) -> Sequence[Decision | Exception]:
+        """Decide for requests with the same knobs, a few at a time: between two slices others have their turn."""
         if served.router is None:
             return [_NoRouterError()] * len(group)
-        work = partial(decide_group, served.router, group, sessions)
-        try:
-            caller = group[0].query.key_id
-            return await self._slow.run(work, spent_s=time.perf_counter() - arrived, caller=caller)
-        except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
-            return [exc] * len(group)
+        decided: list[Decision | Exception] = []
+        for start in range(0, len(group), MOST_TOGETHER):
+            rows = slice(start, start + MOST_TOGETHER)
+            work = partial(decide_group, served.router, group[rows], sessions[rows])
+            spent_s, caller = time.perf_counter() - arrived, group[start].query.key_id
+            try:
+                decided += await self._slow.run(work, spent_s=spent_s, caller=caller)
+            except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
+                decided += [exc] * len(group[rows])
+        return decided
 
     def _answer(
         self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
@@ -364,11 +370,21 @@ def _degraded_by(exc: Exception) -> str:
     return "no_router" if isinstance(exc, _NoRouterError) else "predictor_error"
 
 
-def _read(query: Query) -> Asked:
+async def _read(query: Query) -> Asked:
+    """Read a request; one of very many parts in another thread, as each of them takes a microsecond or two."""
     try:
-        return Asked.read(query)
+        return await asyncio.to_thread(Asked.read, query) if _has_many_parts(query.body) else Asked.read(query)
     except Exception as exc:
         error = callers_error(exc)
         if error is None:
             raise
         raise error from exc
+
+
+def _has_many_parts(body: Mapping[str, Any]) -> bool:
+    """Tell whether messages, their parts and tool calls are more than the event loop may read."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or len(messages) > _MOST_ON_LOOP:
+        return isinstance(messages, list)
+    lists = (message.get(name) for message in messages if isinstance(message, dict) for name in _LISTS)
+    return sum(len(one) for one in lists if isinstance(one, list)) > _MOST_ON_LOOP

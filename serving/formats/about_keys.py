@@ -1,8 +1,9 @@
 """What an error says of the key it was sent with: that the key is bad, or that a limit holds for all of its models.
 
-A status alone does not tell: some send 403 for an account without money and for a prompt they do not like, others 400
-for a bad key, 402 for a ``max_tokens`` that is dearer than what is left, 401 for a model that the key is not for. So
-codes go first, then words, then the status. Words that are quoted do not count: they may be the caller's own, repeated.
+A key is judged by codes and statuses alone, as a message may repeat what the caller sent, in quotes or without. Words
+only ever lessen what a status says: 402 may be for a ``max_tokens`` that is dearer than what is left, 401 for a model
+that the key is not for. Where an error has no code and its words speak of the key or the account (Anthropic says with
+400 that the credit is used up), the next candidate is asked, and nothing is held against the key.
 """
 
 import re
@@ -82,12 +83,16 @@ _WIDE_SCOPES: Final = frozenset(
         "global",
     }
 )
-_MONEY_STATUSES: Final = frozenset({401, 402, 403})
+_OF_KEYS: Final = frozenset({401, 402})
+"""Statuses that say by themselves that the key, or its account, is not in order."""
+_PLAIN: Final = frozenset({*_OF_KEYS, 429})
+"""Statuses that words about a key add nothing to."""
+_MONEY_STATUSES: Final = frozenset({*_OF_KEYS, 403})
 _LIMIT: Final = 429
 
 
 def kind_by_key(status: int | None, names: Iterable[str | None], message: str) -> FailureKind | None:
-    """Return `FailureKind.KEY` where an error is about the key; `REFUSED` where its status only looks like it.
+    """Return `FailureKind.KEY` where a code says so; `REFUSED` where words do, or say that a 401 or 402 is not.
 
     Parameters
     ----------
@@ -98,12 +103,14 @@ def kind_by_key(status: int | None, names: Iterable[str | None], message: str) -
     Returns
     -------
     FailureKind or None
-        None: it says nothing of the key, as far as its words go.
+        None: the status tells.
 
     Examples
     --------
-    >>> kind_by_key(403, ["forbidden"], "Key limit exceeded (monthly limit)").value
+    >>> kind_by_key(400, ["invalid_api_key"], "Incorrect API key provided").value
     'key'
+    >>> kind_by_key(400, ["invalid_request_error"], "Your credit balance is too low").value
+    'refused'
     >>> kind_by_key(402, [], "requires more credits, or fewer max_tokens").value
     'refused'
     >>> kind_by_key(400, [], "tool_choice: got 'invalid api key'; expected auto, none or required") is None
@@ -114,7 +121,7 @@ def kind_by_key(status: int | None, names: Iterable[str | None], message: str) -
         return FailureKind.REFUSED
     if not _CODES.isdisjoint((name or "").lower() for name in names):
         return FailureKind.KEY
-    return FailureKind.KEY if _WORDS.search(said) else None
+    return FailureKind.REFUSED if status not in _PLAIN and _WORDS.search(said) else None
 
 
 def is_limit_of_key(headers: Mapping[str, str], names: Iterable[str | None], message: str) -> bool:

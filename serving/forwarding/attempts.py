@@ -128,6 +128,10 @@ class Attempt:
         """Seconds that the attempt may still take."""
         return self.until - clock()
 
+    def begin(self) -> None:
+        """Take note that the call begins now: what was waited for until then was ours."""
+        self.started = clock()
+
     def cannot_be_taken_back(self) -> None:
         """Take note that the caller has the beginning of the answer: nobody else can be asked any more."""
         self._order_until = self._deadline
@@ -228,12 +232,19 @@ class Attempt:
     def _verdict(self, error_type: str | None, now: float) -> Verdict:
         if error_type is None or (error_type in {CLIENT_GONE, SHUTDOWN} and self.facts.has_content):
             return Verdict.WORKS
-        if error_type == FailureKind.TIMEOUT and now >= self._order_until and not self._had_its_time(now):
-            return Verdict.UNKNOWN  # the order's time was short, not the candidate slow
+        if error_type == FailureKind.TIMEOUT and self._was_our_time(now):
+            return Verdict.UNKNOWN
         return self._ticket.verdict(error_type)
 
-    def _had_its_time(self, now: float) -> bool:
-        return now - self.started >= self.waits.first.seconds
+    def _was_our_time(self, now: float) -> bool:
+        """Tell whether a deadline passed that says nothing of the candidate.
+
+        That is the order's, which may be as short as its caller likes; and the one of all of an answer, where the
+        answer was coming until then: its caller may have been slow to take it.
+        """
+        if self.waits.have_run_out:
+            return False
+        return now >= self._order_until or (self.facts.has_content and now >= self.until)
 
     def _compare_models(self) -> None:
         asked, answered = self.target.upstream_model, self.facts.response_model

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Hashable
 
 from serving.engine.shares import Shares
 from serving.forwarding.deadlines import clock
@@ -12,20 +13,20 @@ from serving.providers.provider import Provider
 
 
 class Connections:
-    """Hands out connections, provider by provider; used from one event loop.
+    """Hands out connections; used from one event loop.
 
     A call that finds none waits for as long as connecting may take, and is then the caller's to send again: that too
-    many calls are under way here says nothing of the provider.
+    many calls are under way here says nothing of the provider. Providers that share connections share the count, so
+    that nothing is ever waited for in the transport.
     """
 
     def __init__(self) -> None:
-        self._pools: dict[tuple[str, int], _Pool] = {}
+        self._pools: dict[Hashable, _Pool] = {}
 
-    def shared(self, transport: Transport, provider: Provider, caller: CallerId) -> Transport:
+    def shared(self, transport: Transport, provider: Provider, caller: CallerId) -> "SharedTransport":
         """Return a transport that sends what this caller has room for."""
-        most = provider.max_connections
-        pool = self._pools.setdefault((provider.name, most), _Pool(most))
-        return _SharedTransport(transport, pool, caller, provider.deadlines.connect_s)
+        pool = self._pools.setdefault(provider.connections_key, _Pool(provider.max_connections))
+        return SharedTransport(transport, pool, caller, provider.deadlines.connect_s)
 
 
 class _Pool:
@@ -70,23 +71,42 @@ class _Pool:
                 woken.set_result(None)
 
 
-class _SharedTransport:
-    """Sends over a connection that its caller has room for."""
+class SharedTransport:
+    """Sends one request over a connection that its caller has room for: `take` it, `send`, and `drop` it in the end."""
 
     def __init__(self, transport: Transport, pool: _Pool, caller: CallerId, connect_s: float) -> None:
         self._transport = transport
         self._pool = pool
         self._caller = caller
         self._connect_s = connect_s
+        self._is_taken = False
+
+    async def take(self, left_s: float) -> None:
+        """Return once there is room; the wait is ours, and no part of the provider's time.
+
+        Parameters
+        ----------
+        left_s : float
+            Until the call's time is up.
+
+        Raises
+        ------
+        UpstreamFailure
+            With `FailureKind.BUSY` if there is none in time.
+        """
+        await self._pool.take(self._caller, min(self._connect_s, left_s))
+        self._is_taken = True
+
+    def drop(self) -> None:
+        """Give the connection back, unless a response has it."""
+        if self._is_taken:
+            self._is_taken = False
+            self._pool.give(self._caller)
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Return the response once its headers are here."""
-        await self._pool.take(self._caller, self._connect_s)
-        try:
-            response = await self._transport.send(request)
-        except BaseException:
-            self._pool.give(self._caller)
-            raise
+        """Return the response once its headers are here; it has the connection from then on."""
+        response = await self._transport.send(request)
+        self._is_taken = False
         return _SharedResponse(response, self._pool, self._caller)
 
     async def close(self) -> None:

@@ -132,6 +132,8 @@ class Forwarder:
         )
         transport = self._connections.shared(self._providers.transport(provider), provider, order.key_id)
         try:
+            await transport.take(attempt.left_s)
+            attempt.begin()
             reply = await call(attempt, transport)
         except UpstreamFailure as failure:
             attempt.failure = failure
@@ -143,6 +145,8 @@ class Forwarder:
         except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
             await to_its_end(attempt.end(SHUTDOWN if SHUTDOWN in exc.args else CLIENT_GONE))
             raise
+        finally:
+            transport.drop()
         if attempt.is_better_plain:
             self._whole_answers.ask_plainly(ready.target)
         return reply

@@ -15,10 +15,11 @@ Long prompts take longer to read: times are kept for a short prompt, and multipl
 """
 
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from serving.engine.remembered import Remembered
 from serving.formats.format import Call
 from serving.forwarding.rules import Bounds, PatienceRules
 from serving.forwarding.thinking import Thinking, thinking_of
@@ -57,12 +58,15 @@ class Wait:
     Attributes
     ----------
     seconds : float
+    has_run_out : bool
+        Whether it was waited for in vain, for so long.
     """
 
     seconds: float
     _series: _Series
     _scale: float = 1.0
     _widened: float = 1.0
+    has_run_out: bool = False
 
     def took(self, seconds: float) -> None:
         """Take note that it came, after so many seconds."""
@@ -70,6 +74,7 @@ class Wait:
 
     def ran_out(self) -> None:
         """Take note that it did not come in time; of calls that were cut at the same deadline, one counts."""
+        self.has_run_out = True
         if self._series.widened <= self._widened:
             self._series.widened = min(self._widened * _WIDER, _WIDEST)
 
@@ -82,6 +87,11 @@ class Waits:
     idle: Wait
     whole: Wait
 
+    @property
+    def have_run_out(self) -> bool:
+        """Whether the candidate was silent for longer than it may be."""
+        return self.first.has_run_out or self.idle.has_run_out or self.whole.has_run_out
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -91,10 +101,14 @@ class _Seen:
     idle: _Series
     whole: _Series
 
+    @property
+    def is_blank(self) -> bool:
+        return not any(one.times or one.widened > 1.0 for one in (self.first, self.idle, self.whole))
+
 
 @dataclass(slots=True)
 class Patience:
-    """The waits of all candidates; memory is bounded: who was not called for the longest time is forgotten.
+    """The waits of all candidates that something was seen of lately; memory is bounded.
 
     Examples
     --------
@@ -113,7 +127,10 @@ class Patience:
     """
 
     rules: PatienceRules = field(default_factory=PatienceRules)
-    _seen: OrderedDict[tuple[str, str, Thinking], _Seen] = field(default_factory=OrderedDict)
+    _seen: Remembered[tuple[str, str, Thinking], _Seen] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seen = Remembered(self._new, most=self.rules.most_candidates, is_blank=lambda seen: seen.is_blank)
 
     def of(self, target: Target, call: Call, n_bytes: int, *, has_others: bool, is_live: bool = False) -> Waits:
         """Return the waits of an attempt.
@@ -130,7 +147,7 @@ class Patience:
         """
         rules, limits = self.rules, target.provider.deadlines
         thinking = thinking_of(call, target)
-        seen = self._of(target, thinking)
+        seen = self._seen.of((target.provider.name, target.model, thinking))
         scale = min(1.0 + n_bytes // rules.bytes_a_step, rules.most_scale)
         first, idle = rules.first[thinking], rules.idle[thinking]
         return Waits(
@@ -150,13 +167,5 @@ class Patience:
             usual = learned if is_eager else max(learned, usual)
         return Wait(usual * series.widened * scale, series, scale, series.widened)
 
-    def _of(self, target: Target, thinking: Thinking) -> _Seen:
-        key = (target.provider.name, target.model, thinking)
-        seen = self._seen.get(key)
-        if seen is not None:
-            self._seen.move_to_end(key)
-            return seen
-        if len(self._seen) >= self.rules.most_candidates:
-            self._seen.popitem(last=False)
-        seen = self._seen[key] = _Seen(*(_Series(deque(maxlen=self.rules.window)) for _ in range(3)))
-        return seen
+    def _new(self) -> _Seen:
+        return _Seen(*(_Series(deque(maxlen=self.rules.window)) for _ in range(3)))

@@ -15,6 +15,10 @@ TAIL_S: Final = 5.0
 _MOMENT_S: Final = 0.05
 
 
+class UnreadError(Exception):
+    """Raise where a caller does not take what it is sent, so that the provider is not kept waiting any longer."""
+
+
 class Sink(Protocol):
     """Takes what is to be sent."""
 
@@ -65,6 +69,7 @@ async def read_on(
     *,
     idle: Wait,
     until: float,
+    unread_s: float = math.inf,
     max_bytes: float = math.inf,
 ) -> None:
     """Read a stream to the end of its body; one that is complete needs no clean end.
@@ -75,11 +80,15 @@ async def read_on(
         The longest time without an event that says something; comments and pings do not.
     until : float
         The loop's time at which it is cut.
+    unread_s : float
+        How long the caller may take nothing while the sink is full.
     max_bytes : float
         Of the provider's stream, where all of it is kept.
 
     Raises
     ------
+    UnreadError
+        If the caller does not take what is there: that says nothing of the provider.
     UpstreamFailure
         As `chunks` and `answer` raise it, and `FailureKind.TIMEOUT`.
     """
@@ -94,8 +103,8 @@ async def read_on(
                 if sent:
                     sink.put(sent)
                     if sink.is_full:
-                        deadline.reschedule(until)
-                        await sink.room()
+                        deadline.reschedule(None)
+                        await _room(sink, min(until, silence.now() + unread_s))
                         silence.begin()  # ours was no silence of the provider's
                 _move(deadline, silence.ends_at)
         idle.took(silence.longest_s)
@@ -105,6 +114,14 @@ async def read_on(
     except UpstreamFailure as failure:
         if not (facts.is_complete and failure.kind is FailureKind.CONNECTION):
             raise
+
+
+async def _room(sink: Sink, until: float) -> None:
+    try:
+        async with asyncio.timeout_at(until):
+            await sink.room()
+    except TimeoutError as exc:
+        raise UnreadError from exc
 
 
 def _move(deadline: asyncio.Timeout, when: float) -> None:
@@ -121,13 +138,13 @@ def _too_long(max_bytes: float) -> UpstreamFailure:
 class _Silence:
     """Times how long a stream says nothing."""
 
-    __slots__ = ("_answer", "_idle_s", "_n_said", "_now", "_since", "_until", "longest_s")
+    __slots__ = ("_answer", "_idle_s", "_n_said", "_since", "_until", "longest_s", "now")
 
     def __init__(self, answer: AnswerStream, idle_s: float, until: float) -> None:
         self._answer = answer
         self._idle_s = idle_s
         self._until = until
-        self._now = asyncio.get_running_loop().time
+        self.now = asyncio.get_running_loop().time
         self._n_said = answer.n_events
         self.longest_s = 0.0
         self.begin()
@@ -140,18 +157,18 @@ class _Silence:
 
     def begin(self) -> None:
         """Begin now."""
-        self._since = self._now()
+        self._since = self.now()
 
     def look(self) -> None:
         """Look whether it is over, as the stream has said something, and begin again."""
         if self._answer.n_events > self._n_said:
             self._n_said = self._answer.n_events
-            self.longest_s = max(self.longest_s, self._now() - self._since)
+            self.longest_s = max(self.longest_s, self.now() - self._since)
             self.begin()
 
     def failure(self, idle: Wait) -> UpstreamFailure:
         """Return the failure of a stream that was cut."""
-        if self._now() >= self._until:
+        if self.now() >= self._until:
             return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
         idle.ran_out()
         return too_late("further token", self._idle_s)

@@ -109,6 +109,8 @@ class Rules:
         Of a whole answer, and of a stream that is held back.
     max_ahead_bytes : int
         What is read of a stream before the caller takes it.
+    unread_s : float
+        A stream of which the caller takes nothing for so long, once so much is read ahead, is ended.
     health : HealthRules
         Of a model at its provider: when it is put aside, and for how long.
     refusals : RefusalRules
@@ -124,6 +126,7 @@ class Rules:
     close_s: float = 2.0
     max_answer_bytes: int = 64 * 1024 * 1024
     max_ahead_bytes: int = 256 * 1024
+    unread_s: float = 120.0
     health: HealthRules = field(default_factory=HealthRules)
     refusals: RefusalRules = field(default_factory=RefusalRules)
     patience: PatienceRules = field(default_factory=PatienceRules)

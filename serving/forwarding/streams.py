@@ -14,7 +14,7 @@ from serving.engine.faults import place
 from serving.engine.seldom import Seldom
 from serving.formats.adapter import AnswerStream
 from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
-from serving.forwarding.reading import read_on
+from serving.forwarding.reading import UnreadError, read_on
 from serving.providers.failures import FailureKind, UpstreamFailure
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -200,6 +200,8 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
             pipe.is_reading = True
             failure = attempt.failure = await _read(attempt, answer, pipe)
             error_type = None if failure is None else failure.error_type
+    except UnreadError:
+        pipe.put(answer.fail(UpstreamFailure(FailureKind.TIMEOUT, "the caller did not take the answer in time")))
     except asyncio.CancelledError:
         if not pipe.is_left and pipe.cut is None:  # neither the caller nor we: the loop is ending
             raise
@@ -219,8 +221,11 @@ async def _read(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> Upstream
     try:
         chunks = attempt.chunks
         if chunks is not None:
-            await read_on(chunks, answer, pipe, idle=attempt.waits.idle, until=attempt.until)
+            idle, unread_s = attempt.waits.idle, attempt.rules.unread_s
+            await read_on(chunks, answer, pipe, idle=idle, until=attempt.until, unread_s=unread_s)
         pipe.put(answer.end(attempt.extras()))
+    except UnreadError:
+        raise
     except UpstreamFailure as exc:
         failure = exc
     except Exception as exc:  # noqa: BLE001  (logged; the caller gets a clean end)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +17,6 @@ from serving.providers.secret_values import read_keys, read_proxy
 from serving.providers.transport import AiohttpTransport, Connecting
 
 Cards: TypeAlias = Mapping[str, ModelCard]
-_TransportKey: TypeAlias = tuple[Kind, str, int, float, str | None]
 _RingKey: TypeAlias = tuple[str, str, tuple[str, ...]]
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class Fleet:
         self._path = path
         self._cards = cards
         self._environ = os.environ if environ is None else environ
-        self._transports: dict[_TransportKey, AiohttpTransport] = {}
+        self._transports: dict[Hashable, AiohttpTransport] = {}
         self._echo = EchoTransport()
         self._retired: list[AiohttpTransport] = []
         self._reloading = asyncio.Lock()
@@ -67,6 +66,10 @@ class Fleet:
         named = (model for provider in self._providers.values() for model in provider.models if STAR not in model)
         return {model: cards.get(model) for model in dict.fromkeys((*named, *filter(self.targets, cards)))}
 
+    def names(self, model: str | None) -> bool:
+        """Tell whether the file or the catalog names a model; others that a star serves are callers' words."""
+        return model in self._cards() or any(model in provider.models for provider in self._providers.values())
+
     def targets(self, model: str) -> tuple[Target, ...]:
         """Return who serves a model, in the order of the file; empty where nobody does."""
         cards = self._cards()
@@ -83,7 +86,7 @@ class Fleet:
         """Return what sends a provider's requests; also those of a provider that was in the file before."""
         if provider.kind is Kind.ECHO:
             return self._echo
-        key = _transport_key(provider)
+        key = provider.connections_key
         transport = self._transports.get(key)
         if transport is None:
             transport = self._transports[key] = AiohttpTransport(self._connecting(provider))
@@ -108,7 +111,7 @@ class Fleet:
         async with self._reloading:
             self._take(await asyncio.to_thread(load_providers, self._path, self._environ))
             self.warn_of_missing_prices()
-            served = {_transport_key(provider) for provider in self._providers.values()}
+            served = {provider.connections_key for provider in self._providers.values()}
             retired = [self._transports.pop(key) for key in self._transports.keys() - served]
             self._retired = [transport for transport in (*self._retired, *retired) if transport.n_open]
             for transport in retired:
@@ -146,17 +149,6 @@ class Fleet:
         name = provider.proxy_variable
         url = None if name is None else read_proxy(name, self._environ, where=f"provider {provider.name!r}")
         return Connecting(provider.max_connections, provider.deadlines.connect_s, url)
-
-
-def _transport_key(provider: Provider) -> _TransportKey:
-    """Return what connections depend on: providers that agree in all of it share them."""
-    return (
-        provider.kind,
-        provider.base_url,
-        provider.max_connections,
-        provider.deadlines.connect_s,
-        provider.proxy_variable,
-    )
 
 
 def _ring_key(provider: Provider) -> _RingKey:

@@ -18,9 +18,10 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from serving.engine.breaker import Breaker
+from serving.engine.remembered import Remembered
 
 Thing = TypeVar("Thing", bound=Hashable)
 CallerId: TypeAlias = str | None
@@ -30,7 +31,7 @@ LONGEST_TOLD_S: Final = 300.0
 PROBE_S: Final = 60.0
 """How long a call that probes keeps others from probing; one that takes longer is no reason to wait any more."""
 _MOST_CALLERS: Final = 1000
-_MOST_THINGS: Final = 10_000
+_MOST_THINGS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,11 @@ class Health:
     def is_suspected(self) -> bool:
         """Whether there are signs against it since it was last seen to work, and it is not put aside."""
         return bool(self._signs) and not self.is_open
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says no more than a new one: nothing is amiss, nor was of late."""
+        return not (self.is_open or self._signs or self._probes or any(failed for _, failed in self._recent))
 
     def put_aside_for(self) -> Collection[CallerId] | None:
         """Return the callers it is put aside for; None: for everybody."""
@@ -264,29 +270,8 @@ class Health:
         return Breaker(self._rules.first_pause_s, longest_pause_s=self._rules.longest_pause_s)
 
 
-class HealthTable(Generic[Thing]):
-    """The health of many things: of those that were looked at last, as callers can make up names without end."""
+class HealthTable(Remembered[Thing, Health]):
+    """The health of many things; of what callers made up, and nothing is amiss with, little is remembered."""
 
     def __init__(self, rules: HealthRules, *, most: int = _MOST_THINGS) -> None:
-        self._rules = rules
-        self._most = most
-        self._things: OrderedDict[Thing, Health] = OrderedDict()
-
-    def get(self, thing: Thing) -> Health | None:
-        """Return the health of a thing; None where nothing was ever amiss."""
-        return self._things.get(thing)
-
-    def of(self, thing: Thing) -> Health:
-        """Return the health of a thing, which is remembered from now on."""
-        health = self._things.get(thing)
-        if health is None:
-            health = self._things[thing] = Health(self._rules)
-            if len(self._things) > self._most:
-                self._things.popitem(last=False)
-        else:
-            self._things.move_to_end(thing)
-        return health
-
-    def items(self) -> list[tuple[Thing, Health]]:
-        """Return all that are remembered."""
-        return list(self._things.items())
+        super().__init__(lambda: Health(rules), most=most, is_blank=lambda health: health.is_blank)

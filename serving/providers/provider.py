@@ -1,7 +1,7 @@
 """What is known of a provider, and the (model, provider) pairs that can be called."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -83,6 +83,11 @@ class Provider:
     def is_openrouter(self) -> bool:
         """Whether it is OpenRouter itself, which reads ``provider`` and ``plugins`` of a body."""
         return _OPENROUTER.match(self.base_url) is not None
+
+    @property
+    def connections_key(self) -> Hashable:
+        """What connections depend on: providers that agree in all of it share them."""
+        return self.kind, self.base_url, self.max_connections, self.deadlines.connect_s, self.proxy_variable
 
     def upstream_model(self, model: str) -> str | None:
         """Return the provider's id of a model of ours; None where it does not serve it.

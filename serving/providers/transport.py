@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from serving.extra import needing_serve
 from serving.providers.failures import FailureKind, UpstreamFailure
@@ -118,7 +118,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._lines: WeakKeyDictionary[Any, _Line] = WeakKeyDictionary()
+        self._lines: dict[Any, _Line] = {}
 
     async def connect(
         self,
@@ -133,8 +133,13 @@ class _Connector(aiohttp.TCPConnector):
         taken.was_kept = line is not None
         if line is None and protocol is not None and protocol.closed is not None:
             line = self._lines[protocol] = _Line(protocol.transport, protocol.closed)
+            # A line holds its transport, which holds the protocol: nothing but this would ever let go of the three.
+            protocol.closed.add_done_callback(partial(self._forget, protocol))
         taken.line = line
         return connection
+
+    def _forget(self, protocol: Any, _: asyncio.Future[None]) -> None:
+        self._lines.pop(protocol, None)
 
 
 class AiohttpResponse:

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -33,6 +34,8 @@ class Account:
     ----------
     parts : Parts
     speeds : Speeds
+    is_listed : callable
+        Tells whether the catalog or the providers' file names a model.
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
@@ -47,6 +50,7 @@ class Account:
 
     parts: Parts
     speeds: Speeds
+    is_listed: Callable[[str | None], bool]
     admission: Admission
     traced: TracedCall
     worst_usd: WorstCases = field(default_factory=dict)
@@ -60,7 +64,7 @@ class Account:
         """Take an attempt that is over; nothing is waited for."""
         self.n_attempts += 1
         self.parts.log.put(record)
-        self.parts.telemetry.count_attempt(record)
+        self.parts.telemetry.count_attempt(record, is_listed=self.is_listed(record.model))
         self.speeds.observe(record)
         self.traced.attempt(record)
         _warn_of_usage(record)

@@ -87,6 +87,15 @@ class Proxy:
         """
         await self.providers.reload()
 
+    def connections(self, workers: int) -> int:
+        """Return how many connections to providers there are, in all workers.
+
+        So many calls at a time a key may have that says nothing else: three quarters of them over connections
+        (`serving.engine.shares`), the others waiting for one.
+        """
+        most = {one.connections_key: one.max_connections for one in self.providers.all.values()}
+        return workers * sum(most.values())
+
     def breaker_states(self) -> Mapping[tuple[str, str], HealthState]:
         """Return the state of each breaker by (provider, model)."""
         now = clock()
@@ -168,7 +177,7 @@ class Proxy:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
         targets, admission, worst_usd = admit(parts.access, request.scope, caller, asked, plan.targets)
         plan = replace(plan, targets=targets)
-        account = Account(parts, self.candidates.speeds, admission, traced, worst_usd)
+        account = Account(parts, self.candidates.speeds, self.providers.names, admission, traced, worst_usd)
         try:
             reply = await self.forwarder.forward(self._order(parts, plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)

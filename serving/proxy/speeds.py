@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from router_model.log_records import AttemptRecord
+from serving.engine.remembered import Remembered
 from serving.providers.provider import Target
 
 _SHARE: Final = 0.2
 """Weight of the newest call in the running mean."""
-_MOST: Final = 10_000
+_MOST: Final = 2_000
 
 
 @dataclass(slots=True)
@@ -29,13 +30,13 @@ class Speeds:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str | None, str | None], _Seen] = {}
+        self._seen: Remembered[tuple[str | None, str | None], _Seen] = Remembered(_Seen, most=_MOST)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take note of an attempt that is over."""
-        if record.error_type is not None or not record.latency_s or len(self._seen) >= _MOST:
+        if record.error_type is not None or not record.latency_s:
             return
-        seen = self._seen.setdefault((record.provider, record.model), _Seen())
+        seen = self._seen.of((record.provider, record.model))
         seen.first_s = _mean(seen.first_s, record.latency_s if record.first_token_s is None else record.first_token_s)
         if record.output_tokens:
             seen.tokens_per_s = _mean(seen.tokens_per_s, record.output_tokens / record.latency_s)

@@ -10,7 +10,7 @@ PARTS = [
     "which", "What", "HOW", "not", "isn't", "cannot", "n't", "json", "CSV", "table", "list", "write", "code", "c++",
     "c++x", "SELECT", "select", "def", "proved", "explain", "step-by-step", "briefly", "concisely", "summary",
     "only the", "in one word", "a)", "(B).", "C:", "1,000.25", "12345", "3 + 4", "___", "```", "$x$", "\\frac",
-    '"quoted"', "“so”",
+    '"quoted"', "“so”", "““", "”", "x" * 150,
     "Paris", "wr\u0131te", "tabl\u00e9", "\u212a", "\u017ftory", "\u0661\u0662", "\uff1f", "-", "*", "1.", "_",
     " ", "\n", "\t", "\n  ", ". ",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from router_model.log_records import AttemptRecord
 from serving.providers.failures import FailureKind
-from serving.telemetry import BREAKER_STATES, MAX_TARGETS, Telemetry
+from serving.telemetry import BREAKER_STATES, MAX_TARGETS, MAX_UNLISTED, Telemetry
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAIR = {"provider": "acme", "model": "big"}
@@ -74,8 +74,23 @@ def test_labels_are_bounded(telemetry):
 
 @pytest.mark.parametrize(("state", "number"), BREAKER_STATES.items())
 def test_breakers_are_numbers(telemetry, state, number):
-    telemetry.set_breaker("acme", "big", state)
+    names = {"big"}.__contains__
+    telemetry.set_breakers({("acme", "big"): state}, names)
     assert value(telemetry, "router_breaker_state", **PAIR) == number
+    telemetry.set_breakers({("acme", "made up 1"): state, ("acme", "made up 2"): "closed"}, names)
+    assert value(telemetry, "router_breaker_state", **PAIR) == 0
+    assert value(telemetry, "router_breaker_state", provider="acme", model="other") == number
+
+
+def test_names_that_callers_made_up_get_few_labels_and_only_where_they_were_answered(telemetry):
+    for index in range(MAX_UNLISTED + 5):
+        telemetry.count_attempt(attempt(model=f"no{index}", error_type="model_gone", status=404), is_listed=False)
+        telemetry.count_attempt(attempt(model=f"m{index}"), is_listed=False)
+    ours = {"provider": "acme", "model": "other"}
+    assert value(telemetry, "router_attempts_total", **ours, outcome="model_gone") == MAX_UNLISTED + 5
+    assert value(telemetry, "router_attempts_total", **ours, outcome="success") == 5
+    telemetry.count_attempt(attempt())
+    assert value(telemetry, "router_attempts_total", **PAIR, outcome="success") == 1
 
 
 def test_budgets_are_by_key(telemetry):

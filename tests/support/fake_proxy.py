@@ -42,6 +42,9 @@ class FakeProviders:
     def models(self) -> Mapping[str, ModelCard | None]:
         return {model: self.cards.get(model) for one in self.all.values() for model in one.models}
 
+    def names(self, model: str | None) -> bool:
+        return model in self.models
+
     def warn_of_missing_prices(self) -> None:
         pass
 

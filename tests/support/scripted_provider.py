@@ -254,7 +254,7 @@ class World:
         self.targets = [
             Target(
                 name.partition(":")[2],
-                Provider(name.partition(":")[0], Kind.OPENAI, "http://there", **given),
+                Provider(name.partition(":")[0], Kind.OPENAI, f"http://{name.partition(':')[0]}.there", **given),
                 (upstream or {}).get(name, "m"),
                 (cards or {}).get(name),
             )

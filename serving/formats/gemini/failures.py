@@ -70,7 +70,7 @@ def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
 
     Examples
     --------
-    >>> failure = failure_in({"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"})
+    >>> failure = failure_in({"code": 400, "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]})
     >>> failure.kind, failure.status
     (<FailureKind.KEY: 'key'>, 400)
     """

@@ -86,10 +86,21 @@ def _error(body: Mapping[str, Any], error: Mapping[str, Any]) -> ErrorBody:
     return ErrorBody(
         message=_shown(_with_origin(message, metadata)),
         type=_name(error.get("type")),
-        code=_name(error.get("code")),
+        code=_reason(error) or _name(error.get("code")),
         param=_name(error.get("param")),
         metadata=metadata,
     )
+
+
+def _reason(error: Mapping[str, Any]) -> str | None:
+    """Return the reason in Google's details, which says more than its ``code``, a status.
+
+    >>> _reason({"code": 400, "details": [{"@type": "ErrorInfo", "reason": "API_KEY_INVALID"}]})
+    'API_KEY_INVALID'
+    """
+    details = error.get("details")
+    named = (one.get("reason") for one in details if isinstance(one, dict)) if isinstance(details, list) else ()
+    return next((name for name in named if isinstance(name, str) and name), None)
 
 
 def _with_origin(message: str, metadata: Mapping[str, Any]) -> str:

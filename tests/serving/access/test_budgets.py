@@ -239,6 +239,14 @@ def test_calls_at_a_time_are_limited(access_of):
         admit(access, caller)
 
 
+def test_a_key_that_says_nothing_has_the_usual_number_of_calls_at_a_time(access_of):
+    access, caller = access_of()
+    access.usual_concurrent = lambda: 1
+    admit(access, caller)
+    with pytest.raises(RateLimitedError, match=r"has as many calls under way as it may \(1\)"):
+        admit(access, caller)
+
+
 def test_who_is_over_its_budget_does_not_lose_its_place(access_of):
     access, caller = access_of(max_concurrent=1, budget=TEN_A_DAY)
     for _ in range(2):

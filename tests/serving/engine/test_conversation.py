@@ -1,8 +1,10 @@
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.engine.conversation import beginning_key, session_key, uses_tools_now
+from serving.engine.conversation import _leaves, beginning_key, session_key, uses_tools_now
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 FIRST = {"role": "user", "content": "Fix the parser."}
@@ -68,3 +70,16 @@ def test_surrogates_and_odd_contents_are_hashed_like_anything_else():
 )
 def test_tool_loops(messages, expected):
     assert uses_tools_now(messages) is expected
+
+
+def test_a_beginning_is_hashed_in_bounded_work():
+    """An image of megabytes, a million empty parts and 100,000 instructions are read as far as they tell anything."""
+    image = [{"type": "image_url", "image_url": {"url": "data:" + "A" * 4_000_000}}]
+    parts = [{"type": "text", "text": "hi", "more": [{}] * 1_000_000}]
+    for content in (image, parts):
+        leaves = list(islice(_leaves(content), 300))
+        assert sum(map(len, leaves)) < 20_000
+    user = {"role": "user", "content": image}
+    assert beginning_key("a", None, [user]) != beginning_key("a", None, [{**user, "content": parts}])
+    many = [{"role": "system", "content": "Be brief."}] * 100_000
+    assert beginning_key("a", None, [*many, user]) == beginning_key("a", None, [*many, user, user])

@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 from simulated_world import CATALOG, SUM
+
+from serving.engine.asked import Asked
 
 
 def hangs(free):
@@ -113,5 +116,56 @@ def test_deciding_leaves_the_loop_free(bench, run, query):
             assert not task.done()
             free.set()
             assert (await task).degraded_by == "predictor_error"
+
+    run(main)
+
+
+def test_a_batch_is_decided_a_few_at_a_time_and_others_have_their_turn(bench, run, query):
+    """Of 20 prompts, 7, 7 and 6; who comes during the first slice is decided for before the second."""
+
+    async def main():
+        order, begun, free = [], threading.Event(), threading.Event()
+
+        async with bench() as b:
+            real = b.engine.router
+
+            def route_batch(prompts, **fields):
+                order.append(len(prompts))
+                begun.set()
+                free.wait()
+                return real.route_batch(prompts, **fields)
+
+            def route(*args, **fields):
+                order.append("other")
+                return real.route(*args, **fields)
+
+            b.replace_router(route_batch=route_batch, route=route)
+            batch = asyncio.create_task(b.engine.decide_batch([query(SUM)] * 20))
+            await asyncio.to_thread(begun.wait)
+            other = asyncio.create_task(b.engine.decide(replace(query(SUM, explain=True), key_id="other")))
+            await asyncio.sleep(0)
+            free.set()
+            assert not any(one.degraded for one in [*await batch, await other])
+            assert order == [7, "other", 7, 6]
+
+    run(main)
+
+
+def test_a_body_of_very_many_parts_is_read_beside_the_loop(bench, run, query, monkeypatch):
+    threads = []
+    read = Asked.read
+
+    def watched(one):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(one)
+
+    monkeypatch.setattr(Asked, "read", watched)
+
+    async def main():
+        async with bench() as b:
+            parts = [{"type": "text", "text": SUM}] * 3000
+            for said in (SUM, [{"role": "user", "content": parts}], [{"role": "user", "content": SUM}] * 3000):
+                assert not (await b.engine.decide(query(said))).degraded
+            assert threads == [True, False, False]
 
     run(main)

@@ -153,7 +153,7 @@ def test_error_inside_a_200_is_the_error():
             "input length and `max_tokens` exceed context limit: 1 + 2 > 3",
             FailureKind.TOO_LONG,
         ),
-        (400, "invalid_request_error", "Your credit balance is too low to access the API", FailureKind.KEY),
+        (400, "invalid_request_error", "Your credit balance is too low to access the API", FailureKind.REFUSED),
         (400, "invalid_request_error", "temperature: must be at most 1", FailureKind.BAD_REQUEST),
         (401, "authentication_error", "invalid x-api-key", FailureKind.KEY),
         (402, "billing_error", "pay", FailureKind.KEY),

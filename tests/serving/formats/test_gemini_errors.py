@@ -17,8 +17,8 @@ def failure(status, message, name, details=(), headers=None):
 @pytest.mark.parametrize(
     ("status", "name", "message", "kind"),
     [
-        (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", FailureKind.KEY),
-        (400, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", FailureKind.KEY),
+        (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.", FailureKind.REFUSED),
+        (400, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", FailureKind.REFUSED),
         (400, "FAILED_PRECONDITION", "User location is not supported for the API use.", FailureKind.REFUSED),
         (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", FailureKind.KEY),
         (403, "PERMISSION_DENIED", "Permission denied on resource.", FailureKind.REFUSED),

@@ -113,7 +113,7 @@ def test_a_status_alone_says_what_to_do(status, kind):
         pytest.param(402, openai_error("Insufficient Balance"), FailureKind.KEY, id="deepseek: not paid"),
         pytest.param(
             400, {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xa***f"},
-            FailureKind.KEY, id="xai: key",
+            FailureKind.REFUSED, id="xai: key, by words alone",
         ),
         pytest.param(
             400,
@@ -137,7 +137,7 @@ def test_a_status_alone_says_what_to_do(status, kind):
         ),
         pytest.param(
             400,
-            [{"error": {"code": 400, "message": "API key not valid.", "status": "INVALID_ARGUMENT"}}],
+            [{"error": {"code": 400, "message": "API key not valid.", "details": [{"reason": "API_KEY_INVALID"}]}}],
             FailureKind.KEY,
             id="gemini's openai surface: key",
         ),

@@ -169,14 +169,16 @@ def test_calls_from_before_change_nothing():
     assert health.retry_at("cyd", 2.0) == 6.0
 
 
-def test_the_table_remembers_those_looked_at_last():
-    table = HealthTable(HealthRules(), most=2)
-    first = table.of("a")
-    table.of("b")
-    assert table.of("a") is first
-    table.of("c")
-    assert [name for name, _ in table.items()] == ["a", "c"]
-    assert table.get("b") is None
+def test_the_table_forgets_those_that_nothing_is_amiss_with_first():
+    """Of four at most, c and d are blank and make room; of four that fail, the one looked at longest ago does."""
+    table = HealthTable(HealthRules(), most=4)
+    for name in "ab":
+        told(table.of(name), [FAILS], "ann", 1.0)
+    table.of("c"), table.of("d"), table.of("e")
+    assert [name for name, _ in table.items()] == ["a", "b", "e"]
+    for name in "aefg":
+        told(table.of(name), [FAILS], "ann", 1.0)
+    assert [name for name, _ in table.items()] == ["a", "e", "f", "g"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(Verdict), st.sampled_from(CALLERS), st.floats(0, 30)), max_size=80))

@@ -70,7 +70,7 @@ def n_calls_for_a_cent(record, path):
         while n_calls < 50:
             admission = Admission()
             admission.reservation = budgets.reserve("key", CENT, lambda: Decimal("0.001"), within_s=60)
-            account = Account(parts, Mock(), admission, Mock())
+            account = Account(parts, Mock(), Mock(), admission, Mock())
             account.observe(record)
             account.close()
             n_calls += 1
