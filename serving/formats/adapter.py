@@ -25,6 +25,7 @@ from serving.formats.sse import EventParser, events_in
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.http import HttpRequest
 from serving.providers.provider import Target
+from serving.providers.sent import NOTHING_SENT, Sent
 
 _NO_EVENTS: Final = (b"{", b"[", b"<")
 """What JSON and HTML begin with, and no event does."""
@@ -70,7 +71,10 @@ class Adapter:
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)
         request = self.provider.request(fit.body, call, target, key)
-        return replace(request, headers={**request.headers, **call.trace}, changes=(*unsaid, *fit.changes))
+        sent = Sent(request.content)
+        if call.is_long:
+            sent.count(fit.body)
+        return replace(request, headers={**request.headers, **call.trace}, changes=(*unsaid, *fit.changes), sent=sent)
 
     def answer(
         self,
@@ -80,7 +84,7 @@ class Adapter:
         extras: Mapping[str, Any],
         *,
         call: Call | None = None,
-        sent: bytes = b"",
+        sent: Sent = NOTHING_SENT,
     ) -> tuple[Json, Facts]:
         """Return a whole answer for the caller, and what it says of itself.
 
@@ -91,7 +95,7 @@ class Adapter:
         extras : what is added to the caller's
         call : Call or None
             None where it is not known how the caller wants the answer.
-        sent : bytes
+        sent : Sent
             The body of the request, by which its usage is judged; empty where it is not known.
 
         Raises
@@ -107,8 +111,8 @@ class Adapter:
             answer = with_function_calls(answer)
         return self.surface.write_answer(answer, facts, target, extras), facts
 
-    def stream(self, call: Call, target: Target, sent: bytes = b"") -> "AnswerStream":
-        """Return what reads one stream and writes it for the caller; `sent` is the body of the request."""
+    def stream(self, call: Call, target: Target, sent: Sent = NOTHING_SENT) -> "AnswerStream":
+        """Return what reads one stream and writes it for the caller; `sent` is the request."""
         translation = None if self.translation is None else self.translation.stream()
         writer = self.surface.writer(call, target)
         return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
@@ -145,7 +149,7 @@ class AnswerStream:
         writer: EventWriter,
         read_answer: Callable[[str, bytes], object] | None = None,
         *,
-        sent: bytes = b"",
+        sent: Sent = NOTHING_SENT,
     ) -> None:
         self.facts = reader.facts
         self.n_events = 0

@@ -3,9 +3,10 @@
 from serving.formats.format import Facts
 from serving.providers.plausible import Shown, counted
 from serving.providers.provider import Target
+from serving.providers.sent import Sent
 
 
-def settle(facts: Facts, target: Target, sent: bytes, *, is_read: bool = False) -> None:
+def settle(facts: Facts, target: Target, sent: Sent, *, is_read: bool = False) -> None:
     """Put into `facts` what is believed, or estimated, of the usage and the cost; again: nothing.
 
     Parameters
@@ -13,8 +14,8 @@ def settle(facts: Facts, target: Target, sent: bytes, *, is_read: bool = False) 
     facts : Facts
         Of an answer that is over, be it complete or cut.
     target : Target
-    sent : bytes
-        The body of the request; empty where it is not known.
+    sent : Sent
+        The request; empty where it is not known.
     is_read : bool
         Whether the provider has read the request and charges for it, even if nothing came back.
     """

@@ -183,7 +183,7 @@ class Attempt:
     def record(self, error_type: str | None) -> AttemptRecord:
         """Return the record of the attempt as it stands."""
         facts = self.facts if self.facts.is_settled else replace(self.facts)
-        settle(facts, self.target, self.request.content, is_read=self._is_charged(error_type))
+        settle(facts, self.target, self.request.sent, is_read=self._is_charged(error_type))
         usage = facts.usage
         return AttemptRecord(
             attempt_id=self._id,

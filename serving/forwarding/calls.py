@@ -46,7 +46,7 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
 
 
 async def _stream(attempt: Attempt, transport: Transport) -> Reply:
-    answer = attempt.adapter.stream(attempt.order.call, attempt.target, attempt.request.content)
+    answer = attempt.adapter.stream(attempt.order.call, attempt.target, attempt.request.sent)
     sent, is_over = await _start(attempt, transport, answer)
     if not attempt.order.buffer and not is_over:
         attempt.cannot_be_taken_back()
@@ -84,7 +84,7 @@ async def _whole(attempt: Attempt, content: bytes, content_type: str | None = No
         content,
         attempt.extras(),
         call=attempt.order.call,
-        sent=attempt.request.content,
+        sent=attempt.request.sent,
     )
     attempt.facts.n_bytes_written = max(n_bytes_written, attempt.facts.n_bytes_written)
     await attempt.succeed()

@@ -174,7 +174,9 @@ class Forwarder:
         refused = course.wishes.refused(target, clock())
         asked = replace(course.order.call, stream=ready.is_streamed)
         request = await _written(course.order, partial(ready.adapter.request, asked, target, None, refused=refused))
-        return replace(ready, request=replace(ready.request, content=request.content, changes=request.changes))
+        return replace(
+            ready, request=replace(ready.request, content=request.content, changes=request.changes, sent=request.sent)
+        )
 
     async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
         """Return what to try after a failure, when it is time.

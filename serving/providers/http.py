@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from serving.providers.sent import NOTHING_SENT, Sent
+
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
@@ -19,6 +21,8 @@ class HttpRequest:
     method : str
     on_sent : callable or None
         Called once all of the request is on its way: from then on the provider may read it, and charge for it.
+    sent : Sent
+        What its usage is judged by.
     """
 
     url: str
@@ -27,6 +31,7 @@ class HttpRequest:
     changes: tuple[str, ...] = ()
     method: str = "POST"
     on_sent: Callable[[], object] | None = field(default=None, repr=False, compare=False)
+    sent: Sent = field(default=NOTHING_SENT, repr=False, compare=False)
 
 
 class HttpResponse(Protocol):

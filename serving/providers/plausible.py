@@ -38,12 +38,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
-
 from router_model.catalog import ModelCard
 from serving.providers.provider import Target
+from serving.providers.sent import Sent
 from serving.providers.usage import Usage
-from serving.providers.worst_case import MOST_BYTES_A_TOKEN, without_data
+from serving.providers.worst_case import MOST_BYTES_A_TOKEN
 
 INPUT: Final = "input_tokens"
 OUTPUT: Final = "output_tokens"
@@ -75,14 +74,6 @@ _ZERO, _TOO_FEW, _TOO_MANY, _TOO_LOW, _TOO_HIGH = "zero", "too_few", "too_many",
 _NO_AMOUNT: Final = "no_amount"
 _CUT, _MISSING = "cut", "missing"
 """Why a count or a cost is not believed."""
-_UNREAD: Final = frozenset(
-    {
-        *("reasoning", "reasoning_content", "reasoning_details", "thinking", "signature", "thoughtSignature"),
-        *("encrypted_content", "data", "url", "file_data", "image_url", "fileUri", "file_id"),
-        *("metadata", "user", "prediction", "extra_content"),
-    }
-)
-"""Fields of a request whose texts a model does not read, or not as text: earlier thoughts, files, and notes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +82,8 @@ class Shown:
 
     Attributes
     ----------
-    sent : bytes
-        The body of the request; empty where it is not known, and nothing is said of the input then.
+    sent : Sent
+        The request; empty where it is not known, and nothing is said of the input then.
     n_bytes_written : int
         Of the text that came, reasoning and arguments of tools included.
     has_content : bool
@@ -103,7 +94,7 @@ class Shown:
         Whether the provider has read the request and charges for it, even if nothing came back.
     """
 
-    sent: bytes
+    sent: Sent
     n_bytes_written: int
     has_content: bool
     is_complete: bool
@@ -150,7 +141,8 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     >>> from serving.providers.provider import Kind, Provider
     >>> provider = Provider("p", Kind.OPENAI, "https://p.example/v1")
     >>> target = Target("m", provider, "m", ModelCard("m", Decimal(1), Decimal(10)))
-    >>> shown = Shown(b'{"messages": [{"role": "user", "content": "Hi"}]}', 400, has_content=True, is_complete=True)
+    >>> sent = Sent(b'{"messages": [{"role": "user", "content": "Hi"}]}')
+    >>> shown = Shown(sent, 400, has_content=True, is_complete=True)
     >>> fine = counted(Usage(8, 90), shown, target)  # 8 x 1e-6 + 90 x 1e-5
     >>> fine.cost_usd, fine.estimated
     (0.000908, ())
@@ -195,7 +187,7 @@ def _estimate(
 
 def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
     """Return why a count of input cannot be; None where it can, or where the request is not known."""
-    if not shown.sent:
+    if not shown.sent.n_bytes:
         return None
     if n_tokens < 1:
         return _ZERO
@@ -203,7 +195,7 @@ def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
         return _TOO_MANY
     most_bytes = n_tokens * MOST_BYTES_A_TOKEN
     # The text within a body is looked for only where the whole body is too long for so few tokens.
-    is_enough = len(shown.sent) <= most_bytes or _n_bytes_of_text(shown.sent) <= most_bytes
+    is_enough = shown.sent.n_bytes <= most_bytes or shown.sent.n_text_bytes <= most_bytes
     return None if is_enough else _TOO_FEW
 
 
@@ -242,10 +234,10 @@ def _most_usd(usage: Usage, list_usd: float | None) -> float:
 def _bounds(told: Usage, shown: Shown, card: ModelCard | None) -> _Bounds:
     """Return the most tokens a call can have; its request is parsed only where its bytes do not explain the report."""
     window = card.context_window if card and card.context_window else _LARGEST_WINDOW
-    most_input = max(window, len(shown.sent))
+    most_input = max(window, shown.sent.n_bytes)
     if told.input_tokens <= most_input and told.output_tokens <= shown.n_bytes_written:
         return _Bounds(most_input, shown.n_bytes_written)
-    body = _parsed(shown.sent)
+    body = shown.sent.fields
     n_rounds = _ROUNDS if _has_tools_of_the_provider(body) else 1
     config = body.get("generationConfig") or body.get("generation_config")
     limits = {**body, **config} if isinstance(config, dict) else body
@@ -313,32 +305,7 @@ def _with_output(usage: Usage, n_tokens: int) -> Usage:
     return replace(usage, output_tokens=n_tokens, reasoning_tokens=min(usage.reasoning_tokens, n_tokens))
 
 
-def _estimated_input(sent: bytes, card: ModelCard | None) -> int:
-    words, n_data = without_data(sent)
-    n_tokens = math.ceil(len(words) / _BYTES_A_TOKEN) + n_data * _DATA_TOKENS
+def _estimated_input(sent: Sent, card: ModelCard | None) -> int:
+    n_tokens = math.ceil(sent.n_words_bytes / _BYTES_A_TOKEN) + sent.n_data * _DATA_TOKENS
     window = None if card is None else card.context_window
     return n_tokens if window is None else min(n_tokens, window)
-
-
-def _n_bytes_of_text(sent: bytes) -> int:
-    """Return how many bytes of a request's body are text that the model reads."""
-    return _n_bytes_within(_parsed(without_data(sent)[0]))
-
-
-def _parsed(sent: bytes) -> dict[str, Any]:
-    """Return the body of a request; nothing where it is no JSON object."""
-    try:
-        body = orjson.loads(sent)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _n_bytes_within(value: Any) -> int:
-    if isinstance(value, str):
-        return len(value.encode("utf-8", "replace"))
-    if isinstance(value, list):
-        return sum(map(_n_bytes_within, value))
-    if isinstance(value, dict):
-        return sum(_n_bytes_within(inner) for name, inner in value.items() if name not in _UNREAD)
-    return 0

@@ -14,6 +14,7 @@ from serving.api.parts import Parts
 from serving.engine.seldom import Seldom
 from serving.formats.settling import settle
 from serving.forwarding.reply import Reply
+from serving.providers.sent import NOTHING_SENT
 from serving.proxy.admitting import WorstCases
 from serving.proxy.speeds import Speeds
 from serving.tracing import TracedCall
@@ -91,7 +92,7 @@ class Account:
             return
         self._noted_s = time.monotonic()
         facts, target = replace(self._reply.facts), self._reply.target
-        settle(facts, target, b"")
+        settle(facts, target, NOTHING_SENT)
         so_far = facts.cost_usd if facts.budget_usd is None else facts.budget_usd
         if so_far is not None and math.isfinite(so_far):
             self.admission.go_on(self.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))

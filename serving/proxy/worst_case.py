@@ -8,9 +8,10 @@ from typing import Any, Final
 import orjson
 
 from serving.formats.format import Surface
-from serving.formats.shapes import mapping, mappings
+from serving.formats.shapes import mapping
 from serving.providers.provider import Target
-from serving.providers.worst_case import priced, without_data, worst_case_usd
+from serving.providers.sent import Sent
+from serving.providers.worst_case import priced, worst_case_usd
 from serving.proxy.asked import Asked
 
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
@@ -33,29 +34,13 @@ def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
     most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
-    n_read = len(without_data(content)[0]) + _n_encoded_bytes_of_tools(body)
+    sent = Sent(content)
+    sent.count(body)
     caches_1h = _ONE_HOUR in content
     return [
-        worst_case_usd(priced(one), n_read, most, n_images, n_answers=n_answers, caches_1h=caches_1h) for one in targets
+        worst_case_usd(priced(one), sent.n_words_bytes, most, n_images, n_answers=n_answers, caches_1h=caches_1h)
+        for one in targets
     ]
-
-
-def _n_encoded_bytes_of_tools(body: Mapping[str, Any]) -> int:
-    """Return how many bytes look like a file but are read as text, since a tool's arguments or its answer have them.
-
-    >>> block = {"type": "tool_use", "input": {"data": "A" * 300}}
-    >>> _n_encoded_bytes_of_tools({"messages": [{"role": "assistant", "content": [block]}]})  # "data":"AAA..."
-    300
-    """
-    said = [body.get("tools")]
-    for message in mappings(body.get("messages")):
-        said += [block.get("input") for block in mappings(message.get("content"))]
-    for turn in mappings(body.get("contents")):
-        for part in mappings(turn.get("parts")):
-            said += [mapping(part.get(name)).get("args") for name in ("functionCall", "function_call")]
-            said += [mapping(part.get(name)).get("response") for name in ("functionResponse", "function_response")]
-    content = orjson.dumps([one for one in said if one is not None])
-    return len(content) - len(without_data(content)[0])
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:

@@ -26,6 +26,7 @@ from serving.forwarding.reply import Reply
 from serving.providers.http import HttpRequest
 from serving.providers.plausible import Shown, counted
 from serving.providers.provider import Deadlines, Kind, Provider, Target
+from serving.providers.sent import Sent
 from serving.providers.transport import AiohttpTransport
 from serving.providers.usage import Usage
 from serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
@@ -207,7 +208,7 @@ def test_input_is_not_paid_where_no_provider_charges_for_it(says, error):
 
 def test_words_that_came_are_paid_beside_the_input():
     """400 bytes are 100 tokens out: $0.001 beside the input's $0.01."""
-    shown = Shown(orjson.dumps(PROMPT), 400, has_content=True, is_complete=False, is_read=True)
+    shown = Shown(Sent(orjson.dumps(PROMPT)), 400, has_content=True, is_complete=False, is_read=True)
     assert counted(None, shown, Target("m", NO_ONE, "m", CARD)).cost_usd == pytest.approx(0.011, rel=0.01)
 
 
@@ -240,16 +241,16 @@ def test_letters_in_a_row_are_no_image():
     letters = b"A" * 200_000
     said = {b'{"content":"%s"}' % letters: 50_004, b'{"url":"data:image/png;base64,%s"}' % letters: 1_003}
     for sent, n_tokens in said.items():
-        assert counted(None, Shown(sent, 0, has_content=False, is_complete=False, is_read=True), target).usage == Usage(
-            n_tokens, 0
-        )
+        assert counted(
+            None, Shown(Sent(sent), 0, has_content=False, is_complete=False, is_read=True), target
+        ).usage == Usage(n_tokens, 0)
 
 
 # --- reports that cannot be ------------------------------------------------------------------------------
 
 
 def reported(usage, card=CARD, *, n=1, sent=b'{"messages":[],"n":%d}', is_text=True):
-    shown = Shown(sent % n if b"%d" in sent else sent, 40, has_content=True, is_complete=True, is_text=is_text)
+    shown = Shown(Sent(sent % n if b"%d" in sent else sent), 40, has_content=True, is_complete=True, is_text=is_text)
     return counted(usage, shown, Target("m", NO_ONE, "m", card))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router_model.catalog import ModelCard
 from serving.providers.plausible import Shown, counted
 from serving.providers.provider import Kind, Provider, Target
+from serving.providers.sent import Sent
 from serving.providers.usage import Usage
 
 PROVIDER = Provider("p", Kind.OPENAI, "https://p.example/v1")
@@ -25,7 +26,7 @@ def target_of(card=CARD, *, model="m", upstream="m"):
 
 def shown(body=QUESTION, n_written=N_WRITTEN, **fields):
     said = {"has_content": n_written > 0, "is_complete": True} | fields
-    return Shown(orjson.dumps(body), n_written, **said)
+    return Shown(Sent(orjson.dumps(body)), n_written, **said)
 
 
 N_SENT = -(-len(orjson.dumps(QUESTION)) // 4)
@@ -189,7 +190,7 @@ def test_embeddings_have_no_output():
 
 
 def test_a_request_that_is_not_known_says_nothing_of_the_input():
-    result = counted(Usage(0, 90), Shown(b"", 400, has_content=True, is_complete=True), target_of())
+    result = counted(Usage(0, 90), Shown(Sent(), 400, has_content=True, is_complete=True), target_of())
     assert (result.usage, result.reasons) == (Usage(0, 90), ())
 
 

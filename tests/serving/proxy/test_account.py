@@ -48,7 +48,7 @@ def counts(n_in, n_out, **more):
 def attempt(kind, answer, adapter):
     """Return the record of a call that a provider answered, and its facts."""
     target, call = provider(kind), Call(Surface.CHAT, BODY)
-    sent = adapter.request(call, target, "k").content
+    sent = adapter.request(call, target, "k").sent
     body, facts = adapter.answer(target, "application/json", orjson.dumps(answer), {}, call=call, sent=sent)
     record = AttemptRecord(
         "att_1",

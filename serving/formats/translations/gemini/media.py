@@ -67,7 +67,7 @@ def chat_part_of_blob(blob: Json, where: str) -> Json:
         If it is neither an image, nor sound OpenAI's format knows, nor a PDF.
     """
     kind = str(get(blob, "mimeType") or "")
-    data = a_text(blob.get("data"), f"{where}.data").translate(str.maketrans("-_", "+/"))  # Google's SDK sends either
+    data = a_text(blob.get("data"), f"{where}.data").replace("-", "+").replace("_", "/")  # Google's SDK sends either
     if kind.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{data}"}}
     if kind in _FORMATS:
