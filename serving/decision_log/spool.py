@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 SEGMENT_BYTES: Final = 32 * 2**20
 """A segment that is larger is not appended to."""
 _MOST_LINE_BYTES: Final = 256 * 2**20
+_MOST_PARTS: Final = 1000
+"""Of one write; Linux takes 1,024."""
 _SUFFIX: Final = ".spool"
 _CHECKSUM_CHARS: Final = 8
 
@@ -94,17 +96,21 @@ class Segment:
         OSError
             If the disk takes no more.
         """
-        data = b"".join([b"%08x %s\n" % (zlib.crc32(line), line) for line in lines])
+        parts = [part for line in lines for part in (b"%08x " % zlib.crc32(line), line, b"\n")]
         try:
-            written = os.write(self._descriptor, data)
+            if len(parts) <= _MOST_PARTS:  # joining long prompts would keep other threads from their turn
+                written = os.writev(self._descriptor, parts)
+            else:
+                written = os.write(self._descriptor, b"".join(parts))
             os.fsync(self._descriptor)
         except OSError:
             os.ftruncate(self._descriptor, self.n_bytes)
             raise
-        if written < len(data):
+        n_bytes = sum(map(len, parts))
+        if written < n_bytes:
             os.ftruncate(self._descriptor, self.n_bytes)
-            raise OSError(f"{self.path}: {written} of {len(data)} bytes were written; is the disk full?")
-        self.n_bytes += len(data)
+            raise OSError(f"{self.path}: {written} of {n_bytes} bytes were written; is the disk full?")
+        self.n_bytes += n_bytes
         self.n_records += len(lines)
 
     def rows(self, reject: Callable[[bytes, str], object] = _ignore) -> Iterator[tuple[Kind, Row]]:

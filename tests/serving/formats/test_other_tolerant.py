@@ -13,6 +13,7 @@ from serving.formats.registry import adapter_for
 from serving.formats.sse import EventParser
 from serving.providers.failures import FailureKind, UpstreamFailure
 from serving.providers.provider import Kind
+from serving.providers.sent import Sent
 from serving.providers.usage import Usage
 
 TOOL = {"type": "tool_use", "id": "t1", "name": "f", "input": {"c": 1}}
@@ -104,7 +105,7 @@ def test_an_hour_in_the_cache_costs_twice_the_input():
     }
     answer = {"type": "message", "content": [{"type": "text", "text": "ok"}], "stop_reason": "end_turn", "usage": usage}
     adapter = adapter_for(Surface.MESSAGES, Kind.ANTHROPIC)
-    _, facts = adapter.answer(CLAUDE, "", json.dumps(answer).encode(), {}, sent=b'{"messages":[]}')
+    _, facts = adapter.answer(CLAUDE, "", json.dumps(answer).encode(), {}, sent=Sent(b'{"messages":[]}'))
     assert facts.cost_usd == pytest.approx(6.000015)
 
 

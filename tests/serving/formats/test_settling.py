@@ -72,7 +72,7 @@ def play(surface, events):
     target = Target("m", Provider("p", KIND[surface], "https://p.example/v1"), "m", CARD)
     call = Call(surface, BODY[surface], stream=True)
     adapter = adapter_for(surface, KIND[surface])
-    stream = adapter.stream(call, target, adapter.request(call, target, None).content)
+    stream = adapter.stream(call, target, adapter.request(call, target, None).sent)
     sent = []
     for event in events:
         name = f"event: {event['type']}\n".encode() if "type" in event else b""

@@ -18,6 +18,7 @@ from serving.errors import BudgetExceededError
 from serving.formats.format import Call, Surface
 from serving.formats.registry import adapter_for
 from serving.providers.provider import Kind, Provider, Target
+from serving.providers.sent import Sent
 from serving.proxy.account import Account
 
 CARD = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000, max_output_tokens=8_000)
@@ -118,7 +119,7 @@ def test_a_free_model_spends_nothing(tmp_path):
     """Its id ends in ``:free``; the catalog has the price of the model that is not free."""
     target = Target("m:free", Provider("p", Kind.OPENAI, "https://p.example/v1"), "m:free", CARD)
     answer = orjson.dumps(chat(counts(14, 100, cost=0)))
-    _, facts = adapter_for(Surface.CHAT, Kind.OPENAI).answer(target, "application/json", answer, {}, sent=b"{}")
+    _, facts = adapter_for(Surface.CHAT, Kind.OPENAI).answer(target, "application/json", answer, {}, sent=Sent(b"{}"))
     assert (facts.cost_usd, facts.estimated) == (0.0, ())
     record = AttemptRecord("att_1", None, datetime.now(UTC), status=200, cost_usd=facts.cost_usd)
     assert n_calls_for_a_cent(record, tmp_path / "budgets.db") == 50
