@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test test-slow test-baseline-cpu coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-slow test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -59,6 +59,9 @@ test: $(VENV)/.dev  ## the tests and doctests that take seconds
 
 test-slow: $(VENV)/.dev  ## the other tests: full tables, simulations, processes under load
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST)
+
+fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
+	$(PYTEST_ENV) FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/hostile/test_fuzz.py $(PYTEST)
 
 coverage: $(VENV)/.dev  ## what the tests of `make test` execute, by file
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' --cov --cov-report= $(PYTEST)

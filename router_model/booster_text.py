@@ -114,6 +114,8 @@ def read_booster(text: str) -> BoosterText:
     ------
     BoosterTextError
     """
+    if not text.isascii():
+        raise BoosterTextError("holds characters that are not ASCII; names of columns and numbers are")
     content = text.encode()
     head, blank, _ = content.partition(b"\n\n")
     header = _header(head.decode())

@@ -87,7 +87,7 @@ def test_all_that_is_trained_here_can_be_read(parameters):
         ("threshold", slice(-2, None), [], "threshold has 4 numbers, expected 6"),
         ("threshold", 0, "nan", "not a list of numbers"),
         ("leaf_count", slice(-2, None), [], "leaf_count has 5 numbers, expected 7"),
-        ("internal_value", 0, "\N{ARABIC-INDIC DIGIT ONE}", "not a list of numbers"),
+        ("internal_value", 0, "1_000", "not a list of numbers"),
         ("shrinkage", 0, "inf", "shrinkage is not finite"),
     ],
 )
@@ -100,6 +100,7 @@ def test_a_tree_that_cannot_be_is_refused(text, name, place, value, match):
     ("old", "new", "match"),
     [
         ("tree\n", "trees\n", "the first line is 'trees'"),
+        ("objective=", "objective=\u0661", "not ASCII"),
         ("num_class=1", "num_class=3", "num_class"),
         ("num_tree_per_iteration=1", "num_tree_per_iteration=0", "num_tree_per_iteration"),
         ("max_feature_idx=2", "max_feature_idx=2147483647", "max_feature_idx is '2147483647' with 3 columns"),

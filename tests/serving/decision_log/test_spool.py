@@ -1,6 +1,7 @@
 """The spool: what is on the disk stays readable, and belongs to one process."""
 
 import logging
+import os
 
 import pytest
 from log_records import BEGAN, attempt, decision, session
@@ -89,8 +90,7 @@ def test_a_segment_that_is_gone_meanwhile_is_not_adopted(tmp_path):
 def test_a_full_disk_leaves_whole_lines(spool, monkeypatch):
     """A write that took 10 bytes only is undone; the next one finds a clean end."""
     spool.append(batch(decision(1)))
-    write = spool_module.os.write
-    monkeypatch.setattr(spool_module.os, "write", lambda descriptor, data: write(descriptor, data[:10]))
+    monkeypatch.setattr(spool_module.os, "writev", lambda file, parts: os.write(file, b"".join(parts)[:10]))
     with pytest.raises(OSError, match="10 of .* bytes were written; is the disk full"):
         spool.append(batch(decision(2)))
     monkeypatch.undo()
