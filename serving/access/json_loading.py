@@ -20,6 +20,7 @@ AT_ONCE_BYTES: Final = 1_048_576
 MOST_TEXT_BYTES: Final = 8_388_608
 """Bytes that a body may have beside data in base64: more than any model reads."""
 
+_LONG_BYTES: Final = 16_384
 _HIGH_SURROGATES: Final = (b"ud8", b"ud9", b"uda", b"udb")
 _BASE64: Final = (string.ascii_letters + string.digits + "+/=_-").encode()
 _MOST_PREFIX_BYTES: Final = 256
@@ -48,6 +49,8 @@ def load_json(body: Raw, shape: Shape) -> Any:
     places: dict[str, tuple[int, int]] = {}
     end = n_data = 0
     for position, (first, last) in enumerate(shape.long_texts):
+        if last - first < _LONG_BYTES:
+            continue  # a short one, maybe the name of a field, that a step of `json_shape` ended in
         places[f"{token}-{position}"] = (first, last)
         rest += [body[end:first], f"{token}-{position}".encode()]
         end = last

@@ -72,3 +72,10 @@ def test_what_is_short_is_what_the_parser_makes_of_it(body):
             load(body)
     else:
         assert load(body) == expected
+
+
+@pytest.mark.parametrize("shift", range(0, 40, 3))
+def test_names_of_fields_are_read_wherever_a_step_ends(shift):
+    """Steps of 16 KiB end within names and short texts of a long body; all of it is read as it stands."""
+    value = [{"role": "user", "content": "x" * (979 + shift)} for _ in range(200)]
+    assert load(json.dumps(value).encode()) == value
