@@ -80,8 +80,10 @@ class PendingDecision:
     ----------
     routed : Routed
     user_id, key_id, surface : of the query
-    prompt_sha256, messages : str or None
+    prompt_sha256 : str or None
         As of the record.
+    messages : bytes or None
+        JSON.
     """
 
     routed: Routed
@@ -89,7 +91,7 @@ class PendingDecision:
     key_id: str | None
     surface: str
     prompt_sha256: str | None
-    messages: str | None
+    messages: bytes | None
 
     @classmethod
     def of(
@@ -145,7 +147,7 @@ class PendingDecision:
             key_id=self.key_id,
             surface=self.surface,
             prompt_sha256=self.prompt_sha256,
-            messages=self.messages,
+            messages=None if self.messages is None else self.messages.decode(),  # in the log's thread: 10 ms for 8 MB
             n_input_tokens=routed.n_input_tokens,
             decision_s=routed.decision_s,
         )
