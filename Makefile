@@ -36,7 +36,7 @@ setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)
 encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (large)
 
 quickstart: $(VENV)/.serve  ## train on real graded outcomes, measure, route a prompt (PROMPT="..."), chat through the proxy
-	@$(BIN)/python -m training.quickstart quickstart "$$PROMPT"
+	@$(BIN)/python -m router_model.training.quickstart quickstart "$$PROMPT"
 
 serve: $(VENV)/.serve | quickstart/router/manifest.json quickstart/providers.toml  ## decide and forward with the quickstart's router, this machine only (PROVIDERS=file)
 	$(BIN)/router-model serve quickstart/router --insecure --providers $(or $(PROVIDERS),quickstart/providers.toml) \
@@ -115,7 +115,7 @@ guard: $(VENV)/.dev quickstart/unseen.parquet  ## fail where quality on the samp
 # The sample's two tables; `make quickstart` makes them, too.
 quickstart/unseen.parquet: | $(VENV)/.base
 	@mkdir -p quickstart
-	@$(BIN)/python -c "from pathlib import Path; from training.quickstart import copy_sample; copy_sample(Path('quickstart'))"
+	@$(BIN)/python -c "from pathlib import Path; from router_model.training.quickstart import copy_sample; copy_sample(Path('quickstart'))"
 	@$(BIN)/router-model import quickstart/val.jsonl --out quickstart/train.parquet
 	@$(BIN)/router-model import quickstart/test_holdout.jsonl --out quickstart/unseen.parquet
 

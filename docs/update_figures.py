@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from training.benchmark.glossary import GLOSSARY
-from training.benchmark.margins import LEFT_OUT, by_margin, shift_summary
-from training.benchmark.results import MethodResult, Results
-from training.benchmark.verdicts import summary
+from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.margins import LEFT_OUT, by_margin, shift_summary
+from router_model.training.benchmark.results import MethodResult, Results
+from router_model.training.benchmark.verdicts import summary
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"

@@ -3,13 +3,13 @@
 Knows nothing of language models, prices or HTTP.
 """
 
-from features.bag import BagVocabulary
-from features.encoder import Encoder
-from features.encoders import load_encoder
-from features.errors import EncoderError, FeatureError, PromptError
-from features.prompt import Prompt, PromptLike
-from features.surface import SURFACE_NAMES, surface_features
-from features.word_pieces import N_WORD_PIECES, TextBatch, tokenise
+from router_model.features.bag import BagVocabulary
+from router_model.features.encoder import Encoder
+from router_model.features.encoders import load_encoder
+from router_model.features.errors import EncoderError, FeatureError, PromptError
+from router_model.features.prompt import Prompt, PromptLike
+from router_model.features.surface import SURFACE_NAMES, surface_features
+from router_model.features.word_pieces import N_WORD_PIECES, TextBatch, tokenise
 
 __all__ = [
     "N_WORD_PIECES",

@@ -3,7 +3,7 @@
 Where a mean of token embeddings knows the topic, the bag knows the wording ("which of the following",
 "assert output =="), which is what tells task types apart. Weights: sublinear term frequency times smoothed
 inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every step is
-exact or rounded to a grid (`features.grid`), so that a prompt has the same bag on every processor.
+exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
 """
 
 import math
@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features.grid import on_grid
-from features.word_pieces import N_WORD_PIECES
+from router_model.features.grid import on_grid
+from router_model.features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class Bags(NamedTuple):
     Attributes
     ----------
     vectors : float32 CSR array, shape (n, n_terms)
-        Rows of unit length on the grid of `features.grid`.
+        Rows of unit length on the grid of `router_model.features.grid`.
     n_terms : int64 array, shape (n,)
         Different terms in the prompt, known or not.
     """

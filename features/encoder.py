@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from features.word_pieces import TextBatch
+from router_model.features.word_pieces import TextBatch
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -16,7 +16,7 @@ class Encoder(Protocol):
     Attributes
     ----------
     name : str
-        What `features.load_encoder` takes to find this encoder again.
+        What `router_model.features.load_encoder` takes to find this encoder again.
     dimension : int
         Length of a vector.
     content_hash : str
@@ -25,7 +25,7 @@ class Encoder(Protocol):
 
     @property
     def name(self) -> str:
-        """What `features.load_encoder` takes."""
+        """What `router_model.features.load_encoder` takes."""
         ...
 
     @property

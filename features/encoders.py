@@ -4,7 +4,7 @@ An artifact records an encoder's name and content hash; `load_encoder` finds it 
 the hash, so that a router never runs on vectors it was not trained on.
 """
 
-from features.encoder import Encoder
+from router_model.features.encoder import Encoder
 
 
 def load_encoder(name: str) -> Encoder:
@@ -25,9 +25,9 @@ def load_encoder(name: str) -> Encoder:
     """
     # Imported here so that the static path never loads torch.
     if name == "static":
-        from features.static_encoder import StaticEncoder  # noqa: PLC0415
+        from router_model.features.static_encoder import StaticEncoder  # noqa: PLC0415
 
         return StaticEncoder.load()
-    from features.transformer_encoder import TransformerEncoder  # noqa: PLC0415
+    from router_model.features.transformer_encoder import TransformerEncoder  # noqa: PLC0415
 
     return TransformerEncoder.load(name)

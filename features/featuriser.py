@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.encoder import Encoder
-from features.prompt import Prompt, PromptLike
-from features.surface import surface_features
-from features.word_pieces import tokenise
+from router_model.features.encoder import Encoder
+from router_model.features.prompt import Prompt, PromptLike
+from router_model.features.surface import surface_features
+from router_model.features.word_pieces import tokenise
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from features.errors import PromptError
+from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
 """Characters of a prompt that reach an encoder."""

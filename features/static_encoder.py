@@ -1,7 +1,7 @@
 """The default encoder: the mean of a table of token vectors.
 
-The table is distilled from all-MiniLM-L6-v2 by ``python -m training.static_table``: every word piece is put
-through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
+The table is distilled from all-MiniLM-L6-v2 by ``python -m router_model.training.static_table``: every word piece is
+put through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
 model2vec, with the smooth inverse frequency of Arora et al. 2017), then stored as int8 with a scale a row.
 """
 
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load as load_tensors
 
-from features.encoder import FloatArray, unit_rows
-from features.errors import EncoderError
-from features.word_pieces import N_WORD_PIECES, TextBatch
+from router_model.features.encoder import FloatArray, unit_rows
+from router_model.features.errors import EncoderError
+from router_model.features.word_pieces import N_WORD_PIECES, TextBatch
 
 _AT_ONCE = 128  # pieces whose vectors are in a core's cache at the same time
 
@@ -47,7 +47,7 @@ class StaticEncoder:
         EncoderError
             If the file is missing or damaged.
         """
-        resource = files("features").joinpath("assets/static_table.safetensors")
+        resource = files("router_model.features").joinpath("assets/static_table.safetensors")
         try:
             payload = resource.read_bytes()
             tensors = load_tensors(payload)
@@ -65,7 +65,7 @@ class StaticEncoder:
 
     @property
     def name(self) -> str:
-        """The name `features.load_encoder` takes."""
+        """The name `router_model.features.load_encoder` takes."""
         return "static"
 
     @property

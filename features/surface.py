@@ -3,8 +3,8 @@
 Each says something about which model will do: long prompts and other scripts need larger models, code and
 mathematics have their specialists, a requested format or a tool rules candidates out. All are finite for any
 text, also an empty one or lone surrogates; counts are ``log(1 + count)``, shares lie in [0, 1].
-Pattern counts read the clipped text (`features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more than
-a page, and all read it without white space that means nothing (`features.plain_text`).
+Pattern counts read the clipped text (`router_model.features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more
+than a page, and all read it without white space that means nothing (`router_model.features.plain_text`).
 """
 
 import math
@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from features.patterns import PATTERNS, count_patterns
-from features.plain_text import plain_text
-from features.prompt import Prompt
+from router_model.features.patterns import PATTERNS, count_patterns
+from router_model.features.plain_text import plain_text
+from router_model.features.prompt import Prompt
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.encoder import FloatArray, unit_rows
-from features.errors import EncoderError
+from router_model.features.encoder import FloatArray, unit_rows
+from router_model.features.errors import EncoderError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from features.word_pieces import TextBatch
+    from router_model.features.word_pieces import TextBatch
 
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -45,7 +45,7 @@ class TransformerEncoder:
 
     @classmethod
     def load(cls, name: str) -> "TransformerEncoder":
-        """Load a model; see `features.load_encoder`.
+        """Load a model; see `router_model.features.load_encoder`.
 
         Raises
         ------

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from features.words import WordPieces
+from router_model.features.words import WordPieces
 
 N_WORD_PIECES = 30522
 
@@ -54,7 +54,7 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
 
 def load_tokeniser() -> Tokenizer:
     """Return the tokeniser that is shipped with the package: the reference, which `tokenise` agrees with."""
-    tokeniser = Tokenizer.from_buffer(files("features").joinpath("assets/word_pieces.json").read_bytes())
+    tokeniser = Tokenizer.from_buffer(files("router_model.features").joinpath("assets/word_pieces.json").read_bytes())
     tokeniser.no_truncation()
     tokeniser.no_padding()
     return tokeniser

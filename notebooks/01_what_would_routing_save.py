@@ -13,15 +13,15 @@ from pathlib import Path
 
 import polars as pl
 
-from features.featuriser import featurise
 from router_model import Router
-from training.evaluate import evaluate
-from training.importing import import_sources
-from training.outcomes import read_outcomes
-from training.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
-from training.quickstart import copy_sample
-from training.regrets import worst_regrets
-from training.train import TrainConfig, train
+from router_model.features.featuriser import featurise
+from router_model.training.evaluate import evaluate
+from router_model.training.importing import import_sources
+from router_model.training.outcomes import read_outcomes
+from router_model.training.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
+from router_model.training.quickstart import copy_sample
+from router_model.training.regrets import worst_regrets
+from router_model.training.train import TrainConfig, train
 
 QUALITY_BAR = 0.8
 

@@ -32,12 +32,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from features import Encoder, load_encoder
 from router_model.bank_prompts import BankPrompts
 from router_model.booster_text import BoosterTextError, check_booster
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
+from router_model.features import Encoder, load_encoder
 from router_model.interrupts import after_saving
 from router_model.policy import OperatingPoint
 from router_model.predictor import Predictor

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
 from router_model.candidates import CardTable
 from router_model.catalog import ModelCard
 from router_model.constraints import Constraints, Usd
+from router_model.features import Prompt
 from router_model.globs import globs_of
 
 Float64Array = npt.NDArray[np.float64]

@@ -14,23 +14,26 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from features import FeatureError
 from router_model.errors import RouterModelError
+from router_model.features import FeatureError
 from router_model.interrupts import what_was_saved
 
 COMMANDS: Final = {
-    "import": ("training.commands.import_table", "Turn evaluations or logs into an outcome table."),
-    "train": ("training.commands.train", "Train a router on an outcome table."),
-    "evaluate": ("training.commands.evaluate", "What a router would have cost and achieved on a table."),
-    "benchmark": ("training.commands.benchmark", "Measure routing methods side by side on a table."),
-    "certify": ("training.commands.certify", "Certify success rates of a router on prompts it never saw."),
-    "add-model": ("training.commands.add_model", "Add a model from 50 to 300 graded prompts, without retraining."),
+    "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
+    "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
+    "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
+    "certify": ("router_model.training.commands.certify", "Certify success rates of a router on prompts it never saw."),
+    "add-model": (
+        "router_model.training.commands.add_model",
+        "Add a model from 50 to 300 graded prompts, without retraining.",
+    ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
-    "log": ("serving.commands.log", "Export, delete from or look into the decision log of a service."),
+    "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
-    "serve": ("serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
-    "keys": ("serving.commands.keys", "Make, list and revoke the keys of the service."),
+    "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
+    "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
 """Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""
 

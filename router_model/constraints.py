@@ -10,8 +10,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import TypeAlias
 
-from features import Prompt
 from router_model.errors import RequestError
+from router_model.features import Prompt
 from router_model.globs import globs_of
 
 Usd: TypeAlias = float | Decimal

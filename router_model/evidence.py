@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import BagVocabulary
-from features.featuriser import PromptFeatures
-from features.grid import on_grid as rounded_to
+from router_model.features import BagVocabulary
+from router_model.features.featuriser import PromptFeatures
+from router_model.features.grid import on_grid as rounded_to
 from router_model.kernel import KernelHead, exact_product, rounded_weights, sparse_product
 from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
@@ -47,7 +47,8 @@ class LinearHead:
     Attributes
     ----------
     weights : float32 array, shape (dimension, n_models, n_targets)
-        Rounded to multiples of a power of two, one a column, so that scores are exact sums (`features.grid`).
+        Rounded to multiples of a power of two, one a column, so that scores are exact sums
+        (`router_model.features.grid`).
     bias : float32 array, shape (n_models, n_targets)
     """
 

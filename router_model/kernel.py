@@ -8,8 +8,8 @@ with standardised surface features s. The score is ridge regression in its featu
 process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a mean over neighbours it knows that ten
 copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
 
-Cosines, forms, kernel values and weights are on grids, and their sums are exact (`features.grid`): the score of a
-prompt has the same bits on every processor, alone and among others, plain and compiled.
+Cosines, forms, kernel values and weights are on grids, and their sums are exact (`router_model.features.grid`): the
+score of a prompt has the same bits on every processor, alone and among others, plain and compiled.
 """
 
 import math
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features.grid import on_grid
+from router_model.features.grid import on_grid
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from features import Prompt, PromptLike
-from features.featuriser import featurise
 from router_model.budget import Budget
 from router_model.constraints import Constraints
 from router_model.decision import Decision, Reason
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
+from router_model.features import Prompt, PromptLike
+from router_model.features.featuriser import featurise
 from router_model.policy import Rule, rank_by_budget
 from router_model.router import Router
 from router_model.spend_curve import SpendCurve

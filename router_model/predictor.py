@@ -12,11 +12,11 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from features.featuriser import PromptFeatures
 from router_model.amounts import AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration, sigmoid
 from router_model.evidence import FAMILIARITY, Evidence, EvidenceModel
+from router_model.features.featuriser import PromptFeatures
 from router_model.uncertainty import Uncertainty
 
 FloatArray = npt.NDArray[np.float32]

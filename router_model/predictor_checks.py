@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import SURFACE_NAMES
 from router_model.amounts import QUANTILES
 from router_model.catalog import MAX_NAME, is_name
 from router_model.evidence import FAMILIARITY
+from router_model.features import SURFACE_NAMES
 from router_model.predictor import Predictor
 from router_model.similarity import Vectors
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
 from router_model.candidates import CardTable
 from router_model.catalog import ModelCard
 from router_model.checks import CHECKS, BoolArray, Case
 from router_model.constraints import Constraints
 from router_model.decision import Exclusion
 from router_model.errors import NoCandidateError
+from router_model.features import Prompt
 
 _NAMED = 5  # models named in a message
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import SURFACE_NAMES, BagVocabulary
 from router_model.amounts import AmountModel
 from router_model.bars import BarGrid
 from router_model.calibration import Blend, Calibration
 from router_model.evidence import Bank, EvidenceModel, LinearHead, Space
+from router_model.features import SURFACE_NAMES, BagVocabulary
 from router_model.kernel import Kernel, KernelHead, SurfaceScale
 from router_model.predictor import Predictor, pair_names
 from router_model.predictor_checks import check_arrays, check_predictor

@@ -1,7 +1,7 @@
 """Cosine similarities of prompts with logged ones, in a dense or a sparse space.
 
-Vectors are on a grid, and every sum is exact (`features.grid`): a prompt has the same similarities alone and among
-others, in plain and in compiled decisions (`router_model.compiled`), and on every processor.
+Vectors are on a grid, and every sum is exact (`router_model.features.grid`): a prompt has the same similarities alone
+and among others, in plain and in compiled decisions (`router_model.compiled`), and on every processor.
 
 Bags of words are compared in two ways. One prompt reads the rows of its own terms in the inverted index. Many prompts
 share the work on the common terms, which make up most of it: there the index is nearly dense, and a dense product is
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import grid
+from router_model.features import grid
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from serving.extra import needing_serve
+from router_model.serving.extra import needing_serve
 
 if TYPE_CHECKING:
-    from serving.app import create_app
+    from router_model.serving.app import create_app
 
 __all__ = ["create_app"]
 
@@ -15,5 +15,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needing_serve("the decision service"):
-        from serving.app import create_app  # noqa: PLC0415
+        from router_model.serving.app import create_app  # noqa: PLC0415
     return create_app

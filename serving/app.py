@@ -21,24 +21,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
-from serving.access.authentication import Access
-from serving.access.log_redaction import redact_server_logs
-from serving.access.owners import DecisionOwners
-from serving.access.start import check_access
-from serving.api import listing, notdiamond, operations, plano, reports, routing
-from serving.api.endpoint import add_endpoint, complete_document
-from serving.api.errors import answer_http_exception, answer_unexpected
-from serving.api.parts import Parts
-from serving.commands.settings_options import read_settings
-from serving.decision_log.opening import open_log
-from serving.direct import DirectApp
-from serving.engine.engine import Engine
-from serving.providers.config import load_providers, with_default_plan
-from serving.proxy import surfaces
-from serving.proxy.opening import open_proxy
-from serving.settings import Settings
-from serving.telemetry import Telemetry
-from serving.tracing import open_tracing
+from router_model.serving.access.authentication import Access
+from router_model.serving.access.log_redaction import redact_server_logs
+from router_model.serving.access.owners import DecisionOwners
+from router_model.serving.access.start import check_access
+from router_model.serving.api import listing, notdiamond, operations, plano, reports, routing
+from router_model.serving.api.endpoint import add_endpoint, complete_document
+from router_model.serving.api.errors import answer_http_exception, answer_unexpected
+from router_model.serving.api.parts import Parts
+from router_model.serving.commands.settings_options import read_settings
+from router_model.serving.decision_log.opening import open_log
+from router_model.serving.direct import DirectApp
+from router_model.serving.engine.engine import Engine
+from router_model.serving.providers.config import load_providers, with_default_plan
+from router_model.serving.proxy import surfaces
+from router_model.serving.proxy.opening import open_proxy
+from router_model.serving.settings import Settings
+from router_model.serving.telemetry import Telemetry
+from router_model.serving.tracing import open_tracing
 
 ENDPOINTS: Final = (
     *routing.ENDPOINTS,
@@ -52,7 +52,7 @@ ENDPOINTS: Final = (
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own (from 0.165 on), which would send messages of exceptions; ours is `serving.tracing`."""
+"""FastAPI's own (from 0.165 on), which would send messages of exceptions; ours is `router_model.serving.tracing`."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 _logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from serving.access.guard import Guard
-from serving.api.endpoint import DirectRoute
-from serving.settings import Settings
+from router_model.serving.access.guard import Guard
+from router_model.serving.api.endpoint import DirectRoute
+from router_model.serving.settings import Settings
 
 
 class DirectApp(FastAPI):

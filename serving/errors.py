@@ -144,7 +144,7 @@ class NotReadyError(ServiceError):
 
 
 class UpstreamError(ServiceError):
-    """Raise when no provider answered; `serving.forwarding.upstream_errors` makes it from what they said.
+    """Raise when no provider answered; `router_model.serving.forwarding.upstream_errors` makes it from what they said.
 
     Parameters
     ----------

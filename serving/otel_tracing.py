@@ -21,8 +21,8 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from router_model.log_records import AttemptRecord
-from serving.formats.format import Surface
-from serving.tracing import TracedCall, Tracing, trace_headers
+from router_model.serving.formats.format import Surface
+from router_model.serving.tracing import TracedCall, Tracing, trace_headers
 
 Attributes: TypeAlias = dict[str, str | int | float | bool | list[str]]
 

@@ -4,18 +4,18 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from features import FeatureError, load_encoder
 from router_model.errors import RouterModelError
+from router_model.features import FeatureError, load_encoder
 from router_model.router import Router
-from serving.access.authentication import Access
-from serving.access.start import check_access
-from serving.decision_log.opening import NONE, PARQUET, open_log, open_store
-from serving.decision_log.store import StoreError
-from serving.engine.artifact_source import ArtifactSource
-from serving.masking import masked_url
-from serving.providers.config import load_providers, with_default_plan
-from serving.providers.provider import Provider
-from serving.settings import Settings
+from router_model.serving.access.authentication import Access
+from router_model.serving.access.start import check_access
+from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
+from router_model.serving.decision_log.store import StoreError
+from router_model.serving.engine.artifact_source import ArtifactSource
+from router_model.serving.masking import masked_url
+from router_model.serving.providers.config import load_providers, with_default_plan
+from router_model.serving.providers.provider import Provider
+from router_model.serving.settings import Settings
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0

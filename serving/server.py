@@ -16,11 +16,11 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-import serving
-from serving.commands.settings_options import as_environment
-from serving.errors import SettingsError
-from serving.lean_imports import import_lightgbm_alone
-from serving.settings import Settings
+from router_model import serving
+from router_model.serving.commands.settings_options import as_environment
+from router_model.serving.errors import SettingsError
+from router_model.serving.lean_imports import import_lightgbm_alone
+from router_model.serving.settings import Settings
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _KEEP_ALIVE_S: Final = (
@@ -37,7 +37,7 @@ _LOGGING: Final[dict[str, Any]] = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
-    "loggers": {"serving": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
+    "loggers": {"router_model": {"level": "INFO"}, "uvicorn": {"level": "WARNING"}},
 }
 
 
@@ -87,10 +87,10 @@ def serve(settings: Settings, sock: socket.socket) -> None:
     """
     with _environment(settings):
         config = uvicorn.Config(
-            "serving.server:lean_app",
+            "router_model.serving.server:lean_app",
             factory=True,
             workers=settings.workers,
-            http="serving.access.http_protocol:HeadLimitedProtocol",
+            http="router_model.serving.access.http_protocol:HeadLimitedProtocol",
             ws="none",
             lifespan="on",
             log_config=_LOGGING,

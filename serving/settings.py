@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from serving.masking import masked_url
+from router_model.serving.masking import masked_url
 
 URLS: Final = frozenset({"log", "session_store"})
 """Settings that are URLs and may have a password in them; never shown as they are."""

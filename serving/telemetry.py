@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from router_model.log_records import AttemptRecord
-from serving.decision_log.log import LogStats
-from serving.engine.query import Query, Routed
-from serving.providers.failures import FailureKind
+from router_model.serving.decision_log.log import LogStats
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.providers.failures import FailureKind
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"

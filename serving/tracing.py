@@ -2,7 +2,7 @@
 
 What the request path calls: `Tracing.call` once a request, then `TracedCall.attempt` for every attempt (it is an
 observer of attempts) and `TracedCall.end` when the answer, a stream's last piece included, has been sent. Here they do
-nothing; `serving.otel_tracing`, which needs the extra ``otel``, is imported only where spans go somewhere.
+nothing; `router_model.serving.otel_tracing`, which needs the extra ``otel``, is imported only where spans go somewhere.
 
 Configured by OpenTelemetry's own variables: with ``OTEL_TRACES_EXPORTER=otlp`` or an ``OTEL_EXPORTER_OTLP_ENDPOINT``
 there are spans, with ``OTEL_SDK_DISABLED=true`` or ``OTEL_TRACES_EXPORTER=none`` there are none.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
 from router_model.log_records import AttemptRecord
-from serving.formats.format import Surface
+from router_model.serving.formats.format import Surface
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing:
     if not is_wanted(environ):
         return OFF
     try:
-        from serving.otel_tracing import otlp_tracing  # noqa: PLC0415  (of the extra 'otel', and slow to import)
+        from router_model.serving.otel_tracing import otlp_tracing  # noqa: PLC0415  (of the extra 'otel', and slow to import)
     except ModuleNotFoundError as exc:
         logger.warning(
             "no spans: OpenTelemetry's variables ask for them, and the extra 'otel' is not installed (%s is missing): "

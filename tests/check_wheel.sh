@@ -1,6 +1,6 @@
 #!/bin/sh
-# Build the wheel, install it into a clean environment outside the repository, import the four packages, run the
-# command, and make sure that nothing else is shipped.
+# Build the wheel, install it into a clean environment, and use it within a project that has folders of the same names
+# as the repository's; make sure that nothing else is shipped.
 set -eu
 python=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
 work=$(mktemp -d)
@@ -10,29 +10,44 @@ wheel=$(ls "$work"/dist/*.whl)
 constraints=$(pwd)/constraints.txt
 "$python" -m venv "$work/env"
 "$work/env/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "$wheel"
-cd "$work"
+mkdir "$work/project"
+cd "$work/project"
+for folder in features training serving tests; do
+  mkdir "$folder"
+  echo "mine = '$folder'" >"$folder/__init__.py"
+done
 "$work/env/bin/python" - "$wheel" <<'PY'
 import sys
 import zipfile
 
-import features, router_model, serving, training  # noqa: E401
-from features import load_encoder
+import features, serving, tests, training  # noqa: E401  (the project's)
+import router_model
+from router_model import Router, features as our_features, serving as our_serving, training as our_training
+from router_model.features import load_encoder
 
 names = zipfile.ZipFile(sys.argv[1]).namelist()
 tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-assert tops == {"features", "router_model", "serving", "training"}, tops
-assert "training/benchmark/report/template.html.j2" in names, "the report's template is missing"
-assert "serving/integrations/litellm_hook.py" in names, "the LiteLLM hook is missing"
-assert "serving/integrations/examples/ask_and_report.sh" in names, "the shell example is missing"
-assert "serving/decision_log/migrations/env.py" in names, "the log's migrations are missing"
-assert any(name.endswith("licenses/NOTICE") for name in names), "NOTICE is missing"
-for package in (features, router_model, serving, training):
+assert tops == {"router_model"}, tops
+for name in (
+    "training/benchmark/report/template.html.j2",
+    "serving/integrations/litellm_hook.py",
+    "serving/integrations/examples/ask_and_report.sh",
+    "serving/decision_log/migrations/env.py",
+    "features/assets/word_pieces.json",
+    "py.typed",
+):
+    assert f"router_model/{name}" in names, f"{name} is missing"
+for package in (features, serving, tests, training):
+    assert package.mine == package.__name__, package
+for package in (router_model, our_features, our_serving, our_training):
     assert "site-packages" in package.__file__, package.__file__
-    assert f"{package.__name__}/py.typed" in names, package.__name__
+assert Router.__module__ == "router_model.router"
+assert any(name.endswith("licenses/NOTICE") for name in names), "NOTICE is missing"
 assert load_encoder("static").dimension == 256
 assert "torch" not in sys.modules
 print(f"wheel: {len(names)} files, {sum(i.compress_size for i in zipfile.ZipFile(sys.argv[1]).infolist()) / 1e6:.1f} MB")
 PY
+"$work/env/bin/python" -m router_model train --help >/dev/null
 "$work/env/bin/router-model" --help >/dev/null
 for command in import train evaluate certify route inspect; do "$work/env/bin/router-model" "$command" --help >/dev/null; done
-echo "wheel: installs, imports and runs outside the repository"
+echo "wheel: installs, imports and runs within a project with folders of the same names"

@@ -11,13 +11,13 @@ from simulated_world import CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
 
-from features import load_encoder
-from features.featuriser import featurise
 from router_model import Catalog, Router
-from training.outcomes import read_outcomes
-from training.prices import complete_catalog
-from training.split import split_prompts
-from training.train import Run, TrainConfig, TrainingReport, train
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.outcomes import read_outcomes
+from router_model.training.prices import complete_catalog
+from router_model.training.split import split_prompts
+from router_model.training.train import Run, TrainConfig, TrainingReport, train
 
 # How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.
 settings.register_profile("any machine", deadline=None)

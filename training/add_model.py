@@ -2,8 +2,8 @@
 
 A hundred graded prompts teach a head little, but they say which of the known models the new one resembles. So what
 it would have made of every prompt of the bank is predicted from what the others made of it
-(`training.carry_over`), its own answers take the place of predictions where it has them, and its evidence is
-fitted on both as every model's is. docs/decisions/0007 has what was measured.
+(`router_model.training.carry_over`), its own answers take the place of predictions where it has them, and its evidence
+is fitted on both as every model's is. docs/decisions/0007 has what was measured.
 """
 
 from collections.abc import Mapping
@@ -14,21 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import Prompt
-from features.featuriser import PromptFeatures, featurise
 from router_model.amounts import AmountModel
 from router_model.artifact import Artifact, prompt_hash
 from router_model.catalog import ModelCard
 from router_model.cost import expected_cost_usd
 from router_model.errors import TrainingError
 from router_model.evidence import Bank, EvidenceModel, LinearHead
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.model_set import ModelColumn, append_model, with_column
 from router_model.predictor import Predictor
 from router_model.router import Router
 from router_model.similarity import Vectors
 from router_model.spend_curve import SpendCurve
-from training.amounts import residual_quantiles, smearing
-from training.answers import (
+from router_model.training.amounts import residual_quantiles, smearing
+from router_model.training.answers import (
     BAR_TOLERANCE,
     Answers,
     answers_of,
@@ -37,11 +37,11 @@ from training.answers import (
     expected_outcomes,
     learned_amounts,
 )
-from training.carry_over import CarriedOver, carry_over
-from training.heads import fit_head
-from training.kernel import fit_weights, kernel_matrix
-from training.metrics import mean_auc
-from training.outcomes import Outcomes
+from router_model.training.carry_over import CarriedOver, carry_over
+from router_model.training.heads import fit_head
+from router_model.training.kernel import fit_weights, kernel_matrix
+from router_model.training.metrics import mean_auc
+from router_model.training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]

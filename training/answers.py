@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.featuriser import PromptFeatures
 from router_model.catalog import Catalog, ModelCard
 from router_model.evidence import EvidenceModel, Space
+from router_model.features.featuriser import PromptFeatures
 from router_model.predictor import Predictor
 from router_model.similarity import Vectors, nearest_rows, similarities
-from training.carry_over import Likeness
-from training.costs import fill_tokens
-from training.outcomes import Outcomes
+from router_model.training.carry_over import Likeness
+from router_model.training.costs import fill_tokens
+from router_model.training.outcomes import Outcomes
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
-BAR_TOLERANCE = 1e-6  # of bars as float32, as in training.targets
+BAR_TOLERANCE = 1e-6  # of bars as float32, as in router_model.training.targets
 _N_NEAREST = 100  # of the bank's prompts say what was expected on one of them
 _SHARPNESS = 10.0  # of their weights exp(sharpness * similarity)
 _PRIOR_WEIGHT = 1.0  # pseudo-observations of the mean over the bank

@@ -25,15 +25,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
-from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import prompt_hash
 from router_model.certificate import LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
 from router_model.router import Router
-from training.evaluate import eligible_models, seen_before
-from training.outcomes import Outcomes
+from router_model.training.evaluate import eligible_models, seen_before
+from router_model.training.outcomes import Outcomes
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]

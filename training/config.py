@@ -1,6 +1,6 @@
 """Settings of a training run from a TOML file.
 
-The file mirrors `training.train.TrainConfig`::
+The file mirrors `router_model.training.train.TrainConfig`::
 
     quality_bars = [0.5, 0.9]
     seed = 1
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router_model.errors import TrainingError
-from training.train import TrainConfig
+from router_model.training.train import TrainConfig
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
-from training.outcomes import Outcomes
+from router_model.training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float64]
 

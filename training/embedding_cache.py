@@ -4,10 +4,10 @@
 hash, so that of a table with some new prompts only these are encoded. Texts themselves are not kept, only their hashes.
 The static encoder is faster than reading, and bypassed.
 
-One SQLite file for each encoder, in ``embeddings`` of `training.cache_folder.cache_folder`. A batch of texts is one
-transaction: a killed process, or Ctrl-C, leaves whole batches behind, and several processes may write at once. Every
-vector has a checksum. A file holds about `MAX_BYTES` at most, then the oldest vectors go; the folder may be deleted at
-any time.
+One SQLite file for each encoder, in ``embeddings`` of `router_model.training.cache_folder.cache_folder`. A batch of
+texts is one transaction: a killed process, or Ctrl-C, leaves whole batches behind, and several processes may write at
+once. Every vector has a checksum. A file holds about `MAX_BYTES` at most, then the oldest vectors go; the folder may be
+deleted at any time.
 
 What is damaged is dropped and computed again. A cache that cannot be used (no space, not allowed) is done without. Both
 warn, once a call.
@@ -28,10 +28,10 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from features import Encoder
-from features.encoder import FloatArray
-from features.word_pieces import TextBatch
-from training.cache_folder import cache_folder
+from router_model.features import Encoder
+from router_model.features.encoder import FloatArray
+from router_model.features.word_pieces import TextBatch
+from router_model.training.cache_folder import cache_folder
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class CachedEncoder:
 
     @property
     def name(self) -> str:
-        """What `features.load_encoder` takes."""
+        """What `router_model.features.load_encoder` takes."""
         return self.encoder.name
 
     @property

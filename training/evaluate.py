@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
-from features.featuriser import PromptFeatures, featurise
 from router_model.artifact import prompt_hash
 from router_model.constraints import Constraints
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
 from router_model.router import Router
-from training.costs import mean_cost_usd, realised_costs
-from training.metrics import (
+from router_model.training.costs import mean_cost_usd, realised_costs
+from router_model.training.metrics import (
     Points,
     Singles,
     aiq,
@@ -32,8 +32,8 @@ from training.metrics import (
     mean_auc,
     perf_gain,
 )
-from training.operating_point import success_values
-from training.outcomes import Outcomes
+from router_model.training.operating_point import success_values
+from router_model.training.outcomes import Outcomes
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from features import BagVocabulary
-from features.featuriser import PromptFeatures
 from router_model.errors import TrainingError
 from router_model.evidence import Bank, Evidence, EvidenceModel, Space
+from router_model.features import BagVocabulary
+from router_model.features.featuriser import PromptFeatures
 from router_model.kernel import Kernel, KernelHead, SurfaceScale, by_feature
 from router_model.similarity import Vectors
-from training.heads import fit_head
-from training.kernel import fit_weights, kernel_matrix
-from training.targets import Targets
+from router_model.training.heads import fit_head
+from router_model.training.kernel import fit_weights, kernel_matrix
+from router_model.training.targets import Targets
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]

@@ -11,20 +11,20 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from features import SURFACE_NAMES
-from features.featuriser import PromptFeatures
 from router_model.amounts import AmountModel
 from router_model.calibration import Blend, Calibration, sigmoid
 from router_model.evidence import Evidence
+from router_model.features import SURFACE_NAMES
+from router_model.features.featuriser import PromptFeatures
 from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
+from router_model.training.amounts import residual_quantiles, smearing
+from router_model.training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters, out_of_fold_scores
+from router_model.training.calibrate import HeldOut, fit_blend, fit_calibration
+from router_model.training.evidence import EvidenceConfig, EvidenceFitter
+from router_model.training.groups import group_folds
+from router_model.training.targets import Targets
+from router_model.training.uncertainty import fit_uncertainty, kinds_of
 from router_model.uncertainty import Uncertainty
-from training.amounts import residual_quantiles, smearing
-from training.boosters import BoosterConfig, FoldBoosters, PairTable, fit_boosters, out_of_fold_scores
-from training.calibrate import HeldOut, fit_blend, fit_calibration
-from training.evidence import EvidenceConfig, EvidenceFitter
-from training.groups import group_folds
-from training.targets import Targets
-from training.uncertainty import fit_uncertainty, kinds_of
 
 FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
@@ -76,7 +76,8 @@ def fit_predictor(
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
     groups : shape (n,)
-        Kinds of prompts unlike each other (`training.groups`), to learn how far to trust predictions on new kinds.
+        Kinds of prompts unlike each other (`router_model.training.groups`), to learn how far to trust predictions on
+        new kinds.
     advance : called with the name of each step that is done
     """
     fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)

@@ -1,7 +1,7 @@
 """Ridge regression for many outputs with missing pairs, by conjugate gradients.
 
-Only products with the vectors are needed (`training.conjugate_gradients`), which are dense for embeddings and sparse
-for bags.
+Only products with the vectors are needed (`router_model.training.conjugate_gradients`), which are dense for embeddings
+and sparse for bags.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from router_model.evidence import Bank, LinearHead
 from router_model.similarity import Vectors
 from router_model.threads import in_parallel
-from training.conjugate_gradients import Product, solve
+from router_model.training.conjugate_gradients import Product, solve
 
 FloatArray = npt.NDArray[np.float32]
 

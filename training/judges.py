@@ -25,9 +25,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from training.outcomes import MATRIX_COLUMNS, Outcomes
-from training.split import percentiles
-from training.uncertainty import kinds_of
+from router_model.training.outcomes import MATRIX_COLUMNS, Outcomes
+from router_model.training.split import percentiles
+from router_model.training.uncertainty import kinds_of
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from router_model.evidence import Bank
 from router_model.kernel import Kernel
 from router_model.similarity import Vectors, comparer, on_grid
 from router_model.threads import in_parallel
-from training.conjugate_gradients import solve
+from router_model.training.conjugate_gradients import solve
 
 FloatArray = npt.NDArray[np.float32]
 

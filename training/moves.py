@@ -21,11 +21,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
-from features.featuriser import PromptFeatures
 from router_model.artifact import Artifact, prompt_hash
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
-from training.outcomes import Outcomes
+from router_model.training.outcomes import Outcomes
 
 MOVES_PER_EVIDENCE: Final = 3.0
 LARGEST_JUDGE: Final = 0.05

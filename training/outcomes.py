@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.prompt import PromptLike
 from router_model.errors import TableError
+from router_model.features.prompt import PromptLike
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing.checks import check_batch
-from training.importing.duplicates import find_duplicates
-from training.importing.problems import Problem
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.duplicates import find_duplicates
+from router_model.training.importing.problems import Problem
 
 FloatArray = npt.NDArray[np.float64]
 

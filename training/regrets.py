@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features import Prompt
 from router_model.errors import TableError
+from router_model.features import Prompt
 from router_model.router import Router
-from training.costs import realised_costs
-from training.evaluate import seen_before
-from training.outcomes import Outcomes
+from router_model.training.costs import realised_costs
+from router_model.training.evaluate import seen_before
+from router_model.training.outcomes import Outcomes
 
 _EXCERPT = 110
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features import Prompt
-from features.featuriser import featurise
-from features.prompt import PromptLike
 from router_model.constraints import Constraints
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
+from router_model.features import Prompt
+from router_model.features.featuriser import featurise
+from router_model.features.prompt import PromptLike
 from router_model.policy import Rule
 from router_model.router import Router
-from training.costs import mean_cost_usd, realised_costs
-from training.evaluate import seen_before
-from training.outcomes import Outcomes
-from training.rewordings import REWORDINGS, Rewording
+from router_model.training.costs import mean_cost_usd, realised_costs
+from router_model.training.evaluate import seen_before
+from router_model.training.outcomes import Outcomes
+from router_model.training.rewordings import REWORDINGS, Rewording
 
 Float64Array = npt.NDArray[np.float64]
 Chosen = npt.NDArray[np.intp]

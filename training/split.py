@@ -2,7 +2,8 @@
 
 Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
 the same prompts whatever the order or the size of the table. Where a table knows conversations, their ids stand for
-those of their prompts (`training.outcomes.Outcomes.split_keys`): a turn must not be predicted from the one before.
+those of their prompts (`router_model.training.outcomes.Outcomes.split_keys`): a turn must not be predicted from the one
+before.
 """
 
 from collections.abc import Sequence

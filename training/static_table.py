@@ -1,10 +1,10 @@
 """Build the static encoder's table and tokeniser from all-MiniLM-L6-v2.
 
-Run ``python -m training.static_table`` (extra ``encoders``); it writes the two files in ``features/assets``.
-Each word piece goes through the transformer alone, ``[CLS] piece [SEP]``, and its mean output is its vector
-(model2vec's distillation). PCA keeps `DIMENSION` components; a smooth inverse frequency weight
-a / (a + p) (Arora, Liang & Ma 2017, a = 1e-4) makes common pieces count less, with p from Zipf's law over the
-vocabulary's order, which is by frequency.
+Run ``python -m router_model.training.static_table`` (extra ``encoders``); it writes the two files in
+``features/assets``. Each word piece goes through the transformer alone, ``[CLS] piece [SEP]``, and its mean output is
+its vector (model2vec's distillation). PCA keeps `DIMENSION` components; a smooth inverse frequency weight a / (a + p)
+(Arora, Liang & Ma 2017, a = 1e-4) makes common pieces count less, with p from Zipf's law over the vocabulary's order,
+which is by frequency.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from features.transformer_encoder import minilm_source
-from features.word_pieces import N_WORD_PIECES
+from router_model.features.transformer_encoder import minilm_source
+from router_model.features.word_pieces import N_WORD_PIECES
 
 DIMENSION = 256
 SIF_A = 1e-4

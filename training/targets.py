@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from router_model.amounts import AMOUNTS
 from router_model.bars import BarGrid
-from training.outcomes import Outcomes
+from router_model.training.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ from scipy.cluster.vq import kmeans2
 from scipy.special import logsumexp
 
 from router_model.calibration import Calibration, logit
+from router_model.training.calibrate import HeldOut
 from router_model.uncertainty import Uncertainty
-from training.calibrate import HeldOut
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -9,10 +9,10 @@ import re
 import sys
 from typing import TYPE_CHECKING, cast
 
-from features import PromptError
+from router_model.features import PromptError
 
 if TYPE_CHECKING:
-    from features import PromptLike
+    from router_model.features import PromptLike
 
 _LIKE_CHAT = re.compile(
     r"""

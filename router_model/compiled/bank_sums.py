@@ -3,7 +3,7 @@
 BLAS has products of one vector and a matrix, too, and may wake threads for it, which costs concurrent callers more
 than it gains one (docs/decisions/0003). What is on a grid is kept as integers of 16 bits, half the memory of floats:
 vectors, forms and the kernel's weights. Sums are exact, as integers of 32 bits or in float64, so that they are those of
-plain decisions to the last bit (`features.grid`).
+plain decisions to the last bit (`router_model.features.grid`).
 """
 
 from typing import Any, NamedTuple
@@ -66,7 +66,7 @@ class Weights(NamedTuple):
         Columns of zeros fill vectors up.
     kernel_step : float64 array, shape (n_columns * n_penalties,)
         What a product of a kernel value and a weight, both in steps, is in scores.
-    vector_step : float, see `features.grid.GRID_STEPS`
+    vector_step : float, see `router_model.features.grid.GRID_STEPS`
     bias : float32 array, shape (n_models, n_targets, 2 + n_penalties)
     """
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.grid import GRID_STEPS, on_grid
 from router_model.compiled.bank_sums import LoggedPrompts, StepArray, Weights, kernel_values, scores
 from router_model.compiled.likeness import in_steps, logged_prompts, writable
 from router_model.compiled.terms import TermTable
 from router_model.evidence import FAMILIARITY_STEPS, VALUE_STEPS, EvidenceModel
+from router_model.features.grid import GRID_STEPS, on_grid
 from router_model.kernel import FORM_STEPS, KERNEL_STEPS, SurfaceScale, steps_of
 
 FloatArray = npt.NDArray[np.float32]

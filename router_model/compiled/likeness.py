@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.grid import GRID_STEPS
 from router_model.compiled.bank_sums import LoggedPrompts, StepArray
 from router_model.compiled.errors import NotCompilableError
 from router_model.evidence import EvidenceModel
+from router_model.features.grid import GRID_STEPS
 from router_model.kernel import EXP_HIGH, EXP_LOW, EXPONENT_STEPS, FORM_STEPS, LOW_BITS
 
 FloatArray = npt.NDArray[np.float32]
@@ -62,7 +62,7 @@ def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
 
 
 def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
-    """Return what `features.grid.on_grid` rounds as integers.
+    """Return what `router_model.features.grid.on_grid` rounds as integers.
 
     >>> in_steps(np.array([0.6, -0.8], dtype=np.float32)).tolist()
     [9830, -13107]

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.featuriser import PromptFeatures
 from router_model.compiled.columns import PairColumns
 from router_model.compiled.evidence import PromptEvidence, PromptEvidenceModel
 from router_model.compiled.forest import Forest
 from router_model.compiled.probabilities import Amount, ProbabilityModel, PromptAmounts, PromptUncertainty
+from router_model.features.featuriser import PromptFeatures
 from router_model.predictor import Prediction, Predictor, first_kernel
 
 FloatArray = npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""The bag of one prompt: `features.bag.BagVocabulary.transform` with a hash table for the search.
+"""The bag of one prompt: `router_model.features.bag.BagVocabulary.transform` with a hash table for the search.
 
 Terms come in the order in which a prompt has them; their weights are the same.
 """
@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features import BagVocabulary
-from features.bag import TERM_FREQUENCY, WEIGHT_STEPS
-from features.grid import GRID_STEPS
-from features.word_pieces import N_WORD_PIECES
 from router_model.compiled.jit import compiled
+from router_model.features import BagVocabulary
+from router_model.features.bag import TERM_FREQUENCY, WEIGHT_STEPS
+from router_model.features.grid import GRID_STEPS
+from router_model.features.word_pieces import N_WORD_PIECES
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ class TermTable:
     places : int64 array, same shape
         Positions in the vocabulary.
     idf : float32 array, shape (n_terms,)
-    frequency : float64 array, see `features.bag.TERM_FREQUENCY`
+    frequency : float64 array, see `router_model.features.bag.TERM_FREQUENCY`
     """
 
     codes: IntArray

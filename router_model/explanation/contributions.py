@@ -33,12 +33,12 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.special import logit as log_odds
 
-from features import SURFACE_NAMES
-from features.featuriser import PromptFeatures
-from features.surface import MEANINGS
 from router_model.calibration import P_FLOOR
 from router_model.evidence import Evidence
 from router_model.explanation.records import Contribution, SuccessExplanation, SurfaceContribution
+from router_model.features import SURFACE_NAMES
+from router_model.features.featuriser import PromptFeatures
+from router_model.features.surface import MEANINGS
 from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
 
 Float64Array = npt.NDArray[np.float64]

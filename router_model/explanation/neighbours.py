@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from features.featuriser import PromptFeatures
 from router_model.bank_prompts import BankPrompts
 from router_model.bars import BarGrid
 from router_model.explanation.records import LoggedOutcome, Neighbour
+from router_model.features.featuriser import PromptFeatures
 from router_model.predictor import Predictor
 from router_model.similarity import nearest_rows, similarities
 

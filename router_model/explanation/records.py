@@ -79,7 +79,7 @@ class SurfaceContribution:
     Attributes
     ----------
     name, meaning : str
-        As in `features.surface.MEANINGS`.
+        As in `router_model.features.surface.MEANINGS`.
     value : float
         The feature of this prompt.
     log_odds : float

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Self
 
-from serving.access.budgets import Reservation
+from router_model.serving.access.budgets import Reservation
 
 
 class Admission:

@@ -14,18 +14,18 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from serving.access.admission import Admission
-from serving.access.budget import Budget, Per
-from serving.access.budgets import BudgetMeter, Budgets
-from serving.access.callers import INSECURE, Caller, Role
-from serving.access.keyring import Keyring
-from serving.access.keys import Key
-from serving.access.limits import Limits, Standing
-from serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
-from serving.settings import BudgetFailure, Settings
+from router_model.serving.access.admission import Admission
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.budgets import BudgetMeter, Budgets
+from router_model.serving.access.callers import INSECURE, Caller, Role
+from router_model.serving.access.keyring import Keyring
+from router_model.serving.access.keys import Key
+from router_model.serving.access.limits import Limits, Standing
+from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
-"""In the ASGI scope: a list of headers that `serving.access.guard` adds to whatever is answered."""
+"""In the ASGI scope: a list of headers that `router_model.serving.access.guard` adds to whatever is answered."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
@@ -60,7 +60,7 @@ class Access:
 
     @classmethod
     def of(cls, settings: Settings, keyring: Keyring | None, meter: BudgetMeter | None = None) -> "Access":
-        """Return what the settings ask for; `keyring` is from `serving.access.start.check_access`.
+        """Return what the settings ask for; `keyring` is from `router_model.serving.access.start.check_access`.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Access:
         scope : ASGI scope
             The answer gets the headers of the key's budget.
         caller : as authenticated
-        worst_usd : the worst case in USD (`serving.providers.worst_case`); asked only where there is a
+        worst_usd : the worst case in USD (`router_model.serving.providers.worst_case`); asked only where there is a
             budget
         within_s : seconds
             After which the call has ended at the latest.

@@ -1,8 +1,8 @@
 """Budgets of keys and of the service: reserve what a call may cost at most, then settle what it did cost.
 
 So many calls at once can never spend more than there is: what each of them may cost is set aside before it is sent
-(`serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its money free when
-its reservation expires. Keys without a budget are not looked at.
+(`router_model.serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its
+money free when its reservation expires. Keys without a budget are not looked at.
 
 One key's calls under way hold at most three quarters of what is not spent of the service's budget: no key can keep the
 others waiting by calls that it holds open. Of a stream, what was written so far is spent, and no longer reserved.
@@ -21,12 +21,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Protocol
 
-from serving.access.budget import Budget, dollars, nanos, plain, usd_of
-from serving.access.callers import INSECURE
-from serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
-from serving.access.limits import format_duration
-from serving.engine.seldom import Seldom
-from serving.errors import BudgetExceededError, NotReadyError, SettingsError
+from router_model.serving.access.budget import Budget, dollars, nanos, plain, usd_of
+from router_model.serving.access.callers import INSECURE
+from router_model.serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
+from router_model.serving.access.limits import format_duration
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.errors import BudgetExceededError, NotReadyError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 
 class BudgetMeter(Protocol):
-    """What is told of budgets; `serving.telemetry.Telemetry` is one."""
+    """What is told of budgets; `router_model.serving.telemetry.Telemetry` is one."""
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of a budget."""

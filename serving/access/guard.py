@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.access.authentication import RESPONSE_HEADERS
-from serving.access.hosts import TrustedHosts
-from serving.access.start import is_address, is_loopback
-from serving.errors import (
+from router_model.serving.access.authentication import RESPONSE_HEADERS
+from router_model.serving.access.hosts import TrustedHosts
+from router_model.serving.access.start import is_address, is_loopback
+from router_model.serving.errors import (
     ForbiddenError,
     HeadersTooLargeError,
     InvalidRequestError,
@@ -25,8 +25,8 @@ from serving.errors import (
     TooLargeError,
     TooSlowError,
 )
-from serving.proxy.surface_errors import is_forwarded, shaped_error
-from serving.settings import Settings
+from router_model.serving.proxy.surface_errors import is_forwarded, shaped_error
+from router_model.serving.settings import Settings
 
 LINGER_S: Final = 2.0
 """How long a refused body is still read and thrown away: closing at once resets the connection, and who is still

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from serving.errors import SettingsError
-from serving.settings import Settings
+from router_model.serving.errors import SettingsError
+from router_model.serving.settings import Settings
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104  (compared with, not bound to)

@@ -3,8 +3,8 @@
 Uvicorn (0.54, with httptools) waits for ever for the end of a head and collects headers without a limit. It takes
 trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It
 does work for each chunk however small it is, and makes a request of each head however many are sent ahead. This class
-(``uvicorn --http serving.access.http_protocol:HeadLimitedProtocol``) closes connections that do so, and drops trailers.
-A reverse proxy in front does the same.
+(``uvicorn --http router_model.serving.access.http_protocol:HeadLimitedProtocol``) closes connections that do so, and
+drops trailers. A reverse proxy in front does the same.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class _FramingError(Exception):
 class HeadLimitedProtocol(HttpToolsProtocol):
     """Uvicorn's protocol with limits for what surrounds a body.
 
-    Complete heads are measured by `serving.access.guard`, with its own, smaller limit.
+    Complete heads are measured by `router_model.serving.access.guard`, with its own, smaller limit.
 
     Attributes
     ----------

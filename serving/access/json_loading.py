@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from serving.access.json_shape import Raw, Shape
-from serving.errors import InvalidRequestError, TooLargeError
+from router_model.serving.access.json_shape import Raw, Shape
+from router_model.serving.errors import InvalidRequestError, TooLargeError
 
 AT_ONCE_BYTES: Final = 1_048_576
 """A body up to this length is parsed as a whole; long strings are read in pieces of this length."""
@@ -33,7 +33,7 @@ def load_json(body: Raw, shape: Shape) -> Any:
     Parameters
     ----------
     body : bytes
-    shape : of the body, from `serving.access.json_shape.check_shape`
+    shape : of the body, from `router_model.serving.access.json_shape.check_shape`
 
     Raises
     ------

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from serving.errors import InvalidRequestError, TooLargeError
+from router_model.serving.errors import InvalidRequestError, TooLargeError
 
 Raw: TypeAlias = bytes | bytearray
 
@@ -68,7 +68,7 @@ def check_shape(body: Raw, *, max_depth: int, max_parts: int) -> Shape:
     >>> _ = check_shape(b'{"messages": [{"content": "[[["}]}', max_depth=3, max_parts=100)
     >>> check_shape(b'{"messages": [{"content": "[[["}]}', max_depth=2, max_parts=100)
     Traceback (most recent call last):
-    serving.errors.InvalidRequestError: the body is nested 3 levels deep; expected at most 2
+    router_model.serving.errors.InvalidRequestError: the body is nested 3 levels deep; expected at most 2
     """
     most = _most_parts(body) if len(body) <= _SHORT_BYTES else max_parts + 1
     # A body that opens no more than `max_depth` times cannot be deeper: nearly every request ends here.

@@ -31,10 +31,10 @@ from typing import Any, Final
 
 import tomli_w
 
-from serving.access.budget import Budget, Per
-from serving.access.callers import Role
-from serving.access.keys import ID_LENGTH, Key
-from serving.errors import SettingsError
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.callers import Role
+from router_model.serving.access.keys import ID_LENGTH, Key
+from router_model.serving.errors import SettingsError
 
 VERSION: Final = 1
 _LIMITS: Final = {"requests_per_minute", "feedback_per_day", "max_concurrent", "budget_usd", "budget_per"}
@@ -49,7 +49,8 @@ class KeyFile:
     Attributes
     ----------
     secret_check : str or None
-        Of the secret its keys are hashed with (`serving.access.keyring_secret.secret_check`); None in a new file.
+        Of the secret its keys are hashed with (`router_model.serving.access.keyring_secret.secret_check`); None in a
+        new file.
     keys : by id, in the order they were made
     """
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from serving.access.key_file import read_key_file
-from serving.access.keyring_secret import check_secret
-from serving.access.keys import Key, key_hash, key_id_of
-from serving.errors import SettingsError
+from router_model.serving.access.key_file import read_key_file
+from router_model.serving.access.keyring_secret import check_secret
+from router_model.serving.access.keys import Key, key_hash, key_id_of
+from router_model.serving.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 

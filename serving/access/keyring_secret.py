@@ -9,8 +9,8 @@ import secrets
 from pathlib import Path
 from typing import Final
 
-from serving.access.keys import key_hash
-from serving.errors import SettingsError
+from router_model.serving.access.keys import key_hash
+from router_model.serving.errors import SettingsError
 
 ENVIRONMENT: Final = "ROUTER_KEYS_SECRET"
 MIN_LENGTH: Final = 32

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from serving.access.budget import Budget
-from serving.access.callers import Role
+from router_model.serving.access.budget import Budget
+from router_model.serving.access.callers import Role
 
 PREFIX: Final = "rm_"
 ID_LENGTH: Final = 12

@@ -6,8 +6,8 @@ in them (about 50 microseconds each, docs/access.md), and what is in the file ou
 system has it. From time to time a thread brings it to the disk: after a loss of power about the last thousand steps are
 missing at most. Should the file be damaged by it, that is found when it is opened.
 
-Amounts are nano-USD (`serving.access.budget`). What was spent is kept by day, so that a budget whose period is changed
-still counts what it should.
+Amounts are nano-USD (`router_model.serving.access.budget`). What was spent is kept by day, so that a budget whose
+period is changed still counts what it should.
 """
 
 import logging
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from router_model.errors import RouterModelError
-from serving.private_files import make_private
+from router_model.serving.private_files import make_private
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ Uvicorn's access log writes the path with its query. People put keys there by mi
 import logging
 from typing import Final
 
-from serving.access.keys import KEY_PATTERN
-from serving.masking import MASK
+from router_model.serving.access.keys import KEY_PATTERN
+from router_model.serving.masking import MASK
 
 LOGGERS: Final = ("uvicorn.access", "uvicorn.error", "uvicorn.asgi")
 

@@ -7,11 +7,11 @@ import stat
 from functools import lru_cache
 from pathlib import Path
 
-from serving.access.callers import Role
-from serving.access.keyring import Keyring
-from serving.access.keyring_secret import ENVIRONMENT, read_secret, secret_path
-from serving.errors import SettingsError
-from serving.settings import Settings
+from router_model.serving.access.callers import Role
+from router_model.serving.access.keyring import Keyring
+from router_model.serving.access.keyring_secret import ENVIRONMENT, read_secret, secret_path
+from router_model.serving.errors import SettingsError
+from router_model.serving.settings import Settings
 
 logger = logging.getLogger(__name__)
 

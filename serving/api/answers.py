@@ -1,6 +1,6 @@
 """What is answered, as models: the documentation, and the reference that tests hold the hand-built answers against.
 
-The service itself builds its answers as plain dicts (`serving.api.rendering`), which costs a fifth.
+The service itself builds its answers as plain dicts (`router_model.serving.api.rendering`), which costs a fifth.
 """
 
 from typing import Any, Literal

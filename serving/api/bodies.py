@@ -11,13 +11,13 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from serving.access.callers import Caller
-from serving.access.json_loading import load_json
-from serving.access.json_shape import Raw, check_shape
-from serving.api.body_limits import BodyLimits
-from serving.api.requests import RouterOptions
-from serving.engine.lane import DeadlineMissedError, Lane
-from serving.errors import InvalidRequestError, NotReadyError
+from router_model.serving.access.callers import Caller
+from router_model.serving.access.json_loading import load_json
+from router_model.serving.access.json_shape import Raw, check_shape
+from router_model.serving.api.body_limits import BodyLimits
+from router_model.serving.api.requests import RouterOptions
+from router_model.serving.engine.lane import DeadlineMissedError, Lane
+from router_model.serving.errors import InvalidRequestError, NotReadyError
 
 Model = TypeVar("Model", bound=BaseModel)
 T = TypeVar("T")

@@ -2,15 +2,15 @@
 
 Checked before a body is validated or translated: code that looks at each of a million entries, or that collects a
 million errors, holds up everybody. Only lists that the service itself reads are counted; what is inside the schema of a
-tool is the provider's, and bounded by the number of the body's parts (`serving.access.json_shape`).
+tool is the provider's, and bounded by the number of the body's parts (`router_model.serving.access.json_shape`).
 """
 
 from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.settings import Settings
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.settings import Settings
 
 _MESSAGES: Final = ("messages", "contents", "input")
 _IN_MESSAGES: Final = ("content", "parts", "tool_calls")

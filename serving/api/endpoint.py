@@ -14,10 +14,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.routing import request_response
 
-from serving.access.callers import Role
-from serving.api.answers import ErrorAnswer
-from serving.api.errors import Handler, answering
-from serving.errors import (
+from router_model.serving.access.callers import Role
+from router_model.serving.api.answers import ErrorAnswer
+from router_model.serving.api.errors import Handler, answering
+from router_model.serving.errors import (
     FailedError,
     ForbiddenError,
     HeadersTooLargeError,

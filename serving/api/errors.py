@@ -1,6 +1,6 @@
 """Errors as answers: every one in OpenAI's shape, with a documented code.
 
-Foreign errors of a request are mapped once, in `serving.engine.faults`. What nobody
+Foreign errors of a request are mapped once, in `router_model.serving.engine.faults`. What nobody
 expected becomes a 500 that says nothing but an id; the log line with that id has the rest.
 """
 
@@ -15,16 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from serving.api.rendering import JSON
-from serving.engine.faults import callers_error
-from serving.errors import (
+from router_model.serving.api.rendering import JSON
+from router_model.serving.engine.faults import callers_error
+from router_model.serving.errors import (
     FailedError,
     MethodNotAllowedError,
     NotFoundError,
     ServiceError,
     error_body,
 )
-from serving.proxy.surface_errors import shaped_error
+from router_model.serving.proxy.surface_errors import shaped_error
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 

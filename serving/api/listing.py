@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import ModelCard
-from serving.access.callers import Caller, Role
-from serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
-from serving.api.endpoint import Endpoint
-from serving.api.parts import Parts, parts_of
-from serving.api.rendering import json_response
-from serving.api.requests import AUTO
-from serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
-from serving.proxy.naming import not_found
+from router_model.serving.access.callers import Caller, Role
+from router_model.serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
+from router_model.serving.api.endpoint import Endpoint
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.api.rendering import json_response
+from router_model.serving.api.requests import AUTO
+from router_model.serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
+from router_model.serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
     "prompt": "usd_per_mtok_input",
@@ -73,7 +73,7 @@ def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:
 
 
 def model_dict(card: ModelCard) -> dict[str, Any]:
-    """Return a model's entry; see `serving.api.answers.ModelAnswer`.
+    """Return a model's entry; see `router_model.serving.api.answers.ModelAnswer`.
 
     >>> card = ModelCard("openai/gpt-4o", Decimal("2.5"), Decimal(10), tools=True)
     >>> model_dict(card)["pricing"]

@@ -22,16 +22,16 @@ from starlette.responses import Response
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.constraints import Constraints
-from serving.access.callers import Role
-from serving.api.answers import NotDiamondAnswer
-from serving.api.bodies import validated
-from serving.api.endpoint import DECISION_HEADERS, Endpoint
-from serving.api.parts import Parts, parts_of
-from serving.api.queries import literal_glob, some_of
-from serving.api.rendering import decision_headers, json_response
-from serving.api.requests import NotDiamondProvider, NotDiamondRequest
-from serving.engine.query import Query
-from serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError
+from router_model.serving.access.callers import Role
+from router_model.serving.api.answers import NotDiamondAnswer
+from router_model.serving.api.bodies import validated
+from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.api.queries import literal_glob, some_of
+from router_model.serving.api.rendering import decision_headers, json_response
+from router_model.serving.api.requests import NotDiamondProvider, NotDiamondRequest
+from router_model.serving.engine.query import Query
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError
 
 COST_TRADEOFF: Final = 8.5
 Named = Mapping[str, NotDiamondProvider]

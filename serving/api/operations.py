@@ -6,13 +6,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.access.callers import Role
-from serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
-from serving.api.endpoint import Endpoint
-from serving.api.parts import Parts, parts_of
-from serving.api.rendering import json_response
-from serving.errors import ReloadRefusedError, SettingsError
-from serving.telemetry import METRICS_TYPE
+from router_model.serving.access.callers import Role
+from router_model.serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
+from router_model.serving.api.endpoint import Endpoint
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.api.rendering import json_response
+from router_model.serving.errors import ReloadRefusedError, SettingsError
+from router_model.serving.telemetry import METRICS_TYPE
 
 _OK: Final = 200
 _UNREADY: Final = 503

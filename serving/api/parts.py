@@ -1,4 +1,4 @@
-"""What the surfaces work with, put together once by `serving.app`."""
+"""What the surfaces work with, put together once by `router_model.serving.app`."""
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starlette.requests import Request
 
 from router_model.router import Router
-from serving.access.admission import Admission
-from serving.access.callers import Caller, Role
-from serving.access.owners import DecisionOwners
-from serving.api.bodies import BodyReader
-from serving.api.body_limits import BodyLimits
-from serving.decision_log.log import DecisionLog
-from serving.engine.query import Query, Routed
-from serving.errors import ServiceError
-from serving.settings import Settings
-from serving.telemetry import Telemetry
-from serving.tracing import OFF, Tracing
+from router_model.serving.access.admission import Admission
+from router_model.serving.access.callers import Caller, Role
+from router_model.serving.access.owners import DecisionOwners
+from router_model.serving.api.bodies import BodyReader
+from router_model.serving.api.body_limits import BodyLimits
+from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.errors import ServiceError
+from router_model.serving.settings import Settings
+from router_model.serving.telemetry import Telemetry
+from router_model.serving.tracing import OFF, Tracing
 
 if TYPE_CHECKING:
-    from serving.proxy.proxy import Proxy  # it works with the parts, too
+    from router_model.serving.proxy.proxy import Proxy  # it works with the parts, too
 
 
 class Reloaded(Protocol):
@@ -37,7 +37,7 @@ class Reloaded(Protocol):
 
 
 class Decider(Protocol):
-    """What decides; `serving.engine.engine.Engine` is one."""
+    """What decides; `router_model.serving.engine.engine.Engine` is one."""
 
     @property
     def router(self) -> Router | None:
@@ -75,7 +75,7 @@ class Decider(Protocol):
 
 
 class Access(Protocol):
-    """What lets callers in; `serving.access.authentication.Access` is one."""
+    """What lets callers in; `router_model.serving.access.authentication.Access` is one."""
 
     def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
         """Return who calls, if they may do what needs one of the roles, and count it.

@@ -8,15 +8,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.access.callers import Role
-from serving.api.answers import PlanoAnswer
-from serving.api.endpoint import DECISION_HEADERS, Endpoint
-from serving.api.parts import parts_of
-from serving.api.queries import read_query
-from serving.api.rendering import decision_headers, json_response
-from serving.api.requests import RouteRequest
-from serving.api.routing import SESSION_HEADER
-from serving.errors import EmptyPlanError, NotFoundError
+from router_model.serving.access.callers import Role
+from router_model.serving.api.answers import PlanoAnswer
+from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint
+from router_model.serving.api.parts import parts_of
+from router_model.serving.api.queries import read_query
+from router_model.serving.api.rendering import decision_headers, json_response
+from router_model.serving.api.requests import RouteRequest
+from router_model.serving.api.routing import SESSION_HEADER
+from router_model.serving.errors import EmptyPlanError, NotFoundError
 
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 

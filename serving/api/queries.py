@@ -7,10 +7,10 @@ from starlette.datastructures import Headers
 
 from router_model.constraints import Constraints
 from router_model.globs import globs_of
-from serving.api.bodies import validated
-from serving.api.requests import AUTO, CONSTRAINTS, KNOBS, Envelope, RouterOptions, SessionHeader
-from serving.engine.query import Query
-from serving.errors import EmptyPlanError, NotFoundError
+from router_model.serving.api.bodies import validated
+from router_model.serving.api.requests import AUTO, CONSTRAINTS, KNOBS, Envelope, RouterOptions, SessionHeader
+from router_model.serving.engine.query import Query
+from router_model.serving.errors import EmptyPlanError, NotFoundError
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()

@@ -7,13 +7,13 @@ from urllib.parse import quote
 import orjson
 from starlette.responses import Response
 
-from serving.engine.query import Routed
+from router_model.serving.engine.query import Routed
 
 JSON: Final = "application/json"
 
 
 def decision_dict(routed: Routed) -> dict[str, Any]:
-    """Return the answer to one request; see `serving.api.answers.DecisionAnswer`.
+    """Return the answer to one request; see `router_model.serving.api.answers.DecisionAnswer`.
 
     NaN, which stands in a default plan for what nothing predicted, becomes null when it is written (`orjson`).
     """

@@ -7,17 +7,17 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.access.callers import Caller, Role
-from serving.api.answers import BatchAnswer, DecisionAnswer
-from serving.api.bodies import validated
-from serving.api.endpoint import DECISION_HEADERS, Endpoint, header
-from serving.api.errors import as_service_error, error_dict
-from serving.api.parts import Parts, parts_of
-from serving.api.queries import read_query
-from serving.api.rendering import decision_dict, decision_headers, json_response
-from serving.api.requests import BatchRequest, RouteRequest
-from serving.engine.query import Query, Routed
-from serving.errors import EmptyPlanError, NotFoundError, ServiceError
+from router_model.serving.access.callers import Caller, Role
+from router_model.serving.api.answers import BatchAnswer, DecisionAnswer
+from router_model.serving.api.bodies import validated
+from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint, header
+from router_model.serving.api.errors import as_service_error, error_dict
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.api.queries import read_query
+from router_model.serving.api.rendering import decision_dict, decision_headers, json_response
+from router_model.serving.api.requests import BatchRequest, RouteRequest
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.errors import EmptyPlanError, NotFoundError, ServiceError
 
 _NO_HEADERS: Final = Headers({})
 SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")

@@ -2,21 +2,23 @@
 
 It needs ``httpx2`` (extra ``serve``) and nothing else of the service: neither FastAPI nor numpy is imported.
 
->>> import serving.client
->>> serving.client.RouterClient("http://127.0.0.1:8484", "rk-…".replace("…", "1"))
+>>> import router_model.serving.client
+>>> router_model.serving.client.RouterClient("http://127.0.0.1:8484", "rk-…".replace("…", "1"))
 RouterClient('http://127.0.0.1:8484')
 """
 
 try:
-    from serving.client.async_client import AsyncRouterClient
-    from serving.client.sync_client import RouterClient
+    from router_model.serving.client.async_client import AsyncRouterClient
+    from router_model.serving.client.sync_client import RouterClient
 except ModuleNotFoundError as exc:
     if exc.name != "httpx2":
         raise
-    raise ImportError("serving.client needs httpx2: pip install 'router-model[serve]' (or httpx2 alone)") from exc
+    raise ImportError(
+        "router_model.serving.client needs httpx2: pip install 'router-model[serve]' (or httpx2 alone)"
+    ) from exc
 
-from serving.client.answers import ListedModel, Receipt, RouteAnswer, RouteStep
-from serving.client.errors import (
+from router_model.serving.client.answers import ListedModel, Receipt, RouteAnswer, RouteStep
+from router_model.serving.client.errors import (
     AnsweredError,
     AuthenticationError,
     BadCallError,
@@ -29,7 +31,7 @@ from serving.client.errors import (
     UnreachableError,
     UnreadableAnswerError,
 )
-from serving.client.retries import Retries
+from router_model.serving.client.retries import Retries
 
 __all__ = [
     "AnsweredError",

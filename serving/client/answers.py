@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.client.errors import UnreadableAnswerError
+from router_model.serving.client.errors import UnreadableAnswerError
 
 Json = Mapping[str, Any]
 

@@ -7,13 +7,13 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 import anyio
 import httpx2
 
-from serving.client import calls
-from serving.client.answers import Json, ListedModel, Receipt, RouteAnswer
-from serving.client.calls import Call, OutcomeFields, Prompt, RouteOptions
-from serving.client.core import FAILS_OPEN, Core, local_answer, logger
-from serving.client.errors import AnsweredError, RouterClientError
-from serving.client.exchange import Got, Limits, Lost, Send, Wait
-from serving.client.retries import Retries
+from router_model.serving.client import calls
+from router_model.serving.client.answers import Json, ListedModel, Receipt, RouteAnswer
+from router_model.serving.client.calls import Call, OutcomeFields, Prompt, RouteOptions
+from router_model.serving.client.core import FAILS_OPEN, Core, local_answer, logger
+from router_model.serving.client.errors import AnsweredError, RouterClientError
+from router_model.serving.client.exchange import Got, Limits, Lost, Send, Wait
+from router_model.serving.client.retries import Retries
 
 Answer = TypeVar("Answer")
 

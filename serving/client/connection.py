@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx2
 
-from serving.client.calls import Call
-from serving.client.errors import BadCallError
-from serving.client.exchange import Got, Lost
+from router_model.serving.client.calls import Call
+from router_model.serving.client.errors import BadCallError
+from router_model.serving.client.exchange import Got, Lost
 
 
 @dataclass(frozen=True, slots=True)

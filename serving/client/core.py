@@ -5,12 +5,12 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Final, TypeVar
 
-from serving.client.answers import RouteAnswer
-from serving.client.calls import Call
-from serving.client.connection import Connection
-from serving.client.errors import RateLimitError, RouterClientError, ServerError, UnreachableError
-from serving.client.exchange import Got, Limits, Lost, Send, Wait, exchange
-from serving.client.retries import Retries
+from router_model.serving.client.answers import RouteAnswer
+from router_model.serving.client.calls import Call
+from router_model.serving.client.connection import Connection
+from router_model.serving.client.errors import RateLimitError, RouterClientError, ServerError, UnreachableError
+from router_model.serving.client.exchange import Got, Limits, Lost, Send, Wait, exchange
+from router_model.serving.client.retries import Retries
 
 Answer = TypeVar("Answer")
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router_model.errors import RouterModelError
-from serving.client.retries import read_retry_after
+from router_model.serving.client.retries import read_retry_after
 
 
 class RouterClientError(RouterModelError):

@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from serving.client.calls import Call
-from serving.client.errors import AnsweredError, UnreachableError, UnreadableAnswerError, read_error
-from serving.client.retries import RETRIED_STATUSES, Retries
+from router_model.serving.client.calls import Call
+from router_model.serving.client.errors import AnsweredError, UnreachableError, UnreadableAnswerError, read_error
+from router_model.serving.client.retries import RETRIED_STATUSES, Retries
 
 Answer = TypeVar("Answer")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from serving.access.budget import Budget, Per
-from serving.access.callers import Role
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.callers import Role
 
 if TYPE_CHECKING:
-    from serving.access.keys import Key
+    from router_model.serving.access.keys import Key
 
 _FILE = click.option(
     "--file",
@@ -89,7 +89,7 @@ def create(
 
     Only its hash is kept: it cannot be shown again.
     """
-    from serving.access.issuing import create_key  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.access.issuing import create_key  # noqa: PLC0415  (--help stays fast)
 
     key, text = create_key(
         path,
@@ -112,7 +112,7 @@ def create(
 @_JSON
 def list_(*, path: Path, as_json: bool) -> None:
     """List the keys, revoked ones, too."""
-    from serving.access.key_file import read_key_file  # noqa: PLC0415
+    from router_model.serving.access.key_file import read_key_file  # noqa: PLC0415
 
     keys = read_key_file(path).keys.values()
     if as_json:
@@ -128,7 +128,7 @@ def list_(*, path: Path, as_json: bool) -> None:
 @_FILE
 def revoke(key_id: str, *, path: Path) -> None:
     """Revoke the key ID; running services refuse it within a second."""
-    from serving.access.issuing import revoke_key  # noqa: PLC0415
+    from router_model.serving.access.issuing import revoke_key  # noqa: PLC0415
 
     key = revoke_key(path, key_id)
     click.echo(f"Key {key.id} ({key.name}) is revoked since {key.revoked:%Y-%m-%d %H:%M:%S} UTC.")

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from serving.extra import needing_serve
+from router_model.serving.extra import needing_serve
 
 if TYPE_CHECKING:
-    from serving.decision_log.spool import Spool
-    from serving.decision_log.store import Selection, Store
+    from router_model.serving.decision_log.spool import Spool
+    from router_model.serving.decision_log.store import Selection, Store
 
 T = TypeVar("T")
 
@@ -65,8 +65,8 @@ def command() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
 def export(url: str, spool: Path, since: datetime | None, until: datetime | None, out: Path) -> None:
     """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
-    from serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
-    from serving.decision_log.store import Period  # noqa: PLC0415
+    from router_model.serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.decision_log.store import Period  # noqa: PLC0415
 
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not before --until {until:%Y-%m-%dT%H:%MZ}")
@@ -82,8 +82,8 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
 @click.option("--before", type=moment, metavar="TIME", help="Records of every kind from before then.")
 def delete(url: str, spool: Path, user: str | None, session: str | None, before: datetime | None) -> None:
     """Delete records for good: those of a user, of a session, or old ones."""
-    from serving.decision_log.store import Selection  # noqa: PLC0415
-    from serving.decision_log.texts import bounded  # noqa: PLC0415
+    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
+    from router_model.serving.decision_log.texts import bounded  # noqa: PLC0415
 
     if sum(given is not None for given in (user, session, before)) != 1:
         raise click.UsageError("give one of --user, --session and --before")
@@ -96,7 +96,7 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
 def prune(url: str, spool: Path, days: float) -> None:
     """Delete what is older than a number of days; a service does it by itself where log_retention_days is set."""
-    from serving.decision_log.store import Selection  # noqa: PLC0415
+    from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
 
     _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))
 
@@ -107,7 +107,7 @@ def prune(url: str, spool: Path, days: float) -> None:
 @_spool
 def show(decision_id: str, url: str, spool: Path) -> None:
     """Print one decision as JSON."""
-    from serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
+    from router_model.serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
 
     row = _with_log(url, spool, lambda store: store.read(Kind.DECISION, decision_id))
     if row is None:
@@ -125,7 +125,7 @@ def stats(url: str, spool: Path) -> None:
 
 
 def _delete(url: str, spool: Path, selection: "Selection") -> None:
-    from serving.decision_log.opening import open_spool  # noqa: PLC0415
+    from router_model.serving.decision_log.opening import open_spool  # noqa: PLC0415
 
     rejects = open_spool(url, spool).rejects.path
     counts = _with_log(url, spool, lambda store: store.delete(selection))
@@ -136,7 +136,7 @@ def _delete(url: str, spool: Path, selection: "Selection") -> None:
 
 def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
     """Open a log, take in what dead processes left, and do something with it."""
-    from serving.decision_log.opening import open_spool, open_store  # noqa: PLC0415
+    from router_model.serving.decision_log.opening import open_spool, open_store  # noqa: PLC0415
 
     return asyncio.run(_with_store(open_store(url), open_spool(url, spool_folder), work))
 
@@ -152,9 +152,9 @@ async def _with_store(store: "Store", spool: "Spool", work: "Callable[[Store], A
 
 
 async def _take_in(store: "Store", spool: "Spool") -> None:
-    from serving.decision_log.gate import StoreGate  # noqa: PLC0415
-    from serving.decision_log.replay import Replayer  # noqa: PLC0415
-    from serving.decision_log.store import StoreError  # noqa: PLC0415
+    from router_model.serving.decision_log.gate import StoreGate  # noqa: PLC0415
+    from router_model.serving.decision_log.replay import Replayer  # noqa: PLC0415
+    from router_model.serving.decision_log.store import StoreError  # noqa: PLC0415
 
     if n_left := spool.adopt():
         await Replayer(StoreGate(store, spool.rejects), spool).replay()

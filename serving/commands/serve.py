@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from serving.extra import needing_serve
-from serving.lean_imports import import_lightgbm_alone
+from router_model.serving.extra import needing_serve
+from router_model.serving.lean_imports import import_lightgbm_alone
 
 with needing_serve("'serve'"):
-    from serving.commands.settings_options import read_settings, settings_options
+    from router_model.serving.commands.settings_options import read_settings, settings_options
 
 
 @click.command("serve")
@@ -28,8 +28,8 @@ def command(**options: Any) -> None:
     settings = read_settings(**options)
     import_lightgbm_alone()  # before the router's modules do
     with needing_serve("'serve'"):
-        from serving.preflight import about  # noqa: PLC0415
-        from serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
+        from router_model.serving.preflight import about  # noqa: PLC0415
+        from router_model.serving.server import in_url, listen, serve  # noqa: PLC0415  (--help stays fast)
 
     with listen(settings.host, settings.port) as sock:  # first: what is in use is said before the router is loaded
         lines = about(settings)

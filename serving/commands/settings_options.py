@@ -10,8 +10,8 @@ import click
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from serving.errors import SettingsError
-from serving.settings import Settings
+from router_model.serving.errors import SettingsError
+from router_model.serving.settings import Settings
 
 ARGUMENT: Final = "artifact"
 

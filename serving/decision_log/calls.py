@@ -1,7 +1,7 @@
 """Which model answered each logged decision, how well, and what is known of its being chosen.
 
-The first half of an export (`serving.decision_log.export`), without prompts: a few hundred bytes a decision, in
-memory. The rule:
+The first half of an export (`router_model.serving.decision_log.export`), without prompts: a few hundred bytes a
+decision, in memory. The rule:
 
 - *called*: the model of the last attempt that succeeded (no error, status below 400): an attempt that was abandoned
   (``client_gone``) or cut has an error. Null where all attempts failed. Where no attempt is known, the model that was
@@ -30,11 +30,11 @@ from typing import Final
 import polars as pl
 
 from router_model.log_records import ANY
-from serving.access.callers import INSECURE
-from serving.decision_log.rows import Kind
-from serving.decision_log.segments import scan
-from serving.decision_log.store import Period
-from serving.formats.format import Surface
+from router_model.serving.access.callers import INSECURE
+from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.segments import scan
+from router_model.serving.decision_log.store import Period
+from router_model.serving.formats.format import Surface
 
 _CANDIDATES: Final = pl.Struct(
     {"model": pl.List(pl.String), "p_success": pl.List(pl.Float64), "propensity": pl.List(pl.Float64)}

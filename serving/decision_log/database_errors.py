@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from router_model.errors import RouterModelError
-from serving.decision_log.store import RefusedError, StoreError
+from router_model.serving.decision_log.store import RefusedError, StoreError
 
 _VALUE_ERRORS: Final = (DataError, IntegrityError, OverflowError, TypeError, ValueError)
 _VALUE_STATES: Final = ("22", "23", "54")

@@ -1,7 +1,7 @@
 """From a log to the outcome table that training reads.
 
-One row a decision whose prompt was stored and that a model answered (the rule: `serving.decision_log.calls`).
-Prompts pass through a file at a time and are never in memory together.
+One row a decision whose prompt was stored and that a model answered (the rule:
+`router_model.serving.decision_log.calls`). Prompts pass through a file at a time and are never in memory together.
 """
 
 import shutil
@@ -15,13 +15,13 @@ from typing import Any, Final, NamedTuple
 import orjson
 import polars as pl
 
-from features import Prompt, PromptError
 from router_model.errors import TableError
+from router_model.features import Prompt, PromptError
 from router_model.records import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
-from serving.decision_log.calls import StagedLog, calls_of, in_period
-from serving.decision_log.rows import Kind
-from serving.decision_log.segments import scan
-from serving.decision_log.store import Period, Store
+from router_model.serving.decision_log.calls import StagedLog, calls_of, in_period
+from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.segments import scan
+from router_model.serving.decision_log.store import Period, Store
 
 SOURCE: Final = "decision log"
 _ROWS_A_GROUP: Final = 20_000

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
-from serving.decision_log.store import RefusedError
-from serving.decision_log.tables import TABLES
+from router_model.serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
+from router_model.serving.decision_log.store import RefusedError
+from router_model.serving.decision_log.tables import TABLES
 
 
 class Insertion:

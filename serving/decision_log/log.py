@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
-from serving.decision_log.rows import Row
+from router_model.serving.decision_log.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PendingDecision(Protocol):
         """Make the record."""
 
     def row(self) -> Row:
-        """Make the record's row (`serving.decision_log.rows.row_of`)."""
+        """Make the record's row (`router_model.serving.decision_log.rows.row_of`)."""
 
 
 Loggable: TypeAlias = LogRecord | PendingDecision

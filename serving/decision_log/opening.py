@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from serving.decision_log.log import DecisionLog
-from serving.decision_log.no_log import NoLog
-from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.spool import Spool, log_tag
-from serving.decision_log.store import Store
-from serving.errors import SettingsError
-from serving.masking import masked_url
-from serving.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.decision_log.no_log import NoLog
+from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.spool import Spool, log_tag
+from router_model.serving.decision_log.store import Store
+from router_model.serving.errors import SettingsError
+from router_model.serving.masking import masked_url
+from router_model.serving.settings import Settings
 
 NONE: Final = "none"
 PARQUET: Final = "parquet:"
@@ -102,8 +102,8 @@ def identity(url: str) -> str:
 
 
 def _parquet_store(place: str) -> Store:
-    from serving.decision_log.folders import folder_at  # noqa: PLC0415
-    from serving.decision_log.parquet_store import ParquetStore  # noqa: PLC0415  (loads polars)
+    from router_model.serving.decision_log.folders import folder_at  # noqa: PLC0415
+    from router_model.serving.decision_log.parquet_store import ParquetStore  # noqa: PLC0415  (loads polars)
 
     if not place:
         raise SettingsError(f"got the log {PARQUET!r} without a folder, {_EXPECTED}")
@@ -114,7 +114,7 @@ def _sql_store(url: str, driver: str) -> Store:
     from sqlalchemy.engine import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
-    from serving.decision_log.sql_store import SqlStore  # noqa: PLC0415
+    from router_model.serving.decision_log.sql_store import SqlStore  # noqa: PLC0415
 
     try:
         parsed = make_url(url).set(drivername=driver)

@@ -14,11 +14,11 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from serving.decision_log.folders import Folder, LocalFolder
-from serving.decision_log.remembered import remembered_sessions
-from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
-from serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
-from serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
+from router_model.serving.decision_log.folders import Folder, LocalFolder
+from router_model.serving.decision_log.remembered import remembered_sessions
+from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
+from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
+from router_model.serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
 
 T = TypeVar("T")
 

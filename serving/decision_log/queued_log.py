@@ -14,15 +14,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from router_model.log_records import AttemptRecord, DecisionRecord, FeedbackRecord, LogRecord, SessionRecord
-from serving.decision_log.gate import StoreGate
-from serving.decision_log.log import Loggable, LogStats
-from serving.decision_log.replay import Replayer
-from serving.decision_log.rows import TIME_FIELD, Kind, record_of
-from serving.decision_log.spool import Spool
-from serving.decision_log.store import Selection, Store, StoreError
-from serving.decision_log.writer import Writer
-from serving.engine.shares import Shares
-from serving.errors import NotReadyError
+from router_model.serving.decision_log.gate import StoreGate
+from router_model.serving.decision_log.log import Loggable, LogStats
+from router_model.serving.decision_log.replay import Replayer
+from router_model.serving.decision_log.rows import TIME_FIELD, Kind, record_of
+from router_model.serving.decision_log.spool import Spool
+from router_model.serving.decision_log.store import Selection, Store, StoreError
+from router_model.serving.decision_log.writer import Writer
+from router_model.serving.engine.shares import Shares
+from router_model.serving.errors import NotReadyError
 
 logger = logging.getLogger(__name__)
 

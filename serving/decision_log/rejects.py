@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from serving.decision_log.rows import Kind, Row, json_bytes
-from serving.engine.seldom import Seldom
+from router_model.serving.decision_log.rows import Kind, Row, json_bytes
+from router_model.serving.engine.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 

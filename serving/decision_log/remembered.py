@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from serving.engine.conversation import session_key
+from router_model.serving.engine.conversation import session_key
 
 
 def remembered_sessions(decisions: Iterable[tuple[str | None, str | None]]) -> list[str]:

@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from serving.decision_log.gate import StoreGate
-from serving.decision_log.rows import Batch, Kind, Row, batch_of
-from serving.decision_log.spool import Segment, Spool
+from router_model.serving.decision_log.gate import StoreGate
+from router_model.serving.decision_log.rows import Batch, Kind, Row, batch_of
+from router_model.serving.decision_log.spool import Segment, Spool
 
 _ROWS_BETWEEN_PAUSES: Final = 32
 _CHARS_AT_ONCE: Final = 8_000_000

@@ -3,8 +3,8 @@
 A row is a dict with the fields of its record; times are UTC, `candidates` a dict with one list a field (a third of
 the size of a list of dicts, and three times as fast to write) and `excluded` a list of pairs. Rows are made such
 that every store takes them: what a database would refuse (NUL characters, lone surrogates, numbers that are not
-finite or beyond 64 bits) is replaced here, and long texts by their hash (`serving.decision_log.texts`). Fields that
-were added later are None where an older row lacks them, and unknown ones are left out.
+finite or beyond 64 bits) is replaced here, and long texts by their hash (`router_model.serving.decision_log.texts`).
+Fields that were added later are None where an older row lacks them, and unknown ones are left out.
 """
 
 import math
@@ -25,7 +25,7 @@ from router_model.log_records import (
     LogRecord,
     SessionRecord,
 )
-from serving.decision_log.texts import MOST_BYTES, bounded
+from router_model.serving.decision_log.texts import MOST_BYTES, bounded
 
 Row: TypeAlias = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
+from router_model.serving.decision_log.rows import FIELDS, FieldType, Kind, Row, json_bytes
 
 _POLARS_TYPES: Final[dict[FieldType, pl.DataType]] = {
     FieldType.TEXT: pl.String(),

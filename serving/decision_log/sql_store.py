@@ -11,15 +11,15 @@ from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from serving.decision_log.database_errors import database_failures
-from serving.decision_log.insertion import Insertion
-from serving.decision_log.remembered import remembered_sessions
-from serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
-from serving.decision_log.schema import migrate
-from serving.decision_log.store import Gathering, Period, Selection
-from serving.decision_log.tables import TABLES
-from serving.errors import SettingsError
-from serving.private_files import make_private
+from router_model.serving.decision_log.database_errors import database_failures
+from router_model.serving.decision_log.insertion import Insertion
+from router_model.serving.decision_log.remembered import remembered_sessions
+from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
+from router_model.serving.decision_log.schema import migrate
+from router_model.serving.decision_log.store import Gathering, Period, Selection
+from router_model.serving.decision_log.tables import TABLES
+from router_model.serving.errors import SettingsError
+from router_model.serving.private_files import make_private
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class SqlStore:
 
     async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
         """Write the rows of a period into Parquet files."""
-        from serving.decision_log.segments import write_parts  # noqa: PLC0415  (polars is loaded where it is used)
+        from router_model.serving.decision_log.segments import write_parts  # noqa: PLC0415  (polars is loaded where it is used)
 
         table = TABLES[kind]
         chosen = select(table).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])

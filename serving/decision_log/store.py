@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from router_model.errors import RouterModelError
-from serving.decision_log.rows import Batch, Kind, Row
+from router_model.serving.decision_log.rows import Batch, Kind, Row
 
 
 class StoreError(RouterModelError):

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from serving.decision_log.rows import FIELDS, FieldType, Kind
+from router_model.serving.decision_log.rows import FIELDS, FieldType, Kind
 
 VERSION_TABLE: Final = "router_log_version"
 

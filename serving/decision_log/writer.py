@@ -18,10 +18,10 @@ from typing import Final
 from uuid import uuid4
 
 from router_model.log_records import LogRecord
-from serving.decision_log.gate import StoreGate
-from serving.decision_log.log import Loggable
-from serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
-from serving.decision_log.spool import Segment, Spool
+from router_model.serving.decision_log.gate import StoreGate
+from router_model.serving.decision_log.log import Loggable
+from router_model.serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
+from router_model.serving.decision_log.spool import Segment, Spool
 
 logger = logging.getLogger(__name__)
 

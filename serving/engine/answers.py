@@ -5,13 +5,13 @@ from datetime import datetime
 
 from router_model.decision import Decision
 from router_model.router import Router
+from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.choice import Choice
+from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
+from router_model.serving.engine.exploration import certain, put_first
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.reload import Served
 from router_model.tradeoff import success_value_at
-from serving.engine.asked import Asked, Session
-from serving.engine.choice import Choice
-from serving.engine.default_plan import CHARS_PER_TOKEN
-from serving.engine.exploration import certain, put_first
-from serving.engine.query import Query, Routed
-from serving.engine.reload import Served
 
 FALLBACK_DEFAULT = "fallback_default"
 """The reason of a default plan."""

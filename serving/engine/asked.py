@@ -4,10 +4,10 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features import Prompt
+from router_model.features import Prompt
 from router_model.log_records import SessionRecord
-from serving.engine.conversation import beginning_key, session_key, uses_tools_now
-from serving.engine.query import Query
+from router_model.serving.engine.conversation import beginning_key, session_key, uses_tools_now
+from router_model.serving.engine.query import Query
 
 
 @dataclass(frozen=True, slots=True)

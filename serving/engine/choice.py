@@ -6,9 +6,9 @@ from random import Random
 
 from router_model.certificate import Certificate
 from router_model.decision import Decision, PlanStep
-from serving.engine.asked import Asked, Session
-from serving.engine.exploration import Exploration, certain, put_first
-from serving.engine.sessions.keep import kept_position
+from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.exploration import Exploration, certain, put_first
+from router_model.serving.engine.sessions.keep import kept_position
 
 SESSION = "session"
 """The reason of an answer that is the session's model."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
 from router_model.router import Router
-from serving.engine.asked import Asked, Session
-from serving.engine.self_check import has_numbers
+from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.self_check import has_numbers
 
 MOST_TOGETHER = 7
 """Requests that are decided together: from 8 on they are not decided by compiled code (`router_model.compiled`)."""

@@ -12,14 +12,14 @@ from math import nan
 
 import numpy as np
 
-from features import Prompt
 from router_model.artifact import Artifact
 from router_model.catalog import Catalog, ModelCard
 from router_model.constraints import Constraints
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
+from router_model.features import Prompt
 from router_model.screening import Screening, screen
-from serving.errors import EmptyPlanError
+from router_model.serving.errors import EmptyPlanError
 
 CHARS_PER_TOKEN = 4.0
 """A rule of thumb, for where no tokeniser can be relied on."""

@@ -17,24 +17,24 @@ from typing import Any
 from router_model.decision import Decision
 from router_model.log_records import SessionRecord
 from router_model.router import Router
-from serving.decision_log.log import DecisionLog
-from serving.engine.answers import Stamp, default_answer, predicted_answer
-from serving.engine.asked import Asked, Session
-from serving.engine.choice import choose
-from serving.engine.conversation import session_key
-from serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
-from serving.engine.exploration import Exploration
-from serving.engine.faults import callers_error, place
-from serving.engine.ids import IdMaker
-from serving.engine.lane import DeadlineMissedError, Lane
-from serving.engine.query import Query, Routed
-from serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
-from serving.engine.reload import Reloaded, Reloader, Served
-from serving.engine.seldom import Seldom
-from serving.engine.sessions.open import open_sessions
-from serving.engine.sessions.sessions import Sessions
-from serving.errors import NotReadyError, ServiceError
-from serving.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.engine.answers import Stamp, default_answer, predicted_answer
+from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.choice import choose
+from router_model.serving.engine.conversation import session_key
+from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
+from router_model.serving.engine.exploration import Exploration
+from router_model.serving.engine.faults import callers_error, place
+from router_model.serving.engine.ids import IdMaker
+from router_model.serving.engine.lane import DeadlineMissedError, Lane
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
+from router_model.serving.engine.reload import Reloaded, Reloader, Served
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.engine.sessions.open import open_sessions
+from router_model.serving.engine.sessions.sessions import Sessions
+from router_model.serving.errors import NotReadyError, ServiceError
+from router_model.serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ import traceback
 from collections.abc import Container
 from pathlib import Path
 
-from features import PromptError
 from router_model.errors import NoCandidateError, RequestError
-from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.features import PromptError
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 
 _KNOBS = (
     "quality_bar",

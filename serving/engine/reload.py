@@ -1,9 +1,9 @@
 """Hot reload: a new artifact is loaded beside the old, verified, and takes its place in one step.
 
 Loading runs in a thread of its own, so that deciding goes on. While something is served, a new artifact is first tried
-in a process of its own (`serving.engine.trial`). An artifact that cannot be loaded, does not decide, or kills that
-process, is refused: the old one stays, which is said once a version. Decisions in flight finish with the router they
-began with.
+in a process of its own (`router_model.serving.engine.trial`). An artifact that cannot be loaded, does not decide, or
+kills that process, is refused: the old one stays, which is said once a version. Decisions in flight finish with the
+router they began with.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from features import Encoder, FeatureError, load_encoder
 from router_model.artifact import Artifact, load_artifact, read_manifest
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
+from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
-from serving.engine.artifact_source import ArtifactSource, Sighting
-from serving.engine.default_plan import DefaultPlan, default_plan
-from serving.engine.lane import DeadlineMissedError, Lane
-from serving.engine.policy_version import policy_version
-from serving.engine.self_check import check_router
-from serving.engine.trial import try_artifact
-from serving.errors import ReloadRefusedError
-from serving.settings import Settings
+from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
+from router_model.serving.engine.default_plan import DefaultPlan, default_plan
+from router_model.serving.engine.lane import DeadlineMissedError, Lane
+from router_model.serving.engine.policy_version import policy_version
+from router_model.serving.engine.self_check import check_router
+from router_model.serving.engine.trial import try_artifact
+from router_model.serving.errors import ReloadRefusedError
+from router_model.serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from math import isfinite
 
-from features import PromptLike
 from router_model.decision import Decision
 from router_model.errors import ArtifactError, NoCandidateError
+from router_model.features import PromptLike
 from router_model.router import Router
 
 PROMPTS: tuple[PromptLike, ...] = (

@@ -4,7 +4,7 @@ import threading
 from collections import Counter
 from typing import Final
 
-from serving.access.callers import INSECURE
+from router_model.serving.access.callers import INSECURE
 
 _ALONE: Final = frozenset({None, INSECURE.key_id})
 

@@ -13,10 +13,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from features import FeatureError, load_encoder
 from router_model.errors import ArtifactError, RouterModelError
+from router_model.features import FeatureError, load_encoder
 from router_model.router import Router
-from serving.engine.self_check import check_router
+from router_model.serving.engine.self_check import check_router
 
 DEADLINE_S = 100.0
 _SAID_AT_MOST = 300

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from serving.providers.failures import FailureKind
+from router_model.serving.providers.failures import FailureKind
 
 _CODES: Final = frozenset(
     {

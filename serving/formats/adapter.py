@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from serving.formats.assembling import Assembly
-from serving.formats.fitting import Fitted, fitted, untranslatable
-from serving.formats.format import (
+from router_model.serving.formats.assembling import Assembly
+from router_model.serving.formats.fitting import Fitted, fitted, untranslatable
+from router_model.serving.formats.format import (
     KIND_OF_SURFACE,
     Call,
     Event,
@@ -19,13 +19,13 @@ from serving.formats.format import (
     Surface,
     Translation,
 )
-from serving.formats.function_calls import with_function_calls
-from serving.formats.settling import settle
-from serving.formats.sse import EventParser, events_in
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
-from serving.providers.sent import NOTHING_SENT, Sent
+from router_model.serving.formats.function_calls import with_function_calls
+from router_model.serving.formats.settling import settle
+from router_model.serving.formats.sse import EventParser, events_in
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
+from router_model.serving.providers.sent import NOTHING_SENT, Sent
 
 _NO_EVENTS: Final = (b"{", b"[", b"<")
 """What JSON and HTML begin with, and no event does."""
@@ -55,7 +55,7 @@ class Adapter:
         call : Call
         target : Target
         key : str or None
-        refused : names of what the model has refused before (`serving.formats.fitting.parameters`)
+        refused : names of what the model has refused before (`router_model.serving.formats.fitting.parameters`)
 
         Raises
         ------

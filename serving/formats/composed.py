@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from serving.formats.format import Facts, Json, StreamTranslation, Translation
-from serving.formats.shapes import mappings, text
+from router_model.serving.formats.format import Facts, Json, StreamTranslation, Translation
+from router_model.serving.formats.shapes import mappings, text
 
 
 @dataclass(frozen=True, slots=True)

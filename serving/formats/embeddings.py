@@ -3,16 +3,24 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Assembler, Call, EventReader, EventWriter, Facts, Json, StreamTranslation
-from serving.formats.openai.answers import written_answer
-from serving.formats.openai.bodies import answer_object, text_or_none
-from serving.formats.openai.failures import failure_of
-from serving.formats.openai.request import openai_request
-from serving.formats.openai.usage import read_usage, usage_json
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import (
+    Assembler,
+    Call,
+    EventReader,
+    EventWriter,
+    Facts,
+    Json,
+    StreamTranslation,
+)
+from router_model.serving.formats.openai.answers import written_answer
+from router_model.serving.formats.openai.bodies import answer_object, text_or_none
+from router_model.serving.formats.openai.failures import failure_of
+from router_model.serving.formats.openai.request import openai_request
+from router_model.serving.formats.openai.usage import read_usage, usage_json
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
 
 
 class EmbeddingsFormat:

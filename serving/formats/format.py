@@ -1,7 +1,8 @@
 """What a format does: as a provider's it is read, as a surface's it is written.
 
-`serving.formats.adapter.Adapter` puts three things together for an attempt: the surface's format, the provider's, and
-the `Translation` between them. Bodies are parsed JSON everywhere; unknown fields pass through untouched.
+`router_model.serving.formats.adapter.Adapter` puts three things together for an attempt: the surface's format, the
+provider's, and the `Translation` between them. Bodies are parsed JSON everywhere; unknown fields pass through
+untouched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +10,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, TypeAlias
 
-from serving.formats.filters import FILTERED
-from serving.providers.failures import UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Kind, Target
-from serving.providers.usage import Usage
+from router_model.serving.formats.filters import FILTERED
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Kind, Target
+from router_model.serving.providers.usage import Usage
 
 Json: TypeAlias = dict[str, Any]
 
@@ -76,10 +77,11 @@ class Facts:
     response_id, response_model : as the provider said
     finish_reason : in the provider's words; None until it is known
     usage : Usage or None
-        As the provider said; once it is settled (`serving.formats.settling`), what is believed of it or estimated.
+        As the provider said; once it is settled (`router_model.serving.formats.settling`), what is believed of it or
+        estimated.
     cost_usd : of `usage`; None where it is not known
     estimated : of what was estimated, since the provider's word for it cannot be: counts of `usage`, and ``cost``
-    estimate_reasons : why, e.g. ``input_zero`` (`serving.providers.plausible`)
+    estimate_reasons : why, e.g. ``input_zero`` (`router_model.serving.providers.plausible`)
     budget_usd : float or None
         What budgets count where something was estimated; None: as `cost_usd`.
     is_settled : bool
@@ -174,7 +176,7 @@ class Assembler(Protocol):
 
 
 class Format(Protocol):
-    """One format, e.g. `serving.formats.openai.OpenAIFormat`."""
+    """One format, e.g. `router_model.serving.formats.openai.OpenAIFormat`."""
 
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request: URL, key, ``model``, ``stream``, and usage asked for in streams."""

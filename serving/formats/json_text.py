@@ -11,9 +11,9 @@ import re
 import secrets
 from typing import Any, Final
 
-from serving.extra import needing_serve
-from serving.formats.format import Call, Json
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.extra import needing_serve
+from router_model.serving.formats.format import Call, Json
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 with needing_serve("the proxy"):
     import orjson

@@ -1,15 +1,15 @@
 """What the words of an error say a model does not take.
 
 Most providers have no codes for it. The words are matched as whole phrases that name something of
-`serving.formats.fitting.parameters`: "not supported" alone says nothing, as it may be said of a caller's value
-("image/tiff is not supported"), which is the caller's to mend.
+`router_model.serving.formats.fitting.parameters`: "not supported" alone says nothing, as it may be said of a caller's
+value ("image/tiff is not supported"), which is the caller's to mend.
 """
 
 import re
 from typing import Final
 
-from serving.formats.fitting.parameters import LIMITS, PARAMETERS, REASONING_HISTORY
-from serving.formats.spellings import snake
+from router_model.serving.formats.fitting.parameters import LIMITS, PARAMETERS, REASONING_HISTORY
+from router_model.serving.formats.spellings import snake
 
 
 def _spellings() -> dict[str, str]:

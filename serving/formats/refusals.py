@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from serving.formats.refusal_words import name_of, named_in
-from serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
+from router_model.serving.formats.refusal_words import name_of, named_in
+from router_model.serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 
 _UNSUPPORTED: Final = frozenset({"unsupported_parameter", "unsupported_value", "unsupported_parameter_value"})
 _OF_VALUES: Final = frozenset({"unsupported_value", "unsupported_parameter_value", "invalid_value"})

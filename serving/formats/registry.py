@@ -4,17 +4,17 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-from serving.formats.adapter import Adapter
-from serving.formats.composed import Composed
-from serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
-from serving.formats.format import KIND_OF_SURFACE, Format, Surface, Translation
-from serving.providers.provider import Kind
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.composed import Composed
+from router_model.serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
+from router_model.serving.formats.format import KIND_OF_SURFACE, Format, Surface, Translation
+from router_model.serving.providers.provider import Kind
 
 _FORMATS: Final = {
-    Kind.OPENAI: ("serving.formats.openai", "OpenAIFormat"),
-    Kind.ECHO: ("serving.formats.openai", "OpenAIFormat"),
-    Kind.ANTHROPIC: ("serving.formats.anthropic", "AnthropicFormat"),
-    Kind.GEMINI: ("serving.formats.gemini", "GeminiFormat"),
+    Kind.OPENAI: ("router_model.serving.formats.openai", "OpenAIFormat"),
+    Kind.ECHO: ("router_model.serving.formats.openai", "OpenAIFormat"),
+    Kind.ANTHROPIC: ("router_model.serving.formats.anthropic", "AnthropicFormat"),
+    Kind.GEMINI: ("router_model.serving.formats.gemini", "GeminiFormat"),
 }
 """Modules are imported when the first call needs them: most services speak to one or two kinds."""
 
@@ -57,6 +57,6 @@ def _translation(surface: Surface, kind: Kind) -> Translation | None:
     names = _TRANSLATIONS.get((surface, Kind.OPENAI if _speaks_openai(kind) else kind))
     if names is None:
         return None
-    module: Any = import_module("serving.formats.translations")
+    module: Any = import_module("router_model.serving.formats.translations")
     translations = [getattr(module, name) for name in names]
     return translations[0] if len(translations) == 1 else Composed(*translations)

@@ -1,6 +1,6 @@
 """How long a provider asks to wait.
 
-All of it is what a provider says, however long: `serving.providers.health` has the ceiling.
+All of it is what a provider says, however long: `router_model.serving.providers.health` has the ceiling.
 """
 
 import math

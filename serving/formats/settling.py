@@ -1,9 +1,9 @@
 """Settling what an answer used and cost, before it is written for the caller, put into the log and counted."""
 
-from serving.formats.format import Facts
-from serving.providers.plausible import Shown, counted
-from serving.providers.provider import Target
-from serving.providers.sent import Sent
+from router_model.serving.formats.format import Facts
+from router_model.serving.providers.plausible import Shown, counted
+from router_model.serving.providers.provider import Target
+from router_model.serving.providers.sent import Sent
 
 
 def settle(facts: Facts, target: Target, sent: Sent, *, is_read: bool = False) -> None:

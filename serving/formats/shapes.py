@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
 
 
 def mapping(value: object) -> Json:

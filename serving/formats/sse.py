@@ -7,8 +7,8 @@ from typing import Final
 
 import orjson
 
-from serving.formats.format import Event
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Event
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 MAX_EVENT_BYTES: Final = 33_554_432
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")

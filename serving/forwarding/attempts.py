@@ -11,23 +11,23 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from router_model.log_records import AttemptRecord
-from serving.decision_log.texts import bounded
-from serving.engine.faults import place
-from serving.engine.ids import IdMaker
-from serving.engine.seldom import Seldom
-from serving.formats.adapter import Adapter
-from serving.formats.format import Facts
-from serving.formats.settling import settle
-from serving.forwarding.deadlines import clock, close
-from serving.forwarding.lines import Ticket
-from serving.forwarding.patience import Waits
-from serving.forwarding.reply import Order, no_extras
-from serving.forwarding.response_models import is_other_model
-from serving.forwarding.rules import Rules
-from serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
-from serving.providers.health import Verdict
-from serving.providers.http import HttpRequest, HttpResponse
-from serving.providers.provider import Target
+from router_model.serving.decision_log.texts import bounded
+from router_model.serving.engine.faults import place
+from router_model.serving.engine.ids import IdMaker
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.settling import settle
+from router_model.serving.forwarding.deadlines import clock, close
+from router_model.serving.forwarding.lines import Ticket
+from router_model.serving.forwarding.patience import Waits
+from router_model.serving.forwarding.reply import Order, no_extras
+from router_model.serving.forwarding.response_models import is_other_model
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
+from router_model.serving.providers.health import Verdict
+from router_model.serving.providers.http import HttpRequest, HttpResponse
+from router_model.serving.providers.provider import Target
 
 CLIENT_GONE: Final = "client_gone"
 """The error type of an attempt whose caller did not wait for its end."""

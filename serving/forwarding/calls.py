@@ -1,22 +1,23 @@
 """Calling one candidate once: the whole answer, or a stream up to its first token.
 
-Providers are asked for streams where the caller wants a whole answer, too (`serving.forwarding.whole_answers`): so the
-deadlines to the first token and between two pieces hold for both, and what a call used is known where it fails.
+Providers are asked for streams where the caller wants a whole answer, too
+(`router_model.serving.forwarding.whole_answers`): so the deadlines to the first token and between two pieces hold for
+both, and what a call used is known where it fails.
 """
 
 from collections.abc import AsyncIterator, Awaitable
 from typing import Final, TypeVar
 
-from serving.formats.adapter import AnswerStream
-from serving.forwarding.attempts import Attempt
-from serving.forwarding.deadlines import clock, within
-from serving.forwarding.patience import Wait
-from serving.forwarding.reading import read_on, read_start, read_whole
-from serving.forwarding.reply import Reply
-from serving.forwarding.streams import HeldBack, LiveStream, WholeStream
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import Transport
-from serving.providers.plausible import OUTPUT
+from router_model.serving.formats.adapter import AnswerStream
+from router_model.serving.forwarding.attempts import Attempt
+from router_model.serving.forwarding.deadlines import clock, within
+from router_model.serving.forwarding.patience import Wait
+from router_model.serving.forwarding.reading import read_on, read_start, read_whole
+from router_model.serving.forwarding.reply import Reply
+from router_model.serving.forwarding.streams import HeldBack, LiveStream, WholeStream
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import Transport
+from router_model.serving.providers.plausible import OUTPUT
 
 T = TypeVar("T")
 

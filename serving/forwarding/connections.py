@@ -4,12 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 
-from serving.engine.shares import Shares
-from serving.forwarding.deadlines import clock
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.health import CallerId
-from serving.providers.http import HttpRequest, HttpResponse, Transport
-from serving.providers.provider import Provider
+from router_model.serving.engine.shares import Shares
+from router_model.serving.forwarding.deadlines import clock
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.health import CallerId
+from router_model.serving.providers.http import HttpRequest, HttpResponse, Transport
+from router_model.serving.providers.provider import Provider
 
 
 class Connections:

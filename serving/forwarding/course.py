@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from router_model.log_records import AttemptRecord
-from serving.errors import InvalidRequestError, ServiceError
-from serving.formats.adapter import Adapter
-from serving.forwarding.lines import Line
-from serving.forwarding.refusals import Wishes
-from serving.forwarding.reply import Order
-from serving.forwarding.retry_policy import Tried
-from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.keys import Key
-from serving.providers.provider import Target
+from router_model.serving.errors import InvalidRequestError, ServiceError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.forwarding.lines import Line
+from router_model.serving.forwarding.refusals import Wishes
+from router_model.serving.forwarding.reply import Order
+from router_model.serving.forwarding.retry_policy import Tried
+from router_model.serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.keys import Key
+from router_model.serving.providers.provider import Target
 
 _OF_KEYS: Final = frozenset({FailureKind.KEY, FailureKind.RATE_LIMITED})
 

@@ -5,10 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any, Final, TypeVar
 
-from serving.engine.faults import place
-from serving.engine.seldom import Seldom
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpResponse
+from router_model.serving.engine.faults import place
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpResponse
 
 T = TypeVar("T")
 

@@ -1,8 +1,10 @@
-"""Forwards calls: tries the candidates in their order until one answers, as `serving.forwarding.retry_policy` says.
+"""Forwards calls: tries the candidates in their order until one answers.
 
-What is put aside (`serving.providers.health`) is passed over while there is anybody else. Where there is nobody else,
-the candidate whose pause ends first is asked: after its pause where that is soon, at once otherwise. So no caller is
-sent away on account of what happened to others.
+`router_model.serving.forwarding.retry_policy` says how often, and after what.
+
+What is put aside (`router_model.serving.providers.health`) is passed over while there is anybody else. Where there is
+nobody else, the candidate whose pause ends first is asked: after its pause where that is soon, at once otherwise. So no
+caller is sent away on account of what happened to others.
 """
 
 import asyncio
@@ -13,29 +15,29 @@ from operator import itemgetter
 from random import Random
 from typing import Final, TypeAlias
 
-from serving.errors import EmptyPlanError, InvalidRequestError
-from serving.formats.adapter import Adapter
-from serving.formats.format import Surface
-from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
-from serving.forwarding.calls import call
-from serving.forwarding.connections import Connections
-from serving.forwarding.course import Course, Ready
-from serving.forwarding.deadlines import clock, to_its_end
-from serving.forwarding.lines import Line, Ticket
-from serving.forwarding.patience import Patience
-from serving.forwarding.refusals import Refusals, Wishes
-from serving.forwarding.reply import Order, Reply
-from serving.forwarding.retry_policy import Do, Step, Tried, next_step
-from serving.forwarding.rules import Rules
-from serving.forwarding.streams import unreadable
-from serving.forwarding.upstream_errors import upstream_error
-from serving.forwarding.whole_answers import WholeAnswers, refuses_stream
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.health import Health, HealthTable
-from serving.providers.http import HttpRequest
-from serving.providers.keys import Key
-from serving.providers.provider import Kind, Target
-from serving.providers.providers import Providers
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.format import Surface
+from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
+from router_model.serving.forwarding.calls import call
+from router_model.serving.forwarding.connections import Connections
+from router_model.serving.forwarding.course import Course, Ready
+from router_model.serving.forwarding.deadlines import clock, to_its_end
+from router_model.serving.forwarding.lines import Line, Ticket
+from router_model.serving.forwarding.patience import Patience
+from router_model.serving.forwarding.refusals import Refusals, Wishes
+from router_model.serving.forwarding.reply import Order, Reply
+from router_model.serving.forwarding.retry_policy import Do, Step, Tried, next_step
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.forwarding.streams import unreadable
+from router_model.serving.forwarding.upstream_errors import upstream_error
+from router_model.serving.forwarding.whole_answers import WholeAnswers, refuses_stream
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.health import Health, HealthTable
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.keys import Key
+from router_model.serving.providers.provider import Kind, Target
+from router_model.serving.providers.providers import Providers
 
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 

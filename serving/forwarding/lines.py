@@ -4,10 +4,10 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.health import CallerId, Health, Verdict
-from serving.providers.keys import Key
-from serving.providers.provider import Target
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.health import CallerId, Health, Verdict
+from router_model.serving.providers.keys import Key
+from router_model.serving.providers.provider import Target
 
 OF_TARGET: Final = frozenset(
     {

@@ -19,11 +19,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from serving.engine.remembered import Remembered
-from serving.formats.format import Call
-from serving.forwarding.rules import Bounds, PatienceRules
-from serving.forwarding.thinking import Thinking, thinking_of
-from serving.providers.provider import Target
+from router_model.serving.engine.remembered import Remembered
+from router_model.serving.formats.format import Call
+from router_model.serving.forwarding.rules import Bounds, PatienceRules
+from router_model.serving.forwarding.thinking import Thinking, thinking_of
+from router_model.serving.providers.provider import Target
 
 _SHARE: Final = 0.99
 _WIDER: Final = 1.5
@@ -114,8 +114,8 @@ class Patience:
     --------
     A model that answered ten times within 1 s, and another candidate is there: 4 x (1 + 5 / 10) x 1 s.
 
-    >>> from serving.formats.format import Surface
-    >>> from serving.providers.provider import Kind, Provider
+    >>> from router_model.serving.formats.format import Surface
+    >>> from router_model.serving.providers.provider import Kind, Provider
     >>> target = Target("m", Provider("p", Kind.OPENAI, "https://p.example/v1"), "m")
     >>> patience, call = Patience(), Call(Surface.CHAT, {})
     >>> for _ in range(10):

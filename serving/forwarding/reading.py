@@ -5,10 +5,10 @@ import math
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
-from serving.formats.adapter import AnswerStream
-from serving.forwarding.deadlines import too_late
-from serving.forwarding.patience import Wait
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.adapter import AnswerStream
+from router_model.serving.forwarding.deadlines import too_late
+from router_model.serving.forwarding.patience import Wait
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
 """How long the usage of an answer that is complete is waited for, and the end of its stream."""

@@ -1,9 +1,9 @@
 """What models have refused before: later requests that ask for it go to others first, or leave it out.
 
 What is remembered is small and the provider's word alone: "this model at this provider refuses X", X one of the fixed
-names of `serving.formats.fitting.parameters`, with one of a few fixed values at most. It is kept for minutes, longer
-with every time it is confirmed, and after that one request that asks for X is let through. It touches no request that
-does not ask for X, and where no other candidate is left, the model is asked all the same.
+names of `router_model.serving.formats.fitting.parameters`, with one of a few fixed values at most. It is kept for
+minutes, longer with every time it is confirmed, and after that one request that asks for X is let through. It touches
+no request that does not ask for X, and where no other candidate is left, the model is asked all the same.
 """
 
 from collections import OrderedDict
@@ -14,7 +14,7 @@ from typing import Final
 
 import orjson
 
-from serving.formats.fitting.parameters import (
+from router_model.serving.formats.fitting.parameters import (
     REASONING_HISTORY,
     Weight,
     asked,
@@ -24,11 +24,11 @@ from serving.formats.fitting.parameters import (
     read,
     value_name,
 )
-from serving.formats.fitting.table import family_of, host_of
-from serving.formats.format import KIND_OF_SURFACE, Call, Json
-from serving.forwarding.rules import RefusalRules
-from serving.providers.failures import CONTENT, Refusal
-from serving.providers.provider import Kind, Target
+from router_model.serving.formats.fitting.table import family_of, host_of
+from router_model.serving.formats.format import KIND_OF_SURFACE, Call, Json
+from router_model.serving.forwarding.rules import RefusalRules
+from router_model.serving.providers.failures import CONTENT, Refusal
+from router_model.serving.providers.provider import Kind, Target
 
 _NEVER: Final = frozenset({CONTENT, REASONING_HISTORY})
 """What is refused of one request, and says nothing of the next."""
@@ -49,7 +49,7 @@ class Refusals:
 
     Examples
     --------
-    >>> from serving.providers.provider import Provider
+    >>> from router_model.serving.providers.provider import Provider
     >>> model = Target("m", Provider("p", Kind.OPENAI, "https://p.example/v1"), "m")
     >>> refusals = Refusals(RefusalRules(first_s=600.0))
     >>> refusals.note(model, ["tools"], now=0.0)

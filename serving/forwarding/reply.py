@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from router_model.log_records import AttemptRecord
-from serving.formats.format import Call, Facts, Json
-from serving.providers.failures import UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Call, Facts, Json
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
 
 AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Is told of every attempt when it is over: what came, what it cost, how long it took."""
@@ -92,7 +92,7 @@ class Reply:
 
 
 class Forwarder(Protocol):
-    """Forwards calls; `serving.forwarding.forwarder.Forwarder` is one."""
+    """Forwards calls; `router_model.serving.forwarding.forwarder.Forwarder` is one."""
 
     async def forward(self, order: Order) -> Reply:
         """Try the candidates until one answers; cancelling ends the call that is under way at once.

@@ -6,8 +6,8 @@ from math import inf
 from random import Random
 from typing import Final
 
-from serving.forwarding.rules import Rules
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _FOR_OTHERS: Final = frozenset({FailureKind.MODEL_GONE, FailureKind.TOO_LONG, FailureKind.REFUSED, FailureKind.BUSY})
 

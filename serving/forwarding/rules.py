@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from serving.forwarding.thinking import Thinking
-from serving.providers.health import HealthRules
+from router_model.serving.forwarding.thinking import Thinking
+from router_model.serving.providers.health import HealthRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class PatienceRules:
-    """How deadlines follow what a model has lately needed; see `serving.forwarding.patience`.
+    """How deadlines follow what a model has lately needed; see `router_model.serving.forwarding.patience`.
 
     Attributes
     ----------

@@ -10,12 +10,12 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from serving.engine.faults import place
-from serving.engine.seldom import Seldom
-from serving.formats.adapter import AnswerStream
-from serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
-from serving.forwarding.reading import UnreadError, read_on
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.engine.faults import place
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.formats.adapter import AnswerStream
+from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
+from router_model.serving.forwarding.reading import UnreadError, read_on
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 
@@ -31,7 +31,7 @@ def unreadable(exc: Exception, whose: str) -> UpstreamFailure:
 
 
 class HeldBack:
-    """Collects a stream that is held back; a `serving.forwarding.reading.Sink`."""
+    """Collects a stream that is held back; a `router_model.serving.forwarding.reading.Sink`."""
 
     is_full = False
 
@@ -70,7 +70,7 @@ class WholeStream:
 
 
 class _Pipe:
-    """Between the task that reads and the caller; a `serving.forwarding.reading.Sink`."""
+    """Between the task that reads and the caller; a `router_model.serving.forwarding.reading.Sink`."""
 
     __slots__ = ("_max_ahead", "_ready", "_room", "_size", "_waiter", "cut", "has_ended", "is_left", "is_reading")
 

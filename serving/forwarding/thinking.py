@@ -8,9 +8,9 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from serving.formats.format import Call, Surface
-from serving.formats.shapes import mapping, text
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.providers.provider import Target
 
 
 class Thinking(StrEnum):
@@ -40,7 +40,7 @@ def thinking_of(call: Call, target: Target) -> Thinking:
 
     Examples
     --------
-    >>> from serving.providers.provider import Kind, Provider
+    >>> from router_model.serving.providers.provider import Kind, Provider
     >>> provider = Provider("p", Kind.OPENAI, "https://p.example/v1")
     >>> ask = Call(Surface.CHAT, {"reasoning_effort": "high"})
     >>> [str(thinking_of(ask, Target("m", provider, model))) for model in ("small", "gpt-5-mini")]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from serving.errors import UpstreamError
-from serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
-from serving.providers.health import LONGEST_TOLD_S
-from serving.providers.provider import Target
+from router_model.serving.errors import UpstreamError
+from router_model.serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
+from router_model.serving.providers.health import LONGEST_TOLD_S
+from router_model.serving.providers.provider import Target
 
 _INVALID: Final = "invalid_request_error"
 _BY_KIND: Final = {

@@ -5,11 +5,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from serving.formats.assembling import streams_say_all
-from serving.formats.format import Call
-from serving.forwarding.deadlines import clock
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind, Target
+from router_model.serving.formats.assembling import streams_say_all
+from router_model.serving.formats.format import Call
+from router_model.serving.forwarding.deadlines import clock
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind, Target
 
 _AGAIN_S: Final = 3600.0
 """After so long it is tried once more: OpenAI, for one, streams some models to verified organisations only."""

@@ -4,9 +4,9 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from serving.errors import SettingsError
-from serving.masking import masked_url
-from serving.providers.provider import Kind
+from router_model.serving.errors import SettingsError
+from router_model.serving.masking import masked_url
+from router_model.serving.providers.provider import Kind
 
 DEFAULTS: Final = {
     Kind.OPENAI: "https://api.openai.com/v1",

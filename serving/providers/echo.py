@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from serving.extra import needing_serve
-from serving.providers.echo_answers import chat_answer, chat_events, embeddings_answer
-from serving.providers.http import HttpRequest
+from router_model.serving.extra import needing_serve
+from router_model.serving.providers.echo_answers import chat_answer, chat_events, embeddings_answer
+from router_model.serving.providers.http import HttpRequest
 
 with needing_serve("the provider echo"):
     import orjson
 
 
 class EchoResponse:
-    """An answer whose pieces are all there; see `serving.providers.http.HttpResponse`."""
+    """An answer whose pieces are all there; see `router_model.serving.providers.http.HttpResponse`."""
 
     def __init__(self, status: int, content_type: str, pieces: Sequence[bytes]) -> None:
         self.status = status
@@ -35,7 +35,7 @@ class EchoResponse:
 
 
 class EchoTransport:
-    """Answers ``/chat/completions`` and ``/embeddings``; see `serving.providers.http.Transport`."""
+    """Answers ``/chat/completions`` and ``/embeddings``; see `router_model.serving.providers.http.Transport`."""
 
     async def send(self, request: HttpRequest) -> EchoResponse:
         """Return the answer."""

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from serving.providers.schema_example import example_of
+from router_model.serving.providers.schema_example import example_of
 
 Json: TypeAlias = dict[str, Any]
 

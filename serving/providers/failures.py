@@ -1,4 +1,4 @@
-"""How a call of a provider can fail; what is done about each is decided in `serving.forwarding`."""
+"""How a call of a provider can fail; what is done about each is decided in `router_model.serving.forwarding`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,7 +76,8 @@ class Refusal:
 
     Attributes
     ----------
-    names : of `serving.formats.fitting.parameters`, or `CONTENT`; empty where nothing that is known is named
+    names : of `router_model.serving.formats.fitting.parameters`, or `CONTENT`; empty where nothing that is known is
+    named
     evidence : the words that say so; empty where a code does
     of_value : whether only the value is refused
     """

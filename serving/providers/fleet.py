@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from router_model.catalog import ModelCard
-from serving.providers.config import load_providers
-from serving.providers.echo import EchoTransport
-from serving.providers.http import Transport
-from serving.providers.keys import KeyRing
-from serving.providers.provider import STAR, Kind, Provider, Target
-from serving.providers.secret_values import read_keys, read_proxy
-from serving.providers.transport import AiohttpTransport, Connecting
+from router_model.serving.providers.config import load_providers
+from router_model.serving.providers.echo import EchoTransport
+from router_model.serving.providers.http import Transport
+from router_model.serving.providers.keys import KeyRing
+from router_model.serving.providers.provider import STAR, Kind, Provider, Target
+from router_model.serving.providers.secret_values import read_keys, read_proxy
+from router_model.serving.providers.transport import AiohttpTransport, Connecting
 
 Cards: TypeAlias = Mapping[str, ModelCard]
 _RingKey: TypeAlias = tuple[str, str, tuple[str, ...]]
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Fleet:
-    """Implements `serving.providers.providers.Providers`.
+    """Implements `router_model.serving.providers.providers.Providers`.
 
     Parameters
     ----------

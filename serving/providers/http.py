@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from serving.providers.sent import NOTHING_SENT, Sent
+from router_model.serving.providers.sent import NOTHING_SENT, Sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.providers.health import LIMITS, REFUSALS, CallerId, Health, HealthState, HealthTable
+from router_model.serving.providers.health import LIMITS, REFUSALS, CallerId, Health, HealthState, HealthTable
 
 
 @dataclass(slots=True, eq=False)

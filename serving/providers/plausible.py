@@ -39,10 +39,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from serving.providers.provider import Target
-from serving.providers.sent import Sent
-from serving.providers.usage import Usage
-from serving.providers.worst_case import MOST_BYTES_A_TOKEN
+from router_model.serving.providers.provider import Target
+from router_model.serving.providers.sent import Sent
+from router_model.serving.providers.usage import Usage
+from router_model.serving.providers.worst_case import MOST_BYTES_A_TOKEN
 
 INPUT: Final = "input_tokens"
 OUTPUT: Final = "output_tokens"
@@ -138,7 +138,7 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
     Examples
     --------
     >>> from decimal import Decimal
-    >>> from serving.providers.provider import Kind, Provider
+    >>> from router_model.serving.providers.provider import Kind, Provider
     >>> provider = Provider("p", Kind.OPENAI, "https://p.example/v1")
     >>> target = Target("m", provider, "m", ModelCard("m", Decimal(1), Decimal(10)))
     >>> sent = Sent(b'{"messages": [{"role": "user", "content": "Hi"}]}')

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from serving.providers.http import Transport
-from serving.providers.keys import KeyRing
-from serving.providers.provider import Provider, Target
+from router_model.serving.providers.http import Transport
+from router_model.serving.providers.keys import KeyRing
+from router_model.serving.providers.provider import Provider, Target
 
 
 class Providers(Protocol):
-    """What ``providers.toml`` says, with connections; `serving.providers.fleet.Fleet` is one."""
+    """What ``providers.toml`` says, with connections; `router_model.serving.providers.fleet.Fleet` is one."""
 
     @property
     def all(self) -> Mapping[str, Provider]:

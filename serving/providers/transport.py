@@ -1,4 +1,4 @@
-"""The HTTP client: aiohttp, behind `serving.providers.http` (measured in `docs/decisions/0012-http-client.md`).
+"""The HTTP client: aiohttp, behind `router_model.serving.providers.http` (why: `docs/decisions/0012-http-client.md`).
 
 aiohttp verifies certificates, frames exactly, decompresses, skips 1xx answers, keeps connections for a while and never
 gives one back whose answer was not read to its end. Added here: failures in our words, an end that does not wait for
@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from serving.extra import needing_serve
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
+from router_model.serving.extra import needing_serve
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
 
 with needing_serve("the HTTP client"):
     import aiohttp
@@ -143,7 +143,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class AiohttpResponse:
-    """A response; see `serving.providers.http.HttpResponse`."""
+    """A response; see `router_model.serving.providers.http.HttpResponse`."""
 
     def __init__(self, response: aiohttp.ClientResponse, host: str, on_close: Callable[[], Awaitable[None]]) -> None:
         self._response = response
@@ -181,7 +181,7 @@ class AiohttpResponse:
 
 
 class AiohttpTransport:
-    """Sends requests over kept connections; see `serving.providers.http.Transport`.
+    """Sends requests over kept connections; see `router_model.serving.providers.http.Transport`.
 
     Connections are opened in the event loop of the first request. Call `close` in the end.
     """

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import Final
 
 from router_model.catalog import ModelCard
-from serving.errors import InvalidRequestError
-from serving.providers.provider import Target
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.providers.provider import Target
 
 _URLS: Final = frozenset({"url", "image_url", "file_data"})
 """Fields of a body that can have a file as a ``data:`` URL; in ``data`` it stands as such."""

@@ -9,15 +9,15 @@ from decimal import Decimal
 from typing import Final
 
 from router_model.log_records import AttemptRecord
-from serving.access.admission import Admission
-from serving.api.parts import Parts
-from serving.engine.seldom import Seldom
-from serving.formats.settling import settle
-from serving.forwarding.reply import Reply
-from serving.providers.sent import NOTHING_SENT
-from serving.proxy.admitting import WorstCases
-from serving.proxy.speeds import Speeds
-from serving.tracing import TracedCall
+from router_model.serving.access.admission import Admission
+from router_model.serving.api.parts import Parts
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.formats.settling import settle
+from router_model.serving.forwarding.reply import Reply
+from router_model.serving.providers.sent import NOTHING_SENT
+from router_model.serving.proxy.admitting import WorstCases
+from router_model.serving.proxy.speeds import Speeds
+from router_model.serving.tracing import TracedCall
 
 _logger = logging.getLogger(__name__)
 _seldom: Final = Seldom(60.0)

@@ -5,13 +5,13 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeAlias
 
-from serving.access.admission import Admission
-from serving.access.callers import Caller
-from serving.api.parts import Access
-from serving.errors import BudgetExceededError
-from serving.providers.provider import Target
-from serving.proxy.asked import Asked
-from serving.proxy.worst_case import worst_cases_usd
+from router_model.serving.access.admission import Admission
+from router_model.serving.access.callers import Caller
+from router_model.serving.api.parts import Access
+from router_model.serving.errors import BudgetExceededError
+from router_model.serving.providers.provider import Target
+from router_model.serving.proxy.asked import Asked
+from router_model.serving.proxy.worst_case import worst_cases_usd
 
 WorstCases: TypeAlias = dict[str, Decimal]
 """What each candidate may cost at most, in USD, by `Target.name`; empty where nothing limits the caller."""

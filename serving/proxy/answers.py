@@ -9,12 +9,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from serving.api.rendering import JSON, header_text
-from serving.engine.query import Routed
-from serving.forwarding.reply import EventStream, Reply
-from serving.proxy.account import Account
-from serving.proxy.draining import UnderWay
-from serving.proxy.leaving import Leaving
+from router_model.serving.api.rendering import JSON, header_text
+from router_model.serving.engine.query import Routed
+from router_model.serving.forwarding.reply import EventStream, Reply
+from router_model.serving.proxy.account import Account
+from router_model.serving.proxy.draining import UnderWay
+from router_model.serving.proxy.leaving import Leaving
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from starlette.datastructures import Headers
 
-from serving.api.bodies import validated
-from serving.api.queries import session_header
-from serving.errors import InvalidRequestError
-from serving.formats.format import Call, Surface
-from serving.proxy.asked_counts import with_counts_read
-from serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
-from serving.proxy.naming import Named, read_named
-from serving.proxy.preferences import Preferences
+from router_model.serving.api.bodies import validated
+from router_model.serving.api.queries import session_header
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.proxy.asked_counts import with_counts_read
+from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
+from router_model.serving.proxy.naming import Named, read_named
+from router_model.serving.proxy.preferences import Preferences
 
 GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"

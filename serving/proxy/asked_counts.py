@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Surface
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Surface
 
 MOST_ANSWERS: Final = 128
 """The most answers that OpenAI gives to one request; nobody gives more."""

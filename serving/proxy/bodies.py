@@ -4,8 +4,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.api.requests import MESSAGES_EXAMPLE, Message, ShortText
-from serving.proxy.envelope import ProxyEnvelope
+from router_model.serving.api.requests import MESSAGES_EXAMPLE, Message, ShortText
+from router_model.serving.proxy.envelope import ProxyEnvelope
 
 
 def _open(**example: Any) -> ConfigDict:

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from router_model.catalog import ModelCard
 from router_model.router import Router
-from serving.errors import EmptyPlanError
-from serving.providers.fleet import Fleet
-from serving.providers.provider import Provider, Target
-from serving.proxy.preferences import NONE, Preferences
-from serving.proxy.speeds import Speeds
+from router_model.serving.errors import EmptyPlanError
+from router_model.serving.providers.fleet import Fleet
+from router_model.serving.providers.provider import Provider, Target
+from router_model.serving.proxy.preferences import NONE, Preferences
+from router_model.serving.proxy.speeds import Speeds
 
 MOST: Final = 24
 """Candidates that are handed on: several times the attempts there can be."""

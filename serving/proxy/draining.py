@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from serving.errors import NotReadyError
-from serving.forwarding.attempts import SHUTDOWN
-from serving.forwarding.reply import EventStream
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.errors import NotReadyError
+from router_model.serving.forwarding.attempts import SHUTDOWN
+from router_model.serving.forwarding.reply import EventStream
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _SAID: Final = "the service had to end before the answer did; send the request again"
 

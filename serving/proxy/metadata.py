@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from router_model.log_records import AttemptRecord
-from serving.engine.query import Routed
-from serving.providers.provider import Target
+from router_model.serving.engine.query import Routed
+from router_model.serving.providers.provider import Target
 
 
 def openrouter_metadata(

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Final
 
 from router_model.catalog import Catalog, ModelCard
-from serving.engine.engine import Engine
-from serving.formats.registry import adapter_for
-from serving.forwarding.forwarder import Forwarder
-from serving.forwarding.rules import Rules
-from serving.providers.fleet import Fleet
-from serving.proxy.proxy import Proxy
-from serving.settings import Settings
+from router_model.serving.engine.engine import Engine
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.forwarding.forwarder import Forwarder
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.fleet import Fleet
+from router_model.serving.proxy.proxy import Proxy
+from router_model.serving.settings import Settings
 
 _NO_CARDS: Final[Mapping[str, ModelCard]] = {}
 

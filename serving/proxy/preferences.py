@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from serving.providers.provider import Provider, Target
-from serving.proxy.envelope import ProviderOptions, Sort
-from serving.proxy.speeds import Speeds
+from router_model.serving.providers.provider import Provider, Target
+from router_model.serving.proxy.envelope import ProviderOptions, Sort
+from router_model.serving.proxy.speeds import Speeds
 
 _PRICES: Final = {
     "prompt": "usd_per_mtok_input",

@@ -9,28 +9,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.log_records import AttemptRecord
-from serving.access.callers import Caller
-from serving.api.parts import Parts
-from serving.engine.query import Query, Routed
-from serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
-from serving.formats.format import Surface
-from serving.forwarding.deadlines import clock
-from serving.forwarding.forwarder import Forwarder
-from serving.forwarding.reply import Order, Reply, no_extras
-from serving.providers.fleet import Fleet
-from serving.providers.health import HealthState
-from serving.providers.provider import Target
-from serving.proxy.account import Account
-from serving.proxy.admitting import admit
-from serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
-from serving.proxy.asked import Asked, read_asked
-from serving.proxy.candidates import Candidates
-from serving.proxy.draining import UnderWay
-from serving.proxy.leaving import Leaving
-from serving.proxy.metadata import openrouter_metadata
-from serving.proxy.naming import not_found
-from serving.proxy.questions import query_of
-from serving.tracing import TracedCall
+from router_model.serving.access.callers import Caller
+from router_model.serving.api.parts import Parts
+from router_model.serving.engine.query import Query, Routed
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.formats.format import Surface
+from router_model.serving.forwarding.deadlines import clock
+from router_model.serving.forwarding.forwarder import Forwarder
+from router_model.serving.forwarding.reply import Order, Reply, no_extras
+from router_model.serving.providers.fleet import Fleet
+from router_model.serving.providers.health import HealthState
+from router_model.serving.providers.provider import Target
+from router_model.serving.proxy.account import Account
+from router_model.serving.proxy.admitting import admit
+from router_model.serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
+from router_model.serving.proxy.asked import Asked, read_asked
+from router_model.serving.proxy.candidates import Candidates
+from router_model.serving.proxy.draining import UnderWay
+from router_model.serving.proxy.leaving import Leaving
+from router_model.serving.proxy.metadata import openrouter_metadata
+from router_model.serving.proxy.naming import not_found
+from router_model.serving.proxy.questions import query_of
+from router_model.serving.tracing import TracedCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Proxy:
         """Return how many connections to providers there are, in all workers.
 
         So many calls at a time a key may have that says nothing else: three quarters of them over connections
-        (`serving.engine.shares`), the others waiting for one.
+        (`router_model.serving.engine.shares`), the others waiting for one.
         """
         most = {one.connections_key: one.max_connections for one in self.providers.all.values()}
         return workers * sum(most.values())

@@ -6,13 +6,13 @@ from typing import Any
 
 from router_model.constraints import Constraints, Usd
 from router_model.globs import globs_of
-from serving.api.queries import literal_glob
-from serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
-from serving.engine.query import Query
-from serving.errors import EmptyPlanError
-from serving.proxy.asked import Asked
-from serving.proxy.chat_bodies import chat_body
-from serving.proxy.envelope import TRADEOFFS, Plugin
+from router_model.serving.api.queries import literal_glob
+from router_model.serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
+from router_model.serving.engine.query import Query
+from router_model.serving.errors import EmptyPlanError
+from router_model.serving.proxy.asked import Asked
+from router_model.serving.proxy.chat_bodies import chat_body
+from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()

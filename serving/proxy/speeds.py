@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from router_model.log_records import AttemptRecord
-from serving.engine.remembered import Remembered
-from serving.providers.provider import Target
+from router_model.serving.engine.remembered import Remembered
+from router_model.serving.providers.provider import Target
 
 _SHARE: Final = 0.2
 """Weight of the newest call in the running mean."""

@@ -6,17 +6,17 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.access.callers import Role
-from serving.api.answers import ErrorAnswer
-from serving.api.bodies import IS_LONG, validated
-from serving.api.endpoint import Endpoint, header
-from serving.api.errors import Handler
-from serving.api.parts import parts_of
-from serving.api.routing import SESSION_HEADER
-from serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
-from serving.formats.format import Surface
-from serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
-from serving.proxy.bodies import (
+from router_model.serving.access.callers import Role
+from router_model.serving.api.answers import ErrorAnswer
+from router_model.serving.api.bodies import IS_LONG, validated
+from router_model.serving.api.endpoint import Endpoint, header
+from router_model.serving.api.errors import Handler
+from router_model.serving.api.parts import parts_of
+from router_model.serving.api.routing import SESSION_HEADER
+from router_model.serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
+from router_model.serving.formats.format import Surface
+from router_model.serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
+from router_model.serving.proxy.bodies import (
     AnthropicErrorAnswer,
     AnyAnswer,
     ChatRequest,

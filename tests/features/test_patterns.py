@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.patterns import PATTERNS, count_patterns
+from router_model.features.patterns import PATTERNS, count_patterns
 
 PARTS = [
     "which", "What", "HOW", "not", "isn't", "cannot", "n't", "json", "CSV", "table", "list", "write", "code", "c++",

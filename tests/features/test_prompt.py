@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import Prompt, PromptError
-from features.prompt import MAX_ENCODED_CHARS, clip
+from router_model.features import Prompt, PromptError
+from router_model.features.prompt import MAX_ENCODED_CHARS, clip
 
 
 def test_plain_string_and_single_user_message_are_the_same_text():

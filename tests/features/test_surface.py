@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import SURFACE_NAMES, Prompt, surface_features
-from features.plain_text import plain_text
-from features.surface import _ASCII_CLASSES, _BLOCKS, CHARACTER_CLASSES, MEANINGS
+from router_model.features import SURFACE_NAMES, Prompt, surface_features
+from router_model.features.plain_text import plain_text
+from router_model.features.surface import _ASCII_CLASSES, _BLOCKS, CHARACTER_CLASSES, MEANINGS
 
 
 def named(text: str) -> dict[str, float]:

@@ -5,10 +5,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from features import tokenise
-from features.words import WordPieces
+from router_model.features import tokenise
+from router_model.features.words import WordPieces
 
-TOKENISER = Tokenizer.from_buffer(files("features").joinpath("assets/word_pieces.json").read_bytes())
+TOKENISER = Tokenizer.from_buffer(files("router_model.features").joinpath("assets/word_pieces.json").read_bytes())
 TOKENISER.no_truncation()
 WORDS = WordPieces(TOKENISER)
 PARTS = [
@@ -42,7 +42,7 @@ def test_plain_words_are_split_as_the_tokeniser_does(word):
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr("features.words._MAX_REMEMBERED", 10)
+    monkeypatch.setattr("router_model.features.words._MAX_REMEMBERED", 10)
     words = WordPieces(TOKENISER)
     assert list(words.of_text(" ".join(map(str, range(100))))) == whole(" ".join(map(str, range(100))))
     assert len(words) <= 10

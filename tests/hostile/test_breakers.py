@@ -6,9 +6,9 @@ import pytest
 from scripted_provider import END, World, stream, text, whole
 from virtual_time import run
 
-from serving.errors import UpstreamError
-from serving.forwarding.rules import Rules
-from serving.providers.provider import Deadlines
+from router_model.serving.errors import UpstreamError
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.provider import Deadlines
 
 SILENT = stream(9999.0)
 SPEAKING = stream(*[text("a"), 4.0] * 500, END)

@@ -5,12 +5,12 @@ import socket
 import pytest
 from guarded_app import guarded_app, insecure_app, live, settings_of
 
-from serving.access.authentication import Access
-from serving.access.callers import Role
-from serving.access.http_protocol import HeadLimitedProtocol
-from serving.access.issuing import create_key
-from serving.access.keyring import Keyring
-from serving.access.keyring_secret import read_secret
+from router_model.serving.access.authentication import Access
+from router_model.serving.access.callers import Role
+from router_model.serving.access.http_protocol import HeadLimitedProtocol
+from router_model.serving.access.issuing import create_key
+from router_model.serving.access.keyring import Keyring
+from router_model.serving.access.keyring_secret import read_secret
 
 HOST = b"Host: 127.0.0.1\r\n"
 KEPT = b"POST /v1/route HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST

@@ -11,11 +11,11 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model.cli import main
-from serving.access.budget import Budget, Per
-from serving.access.budgets import Budgets
-from serving.access.ledger import Ledger
-from serving.decision_log.opening import open_store
-from serving.errors import NotReadyError
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.budgets import Budgets
+from router_model.serving.access.ledger import Ledger
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.errors import NotReadyError
 
 OURS = "http://127.0.0.1:8484"
 

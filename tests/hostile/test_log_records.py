@@ -14,18 +14,18 @@ from log_records import attempt, decision, feedback, session
 from postgres_server import PostgresServer, server_programs
 from starlette.datastructures import Headers
 
-from serving.decision_log import rejects as rejects_module
-from serving.decision_log.gate import StoreGate
-from serving.decision_log.opening import open_spool, open_store
-from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.rejects import Rejects
-from serving.decision_log.rows import ID_FIELD, Kind, batch_of, row_json, row_of
-from serving.decision_log.spool import Spool
-from serving.decision_log.store import RefusedError, Selection
-from serving.decision_log.texts import bounded
-from serving.errors import InvalidRequestError
-from serving.formats.format import Surface
-from serving.proxy.asked import read_asked
+from router_model.serving.decision_log import rejects as rejects_module
+from router_model.serving.decision_log.gate import StoreGate
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.rejects import Rejects
+from router_model.serving.decision_log.rows import ID_FIELD, Kind, batch_of, row_json, row_of
+from router_model.serving.decision_log.spool import Spool
+from router_model.serving.decision_log.store import RefusedError, Selection
+from router_model.serving.decision_log.texts import bounded
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Surface
+from router_model.serving.proxy.asked import read_asked
 
 PATIENT_S = 20.0
 

@@ -10,13 +10,13 @@ from scripted_provider import END, World, stream, text
 from virtual_time import run
 
 from router_model.log_records import SessionRecord
-from serving.engine.conversation import session_key
-from serving.engine.seldom import Seldom
-from serving.engine.sessions.memory import SessionMemory
-from serving.formats.spellings import _remembered, snake
-from serving.forwarding.streams import LiveStream
-from serving.providers.http import HttpRequest
-from serving.providers.transport import AiohttpTransport, _Line
+from router_model.serving.engine.conversation import session_key
+from router_model.serving.engine.seldom import Seldom
+from router_model.serving.engine.sessions.memory import SessionMemory
+from router_model.serving.formats.spellings import _remembered, snake
+from router_model.serving.forwarding.streams import LiveStream
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.transport import AiohttpTransport, _Line
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 N = 50

@@ -16,23 +16,23 @@ from virtual_time import run
 
 from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
-from serving.access.admission import Admission
-from serving.access.budget import Budget, Per
-from serving.access.budgets import SERVICE, Budgets
-from serving.access.callers import INSECURE
-from serving.errors import BudgetExceededError, InvalidRequestError, UpstreamError
-from serving.formats.format import Facts, Surface
-from serving.forwarding.reply import Reply
-from serving.providers.http import HttpRequest
-from serving.providers.plausible import Shown, counted
-from serving.providers.provider import Deadlines, Kind, Provider, Target
-from serving.providers.sent import Sent
-from serving.providers.transport import AiohttpTransport
-from serving.providers.usage import Usage
-from serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
-from serving.proxy.account import Account
-from serving.proxy.asked import read_asked
-from serving.proxy.worst_case import worst_cases_usd
+from router_model.serving.access.admission import Admission
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.budgets import SERVICE, Budgets
+from router_model.serving.access.callers import INSECURE
+from router_model.serving.errors import BudgetExceededError, InvalidRequestError, UpstreamError
+from router_model.serving.formats.format import Facts, Surface
+from router_model.serving.forwarding.reply import Reply
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.plausible import Shown, counted
+from router_model.serving.providers.provider import Deadlines, Kind, Provider, Target
+from router_model.serving.providers.sent import Sent
+from router_model.serving.providers.transport import AiohttpTransport
+from router_model.serving.providers.usage import Usage
+from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
+from router_model.serving.proxy.account import Account
+from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.worst_case import worst_cases_usd
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
 TEN = Budget(Decimal(10), Per.DAY)
@@ -345,7 +345,7 @@ def test_a_stream_holds_less_and_less_and_nothing_once_its_provider_has_ended(bu
     100,000 tokens of it are written, which are $1: that is spent, and $1 is left. The provider's report says $0.90. The
     caller reads none of it.
     """
-    monkeypatch.setattr("serving.proxy.account._NOTED_EVERY_S", 0.0)
+    monkeypatch.setattr("router_model.serving.proxy.account._NOTED_EVERY_S", 0.0)
     target = Target("m", NO_ONE, "m", ModelCard("m", Decimal(0), Decimal(10)))
     facts = Facts(has_content=True)
     account = account_of(reserve(budgets, "key", 4), {target.name: Decimal(2), "dear:m": Decimal(4)})

@@ -7,10 +7,10 @@ import pytest
 from nasty_texts import NASTY
 from tokenizers import Tokenizer
 
-from features import Prompt, surface_features, tokenise
-from features.patterns import count_patterns
-from features.word_pieces import load_tokeniser
-from features.words import WordPieces
+from router_model.features import Prompt, surface_features, tokenise
+from router_model.features.patterns import count_patterns
+from router_model.features.word_pieces import load_tokeniser
+from router_model.features.words import WordPieces
 
 TOKENISER: Tokenizer = load_tokeniser()
 MOST_LOOK_UPS = 6.0

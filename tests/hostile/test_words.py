@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from serving.formats.anthropic.failures import read_failure as of_anthropic
-from serving.formats.gemini.failures import failure_of as of_gemini
-from serving.formats.openai.failures import failure_of as of_openai
-from serving.providers.failures import FailureKind
+from router_model.serving.formats.anthropic.failures import read_failure as of_anthropic
+from router_model.serving.formats.gemini.failures import failure_of as of_gemini
+from router_model.serving.formats.openai.failures import failure_of as of_openai
+from router_model.serving.providers.failures import FailureKind
 
 READERS = {"openai": of_openai, "anthropic": of_anthropic, "gemini": of_gemini}
 WORDS = [

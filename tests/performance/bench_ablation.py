@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from bench_quality import prepare
 
-from features.featuriser import PromptFeatures
+from router_model.features.featuriser import PromptFeatures
 from router_model.policy import rank_by_threshold
 from router_model.router import Router
-from training.costs import realised_costs
-from training.evaluate import sweep_frontier
-from training.metrics import Points, Singles, aiq, log_loss, mean_auc
-from training.outcomes import Outcomes
-from training.split import split_prompts
-from training.train import Run, TrainConfig
+from router_model.training.costs import realised_costs
+from router_model.training.evaluate import sweep_frontier
+from router_model.training.metrics import Points, Singles, aiq, log_loss, mean_auc
+from router_model.training.outcomes import Outcomes
+from router_model.training.split import split_prompts
+from router_model.training.train import Run, TrainConfig
 
 BLINDED: dict[str, Callable[[PromptFeatures], PromptFeatures]] = {
     "all features": lambda features: features,

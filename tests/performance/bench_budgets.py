@@ -10,10 +10,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from router_model.catalog import ModelCard
-from serving.access.budget import Budget, Per
-from serving.access.budgets import Budgets
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.worst_case import priced, worst_case_usd
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.budgets import Budgets
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.worst_case import priced, worst_case_usd
 
 BUDGET = Budget(Decimal(1_000_000), Per.DAY)
 ACME = Provider("acme", Kind.OPENAI, "http://localhost")

@@ -1,9 +1,9 @@
 """Calibration on held-out prompts (docs/decisions/0006): excess error, log-loss, coverage of the intervals.
 
 The excess is the calibration error above that of a perfectly calibrated predictor on as many outcomes
-(`training.metrics.excess_calibration_error`), overall and for the worst single model and task. Coverage: the share of
-(kind of prompts, model) pairs, kinds being clusters of about 50 test prompts, whose number of successes lies inside
-the central 90 % of what the interval's spread and chance together allow; and what chance alone would hold.
+(`router_model.training.metrics.excess_calibration_error`), overall and for the worst single model and task. Coverage:
+the share of (kind of prompts, model) pairs, kinds being clusters of about 50 test prompts, whose number of successes
+lies inside the central 90 % of what the interval's spread and chance together allow; and what chance alone would hold.
 """
 
 import argparse
@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from bench_quality import prepare
 
-from features.featuriser import PromptFeatures
 from router_model.calibration import logit, sigmoid
+from router_model.features.featuriser import PromptFeatures
 from router_model.predictor import member_probabilities
 from router_model.router import Router
-from training.metrics import excess_calibration_error, log_loss
-from training.outcomes import Outcomes
-from training.split import Split, split_prompts
-from training.train import Run, TrainConfig
-from training.uncertainty import kinds_of
+from router_model.training.metrics import excess_calibration_error, log_loss
+from router_model.training.outcomes import Outcomes
+from router_model.training.split import Split, split_prompts
+from router_model.training.train import Run, TrainConfig
+from router_model.training.uncertainty import kinds_of
 
 N_DRAWS = 400
 COLUMNS = ("excess", "worst model", "worst task", "log-loss", "before", "covered", "by chance alone")

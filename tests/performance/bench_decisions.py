@@ -17,11 +17,11 @@ os.environ.setdefault("RAYON_NUM_THREADS", "1")
 
 import numpy as np
 
-from features import Prompt, surface_features, tokenise
-from features.featuriser import featurise
 from router_model import Catalog, Router
-from training.outcomes import read_outcomes
-from training.train import train
+from router_model.features import Prompt, surface_features, tokenise
+from router_model.features.featuriser import featurise
+from router_model.training.outcomes import read_outcomes
+from router_model.training.train import train
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))
 from tiled_router import tiled

@@ -25,13 +25,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features import load_encoder
-from features.featuriser import featurise
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
 from router_model.router import Router
-from training.evaluate import evaluate
-from training.moves import chosen_models
-from training.outcomes import Outcomes, read_outcomes
-from training.train import TrainConfig, train
+from router_model.training.evaluate import evaluate
+from router_model.training.moves import chosen_models
+from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.train import TrainConfig, train
 
 BASE = "mistralai/mistral-large-2512"
 """The model that serves most."""

@@ -1,4 +1,4 @@
-"""How much trainings differ that differ in their seed alone: the noise that `training.benchmark.guard` allows for.
+"""How much trainings differ that differ in their seed alone: the noise that the guard allows for.
 
 One table to learn from and one to test on (`make guard`'s), the same split every time.
 """
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from features import load_encoder
-from features.featuriser import featurise
-from training.benchmark import trials
-from training.benchmark.guard import MARGINS
-from training.benchmark.measure import measure
-from training.benchmark.methods.ours import Ours
-from training.outcomes import read_outcomes
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.benchmark import trials
+from router_model.training.benchmark.guard import MARGINS
+from router_model.training.benchmark.measure import measure
+from router_model.training.benchmark.methods.ours import Ours
+from router_model.training.outcomes import read_outcomes
 
 
 def main() -> None:

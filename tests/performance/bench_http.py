@@ -22,12 +22,12 @@ from click.testing import CliRunner
 from fake_service import FakeLog, fake_parts
 
 from router_model import Router
-from serving.access.authentication import Access
-from serving.access.start import check_access
-from serving.api.parts import Parts
-from serving.app import create_app
-from serving.commands.keys import command as keys_command
-from serving.settings import Settings
+from router_model.serving.access.authentication import Access
+from router_model.serving.access.start import check_access
+from router_model.serving.api.parts import Parts
+from router_model.serving.app import create_app
+from router_model.serving.commands.keys import command as keys_command
+from router_model.serving.settings import Settings
 
 BODY = {
     "model": "auto",
@@ -78,7 +78,7 @@ class Ready:
 
 
 def make_query():
-    from serving.engine.query import Query
+    from router_model.serving.engine.query import Query
 
     return Query(body=BODY)
 

@@ -1,4 +1,4 @@
-"""What a call of a provider costs in processor time, by HTTP client: why `serving.providers.transport` is aiohttp.
+"""What a call of a provider costs in processor time, by HTTP client: why the service has aiohttp.
 
 Usage: python tests/performance/bench_http_client.py [--requests 1000]
 
@@ -20,8 +20,8 @@ import httptools
 import httpx2
 import uvloop
 
-from serving.providers.http import HttpRequest
-from serving.providers.transport import AiohttpTransport
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.transport import AiohttpTransport
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"' + b"word " * 100 + b'"}]}'
 HEADERS = {

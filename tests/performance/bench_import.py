@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 WORDS = [f"word{i}" for i in range(5000)] + ["naïve", "数学", "привет", "λ", "😀"]
 

@@ -15,9 +15,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from small_trials import small_routed, small_side, small_trial
 
-from training.benchmark.intervals import PromptWeights, Run, method_results, resample
-from training.benchmark.measure import measure
-from training.benchmark.method import MethodCard, sweep
+from router_model.training.benchmark.intervals import PromptWeights, Run, method_results, resample
+from router_model.training.benchmark.measure import measure
+from router_model.training.benchmark.method import MethodCard, sweep
 
 TEST_SHARE = 0.3
 

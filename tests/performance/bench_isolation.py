@@ -24,7 +24,7 @@ from hostile_world import SCENARIOS, Callers, Scenario, Seen, ask, callers
 from simulated_world import simulate
 
 from router_model.catalog import Catalog
-from training.train import train
+from router_model.training.train import train
 
 N_HOSTILE, N_HEALTHY, PAUSE_S = 4, 2, 0.02
 ALONE = Scenario("alone", (), frozenset())

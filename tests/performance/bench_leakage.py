@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from features.prompt import Prompt
-from training.benchmark.leakage import audit, audit_split
-from training.benchmark.leakage.near_duplicates import WeightedSets
-from training.benchmark.leakage.shingles import normalised
-from training.outcomes import Outcomes, read_outcomes
-from training.split import split_prompts
+from router_model.features.prompt import Prompt
+from router_model.training.benchmark.leakage import audit, audit_split
+from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
+from router_model.training.benchmark.leakage.shingles import normalised
+from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.split import split_prompts
 
 EDGES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.01)
 

@@ -37,7 +37,7 @@ from mock_upstream import FIRST, N_CHUNKS, PACE_S, PACED, TEXT
 from served import Usage
 
 from router_model.artifact import load_artifact
-from training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.method import MethodUnavailableError
 
 CONCURRENCY, N_STREAMS, N_AT_ONCE = 32, 600, 200
 ADDED = ("p50_ms", "p99_ms", "p50_32_ms", "p99_32_ms", "first_p50_ms", "first_p99_ms", "first_dense_p50_ms")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from router_model import Catalog, Router
 from router_model.policy import Rule
-from training.outcomes import Outcomes, read_outcomes
-from training.robustness import Robustness, measure_robustness
-from training.split import split_prompts
-from training.train import train
+from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.robustness import Robustness, measure_robustness
+from router_model.training.split import split_prompts
+from router_model.training.train import train
 
 SHARES = (1.0, 0.1)
 """Success values, over the default's."""

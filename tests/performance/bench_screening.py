@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from features import Prompt
 from router_model import Constraints, ModelCard
+from router_model.features import Prompt
 from router_model.screening import Screening, screen
 
 N_MODELS = 50

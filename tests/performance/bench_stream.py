@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from openai_streams import USAGE, chat, chunk, target_at, text, usage_chunk
 
-from serving.formats.format import Surface
-from serving.formats.registry import adapter_for
-from serving.formats.sse import EventParser
-from serving.providers.provider import Kind
+from router_model.serving.formats.format import Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.formats.sse import EventParser
+from router_model.serving.providers.provider import Kind
 
 ROUNDS = 15
 

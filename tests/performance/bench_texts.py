@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from nasty_texts import NASTY
 
 from router_model import Router
-from serving.engine.asked import Asked
-from serving.engine.query import Query
+from router_model.serving.engine.asked import Asked
+from router_model.serving.engine.query import Query
 
 N_BYTES, N_READ, N_BODY = 8_192, 8_192, 4_000_000
 

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import kendalltau
 
-from training.importing import import_sources
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.arena import arena
+from router_model.training.importing import import_sources
+from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.arena import arena
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SHARE_RANDOM = 0.1

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from router_model.amounts import QUANTILES, AmountModel
-from training.amounts import residual_quantiles, smearing
+from router_model.training.amounts import residual_quantiles, smearing
 
 f32 = np.float32
 

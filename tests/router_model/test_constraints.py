@@ -2,8 +2,8 @@ from decimal import Decimal
 
 import pytest
 
-from features import Prompt
 from router_model import Constraints, RequestError
+from router_model.features import Prompt
 
 
 @pytest.mark.parametrize(

@@ -25,13 +25,13 @@ def said(arguments, capsys, monkeypatch):
 
 
 def test_an_interrupt_before_saving_says_that_nothing_changed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("training.train.train", interrupt)
+    monkeypatch.setattr("router_model.training.train.train", interrupt)
     assert said(["train", "t.parquet", "--out", tmp_path], capsys, monkeypatch) == f"interrupted; {NOTHING_SAVED}"
 
 
 def test_an_interrupt_while_the_run_is_tracked_says_that_the_router_is_saved(trained, monkeypatch, capsys):
-    monkeypatch.setattr("training.train.train", lambda *_, **__: trained.report)
-    monkeypatch.setattr("training.tracking.track_run", interrupt)
+    monkeypatch.setattr("router_model.training.train.train", lambda *_, **__: trained.report)
+    monkeypatch.setattr("router_model.training.tracking.track_run", interrupt)
     expected = f"interrupted; the router in {trained.path} had been saved by then and is complete"
     assert said(["train", "t.parquet", "--out", trained.path], capsys, monkeypatch) == expected
 

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from features.grid import on_grid
+from router_model.features.grid import on_grid
 from router_model.kernel import (
     EXP_HIGH,
     EXP_LOW,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from simulated_world import P_SUCCESS, simulate
 
-from features import PromptError
 from router_model import Catalog, CatalogError, Constraints, NoCandidateError, Reason, RequestError, Router
+from router_model.features import PromptError
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import Prompt
 from router_model import Constraints, ModelCard, NoCandidateError
 from router_model.checks import CHECKS
+from router_model.features import Prompt
 from router_model.screening import screen
 
 CARD = ModelCard(

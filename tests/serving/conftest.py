@@ -12,7 +12,7 @@ from running_service import running_service
 from starlette.testclient import TestClient
 
 from router_model import Catalog, Router
-from serving.api.parts import Parts
+from router_model.serving.api.parts import Parts
 
 _databases = count()
 

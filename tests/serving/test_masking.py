@@ -1,6 +1,6 @@
 import pytest
 
-from serving.masking import masked_keys
+from router_model.serving.masking import masked_keys
 
 
 @pytest.mark.parametrize(

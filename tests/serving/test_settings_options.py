@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from serving import create_app
-from serving.commands.serve import command
-from serving.commands.settings_options import as_environment, option_name, read_settings, variable
-from serving.errors import SettingsError
-from serving.settings import PromptStorage, Settings
+from router_model.serving import create_app
+from router_model.serving.commands.serve import command
+from router_model.serving.commands.settings_options import as_environment, option_name, read_settings, variable
+from router_model.serving.errors import SettingsError
+from router_model.serving.settings import PromptStorage, Settings
 
 
 def test_every_setting_is_an_option_with_its_variable():

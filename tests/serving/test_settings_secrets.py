@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from serving.masking import masked_url
-from serving.settings import Settings
+from router_model.serving.masking import masked_url
+from router_model.serving.settings import Settings
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from router_model.log_records import AttemptRecord
-from serving.providers.failures import FailureKind
-from serving.telemetry import BREAKER_STATES, MAX_TARGETS, MAX_UNLISTED, Telemetry
+from router_model.serving.providers.failures import FailureKind
+from router_model.serving.telemetry import BREAKER_STATES, MAX_TARGETS, MAX_UNLISTED, Telemetry
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAIR = {"provider": "acme", "model": "big"}

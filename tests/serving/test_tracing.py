@@ -10,11 +10,11 @@ from threading import Thread
 import pytest
 
 from router_model.log_records import AttemptRecord
-from serving.errors import BudgetExceededError
-from serving.formats.format import Surface
-from serving.tracing import OFF, is_wanted, open_tracing
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.otel import ADAPTER
+from router_model.serving.errors import BudgetExceededError
+from router_model.serving.formats.format import Surface
+from router_model.serving.tracing import OFF, is_wanted, open_tracing
+from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.otel import ADAPTER
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 BEGAN_NS = 1_772_366_400 * 10**9
@@ -45,7 +45,7 @@ def spans():
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    from serving.otel_tracing import OtelTracing
+    from router_model.serving.otel_tracing import OtelTracing
 
     exporter, provider = InMemorySpanExporter(), sdk.TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -234,15 +234,17 @@ def run(code):
 
 def test_without_the_variables_nothing_of_opentelemetry_is_imported():
     """FastAPI itself imports OpenTelemetry's interface, which does nothing on its own."""
-    code = "import sys, serving.tracing; serving.tracing.open_tracing({})\n"
-    code += "print([name for name in sys.modules if name.startswith('opentelemetry')])\nimport serving.app\n"
+    code = "import sys, router_model.serving.tracing; router_model.serving.tracing.open_tracing({})\n"
+    code += (
+        "print([name for name in sys.modules if name.startswith('opentelemetry')])\nimport router_model.serving.app\n"
+    )
     code += "print([name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     assert run(code).stdout == "[]\n[]\n"
 
 
 def test_a_missing_extra_is_named_and_stops_nothing():
     code = "import sys; sys.modules['opentelemetry'] = None\n"
-    code += "from serving.tracing import OFF, open_tracing\n"
+    code += "from router_model.serving.tracing import OFF, open_tracing\n"
     done = run(code + "print(open_tracing({'OTEL_TRACES_EXPORTER': 'otlp'}) is OFF)")
     assert done.stdout == "True\n"
     assert "the extra 'otel' is not installed" in done.stderr
@@ -279,7 +281,7 @@ def test_spans_reach_a_collector_as_the_variables_say(collector, monkeypatch, ca
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with caplog.at_level(logging.WARNING, logger="serving"):
+    with caplog.at_level(logging.WARNING, logger="router_model"):
         tracing = open_tracing(variables)
     assert "spans are sent as http/protobuf" in caplog.text
     with tracing.call(Surface.CHAT, "auto", HEADERS) as call:

@@ -6,9 +6,9 @@ from decimal import Decimal
 import httpx2
 
 from router_model.catalog import ModelCard
-from serving.formats.format import Call, Surface
-from serving.formats.sse import EventParser
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.sse import EventParser
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 ANTHROPIC = Provider("anthropic", Kind.ANTHROPIC, "https://api.anthropic.com/v1")
 OPENAI = Provider("openai", Kind.OPENAI, "https://api.openai.com/v1")

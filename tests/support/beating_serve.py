@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from router_model.cli import main
-from serving.api.parts import Parts
+from router_model.serving.api.parts import Parts
 
 EVERY_S = 0.001
 LATE_S = 0.004

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from features import tokenise
 from router_model import Catalog
-from training.outcomes import read_outcomes
-from training.train import train
+from router_model.features import tokenise
+from router_model.training.outcomes import read_outcomes
+from router_model.training.train import train
 
 N_TOKENS, N_PROMPTS = 100, 2000
 REPOSITORY = Path(__file__).parents[2]

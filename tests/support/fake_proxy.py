@@ -8,14 +8,14 @@ from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
-from serving.errors import SettingsError
-from serving.formats.format import Facts
-from serving.forwarding.reply import Order, Reply
-from serving.providers.health import HealthRules, HealthTable
-from serving.providers.keys import KeyRing
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.usage import Usage
-from serving.proxy.proxy import Proxy
+from router_model.serving.errors import SettingsError
+from router_model.serving.formats.format import Facts
+from router_model.serving.forwarding.reply import Order, Reply
+from router_model.serving.providers.health import HealthRules, HealthTable
+from router_model.serving.providers.keys import KeyRing
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.usage import Usage
+from router_model.serving.proxy.proxy import Proxy
 
 USAGE = Usage(10, 5)
 CANARY = "sk-canary"

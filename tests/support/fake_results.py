@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.benchmark.results import (
+from router_model.training.benchmark.results import (
     Curve,
     Interval,
     MethodResult,

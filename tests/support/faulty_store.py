@@ -2,8 +2,8 @@
 
 from waiting import until
 
-from serving.decision_log.rows import ID_FIELD, Kind
-from serving.decision_log.store import RefusedError, StoreError
+from router_model.serving.decision_log.rows import ID_FIELD, Kind
+from router_model.serving.decision_log.store import RefusedError, StoreError
 
 
 class FaultyStore:

@@ -18,8 +18,8 @@ from litellm_proxy import MASTER_KEY, REQUIREMENT, installed_python
 from served import Served, free_port, served
 
 from router_model.artifact import load_artifact
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages.environment import cache_folder
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages.environment import cache_folder
 
 PORTKEY = "@portkey-ai/gateway"
 # The HTTP server is the one that Portkey's repository has a patch for. With newer ones, which its package allows, each

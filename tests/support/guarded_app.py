@@ -7,12 +7,12 @@ from time import sleep
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from serving.access.authentication import Access, authenticate
-from serving.access.callers import Role
-from serving.access.guard import Guard
-from serving.access.log_redaction import redact_server_logs
-from serving.errors import ServiceError, error_body
-from serving.settings import Settings
+from router_model.serving.access.authentication import Access, authenticate
+from router_model.serving.access.callers import Role
+from router_model.serving.access.guard import Guard
+from router_model.serving.access.log_redaction import redact_server_logs
+from router_model.serving.errors import ServiceError, error_body
+from router_model.serving.settings import Settings
 
 
 def settings_of(**given):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from log_records import decision
 
-from serving.decision_log.opening import open_spool, open_store
-from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.store import Gathering
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.store import Gathering
 
 
 async def main(url, spool, first):

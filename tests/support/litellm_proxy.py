@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from processes import free_port, running
 
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages.environment import NO_INDEX, PackageEnvironment
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages.environment import NO_INDEX, PackageEnvironment
 
 REQUIREMENT = "litellm[proxy]==1.105.0"
 MASTER_KEY = "sk-master-canary"

@@ -5,9 +5,9 @@ from decimal import Decimal
 import orjson
 
 from router_model.catalog import ModelCard
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 CARD = ModelCard(
     "acme/small",

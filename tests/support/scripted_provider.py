@@ -11,17 +11,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from serving.errors import InvalidRequestError
-from serving.formats.adapter import Adapter
-from serving.formats.format import Call, Facts, Surface
-from serving.formats.refusals import as_refusal
-from serving.forwarding.forwarder import Forwarder
-from serving.forwarding.reply import Order
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.keys import KeyRing
-from serving.providers.provider import Deadlines, Kind, Provider, Target
-from serving.providers.usage import Usage
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.formats.refusals import as_refusal
+from router_model.serving.forwarding.forwarder import Forwarder
+from router_model.serving.forwarding.reply import Order
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.keys import KeyRing
+from router_model.serving.providers.provider import Deadlines, Kind, Provider, Target
+from router_model.serving.providers.usage import Usage
 
 STATUSES = {
     400: FailureKind.BAD_REQUEST,
@@ -235,7 +235,7 @@ ADAPTER = Adapter(Format(), Format())
 
 
 class World:
-    """Providers by script; a `serving.providers.providers.Providers`.
+    """Providers by script; a `router_model.serving.providers.providers.Providers`.
 
     Parameters
     ----------

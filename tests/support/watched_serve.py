@@ -10,7 +10,7 @@ from pathlib import Path
 
 from router_model.cli import main
 from router_model.router import Router
-from serving.api.parts import Parts
+from router_model.serving.api.parts import Parts
 
 HANG_S = 2.0
 

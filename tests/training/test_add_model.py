@@ -13,12 +13,12 @@ from simulated_world import P_SUCCESS, simulate
 from router_model import Constraints, ModelCard, Router, TrainingError
 from router_model.artifact import save_artifact
 from router_model.commands.inspect import _show, describe
-from training.add_model import add_model, bank_kernel
-from training.answers import find_in_bank
-from training.importing.checks import check_batch
-from training.kernel import fit_weights
-from training.outcomes import outcomes_of
-from training.train import train
+from router_model.training.add_model import add_model, bank_kernel
+from router_model.training.answers import find_in_bank
+from router_model.training.importing.checks import check_batch
+from router_model.training.kernel import fit_weights
+from router_model.training.outcomes import outcomes_of
+from router_model.training.train import train
 
 CODER = ModelCard("coder", Decimal("0.5"), Decimal("1.5"), context_window=32000)
 CODE = "def return import class loop list index function bug compile string array"
@@ -147,7 +147,7 @@ def test_prompts_the_router_never_saw_are_enough(router):
 
 
 def test_bank_prompts_are_found_by_text_not_by_order(router, table):
-    from features.featuriser import featurise
+    from router_model.features.featuriser import featurise
 
     texts = table["prompt"].unique(maintain_order=True).to_list()[:40]
     features = featurise(texts, router.encoder)

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from training.cache_folder import cache_folder
+from router_model.training.cache_folder import cache_folder
 
 
 def test_the_environment_decides(monkeypatch, tmp_path):

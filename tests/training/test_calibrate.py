@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from router_model.calibration import logit, sigmoid
-from training.calibrate import HeldOut, fit_blend, fit_calibration
-from training.metrics import log_loss
+from router_model.training.calibrate import HeldOut, fit_blend, fit_calibration
+from router_model.training.metrics import log_loss
 
 
 def world(n=4000, seed=0):

@@ -4,7 +4,7 @@ import pytest
 
 from router_model import TrainingError
 from router_model.kernel import Kernel
-from training.config import read_config
+from router_model.training.config import read_config
 
 
 def write(tmp_path: Path, content: str) -> Path:

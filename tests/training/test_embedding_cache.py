@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import load_encoder, tokenise
-from features.featuriser import featurise
-from training import embedding_cache
-from training.embedding_cache import cached
-from training.outcomes import read_outcomes
-from training.train import STEPS, TrainConfig, train
+from router_model.features import load_encoder, tokenise
+from router_model.features.featuriser import featurise
+from router_model.training import embedding_cache
+from router_model.training.embedding_cache import cached
+from router_model.training.outcomes import read_outcomes
+from router_model.training.train import STEPS, TrainConfig, train
 
 TEXTS = ["red", "green and blue", "", "yellow", "\ud800", "数学"]
 
@@ -26,12 +26,12 @@ WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
-from features import tokenise
-from training.embedding_cache import cached
+from router_model.features import tokenise
+from router_model.training.embedding_cache import cached
 sys.path.insert(0, {tests!r})
 from test_embedding_cache import Counting
-import training.embedding_cache
-training.embedding_cache.TEXTS_AT_ONCE = 7
+import router_model.training.embedding_cache
+router_model.training.embedding_cache.TEXTS_AT_ONCE = 7
 texts = [f"text {{i}}" for i in range({first}, {last})]
 encoder = cached(Counting(), folder=Path({folder!r}))
 assert (encoder.encode(tokenise(texts)) == Counting().encode(tokenise(texts))).all()
@@ -278,7 +278,7 @@ texts = [""",
 def test_training_again_encodes_nothing(table, catalog, tmp_path, monkeypatch):
     monkeypatch.setenv("ROUTER_MODEL_CACHE", str(tmp_path / "cache"))
     encoder, steps = Counting(), []
-    monkeypatch.setattr("training.train.load_encoder", lambda _: encoder)
+    monkeypatch.setattr("router_model.training.train.load_encoder", lambda _: encoder)
     prompts = read_outcomes(table).prompts
     featurise(prompts[:400], cached(Counting()))
     train(table, tmp_path / "router", catalog=catalog, config=TrainConfig(encoder="counting"), advance=steps.append)

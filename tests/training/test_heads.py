@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 
 from router_model.evidence import Bank
-from training.heads import fit_head, solve_ridge
+from router_model.training.heads import fit_head, solve_ridge
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router_model.evidence import Bank
 from router_model.kernel import Kernel, by_feature
-from training.kernel import fit_weights, kernel_matrix
+from router_model.training.kernel import fit_weights, kernel_matrix
 
 f32 = np.float32
 EXACT = 1e-5

@@ -7,12 +7,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.featuriser import featurise
 from router_model import Router, TrainingError
-from training.moves import ALWAYS_SUPPORTED, LARGEST_JUDGE, MOVES_PER_EVIDENCE, measure_moves, new_grades, same_settings
-from training.outcomes import read_outcomes
-from training.split import split_prompts
-from training.train import train
+from router_model.features.featuriser import featurise
+from router_model.training.moves import (
+    ALWAYS_SUPPORTED,
+    LARGEST_JUDGE,
+    MOVES_PER_EVIDENCE,
+    measure_moves,
+    new_grades,
+    same_settings,
+)
+from router_model.training.outcomes import read_outcomes
+from router_model.training.split import split_prompts
+from router_model.training.train import train
 
 
 def changed(outcomes, n, judge=None):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from training.certify import chosen_by_value
-from training.evaluate import eligible_models
-from training.resplits import certify_draws, naive_draws, random_sides, with_replacement
+from router_model.training.certify import chosen_by_value
+from router_model.training.evaluate import eligible_models
+from router_model.training.resplits import certify_draws, naive_draws, random_sides, with_replacement
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from training.costs import realised_costs
-from training.metrics import excess_calibration_error
+from router_model.training.costs import realised_costs
+from router_model.training.metrics import excess_calibration_error
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

@@ -6,11 +6,11 @@ import pytest
 
 from router_model import Catalog, Router
 from router_model.errors import TrainingError
-from training import boosters
-from training.boosters import BoosterConfig, PairTable
-from training.evidence import EvidenceConfig
-from training.fit import FitConfig
-from training.train import TrainConfig, train
+from router_model.training import boosters
+from router_model.training.boosters import BoosterConfig, PairTable
+from router_model.training.evidence import EvidenceConfig
+from router_model.training.fit import FitConfig
+from router_model.training.train import TrainConfig, train
 
 N_PROMPTS, N_MODELS = 3000, 50
 FEW = BoosterConfig(max_rounds=3, max_rows=5000)

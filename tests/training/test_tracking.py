@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from training.commands.train import _show
-from training.tracking import track_run
-from training.train import TrainConfig
+from router_model.training.commands.train import _show
+from router_model.training.tracking import track_run
+from router_model.training.train import TrainConfig
 
 
 @pytest.mark.filterwarnings("ignore")  # MLflow's own deprecations are not ours to mend
@@ -36,7 +36,7 @@ def test_the_usual_variable_names_another_place_and_nothing_is_left_here(trained
     monkeypatch.chdir(tmp_path / "here")
     uri = f"sqlite:///{tmp_path}/runs.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr("training.tracking._record", lambda *_: "gifted-shark")
+    monkeypatch.setattr("router_model.training.tracking._record", lambda *_: "gifted-shark")
     assert track_run(trained.report, TrainConfig()) == (
         f"tracked as gifted-shark in {uri}; look at it with: mlflow ui --backend-store-uri {uri}"
     )
@@ -51,7 +51,7 @@ def test_a_failing_store_is_named_without_its_password(trained, monkeypatch):
         raise OSError(f"{uri} does not answer")
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setattr("training.tracking._record", fail)
+    monkeypatch.setattr("router_model.training.tracking._record", fail)
     assert track_run(trained.report, TrainConfig()) == (
         "not tracked: http://127.0.0.1:9/ failed (OSError: http://127.0.0.1:9/ does not answer); "
         "the router itself is saved"

@@ -6,9 +6,9 @@ import pytest
 from simulated_world import WORDS, simulate
 
 from router_model import Catalog, Router, TrainingError
-from training.boosters import BoosterConfig
-from training.fit import FitConfig
-from training.train import TrainConfig, train
+from router_model.training.boosters import BoosterConfig
+from router_model.training.fit import FitConfig
+from router_model.training.train import TrainConfig, train
 
 QUICK = TrainConfig(
     fit=FitConfig(

@@ -11,21 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from features import Encoder, load_encoder
-from features.featuriser import PromptFeatures, featurise
 from router_model.catalog import Catalog
 from router_model.errors import RequestError
-from training.benchmark.intervals import PromptWeights
-from training.benchmark.leakage import LeakageAudit, audit
-from training.benchmark.method import Method
-from training.benchmark.results import Results
-from training.benchmark.run import run_methods
-from training.benchmark.trial import Side, Trial
-from training.benchmark.trials import seed_trials, shift_trials, test_table_trials
-from training.embedding_cache import cached
-from training.files import file_sha256
-from training.outcomes import Outcomes, read_outcomes
-from training.train import learnable
+from router_model.features import Encoder, load_encoder
+from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.training.benchmark.intervals import PromptWeights
+from router_model.training.benchmark.leakage import LeakageAudit, audit
+from router_model.training.benchmark.method import Method
+from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.run import run_methods
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.benchmark.trials import seed_trials, shift_trials, test_table_trials
+from router_model.training.embedding_cache import cached
+from router_model.training.files import file_sha256
+from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.train import learnable
 
 Advance = Callable[[str, str, str], None]
 
@@ -43,7 +43,7 @@ class BenchmarkConfig:
     ----------
     n_seeds : int
         Trials of seeds 0, 1, ...
-    encoder : name, as `features.load_encoder` takes it
+    encoder : name, as `router_model.features.load_encoder` takes it
     quality_bar : the quality that counts as success
     models : ids to choose among; none given: all of the table
     max_prompts : prompts to learn from and choose on, at most (6 : 1), drawn by seed; None: all

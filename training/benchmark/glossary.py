@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from training.benchmark.results import Interval
+from router_model.training.benchmark.results import Interval
 
 NOT_DEFINED = "-"
 """Shown where a method has no value of a metric."""

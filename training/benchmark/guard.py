@@ -3,8 +3,8 @@
 from typing import Final
 
 from router_model.errors import RequestError
-from training.benchmark.glossary import GLOSSARY
-from training.benchmark.results import Results
+from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.results import Results
 
 MARGINS: Final = {"aiq": 0.003, "aiq_log": 0.003, "auc": 0.005, "log_loss": 0.002}
 """Falls up to these are noise: trainings that differ in their seed alone spread by a third of that, or less.

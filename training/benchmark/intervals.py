@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.measure import choose
-from training.benchmark.method import MethodCard, Routed
-from training.benchmark.results import Interval, MethodResult, MethodTrial
-from training.benchmark.trial import Side, Trial
-from training.metrics import bootstrap_metrics, bootstrap_realised, interval, resample_weights
+from router_model.training.benchmark.measure import choose
+from router_model.training.benchmark.method import MethodCard, Routed
+from router_model.training.benchmark.results import Interval, MethodResult, MethodTrial
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import bootstrap_metrics, bootstrap_realised, interval, resample_weights
 
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ DIFFERENCES = ("aiq", "aiq_log", "log_loss", "auc", "brier", "chosen_saving", "c
 """Metrics that ours is compared in."""
 
 _JUMPING = ("cost_save", "cost_save_95")
-"""Metrics whose intervals are plain percentiles; see `training.metrics.interval`."""
+"""Metrics whose intervals are plain percentiles; see `router_model.training.metrics.interval`."""
 
 
 @dataclass(frozen=True, slots=True)

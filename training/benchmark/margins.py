@@ -6,8 +6,8 @@ Below 0 a method loses to doing nothing clever; a router for production should n
 from collections.abc import Mapping
 from statistics import fmean
 
-from training.benchmark.results import MethodResult, Results
-from training.benchmark.verdicts import LEARNED_KINDS, ours
+from router_model.training.benchmark.results import MethodResult, Results
+from router_model.training.benchmark.verdicts import LEARNED_KINDS, ours
 
 LEFT_OUT = " left out"
 """How the name of a trial ends that tests on a task kept from training."""

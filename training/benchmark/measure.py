@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routed, Routing
-from training.benchmark.results import Curve, MethodTrial, Realised
-from training.benchmark.trial import Side, Trial
-from training.metrics import (
+from router_model.training.benchmark.method import MethodCard, Routed, Routing
+from router_model.training.benchmark.results import Curve, MethodTrial, Realised
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import (
     Points,
     Singles,
     aiq,

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from training.benchmark.intervals import PromptWeights, Resamples, Run, method_results, resample
-from training.benchmark.measure import choose, measure, single_models, with_pareto_distances
-from training.benchmark.method import Method, MethodCard, MethodUnavailableError, Routed
-from training.benchmark.results import MethodResult, MethodTrial, SingleModel, TrialInfo
-from training.benchmark.reworded import Reworded
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.intervals import PromptWeights, Resamples, Run, method_results, resample
+from router_model.training.benchmark.measure import choose, measure, single_models, with_pareto_distances
+from router_model.training.benchmark.method import Method, MethodCard, MethodUnavailableError, Routed
+from router_model.training.benchmark.results import MethodResult, MethodTrial, SingleModel, TrialInfo
+from router_model.training.benchmark.reworded import Reworded
+from router_model.training.benchmark.trial import Trial
 
 Advance = Callable[[str, str, str], None]
 """Called with the trial, the method and what the method has just done."""

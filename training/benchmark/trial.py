@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features import Encoder
-from features.featuriser import PromptFeatures
 from router_model.catalog import Catalog
-from training.costs import realised_costs
-from training.outcomes import MATRIX_COLUMNS, Outcomes
+from router_model.features import Encoder
+from router_model.features.featuriser import PromptFeatures
+from router_model.training.costs import realised_costs
+from router_model.training.outcomes import MATRIX_COLUMNS, Outcomes
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from features import Encoder
-from features.featuriser import PromptFeatures
 from router_model.catalog import Catalog
 from router_model.errors import TableError
-from training.benchmark.trial import Rows, Side, Trial
-from training.outcomes import Outcomes
-from training.prices import complete_catalog
-from training.split import percentiles, split_prompts
+from router_model.features import Encoder
+from router_model.features.featuriser import PromptFeatures
+from router_model.training.benchmark.trial import Rows, Side, Trial
+from router_model.training.outcomes import Outcomes
+from router_model.training.prices import complete_catalog
+from router_model.training.split import percentiles, split_prompts
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def seed_trials(
     seeds: Sequence[int],
     quality_bar: float,
 ) -> Iterator[Trial]:
-    """Yield a trial for each seed, split 60 : 10 : 30 by `training.split`.
+    """Yield a trial for each seed, split 60 : 10 : 30 by `router_model.training.split`.
 
     Parameters
     ----------

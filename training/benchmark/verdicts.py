@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from training.benchmark.glossary import GLOSSARY, HEADLINE, Term
-from training.benchmark.results import Interval, MethodResult, Results
+from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE, Term
+from router_model.training.benchmark.results import Interval, MethodResult, Results
 
 LEARNED_KINDS = ("learned", "package", "ours")
 """Kinds of methods that learn differences between prompts."""

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from training.benchmark.benchmark import Bench
-    from training.benchmark.method import Method
-    from training.benchmark.results import Results
+    from router_model.training.benchmark.benchmark import Bench
+    from router_model.training.benchmark.method import Method
+    from router_model.training.benchmark.results import Results
 
 
 @click.command("benchmark")
@@ -67,12 +67,12 @@ def command(
 
     from router_model.catalog import Catalog  # noqa: PLC0415
     from router_model.errors import RequestError  # noqa: PLC0415
-    from training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
-    from training.benchmark.guard import falls  # noqa: PLC0415
-    from training.benchmark.methods import methods_named  # noqa: PLC0415
-    from training.benchmark.report.html import write_html  # noqa: PLC0415
-    from training.benchmark.report.terminal import show_results  # noqa: PLC0415
-    from training.benchmark.results import Results  # noqa: PLC0415
+    from router_model.training.benchmark.benchmark import Bench, BenchmarkConfig  # noqa: PLC0415
+    from router_model.training.benchmark.guard import falls  # noqa: PLC0415
+    from router_model.training.benchmark.methods import methods_named  # noqa: PLC0415
+    from router_model.training.benchmark.report.html import write_html  # noqa: PLC0415
+    from router_model.training.benchmark.report.terminal import show_results  # noqa: PLC0415
+    from router_model.training.benchmark.results import Results  # noqa: PLC0415
 
     recorded = None if baseline is None else Results.load(baseline)
     chosen = methods_named(methods)

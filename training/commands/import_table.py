@@ -14,7 +14,7 @@ from router_model.errors import TableError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from training.importing import ImportReport, Preview, Progress
+    from router_model.training.importing import ImportReport, Preview, Progress
 
 # Written out, and pinned by a test: importing the converters would load polars for every --help.
 FORMAT_NAMES = (
@@ -110,7 +110,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
       router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
     """
     # Imported here so that --help needs no polars.
-    from training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
+    from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
 
     chosen = _chosen(**options)
     if preview:
@@ -128,8 +128,8 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
 
 def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ...], **others: Any) -> dict[str, Any]:
     """Return the parameters of `import_sources` that the options stand for."""
-    from training.importing.columns import parse_columns  # noqa: PLC0415 as above
-    from training.importing.reading import parse_words  # noqa: PLC0415
+    from router_model.training.importing.columns import parse_columns  # noqa: PLC0415 as above
+    from router_model.training.importing.reading import parse_words  # noqa: PLC0415
 
     return {"format": format_name, "columns": parse_columns(columns), "values": parse_words(values), **others}
 

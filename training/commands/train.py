@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from training.train import TrainingReport
+    from router_model.training.train import TrainingReport
 
 
 @click.command("train")
@@ -66,9 +66,9 @@ def command(
     """Train a router on the outcomes in TABLE (Parquet; see 'router-model import')."""
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
-    from training.config import read_config  # noqa: PLC0415
-    from training.tracking import track_run  # noqa: PLC0415
-    from training.train import train  # noqa: PLC0415
+    from router_model.training.config import read_config  # noqa: PLC0415
+    from router_model.training.tracking import track_run  # noqa: PLC0415
+    from router_model.training.train import train  # noqa: PLC0415
 
     overrides: dict[str, Any] = {
         "encoder": encoder,
@@ -123,10 +123,10 @@ def _progress(*, hidden: bool) -> Any:
 
 
 class _Steps:
-    """A progress bar over the steps of `training.train.train`."""
+    """A progress bar over the steps of `router_model.training.train.train`."""
 
     def __init__(self, progress: Any) -> None:
-        from training.train import STEPS  # noqa: PLC0415
+        from router_model.training.train import STEPS  # noqa: PLC0415
 
         self.progress = progress
         self.left = list(STEPS)
@@ -160,8 +160,8 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
 
-    from training.commands.certify import show_certificates  # noqa: PLC0415
-    from training.commands.evaluate import show_evaluation  # noqa: PLC0415
+    from router_model.training.commands.certify import show_certificates  # noqa: PLC0415
+    from router_model.training.commands.evaluate import show_evaluation  # noqa: PLC0415
 
     console = Console()
     console.print(

@@ -4,13 +4,13 @@ Files → source records (`readers`) → rows of the schema (`adapters`, `batche
 one Parquet file (`run`). What is special about a user's own tables is said in `options`, and noticed by `survey`.
 """
 
-from training.importing.checks import CANONICAL_SCHEMA, check_batch, default_prompt_id
-from training.importing.duplicates import find_duplicates
-from training.importing.options import make_options
-from training.importing.preview import Preview, preview_sources
-from training.importing.problems import Problem
-from training.importing.report import ImportReport, Progress
-from training.importing.run import import_sources
+from router_model.training.importing.checks import CANONICAL_SCHEMA, check_batch, default_prompt_id
+from router_model.training.importing.duplicates import find_duplicates
+from router_model.training.importing.options import make_options
+from router_model.training.importing.preview import Preview, preview_sources
+from router_model.training.importing.problems import Problem
+from router_model.training.importing.report import ImportReport, Progress
+from router_model.training.importing.run import import_sources
 
 __all__ = [
     "CANONICAL_SCHEMA",

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import zstandard
 
-from training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
-from training.importing.items import Item, Unreadable, record_of
-from training.importing.layout import Archive
-from training.importing.problems import StreamError
+from router_model.training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
+from router_model.training.importing.items import Item, Unreadable, record_of
+from router_model.training.importing.layout import Archive
+from router_model.training.importing.problems import StreamError
 
 
 def read_archive(path: Path, archive: Archive) -> Iterator[Item]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
-from training.importing.conversion import Row, Source, is_missing
-from training.importing.items import Item, Record, Unreadable
-from training.importing.notes import Note, Notes
-from training.importing.options import ImportOptions
-from training.importing.problems import Problem, RecordError
-from training.importing.readers import SourceFile
-from training.importing.survey import Survey
+from router_model.training.importing.adapters import ADAPTERS, Adapter, Around, adapter_of, layout_of
+from router_model.training.importing.conversion import Row, Source, is_missing
+from router_model.training.importing.items import Item, Record, Unreadable
+from router_model.training.importing.notes import Note, Notes
+from router_model.training.importing.options import ImportOptions
+from router_model.training.importing.problems import Problem, RecordError
+from router_model.training.importing.readers import SourceFile
+from router_model.training.importing.survey import Survey
 
 BATCH_RECORDS: Final = 20_000
 BATCH_BYTES: Final = 16 * 1024 * 1024
@@ -138,7 +138,7 @@ def open_source(path: Path, options: ImportOptions) -> SourceFile:
 
 
 def take_notes(paths: Sequence[Path], options: ImportOptions, notes: Notes) -> None:
-    """Read the files whose adapters join records for the first time; see `training.importing.notes`."""
+    """Read the files whose adapters join records for the first time; see `router_model.training.importing.notes`."""
     if options.mapping.names_prompts:
         return  # tables of own columns join nothing
     for path in paths:

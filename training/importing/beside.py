@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from training.importing.problems import RecordError
+from router_model.training.importing.problems import RecordError
 
 _KEPT: Final = 8
 

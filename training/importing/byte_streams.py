@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, cast
 
 import zstandard
 
-from training.importing.problems import StreamError
+from router_model.training.importing.problems import StreamError
 
 CHUNK_BYTES: Final = 16 * 1024
 MAX_RECORD_BYTES: Final = 64 * 1024 * 1024

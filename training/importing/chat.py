@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
+from router_model.training.importing.problems import RecordError, shown
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _PAIR_ROLES: Final = frozenset({*_ROLES, "user", "assistant", "system", "developer", "tool"})
@@ -245,7 +245,7 @@ def require_prompt(fields: Row, tool: str, advice: str, given: Any = None) -> Ro
     >>> require_prompt({"prompt": "__REDACTED__"}, "Phoenix", "log it")
     Traceback (most recent call last):
         ...
-    training.importing.problems.RecordError: got a prompt that Phoenix redacted, expected the prompt itself
+    router_model.training.importing.problems.RecordError: got a prompt that Phoenix redacted, expected the prompt itself
 
     Raises
     ------

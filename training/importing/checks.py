@@ -12,9 +12,9 @@ from typing import Final, NamedTuple, TypeAlias
 import polars as pl
 
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing import dates, number_text, values
-from training.importing.problems import Problem, shown
-from training.importing.reading import AS_WRITTEN, Reading
+from router_model.training.importing import dates, number_text, values
+from router_model.training.importing.problems import Problem, shown
+from router_model.training.importing.reading import AS_WRITTEN, Reading
 
 CANONICAL_SCHEMA: Final = {
     name: {

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from router_model.errors import TableError
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing.conversion import Row, Source, is_missing
-from training.importing.number_text import DecimalMark, read_number
+from router_model.training.importing.conversion import Row, Source, is_missing
+from router_model.training.importing.number_text import DecimalMark, read_number
 
 NAMEABLE: Final = tuple(name for name in OUTCOME_COLUMN_NAMES if name != "extra")
 """Columns that ``--column`` may name."""

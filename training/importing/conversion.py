@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from training.importing.problems import Problem, RecordError, shown
+from router_model.training.importing.problems import Problem, RecordError, shown
 
 Source: TypeAlias = Mapping[str, Any]
 Row: TypeAlias = dict[str, Any]

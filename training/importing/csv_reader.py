@@ -8,9 +8,9 @@ import csv
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
-from training.importing.byte_streams import MAX_RECORD_BYTES, read_lines
-from training.importing.items import Item, Record, Unreadable, encoding_problem
-from training.importing.problems import Problem, StreamError
+from router_model.training.importing.byte_streams import MAX_RECORD_BYTES, read_lines
+from router_model.training.importing.items import Item, Record, Unreadable, encoding_problem
+from router_model.training.importing.problems import Problem, StreamError
 
 _DELIMITERS: Final = ",;\t"
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from training.importing.problems import Problem
+from router_model.training.importing.problems import Problem
 
 DUPLICATE_ADVICE: Final = (
     "remove one of the two, give them different 'prompt_id's, or use --on-error skip to keep the first"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from training.importing.problems import Problem, shown
+from router_model.training.importing.problems import Problem, shown
 
 NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
 

@@ -12,8 +12,8 @@ import json
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO, Final, NamedTuple, TypeAlias
 
-from training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
-from training.importing.problems import StreamError
+from router_model.training.importing.byte_streams import MAX_RECORD_BYTES, mapped_errors
+from router_model.training.importing.problems import StreamError
 
 _CHUNK_BYTES: Final = 256 * 1024
 _LONGEST_PARTIAL: Final = 16  # a literal or escape cut off by the end of the buffer is shorter than this

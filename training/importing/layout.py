@@ -12,7 +12,8 @@ class Archive(NamedTuple):
     Attributes
     ----------
     suffix : str
-        Of the file's name, as ``".eval"``; it must be one of `training.importing.sources.ARCHIVE_SUFFIXES`.
+        Of the file's name, as ``".eval"``; it must be one of
+        `router_model.training.importing.sources.ARCHIVE_SUFFIXES`.
     records : str
         Regular expression of the names of the members that are records.
     context : tuple of str

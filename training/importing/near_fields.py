@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing import values
-from training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
-from training.importing.columns import ColumnMapping, unit_in_name
-from training.importing.conversion import Source, is_missing
-from training.importing.findings import Finding
-from training.importing.frames import frame_of_rows, series_of
-from training.importing.near_names import near_column, near_columns
-from training.importing.options import ImportOptions
-from training.importing.problems import Problem
-from training.importing.quality_tally import QualityTally
-from training.importing.reading import AS_WRITTEN, Reading
+from router_model.training.importing import values
+from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
+from router_model.training.importing.columns import ColumnMapping, unit_in_name
+from router_model.training.importing.conversion import Source, is_missing
+from router_model.training.importing.findings import Finding
+from router_model.training.importing.frames import frame_of_rows, series_of
+from router_model.training.importing.near_names import near_column, near_columns
+from router_model.training.importing.options import ImportOptions
+from router_model.training.importing.problems import Problem
+from router_model.training.importing.quality_tally import QualityTally
+from router_model.training.importing.reading import AS_WRITTEN, Reading
 
 PROMPTS: Final = ("prompt", "messages")
 OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from training.importing.columns import NAMEABLE, unit_in_name, words_of
+from router_model.training.importing.columns import NAMEABLE, unit_in_name, words_of
 
 _NAMES: Final[Mapping[str, str]] = {
     "prompt": (

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from router_model.errors import TableError
-from training.importing.adapters import FORMATS
-from training.importing.columns import ColumnMapping
-from training.importing.dates import DATE_ORDERS, DateOrder
-from training.importing.findings import Arguments
-from training.importing.number_text import DECIMAL_MARKS, DecimalMark
-from training.importing.reading import Reading, checked_words
-from training.importing.scales import Scale
+from router_model.training.importing.adapters import FORMATS
+from router_model.training.importing.columns import ColumnMapping
+from router_model.training.importing.dates import DATE_ORDERS, DateOrder
+from router_model.training.importing.findings import Arguments
+from router_model.training.importing.number_text import DECIMAL_MARKS, DecimalMark
+from router_model.training.importing.reading import Reading, checked_words
+from router_model.training.importing.scales import Scale
 
 OnError: TypeAlias = Literal["fail", "skip"]
 

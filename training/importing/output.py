@@ -16,8 +16,8 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.records import SCHEMA_VERSION
-from training.importing.opponents import corrected
-from training.importing.values import safe_json
+from router_model.training.importing.opponents import corrected
+from router_model.training.importing.values import safe_json
 
 _ROWS_A_GROUP = 20_000
 _AVERAGED = frozenset({"quality", "input_tokens", "output_tokens", "cost_usd", "latency_s"})

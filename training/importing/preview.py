@@ -11,17 +11,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from training.importing import findings
-from training.importing.batches import Batch, BatchReader, open_source, take_notes
-from training.importing.checks import check_batch
-from training.importing.findings import Call, Finding
-from training.importing.frames import frame_of_rows
-from training.importing.notes import Notes
-from training.importing.options import ImportOptions
-from training.importing.output import is_own_table
-from training.importing.problems import Problem
-from training.importing.sources import expand_sources
-from training.importing.survey import Survey
+from router_model.training.importing import findings
+from router_model.training.importing.batches import Batch, BatchReader, open_source, take_notes
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.findings import Call, Finding
+from router_model.training.importing.frames import frame_of_rows
+from router_model.training.importing.notes import Notes
+from router_model.training.importing.options import ImportOptions
+from router_model.training.importing.output import is_own_table
+from router_model.training.importing.problems import Problem
+from router_model.training.importing.sources import expand_sources
+from router_model.training.importing.survey import Survey
 
 _MAX_FILES: Final = 3
 

@@ -2,7 +2,8 @@
 
 Every complaint of the importers is one `Problem`: what was got, what was expected and what to do. Where it
 was found (file and row) is added by whoever knows it. `RecordError` and `StreamError` carry a problem up
-to `training.importing.run`, which makes it a `TableError` or an entry of the rejects file; neither escapes.
+to `router_model.training.importing.run`, which makes it a `TableError` or an entry of the rejects file; neither
+escapes.
 """
 
 import json

@@ -17,13 +17,13 @@ from typing import Final
 
 import polars as pl
 
-from training.importing.findings import Arguments, Finding
-from training.importing.near_names import sounds_lower_is_better
-from training.importing.options import ImportOptions, RejectedLimit
-from training.importing.problems import shown
-from training.importing.reading import Reading
-from training.importing.scales import PERCENT, Scale, guess_scale
-from training.importing.values import quality_values
+from router_model.training.importing.findings import Arguments, Finding
+from router_model.training.importing.near_names import sounds_lower_is_better
+from router_model.training.importing.options import ImportOptions, RejectedLimit
+from router_model.training.importing.problems import shown
+from router_model.training.importing.reading import Reading
+from router_model.training.importing.scales import PERCENT, Scale, guess_scale
+from router_model.training.importing.values import quality_values
 
 _STRAYS: Final = RejectedLimit()
 _MAX_WORDS: Final = 12

@@ -14,14 +14,14 @@ from typing import BinaryIO, Final
 
 import polars as pl
 
-from training.importing.archives import read_archive
-from training.importing.byte_streams import open_bytes, read_lines
-from training.importing.csv_reader import read_csv
-from training.importing.items import Item, Record, Unreadable, encoding_problem, record_of
-from training.importing.json_stream import read_outline, read_records
-from training.importing.layout import Layout
-from training.importing.problems import Problem, StreamError
-from training.importing.sources import ARCHIVE_SUFFIXES, CSV_SUFFIXES, JSON_LINES_SUFFIXES, kind_of
+from router_model.training.importing.archives import read_archive
+from router_model.training.importing.byte_streams import open_bytes, read_lines
+from router_model.training.importing.csv_reader import read_csv
+from router_model.training.importing.items import Item, Record, Unreadable, encoding_problem, record_of
+from router_model.training.importing.json_stream import read_outline, read_records
+from router_model.training.importing.layout import Layout
+from router_model.training.importing.problems import Problem, StreamError
+from router_model.training.importing.sources import ARCHIVE_SUFFIXES, CSV_SUFFIXES, JSON_LINES_SUFFIXES, kind_of
 
 DEFAULT_LAYOUT: Final = Layout()
 _SLICE_ROWS: Final = 20_000

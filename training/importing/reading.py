@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from router_model.errors import TableError
-from training.importing.dates import DateOrder
-from training.importing.number_text import DecimalMark
-from training.importing.scales import Scale
+from router_model.training.importing.dates import DateOrder
+from router_model.training.importing.number_text import DecimalMark
+from router_model.training.importing.scales import Scale
 
 
 @dataclass(frozen=True, slots=True)

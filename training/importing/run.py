@@ -16,23 +16,23 @@ import numpy as np
 import polars as pl
 
 from router_model.errors import TableError
-from training.importing import findings
-from training.importing.adapters import ADAPTERS, Adapter
-from training.importing.batches import Batch, BatchReader, Rejected, open_source, take_notes
-from training.importing.checks import check_batch
-from training.importing.conversion import Row
-from training.importing.dates import DateOrder
-from training.importing.duplicates import SeenPairs, duplicate_problem
-from training.importing.findings import Call, Finding
-from training.importing.frames import frame_of_rows
-from training.importing.notes import Notes
-from training.importing.number_text import DecimalMark
-from training.importing.options import DEFAULT_MAX_REJECTED, ImportOptions, OnError, make_options
-from training.importing.output import TableOutput, is_own_table, open_output, rejects_path
-from training.importing.problems import Problem
-from training.importing.report import ImportReport, Progress
-from training.importing.sources import expand_sources, total_bytes
-from training.importing.survey import Survey, unseen_findings
+from router_model.training.importing import findings
+from router_model.training.importing.adapters import ADAPTERS, Adapter
+from router_model.training.importing.batches import Batch, BatchReader, Rejected, open_source, take_notes
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.conversion import Row
+from router_model.training.importing.dates import DateOrder
+from router_model.training.importing.duplicates import SeenPairs, duplicate_problem
+from router_model.training.importing.findings import Call, Finding
+from router_model.training.importing.frames import frame_of_rows
+from router_model.training.importing.notes import Notes
+from router_model.training.importing.number_text import DecimalMark
+from router_model.training.importing.options import DEFAULT_MAX_REJECTED, ImportOptions, OnError, make_options
+from router_model.training.importing.output import TableOutput, is_own_table, open_output, rejects_path
+from router_model.training.importing.problems import Problem
+from router_model.training.importing.report import ImportReport, Progress
+from router_model.training.importing.sources import expand_sources, total_bytes
+from router_model.training.importing.survey import Survey, unseen_findings
 
 MAX_UNKNOWN_COLUMNS: Final = 1_000
 """More names of unknown columns are not listed; their values are kept all the same."""

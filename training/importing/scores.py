@@ -9,8 +9,8 @@ who judged, are averaged. Words such as "good" are no scores.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from training.importing.conversion import is_missing
-from training.importing.problems import RecordError
+from router_model.training.importing.conversion import is_missing
+from router_model.training.importing.problems import RecordError
 
 _PREFERRED: Final = ("quality", "correctness")
 

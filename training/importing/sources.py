@@ -16,7 +16,7 @@ CSV_SUFFIXES: Final = (".csv", ".tsv")
 JSON_LINES_SUFFIXES: Final = (".jsonl", ".ndjson")
 TEXT_SUFFIXES: Final = (*CSV_SUFFIXES, *JSON_LINES_SUFFIXES, ".json")
 ARCHIVE_SUFFIXES: Final = (".eval",)
-"""Zip files of JSON; how one is read, an adapter declares (`training.importing.layout`)."""
+"""Zip files of JSON; how one is read, an adapter declares (`router_model.training.importing.layout`)."""
 KNOWN_SUFFIXES: Final = (
     ".parquet",
     *ARCHIVE_SUFFIXES,

@@ -11,19 +11,19 @@ from typing import Any, Final
 
 import polars as pl
 
-from training.importing import dates, number_text
-from training.importing.adapters.registry import shown_names
-from training.importing.checks import EXPECTED_ONE_DATE
-from training.importing.columns import ColumnMapping
-from training.importing.conversion import Source, is_missing
-from training.importing.duplicates import EXPECTED_ONCE
-from training.importing.findings import Finding
-from training.importing.near_fields import OPEN, PROMPTS, NearFields, Proposal
-from training.importing.near_names import similar_fields
-from training.importing.options import ImportOptions, RejectedLimit
-from training.importing.problems import Problem
-from training.importing.quality_tally import QualityTally
-from training.importing.reading import Reading
+from router_model.training.importing import dates, number_text
+from router_model.training.importing.adapters.registry import shown_names
+from router_model.training.importing.checks import EXPECTED_ONE_DATE
+from router_model.training.importing.columns import ColumnMapping
+from router_model.training.importing.conversion import Source, is_missing
+from router_model.training.importing.duplicates import EXPECTED_ONCE
+from router_model.training.importing.findings import Finding
+from router_model.training.importing.near_fields import OPEN, PROMPTS, NearFields, Proposal
+from router_model.training.importing.near_names import similar_fields
+from router_model.training.importing.options import ImportOptions, RejectedLimit
+from router_model.training.importing.problems import Problem
+from router_model.training.importing.quality_tally import QualityTally
+from router_model.training.importing.reading import Reading
 
 _MAX_SAMPLES: Final = 50
 _MAX_FIELDS: Final = 200

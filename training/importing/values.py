@@ -17,11 +17,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
-from features.prompt import Prompt
-from training.importing.dates import DateOrder, read_date
-from training.importing.number_text import read_number, read_seconds
-from training.importing.reading import AS_WRITTEN, Reading
-from training.importing.scales import UNIT_SCALE, Scale
+from router_model.features.prompt import Prompt
+from router_model.training.importing.dates import DateOrder, read_date
+from router_model.training.importing.number_text import read_number, read_seconds
+from router_model.training.importing.reading import AS_WRITTEN, Reading
+from router_model.training.importing.scales import UNIT_SCALE, Scale
 
 Cleaned: TypeAlias = tuple[pl.Series, pl.Series]
 

@@ -1,12 +1,12 @@
 """Votes between two answers become qualities of both (docs/decisions/0018-pairwise-votes.md).
 
 A win is 1, a tie 0.5, a loss 0. The opponent goes to ``extra``: the import corrects the qualities for its
-strength (`training.importing.opponents`) and averages several votes for a prompt and model.
+strength (`router_model.training.importing.opponents`) and averages several votes for a prompt and model.
 """
 
 from typing import Final
 
-from training.importing.conversion import Conversion, Row, Source
+from router_model.training.importing.conversion import Conversion, Row, Source
 
 TIE: Final = 0.5
 

@@ -4,8 +4,8 @@
 `bootstrap` says how sure all that is.
 """
 
-from training.metrics.bootstrap import bootstrap_metrics, bootstrap_realised, interval, resample_weights
-from training.metrics.frontier import (
+from router_model.training.metrics.bootstrap import bootstrap_metrics, bootstrap_realised, interval, resample_weights
+from router_model.training.metrics.frontier import (
     Points,
     Singles,
     aiq,
@@ -16,7 +16,7 @@ from training.metrics.frontier import (
     perf_gain,
     undominated,
 )
-from training.metrics.prediction import (
+from router_model.training.metrics.prediction import (
     Reliability,
     auc_by_model,
     brier,
@@ -28,7 +28,7 @@ from training.metrics.prediction import (
     median_percentage_error,
     reliability_curve,
 )
-from training.metrics.two_models import apgr, cpt
+from router_model.training.metrics.two_models import apgr, cpt
 
 __all__ = [
     "Points",

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from training.metrics import heights
-from training.metrics.prediction import log_losses, squared_errors, weighted_auc
+from router_model.training.metrics import heights
+from router_model.training.metrics.prediction import log_losses, squared_errors, weighted_auc
 
 FloatArray = npt.NDArray[np.floating]
 Float32Array = npt.NDArray[np.float32]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics import heights
+from router_model.training.metrics import heights
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from training.benchmark.glossary import HEADLINE
-from training.benchmark.margins import by_margin
-from training.benchmark.results import Results
-from training.benchmark.verdicts import LEARNED_KINDS, Comparison, Verdict, comparisons, ranked
-from training.plots.style import AHEAD, BEHIND, NOISE, label, method_styles, new_figure, plain, short_name
+from router_model.training.benchmark.glossary import HEADLINE
+from router_model.training.benchmark.margins import by_margin
+from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.verdicts import LEARNED_KINDS, Comparison, Verdict, comparisons, ranked
+from router_model.training.plots.style import AHEAD, BEHIND, NOISE, label, method_styles, new_figure, plain, short_name
 
 _COLOURS: Mapping[Verdict, str] = {
     Verdict.AHEAD: AHEAD,

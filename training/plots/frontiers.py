@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.patheffects import withStroke
 
-from training.benchmark.glossary import GLOSSARY
-from training.benchmark.results import Curve, MethodResult, Results
-from training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
-from training.evaluate import Evaluation
-from training.plots.style import (
+from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.results import Curve, MethodResult, Results
+from router_model.training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
+from router_model.training.evaluate import Evaluation
+from router_model.training.plots.style import (
     DARK,
     GREY,
     OURS,

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from training.benchmark.glossary import GLOSSARY
-from training.benchmark.results import Curve, MethodResult, Results
-from training.benchmark.verdicts import mean, ours, ranked
-from training.plots.style import DARK, OURS, label, new_figure, plain, short_name
+from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.results import Curve, MethodResult, Results
+from router_model.training.benchmark.verdicts import mean, ours, ranked
+from router_model.training.plots.style import DARK, OURS, label, new_figure, plain, short_name
 
 _PANELS = 8
 _COLUMNS = 4

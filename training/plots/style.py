@@ -14,7 +14,7 @@ try:
 except ImportError as exc:
     raise ImportError("figures need matplotlib: pip install 'router-model[benchmark]'") from exc
 
-from training.benchmark.results import MethodResult
+from router_model.training.benchmark.results import MethodResult
 
 OURS = "#D55E00"
 AHEAD, BEHIND, NOISE = "#0072B2", "#D55E00", "0.55"

@@ -1,1 +1,1 @@
-"""Alembic migrations of the log's tables; run by `serving.decision_log.schema`."""
+"""Alembic migrations of the log's tables; run by `router_model.serving.decision_log.schema`."""

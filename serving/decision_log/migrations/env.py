@@ -1,8 +1,8 @@
-"""What alembic executes to migrate; the connection and its lock come from `serving.decision_log.schema`."""
+"""What alembic executes to migrate; `router_model.serving.decision_log.schema` gives the connection and its lock."""
 
 from alembic import context
 
-from serving.decision_log.tables import VERSION_TABLE, metadata
+from router_model.serving.decision_log.tables import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from router_model.log_records import SessionRecord
-from serving.engine.seldom import Seldom
+from router_model.serving.engine.seldom import Seldom
 
 _log = logging.getLogger(__name__)
 
 _PREFIX = "router:session:"
-_PATIENCE_S = 0.1  # of one command; requests wait for less (`serving.engine.sessions.sessions`)
+_PATIENCE_S = 0.1  # of one command; requests wait for less (`router_model.serving.engine.sessions.sessions`)
 _MOST_WAITING = 10_000
 _AT_ONCE = 200
 _PAUSE_S = 0.5

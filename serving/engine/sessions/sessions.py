@@ -10,9 +10,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from router_model.log_records import SessionRecord
-from serving.engine.breaker import Breaker
-from serving.engine.sessions.memory import SessionMemory
-from serving.engine.sessions.store import SharedStore
+from router_model.serving.engine.breaker import Breaker
+from router_model.serving.engine.sessions.memory import SessionMemory
+from router_model.serving.engine.sessions.store import SharedStore
 
 _PATIENCE_S = 0.02
 _PAUSE_S = 0.5  # without asking, after the store failed

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from router_model.log_records import SessionRecord
-from serving.decision_log.log import DecisionLog
+from router_model.serving.decision_log.log import DecisionLog
 
 
 class SharedStore(Protocol):

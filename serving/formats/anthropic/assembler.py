@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import orjson
 
-from serving.formats.format import Facts, Json
-from serving.formats.shapes import index_of, mapping, text
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.shapes import index_of, mapping, text
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _OF_EVENTS: Final = frozenset({"type", "delta", "usage"})
 _JSON: Final = "partial_json"

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import ServiceError
-from serving.formats.format import Json
-from serving.formats.json_text import dump
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.errors import ServiceError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.json_text import dump
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _BY_STATUS: Final[Mapping[int, str]] = {
     401: "authentication_error",
@@ -38,7 +38,7 @@ def anthropic_error_body(error: ServiceError, request_id: str) -> bytes:
 
     Examples
     --------
-    >>> from serving.errors import NotFoundError
+    >>> from router_model.serving.errors import NotFoundError
     >>> anthropic_error_body(NotFoundError("no model 'x'"), "req_1").decode()
     '{"type":"error","error":{"type":"not_found_error","message":"no model \'x\'"},"request_id":"req_1"}'
     """

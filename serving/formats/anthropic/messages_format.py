@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.anthropic.assembler import MessageAssembler
-from serving.formats.anthropic.failures import failure_in, read_failure
-from serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, n_written, says_something
-from serving.formats.anthropic.tolerant import whole_message
-from serving.formats.anthropic.usage import read_usage, write_usage
-from serving.formats.anthropic.writer import AnthropicWriter
-from serving.formats.format import Call, Facts, Json, Surface
-from serving.formats.json_text import dump_body, load_object
-from serving.formats.shapes import mapping, text
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Provider, Target
+from router_model.serving.formats.anthropic.assembler import MessageAssembler
+from router_model.serving.formats.anthropic.failures import failure_in, read_failure
+from router_model.serving.formats.anthropic.reader import EXPLAINS_NOTHING, AnthropicReader, n_written, says_something
+from router_model.serving.formats.anthropic.tolerant import whole_message
+from router_model.serving.formats.anthropic.usage import read_usage, write_usage
+from router_model.serving.formats.anthropic.writer import AnthropicWriter
+from router_model.serving.formats.format import Call, Facts, Json, Surface
+from router_model.serving.formats.json_text import dump_body, load_object
+from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Provider, Target
 
 VERSION: Final = "2023-06-01"
 _BETA: Final = "anthropic-beta"
@@ -100,7 +100,7 @@ def _headers(provider: Provider, of_the_caller: Mapping[str, str]) -> dict[str, 
 def _url(provider: Provider) -> str:
     """Return where messages are sent; Anthropic's own clients take a base URL without the version.
 
-    >>> from serving.providers.provider import Kind
+    >>> from router_model.serving.providers.provider import Kind
     >>> _url(Provider("a", Kind.ANTHROPIC, "https://api.anthropic.com"))
     'https://api.anthropic.com/v1/messages'
     """

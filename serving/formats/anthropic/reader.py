@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.anthropic.failures import failure_in
-from serving.formats.anthropic.tolerant import TolerantEvents, stop_reason
-from serving.formats.anthropic.usage import read_usage
-from serving.formats.counts import later_counts
-from serving.formats.format import Event, Facts, Json
-from serving.formats.json_text import dump, load_object
-from serving.formats.shapes import mapping, n_bytes, text
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.anthropic.failures import failure_in
+from router_model.serving.formats.anthropic.tolerant import TolerantEvents, stop_reason
+from router_model.serving.formats.anthropic.usage import read_usage
+from router_model.serving.formats.counts import later_counts
+from router_model.serving.formats.format import Event, Facts, Json
+from router_model.serving.formats.json_text import dump, load_object
+from router_model.serving.formats.shapes import mapping, n_bytes, text
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")
 EXPLAINS_NOTHING: Final = (None, "end_turn")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.counts import amount_of, count_of, first_count, is_no_amount
-from serving.formats.format import Facts, Json
-from serving.formats.shapes import mapping
-from serving.providers.usage import Usage
+from router_model.serving.formats.counts import amount_of, count_of, first_count, is_no_amount
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.shapes import mapping
+from router_model.serving.providers.usage import Usage
 
 
 def read_usage(usage: Mapping[str, Any]) -> Usage:

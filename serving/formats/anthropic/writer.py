@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from serving.formats.anthropic.errors import error_event
-from serving.formats.anthropic.tolerant import TOOL, stop_reason, whole_message
-from serving.formats.anthropic.usage import write_usage
-from serving.formats.format import Facts, Json
-from serving.formats.json_text import dump
-from serving.formats.shapes import mapping
-from serving.providers.failures import UpstreamFailure
+from router_model.serving.formats.anthropic.errors import error_event
+from router_model.serving.formats.anthropic.tolerant import TOOL, stop_reason, whole_message
+from router_model.serving.formats.anthropic.usage import write_usage
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import mapping
+from router_model.serving.providers.failures import UpstreamFailure
 
 _BLOCK_OF: Mapping[str, Json] = {
     "thinking_delta": {"type": "thinking", "thinking": "", "signature": ""},

@@ -4,7 +4,7 @@
 `messages` and `generate` apply the table to the three formats that providers speak.
 """
 
-from serving.formats.fitting.fit import fitted, untranslatable
-from serving.formats.fitting.fitting import Fitted
+from router_model.serving.formats.fitting.fit import fitted, untranslatable
+from router_model.serving.formats.fitting.fitting import Fitted
 
 __all__ = ["Fitted", "fitted", "untranslatable"]

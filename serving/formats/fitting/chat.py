@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.fitting.effort import effort_of
-from serving.formats.fitting.fitting import Fitting
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.fitting.effort import effort_of
+from router_model.serving.formats.fitting.fitting import Fitting
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, mappings
 
 _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _MANY: Final = 16_000

@@ -2,13 +2,13 @@
 
 ::
 
-    python -m serving.formats.fitting.described
+    python -m router_model.serving.formats.fitting.described
 """
 
 from collections.abc import Collection
 
-from serving.formats.fitting.parameters import PARAMETERS, Weight
-from serving.formats.fitting.table import FAMILIES, HOSTS, SAMPLERS, Family, Host, Samples, Thinking
+from router_model.serving.formats.fitting.parameters import PARAMETERS, Weight
+from router_model.serving.formats.fitting.table import FAMILIES, HOSTS, SAMPLERS, Family, Host, Samples, Thinking
 
 
 def described() -> str:

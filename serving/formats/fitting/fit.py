@@ -3,14 +3,14 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from serving.formats.fitting.chat import fit_chat
-from serving.formats.fitting.fitting import Fitted, Fitting
-from serving.formats.fitting.generate import fit_generate
-from serving.formats.fitting.messages import fit_messages
-from serving.formats.fitting.parameters import BY_NAME, REASONING_HISTORY, asks, has, without
-from serving.formats.fitting.table import BY_KIND
-from serving.formats.format import Json
-from serving.providers.provider import Kind, Target
+from router_model.serving.formats.fitting.chat import fit_chat
+from router_model.serving.formats.fitting.fitting import Fitted, Fitting
+from router_model.serving.formats.fitting.generate import fit_generate
+from router_model.serving.formats.fitting.messages import fit_messages
+from router_model.serving.formats.fitting.parameters import BY_NAME, REASONING_HISTORY, asks, has, without
+from router_model.serving.formats.fitting.table import BY_KIND
+from router_model.serving.formats.format import Json
+from router_model.serving.providers.provider import Kind, Target
 
 _FITS: Final = {Kind.OPENAI: fit_chat, Kind.ANTHROPIC: fit_messages, Kind.GEMINI: fit_generate}
 _NONE: Final[frozenset[str]] = frozenset()
@@ -51,7 +51,7 @@ def fitted(body: Json, target: Target, *, refused: Collection[str] = ()) -> Fitt
 
     Examples
     --------
-    >>> from serving.providers.provider import Provider
+    >>> from router_model.serving.providers.provider import Provider
     >>> openai = Provider("openai", Kind.OPENAI, "https://api.openai.com/v1")
     >>> done = fitted({"max_tokens": 9, "temperature": 0.2, "top_p": 1}, Target("openai/gpt-5", openai, "gpt-5"))
     >>> done.body, done.changes

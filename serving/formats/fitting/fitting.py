@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from serving.formats.fitting.parameters import BY_NAME, LIMITS, asks, has, is_harmless, read, without
-from serving.formats.fitting.table import SAMPLERS, Samples, family_of, host_of, nearest_effort
-from serving.formats.format import Json
-from serving.providers.provider import Target
+from router_model.serving.formats.fitting.parameters import BY_NAME, LIMITS, asks, has, is_harmless, read, without
+from router_model.serving.formats.fitting.table import SAMPLERS, Samples, family_of, host_of, nearest_effort
+from router_model.serving.formats.format import Json
+from router_model.serving.providers.provider import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@
 import re
 from typing import Any, Final
 
-from serving.formats.fitting.fitting import Fitting
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.fitting.fitting import Fitting
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, mappings
 
 UNCHECKED_SIGNATURE: Final = "skip_thought_signature_validator"
 

@@ -16,10 +16,10 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, mappings
-from serving.formats.spellings import snake
-from serving.providers.provider import Kind
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.spellings import snake
+from router_model.serving.providers.provider import Kind
 
 
 class Weight(StrEnum):

@@ -1,7 +1,8 @@
 """What models take, by family, and what hosts take, whatever the model: the only place for such facts.
 
 A row says what is different from a model that takes everything. Models that no row names get what the caller sent;
-what they refuse is learned from their answers (`serving.forwarding.refusals`). docs/providers.md shows the table.
+what they refuse is learned from their answers (`router_model.serving.forwarding.refusals`). docs/providers.md shows the
+table.
 """
 
 import re
@@ -12,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from serving.providers.provider import Kind, Target
+from router_model.serving.providers.provider import Kind, Target
 
 
 class Samples(StrEnum):

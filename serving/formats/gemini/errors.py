@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import orjson
 
-from serving.errors import ServiceError
-from serving.formats.format import Json
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.errors import ServiceError
+from router_model.serving.formats.format import Json
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 DOMAIN: Final = "router-model"
 """Says in ``ErrorInfo`` whose error it is."""
@@ -45,7 +45,7 @@ def google_error_body(error: ServiceError) -> bytes:
 
     Examples
     --------
-    >>> from serving.errors import NotFoundError
+    >>> from router_model.serving.errors import NotFoundError
     >>> google_error_body(NotFoundError("no such model")).decode()
     '{"error":{"code":404,"message":"no such model","status":"NOT_FOUND","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"NOT_FOUND","domain":"router-model"}]}}'
     """  # noqa: E501  (one line is what is sent)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from serving.formats.format import Call, Facts, Json, Surface
-from serving.formats.gemini.assembler import GenerateAssembler
-from serving.formats.gemini.failures import failure_of
-from serving.formats.gemini.finish import MAY_BE_EMPTY
-from serving.formats.gemini.reader import (
+from router_model.serving.formats.format import Call, Facts, Json, Surface
+from router_model.serving.formats.gemini.assembler import GenerateAssembler
+from router_model.serving.formats.gemini.failures import failure_of
+from router_model.serving.formats.gemini.finish import MAY_BE_EMPTY
+from router_model.serving.formats.gemini.reader import (
     GeminiReader,
     block_reason,
     candidates_of,
@@ -16,11 +16,11 @@ from serving.formats.gemini.reader import (
     parsed,
     parts_of,
 )
-from serving.formats.gemini.writer import GeminiWriter, with_usage
-from serving.formats.json_text import dump_body
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from router_model.serving.formats.gemini.writer import GeminiWriter, with_usage
+from router_model.serving.formats.json_text import dump_body
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
 
 KEY_HEADER: Final = "x-goog-api-key"
 _NOT_IN_BODIES: Final = frozenset({"model", "stream"})

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, text
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, text
 
 _CAMEL: Final = {
     "usage_metadata": "usageMetadata",

@@ -7,9 +7,9 @@ the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
-from serving.formats.format import Json
-from serving.providers.usage import Usage
+from router_model.serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
+from router_model.serving.formats.format import Json
+from router_model.serving.providers.usage import Usage
 
 
 def read_usage(metadata: Mapping[str, Any]) -> Usage:

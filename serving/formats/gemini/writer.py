@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.counts import count_of
-from serving.formats.format import Facts, Json
-from serving.formats.gemini.errors import stream_error
-from serving.formats.gemini.reader import block_reason, candidates_of
-from serving.formats.gemini.usage import write_usage
-from serving.formats.json_text import dump
-from serving.formats.shapes import mapping
-from serving.providers.failures import UpstreamFailure
-from serving.providers.provider import Target
+from router_model.serving.formats.counts import count_of
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.gemini.errors import stream_error
+from router_model.serving.formats.gemini.reader import block_reason, candidates_of
+from router_model.serving.formats.gemini.usage import write_usage
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import mapping
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.provider import Target
 
 
 class GeminiWriter:
@@ -51,7 +51,7 @@ def with_usage(answer: Json, facts: Facts) -> Json:
 
     Examples
     --------
-    >>> from serving.providers.usage import Usage
+    >>> from router_model.serving.providers.usage import Usage
     >>> with_usage({"responseId": "r"}, Facts(usage=Usage(3, 2), cost_usd=0.01))["usageMetadata"]
     {'promptTokenCount': 3, 'candidatesTokenCount': 2, 'totalTokenCount': 5, 'cost': 0.01}
     """

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.format import Facts, Json
-from serving.formats.openai.bodies import answer_object, text_or_none
-from serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
-from serving.formats.openai.failures import failure_in
-from serving.formats.openai.finish import ERROR
-from serving.formats.openai.tolerant import by_the_book
-from serving.formats.openai.usage import read_usage, usage_json, written_usage
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.openai.bodies import answer_object, text_or_none
+from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
+from router_model.serving.formats.openai.failures import failure_in
+from router_model.serving.formats.openai.finish import ERROR
+from router_model.serving.formats.openai.tolerant import by_the_book
+from router_model.serving.formats.openai.usage import read_usage, usage_json, written_usage
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Target
 
 
 def read_chat_answer(content_type: str, content: bytes) -> tuple[Json, Facts]:

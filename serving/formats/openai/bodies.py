@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from serving.formats.format import Json
-from serving.formats.json_text import load_object
-from serving.formats.openai.failures import failure_in
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.json_text import load_object
+from router_model.serving.formats.openai.failures import failure_in
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN: Final = 100
 """Longest part of a content type in a message."""

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.format import Call, EventReader, EventWriter, Facts, Json
-from serving.formats.openai.answers import read_chat_answer, written_answer
-from serving.formats.openai.assembler import ChatAssembler
-from serving.formats.openai.failures import failure_of
-from serving.formats.openai.reader import ChatReader
-from serving.formats.openai.request import openai_request
-from serving.formats.openai.writer import ChatWriter
-from serving.providers.failures import UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts, Json
+from router_model.serving.formats.openai.answers import read_chat_answer, written_answer
+from router_model.serving.formats.openai.assembler import ChatAssembler
+from router_model.serving.formats.openai.failures import failure_of
+from router_model.serving.formats.openai.reader import ChatReader
+from router_model.serving.formats.openai.request import openai_request
+from router_model.serving.formats.openai.writer import ChatWriter
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
 
 
 class OpenAIFormat:

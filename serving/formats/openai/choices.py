@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.shapes import mapping, mappings, n_bytes
+from router_model.serving.formats.shapes import mapping, mappings, n_bytes
 
 SAID_IN: Final = (
     "content",

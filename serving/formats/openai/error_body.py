@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from serving.formats.json_text import load_object
-from serving.masking import masked_keys
-from serving.providers.failures import UpstreamFailure
+from router_model.serving.formats.json_text import load_object
+from router_model.serving.masking import masked_keys
+from router_model.serving.providers.failures import UpstreamFailure
 
 MAX_MESSAGE: Final = 1000
 """Longest message kept, in characters."""

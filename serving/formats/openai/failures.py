@@ -1,8 +1,9 @@
 """From an error of a provider to what is done about it: its `FailureKind`.
 
 What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
-are for the next candidate), a 429 a bill that is not paid (for the next key, `serving.formats.about_keys`), a 400 or a
-403 a refusal of this model alone (`serving.formats.refusals`).
+are for the next candidate), a 429 a bill that is not paid (for the next key,
+`router_model.serving.formats.about_keys`), a 400 or a 403 a refusal of this model alone
+(`router_model.serving.formats.refusals`).
 """
 
 import re
@@ -10,11 +11,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from serving.formats.about_keys import is_limit_of_key, kind_by_key
-from serving.formats.openai.error_body import ErrorBody, error_in, read_error
-from serving.formats.refusals import as_refusal
-from serving.formats.retry_after import limit_ends_s, retry_after_s
-from serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
+from router_model.serving.formats.about_keys import is_limit_of_key, kind_by_key
+from router_model.serving.formats.openai.error_body import ErrorBody, error_in, read_error
+from router_model.serving.formats.refusals import as_refusal
+from router_model.serving.formats.retry_after import limit_ends_s, retry_after_s
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_NAME: Final = {
     "context_length_exceeded": FailureKind.TOO_LONG,

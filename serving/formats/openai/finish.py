@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from serving.formats.shapes import text
+from router_model.serving.formats.shapes import text
 
 ERROR: Final = "error"
 """``finish_reason`` of a choice that a failure ended (OpenRouter)."""

@@ -2,16 +2,16 @@
 
 from typing import Final
 
-from serving.formats.counts import later_counts
-from serving.formats.format import Event, Facts, Json
-from serving.formats.json_text import load_object
-from serving.formats.openai.bodies import text_or_none
-from serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
-from serving.formats.openai.failures import failure_in
-from serving.formats.openai.finish import ERROR, STOP
-from serving.formats.openai.tolerant import TolerantStream
-from serving.formats.openai.usage import read_usage, usage_json
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.counts import later_counts
+from router_model.serving.formats.format import Event, Facts, Json
+from router_model.serving.formats.json_text import load_object
+from router_model.serving.formats.openai.bodies import text_or_none
+from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
+from router_model.serving.formats.openai.failures import failure_in
+from router_model.serving.formats.openai.finish import ERROR, STOP
+from router_model.serving.formats.openai.tolerant import TolerantStream
+from router_model.serving.formats.openai.usage import read_usage, usage_json
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 DONE: Final = b"[DONE]"
 _DONES: Final = frozenset({DONE, b'"[DONE]"', b"[done]", b"DONE"})

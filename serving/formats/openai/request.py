@@ -3,10 +3,10 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from serving.formats.format import Call, Json, Surface
-from serving.formats.json_text import dump_body
-from serving.providers.http import HttpRequest
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Call, Json, Surface
+from router_model.serving.formats.json_text import dump_body
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
 
 _OPENAI_SURFACES: Final = frozenset({Surface.CHAT, Surface.EMBEDDINGS})
 _NEVER_PASSED_ON: Final = frozenset(

@@ -11,8 +11,8 @@ SDKs expect. Fields that nobody here knows stay as they are.
 | ``role`` in the first delta | in none, in each, ``model`` |
 | ``content`` a text or null | a list of parts (Mistral's thinking, too), an object, a number |
 | ``reasoning_content``, ``reasoning`` | ``thinking``, or an object |
-| ``tool_calls`` | see `serving.formats.openai.tool_calls`; the older ``function_call`` |
-| ``finish_reason`` | see `serving.formats.openai.finish`; none at all, or with every chunk |
+| ``tool_calls`` | see `router_model.serving.formats.openai.tool_calls`; the older ``function_call`` |
+| ``finish_reason`` | see `router_model.serving.formats.openai.finish`; none at all, or with every chunk |
 
 ``<think>`` in a content stays, as it is the model's text and callers have their own ways with it.
 """
@@ -21,12 +21,12 @@ import secrets
 import time
 from typing import Any, Final
 
-from serving.formats.format import Json
-from serving.formats.json_text import dump
-from serving.formats.openai.finish import chat_finish, with_finish
-from serving.formats.openai.tool_calls import CallPieces, whole_calls
-from serving.formats.shapes import index_or_none, mapping, mappings, text
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.openai.finish import chat_finish, with_finish
+from router_model.serving.formats.openai.tool_calls import CallPieces, whole_calls
+from router_model.serving.formats.shapes import index_or_none, mapping, mappings, text
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _MILLISECONDS: Final = 10**11
 """A number of seconds above this one (the year 5138) is one of milliseconds."""

@@ -12,16 +12,16 @@
 | gateways to Claude and Bedrock | cached tokens have Anthropic's names, and may stand beside ``prompt_tokens`` |
 | relays | ``input_tokens`` and ``output_tokens``; counts as texts, floats, null or negative numbers |
 
-Which of these counts can be is decided in `serving.providers.plausible`.
+Which of these counts can be is decided in `router_model.serving.providers.plausible`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
-from serving.formats.format import Facts, Json
-from serving.providers.usage import Usage
+from router_model.serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.providers.usage import Usage
 
 USD_PER_TICK: Final = 1e-10
 """xAI bills in ticks of a ten-billionth of a dollar."""

@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from serving.formats.format import Call, Facts, Json
-from serving.formats.function_calls import with_function_calls
-from serving.formats.json_text import dump
-from serving.formats.openai.choices import says_something
-from serving.formats.openai.finish import ERROR
-from serving.formats.openai.usage import usage_json, written_usage
-from serving.formats.shapes import index_of
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Target
+from router_model.serving.formats.format import Call, Facts, Json
+from router_model.serving.formats.function_calls import with_function_calls
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.openai.choices import says_something
+from router_model.serving.formats.openai.finish import ERROR
+from router_model.serving.formats.openai.usage import usage_json, written_usage
+from router_model.serving.formats.shapes import index_of
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Target
 
 DONE_EVENT: Final = b"data: [DONE]\n\n"
 _ERROR_TYPES: Final = {

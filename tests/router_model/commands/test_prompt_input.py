@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from features import PromptError
 from router_model.commands.prompt_input import parse_input, read_prompt
+from router_model.features import PromptError
 
 MESSAGES = [{"role": "user", "content": "moon verse {x}"}]
 BODY = {"model": "auto", "temperature": 0.2, "messages": MESSAGES}

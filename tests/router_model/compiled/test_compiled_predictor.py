@@ -11,10 +11,10 @@ import pytest
 from simulated_world import simulate
 from tiled_router import tiled
 
-from features.featuriser import featurise
 from router_model import RequestError
 from router_model.compiled import SWITCH, compile_predictor, likeness
 from router_model.compiled.predictor import FEW, CompiledPredictor
+from router_model.features.featuriser import featurise
 from router_model.model_set import without_column
 from router_model.predictor import Prediction
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_world import WORDS
 
-from features.featuriser import featurise
 from router_model.calibration import Blend, Calibration
 from router_model.explanation.contributions import SOURCES, explain_success, source_of
+from router_model.features.featuriser import featurise
 from router_model.predictor import pair_rows
 
 f32 = np.float32

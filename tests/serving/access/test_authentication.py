@@ -6,11 +6,11 @@ from guarded_app import guarded_app, settings_of
 from route_audit import open_operations
 from starlette.testclient import TestClient
 
-from serving.access.authentication import RESPONSE_HEADERS, Access, credential_of, requires
-from serving.access.callers import INSECURE, Caller, Role
-from serving.access.issuing import revoke_key
-from serving.access.limits import Limits
-from serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, credential_of, requires
+from router_model.serving.access.callers import INSECURE, Caller, Role
+from router_model.serving.access.issuing import revoke_key
+from router_model.serving.access.limits import Limits
+from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
 
 
 def scope(text=None, **more):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.access.budget import MAX_USD, NANOS, Budget, Per, dollars, nanos, usd_of
+from router_model.serving.access.budget import MAX_USD, NANOS, Budget, Per, dollars, nanos, usd_of
 
 amounts = st.decimals(0, MAX_USD, places=9, allow_nan=False)
 

@@ -7,8 +7,8 @@ import pytest
 from canary import PASSWORD, PROVIDER_KEY, QUERY_TOKEN, Canaries
 from guarded_app import guarded_app, live, settings_of
 
-from serving.access.authentication import Access
-from serving.access.start import check_access
+from router_model.serving.access.authentication import Access
+from router_model.serving.access.start import check_access
 
 PATHS = ["/v1/route", "/v1/feedback", "/admin/reload", "/none"]
 

@@ -7,8 +7,8 @@ import logging
 import pytest
 from guarded_app import insecure_app, settings_of
 
-from serving.access.guard import Guard
-from serving.errors import TooLargeError
+from router_model.serving.access.guard import Guard
+from router_model.serving.errors import TooLargeError
 
 GOOD = [(b"host", b"testserver"), (b"content-type", b"application/json")]
 
@@ -150,7 +150,7 @@ def test_a_refused_body_that_has_ended_is_not_waited_for():
 
 
 def test_a_refused_body_without_an_end_is_not_read_for_ever(monkeypatch):
-    monkeypatch.setattr("serving.access.guard.LINGER_S", 0.01)
+    monkeypatch.setattr("router_model.serving.access.guard.LINGER_S", 0.01)
     caller = Caller(b"x" * 9, complete=False)
     caller.call(insecure_app(settings_of(max_body_bytes=8)), scope_of((b"transfer-encoding", b"chunked")))
     assert (caller.status, caller.sent[-1]["more_body"]) == (413, False)

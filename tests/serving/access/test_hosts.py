@@ -1,8 +1,8 @@
 import pytest
 from guarded_app import settings_of
 
-from serving.access.hosts import TrustedHosts
-from serving.errors import SettingsError
+from router_model.serving.access.hosts import TrustedHosts
+from router_model.serving.errors import SettingsError
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.access import json_loading
-from serving.access.json_loading import load_json
-from serving.access.json_shape import json_shape
-from serving.errors import InvalidRequestError, TooLargeError
+from router_model.serving.access import json_loading
+from router_model.serving.access.json_loading import load_json
+from router_model.serving.access.json_shape import json_shape
+from router_model.serving.errors import InvalidRequestError, TooLargeError
 
 LONG = 17_000
 

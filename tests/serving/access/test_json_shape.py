@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from serving.access.json_shape import DEAR, check_shape, json_shape
-from serving.errors import InvalidRequestError, TooLargeError
+from router_model.serving.access.json_shape import DEAR, check_shape, json_shape
+from router_model.serving.errors import InvalidRequestError, TooLargeError
 
 text = st.text(st.sampled_from('\\"[]{}:, a\n\x00é\u2028😀'), max_size=8)
 values = st.recursive(

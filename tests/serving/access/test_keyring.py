@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.access import keyring as keyring_module
-from serving.access.callers import Role
-from serving.access.issuing import revoke_key
-from serving.access.keyring import Keyring
-from serving.access.keyring_secret import read_secret, secret_path
-from serving.access.keys import KEY_PATTERN, key_hash, key_id_of, new_key_text
-from serving.errors import SettingsError
+from router_model.serving.access import keyring as keyring_module
+from router_model.serving.access.callers import Role
+from router_model.serving.access.issuing import revoke_key
+from router_model.serving.access.keyring import Keyring
+from router_model.serving.access.keyring_secret import read_secret, secret_path
+from router_model.serving.access.keys import KEY_PATTERN, key_hash, key_id_of, new_key_text
+from router_model.serving.errors import SettingsError
 
 SECRET = b"s" * 32
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from waiting import until
 
-from serving.access.ledger import SYNC_EVERY, Account, Balance, Ledger, LedgerError
+from router_model.serving.access.ledger import SYNC_EVERY, Account, Balance, Ledger, LedgerError
 
 ACCOUNT = Account("key", 100, since=5)
 WORKER = """
 import sys
 from pathlib import Path
-from serving.access.ledger import Account, Ledger
+from router_model.serving.access.ledger import Account, Ledger
 path, limit, n, amount, spent = sys.argv[1], *map(int, sys.argv[2:6])
 ledger, taken = Ledger(Path(path), wait_s=30), 0
 for _ in range(n):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.access.limits import MINUTE_NS, DayCount, Limits, MinuteBucket, format_duration, share
+from router_model.serving.access.limits import MINUTE_NS, DayCount, Limits, MinuteBucket, format_duration, share
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

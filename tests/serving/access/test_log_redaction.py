@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from serving.access.keys import new_key_text
-from serving.access.log_redaction import LOGGERS, RedactingFilter, redact_server_logs, redacted
+from router_model.serving.access.keys import new_key_text
+from router_model.serving.access.log_redaction import LOGGERS, RedactingFilter, redact_server_logs, redacted
 
 ACCESS = '%s - "%s %s HTTP/%s" %d'
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from guarded_app import insecure_app, live, settings_of
 
-from serving.access.http_protocol import HeadLimitedProtocol
+from router_model.serving.access.http_protocol import HeadLimitedProtocol
 
 HOST = b"Host: 127.0.0.1\r\n"
 LENGTH = b"Content-Length: 2\r\n"

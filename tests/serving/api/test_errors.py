@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from fake_service import client_of, fake_parts
 
-from serving.access.callers import Caller, Role
-from serving.api.answers import ErrorAnswer
-from serving.errors import ServiceError
+from router_model.serving.access.callers import Caller, Role
+from router_model.serving.api.answers import ErrorAnswer
+from router_model.serving.errors import ServiceError
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 

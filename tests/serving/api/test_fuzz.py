@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from serving.api.answers import ErrorAnswer
-from serving.app import ENDPOINTS, create_app
-from serving.errors import ServiceError
+from router_model.serving.api.answers import ErrorAnswer
+from router_model.serving.app import ENDPOINTS, create_app
+from router_model.serving.errors import ServiceError
 
 CHECKS = (
     not_a_server_error,

@@ -3,8 +3,8 @@
 import pytest
 from fake_service import client_of, fake_parts
 
-from serving.api import answers
-from serving.app import ENDPOINTS
+from router_model.serving.api import answers
+from router_model.serving.app import ENDPOINTS
 
 DOCUMENTED = {f"{one.method} {one.path.replace(':path', '')}": one for one in ENDPOINTS}
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 from fake_service import client_of, fake_parts
 
-from serving.api.answers import StatusAnswer
-from serving.decision_log.log import LogStats
+from router_model.serving.api.answers import StatusAnswer
+from router_model.serving.decision_log.log import LogStats
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from wire_service import DECISION, refusal, wire_service
 
-from serving import client as client_package
-from serving.client import (
+from router_model.serving import client as client_package
+from router_model.serving.client import (
     AsyncRouterClient,
     AuthenticationError,
     BadCallError,
@@ -302,15 +302,14 @@ def test_public_names_are_sorted_and_there():
 
 def test_import_is_light():
     """A gateway that only asks does not load what the service is made of."""
-    heavy = (
-        "{'fastapi', 'sqlalchemy', 'numpy', 'lightgbm', 'pydantic', 'tokenizers', 'router_model.router', 'features'}"
-    )
-    code = f"import sys, serving.client; print(sorted({heavy} & set(sys.modules)))"
+    ours = "'router_model.router', 'router_model.features'"
+    heavy = f"{{'fastapi', 'sqlalchemy', 'numpy', 'lightgbm', 'pydantic', 'tokenizers', {ours}}}"
+    code = f"import sys, router_model.serving.client; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_without_httpx2_the_extra_is_named():
-    code = "import sys; sys.modules['httpx2'] = None; import serving.client"
+    code = "import sys; sys.modules['httpx2'] = None; import router_model.serving.client"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert "serving.client needs httpx2: pip install 'router-model[serve]'" in done.stderr
+    assert "router_model.serving.client needs httpx2: pip install 'router-model[serve]'" in done.stderr

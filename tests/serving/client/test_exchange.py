@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.client import RateLimitError, Retries, ServerError, UnreachableError, UnreadableAnswerError
-from serving.client.calls import Call
-from serving.client.exchange import Got, Limits, Lost, Send, Wait, exchange
+from router_model.serving.client import RateLimitError, Retries, ServerError, UnreachableError, UnreadableAnswerError
+from router_model.serving.client.calls import Call
+from router_model.serving.client.exchange import Got, Limits, Lost, Send, Wait, exchange
 
 CALL = Call("GET", "/v1/models", dict)
 OK = Got(200, {}, b'{"answer": 42}')

@@ -6,7 +6,7 @@ import pytest
 from processes import eventually
 from relay import relay
 
-from serving.client import (
+from router_model.serving.client import (
     AsyncRouterClient,
     AuthenticationError,
     BadRequestError,

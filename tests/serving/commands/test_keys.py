@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from router_model.cli import group
-from serving.access.budget import Budget, Per
-from serving.access.key_file import read_key_file
-from serving.access.keyring import Keyring
-from serving.access.keyring_secret import read_secret
-from serving.access.keys import KEY_PATTERN
-from serving.errors import SettingsError
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.key_file import read_key_file
+from router_model.serving.access.keyring import Keyring
+from router_model.serving.access.keyring_secret import read_secret
+from router_model.serving.access.keys import KEY_PATTERN
+from router_model.serving.errors import SettingsError
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from serving.decision_log.opening import open_store
-from serving.decision_log.rows import FIELDS, Kind, record_of
-from serving.decision_log.segments import rows_of, scan
-from serving.decision_log.store import Period
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import FIELDS, Kind, record_of
+from router_model.serving.decision_log.segments import rows_of, scan
+from router_model.serving.decision_log.store import Period
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "parquet"])

@@ -12,9 +12,9 @@ import pytest
 from log_records import decision, session
 from waiting import PATIENT_S, until
 
-from serving.decision_log.opening import open_spool, open_store
-from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.rows import Kind
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.rows import Kind
 
 SUPPORT = Path(__file__).parents[2] / "support"
 

@@ -10,9 +10,9 @@ import pytest
 from log_records import attempt, decision, feedback
 
 from router_model.log_records import LoggedCandidate
-from serving.decision_log.opening import open_store
-from serving.decision_log.rows import FIELDS, Kind, batch_of, row_of
-from serving.decision_log.tables import TABLES
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import FIELDS, Kind, batch_of, row_of
+from router_model.serving.decision_log.tables import TABLES
 
 TEXT = (Path(__file__).parents[3] / "docs" / "decision-log.md").read_text(encoding="utf-8")
 SECTION = TEXT.partition("## Asking it with SQL")[2].partition("\n## ")[0]

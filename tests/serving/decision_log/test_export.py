@@ -11,13 +11,13 @@ from log_records import BEGAN, attempt, candidate, decision, feedback
 from simulated_world import simulate
 
 from router_model import Router, TableError
-from serving.decision_log.export import export_log
-from serving.decision_log.opening import open_store
-from serving.decision_log.rows import batch_of, row_of
-from serving.decision_log.store import Period
-from training.importing import import_sources
-from training.outcomes import read_outcomes
-from training.train import train
+from router_model.serving.decision_log.export import export_log
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.serving.decision_log.store import Period
+from router_model.training.importing import import_sources
+from router_model.training.outcomes import read_outcomes
+from router_model.training.train import train
 
 
 def export(url, out, *batches, period=Period()):  # noqa: B008  (frozen)

@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.errors import RouterModelError
-from serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
-from serving.decision_log.opening import open_spool, open_store
-from serving.decision_log.rows import batch_of, row_of
-from serving.settings import Settings
+from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.serving.settings import Settings
 
 RECORDS = [make(n) for n in range(6) for make in (decision, attempt, feedback)]
 
@@ -103,7 +103,7 @@ def test_a_log_that_is_not_there_is_not_made(tmp_path, url):
 
 
 def test_a_missing_package_names_the_extra(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "serving.decision_log.opening", None)
+    monkeypatch.setitem(sys.modules, "router_model.serving.decision_log.opening", None)
     done = CliRunner().invoke(command, ["stats", "--spool", str(tmp_path)])
     assert isinstance(done.exception, ImportError)
     assert "'log' needs the extra 'serve'" in str(done.exception)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from log_records import attempt, decision, feedback, session
 from waiting import PATIENT_S, until
 
-from serving.decision_log import queued_log
-from serving.decision_log.queued_log import QueuedLog
-from serving.decision_log.rows import Kind, row_of
-from serving.decision_log.spool import Spool
-from serving.decision_log.store import Gathering
-from serving.errors import NotReadyError, SettingsError
+from router_model.serving.decision_log import queued_log
+from router_model.serving.decision_log.queued_log import QueuedLog
+from router_model.serving.decision_log.rows import Kind, row_of
+from router_model.serving.decision_log.spool import Spool
+from router_model.serving.decision_log.store import Gathering
+from router_model.serving.errors import NotReadyError, SettingsError
 
 SLOWLY = Gathering(seconds=3600, n_bytes=2**30)
 

@@ -6,9 +6,9 @@ import os
 import pytest
 from log_records import BEGAN, attempt, decision, session
 
-from serving.decision_log import spool as spool_module
-from serving.decision_log.rows import Kind, batch_of, record_of, row_of
-from serving.decision_log.spool import Segment, Spool
+from router_model.serving.decision_log import spool as spool_module
+from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.spool import Segment, Spool
 
 
 def batch(*records):

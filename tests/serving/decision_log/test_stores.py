@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from log_records import BEGAN, attempt, decision, feedback, session
 
 from router_model.log_records import AttemptRecord
-from serving.decision_log.opening import open_store
-from serving.decision_log.rows import Kind, batch_of, record_of, row_of
-from serving.decision_log.store import RefusedError, Selection
-from serving.engine.conversation import session_key
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.store import RefusedError, Selection
+from router_model.serving.engine.conversation import session_key
 
 
 def write(url, *batches):

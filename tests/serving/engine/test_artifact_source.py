@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from router_model import ArtifactError
-from serving.engine.artifact_source import ArtifactSource
+from router_model.serving.engine.artifact_source import ArtifactSource
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.engine.breaker import Breaker
+from router_model.serving.engine.breaker import Breaker
 
 
 def test_pauses_double_up_to_five_seconds():

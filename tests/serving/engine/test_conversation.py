@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.engine.conversation import _leaves, beginning_key, session_key, uses_tools_now
+from router_model.serving.engine.conversation import _leaves, beginning_key, session_key, uses_tools_now
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 FIRST = {"role": "user", "content": "Fix the parser."}

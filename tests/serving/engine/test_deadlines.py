@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from simulated_world import CATALOG, SUM
 
-from serving.engine.asked import Asked
+from router_model.serving.engine.asked import Asked
 
 
 def hangs(free):

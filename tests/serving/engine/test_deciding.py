@@ -9,8 +9,8 @@ from simulated_world import SUM
 from router_model.compiled.predictor import FEW
 from router_model.constraints import Constraints
 from router_model.errors import NoCandidateError
-from serving.engine.asked import Asked, Session
-from serving.engine.deciding import MOST_TOGETHER, Ask, decide_together
+from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_together
 
 TEXTS = [SUM, "Translate 'good morning' into French.", "Prove that 17 is prime.", "def f(x): return x + 1"]
 

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from features import Prompt
 from router_model import Catalog, Constraints, ModelCard, NoCandidateError
 from router_model.certificate import Certificate
-from serving.engine.default_plan import by_record, default_plan
+from router_model.features import Prompt
+from router_model.serving.engine.default_plan import by_record, default_plan
 
 
 def certificate(bar=0.5, safest="coder"):

@@ -6,7 +6,7 @@ import pytest
 from simulated_world import POEM, SUM
 
 from router_model import Constraints
-from serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError, SettingsError
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError, SettingsError
 
 
 def test_a_decision_is_the_routers(bench, run, query, trained):
@@ -124,7 +124,7 @@ def test_what_the_predictor_cannot_do_is_answered_with_the_default_plan(bench, r
 def test_a_defect_in_choosing_is_answered_with_the_default_plan(bench, run, query, monkeypatch):
     async def main():
         async with bench() as b:
-            monkeypatch.setattr("serving.engine.engine.choose", fails)
+            monkeypatch.setattr("router_model.serving.engine.engine.choose", fails)
             routed = await b.engine.decide(query(SUM))
             assert (routed.reason, routed.degraded_by) == ("fallback_default", "predictor_error")
             assert len(b.log.decisions) == 1

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from router_model import PlanStep
-from serving.engine.exploration import Exploration, certain, put_first
+from router_model.serving.engine.exploration import Exploration, certain, put_first
 
 PLAN = [
     PlanStep("chosen", 0.90, 0.010, 100.0),

@@ -1,7 +1,7 @@
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from serving.engine.ids import IdMaker
+from router_model.serving.engine.ids import IdMaker
 
 
 def test_ids_are_uuids_of_version_7_with_the_time_in_front():

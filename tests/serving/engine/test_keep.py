@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from router_model import Decision, PlanStep, PredictionTable, Reason
 from router_model.policy import Rule
-from serving.engine.sessions.keep import kept_position
+from router_model.serving.engine.sessions.keep import kept_position
 
 VALUE = 0.05
 unit = st.floats(0, 1)

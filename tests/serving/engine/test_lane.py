@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from serving.engine.lane import DeadlineMissedError, Lane
+from router_model.serving.engine.lane import DeadlineMissedError, Lane
 
 PATIENT = 60.0  # never reached
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from simulated_world import SUM
 
 from router_model.log_records import SessionRecord
-from serving.engine.conversation import session_key
-from serving.engine.sessions.memory import SessionMemory
-from serving.engine.sessions.redis_store import RedisStore, dump_session, parse_session
-from serving.engine.sessions.sessions import Sessions
+from router_model.serving.engine.conversation import session_key
+from router_model.serving.engine.sessions.memory import SessionMemory
+from router_model.serving.engine.sessions.redis_store import RedisStore, dump_session, parse_session
+from router_model.serving.engine.sessions.sessions import Sessions
 
 NOW = 1_790_000_000.0
 RECORD = SessionRecord("k", "openai/gpt-5", datetime.fromtimestamp(NOW, UTC), 123)

@@ -9,7 +9,7 @@ from simulated_world import CATALOG, POEM, SUM
 from router_model import ArtifactError, Router
 from router_model.artifact import read_manifest, save_artifact
 from router_model.policy import OperatingPoint
-from serving.errors import ReloadRefusedError
+from router_model.serving.errors import ReloadRefusedError
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,9 @@ def damaged(folder, kind):
 @pytest.fixture(autouse=True)
 def untried(monkeypatch):
     """Artifacts are not tried in another process, which takes seconds: `test_trial` has that."""
-    monkeypatch.setattr("serving.engine.reload.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"])
+    monkeypatch.setattr(
+        "router_model.serving.engine.reload.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
+    )
 
 
 def test_a_changed_pointer_is_served(bench, run, query, pointer, other):

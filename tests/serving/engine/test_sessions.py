@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from memory_log import MemoryLog
 
 from router_model.log_records import SessionRecord
-from serving.engine.conversation import session_key
-from serving.engine.sessions.memory import SessionMemory
-from serving.engine.sessions.sessions import Sessions
-from serving.engine.sessions.store import LogStore
+from router_model.serving.engine.conversation import session_key
+from router_model.serving.engine.sessions.memory import SessionMemory
+from router_model.serving.engine.sessions.sessions import Sessions
+from router_model.serving.engine.sessions.store import LogStore
 
 OWNER = "12345678"
 """What keys of one caller's sessions begin with."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.engine.shares import Shares
+from router_model.serving.engine.shares import Shares
 
 
 @pytest.mark.parametrize(("most", "of_one"), [(1, 1), (3, 3), (4, 3), (10, 8), (200, 150)])

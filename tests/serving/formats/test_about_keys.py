@@ -1,7 +1,7 @@
 import pytest
 
-from serving.formats.about_keys import is_limit_of_key, kind_by_key
-from serving.providers.failures import FailureKind
+from router_model.serving.formats.about_keys import is_limit_of_key, kind_by_key
+from router_model.serving.providers.failures import FailureKind
 
 KEY, REFUSED = FailureKind.KEY, FailureKind.REFUSED
 

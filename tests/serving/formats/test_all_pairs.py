@@ -4,13 +4,13 @@ import orjson
 import pytest
 from openai_streams import USAGE, chunk, sse, target_at, text, usage_chunk
 
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.usage import Usage
 
 for _module in ("anthropic", "gemini", "translations"):
-    pytest.importorskip(f"serving.formats.{_module}", reason="this format is not built yet")
+    pytest.importorskip(f"router_model.serving.formats.{_module}", reason="this format is not built yet")
 
 MODEL = "small-2026-01-01"
 BODIES = {

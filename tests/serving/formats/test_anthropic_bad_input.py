@@ -10,12 +10,12 @@ from anthropic_examples import CHAT, CLAUDE, GPT, MESSAGES, STREAM, chunk, chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.errors import InvalidRequestError
-from serving.formats.adapter import Adapter
-from serving.formats.anthropic import AnthropicFormat
-from serving.formats.openai import OpenAIFormat
-from serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
-from serving.providers.failures import UpstreamFailure
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+from router_model.serving.providers.failures import UpstreamFailure
 
 TO_ANTHROPIC = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)
 TO_OPENAI = Adapter(AnthropicFormat(), OpenAIFormat(), MESSAGES_TO_OPENAI)

@@ -6,12 +6,18 @@ from anthropic.types import Message
 from anthropic.types.shared import ErrorResponse
 from anthropic_examples import ANTHROPIC, CLAUDE, MESSAGES
 
-from serving.errors import FailedError, InvalidRequestError, NotReadyError, RateLimitedError, UnauthenticatedError
-from serving.formats.anthropic import AnthropicFormat, anthropic_error_body
-from serving.formats.format import Call, Facts, Surface
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Target
-from serving.providers.usage import Usage
+from router_model.serving.errors import (
+    FailedError,
+    InvalidRequestError,
+    NotReadyError,
+    RateLimitedError,
+    UnauthenticatedError,
+)
+from router_model.serving.formats.anthropic import AnthropicFormat, anthropic_error_body
+from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Target
+from router_model.serving.providers.usage import Usage
 
 FORMAT = AnthropicFormat()
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "Hi"}]}

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from serving.formats.format import Facts
-from serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 

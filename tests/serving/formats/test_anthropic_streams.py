@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from serving.formats.adapter import Adapter
-from serving.formats.anthropic import AnthropicFormat
-from serving.formats.format import Event
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.usage import Usage
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.format import Event
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.usage import Usage
 
 SAME = Adapter(AnthropicFormat(), AnthropicFormat())
 EVENTS = TypeAdapter(RawMessageStreamEvent)

@@ -12,11 +12,11 @@ from scripted_answers import events as scripted_events
 from scripted_answers import whole as scripted_whole
 from scripted_request import Heard
 
-from serving.formats.assembling import streams_say_all
-from serving.formats.format import Call, Facts, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.failures import UpstreamFailure
-from serving.providers.provider import Kind
+from router_model.serving.formats.assembling import streams_say_all
+from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.provider import Kind
 
 SURFACES = {Kind.OPENAI: Surface.CHAT, Kind.ANTHROPIC: Surface.MESSAGES, Kind.GEMINI: Surface.GENERATE}
 

@@ -15,13 +15,13 @@ from anthropic_examples import (
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from serving.errors import InvalidRequestError
-from serving.formats.adapter import Adapter
-from serving.formats.anthropic import AnthropicFormat
-from serving.formats.fitting.json_tool import JSON_TOOL
-from serving.formats.format import Facts
-from serving.formats.openai import OpenAIFormat
-from serving.formats.translations import CHAT_TO_ANTHROPIC
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.fitting.json_tool import JSON_TOOL
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 ADAPTER = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)

@@ -1,6 +1,6 @@
-from serving.formats.composed import Composed
-from serving.formats.format import Facts
-from serving.providers.usage import Usage
+from router_model.serving.formats.composed import Composed
+from router_model.serving.formats.format import Facts
+from router_model.serving.providers.usage import Usage
 
 
 class Tagging:

@@ -3,12 +3,12 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from openai_streams import target_at
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind
-from serving.providers.usage import Usage
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.usage import Usage
 
 ADAPTER = adapter_for(Surface.EMBEDDINGS, Kind.OPENAI)
 BODY = {"model": "auto", "input": ["a", "b"], "encoding_format": "float", "dimensions": 2, "mine": {"x": 1}}

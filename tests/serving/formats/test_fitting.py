@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
-from serving.formats.fitting import fitted
-from serving.formats.fitting.described import described
-from serving.formats.fitting.generate import UNCHECKED_SIGNATURE
-from serving.formats.fitting.parameters import PARAMETERS, Weight
-from serving.formats.fitting.table import BY_KIND, FAMILIES, HOSTS, family_of
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.fitting import fitted
+from router_model.serving.formats.fitting.described import described
+from router_model.serving.formats.fitting.generate import UNCHECKED_SIGNATURE
+from router_model.serving.formats.fitting.parameters import PARAMETERS, Weight
+from router_model.serving.formats.fitting.table import BY_KIND, FAMILIES, HOSTS, family_of
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 BASES = {
     Kind.OPENAI: "https://gateway.example/v1",

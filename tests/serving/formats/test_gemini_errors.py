@@ -2,9 +2,9 @@ import orjson
 import pytest
 from google.genai import errors as sdk
 
-from serving.errors import EmptyPlanError, InvalidRequestError, RateLimitedError, ServiceError
-from serving.formats.gemini import GeminiFormat, google_error_body
-from serving.providers.failures import FailureKind
+from router_model.serving.errors import EmptyPlanError, InvalidRequestError, RateLimitedError, ServiceError
+from router_model.serving.formats.gemini import GeminiFormat, google_error_body
+from router_model.serving.providers.failures import FailureKind
 
 INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 

@@ -1,11 +1,11 @@
 import orjson
 import pytest
 
-from serving.formats.format import Event
-from serving.formats.gemini import GeminiFormat
-from serving.formats.gemini.reader import GeminiReader
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Event
+from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.reader import GeminiReader
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.usage import Usage
 
 JSON = "application/json; charset=UTF-8"
 

@@ -3,9 +3,9 @@ from collections.abc import Mapping
 import orjson
 import pytest
 
-from serving.formats.format import Call, Surface
-from serving.formats.gemini import GeminiFormat
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"
 BODY = {"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "newField": [1]}

@@ -6,11 +6,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Event, Facts
-from serving.formats.gemini import GeminiFormat
-from serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
-from serving.providers.failures import UpstreamFailure
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Event, Facts
+from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
+from router_model.serving.providers.failures import UpstreamFailure
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 SIMPLE = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT

@@ -4,12 +4,12 @@ import orjson
 import pytest
 
 from router_model.catalog import ModelCard
-from serving.formats.adapter import Adapter
-from serving.formats.format import Call, Surface
-from serving.formats.gemini import GeminiFormat
-from serving.formats.gemini.writer import GeminiWriter
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.writer import GeminiWriter
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 CARD = ModelCard("google/gemini", Decimal(2), Decimal(10), usd_per_mtok_cached_input=Decimal("0.5"))
 TARGET = Target("google/gemini", Provider("google", Kind.GEMINI, "https://g/v1beta"), "gemini-2.5-flash", CARD)

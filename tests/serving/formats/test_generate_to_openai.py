@@ -1,10 +1,10 @@
 import pytest
 from google.genai import types as google
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Facts
-from serving.formats.translations import GENERATE_TO_OPENAI
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.translations import GENERATE_TO_OPENAI
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 ASK = {"role": "user", "parts": [{"text": "hi"}]}
 

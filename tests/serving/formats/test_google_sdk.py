@@ -13,13 +13,13 @@ from google.genai import errors, types
 from openai.types.chat import completion_create_params
 
 from router_model.catalog import ModelCard
-from serving.errors import NotFoundError
-from serving.formats.format import Call, Facts, Surface
-from serving.formats.gemini import GeminiFormat, google_error_body
-from serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.usage import Usage
+from router_model.serving.errors import NotFoundError
+from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.formats.gemini import GeminiFormat, google_error_body
+from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.usage import Usage
 
 CARD = ModelCard("openai/gpt", Decimal(2), Decimal(10))
 TARGET = Target("openai/gpt", Provider("openai", Kind.OPENAI, "https://o/v1"), "gpt", CARD)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.formats.json_text import dump, load_object
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.json_text import dump, load_object
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from anthropic_examples import GPT, MESSAGES, chunk, chunks_as_bytes, final_mess
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
-from serving.errors import InvalidRequestError
-from serving.formats.adapter import Adapter
-from serving.formats.anthropic import AnthropicFormat
-from serving.formats.format import Call, Facts, Surface
-from serving.formats.openai import OpenAIFormat
-from serving.formats.translations import MESSAGES_TO_OPENAI
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.adapter import Adapter
+from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.format import Call, Facts, Surface
+from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.translations import MESSAGES_TO_OPENAI
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 PARAMS = TypeAdapter(CompletionCreateParamsNonStreaming)
 EVENTS = TypeAdapter(RawMessageStreamEvent)

@@ -16,10 +16,10 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai_streams import USAGE, chunk, sse, target_at, text, usage_chunk
 from pydantic import TypeAdapter
 
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind
 
 SURFACES = (Surface.CHAT, Surface.MESSAGES, Surface.GENERATE)
 CLAUDE_EVENT = TypeAdapter(RawMessageStreamEvent)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai_streams import USAGE, chat, target_at
 
-from serving.formats.format import Surface
-from serving.formats.registry import adapter_for
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.usage import Usage
 
 ADAPTER = adapter_for(Surface.CHAT, Kind.OPENAI)
 

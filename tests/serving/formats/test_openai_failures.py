@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.formats.openai import OpenAIFormat
-from serving.formats.openai.error_body import MAX_MESSAGE
-from serving.providers.failures import FailureKind
+from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.openai.error_body import MAX_MESSAGE
+from router_model.serving.providers.failures import FailureKind
 
 
 def failure(status, body=None, headers=None):

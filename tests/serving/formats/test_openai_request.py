@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_streams import chat, target_at
 
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind
 
 
 def requested(call, target=None, key="k-1"):

@@ -4,11 +4,11 @@ from hypothesis import strategies as st
 from openai.types.chat import ChatCompletionChunk
 from openai_streams import HELLO, USAGE, chat, chunk, played, sent_json, sse, target_at, text, usage_chunk
 
-from serving.formats.format import Surface
-from serving.formats.registry import adapter_for
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.usage import Usage
 
 COST_USD = pytest.approx(0.0022)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.formats.openai.tool_calls import CallPieces, whole_calls
+from router_model.serving.formats.openai.tool_calls import CallPieces, whole_calls
 
 A, B = '{"c":1}', '{"c":2}'
 TWO = [("f", A), ("g", B)]

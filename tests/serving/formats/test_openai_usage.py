@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai_streams import CARD
 
-from serving.formats.format import Facts
-from serving.formats.openai.usage import read_usage, usage_json, written_usage
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.openai.usage import read_usage, usage_json, written_usage
+from router_model.serving.providers.usage import Usage
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,16 @@ import json
 import pytest
 from anthropic_examples import CHAT, CLAUDE, MESSAGES
 
-from serving.formats.anthropic import AnthropicFormat
-from serving.formats.format import Event, Surface
-from serving.formats.gemini import GeminiFormat
-from serving.formats.gemini.usage import read_usage as gemini_usage
-from serving.formats.registry import adapter_for
-from serving.formats.sse import EventParser
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Kind
-from serving.providers.sent import Sent
-from serving.providers.usage import Usage
+from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.format import Event, Surface
+from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.usage import read_usage as gemini_usage
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.formats.sse import EventParser
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.sent import Sent
+from router_model.serving.providers.usage import Usage
 
 TOOL = {"type": "tool_use", "id": "t1", "name": "f", "input": {"c": 1}}
 START = {"type": "message_start", "message": {"id": "m1", "usage": {"input_tokens": 0, "output_tokens": 0}}}

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from serving.formats.anthropic.failures import failure_in as anthropic_event
-from serving.formats.anthropic.failures import read_failure as anthropic_failure
-from serving.formats.gemini.failures import failure_of as google_failure
-from serving.formats.openai.failures import failure_of as openai_failure
-from serving.providers.failures import FailureKind
+from router_model.serving.formats.anthropic.failures import failure_in as anthropic_event
+from router_model.serving.formats.anthropic.failures import read_failure as anthropic_failure
+from router_model.serving.formats.gemini.failures import failure_of as google_failure
+from router_model.serving.formats.openai.failures import failure_of as openai_failure
+from router_model.serving.providers.failures import FailureKind
 
 
 def openai(message, status=400, **fields):

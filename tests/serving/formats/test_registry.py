@@ -3,11 +3,11 @@ from types import ModuleType
 
 import pytest
 
-from serving.formats.composed import Composed
-from serving.formats.format import Surface
-from serving.formats.openai import OpenAIFormat
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind
+from router_model.serving.formats.composed import Composed
+from router_model.serving.formats.format import Surface
+from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind
 
 CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
 NAMES = ["CHAT_TO_ANTHROPIC", "CHAT_TO_GEMINI", "MESSAGES_TO_OPENAI", "GENERATE_TO_OPENAI"]
@@ -17,9 +17,9 @@ NAMES = ["CHAT_TO_ANTHROPIC", "CHAT_TO_GEMINI", "MESSAGES_TO_OPENAI", "GENERATE_
 def others(monkeypatch):
     """Stand-ins for the modules of the other formats, and for the translations."""
     modules = {
-        "serving.formats.anthropic": {"AnthropicFormat": type("AnthropicFormat", (), {})},
-        "serving.formats.gemini": {"GeminiFormat": type("GeminiFormat", (), {})},
-        "serving.formats.translations": {name: name for name in NAMES},
+        "router_model.serving.formats.anthropic": {"AnthropicFormat": type("AnthropicFormat", (), {})},
+        "router_model.serving.formats.gemini": {"GeminiFormat": type("GeminiFormat", (), {})},
+        "router_model.serving.formats.translations": {name: name for name in NAMES},
     }
     for name, content in modules.items():
         module = ModuleType(name)
@@ -68,7 +68,7 @@ def test_the_same_pair_has_the_same_adapter():
 @pytest.mark.parametrize("kind", Kind)
 def test_the_real_formats_are_where_the_registry_looks(surface, kind):
     for name in ("anthropic", "gemini", "translations"):
-        pytest.importorskip(f"serving.formats.{name}", reason="this format is not built yet")
+        pytest.importorskip(f"router_model.serving.formats.{name}", reason="this format is not built yet")
     adapter = adapter_for(surface, kind)
     assert adapter.surface.writer
     assert adapter.provider.reader()

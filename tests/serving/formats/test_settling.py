@@ -6,9 +6,9 @@ import orjson
 import pytest
 
 from router_model.catalog import ModelCard
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 CARD = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000)
 WORDS = "word " * 80

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.formats import sse
-from serving.formats.format import Event
-from serving.formats.sse import EventParser
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats import sse
+from router_model.serving.formats.format import Event
+from router_model.serving.formats.sse import EventParser
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 
 def parsed(*pieces):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scripted_provider import END, PING, Says, World, broken, refused, sse, status, stream, text, whole
 from virtual_time import run
 
-from serving.errors import ServiceError
-from serving.providers.provider import Deadlines
+from router_model.serving.errors import ServiceError
+from router_model.serving.providers.provider import Deadlines
 
 TOTAL_S = 100.0
 DEADLINES = Deadlines(first_token_s=20.0, idle_s=15.0, total_s=60.0)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scripted_provider import END, Says, World, stream, text
 from virtual_time import run
 
-from serving.formats.format import Call, Surface
-from serving.forwarding.patience import Patience
-from serving.forwarding.rules import PatienceRules
-from serving.forwarding.thinking import Thinking, thinking_of
-from serving.providers.provider import Deadlines, Kind, Provider, Target
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.forwarding.patience import Patience
+from router_model.serving.forwarding.rules import PatienceRules
+from router_model.serving.forwarding.thinking import Thinking, thinking_of
+from router_model.serving.providers.provider import Deadlines, Kind, Provider, Target
 
 CALL = Call(Surface.CHAT, {})
 SILENT = Says(before=[1000.0])

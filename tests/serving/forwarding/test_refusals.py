@@ -7,12 +7,12 @@ import pytest
 from scripted_provider import Says, World, refuses, status, stream, whole
 from virtual_time import run
 
-from serving.errors import UpstreamError
-from serving.formats.format import Call, Surface
-from serving.forwarding.refusals import Refusals, Wishes
-from serving.forwarding.rules import RefusalRules, Rules
-from serving.providers.failures import Refusal
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.errors import UpstreamError
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.forwarding.refusals import Refusals, Wishes
+from router_model.serving.forwarding.rules import RefusalRules, Rules
+from router_model.serving.providers.failures import Refusal
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 TOOLS = {"messages": [], "tools": [{"type": "function"}]}
 NO_TOOLS = refuses("this model does not support tools")

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_provider import Steady
 
-from serving.forwarding.retry_policy import Do, Step, Tried, backoff_s, next_step
-from serving.forwarding.rules import Rules
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.forwarding.retry_policy import Do, Step, Tried, backoff_s, next_step
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 RULES = Rules()
 PASSING = [

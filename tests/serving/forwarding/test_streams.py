@@ -6,10 +6,10 @@ import pytest
 from scripted_provider import END, PING, Says, World, broken, sse, status, stream, text, whole
 from virtual_time import run
 
-from serving.errors import UpstreamError
-from serving.forwarding.rules import Rules
-from serving.providers.health import HealthRules
-from serving.providers.provider import Deadlines
+from router_model.serving.errors import UpstreamError
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.providers.health import HealthRules
+from router_model.serving.providers.provider import Deadlines
 
 GOOD = stream(text("a"), 1.0, text("b"), END)
 ALL = b"data: a\n\ndata: b\n\ndata: END\n\n"

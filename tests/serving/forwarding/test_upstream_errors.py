@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from serving.errors import error_body
-from serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
-from serving.providers.failures import FailureKind, Refusal, UpstreamFailure
-from serving.providers.provider import Kind, Provider, Target
+from router_model.serving.errors import error_body
+from router_model.serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
+from router_model.serving.providers.failures import FailureKind, Refusal, UpstreamFailure
+from router_model.serving.providers.provider import Kind, Provider, Target
 
 TARGET = Target("m", Provider("p", Kind.OPENAI, "http://x"), "m")
 

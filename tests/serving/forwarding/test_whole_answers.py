@@ -7,11 +7,11 @@ import pytest
 from scripted_provider import END, Says, World, broken, sse, status, stream, text, whole
 from virtual_time import run
 
-from serving.errors import UpstreamError
-from serving.forwarding.rules import Rules
-from serving.forwarding.whole_answers import refuses_stream
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.provider import Deadlines
+from router_model.serving.errors import UpstreamError
+from router_model.serving.forwarding.rules import Rules
+from router_model.serving.forwarding.whole_answers import refuses_stream
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.provider import Deadlines
 
 GOOD = stream(text("a"), 1.0, text("b"), END)
 

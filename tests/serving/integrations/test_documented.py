@@ -10,7 +10,11 @@ import pytest
 from documents import blocks, languages
 from processes import eventually
 
-EXAMPLE = Path(find_spec("serving.integrations").submodule_search_locations[0]) / "examples" / "ask_and_report.sh"
+EXAMPLE = (
+    Path(find_spec("router_model.serving.integrations").submodule_search_locations[0])
+    / "examples"
+    / "ask_and_report.sh"
+)
 RUN = {
     "Python client": ["python", "python"],
     "LiteLLM proxy": ["sh", "yaml"],  # by test_litellm

@@ -104,7 +104,7 @@ def test_the_plan_s_next_model_answers_where_the_first_fails(client, service, pr
 
 
 def test_feedback_on_the_answer_s_own_id_joins_the_outcome(client, service):
-    from serving.client import RouterClient
+    from router_model.serving.client import RouterClient
 
     decision_id, _, answer = ask(client)
     with RouterClient(service.url, service.key) as router:

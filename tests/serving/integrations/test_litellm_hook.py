@@ -34,7 +34,9 @@ def module(monkeypatch):
     sys.modules["litellm.proxy"].proxy_server = SimpleNamespace(llm_router=router)
     for name, value in ENV.items():
         monkeypatch.setenv(name, value)
-    path = importlib.util.find_spec("serving.integrations").submodule_search_locations[0] + "/litellm_hook.py"
+    path = (
+        importlib.util.find_spec("router_model.serving.integrations").submodule_search_locations[0] + "/litellm_hook.py"
+    )
     spec = importlib.util.spec_from_file_location("litellm_hook", path)
     loaded = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "litellm_hook", loaded)

@@ -6,9 +6,9 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.errors import SettingsError
-from serving.providers.config import _KEYS, load_providers, parse_providers
-from serving.providers.provider import Deadlines, Kind, Provider
+from router_model.serving.errors import SettingsError
+from router_model.serving.providers.config import _KEYS, load_providers, parse_providers
+from router_model.serving.providers.provider import Deadlines, Kind, Provider
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "providers.example.toml"
 SECRET = "sk-proj-A1b2C3d4E5f6G7h8"

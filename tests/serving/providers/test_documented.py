@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.providers.base_urls import DEFAULTS, checked_base_url
-from serving.providers.config import _KEYS, parse_providers
-from serving.providers.provider import Deadlines
+from router_model.serving.providers.base_urls import DEFAULTS, checked_base_url
+from router_model.serving.providers.config import _KEYS, parse_providers
+from router_model.serving.providers.provider import Deadlines
 
 DOCS = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
 

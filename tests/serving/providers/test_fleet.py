@@ -6,11 +6,11 @@ import pytest
 from raw_server import answer, chunked, raw_server
 
 from router_model.catalog import ModelCard
-from serving.errors import SettingsError
-from serving.providers.echo import EchoTransport
-from serving.providers.fleet import Fleet
-from serving.providers.health import Verdict
-from serving.providers.http import HttpRequest
+from router_model.serving.errors import SettingsError
+from router_model.serving.providers.echo import EchoTransport
+from router_model.serving.providers.fleet import Fleet
+from router_model.serving.providers.health import Verdict
+from router_model.serving.providers.http import HttpRequest
 
 ENVIRON = {"FIRST_KEY": "sk-1", "SECOND_KEY": "sk-2"}
 PRICED = ModelCard("a/priced", Decimal(1), Decimal(2))

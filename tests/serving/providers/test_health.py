@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.providers.health import (
+from router_model.serving.providers.health import (
     LIMITS,
     PROBE_S,
     REFUSALS,

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.providers.health import Verdict
-from serving.providers.keys import KeyRing
+from router_model.serving.providers.health import Verdict
+from router_model.serving.providers.keys import KeyRing
 
 FAILS = Verdict.FAILS
 

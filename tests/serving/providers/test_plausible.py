@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
-from serving.providers.plausible import Shown, counted
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.sent import Sent
-from serving.providers.usage import Usage
+from router_model.serving.providers.plausible import Shown, counted
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.sent import Sent
+from router_model.serving.providers.usage import Usage
 
 PROVIDER = Provider("p", Kind.OPENAI, "https://p.example/v1")
 CARD = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000, max_output_tokens=8_000)

@@ -11,9 +11,9 @@ from functools import partial
 import pytest
 from raw_server import Connection, answer, chunked, raw_server
 
-from serving.providers.failures import FailureKind, UpstreamFailure
-from serving.providers.http import HttpRequest
-from serving.providers.transport import AiohttpTransport, Connecting
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.transport import AiohttpTransport, Connecting
 
 IN_TIME = partial(asyncio.timeout, 10)
 LOOP = ContextVar("loop", default=asyncio.new_event_loop)
@@ -478,7 +478,7 @@ def test_second_try_is_the_last():
 
 def test_kept_connection_that_breaks_at_work_is_not_asked_again(monkeypatch):
     """After `STALE_WITHIN_S` the provider was at work: asking again would pay twice."""
-    monkeypatch.setattr("serving.providers.transport.STALE_WITHIN_S", 0.02)
+    monkeypatch.setattr("router_model.serving.providers.transport.STALE_WITHIN_S", 0.02)
 
     async def serve(connection):
         await connection.request()

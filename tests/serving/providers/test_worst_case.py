@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
-from serving.errors import InvalidRequestError
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.usage import Usage
-from serving.providers.worst_case import priced, worst_case_usd
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.usage import Usage
+from router_model.serving.providers.worst_case import priced, worst_case_usd
 
 ACME = Provider("acme", Kind.OPENAI, "http://localhost")
 CARD = ModelCard("m", Decimal(2), Decimal(10))

@@ -11,15 +11,15 @@ import pytest
 
 from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
-from serving.access.admission import Admission
-from serving.access.budget import Budget, Per
-from serving.access.budgets import Budgets
-from serving.errors import BudgetExceededError
-from serving.formats.format import Call, Surface
-from serving.formats.registry import adapter_for
-from serving.providers.provider import Kind, Provider, Target
-from serving.providers.sent import Sent
-from serving.proxy.account import Account
+from router_model.serving.access.admission import Admission
+from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.budgets import Budgets
+from router_model.serving.errors import BudgetExceededError
+from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.registry import adapter_for
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.providers.sent import Sent
+from router_model.serving.proxy.account import Account
 
 CARD = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000, max_output_tokens=8_000)
 BODY = {"messages": [{"role": "user", "content": "Which rivers cross Vienna?"}], "max_tokens": 150}

@@ -9,7 +9,7 @@ import pytest
 from fake_service import fake_parts
 from guarded_app import live
 
-from serving.app import create_app
+from router_model.serving.app import create_app
 
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 

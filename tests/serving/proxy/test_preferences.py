@@ -8,10 +8,10 @@ import pytest
 
 from router_model.catalog import ModelCard
 from router_model.log_records import AttemptRecord
-from serving.providers.provider import Kind, Provider, Target
-from serving.proxy.envelope import ProviderOptions
-from serving.proxy.preferences import NONE, Preferences
-from serving.proxy.speeds import Speeds
+from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.proxy.envelope import ProviderOptions
+from router_model.serving.proxy.preferences import NONE, Preferences
+from router_model.serving.proxy.speeds import Speeds
 
 CARD = ModelCard("m", Decimal(1), Decimal(2), tools=False)
 OURS = Provider("Ours", Kind.OPENAI, "https://api.example/v1")

@@ -5,13 +5,13 @@ from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
 from router_model.log_records import AttemptRecord
-from serving.errors import NotReadyError, ReloadRefusedError
-from serving.formats.format import Facts, Surface
-from serving.forwarding.reply import Reply
-from serving.providers.health import Verdict
-from serving.providers.provider import Target
-from serving.proxy.answers import reply_headers
-from serving.proxy.proxy import Proxy
+from router_model.serving.errors import NotReadyError, ReloadRefusedError
+from router_model.serving.formats.format import Facts, Surface
+from router_model.serving.forwarding.reply import Reply
+from router_model.serving.providers.health import Verdict
+from router_model.serving.providers.provider import Target
+from router_model.serving.proxy.answers import reply_headers
+from router_model.serving.proxy.proxy import Proxy
 
 CHAT = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "add subtract multiply 12 45"}]

@@ -8,7 +8,7 @@ from scripted_upstream import scripted_upstream
 from simulated_world import simulate
 from system import WATCHED_SERVE
 
-from training.train import train
+from router_model.training.train import train
 
 
 @pytest.fixture(scope="session")

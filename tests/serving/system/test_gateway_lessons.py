@@ -34,7 +34,7 @@ import pytest
 from proxied import KEYS, KINDS, TRAINED, rows
 from proxy_calls import PROMPT, body_of
 
-import serving
+from router_model import serving
 
 ASK = {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": 100}
 CREDENTIALS = ("authorization", "x-api-key", "x-goog-api-key")

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from system import system
 
 from router_model.cli import group
-from serving.app import create_app
-from serving.settings import Settings
+from router_model.serving.app import create_app
+from router_model.serving.settings import Settings
 
 pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
 

@@ -12,10 +12,10 @@ from simulated_world import CATALOG, simulate
 
 from router_model import Catalog
 from router_model.errors import RequestError
-from training.benchmark.benchmark import Bench, BenchmarkConfig
-from training.benchmark.guard import falls
-from training.benchmark.methods import methods_named
-from training.benchmark.results import Interval, Results
+from router_model.training.benchmark.benchmark import Bench, BenchmarkConfig
+from router_model.training.benchmark.guard import falls
+from router_model.training.benchmark.methods import methods_named
+from router_model.training.benchmark.results import Interval, Results
 
 METHODS = "best single,linear,kNN"
 

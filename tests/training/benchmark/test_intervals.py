@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_trials import small_routed, small_side, small_trial
 
-from training.benchmark.intervals import (
+from router_model.training.benchmark.intervals import (
     DIFFERENCES,
     PromptWeights,
     Run,
@@ -13,9 +13,9 @@ from training.benchmark.intervals import (
     metric_intervals,
     resample,
 )
-from training.benchmark.measure import measure
-from training.benchmark.method import MethodCard
-from training.benchmark.results import Interval, MethodTrial
+from router_model.training.benchmark.measure import measure
+from router_model.training.benchmark.method import MethodCard
+from router_model.training.benchmark.results import Interval, MethodTrial
 
 CARD = MethodCard("ours", "ours", "here", "none")
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from fake_results import TASKS, fake_results
 
-from training.benchmark.margins import by_margin, is_shift, margins_of, shift_summary
+from router_model.training.benchmark.margins import by_margin, is_shift, margins_of, shift_summary
 
 
 def test_trials_are_tasks_or_seeds():

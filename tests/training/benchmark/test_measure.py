@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from small_trials import small_routed, small_side, small_trial
 
-from training.benchmark.measure import choose, measure, with_pareto_distances
-from training.benchmark.method import MethodCard
+from router_model.training.benchmark.measure import choose, measure, with_pareto_distances
+from router_model.training.benchmark.method import MethodCard
 
 CARD = MethodCard("a router", "learned", "nowhere", "none")
 

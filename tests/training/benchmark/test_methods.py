@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 from simulated_world import simulate
 
-from features import load_encoder
-from features.featuriser import featurise
 from router_model.errors import RequestError
-from training.benchmark.methods import IN_HOUSE, REGISTRY, methods_named, mlp
-from training.benchmark.methods.boosted import Boosted
-from training.benchmark.methods.clusters import Clusters
-from training.benchmark.methods.factorisation import MatrixFactorisation, factorise
-from training.benchmark.methods.learned import Learned, Targets, best_on_validation, extra
-from training.benchmark.methods.linear import Linear, Logistic
-from training.benchmark.methods.mlp import Mlp
-from training.benchmark.methods.neighbours import KNearest
-from training.benchmark.methods.ridge import fit_costs
-from training.benchmark.methods.simple import RandomMix
-from training.benchmark.packages import PACKAGES
-from training.benchmark.trial import Side, Trial
-from training.benchmark.trials import seed_trials
-from training.metrics import Points, Singles, aiq, log_loss, mean_auc
-from training.outcomes import read_outcomes
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.benchmark.methods import IN_HOUSE, REGISTRY, methods_named, mlp
+from router_model.training.benchmark.methods.boosted import Boosted
+from router_model.training.benchmark.methods.clusters import Clusters
+from router_model.training.benchmark.methods.factorisation import MatrixFactorisation, factorise
+from router_model.training.benchmark.methods.learned import Learned, Targets, best_on_validation, extra
+from router_model.training.benchmark.methods.linear import Linear, Logistic
+from router_model.training.benchmark.methods.mlp import Mlp
+from router_model.training.benchmark.methods.neighbours import KNearest
+from router_model.training.benchmark.methods.ridge import fit_costs
+from router_model.training.benchmark.methods.simple import RandomMix
+from router_model.training.benchmark.packages import PACKAGES
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.benchmark.trials import seed_trials
+from router_model.training.metrics import Points, Singles, aiq, log_loss, mean_auc
+from router_model.training.outcomes import read_outcomes
 
 LEARNED: dict[str, Learned] = {
     method.card.name: method
@@ -192,7 +192,7 @@ def test_factors_are_of_the_asked_rank():
 
 def test_cluster_weights_are_a_softmax_of_the_three_nearest():
     """Centres at 0, 1, 3 and 9, a prompt at 0: weights 1, e^-9 and e^-27 over their sum."""
-    from training.benchmark.methods.clusters import Profiles
+    from router_model.training.benchmark.methods.clusters import Profiles
 
     centres = np.array([[0.0], [1.0], [3.0], [9.0]])
     profiles = Profiles(centres, np.zeros((4, 1)), np.zeros((4, 1)), n_nearest=3, sharpness=9.0)

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.benchmark.leakage import near_duplicates
-from training.benchmark.leakage.near_duplicates import WeightedSets
-from training.benchmark.leakage.shingles import normalised, shingle_sets
+from router_model.training.benchmark.leakage import near_duplicates
+from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
+from router_model.training.benchmark.leakage.shingles import normalised, shingle_sets
 
 WORDS = ["add", "the", "number", "seven", "to", "a", "sum", "of", "eleven", "rivers", "12", "13", "?", "数学"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=25, unique_by=normalised)

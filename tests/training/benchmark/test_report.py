@@ -9,8 +9,8 @@ import pytest
 from fake_results import METHODS, NASTY, NASTY_MODEL, fake_results
 from rich.console import Console
 
-from training.benchmark.report import tables
-from training.benchmark.report.terminal import show_results
+from router_model.training.benchmark.report import tables
+from router_model.training.benchmark.report.terminal import show_results
 
 pytest.importorskip("matplotlib", reason="extra 'benchmark' is not installed")
 pytest.importorskip("jinja2", reason="extra 'benchmark' is not installed")
@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html() -> str:
-    from training.benchmark.report.html import render_html
+    from router_model.training.benchmark.report.html import render_html
 
     return render_html(fake_results(two_models=True), shift=fake_results(shift=True))
 
@@ -96,7 +96,7 @@ def test_every_method_stands_in_both_tables_by_aiq(page):
 
 
 def test_two_models_and_shift_stand_there_only_where_they_are(html):
-    from training.benchmark.report.html import render_html
+    from router_model.training.benchmark.report.html import render_html
 
     assert "APGR" in html
     assert 'id="shift"' in html
@@ -113,7 +113,7 @@ def test_reasons_leakage_and_the_command_are_told(html):
 
 
 def test_a_benchmark_of_one_method_without_probabilities_has_a_report():
-    from training.benchmark.report.html import render_html
+    from router_model.training.benchmark.report.html import render_html
 
     results = fake_results()
     lonely = replace(results, methods=(results.method("paretobandit"),), leakage={}, not_run={}, provenance={})
@@ -125,17 +125,17 @@ def test_a_benchmark_of_one_method_without_probabilities_has_a_report():
 
 
 def test_the_same_results_make_the_same_bytes(html):
-    from training.benchmark.report.html import render_html
+    from router_model.training.benchmark.report.html import render_html
 
     assert render_html(fake_results(two_models=True), shift=fake_results(shift=True)) == html
 
 
 @pytest.mark.parametrize("missing", ["matplotlib", "jinja2"])
 def test_a_missing_library_names_the_extra(monkeypatch, missing):
-    monkeypatch.delitem(sys.modules, "training.benchmark.report.html", raising=False)
+    monkeypatch.delitem(sys.modules, "router_model.training.benchmark.report.html", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=r"pip install 'router-model\[benchmark\]'"):
-        import_module("training.benchmark.report.html")
+        import_module("router_model.training.benchmark.report.html")
 
 
 @pytest.mark.parametrize("width", [80, 120])

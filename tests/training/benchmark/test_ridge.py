@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from training.benchmark.methods.logistic import cross_entropy, minimise
-from training.benchmark.methods.neighbours import nearest_means
-from training.benchmark.methods.ridge import ridge_path
+from router_model.training.benchmark.methods.logistic import cross_entropy, minimise
+from router_model.training.benchmark.methods.neighbours import nearest_means
+from router_model.training.benchmark.methods.ridge import ridge_path
 
 
 def test_a_path_solves_the_normal_equations_of_known_rows():

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from features import load_encoder
-from features.featuriser import featurise
-from training.benchmark.intervals import PromptWeights
-from training.benchmark.method import MethodCard, MethodUnavailableError, Routed, Routing
-from training.benchmark.methods.linear import Linear
-from training.benchmark.methods.simple import OneModel, Oracle
-from training.benchmark.reworded import Reworded
-from training.benchmark.run import run_methods
-from training.benchmark.trials import seed_trials
-from training.outcomes import read_outcomes
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.benchmark.intervals import PromptWeights
+from router_model.training.benchmark.method import MethodCard, MethodUnavailableError, Routed, Routing
+from router_model.training.benchmark.methods.linear import Linear
+from router_model.training.benchmark.methods.simple import OneModel, Oracle
+from router_model.training.benchmark.reworded import Reworded
+from router_model.training.benchmark.run import run_methods
+from router_model.training.benchmark.trials import seed_trials
+from router_model.training.outcomes import read_outcomes
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import polars as pl
 import pytest
 from simulated_world import simulate
 
-from features import load_encoder
-from features.featuriser import featurise
 from router_model.errors import TableError
-from training.benchmark import trials
-from training.outcomes import Outcomes, read_outcomes
-from training.split import percentiles, split_prompts
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.benchmark import trials
+from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.split import percentiles, split_prompts
 
 
 @pytest.fixture(scope="module")

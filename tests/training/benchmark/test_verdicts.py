@@ -5,9 +5,9 @@ from fake_results import fake_results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.benchmark.glossary import GLOSSARY
-from training.benchmark.results import Interval
-from training.benchmark.verdicts import Verdict, by_kind, comparisons, ours, ranked, summary, verdict
+from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.results import Interval
+from router_model.training.benchmark.verdicts import Verdict, by_kind, comparisons, ours, ranked, summary, verdict
 
 
 @pytest.mark.parametrize(

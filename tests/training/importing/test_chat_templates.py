@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.importing.chat_templates import messages_of
+from router_model.training.importing.chat_templates import messages_of
 
 SYSTEM = {"role": "system", "content": "Be terse."}
 ASKED = {"role": "user", "content": "Hi\nthere"}

@@ -9,11 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from router_model.records import OUTCOME_COLUMN_NAMES, OUTCOME_COLUMNS
-from training.importing import CANONICAL_SCHEMA, check_batch, default_prompt_id
-from training.importing.frames import frame_of_rows
-from training.importing.reading import Reading
-from training.importing.scales import Scale
-from training.importing.values import quality
+from router_model.training.importing import CANONICAL_SCHEMA, check_batch, default_prompt_id
+from router_model.training.importing.frames import frame_of_rows
+from router_model.training.importing.reading import Reading
+from router_model.training.importing.scales import Scale
+from router_model.training.importing.values import quality
 
 NAN = float("nan")
 CHAT = [{"role": "user", "content": "Hi"}]

@@ -3,8 +3,8 @@
 import pytest
 
 from router_model.errors import TableError
-from training.importing.columns import ColumnMapping, field_at, parse_columns, unit_in_name
-from training.importing.near_names import near_column
+from router_model.training.importing.columns import ColumnMapping, field_at, parse_columns, unit_in_name
+from router_model.training.importing.near_names import near_column
 
 
 @pytest.mark.parametrize(

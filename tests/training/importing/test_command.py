@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from router_model.errors import TableError
-from training.commands import import_table
-from training.importing.adapters import FORMATS
+from router_model.training.commands import import_table
+from router_model.training.importing.adapters import FORMATS
 
 
 @pytest.fixture
@@ -99,5 +99,5 @@ def test_formats_offered_are_those_there_are():
 
 
 def test_help_does_not_load_polars():
-    code = "import sys, training.commands.import_table; sys.exit('polars' in sys.modules)"
+    code = "import sys, router_model.training.commands.import_table; sys.exit('polars' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

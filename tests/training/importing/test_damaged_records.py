@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.importing.adapters import ADAPTERS, NOWHERE
-from training.importing.checks import check_batch
-from training.importing.frames import frame_of_rows
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.frames import frame_of_rows
+from router_model.training.importing.problems import RecordError
 
 ASKED = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 GENAI = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.importing import duplicates
-from training.importing.duplicates import SeenPairs, find_duplicates
+from router_model.training.importing import duplicates
+from router_model.training.importing.duplicates import SeenPairs, find_duplicates
 
 
 def frame_of(pairs, grades=None):

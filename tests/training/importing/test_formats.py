@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing.adapters import ADAPTERS, NOWHERE, adapter_of
-from training.importing.conversion import latency_s
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE, adapter_of
+from router_model.training.importing.conversion import latency_s
+from router_model.training.importing.problems import RecordError
 
 WIDE = {
     "sample_id": "mmlu.1",

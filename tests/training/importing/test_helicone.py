@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.helicone import helicone
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.helicone import helicone
+from router_model.training.importing.problems import RecordError
 
 ASKED = [{"role": "user", "content": "Hi"}]
 REQUEST = {

@@ -5,10 +5,10 @@ import json
 import polars as pl
 import pytest
 
-from training.importing import import_sources
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.langfuse import langfuse
-from training.importing.problems import RecordError
+from router_model.training.importing import import_sources
+from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.langfuse import langfuse
+from router_model.training.importing.problems import RecordError
 
 ASKED = [{"role": "user", "content": "Hi"}]
 API = {

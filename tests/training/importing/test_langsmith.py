@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
 
 ADAPTER = ADAPTERS["langsmith"]
 ASKED = [{"role": "user", "content": "Hi"}]

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from training.importing.adapters import NOWHERE
-from training.importing.adapters.litellm import litellm
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters import NOWHERE
+from router_model.training.importing.adapters.litellm import litellm
+from router_model.training.importing.problems import RecordError
 
 MESSAGES = [{"role": "user", "content": "Hi"}]
 PAYLOAD = {

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from training.importing import import_sources, notes
-from training.importing.adapters import Adapter, registry
-from training.importing.conversion import Conversion
-from training.importing.notes import Note, Notes
+from router_model.training.importing import import_sources, notes
+from router_model.training.importing.adapters import Adapter, registry
+from router_model.training.importing.conversion import Conversion
+from router_model.training.importing.notes import Note, Notes
 
 
 def _grades(record, around):

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.importing.dates import AmbiguousDateError, order_of, read_date
-from training.importing.number_text import AmbiguousNumberError, mark_of, read_number, read_seconds
+from router_model.training.importing.dates import AmbiguousDateError, order_of, read_date
+from router_model.training.importing.number_text import AmbiguousNumberError, mark_of, read_number, read_seconds
 
 
 @pytest.mark.parametrize(

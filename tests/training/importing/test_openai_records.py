@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from training.importing import import_sources
-from training.importing.adapters import ADAPTERS, NOWHERE
-from training.importing.problems import RecordError
+from router_model.training.importing import import_sources
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing.problems import RecordError
 
 ASKED = [{"role": "user", "content": "Hi"}]
 USAGE = {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}

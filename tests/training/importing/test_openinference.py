@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from training.importing import import_sources
-from training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing import import_sources
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
 
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 PLAIN = {

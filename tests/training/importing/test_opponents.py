@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from training.importing.opponents import MIN_VOTES, corrected, strengths
+from router_model.training.importing.opponents import MIN_VOTES, corrected, strengths
 
 
 def votes(*pairs, **extra):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
 
 otel = ADAPTERS["otel"].convert
 MESSAGES = [{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]

@@ -11,10 +11,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.importing import json_stream
-from training.importing.items import Record, Unreadable
-from training.importing.layout import Archive, Layout
-from training.importing.readers import SourceFile
+from router_model.training.importing import json_stream
+from router_model.training.importing.items import Record, Unreadable
+from router_model.training.importing.layout import Archive, Layout
+from router_model.training.importing.readers import SourceFile
 
 RECORDS = [{"a": "1", "b": "x"}, {"a": "é", "b": 'say "hi"\nthere'}]
 
@@ -139,7 +139,7 @@ def test_directory_named_like_a_file_is_unreadable(tmp_path):
 
 
 def test_line_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("training.importing.byte_streams.MAX_RECORD_BYTES", 10)
+    monkeypatch.setattr("router_model.training.importing.byte_streams.MAX_RECORD_BYTES", 10)
     items = read(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": "' + b"x" * 100 + b'"}\n')
     assert rows_and_values(items)[1] == (2, "got a line longer than 10 bytes, expected one record a line")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_model.errors import TableError
-from training.importing import CANONICAL_SCHEMA, batches, import_sources
+from router_model.training.importing import CANONICAL_SCHEMA, batches, import_sources
 
 GOOD = {"prompt": "Hi", "model": "a", "quality": 0.5}
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 CASES = Path(__file__).parents[4] / "shared" / "cases" / "import"
 PRIME = [{"role": "user", "content": "Name a prime above ten."}]

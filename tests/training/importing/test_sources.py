@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from router_model.errors import TableError
-from training.importing.sources import expand_sources, kind_of
+from router_model.training.importing.sources import expand_sources, kind_of
 
 
 @pytest.fixture

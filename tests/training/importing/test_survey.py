@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from router_model.errors import TableError
-from training.commands import import_table
-from training.importing import batches, import_sources
+from router_model.training.commands import import_table
+from router_model.training.importing import batches, import_sources
 
 CASES = Path(__file__).parents[4] / "shared" / "cases" / "import"
 

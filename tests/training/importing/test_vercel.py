@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from training.importing.adapters import ADAPTERS, NOWHERE
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE
 
 convert = ADAPTERS["vercel"].convert
 TIMES = {"startTimeUnixNano": "1738312200000000000", "endTimeUnixNano": "1738312201500000000"}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics import (
+from router_model.training.metrics import (
     Points,
     Singles,
     aiq,
@@ -18,7 +18,7 @@ from training.metrics import (
     perf_gain,
     resample_weights,
 )
-from training.metrics.bootstrap import bootstrap_frontier
+from router_model.training.metrics.bootstrap import bootstrap_frontier
 
 
 def world(rng, n_prompts, *, n_models=3, n_configurations=8, noise=0.5):

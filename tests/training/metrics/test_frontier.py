@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics import (
+from router_model.training.metrics import (
     Points,
     Singles,
     aiq,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from training.metrics import (
+from router_model.training.metrics import (
     auc_by_model,
     brier,
     calibration_error,
@@ -15,7 +15,7 @@ from training.metrics import (
     median_percentage_error,
     reliability_curve,
 )
-from training.metrics.prediction import weighted_auc
+from router_model.training.metrics.prediction import weighted_auc
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=2, max_size=30)
 

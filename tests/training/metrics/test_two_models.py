@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.metrics import apgr, cpt
+from router_model.training.metrics import apgr, cpt
 
 MIXED = {"weak": 0.5, "strong": 0.9}
 

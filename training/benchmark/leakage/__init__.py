@@ -1,6 +1,6 @@
 """Test prompts that a method has in effect been shown: exact and near duplicates across a split."""
 
-from training.benchmark.leakage.audit import (
+from router_model.training.benchmark.leakage.audit import (
     N_EXAMPLES,
     THRESHOLD,
     LeakageAudit,

@@ -1,9 +1,9 @@
 """Test prompts that a method has in effect been shown: exact and near duplicates across a split.
 
 *Exact*: the same text after NFKC, case folding and collapsing white space. *Near*: a similarity
-(`training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not matter, and of a
-very long prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side are counted too,
-but are no leakage: prompts that come again are what production looks like, and they only weigh more.
+(`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not
+matter, and of a very long prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side
+are counted too, but are no leakage: prompts that come again are what production looks like, and they only weigh more.
 
 The threshold was chosen by reading pairs of all three real tables (``tests/performance/bench_leakage.py --show 20``).
 From 0.8 on they are one question with a letter, a quantity or its wrong options changed, or with a sentence added.
@@ -30,11 +30,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from features.prompt import Prompt, PromptLike
-from training.benchmark.leakage.near_duplicates import WeightedSets
-from training.benchmark.leakage.shingles import normalised
-from training.outcomes import Outcomes
-from training.split import Split
+from router_model.features.prompt import Prompt, PromptLike
+from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
+from router_model.training.benchmark.leakage.shingles import normalised
+from router_model.training.outcomes import Outcomes
+from router_model.training.split import Split
 
 THRESHOLD: Final = 0.8
 N_EXAMPLES: Final = 10

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from training.benchmark.leakage.shingles import shingle_sets
+from router_model.training.benchmark.leakage.shingles import shingle_sets
 
 MOST_SHARING: Final = 500
 """Of the texts that share one shingle, so many are looked at, the first."""

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from functools import partial
 
 from router_model.errors import RequestError
-from training.benchmark.method import Method
-from training.benchmark.methods.boosted import Boosted
-from training.benchmark.methods.clusters import Clusters
-from training.benchmark.methods.factorisation import MatrixFactorisation
-from training.benchmark.methods.linear import Linear, Logistic
-from training.benchmark.methods.mlp import Mlp
-from training.benchmark.methods.neighbours import KNearest
-from training.benchmark.methods.ours import Ours
-from training.benchmark.methods.simple import OneModel, Oracle, RandomMix
-from training.benchmark.packages import PACKAGES
+from router_model.training.benchmark.method import Method
+from router_model.training.benchmark.methods.boosted import Boosted
+from router_model.training.benchmark.methods.clusters import Clusters
+from router_model.training.benchmark.methods.factorisation import MatrixFactorisation
+from router_model.training.benchmark.methods.linear import Linear, Logistic
+from router_model.training.benchmark.methods.mlp import Mlp
+from router_model.training.benchmark.methods.neighbours import KNearest
+from router_model.training.benchmark.methods.ours import Ours
+from router_model.training.benchmark.methods.simple import OneModel, Oracle, RandomMix
+from router_model.training.benchmark.packages import PACKAGES
 
 __all__ = ["IN_HOUSE", "REGISTRY", "methods_named"]
 

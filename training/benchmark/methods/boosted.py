@@ -7,11 +7,18 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.methods.learned import Advance, Learned, Settings, Targets, answer_by_value, vectors_of
-from training.benchmark.methods.ridge import fit_costs
-from training.benchmark.trial import Trial
-from training.boosters import N_THREADS
+from router_model.training.benchmark.method import MethodCard, Routing
+from router_model.training.benchmark.methods.learned import (
+    Advance,
+    Learned,
+    Settings,
+    Targets,
+    answer_by_value,
+    vectors_of,
+)
+from router_model.training.benchmark.methods.ridge import fit_costs
+from router_model.training.benchmark.trial import Trial
+from router_model.training.boosters import N_THREADS
 
 Float64Array = npt.NDArray[np.float64]
 Score = Callable[[Float64Array], Float64Array]

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-from training.benchmark.method import MethodCard, Routing, sweep
-from training.benchmark.methods.learned import (
+from router_model.training.benchmark.method import MethodCard, Routing, sweep
+from router_model.training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -17,8 +17,8 @@ from training.benchmark.methods.learned import (
     extra,
     vectors_of,
 )
-from training.benchmark.methods.simple import record
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.methods.simple import record
+from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
-from training.benchmark.trial import Side, Trial
-from training.metrics import log_loss
+from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import log_loss
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.methods.learned import (
+from router_model.training.benchmark.method import MethodCard, Routing
+from router_model.training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -17,10 +17,10 @@ from training.benchmark.methods.learned import (
     best_on_validation,
     vectors_of,
 )
-from training.benchmark.methods.logistic import cross_entropy, log_odds, minimise
-from training.benchmark.methods.ridge import PENALTIES, Heads, fit_costs, ridge_path
-from training.benchmark.methods.simple import record
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.methods.logistic import cross_entropy, log_odds, minimise
+from router_model.training.benchmark.methods.ridge import PENALTIES, Heads, fit_costs, ridge_path
+from router_model.training.benchmark.methods.simple import record
+from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.methods.learned import (
+from router_model.training.benchmark.method import MethodCard, Routing
+from router_model.training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -21,9 +21,9 @@ from training.benchmark.methods.learned import (
     extra,
     vectors_of,
 )
-from training.benchmark.methods.ridge import fit_costs
-from training.benchmark.trial import Side, Trial
-from training.metrics import log_loss
+from router_model.training.benchmark.methods.ridge import fit_costs
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import log_loss
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routing
-from training.benchmark.methods.learned import (
+from router_model.training.benchmark.method import MethodCard, Routing
+from router_model.training.benchmark.methods.learned import (
     Advance,
     Learned,
     Settings,
@@ -17,8 +17,8 @@ from training.benchmark.methods.learned import (
     columns_alike,
     vectors_of,
 )
-from training.benchmark.methods.simple import record
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.methods.simple import record
+from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 

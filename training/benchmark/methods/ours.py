@@ -1,4 +1,4 @@
-"""Our predictor, exactly as `training.train` fits and serves it."""
+"""Our predictor, exactly as `router_model.training.train` fits and serves it."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
-from training.benchmark.trial import Side, Trial
-from training.fit import FitConfig
-from training.split import Split
-from training.train import Run, TrainConfig
+from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.fit import FitConfig
+from router_model.training.split import Split
+from router_model.training.train import Run, TrainConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.methods.learned import columns_alike, vectors_of
-from training.benchmark.methods.simple import record
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.methods.learned import columns_alike, vectors_of
+from router_model.training.benchmark.methods.simple import record
+from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 

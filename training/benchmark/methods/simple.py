@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
-from training.benchmark.trial import Side, Trial
-from training.metrics import Singles
+from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import Singles
 
 Float64Array = npt.NDArray[np.float64]
 

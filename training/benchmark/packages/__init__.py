@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from training.benchmark.method import Method, MethodCard
-from training.benchmark.packages.environment import PackageEnvironment
-from training.benchmark.packages.package_method import PackageMethod
+from router_model.training.benchmark.method import Method, MethodCard
+from router_model.training.benchmark.packages.environment import PackageEnvironment
+from router_model.training.benchmark.packages.package_method import PackageMethod
 
 __all__ = ["PACKAGES", "argrouter", "paretobandit", "routellm"]
 

@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.method import MethodUnavailableError
 
 # What a process needs to run at all; keys of providers are no business of somebody else's package.
 _PASSED_ON = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.method import MethodUnavailableError
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from training.benchmark.method import Choices, MethodUnavailableError, Routing, sweep_values
-from training.benchmark.trial import Trial
+from router_model.training.benchmark.method import Choices, MethodUnavailableError, Routing, sweep_values
+from router_model.training.benchmark.trial import Trial
 
 _SIDES = ("validation", "test")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from training.benchmark.method import MethodCard, MethodUnavailableError, Routed
-from training.benchmark.packages.child import run_adapter
-from training.benchmark.packages.environment import PackageEnvironment
-from training.benchmark.packages.exchange import Variant, read_answer, write_task
-from training.benchmark.trial import Side, Trial
-from training.metrics import Points, Singles, aiq
+from router_model.training.benchmark.method import MethodCard, MethodUnavailableError, Routed
+from router_model.training.benchmark.packages.child import run_adapter
+from router_model.training.benchmark.packages.environment import PackageEnvironment
+from router_model.training.benchmark.packages.exchange import Variant, read_answer, write_task
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.metrics import Points, Singles, aiq
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ try:
 except ImportError as exc:
     raise ImportError("the report needs jinja2 and matplotlib: pip install 'router-model[benchmark]'") from exc
 
-from training.benchmark.glossary import GLOSSARY, HEADLINE
-from training.benchmark.margins import is_shift, shift_summary
-from training.benchmark.report import tables
-from training.benchmark.results import Results
-from training.benchmark.verdicts import by_kind, comparisons, ours, summary
-from training.plots import (
+from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE
+from router_model.training.benchmark.margins import is_shift, shift_summary
+from router_model.training.benchmark.report import tables
+from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.verdicts import by_kind, comparisons, ours, summary
+from router_model.training.plots import (
     TaskSaving,
     decision_shares,
     frontiers,
@@ -32,7 +32,7 @@ from training.plots import (
     savings_by_task,
     shift_by_task,
 )
-from training.plots.shares import mean_shares
+from router_model.training.plots.shares import mean_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def write_html(results: Results, path: Path, *, shift: Results | None = None) ->
 def render_html(results: Results, *, shift: Results | None = None) -> str:
     """Return the report as one HTML document; see `write_html`."""
     environment = Environment(
-        loader=PackageLoader("training.benchmark.report", "."),
+        loader=PackageLoader("router_model.training.benchmark.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

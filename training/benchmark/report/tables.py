@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from training.benchmark.glossary import GLOSSARY, NOT_DEFINED, Term
-from training.benchmark.margins import by_margin
-from training.benchmark.results import MethodResult, Results
-from training.benchmark.verdicts import LEARNED_KINDS, Verdict, comparisons, mean, ranked
+from router_model.training.benchmark.glossary import GLOSSARY, NOT_DEFINED, Term
+from router_model.training.benchmark.margins import by_margin
+from router_model.training.benchmark.results import MethodResult, Results
+from router_model.training.benchmark.verdicts import LEARNED_KINDS, Verdict, comparisons, mean, ranked
 
 BEST_ON_TEST = (
     "aiq", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "auc", "log_loss", "brier", "calibration_error",

@@ -8,11 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from training.benchmark.glossary import GLOSSARY, HEADLINE, NOT_DEFINED
-from training.benchmark.margins import is_shift, shift_summary
-from training.benchmark.report import tables
-from training.benchmark.results import Results
-from training.benchmark.verdicts import by_kind, comparisons, summary
+from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE, NOT_DEFINED
+from router_model.training.benchmark.margins import is_shift, shift_summary
+from router_model.training.benchmark.report import tables
+from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.verdicts import by_kind, comparisons, summary
 
 _PREDICTION = ("aiq", "aiq_log", "perf_gain", "auc", "log_loss")
 _SAVINGS = ("cost_save", "cost_save_95", "chosen_saving", "chosen_quality_kept")

@@ -1,7 +1,7 @@
 """What an adapter is: how one tool's records are recognised, and what they become.
 
 Converters are pure: ``(record, around) -> Conversion``. They move values and never judge them;
-`training.importing.checks` does. What has no place in the schema goes to ``extra``, except the models'
+`router_model.training.importing.checks` does. What has no place in the schema goes to ``extra``, except the models'
 answers, which are dropped: nothing is learned from them and they are most of the bytes.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from training.importing.conversion import Conversion, Source
-from training.importing.layout import COMMON_LISTS, Archive
-from training.importing.notes import Note
+from router_model.training.importing.conversion import Conversion, Source
+from router_model.training.importing.layout import COMMON_LISTS, Archive
+from router_model.training.importing.notes import Note
 
 
 def _no_notes(key: str) -> list[Any]:
@@ -31,7 +31,7 @@ class Around(NamedTuple):
     fields : mapping
         Fields of the JSON object around the record's list.
     notes_of : callable
-        Return what other records noted under a key (see `training.importing.notes`), in their order.
+        Return what other records noted under a key (see `router_model.training.importing.notes`), in their order.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class Adapter:
     archives : tuple of Archive
         How the tool's zip files hold their records.
     notes : callable, optional
-        Return what a record says about outcomes that other records hold (see `training.importing.notes`);
+        Return what a record says about outcomes that other records hold (see `router_model.training.importing.notes`);
         raises `RecordError` only where `convert` does, which is where the error is told.
     fields : tuple of str
         Names that the tool's records have, by which a record that is not recognised is known to be nearly one.
@@ -73,7 +73,7 @@ class Adapter:
         Whether several answers of a model to one prompt are averaged: evaluations and votes ask again on
         purpose. In logs of calls a second answer is a duplicate.
     votes : bool
-        Whether the outcomes are votes between two models (see `training.importing.votes`).
+        Whether the outcomes are votes between two models (see `router_model.training.importing.votes`).
     """
 
     name: str

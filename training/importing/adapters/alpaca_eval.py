@@ -2,10 +2,18 @@
 
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Source, as_number, is_missing, present, prompt_fields
-from training.importing.problems import RecordError, shown
-from training.importing.votes import TIE, vote_rows
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
+    ADVICE,
+    Conversion,
+    Source,
+    as_number,
+    is_missing,
+    present,
+    prompt_fields,
+)
+from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.votes import TIE, vote_rows
 
 _PLACED: Final = frozenset(
     {

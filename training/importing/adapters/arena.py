@@ -8,10 +8,19 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Row, Source, as_object, first_present, is_missing, present
-from training.importing.problems import RecordError, shown
-from training.importing.votes import TIE, vote_rows
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
+    ADVICE,
+    Conversion,
+    Row,
+    Source,
+    as_object,
+    first_present,
+    is_missing,
+    present,
+)
+from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.votes import TIE, vote_rows
 
 _QUALITIES: Final = {
     "model_a": (1.0, 0.0),

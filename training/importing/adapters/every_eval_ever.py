@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.beside import read_beside
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.beside import read_beside
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -22,8 +22,8 @@ from training.importing.conversion import (
     present,
     prompt_fields,
 )
-from training.importing.notes import Note
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError, shown
 
 _PLACED: Final = frozenset(
     {

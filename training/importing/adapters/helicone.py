@@ -2,10 +2,18 @@
 
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
-from training.importing.conversion import Conversion, Row, Source, as_object, first_present, is_missing, time_s
-from training.importing.scores import named_scores, quality_of
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
+    Conversion,
+    Row,
+    Source,
+    as_object,
+    first_present,
+    is_missing,
+    time_s,
+)
+from router_model.training.importing.scores import named_scores, quality_of
 
 _OWN: Final = frozenset(
     {"request_body", "request_created_at", "delay_ms", "costUSD", "request_path", "helicone_user", "signed_body_url"}

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.beside import read_beside
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.beside import read_beside
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -22,7 +22,7 @@ from training.importing.conversion import (
     present,
     prompt_fields,
 )
-from training.importing.problems import RecordError
+from router_model.training.importing.problems import RecordError
 
 _STATS_FILE: Final = "per_instance_stats.json"
 _QUALITIES: Final = (

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
     ADVICE,
     Conversion,
     Row,
@@ -21,8 +21,8 @@ from training.importing.conversion import (
     present,
     prompt_fields,
 )
-from training.importing.layout import Archive
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.layout import Archive
+from router_model.training.importing.problems import RecordError, shown
 
 _LETTERS: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS: Final = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}

@@ -8,9 +8,9 @@ trace has one call: with more it cannot be said which of them was good.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -21,9 +21,9 @@ from training.importing.conversion import (
     objects_of,
     time_s,
 )
-from training.importing.notes import Note
-from training.importing.problems import RecordError
-from training.importing.scores import named_scores, quality_of
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError
+from router_model.training.importing.scores import named_scores, quality_of
 
 _WITH_INPUT: Final = "export the observations with their input and output, and unmasked"
 _TYPES: Final = frozenset(

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, require_prompt, usage_tokens
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -17,9 +17,9 @@ from training.importing.conversion import (
     objects_of,
     time_s,
 )
-from training.importing.notes import Note
-from training.importing.problems import Problem, RecordError
-from training.importing.scores import named_scores, quality_of
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import Problem, RecordError
+from router_model.training.importing.scores import named_scores, quality_of
 
 _KEPT: Final = ("id", "trace_id", "name", "run_type", "total_tokens", "first_token_time")
 _HIDDEN: Final = "trace with LANGSMITH_HIDE_INPUTS=false, and export the runs with their inputs"

@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, require_prompt, usage_tokens
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -20,7 +20,7 @@ from training.importing.conversion import (
     latency_s,
     time_s,
 )
-from training.importing.problems import RecordError
+from router_model.training.importing.problems import RecordError
 
 _KEPT: Final = (
     "id", "request_id", "call_type", "custom_llm_provider", "model_group", "stream", "total_tokens", "status",

@@ -5,9 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Source, first_present, is_missing, present, prompt_fields
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
+    ADVICE,
+    Conversion,
+    Source,
+    first_present,
+    is_missing,
+    present,
+    prompt_fields,
+)
+from router_model.training.importing.problems import RecordError, shown
 
 _MODEL_KEYS: Final = ("model_name", "model")
 _DATASET_KEYS: Final = ("dataset_name", "dataset")

@@ -5,7 +5,8 @@ the folder's name. Of several filters the first of the file counts, which is the
 several metrics the first that is a number for each sample, and better when higher, is the quality.
 
 A prompt is what was sent, with the examples that the harness put in, and without the chat template of the
-model (`training.importing.chat_templates`): a chat of one message is its text, so that models share prompts.
+model (`router_model.training.importing.chat_templates`): a chat of one message is its text, so that models share
+prompts.
 """
 
 import re
@@ -13,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.beside import names_beside, read_beside
-from training.importing.chat_templates import messages_of
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.beside import names_beside, read_beside
+from router_model.training.importing.chat_templates import messages_of
+from router_model.training.importing.conversion import (
     ADVICE,
     Conversion,
     Row,
@@ -27,8 +28,8 @@ from training.importing.conversion import (
     is_missing,
     prompt_fields,
 )
-from training.importing.notes import Note
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError, shown
 
 _FILE_NAME: Final = re.compile(
     r"samples_(?P<task>.+?)(?:_(?P<date>\d{4}-\d{2}-\d{2}T[\d.-]+?))?\.jsonl?(?:\.gz|\.zst)?"

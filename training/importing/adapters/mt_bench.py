@@ -10,10 +10,10 @@ import re
 from pathlib import Path
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Row, Source, as_number, present
-from training.importing.notes import Note
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import ADVICE, Conversion, Row, Source, as_number, present
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError, shown
 
 LOWEST_RATING: Final = 1
 HIGHEST_RATING: Final = 10

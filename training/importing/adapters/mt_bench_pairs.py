@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.adapters.mt_bench import question_fields
-from training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
-from training.importing.problems import RecordError, shown
-from training.importing.votes import TIE, vote_rows
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapters.mt_bench import question_fields
+from router_model.training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
+from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.votes import TIE, vote_rows
 
 _QUALITY_OF_FIRST: Final = {"model_1": 1.0, "model_2": 0.0, "tie": TIE}
 _ERROR: Final = "error"

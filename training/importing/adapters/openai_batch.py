@@ -3,11 +3,19 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, require_prompt, usage_tokens
-from training.importing.conversion import Conversion, Row, Source, as_object, first_present, is_missing, time_s
-from training.importing.notes import Note
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
+    Conversion,
+    Row,
+    Source,
+    as_object,
+    first_present,
+    is_missing,
+    time_s,
+)
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError
 
 _ADVICE: Final = "give the batch's input file, too; it has the prompts"
 _OK: Final = 200

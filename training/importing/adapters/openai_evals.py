@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -19,8 +19,8 @@ from training.importing.conversion import (
     present,
     prompt_fields,
 )
-from training.importing.notes import Note
-from training.importing.problems import RecordError
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import RecordError
 
 _GRADES: Final = ("score", "accuracy", "correct", "is_correct", "exact_match", "includes", "f1_score")
 """Names that metrics events use for the grade of a sample, in the order in which they are looked for."""

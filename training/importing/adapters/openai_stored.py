@@ -6,10 +6,18 @@ The API gives the messages of a stored completion apart from it; they are joined
 from collections.abc import Iterable
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.chat import chat_fields, require_prompt, usage_tokens
-from training.importing.conversion import Conversion, Row, Source, as_object, first_present, is_missing, time_s
-from training.importing.notes import Note
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.conversion import (
+    Conversion,
+    Row,
+    Source,
+    as_object,
+    first_present,
+    is_missing,
+    time_s,
+)
+from router_model.training.importing.notes import Note
 
 _OBJECTS: Final = frozenset({"chat.completion", "text_completion", "response"})
 _KEPT: Final = ("id", "object", "service_tier", "system_fingerprint", "usage")

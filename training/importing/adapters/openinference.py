@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter
-from training.importing.conversion import Source
-from training.importing.spans.conversion import convert_spans, follows, span_notes
-from training.importing.spans.openinference import OPENINFERENCE, is_annotation
-from training.importing.spans.transport import LISTS
+from router_model.training.importing.adapters.adapter import Adapter
+from router_model.training.importing.conversion import Source
+from router_model.training.importing.spans.conversion import convert_spans, follows, span_notes
+from router_model.training.importing.spans.openinference import OPENINFERENCE, is_annotation
+from router_model.training.importing.spans.transport import LISTS
 
 
 def _recognises(record: Source) -> bool:

@@ -1,13 +1,13 @@
 """OpenTelemetry's GenAI spans become outcomes, in whatever file they come.
 
-Spans of other conventions in the same file are read by those (see `training.importing.spans`).
+Spans of other conventions in the same file are read by those (see `router_model.training.importing.spans`).
 """
 
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter
-from training.importing.spans.conversion import convert_spans, span_notes
-from training.importing.spans.transport import LISTS, holds_spans
+from router_model.training.importing.adapters.adapter import Adapter
+from router_model.training.importing.spans.conversion import convert_spans, span_notes
+from router_model.training.importing.spans.transport import LISTS, holds_spans
 
 ADAPTER: Final = Adapter(
     "otel",

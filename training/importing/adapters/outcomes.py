@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import Final
 
 from router_model.records import OUTCOME_COLUMN_NAMES
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import Conversion, Source, as_object, present
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import Conversion, Source, as_object, present
 
 _KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
 
@@ -17,7 +17,7 @@ def _recognises(record: Source) -> bool:
 def outcomes(record: Source, around: Around) -> Conversion:
     """Read our own columns as they are; ``extra`` may be JSON text or an object.
 
-    >>> from training.importing.adapters import NOWHERE
+    >>> from router_model.training.importing.adapters import NOWHERE
     >>> outcomes({"prompt": "Hi", "model": "a", "quality": 1, "grader": "exact"}, NOWHERE).rows
     [{'prompt': 'Hi', 'model': 'a', 'quality': 1, 'extra': {'grader': 'exact'}}]
     """

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Source, as_object, present, prompt_fields
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import ADVICE, Conversion, Source, as_object, present, prompt_fields
+from router_model.training.importing.problems import RecordError, shown
 
 
 def _recognises(record: Source) -> bool:
@@ -17,7 +17,7 @@ def paretobandit(record: Source, around: Around) -> Conversion:
 
     Fields: ``prompt``, ``arms`` (``{model: {"reward": quality, "cost": USD}}``) and ``source`` (the task).
 
-    >>> from training.importing.adapters import NOWHERE
+    >>> from router_model.training.importing.adapters import NOWHERE
     >>> rows = paretobandit({"prompt": "Hi", "arms": {"a": {"reward": 0.4, "cost": 1e-5}}}, NOWHERE).rows
     >>> rows[0]["model"], rows[0]["quality"]
     ('a', 0.4)

@@ -7,8 +7,8 @@ as several settings of one model may be compared. Repeated tests are averaged.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
     Conversion,
     Row,
     Source,
@@ -19,7 +19,7 @@ from training.importing.conversion import (
     is_missing,
     present,
 )
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.problems import RecordError, shown
 
 _VENDORS: Final = frozenset(
     {

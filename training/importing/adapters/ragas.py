@@ -6,8 +6,8 @@ contexts say nothing about the model and are kept in ``extra``.
 
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import (
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import (
     ADVICE,
     Conversion,
     Row,
@@ -17,7 +17,7 @@ from training.importing.conversion import (
     is_missing,
     present,
 )
-from training.importing.problems import RecordError
+from router_model.training.importing.problems import RecordError
 
 _MODEL_KEYS: Final = ("model", "model_name", "llm")
 _PROMPT_KEYS: Final = ("user_input", "question")

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
-from training.importing.adapters import (
+from router_model.training.importing.adapters import (
     alpaca_eval,
     arena,
     every_eval_ever,
@@ -31,10 +31,10 @@ from training.importing.adapters import (
     routerbench,
     vercel,
 )
-from training.importing.adapters.adapter import Adapter
-from training.importing.conversion import Source
-from training.importing.layout import Layout
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters.adapter import Adapter
+from router_model.training.importing.conversion import Source
+from router_model.training.importing.layout import Layout
+from router_model.training.importing.problems import RecordError
 
 _IN_ORDER: Final = (
     routerbench.ADAPTER,

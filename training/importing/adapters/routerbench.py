@@ -4,9 +4,9 @@ import ast
 from functools import lru_cache
 from typing import Final
 
-from training.importing.adapters.adapter import Adapter, Around
-from training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
+from router_model.training.importing.problems import RecordError
 
 _COST_SUFFIX: Final = "|total_cost"
 _ANSWER_SUFFIX: Final = "|model_response"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from training.importing.conversion import Row, is_missing
-from training.importing.spans.transport import Event, Span
+from router_model.training.importing.conversion import Row, is_missing
+from router_model.training.importing.spans.transport import Event, Span
 
 OTHER: Final = "spans of other operations"
 EMBEDDINGS: Final = "embedding calls"

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from training.importing.adapters.adapter import Around
-from training.importing.conversion import Conversion, Row, Source, is_missing
-from training.importing.notes import Note
-from training.importing.problems import Problem, RecordError
-from training.importing.scores import quality_of
-from training.importing.spans.convention import EVALUATION, OTHER, Convention, event_scores, kept
-from training.importing.spans.genai import EVENTS, GENAI, INFERENCE
-from training.importing.spans.openinference import OPENINFERENCE, annotation, is_annotation
-from training.importing.spans.transport import Event, Span, holds_spans, raw_spans, span_of
-from training.importing.spans.vercel import VERCEL
+from router_model.training.importing.adapters.adapter import Around
+from router_model.training.importing.conversion import Conversion, Row, Source, is_missing
+from router_model.training.importing.notes import Note
+from router_model.training.importing.problems import Problem, RecordError
+from router_model.training.importing.scores import quality_of
+from router_model.training.importing.spans.convention import EVALUATION, OTHER, Convention, event_scores, kept
+from router_model.training.importing.spans.genai import EVENTS, GENAI, INFERENCE
+from router_model.training.importing.spans.openinference import OPENINFERENCE, annotation, is_annotation
+from router_model.training.importing.spans.transport import Event, Span, holds_spans, raw_spans, span_of
+from router_model.training.importing.spans.vercel import VERCEL
 
 CONVENTIONS: Final = (VERCEL, OPENINFERENCE, GENAI)
 """In the order in which a span is shown to them; spans of the AI SDK carry GenAI attributes, too."""

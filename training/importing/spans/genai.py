@@ -7,11 +7,11 @@ newest is looked for first.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from training.importing.chat import chat_fields, chat_message, chat_messages, decoded, require_prompt
-from training.importing.conversion import Row, Source, first_present, is_missing
-from training.importing.problems import RecordError, shown
-from training.importing.spans.convention import EMBEDDINGS, OTHER, Convention
-from training.importing.spans.transport import Event, Span, indexed
+from router_model.training.importing.chat import chat_fields, chat_message, chat_messages, decoded, require_prompt
+from router_model.training.importing.conversion import Row, Source, first_present, is_missing
+from router_model.training.importing.problems import RecordError, shown
+from router_model.training.importing.spans.convention import EMBEDDINGS, OTHER, Convention
+from router_model.training.importing.spans.transport import Event, Span, indexed
 
 INFERENCE: Final = "gen_ai.client.inference.operation.details"
 """The event that holds a call's messages and usage."""

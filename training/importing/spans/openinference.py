@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from training.importing.chat import chat_fields, chat_message, require_prompt
-from training.importing.conversion import Row, Source, first_present, is_missing, objects_of
-from training.importing.scores import named_scores
-from training.importing.spans.convention import EMBEDDINGS, Convention
-from training.importing.spans.transport import Event, Span, indexed
+from router_model.training.importing.chat import chat_fields, chat_message, require_prompt
+from router_model.training.importing.conversion import Row, Source, first_present, is_missing, objects_of
+from router_model.training.importing.scores import named_scores
+from router_model.training.importing.spans.convention import EMBEDDINGS, Convention
+from router_model.training.importing.spans.transport import Event, Span, indexed
 
 _KIND: Final = "openinference.span.kind"
 _OWN: Final = ("llm.input_messages", "llm.model_name", "llm.token_count", "openinference.")

@@ -7,9 +7,17 @@ Log records that belong to a span become its events.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from training.importing.chat import decoded
-from training.importing.conversion import ADVICE, Source, as_object, first_present, is_missing, objects_of, time_s
-from training.importing.problems import RecordError, shown
+from router_model.training.importing.chat import decoded
+from router_model.training.importing.conversion import (
+    ADVICE,
+    Source,
+    as_object,
+    first_present,
+    is_missing,
+    objects_of,
+    time_s,
+)
+from router_model.training.importing.problems import RecordError, shown
 
 _RESOURCE_LISTS: Final = ("resourceSpans", "resource_spans", "resourceLogs", "resource_logs", "batches")
 _SCOPE_LISTS: Final = (

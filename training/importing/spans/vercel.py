@@ -7,10 +7,10 @@ The SDK wraps each call of a model in a span of its own function: ``ai.generateT
 from collections.abc import Sequence
 from typing import Any, Final
 
-from training.importing.chat import chat_fields, require_prompt
-from training.importing.conversion import Row, first_present
-from training.importing.spans.convention import EMBEDDINGS, OTHER, Convention
-from training.importing.spans.transport import Event, Span
+from router_model.training.importing.chat import chat_fields, require_prompt
+from router_model.training.importing.conversion import Row, first_present
+from router_model.training.importing.spans.convention import EMBEDDINGS, OTHER, Convention
+from router_model.training.importing.spans.transport import Event, Span
 
 OPERATION: Final = "ai.operationId"
 _INNER: Final = (".doGenerate", ".doStream")

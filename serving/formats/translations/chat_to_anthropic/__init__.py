@@ -8,16 +8,16 @@ becomes the content.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.format import Json, Translation
-from serving.formats.translations.chat_to_anthropic.answer import chat_answer
-from serving.formats.translations.chat_to_anthropic.request import anthropic_request
-from serving.formats.translations.chat_to_anthropic.stream import ChatChunks
+from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.translations.chat_to_anthropic.answer import chat_answer
+from router_model.serving.formats.translations.chat_to_anthropic.request import anthropic_request
+from router_model.serving.formats.translations.chat_to_anthropic.stream import ChatChunks
 
 __all__ = ["CHAT_TO_ANTHROPIC", "ChatToAnthropic"]
 
 
 class ChatToAnthropic:
-    """See `serving.formats.format.Translation`."""
+    """See `router_model.serving.formats.format.Translation`."""
 
     def request(self, body: Mapping[str, Any]) -> Json:
         """Return the body of ``/v1/messages``.

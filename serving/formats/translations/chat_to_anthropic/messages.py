@@ -6,10 +6,10 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.shapes import asked_objects, mappings
-from serving.formats.translations.chat_to_anthropic.parts import content_blocks
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import asked_objects, mappings
+from router_model.serving.formats.translations.chat_to_anthropic.parts import content_blocks
 
 _INSTRUCTIONS: Final = ("system", "developer")
 _NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")

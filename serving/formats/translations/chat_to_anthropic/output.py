@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.fitting.json_tool import JSON_TOOL
-from serving.formats.format import Json
-from serving.formats.shapes import mapping
-from serving.formats.translations.chat_to_anthropic.schema import closed
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.fitting.json_tool import JSON_TOOL
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping
+from router_model.serving.formats.translations.chat_to_anthropic.schema import closed
 
 _EFFORTS: Final[Mapping[str, str]] = {
     "minimal": "low",

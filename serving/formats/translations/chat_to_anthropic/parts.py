@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
 
 _DATA_URL: Final = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
 _IMAGES: Final = ("image/jpeg", "image/png", "image/gif", "image/webp")

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.translations.chat_to_anthropic.messages import anthropic_messages
-from serving.formats.translations.chat_to_anthropic.output import put_effort, put_output_format
-from serving.formats.translations.chat_to_anthropic.tools import put_tools
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.chat_to_anthropic.messages import anthropic_messages
+from router_model.serving.formats.translations.chat_to_anthropic.output import put_effort, put_output_format
+from router_model.serving.formats.translations.chat_to_anthropic.tools import put_tools
 
 _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "n": (1,),

@@ -7,9 +7,9 @@ such limits are moved into the description, where the model still reads them.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.json_text import dump
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.json_text import dump
 
 _LIMITS: Final = (
     "minimum",

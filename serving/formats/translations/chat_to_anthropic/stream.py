@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.formats.fitting.json_tool import JSON_TOOL
-from serving.formats.format import Facts, Json
-from serving.formats.json_text import dump
-from serving.formats.shapes import index_of, mapping, text
-from serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
+from router_model.serving.formats.fitting.json_tool import JSON_TOOL
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import index_of, mapping, text
+from router_model.serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
 
 
 @dataclass(slots=True)

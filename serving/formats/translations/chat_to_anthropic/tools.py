@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.shapes import asked_objects, mapping, mappings, text
-from serving.formats.translations.chat_to_anthropic.schema import closed
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import asked_objects, mapping, mappings, text
+from router_model.serving.formats.translations.chat_to_anthropic.schema import closed
 
 _CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "required": "any"}
 

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from serving.formats.format import Translation
-from serving.formats.translations.gemini.chat_to_gemini import ChatToGemini
-from serving.formats.translations.gemini.generate_to_openai import GenerateToOpenAI
+from router_model.serving.formats.format import Translation
+from router_model.serving.formats.translations.gemini.chat_to_gemini import ChatToGemini
+from router_model.serving.formats.translations.gemini.generate_to_openai import GenerateToOpenAI
 
 CHAT_TO_GEMINI: Final[Translation] = ChatToGemini()
 """OpenAI's chat surface, answered by Gemini."""

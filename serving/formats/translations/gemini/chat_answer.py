@@ -7,14 +7,14 @@ from typing import Final
 
 import orjson
 
-from serving.formats.format import Json
-from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
-from serving.formats.gemini.usage import read_usage
-from serving.formats.shapes import index_of, mapping, mappings, number_of, text
-from serving.formats.translations.gemini.call_ids import made_up_id
-from serving.formats.translations.gemini.finish import chat_finish
-from serving.formats.translations.gemini.signatures import chat_signature
-from serving.providers.usage import Usage
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
+from router_model.serving.formats.gemini.usage import read_usage
+from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
+from router_model.serving.formats.translations.gemini.call_ids import made_up_id
+from router_model.serving.formats.translations.gemini.finish import chat_finish
+from router_model.serving.formats.translations.gemini.signatures import chat_signature
+from router_model.serving.providers.usage import Usage
 
 _LOWEST: Final = -9999.0
 """OpenAI's logprob of a token that is as good as impossible."""

@@ -4,11 +4,11 @@ from typing import Any
 
 import orjson
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
-from serving.formats.translations.gemini.media import images_of, part_of_file, part_of_sound, part_of_url
-from serving.formats.translations.gemini.signatures import part_signature, signature_in
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
+from router_model.serving.formats.translations.gemini.media import images_of, part_of_file, part_of_sound, part_of_url
+from router_model.serving.formats.translations.gemini.signatures import part_signature, signature_in
 
 
 def contents_of(messages: list[Any]) -> tuple[list[Json], Json | None]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.format import Json
-from serving.formats.translations.gemini.chat_messages import contents_of
-from serving.formats.translations.gemini.chat_tools import function_declarations, tool_config
-from serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say
-from serving.formats.translations.gemini.thinking import thinking_config
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.chat_messages import contents_of
+from router_model.serving.formats.translations.gemini.chat_tools import function_declarations, tool_config
+from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say
+from router_model.serving.formats.translations.gemini.thinking import thinking_config
 
 _GENERATION: Final = {
     "temperature": "temperature",

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from serving.formats.format import Facts, Json
-from serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
-from serving.formats.shapes import index_of, text
-from serving.formats.translations.gemini.call_ids import made_up_id
-from serving.formats.translations.gemini.chat_answer import (
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
+from router_model.serving.formats.shapes import index_of, text
+from router_model.serving.formats.translations.gemini.call_ids import made_up_id
+from router_model.serving.formats.translations.gemini.chat_answer import (
     blocked_end,
     ending,
     logprobs_of,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.format import Json
-from serving.formats.translations.gemini.chat_answer import chat_completion
-from serving.formats.translations.gemini.chat_request import gemini_request
-from serving.formats.translations.gemini.chat_stream import ChatStream
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.chat_answer import chat_completion
+from router_model.serving.formats.translations.gemini.chat_request import gemini_request
+from router_model.serving.formats.translations.gemini.chat_stream import ChatStream
 
 
 class ChatToGemini:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
 
 
 def function_declarations(tools: list[Any]) -> list[Json]:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.spellings import snake
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.spellings import snake
 
 T = TypeVar("T")
 

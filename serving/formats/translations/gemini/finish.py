@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from serving.formats.gemini.finish import CUT, FILTERED
+from router_model.serving.formats.gemini.finish import CUT, FILTERED
 
 _TO_GEMINI: Final = {
     "stop": "STOP",

@@ -4,12 +4,12 @@ from typing import Any
 
 import orjson
 
-from serving.formats.format import Json
-from serving.formats.shapes import index_of, mapping, mappings, number_of, text
-from serving.formats.translations.gemini.finish import gemini_finish
-from serving.formats.translations.gemini.media import part_of_url
-from serving.formats.translations.gemini.signatures import part_signature, signature_in
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
+from router_model.serving.formats.translations.gemini.finish import gemini_finish
+from router_model.serving.formats.translations.gemini.media import part_of_url
+from router_model.serving.formats.translations.gemini.signatures import part_signature, signature_in
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 
 def generated_content(answer: Json) -> Json:

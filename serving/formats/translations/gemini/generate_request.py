@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say, get
-from serving.formats.translations.gemini.generate_contents import messages_of
-from serving.formats.translations.gemini.generate_tools import allowed_names, chat_tools, tool_choice
-from serving.formats.translations.gemini.schemas import json_schema
-from serving.formats.translations.gemini.thinking import reasoning_effort
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say, get
+from router_model.serving.formats.translations.gemini.generate_contents import messages_of
+from router_model.serving.formats.translations.gemini.generate_tools import allowed_names, chat_tools, tool_choice
+from router_model.serving.formats.translations.gemini.schemas import json_schema
+from router_model.serving.formats.translations.gemini.thinking import reasoning_effort
 
 _OPENAI: Final = "an OpenAI-compatible provider"
 _TRANSLATED: Final = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from serving.formats.format import Facts, Json
-from serving.formats.shapes import index_of, mapping, mappings, text
-from serving.formats.translations.gemini.generate_answer import call_part, candidate_of, text_parts
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.shapes import index_of, mapping, mappings, text
+from router_model.serving.formats.translations.gemini.generate_answer import call_part, candidate_of, text_parts
 
 
 @dataclass(slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.format import Json
-from serving.formats.translations.gemini.generate_answer import generated_content
-from serving.formats.translations.gemini.generate_request import chat_request
-from serving.formats.translations.gemini.generate_stream import GenerateStream
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.generate_answer import generated_content
+from router_model.serving.formats.translations.gemini.generate_request import chat_request
+from router_model.serving.formats.translations.gemini.generate_stream import GenerateStream
 
 
 class GenerateToOpenAI:

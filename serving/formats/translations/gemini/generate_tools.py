@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say, get
-from serving.formats.translations.gemini.schemas import json_schema
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, camel, cannot_say, get
+from router_model.serving.formats.translations.gemini.schemas import json_schema
 
 _CHOICES: Final = {"AUTO": {}, "VALIDATED": {}, "ANY": {"tool_choice": "required"}, "NONE": {"tool_choice": "none"}}
 

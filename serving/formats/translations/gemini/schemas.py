@@ -5,8 +5,8 @@ Types are lower case there, ``nullable`` is a type of its own, and numbers may b
 
 from typing import Any, Final
 
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import camel
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import camel
 
 _RENAMED: Final = {"defs": "$defs", "ref": "$ref"}
 _COUNTS: Final = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})

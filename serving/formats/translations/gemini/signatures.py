@@ -3,8 +3,8 @@
 Gemini 3 wants those of tool calls back; a client of OpenAI's format that keeps unknown fields of messages gives them.
 """
 
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, text
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, text
 
 
 def signature_in(value: Json) -> str:

@@ -7,9 +7,9 @@ A budget stands for the effort that Google's own OpenAI-compatible endpoint maps
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.translations.gemini.fields import an_object, get
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.translations.gemini.fields import an_object, get
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 """Levels that may be asked for; which of them a model knows is the fitting's to say."""

@@ -8,16 +8,16 @@ become an effort.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.formats.format import Json, Translation
-from serving.formats.translations.messages_to_openai.answer import message_answer
-from serving.formats.translations.messages_to_openai.request import chat_request
-from serving.formats.translations.messages_to_openai.stream import MessageEvents
+from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.translations.messages_to_openai.answer import message_answer
+from router_model.serving.formats.translations.messages_to_openai.request import chat_request
+from router_model.serving.formats.translations.messages_to_openai.stream import MessageEvents
 
 __all__ = ["MESSAGES_TO_OPENAI", "MessagesToOpenAI"]
 
 
 class MessagesToOpenAI:
-    """See `serving.formats.format.Translation`."""
+    """See `router_model.serving.formats.format.Translation`."""
 
     def request(self, body: Mapping[str, Any]) -> Json:
         """Return the body of ``/chat/completions``.

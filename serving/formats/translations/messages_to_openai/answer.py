@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import orjson
 
-from serving.formats.format import Json
-from serving.formats.shapes import mapping, mappings, text
-from serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import mapping, mappings, text
+from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _STOP: Final[Mapping[str, str]] = {
     "stop": "end_turn",

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
 
 
 def content_parts(blocks: Iterable[Mapping[str, Any]], where: str) -> list[Json]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.format import Json
-from serving.formats.json_text import dump
-from serving.formats.shapes import asked_objects, text
-from serving.formats.translations.messages_to_openai.blocks import content_parts, text_of
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import asked_objects, text
+from router_model.serving.formats.translations.messages_to_openai.blocks import content_parts, text_of
 
 _ROLES: Final = ("user", "assistant", "system")
 

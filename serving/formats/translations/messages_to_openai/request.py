@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from serving.errors import InvalidRequestError
-from serving.formats.fitting.effort import effort_of
-from serving.formats.format import Json
-from serving.formats.shapes import asked_objects, mapping
-from serving.formats.translations.messages_to_openai.messages import chat_messages
+from router_model.serving.errors import InvalidRequestError
+from router_model.serving.formats.fitting.effort import effort_of
+from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import asked_objects, mapping
+from router_model.serving.formats.translations.messages_to_openai.messages import chat_messages
 
 _IMPOSSIBLE: Final = ("container", "mcp_servers", "inference_geo")
 _DROPPED: Final = frozenset(

@@ -7,9 +7,9 @@ or ends, since providers may send pieces of several calls in turn.
 from collections.abc import Mapping
 from typing import Any
 
-from serving.formats.format import Facts, Json
-from serving.formats.shapes import index_of, mapping, mappings, text
-from serving.formats.translations.messages_to_openai.answer import (
+from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.shapes import index_of, mapping, mappings, text
+from router_model.serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,
     stop_reason,

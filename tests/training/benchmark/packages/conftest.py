@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features import load_encoder
-from features.featuriser import featurise
 from router_model import Catalog
-from training.benchmark.trial import Side, Trial
-from training.outcomes import read_outcomes
-from training.split import split_prompts
+from router_model.features import load_encoder
+from router_model.features.featuriser import featurise
+from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.outcomes import read_outcomes
+from router_model.training.split import split_prompts
 
 BAR = 0.5
 

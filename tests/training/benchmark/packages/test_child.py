@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages.child import run_adapter
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages.child import run_adapter
 
 PYTHON = Path(sys.executable)
 
@@ -70,7 +70,7 @@ def test_adapter_is_ended_when_we_are_interrupted(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {root!r})\n"
         "from pathlib import Path\n"
-        "from training.benchmark.packages.child import run_adapter\n"
+        "from router_model.training.benchmark.packages.child import run_adapter\n"
         f"run_adapter(Path(sys.executable), Path({str(path)!r}), Path({str(tmp_path)!r}), time_limit_s=600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, start_new_session=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages.environment import PackageEnvironment, cache_folder
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages.environment import PackageEnvironment, cache_folder
 
 
 @pytest.fixture(autouse=True)

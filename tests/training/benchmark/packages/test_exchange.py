@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages.exchange import read_answer, write_task
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages.exchange import read_answer, write_task
 
 N_VALIDATION, N_TEST, N_MODELS = 4, 5, 3
 

@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from training.benchmark.method import MethodCard, MethodUnavailableError, Routing
-from training.benchmark.packages.environment import PackageEnvironment
-from training.benchmark.packages.exchange import Variant
-from training.benchmark.packages.package_method import PackageMethod, choose
+from router_model.training.benchmark.method import MethodCard, MethodUnavailableError, Routing
+from router_model.training.benchmark.packages.environment import PackageEnvironment
+from router_model.training.benchmark.packages.exchange import Variant
+from router_model.training.benchmark.packages.package_method import PackageMethod, choose
 
 FAKE = """
 import json, pathlib, sys

@@ -5,10 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from training.benchmark.method import MethodUnavailableError
-from training.benchmark.packages import PACKAGES
-from training.benchmark.packages.environment import NO_INDEX
-from training.metrics import Points, Singles, aiq, mean_auc
+from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.benchmark.packages import PACKAGES
+from router_model.training.benchmark.packages.environment import NO_INDEX
+from router_model.training.metrics import Points, Singles, aiq, mean_auc
 
 
 def routed(name, trial):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 import pytest
 
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 
 class Imported(NamedTuple):

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 CASES = Path(__file__).parents[5] / "shared" / "cases" / "import"
 pytestmark = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is absent")

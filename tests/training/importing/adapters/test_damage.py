@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.importing.adapters import ADAPTERS, NOWHERE, every_eval_ever, helm, lm_eval
-from training.importing.problems import RecordError
+from router_model.training.importing.adapters import ADAPTERS, NOWHERE, every_eval_ever, helm, lm_eval
+from router_model.training.importing.problems import RecordError
 
 MESSAGES = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "assistant", "content": "Yo"}]
 FIELDS = {

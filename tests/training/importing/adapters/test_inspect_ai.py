@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from router_model.errors import TableError
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 HEADER = {
     "version": 2,

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from training.importing import import_sources
+from router_model.training.importing import import_sources
 
 
 def turns(*texts):
