@@ -79,6 +79,9 @@ class Settings(BaseSettings):
         "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."
     )
     log_prompts: PromptStorage | None = Field(None, description="What is kept of prompts; full on loopback, else hash.")
+    log_prompt_chars_a_minute: int = Field(
+        200_000_000, ge=0, description="Of one key's prompts that are kept in full; beyond it, their hashes."
+    )
     log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
     log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")
     log_flush_s: float = Field(0.2, gt=0, description="Longest time a record waits before it is written.")

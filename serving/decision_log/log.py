@@ -39,7 +39,7 @@ class PendingDecision(Protocol):
         """The decision's id."""
 
     @property
-    def messages(self) -> str | None:
+    def messages(self) -> bytes | None:
         """The prompt, as the record will have it."""
 
     def record(self) -> DecisionRecord:

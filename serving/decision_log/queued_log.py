@@ -296,4 +296,4 @@ class QueuedLog:
 
 def _size(record: Loggable) -> tuple[str | None, int]:
     """Return whose record it is, and the length of the prompt in it: what it takes of memory, roughly."""
-    return getattr(record, "key_id", None), len(getattr(record, "messages", None) or "")
+    return getattr(record, "key_id", None), len(getattr(record, "messages", None) or b"")

@@ -28,7 +28,7 @@ from serving.engine.faults import callers_error, place
 from serving.engine.ids import IdMaker
 from serving.engine.lane import DeadlineMissedError, Lane
 from serving.engine.query import Query, Routed
-from serving.engine.recording import PendingDecision, prompt_storage
+from serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from serving.engine.reload import Reloaded, Reloader, Served
 from serving.engine.seldom import Seldom
 from serving.engine.sessions.open import open_sessions
@@ -70,6 +70,7 @@ class Engine:
         self._rng = rng
         self._clock = clock
         self._storage = prompt_storage(settings)
+        self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
         self._exploration = Exploration(
             settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio
         )
@@ -168,6 +169,7 @@ class Engine:
             "degraded": dict(self._degraded),
             "breaker_open": self._fast.is_open,
             "sessions": self._sessions.counts,
+            "prompts_left_out": self._volume.n_left_out,
         }
 
     async def decide(self, query: Query) -> Routed:
@@ -325,6 +327,9 @@ class Engine:
             _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, place(exc))
         return routed
 
+    def _pending(self, asked: Asked, routed: Routed) -> PendingDecision:
+        return PendingDecision.of(asked.query, routed, asked.prompt, self._storage, self._volume)
+
     def _stamp(self, arrived: float, asked: Asked) -> Stamp:
         now = datetime.fromtimestamp(self._clock(), UTC)
         return Stamp(self._seal(self._new_id(), asked.query.key_id), now, time.perf_counter() - arrived)
@@ -338,7 +343,7 @@ class Engine:
     def _tell(self, asked: Asked, routed: Routed) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, self._storage))
+            self._decision_log.put(self._pending(asked, routed))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,6 +17,8 @@ from serving.decision_log.rows import Row, row_of
 from serving.engine.query import Query, Routed
 from serving.engine.without_data import without_data
 from serving.settings import PromptStorage, Settings
+
+_MINUTE_S: Final = 60.0
 
 
 def prompt_storage(settings: Settings) -> PromptStorage:
@@ -29,6 +32,46 @@ def prompt_storage(settings: Settings) -> PromptStorage:
     return PromptStorage.FULL if is_loopback(settings.host) else PromptStorage.HASH
 
 
+class PromptVolume:
+    """How much of each caller's prompts the log keeps: so many characters a minute, a minute's worth at once.
+
+    What is beyond is left out; the decision is logged, with the hash of its prompt. So no caller fills the disk.
+
+    Parameters
+    ----------
+    chars_a_minute : of one caller
+    clock : seconds
+
+    Attributes
+    ----------
+    n_left_out : int
+        Prompts that were not kept.
+
+    Examples
+    --------
+    >>> volume = PromptVolume(100, clock=lambda: 0.0)
+    >>> [volume.takes("key", 60), volume.takes("key", 60), volume.takes("other", 60)], volume.n_left_out
+    ([True, False, True], 1)
+    """
+
+    def __init__(self, chars_a_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = chars_a_minute
+        self._clock = clock
+        self._taken: dict[str | None, tuple[float, float]] = {}
+        self.n_left_out = 0
+
+    def takes(self, key_id: str | None, n_chars: int) -> bool:
+        """Return whether a prompt is kept; if so, it counts."""
+        now = self._clock()
+        taken, at = self._taken.get(key_id, (0.0, now))
+        taken = max(0.0, taken - self._most * (now - at) / _MINUTE_S)
+        if taken + n_chars > self._most:
+            self.n_left_out += 1
+            return False
+        self._taken[key_id] = (taken + n_chars, now)
+        return True
+
+
 @dataclass(slots=True)  # not frozen: that would take three times as long to make
 class PendingDecision:
     """A decision on its way to the log, whose thread makes the record; it keeps no more of the prompt than that.
@@ -37,8 +80,10 @@ class PendingDecision:
     ----------
     routed : Routed
     user_id, key_id, surface : of the query
-    prompt_sha256, messages : str or None
+    prompt_sha256 : str or None
         As of the record.
+    messages : bytes or None
+        JSON.
     """
 
     routed: Routed
@@ -46,16 +91,19 @@ class PendingDecision:
     key_id: str | None
     surface: str
     prompt_sha256: str | None
-    messages: str | None
+    messages: bytes | None
 
     @classmethod
-    def of(cls, query: Query, routed: Routed, prompt: Prompt, storage: PromptStorage) -> "PendingDecision":
+    def of(
+        cls, query: Query, routed: Routed, prompt: Prompt, storage: PromptStorage, volume: PromptVolume
+    ) -> "PendingDecision":
         """Note a decision; it takes a few microseconds, however many candidates there are."""
         sha256 = messages = None
         if storage is not PromptStorage.NONE:
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
             messages = _as_json(without_data(query.body.get("messages")))
+            messages = messages if volume.takes(query.key_id, len(messages)) else None
         return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages)
 
     @property
@@ -99,7 +147,7 @@ class PendingDecision:
             key_id=self.key_id,
             surface=self.surface,
             prompt_sha256=self.prompt_sha256,
-            messages=self.messages,
+            messages=None if self.messages is None else self.messages.decode(),  # in the log's thread: 10 ms for 8 MB
             n_input_tokens=routed.n_input_tokens,
             decision_s=routed.decision_s,
         )
@@ -126,8 +174,8 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
     }
 
 
-def _as_json(messages: Any) -> str:
+def _as_json(messages: Any) -> bytes:
     try:
-        return orjson.dumps(messages).decode()
+        return orjson.dumps(messages)
     except TypeError:  # half of a surrogate pair, or what is no JSON at all
-        return json.dumps(messages, default=str)
+        return json.dumps(messages, default=str).encode()

@@ -8,8 +8,10 @@ from simulated_world import POEM, SUM
 
 from features import Prompt
 from serving.decision_log.rows import json_bytes, record_of, row_of
-from serving.engine.recording import PendingDecision, prompt_storage
+from serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from serving.settings import PromptStorage, Settings
+
+PLENTY = PromptVolume(10**9)
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def test_a_record_says_what_was_answered(decided):
 )
 def test_prompts_are_kept_as_the_setting_says(decided, storage, has_hash, has_text):
     asked, routed, _ = decided
-    pending = PendingDecision.of(asked, routed, Prompt.parse(asked.body), storage)
+    pending = PendingDecision.of(asked, routed, Prompt.parse(asked.body), storage, PLENTY)
     record = pending.record()
     assert (record.prompt_sha256 is not None, record.messages is not None) == (has_hash, has_text)
     assert has_text or "subtract" not in repr(record) + repr(pending)
@@ -68,7 +70,7 @@ def test_messages_that_are_not_quite_json_are_kept_all_the_same(decided):
     odd = replace(asked, body={"messages": [{"role": "user", "content": "\ud800", "more": {1, 2}}]})
     with pytest.raises(TypeError):
         orjson.dumps(odd.body["messages"])
-    record = PendingDecision.of(odd, routed, Prompt("x", 1), PromptStorage.FULL).record()
+    record = PendingDecision.of(odd, routed, Prompt("x", 1), PromptStorage.FULL, PLENTY).record()
     assert json.loads(record.messages)[0]["content"] == "\ud800"
 
 
@@ -93,7 +95,9 @@ def test_the_row_made_at_once_is_that_of_the_record(bench, run, query, degraded)
             if degraded:
                 b.replace_router(route=fails)
             asked = query(f"{SUM} \0", user_id="\ud800")
-            pending = PendingDecision.of(asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL)
+            pending = PendingDecision.of(
+                asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL, PLENTY
+            )
             kind, row = row_of(pending.record())
             assert json_bytes(pending.row()) == json_bytes(row)
             assert record_of(kind, pending.row()) == record_of(kind, row)
@@ -101,3 +105,28 @@ def test_the_row_made_at_once_is_that_of_the_record(bench, run, query, degraded)
             assert pending.decision_id == row["decision_id"]
 
     run(main)
+
+
+def test_one_keys_prompts_are_kept_up_to_a_volume(bench, run, query):
+    """Beyond it decisions are logged all the same, by the hashes of their prompts; other keys have their own."""
+
+    async def main():
+        async with bench(log_prompt_chars_a_minute=10 * len(SUM)) as b:
+            for _ in range(12):
+                await b.engine.decide(query(SUM))
+            await b.engine.decide(replace(query(SUM), key_id="other"))
+            *flood, last, others = b.log.decisions
+            assert len(flood) == 11
+            assert (flood[0].messages is not None, last.messages, others.messages is not None) == (True, None, True)
+            assert {one.prompt_sha256 for one in b.log.decisions} == {hashlib.sha256(SUM.encode()).hexdigest()}
+            assert b.engine.status["prompts_left_out"] == sum(one.messages is None for one in b.log.decisions)
+
+    run(main)
+
+
+def test_the_volume_is_that_of_a_minute():
+    now = 0.0
+    volume = PromptVolume(60, clock=lambda: now)
+    assert [volume.takes("k", 40), volume.takes("k", 40)] == [True, False]
+    now = 20.0  # a third of a minute: 20 are free again
+    assert [volume.takes("k", 40), volume.takes("k", 1), volume.takes(None, 60)] == [True, False, True]
