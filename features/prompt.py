@@ -6,6 +6,7 @@ of what is very long only a part is read (`conversation_text`).
 """
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,6 +15,9 @@ from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
 """Characters of a prompt that reach an encoder."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
+"""Unicode's categories of control and format characters and of white space."""
 
 PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt"
 
@@ -72,10 +76,11 @@ class Prompt:
         Raises
         ------
         PromptError
-            If it holds no text but white space, and no image, audio or file: whatever is predicted of it says
-            nothing of the call that is to come.
+            If nothing can be seen of its text (white space, zero-width and control characters), and it has no image,
+            audio or file: whatever is predicted of it says nothing of the call that is to come.
         """
-        if self.text.strip() or self.n_images or self.has_audio or self.has_files:
+        can_be_seen = any(unicodedata.category(sign) not in _UNSEEN for sign in self.text)
+        if can_be_seen or self.n_images or self.has_audio or self.has_files:
             return self
         raise PromptError("the prompt is empty; expected text, an image, audio or a file in at least one message")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from postgres_server import PostgresServer, server_programs
 from simulated_world import CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
@@ -41,6 +42,21 @@ def _group(item: pytest.Item) -> str:
         return "real_run"
     path = item.path.as_posix()
     return next((folder for folder in DEAR if f"/tests/{folder}/" in path), path)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A running PostgreSQL server; skips where it is not installed."""
+    programs = server_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
+    pytest.importorskip("asyncpg")
+    server = PostgresServer(programs)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ AT_ONCE_BYTES: Final = 1_048_576
 MOST_TEXT_BYTES: Final = 8_388_608
 """Bytes that a body may have beside data in base64: more than any model reads."""
 
-_LONG_BYTES: Final = 16_384
+_LONG_BYTES: Final = 4096
 _HIGH_SURROGATES: Final = (b"ud8", b"ud9", b"uda", b"udb")
 _BASE64: Final = (string.ascii_letters + string.digits + "+/=_-").encode()
 _MOST_PREFIX_BYTES: Final = 256
@@ -133,5 +133,5 @@ def _put_back(value: Any, texts: Mapping[str, str]) -> None:
                 stack.append(one)
     if n_left:
         raise InvalidRequestError(
-            "the body has a field whose name has 16 KiB or more, or a long field twice; expected neither"
+            "the body has a field with a name of 4 KiB or more, or a long field twice; expected neither"
         )

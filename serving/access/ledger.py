@@ -14,6 +14,7 @@ import logging
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ SHARE: Final = Fraction(3, 4)
 SYNC_EVERY: Final = 1000
 """Steps between two times that the file is brought to the disk."""
 
+_BUSY_PAUSE_S: Final = 0.02
 _SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS spent (
         account TEXT, day INTEGER, nano_usd INTEGER NOT NULL, PRIMARY KEY (account, day)
@@ -142,7 +144,7 @@ class Ledger:
             make_private(path)
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             try:
-                self._prepare()
+                self._prepare(wait_s)
             except BaseException:
                 self._connection.close()
                 raise
@@ -152,9 +154,9 @@ class Ledger:
                 "disk, and in it the file that the service wrote, or none"
             ) from exc
 
-    def _prepare(self) -> None:
+    def _prepare(self, wait_s: float) -> None:
         execute = self._connection.execute
-        execute("PRAGMA journal_mode = WAL")
+        self._write_ahead(wait_s)
         execute("PRAGMA synchronous = OFF")
         execute("PRAGMA wal_autocheckpoint = 0")  # `_sync` does it
         (found,) = execute("PRAGMA user_version").fetchone()
@@ -167,6 +169,18 @@ class Ledger:
             for statement in _SCHEMA:
                 execute(statement)
             execute(f"PRAGMA user_version = {VERSION}")
+
+    def _write_ahead(self, wait_s: float) -> None:
+        """Turn the file to WAL; SQLite fails at once, whatever its timeout, where another worker does so, too."""
+        give_up_at = time.monotonic() + wait_s
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(_BUSY_PAUSE_S)
 
     def reserve(
         self, accounts: Sequence[Account], amount: int, *, day: int, now: float, expires_at: float

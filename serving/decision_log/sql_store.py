@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func, or_, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -28,6 +31,7 @@ _ROWS_A_STATEMENT: Final = 64
 """Rows that are turned into parameters in one go: the interpreter's lock is held for about a millisecond."""
 _DELETED_AT_ONCE: Final = 2000
 _BUSY_TIMEOUT_S: Final = 5.0
+_BUSY_PAUSE_S: Final = 0.02
 _CONNECT_TIMEOUT_S: Final = 5.0
 _COMMAND_TIMEOUT_S: Final = 8.0
 
@@ -217,10 +221,26 @@ def _engine(url: URL) -> AsyncEngine:
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    connection.run_async(_set_pragmas)
+
+
+async def _set_pragmas(connection: aiosqlite.Connection) -> None:
+    """Set what holds for a connection, and once for its file: a log that is written ahead.
+
+    SQLite answers "database is locked" at once, whatever its timeout, where two connections turn a new file to WAL at
+    the same time. So workers that start together ask again here.
+    """
+    give_up_at = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            await asyncio.sleep(_BUSY_PAUSE_S)
+    for pragma in ("synchronous=NORMAL", "secure_delete=ON"):
+        await connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

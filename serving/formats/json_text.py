@@ -68,9 +68,9 @@ def dump_long(value: Any) -> bytes:
     texts: list[str] = []
     mark = secrets.token_hex(8)
     written = dump(_without_long(value, texts, mark))
-    parts = re.split(rb'"%b-(\d+)"' % mark.encode(), written)
-    if len(parts) == 1:
+    if not texts:
         return written
+    parts = re.split(rb'"%b-(\d+)"' % mark.encode(), written)
     for place in range(1, len(parts), 2):
         text = texts[int(parts[place])]
         pieces = (dump(text[start : start + _LONG_CHARS])[1:-1] for start in range(0, len(text), _LONG_CHARS))

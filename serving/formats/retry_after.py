@@ -59,7 +59,7 @@ def limit_ends_s(headers: Mapping[str, str], message: str = "", now: datetime | 
     ----------
     headers : of the answer, by names in lower case
         Beside ``retry-after``: ``x-ratelimit-reset-requests: 6m0s``, ``anthropic-ratelimit-tokens-reset: 2026-…Z``,
-        ``x-ratelimit-reset: 1790000000000``. Of several the one counts of which nothing is left.
+        ``x-ratelimit-reset: 1790000000000``. Of several limits the one that is used up counts.
     message : words of the error: ``Please try again in 7.66s.``
     now : datetime or None
         With a timezone; the present where it is None.
@@ -80,7 +80,7 @@ def limit_ends_s(headers: Mapping[str, str], message: str = "", now: datetime | 
 
 
 def _is_used_up(name: str, headers: Mapping[str, str]) -> bool:
-    """Tell whether a header says when a limit resets of which nothing is left, as far as that is said."""
+    """Tell whether a header says when a limit resets, and that limit is used up as far as the headers say."""
     if _RESET.fullmatch(name) is None:
         return False
     left = _number(headers.get(name.replace("-reset", "-remaining")))

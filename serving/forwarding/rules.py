@@ -18,7 +18,7 @@ class RefusalRules:
     probe_s : float
         How long that request may take before another one is let through.
     most_targets : int
-        Models at providers of which something is remembered.
+        So many models at providers have something remembered about them.
     """
 
     first_s: float = 600.0
@@ -110,7 +110,7 @@ class Rules:
     max_ahead_bytes : int
         What is read of a stream before the caller takes it.
     unread_s : float
-        A stream of which the caller takes nothing for so long, once so much is read ahead, is ended.
+        How long a stream may wait for its caller, once so much of it is read ahead; then it is ended.
     health : HealthRules
         Of a model at its provider: when it is put aside, and for how long.
     refusals : RefusalRules

@@ -194,7 +194,7 @@ class Health:
         return HealthState.OPEN if waits and not self.is_probed_by_any(now) else HealthState.HALF_OPEN
 
     def described(self, now: float) -> dict[str, Any]:
-        """Return what operators want to know: the state, of which callers (None: of all), and until when."""
+        """Return what operators want to know: the state, the callers that it holds for (None: all), and until when."""
         callers, until = self.put_aside_for(), self.until()
         return {
             "state": self.state(now).value,

@@ -121,7 +121,9 @@ def test_a_prompt_that_asks_something_has_content(asked):
     assert prompt.require_content() is prompt
 
 
-@pytest.mark.parametrize("asked", ["", " \n\t", [], part("text"), [{"role": "user", "content": None}]])
+@pytest.mark.parametrize(
+    "asked", ["", " \n\t", "\u200b \ufeff", "\0", [], part("text"), [{"role": "user", "content": None}]]
+)
 def test_a_prompt_that_asks_nothing_is_an_error(asked):
     with pytest.raises(PromptError, match="the prompt is empty; expected text, an image, audio or a file"):
         Prompt.parse(asked).require_content()

@@ -11,7 +11,6 @@ from random import Random
 import pytest
 from faulty_store import FaultyStore
 from log_records import attempt, decision, feedback, session
-from postgres_server import PostgresServer, server_programs
 from starlette.datastructures import Headers
 
 from router_model.serving.decision_log import rejects as rejects_module
@@ -28,21 +27,6 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.proxy.asked import read_asked
 
 PATIENT_S = 20.0
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    """A running PostgreSQL server; skips where it is not installed."""
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
-    pytest.importorskip("asyncpg")
-    server = PostgresServer(programs)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "parquet"])

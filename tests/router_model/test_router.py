@@ -180,7 +180,7 @@ def test_batch_equals_single_decisions(trained):
     assert trained.router.route_batch([]) == []
 
 
-@pytest.mark.parametrize("prompt", ["?", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00"])
+@pytest.mark.parametrize("prompt", ["?", "\ud800\udfff", "x" * 1_000_000, "数学", "\x00?"])
 def test_any_text_is_decided(trained, prompt):
     decision = trained.router.route(prompt)
     assert len(decision.plan) == 3 - len(decision.excluded)

@@ -7,7 +7,6 @@ from itertools import count
 
 import pytest
 from fake_service import client_of, fake_parts
-from postgres_server import PostgresServer, server_programs
 from running_service import running_service
 from starlette.testclient import TestClient
 
@@ -42,21 +41,6 @@ def client(parts) -> Iterator[TestClient]:
     """The HTTP side around `parts`."""
     with client_of(parts) as client:
         yield client
-
-
-@pytest.fixture(scope="session")
-def postgres():
-    """A running PostgreSQL server; skips where it is not installed."""
-    programs = server_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
-    pytest.importorskip("asyncpg")
-    server = PostgresServer(programs)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

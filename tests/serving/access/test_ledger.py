@@ -140,6 +140,14 @@ def test_what_is_spent_and_reserved_never_exceeds_the_limit(tmp_path_factory, li
     ledger.close()
 
 
+def test_workers_that_start_at_once_open_one_new_file(tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        for n in range(40):
+            path = tmp_path / f"{n}.db"
+            for opened in list(pool.map(lambda _, path=path: Ledger(path), range(6))):
+                opened.close()
+
+
 def test_threads_never_reserve_the_same_money(ledger):
     """8 threads want 50 times 7 of 1,000: 142 get it, as 142 x 7 = 994."""
     account = Account("key", 1000, 5)

@@ -36,7 +36,7 @@ def assembled(kind, content, n_bytes=None):
 
 
 def put_together(kind, events, reason=None):
-    """Return what an assembler makes of events, some of which are not complete answers."""
+    """Return what an assembler makes of events; some of them are no complete answers."""
     assembler = adapter_for(SURFACES[kind], kind).provider.assembler()
     for event in events:
         assembler.add(event)
