@@ -11,24 +11,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from router_model.budget import Budget
     from router_model.catalog import Catalog, ModelCard
     from router_model.certificate import Certificate
-    from router_model.constraints import Constraints
     from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
     from router_model.errors import (
         ArtifactError,
         CatalogError,
-        NoCandidateError,
         RequestError,
         RouterModelError,
         TableError,
         TrainingError,
         UsageError,
     )
-    from router_model.explanation import Explanation
-    from router_model.pacing import BudgetPacer, Paced
+    from router_model.explanation_records import Explanation
+    from router_model.pacing.budget import Budget
+    from router_model.pacing.pacing import BudgetPacer, Paced
     from router_model.router import Router
+    from router_model.screening.constraints import Constraints
+    from router_model.screening.screening import NoCandidateError
     from router_model.spend_curve import SpendCurve
 
 __all__ = [
@@ -58,16 +58,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "budget",
-    "BudgetPacer": "pacing",
+    "Budget": "pacing.budget",
+    "BudgetPacer": "pacing.pacing",
     "Catalog": "catalog",
     "ModelCard": "catalog",
     "Certificate": "certificate",
-    "Constraints": "constraints",
+    "Constraints": "screening.constraints",
     "Decision": "decision",
     "Exclusion": "decision",
-    "Explanation": "explanation",
-    "Paced": "pacing",
+    "Explanation": "explanation_records",
+    "NoCandidateError": "screening.screening",
+    "Paced": "pacing.pacing",
     "PlanStep": "decision",
     "PredictionTable": "decision",
     "Reason": "decision",

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from router_model.artifact import Artifact
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import Prices
 from router_model.decision import Exclusion
+from router_model.saved.artifact import Artifact
 from router_model.tradeoff import Dial
 
 NO_OUTCOMES = "no_outcomes"

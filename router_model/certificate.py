@@ -1,8 +1,8 @@
 """Certificates: what a router promises of the prompts it routes, with what confidence, and on what evidence.
 
-A certificate is made by `router_model.training.certify` on prompts the router never saw, stored in the artifact, and
-handed out with every decision that follows it. It promises an *average*: of many prompts like the calibration prompts,
-at least the target share succeeds. It promises nothing of any single prompt.
+A certificate is made by `router_model.training.measuring.certify` on prompts the router never saw, stored in the
+artifact, and handed out with every decision that follows it. It promises an *average*: of many prompts like the
+calibration prompts, at least the target share succeeds. It promises nothing of any single prompt.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.certificate import Certificate
-from router_model.explanation.records import Explanation
+from router_model.explanation_records import Explanation
 
 
 class Reason(StrEnum):
@@ -44,7 +44,8 @@ class PlanStep:
     expected_cost_usd : float
     expected_output_tokens : float
     p_interval : lower and upper end, or None
-        The model's success rate on prompts of this kind lies within, 9 times out of 10 (`router_model.uncertainty`).
+        The model's success rate on prompts of this kind lies within, 9 times out of 10
+        (`router_model.prediction.uncertainty`).
     output_token_quantiles : 10 %, 50 % and 90 % quantile, or None
     expected_latency_s : float or None
         None where the training table had no latencies.
@@ -74,8 +75,8 @@ class Exclusion:
     ----------
     model : str
     reason : str
-        The constraint's short code, e.g. ``context_window`` (`router_model.checks.CHECKS` has all), or
-        ``no_outcomes`` of a model that was announced and has no graded prompt yet.
+        The constraint's short code, e.g. ``context_window`` (`router_model.screening.constraint_checks.CHECKS` has
+        all), or ``no_outcomes`` of a model that was announced and has no graded prompt yet.
     detail : str
         What was asked and what the model has, for people: ``needs 130,412 tokens, has 128,000``.
     """

@@ -7,16 +7,11 @@ RouterModelError(Exception)
 ├── TrainingError(ValueError)    a table cannot be learned from
 ├── RequestError(ValueError)     a decision was asked for with impossible knobs
 ├── UsageError(ValueError)       token counts of a call contradict each other
-└── NoCandidateError(LookupError) constraints left no model to choose from
+└── NoCandidateError(LookupError) constraints left no model to choose from (`router_model.screening.screening`)
 
 `features.FeatureError` stands beside the tree: that package knows nothing of this one. Messages say what was
 got, what was expected and what to do.
 """
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from router_model.decision import Exclusion
 
 
 class RouterModelError(Exception):
@@ -45,20 +40,3 @@ class RequestError(RouterModelError, ValueError):
 
 class UsageError(RouterModelError, ValueError):
     """Raise when token counts of a call contradict each other."""
-
-
-class NoCandidateError(RouterModelError, LookupError):
-    """Raise when constraints leave no model to choose from.
-
-    Attributes
-    ----------
-    excluded : tuple of Exclusion
-        Every model, with the constraint that rules it out.
-    relax : str or None
-        The constraint to relax: without it alone, most candidates would be left. None where every model breaks several.
-    """
-
-    def __init__(self, message: str, *, excluded: "tuple[Exclusion, ...]" = (), relax: str | None = None) -> None:
-        super().__init__(message)
-        self.excluded = excluded
-        self.relax = relax

@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from router_model.amounts import AmountModel
-from router_model.artifact import Artifact
 from router_model.catalog import Catalog, ModelCard
 from router_model.errors import ArtifactError
-from router_model.evidence import Bank, EvidenceModel, LinearHead, Space
-from router_model.predictor import Predictor
+from router_model.prediction.amounts import AmountModel
+from router_model.prediction.evidence import Bank, EvidenceModel, LinearHead, Space
+from router_model.prediction.predictor import Predictor
+from router_model.saved.artifact import Artifact
 from router_model.spend_curve import SpendCurve
 
 MIN_MODELS = 2

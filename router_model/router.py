@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from router_model.artifact import Artifact, load_artifact
 from router_model.candidates import Candidates
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
-from router_model.compiled import compile_predictor
-from router_model.constraints import Constraints
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
 from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.features import Encoder, Prompt, PromptLike
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import Rule
+from router_model.prediction.compiled import compile_predictor
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
-from router_model.screening import Screening, screen
+from router_model.saved.artifact import Artifact, load_artifact
+from router_model.screening.constraints import Constraints
+from router_model.screening.screening import Screening, screen
 
 _UNCONSTRAINED = Constraints()
 _SHOWN = 4  # models named in the representation

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Surface
 from router_model.serving.tracing import TracedCall, Tracing, trace_headers
 

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, TypeAlias
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from router_model.log_records import AttemptRecord
 from router_model.serving.decision_log.log import LogStats
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.providers.failures import FailureKind
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Surface
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, befo
 from router_model import Catalog, Router
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
-from router_model.training.outcomes import read_outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import split_prompts
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig, TrainingReport, train
 
 # How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.

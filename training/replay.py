@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from router_model.decision import Decision, PredictionTable, Reason
 from router_model.errors import TrainingError
-from router_model.pacing import BudgetPacer
+from router_model.pacing.pacing import BudgetPacer
 from router_model.policy import best_by_value
 
 Float64Array = npt.NDArray[np.float64]

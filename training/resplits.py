@@ -1,7 +1,7 @@
 """How often certificates are broken: certify on random parts of outcomes that are known, and look at the rest.
 
 Arrays in, arrays out; nothing is trained or predicted here. Used by the tests and benchmarks that check the promise
-of `router_model.training.certify`, and of use on a table of one's own.
+of `router_model.training.measuring.certify`, and of use on a table of one's own.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.certify import last_rejected
+from router_model.training.measuring.certify import last_rejected
 
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]

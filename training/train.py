@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.artifact import MANIFEST, Artifact, load_artifact, prompt_hash, refuse_foreign, save_artifact
-from router_model.bank_prompts import BankPrompts
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
@@ -19,25 +17,27 @@ from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import OperatingPoint
-from router_model.predictor import Predictor
+from router_model.prediction.predictor import Predictor
 from router_model.router import Router
+from router_model.saved.artifact import MANIFEST, Artifact, load_artifact, prompt_hash, refuse_foreign, save_artifact
+from router_model.saved.bank_prompts import BankPrompts
 from router_model.spend_curve import SpendCurve
-from router_model.training.certify import DEFAULT_DELTA, certify, check_targets, default_targets
-from router_model.training.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
-from router_model.training.dominance import ModelRecord, model_records
-from router_model.training.embedding_cache import cached
-from router_model.training.evaluate import Evaluation, evaluate
-from router_model.training.evidence import bank_rows
 from router_model.training.files import file_sha256
-from router_model.training.fit import FitConfig, OutOfFold, fit_predictor
-from router_model.training.groups import novelty_groups
-from router_model.training.judges import Finding, leave_out_contradicted, write_quarantine
-from router_model.training.moves import Moves, measure_moves, same_settings
-from router_model.training.operating_point import choose_operating_point
-from router_model.training.outcomes import Outcomes, read_outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import N_FOLDS, Split, assign_folds, split_prompts
-from router_model.training.targets import Targets, build_targets
+from router_model.training.fitting.embedding_cache import cached
+from router_model.training.fitting.evidence import bank_rows
+from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
+from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
+from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
+from router_model.training.measuring.evaluate import Evaluation, evaluate
+from router_model.training.measuring.moves import Moves, measure_moves, same_settings
+from router_model.training.measuring.operating_point import choose_operating_point
+from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
+from router_model.training.table.dominance import ModelRecord, model_records
+from router_model.training.table.groups import novelty_groups
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import N_FOLDS, Split, assign_folds, split_prompts
+from router_model.training.table.targets import Targets, build_targets
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
@@ -68,7 +68,7 @@ class TrainConfig:
         False trains on the test prompts, too; nothing is then measured.
     target_success : success rates to certify, above 0 and below 1
         None given: shares of the best single model's success rate on training prompts, see
-        `router_model.training.certify.default_targets`.
+        `router_model.training.measuring.certify.default_targets`.
     delta : float
         Largest probability that any of them is certified in error.
     safe_model : str
@@ -165,7 +165,7 @@ def train(
     config : TrainConfig
     former : folder of the router that this one is to replace; default: the one at `out`, if there is one
         Where it was trained with the same settings, a router whose decisions move further than the new evidence
-        supports is not saved (`router_model.training.moves`).
+        supports is not saved (`router_model.training.measuring.moves`).
     accept_moves : bool
         Save it all the same, with a warning.
     advance : called with the name of each finished step, see `STEPS`

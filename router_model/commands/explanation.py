@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from router_model.decision import Decision
-from router_model.explanation import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
+from router_model.explanation_records import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
 
 _SHOWN_ID = 10  # characters of an id before a text
 _OTHER_COLUMNS = 49  # characters beside the logged prompts

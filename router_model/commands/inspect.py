@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from router_model.artifact import Artifact
+    from router_model.saved.artifact import Artifact
 
 _CARRIED_OVER = (
     "* graded prompts it was added from; for the other logged prompts its outcomes are estimated from those of the\n"
@@ -21,7 +21,7 @@ _CARRIED_OVER = (
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(artifact: Path, *, as_json: bool) -> None:
     """Verify the router in ARTIFACT and show what is in it."""
-    from router_model.artifact import load_artifact  # noqa: PLC0415  (--help stays fast)
+    from router_model.saved.artifact import load_artifact  # noqa: PLC0415  (--help stays fast)
 
     description = describe(load_artifact(artifact))
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from router_model.artifact import Artifact
+    from router_model.saved.artifact import Artifact
 
 
 @click.command("remove-model")
@@ -21,9 +21,9 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
     Certificates, measured figures and the spend curve were of the old set of
     models and are dropped.
     """
-    from router_model.artifact import load_artifact, save_artifact  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import remove_model  # noqa: PLC0415
+    from router_model.saved.artifact import load_artifact, save_artifact  # noqa: PLC0415  (--help stays fast)
 
     before = load_artifact(artifact)
     after = remove_model(before, model)

@@ -61,9 +61,9 @@ def command(
     """
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
     from router_model.commands.target import about_target  # noqa: PLC0415
-    from router_model.constraints import Constraints  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.router import Router  # noqa: PLC0415
+    from router_model.screening.constraints import Constraints  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     decision = router.route(

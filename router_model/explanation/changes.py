@@ -8,7 +8,7 @@ which models are candidates. The runner-up wins on the far side of a change; at 
 from collections.abc import Sequence
 
 from router_model.decision import PlanStep
-from router_model.explanation.records import Change, Changes
+from router_model.explanation_records import Change, Changes
 from router_model.policy import Rule
 
 _SLIM = 1e-9  # a range of values narrower than this, relatively, is rounding: three models level at once

@@ -12,8 +12,9 @@ way starts at the model's record: with its success rate :math:`r_k` at the bar a
    member goes to its own column, the boosters' to theirs, as in 1;
 3. the log odds change by :math:`C_k = logit(q_k) - R_k = t_k (q_k - r_k)`;
 4. the calibration of model m is :math:`logit(p) = a_0 + b_m + a_1 R_m + a_2 \bar C + a_3 \tau (C_m - \bar C)`, with
-   the mean over models :math:`\bar C` and the trust :math:`\tau` (`router_model.calibration`). A column's *difficulty*
-   is its share of the third term, its *edge* that of the fourth; ``calibration`` is :math:`a_0 + b_m + (a_1 - 1) R_m`.
+   the mean over models :math:`\bar C` and the trust :math:`\tau` (`router_model.prediction.calibration`). A column's
+   *difficulty* is its share of the third term, its *edge* that of the fourth; ``calibration`` is :math:`a_0 + b_m +
+   (a_1 - 1) R_m`.
 
 Where a bar lies between two learned ones, the probability is a mean of theirs, and the ways are joined by chords
 once more; where a higher bar was predicted more likely than a lower one and is answered as that, the lower one is
@@ -33,13 +34,13 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.special import logit as log_odds
 
-from router_model.calibration import P_FLOOR
-from router_model.evidence import Evidence
-from router_model.explanation.records import Contribution, SuccessExplanation, SurfaceContribution
+from router_model.explanation_records import Contribution, SuccessExplanation, SurfaceContribution
 from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.surface import MEANINGS
-from router_model.predictor import Predictor, member_probabilities, pair_names, pair_rows
+from router_model.prediction.calibration import P_FLOOR
+from router_model.prediction.evidence import Evidence
+from router_model.prediction.predictor import Predictor, member_probabilities, pair_names, pair_rows
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -52,11 +53,11 @@ N_SURFACE = 3
 """Surface features that are named."""
 
 _NEAR = 1e-9  # a shorter chord is taken for the tangent
-_EDGE = 1e-6  # records are kept this far inside (0, 1), as `router_model.calibration.logit` does
+_EDGE = 1e-6  # records are kept this far inside (0, 1), as `router_model.prediction.calibration.logit` does
 
 
 def source_of(column: str) -> str:
-    """Return the source of a column of `router_model.predictor.pair_names`.
+    """Return the source of a column of `router_model.prediction.predictor.pair_names`.
 
     >>> [source_of(column) for column in ("bag_head_edge", "kernel_2", "bag_head_difficulty", "log_chars")]
     ['learned_scores', 'similar_prompts', 'difficulty', 'surface']

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from router_model.artifact import Artifact
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
 from router_model.decision import Decision, PlanStep, Reason
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.explanation.contributions import explain_success
 from router_model.explanation.neighbours import nearest_prompts
-from router_model.explanation.records import CostGap, Explanation
+from router_model.explanation_records import CostGap, Explanation
 from router_model.features.featuriser import PromptFeatures
 from router_model.policy import Rule
+from router_model.saved.artifact import Artifact
 
 
 def explain_decisions(

@@ -3,12 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from router_model.bank_prompts import BankPrompts
-from router_model.bars import BarGrid
-from router_model.explanation.records import LoggedOutcome, Neighbour
+from router_model.explanation_records import LoggedOutcome, Neighbour
 from router_model.features.featuriser import PromptFeatures
-from router_model.predictor import Predictor
-from router_model.similarity import nearest_rows, similarities
+from router_model.prediction.bars import BarGrid
+from router_model.prediction.predictor import Predictor
+from router_model.prediction.similarity import nearest_rows, similarities
+from router_model.saved.bank_prompts import BankPrompts
 
 N_NEIGHBOURS = 5
 """Logged prompts that are shown; the predictor reads more."""

@@ -157,7 +157,7 @@ class ModelsAnswer(BaseModel):
 
 
 class LoggedDecisionAnswer(BaseModel):
-    """A decision as it is in the log (`router_model.log_records.DecisionRecord`)."""
+    """A decision as it is in the log (`router_model.serving.decision_log.log_records.DecisionRecord`)."""
 
     object: Literal["routing.logged_decision"]
     decision_id: str

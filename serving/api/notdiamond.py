@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import Catalog, ModelCard
-from router_model.constraints import Constraints
+from router_model.screening.constraints import Constraints
 from router_model.serving.access.callers import Role
 from router_model.serving.api.answers import NotDiamondAnswer
 from router_model.serving.api.bodies import validated

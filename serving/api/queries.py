@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
-from router_model.constraints import Constraints
-from router_model.globs import globs_of
+from router_model.screening.constraints import Constraints
+from router_model.screening.globs import globs_of
 from router_model.serving.api.bodies import validated
 from router_model.serving.api.requests import AUTO, CONSTRAINTS, KNOBS, Envelope, RouterOptions, SessionHeader
 from router_model.serving.engine.query import Query

@@ -17,7 +17,6 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.log_records import ANY, OWN, AttemptRecord, FeedbackRecord, LogRecord
 from router_model.serving.access.callers import Caller, Role
 from router_model.serving.api.answers import AcceptedAnswer
 from router_model.serving.api.bodies import validated
@@ -25,6 +24,7 @@ from router_model.serving.api.endpoint import Endpoint, header
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.api.rendering import json_response
 from router_model.serving.api.requests import FeedbackRequest, IdempotencyHeader, OutcomeRequest
+from router_model.serving.decision_log.log_records import ANY, OWN, AttemptRecord, FeedbackRecord, LogRecord
 from router_model.serving.errors import InvalidRequestError, NotFoundError, NotReadyError
 
 _ACCEPTED: Final = 202

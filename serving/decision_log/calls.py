@@ -17,8 +17,8 @@ decision, in memory. The rule:
   chosen model, which no probability describes, and in degraded decisions, which nothing predicted.
 
 A report counts if its key may speak of the decision: it asked for it itself, or has the role ``feedback-all``
-(`router_model.log_records.ANY`). Of a decision of the proxy only its own attempts count, and no reported ones: what a
-call cost and took is known here.
+(`router_model.serving.decision_log.log_records.ANY`). Of a decision of the proxy only its own attempts count, and no
+reported ones: what a call cost and took is known here.
 
 Simplifies: only decisions are chosen by time; feedback counts whenever it came.
 """
@@ -29,8 +29,8 @@ from typing import Final
 
 import polars as pl
 
-from router_model.log_records import ANY
 from router_model.serving.access.callers import INSECURE
+from router_model.serving.decision_log.log_records import ANY
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period

@@ -17,7 +17,7 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.features import Prompt, PromptError
-from router_model.records import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
 from router_model.serving.decision_log.calls import StagedLog, calls_of, in_period
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan

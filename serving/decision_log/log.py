@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
+from router_model.serving.decision_log.log_records import DecisionRecord, LogRecord, SessionRecord
 from router_model.serving.decision_log.rows import Row
 
 

@@ -1,7 +1,7 @@
 """No log at all: for trying things out."""
 
-from router_model.log_records import DecisionRecord, SessionRecord
 from router_model.serving.decision_log.log import Loggable, LogStats
+from router_model.serving.decision_log.log_records import DecisionRecord, SessionRecord
 
 
 class NoLog:

@@ -13,9 +13,15 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from router_model.log_records import AttemptRecord, DecisionRecord, FeedbackRecord, LogRecord, SessionRecord
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import Loggable, LogStats
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    FeedbackRecord,
+    LogRecord,
+    SessionRecord,
+)
 from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import TIME_FIELD, Kind, record_of
 from router_model.serving.decision_log.spool import Spool

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from router_model.log_records import (
+from router_model.serving.decision_log.log_records import (
     AttemptRecord,
     DecisionRecord,
     FeedbackRecord,

@@ -1,4 +1,4 @@
-"""The tables of the log in a database: the fields of `router_model.log_records`, one table a kind of record.
+"""The tables of the log in a database: a table for each kind of record, with the fields of `log_records`.
 
 Changes need a migration in ``migrations/versions``; a test compares the two. Names begin with ``router_``, as the
 database may hold other things. All but ids and times may be null, so that no record can ever be refused.

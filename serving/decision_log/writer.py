@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
-from router_model.log_records import LogRecord
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import Loggable
+from router_model.serving.decision_log.log_records import LogRecord
 from router_model.serving.decision_log.rows import Batch, Kind, Row, batch_of, n_rows, row_of
 from router_model.serving.decision_log.spool import Segment, Spool
 

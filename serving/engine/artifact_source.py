@@ -8,8 +8,8 @@ that is still being written is looked at again when it has changed.
 from dataclasses import dataclass
 from pathlib import Path
 
-from router_model.artifact import MANIFEST
 from router_model.errors import ArtifactError
+from router_model.saved.artifact import MANIFEST
 
 _LONGEST_POINTER = 4096
 

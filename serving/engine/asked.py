@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from router_model.features import Prompt
-from router_model.log_records import SessionRecord
+from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.engine.conversation import beginning_key, session_key, uses_tools_now
 from router_model.serving.engine.query import Query
 

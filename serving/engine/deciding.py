@@ -11,7 +11,7 @@ from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.self_check import has_numbers
 
 MOST_TOGETHER = 7
-"""Requests that are decided together: from 8 on they are not decided by compiled code (`router_model.compiled`)."""
+"""Requests that are decided together: from 8 on compiled code (`router_model.prediction.compiled`) does not pay."""
 
 
 class PredictionError(Exception):

@@ -12,13 +12,13 @@ from math import nan
 
 import numpy as np
 
-from router_model.artifact import Artifact
 from router_model.catalog import Catalog, ModelCard
-from router_model.constraints import Constraints
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
 from router_model.features import Prompt
-from router_model.screening import Screening, screen
+from router_model.saved.artifact import Artifact
+from router_model.screening.constraints import Constraints
+from router_model.screening.screening import Screening, screen
 from router_model.serving.errors import EmptyPlanError
 
 CHARS_PER_TOKEN = 4.0

@@ -15,9 +15,9 @@ from random import Random
 from typing import Any
 
 from router_model.decision import Decision
-from router_model.log_records import SessionRecord
 from router_model.router import Router
 from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.engine.answers import Stamp, default_answer, predicted_answer
 from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.choice import choose

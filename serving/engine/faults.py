@@ -5,8 +5,9 @@ import traceback
 from collections.abc import Container
 from pathlib import Path
 
-from router_model.errors import NoCandidateError, RequestError
+from router_model.errors import RequestError
 from router_model.features import PromptError
+from router_model.screening.screening import NoCandidateError
 from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 
 _KNOBS = (

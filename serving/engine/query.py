@@ -7,9 +7,9 @@ from typing import Any
 
 from router_model.catalog import ModelCard
 from router_model.certificate import Certificate
-from router_model.constraints import Constraints
 from router_model.decision import Exclusion, PlanStep
-from router_model.explanation.records import Explanation
+from router_model.explanation_records import Explanation
+from router_model.screening.constraints import Constraints
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 
 from router_model.features import Prompt
-from router_model.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.access.start import is_loopback
+from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.without_data import without_data

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from router_model.artifact import Artifact, load_artifact, read_manifest
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
+from router_model.saved.artifact import Artifact, load_artifact, read_manifest
 from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
 from router_model.serving.engine.lane import DeadlineMissedError, Lane

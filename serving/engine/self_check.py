@@ -3,9 +3,10 @@
 from math import isfinite
 
 from router_model.decision import Decision
-from router_model.errors import ArtifactError, NoCandidateError
+from router_model.errors import ArtifactError
 from router_model.features import PromptLike
 from router_model.router import Router
+from router_model.screening.screening import NoCandidateError
 
 PROMPTS: tuple[PromptLike, ...] = (
     "?",

@@ -1,7 +1,7 @@
 """A trial of an artifact in a process of its own: what would kill the service kills that process instead.
 
-The files of an artifact are read by native code. Its text is checked before (`router_model.booster_text`), but who
-serves should not have to trust that every fault was thought of.
+The files of an artifact are read by native code. Its text is checked before (`router_model.prediction.booster_text`),
+but who serves should not have to trust that every fault was thought of.
 """
 
 import argparse

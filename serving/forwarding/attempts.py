@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.engine.faults import place
 from router_model.serving.engine.ids import IdMaker

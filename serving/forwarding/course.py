@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import InvalidRequestError, ServiceError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.forwarding.lines import Line

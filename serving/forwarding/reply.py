@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Call, Facts, Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from router_model.log_records import AttemptRecord
 from router_model.serving.access.admission import Admission
 from router_model.serving.api.parts import Parts
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.seldom import Seldom
 from router_model.serving.formats.settling import settle
 from router_model.serving.forwarding.reply import Reply

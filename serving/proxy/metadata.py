@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Routed
 from router_model.serving.providers.provider import Target
 

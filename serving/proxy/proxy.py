@@ -8,9 +8,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.log_records import AttemptRecord
 from router_model.serving.access.callers import Caller
 from router_model.serving.api.parts import Parts
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.formats.format import Surface

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from router_model.constraints import Constraints, Usd
-from router_model.globs import globs_of
+from router_model.screening.constraints import Constraints, Usd
+from router_model.screening.globs import globs_of
 from router_model.serving.api.queries import literal_glob
 from router_model.serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
 from router_model.serving.engine.query import Query

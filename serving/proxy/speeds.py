@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.remembered import Remembered
 from router_model.serving.providers.provider import Target
 

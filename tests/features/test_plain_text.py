@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from router_model.features import Prompt, surface_features
 from router_model.features.plain_text import plain_text
-from router_model.training.rewordings import REWORDINGS
+from router_model.training.measuring.rewordings import REWORDINGS
 
 WHITE_SPACE = [r for r in REWORDINGS if r.kind == "whitespace" and r.name != "wrapped lines"]
 CODE = "Complete this:\n\ndef f(x):\n    y = x\n\treturn  y\n\nThank you. "

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_tensors
 
 from router_model import ArtifactError, CatalogError, Router
-from router_model.artifact import MANIFEST, _digest, _sealed
+from router_model.saved.artifact import MANIFEST, _digest, _sealed
 
 
 @pytest.fixture

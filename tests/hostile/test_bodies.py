@@ -5,7 +5,7 @@ import threading
 import pytest
 from fake_service import client_of, fake_parts
 
-from router_model.globs import MAX_PATTERN_CHARS
+from router_model.screening.globs import MAX_PATTERN_CHARS
 from router_model.serving.api import bodies
 from router_model.serving.api.body_limits import BodyLimits
 from router_model.serving.errors import InvalidRequestError

@@ -15,7 +15,7 @@ import pytest
 from fake_service import client_of, fake_parts
 from guarded_app import insecure_app, live, settings_of
 
-from router_model.booster_text import BoosterTextError, check_booster, read_booster
+from router_model.prediction.booster_text import BoosterTextError, check_booster, read_booster
 from router_model.serving.access.http_protocol import HeadLimitedProtocol
 
 pytestmark = pytest.mark.slow

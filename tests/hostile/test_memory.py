@@ -9,7 +9,7 @@ from raw_server import raw_server
 from scripted_provider import END, World, stream, text
 from virtual_time import run
 
-from router_model.log_records import SessionRecord
+from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.engine.conversation import session_key
 from router_model.serving.engine.seldom import Seldom
 from router_model.serving.engine.sessions.memory import SessionMemory

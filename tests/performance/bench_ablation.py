@@ -16,11 +16,11 @@ from bench_quality import prepare
 from router_model.features.featuriser import PromptFeatures
 from router_model.policy import rank_by_threshold
 from router_model.router import Router
-from router_model.training.costs import realised_costs
-from router_model.training.evaluate import sweep_frontier
+from router_model.training.measuring.evaluate import sweep_frontier
 from router_model.training.metrics import Points, Singles, aiq, log_loss, mean_auc
-from router_model.training.outcomes import Outcomes
-from router_model.training.split import split_prompts
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 BLINDED: dict[str, Callable[[PromptFeatures], PromptFeatures]] = {

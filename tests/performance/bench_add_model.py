@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from router_model.artifact import Artifact, load_artifact, save_artifact
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.model_set import with_column
-from router_model.predictor import Predictor
-from router_model.training.add_model import bank_kernel, fit_column
-from router_model.training.answers import answers_of
+from router_model.prediction.predictor import Predictor
+from router_model.saved.artifact import Artifact, load_artifact, save_artifact
 from router_model.training.metrics import log_loss, mean_auc
-from router_model.training.outcomes import read_outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import split_prompts
+from router_model.training.new_model.add_model import bank_kernel, fit_column
+from router_model.training.new_model.new_model_outcomes import answers_of
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 RANKS = (0.1, 0.3, 0.5, 0.7, 0.95)

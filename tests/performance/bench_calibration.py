@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from bench_quality import prepare
 
-from router_model.calibration import logit, sigmoid
 from router_model.features.featuriser import PromptFeatures
-from router_model.predictor import member_probabilities
+from router_model.prediction.calibration import logit, sigmoid
+from router_model.prediction.predictor import member_probabilities
 from router_model.router import Router
+from router_model.training.fitting.uncertainty import kinds_of
 from router_model.training.metrics import excess_calibration_error, log_loss
-from router_model.training.outcomes import Outcomes
-from router_model.training.split import Split, split_prompts
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
-from router_model.training.uncertainty import kinds_of
 
 N_DRAWS = 400
 COLUMNS = ("excess", "worst model", "worst task", "log-loss", "before", "covered", "by chance alone")

@@ -23,13 +23,13 @@ import numpy.typing as npt
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
-from router_model.training.certify import chosen_by_value
-from router_model.training.costs import realised_costs
-from router_model.training.evaluate import eligible_models
-from router_model.training.outcomes import read_outcomes
-from router_model.training.prices import complete_catalog
+from router_model.training.measuring.certify import chosen_by_value
+from router_model.training.measuring.evaluate import eligible_models
 from router_model.training.resplits import Draws, certify_draws, naive_draws, random_sides, task_sides, with_replacement
-from router_model.training.split import split_prompts
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 SHARES = (1.0, 0.98, 0.95, 0.9, 0.8)

@@ -20,7 +20,7 @@ import numpy as np
 from router_model import Catalog, Router
 from router_model.features import Prompt, surface_features, tokenise
 from router_model.features.featuriser import featurise
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
 sys.path.append(str(Path(__file__).parents[1] / "support"))

@@ -28,9 +28,9 @@ import polars as pl
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.router import Router
-from router_model.training.evaluate import evaluate
-from router_model.training.moves import chosen_models
-from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.measuring.evaluate import evaluate
+from router_model.training.measuring.moves import chosen_models
+from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.train import TrainConfig, train
 
 BASE = "mistralai/mistral-large-2512"

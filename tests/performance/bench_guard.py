@@ -15,7 +15,7 @@ from router_model.training.benchmark import trials
 from router_model.training.benchmark.guard import MARGINS
 from router_model.training.benchmark.measure import measure
 from router_model.training.benchmark.methods.ours import Ours
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 
 
 def main() -> None:

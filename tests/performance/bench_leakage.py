@@ -16,8 +16,8 @@ from router_model.features.prompt import Prompt
 from router_model.training.benchmark.leakage import audit, audit_split
 from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
 from router_model.training.benchmark.leakage.shingles import normalised
-from router_model.training.outcomes import Outcomes, read_outcomes
-from router_model.training.split import split_prompts
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.split import split_prompts
 
 EDGES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.01)
 

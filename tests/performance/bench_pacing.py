@@ -13,9 +13,9 @@ from bench_quality import prepare
 
 from router_model import Budget, BudgetPacer
 from router_model.spend_curve import SpendCurve
-from router_model.training.costs import realised_costs
 from router_model.training.replay import Stream, replay
-from router_model.training.split import split_prompts
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.95)

@@ -36,7 +36,7 @@ from http_load import Load, Request, closed_loop, post
 from mock_upstream import FIRST, N_CHUNKS, PACE_S, PACED, TEXT
 from served import Usage
 
-from router_model.artifact import load_artifact
+from router_model.saved.artifact import load_artifact
 from router_model.training.benchmark.method import MethodUnavailableError
 
 CONCURRENCY, N_STREAMS, N_AT_ONCE = 32, 600, 200

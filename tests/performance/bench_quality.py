@@ -1,8 +1,8 @@
 """Quality on the real outcome tables beside the floors: ``make bench`` or this file with ``--help``.
 
-Trains with seeds 0-2, the defaults and the split of `router_model.training.split`, and prints the mean of the held-out
-metrics (best configuration on test, as the field reports). Embeddings are cached
-(`router_model.training.embedding_cache`), as a transformer takes a quarter of an hour on a large table.
+Trains with seeds 0-2, the defaults and the split of `router_model.training.table.split`, and prints the mean of the
+held-out metrics (best configuration on test, as the field reports). Embeddings are cached
+(`router_model.training.fitting.embedding_cache`), as a transformer takes a quarter of an hour on a large table.
 """
 
 import argparse
@@ -16,10 +16,10 @@ import numpy as np
 from router_model.catalog import Catalog
 from router_model.features import Encoder, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
-from router_model.training.embedding_cache import cached
-from router_model.training.outcomes import Outcomes, read_outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import split_prompts
+from router_model.training.fitting.embedding_cache import cached
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 FLOORS = {

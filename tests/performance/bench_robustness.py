@@ -11,9 +11,9 @@ from pathlib import Path
 
 from router_model import Catalog, Router
 from router_model.policy import Rule
-from router_model.training.outcomes import Outcomes, read_outcomes
-from router_model.training.robustness import Robustness, measure_robustness
-from router_model.training.split import split_prompts
+from router_model.training.measuring.robustness import Robustness, measure_robustness
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.split import split_prompts
 from router_model.training.train import train
 
 SHARES = (1.0, 0.1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from router_model import Constraints, ModelCard
 from router_model.features import Prompt
-from router_model.screening import Screening, screen
+from router_model.screening.screening import Screening, screen
 
 N_MODELS = 50
 CARDS = [

@@ -34,7 +34,7 @@ from http_load import Load, Request, at_random, closed_loop, evenly, open_loop, 
 from served import Served, Usage, free_port, served
 from tiled_router import tiled
 
-from router_model.artifact import load_artifact, save_artifact
+from router_model.saved.artifact import load_artifact, save_artifact
 
 N_MANY = 400
 RATE, RATE_MANY, CONCURRENCY = 200.0, 50.0, 32

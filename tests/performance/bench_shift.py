@@ -17,11 +17,11 @@ from bench_quality import prepare
 from router_model.decision import PredictionTable
 from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
-from router_model.training.costs import realised_costs
-from router_model.training.evaluate import sweep_frontier
+from router_model.training.measuring.evaluate import sweep_frontier
 from router_model.training.metrics import Points, Singles, aiq, mean_auc
-from router_model.training.outcomes import Outcomes
-from router_model.training.split import Split, split_prompts
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
 
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)

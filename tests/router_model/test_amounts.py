@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from router_model.amounts import QUANTILES, AmountModel
-from router_model.training.amounts import residual_quantiles, smearing
+from router_model.prediction.amounts import QUANTILES, AmountModel
+from router_model.training.fitting.amounts import residual_quantiles, smearing
 
 f32 = np.float32
 

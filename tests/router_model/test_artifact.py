@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as save_tensors
 
 from router_model import ArtifactError, Router
-from router_model.artifact import MANIFEST, _digest, _sealed, load_artifact, prompt_hash, save_artifact
+from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, prompt_hash, save_artifact
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import RequestError
-from router_model.bars import BarGrid
+from router_model.prediction.bars import BarGrid
 
 f32 = np.float32
 BARS = np.array([0.5, 0.7, 0.9], f32)

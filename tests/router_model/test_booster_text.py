@@ -4,7 +4,7 @@ import lightgbm as lgb
 import numpy as np
 import pytest
 
-from router_model.booster_text import BoosterTextError, check_booster, read_booster
+from router_model.prediction.booster_text import BoosterTextError, check_booster, read_booster
 
 NAMES = ["a", "b", "c"]
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from router_model.calibration import P_FLOOR, Blend, Calibration, logit, sigmoid, split_logit
+from router_model.prediction.calibration import P_FLOOR, Blend, Calibration, logit, sigmoid, split_logit
 
 f32 = np.float32
 

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binom
 
 from router_model import ArtifactError, Catalog, Constraints, Reason, RequestError, Router
-from router_model.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
 from router_model.certificate import Certificate, binomial_p_value, pack_certificates, unpack_certificates
+from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

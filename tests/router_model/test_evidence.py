@@ -1,6 +1,6 @@
 import numpy as np
 
-from router_model.evidence import LinearHead
+from router_model.prediction.evidence import LinearHead
 
 
 def test_a_head_is_affine():

@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router_model.errors import RequestError
-from router_model.globs import MAX_PATTERN_CHARS, Globs
+from router_model.screening.globs import MAX_PATTERN_CHARS, Globs
 
 short = st.text(st.sampled_from("ab*?[]!-\n"), max_size=6)
 

@@ -7,8 +7,8 @@ import click
 import pytest
 
 from router_model import cli
-from router_model.artifact import load_artifact, save_artifact
 from router_model.interrupts import NOTHING_SAVED, after_saving, what_was_saved
+from router_model.saved.artifact import load_artifact, save_artifact
 
 
 def interrupt(*_, **__):
@@ -40,7 +40,7 @@ def test_an_interrupt_after_the_swap_says_so_and_leaves_the_new_router(trained, 
     """The rename is done and only waits to be written through."""
     router = tmp_path / "router"
     shutil.copytree(trained.path, router)
-    monkeypatch.setattr("router_model.artifact._sync_folder", interrupt)
+    monkeypatch.setattr("router_model.saved.artifact._sync_folder", interrupt)
     message = said(["remove-model", router, "--model", "small"], capsys, monkeypatch)
     assert message == f"interrupted; the router in {router} had been saved by then and is complete"
     assert load_artifact(router).predictor.models == ("coder", "large")
@@ -49,7 +49,7 @@ def test_an_interrupt_after_the_swap_says_so_and_leaves_the_new_router(trained, 
 def test_an_interrupted_swap_leaves_the_old_router(trained, tmp_path, monkeypatch):
     router = tmp_path / "router"
     shutil.copytree(trained.path, router)
-    monkeypatch.setattr("router_model.artifact._write", interrupt)
+    monkeypatch.setattr("router_model.saved.artifact._write", interrupt)
     with pytest.raises(KeyboardInterrupt) as caught:
         save_artifact(trained.router.artifact, router)
     assert what_was_saved(caught.value) == NOTHING_SAVED

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from router_model.features.grid import on_grid
-from router_model.kernel import (
+from router_model.prediction.kernel import (
     EXP_HIGH,
     EXP_LOW,
     EXPONENT_STEPS,

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from router_model import ArtifactError, Catalog, ModelCard, Router
-from router_model.artifact import save_artifact
 from router_model.model_set import announce_model, graded_prompts_of_added, recorded, remove_model
+from router_model.saved.artifact import save_artifact
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 NEW = ModelCard("newcomer", Decimal(0), Decimal(0))

@@ -243,7 +243,7 @@ def test_threads_cannot_spend_the_same_money():
 
 
 def test_open_tickets_are_bounded(monkeypatch):
-    monkeypatch.setattr("router_model.pacing._MOST_PENDING", 3)
+    monkeypatch.setattr("router_model.pacing.pacing._MOST_PENDING", 3)
     stream = pacer()
     tickets = [stream.pace(decision()).ticket for _ in range(5)]
     assert [stream.settle(ticket, 0.0) for ticket in tickets] == [False, False, True, True, True]

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router_model.evidence import Evidence
-from router_model.predictor import member_probabilities, pair_names, pair_rows
+from router_model.prediction.evidence import Evidence
+from router_model.prediction.predictor import member_probabilities, pair_names, pair_rows
 
 f32 = np.float32
 

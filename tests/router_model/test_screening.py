@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import Constraints, ModelCard, NoCandidateError
-from router_model.checks import CHECKS
 from router_model.features import Prompt
-from router_model.screening import screen
+from router_model.screening.constraint_checks import CHECKS
+from router_model.screening.screening import screen
 
 CARD = ModelCard(
     "openai/small", Decimal("0.3"), Decimal(2), context_window=1000, max_output_tokens=100, tools=False, vision=False,

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from router_model import similarity
 from router_model.features.grid import GRID_STEPS
-from router_model.similarity import comparer, nearest_rows, on_grid
+from router_model.prediction import similarity
+from router_model.prediction.similarity import comparer, nearest_rows, on_grid
 
 pytestmark = pytest.mark.processor
 

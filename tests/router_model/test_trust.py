@@ -8,7 +8,7 @@ import pytest
 from simulated_world import P_SUCCESS, simulate
 
 from router_model import Constraints, NoCandidateError, PredictionTable, Reason, Router, TrainingError
-from router_model.explanation.records import Changes
+from router_model.explanation_records import Changes
 from router_model.training.train import TrainConfig, train
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training.uncertainty import Cells, kinds_of
-from router_model.uncertainty import Uncertainty
+from router_model.prediction.uncertainty import Uncertainty
+from router_model.training.fitting.uncertainty import Cells, kinds_of
 
 f32 = np.float32
 MEASURED = Uncertainty(spread_alike=0.2, spread_unlike=0.8, sampling=0.0, trust_alike=0.9, trust_unlike=0.3)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.providers.failures import FailureKind
 from router_model.serving.telemetry import BREAKER_STATES, MAX_TARGETS, MAX_UNLISTED, Telemetry
 

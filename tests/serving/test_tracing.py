@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import BudgetExceededError
 from router_model.serving.formats.format import Surface
 from router_model.serving.tracing import OFF, is_wanted, open_tracing

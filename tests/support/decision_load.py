@@ -11,7 +11,7 @@ import numpy as np
 
 from router_model import Catalog
 from router_model.features import tokenise
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
 N_TOKENS, N_PROMPTS = 100, 2000

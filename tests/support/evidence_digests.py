@@ -9,8 +9,8 @@ import numpy as np
 from simulated_world import simulate
 
 from router_model import Router
-from router_model.compiled.predictor import CompiledPredictor
 from router_model.features.featuriser import featurise
+from router_model.prediction.compiled.predictor import CompiledPredictor
 
 ODD = ["?", "zzzzqqq " * 3, "Докажите, что 17 — простое число.", "证明十七是质数。", "Explain. " * 20_000]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router_model.catalog import ModelCard
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import SettingsError
 from router_model.serving.formats.format import Facts
 from router_model.serving.forwarding.reply import Order, Reply

@@ -14,13 +14,13 @@ from router_model import Catalog, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
-from router_model.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.callers import INSECURE, Caller, Role
 from router_model.serving.api.errors import as_service_error
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
 from router_model.serving.decision_log.log import LogStats
+from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.errors import ForbiddenError, ServiceError, UnauthenticatedError
 from router_model.serving.settings import Settings

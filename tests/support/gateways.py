@@ -17,7 +17,7 @@ from decision_load import REPOSITORY, created_key
 from litellm_proxy import MASTER_KEY, REQUIREMENT, installed_python
 from served import Served, free_port, served
 
-from router_model.artifact import load_artifact
+from router_model.saved.artifact import load_artifact
 from router_model.training.benchmark.method import MethodUnavailableError
 from router_model.training.benchmark.packages.environment import cache_folder
 

@@ -3,7 +3,13 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from router_model.log_records import AttemptRecord, DecisionRecord, FeedbackRecord, LoggedCandidate, SessionRecord
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    FeedbackRecord,
+    LoggedCandidate,
+    SessionRecord,
+)
 
 BEGAN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

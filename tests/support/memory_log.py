@@ -1,7 +1,7 @@
 """A decision log that keeps its records in a list."""
 
-from router_model.log_records import DecisionRecord, LogRecord, SessionRecord
 from router_model.serving.decision_log.log import Loggable, LogStats
+from router_model.serving.decision_log.log_records import DecisionRecord, LogRecord, SessionRecord
 
 
 class MemoryLog:

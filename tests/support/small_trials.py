@@ -7,7 +7,7 @@ from router_model.features import load_encoder
 from router_model.features.featuriser import PromptFeatures
 from router_model.training.benchmark.method import Routed, Routing
 from router_model.training.benchmark.trial import Side, Trial
-from router_model.training.outcomes import Outcomes
+from router_model.training.table.outcomes import Outcomes
 
 _CARD = "usd_per_mtok_input = 1.0\nusd_per_mtok_output = 1.0\n"
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from router_model.artifact import Artifact
 from router_model.catalog import Catalog
 from router_model.model_set import ModelColumn, _edited
-from router_model.predictor import Predictor
+from router_model.prediction.predictor import Predictor
+from router_model.saved.artifact import Artifact
 
 
 def tiled(artifact: Artifact, n_models: int) -> Artifact:

@@ -11,13 +11,13 @@ import pytest
 from simulated_world import P_SUCCESS, simulate
 
 from router_model import Constraints, ModelCard, Router, TrainingError
-from router_model.artifact import save_artifact
 from router_model.commands.inspect import _show, describe
-from router_model.training.add_model import add_model, bank_kernel
-from router_model.training.answers import find_in_bank
+from router_model.saved.artifact import save_artifact
+from router_model.training.fitting.kernel import fit_weights
 from router_model.training.importing.checks import check_batch
-from router_model.training.kernel import fit_weights
-from router_model.training.outcomes import outcomes_of
+from router_model.training.new_model.add_model import add_model, bank_kernel
+from router_model.training.new_model.new_model_outcomes import find_in_bank
+from router_model.training.table.outcomes import outcomes_of
 from router_model.training.train import train
 
 CODER = ModelCard("coder", Decimal("0.5"), Decimal("1.5"), context_window=32000)

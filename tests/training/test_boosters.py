@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training import boosters
-from router_model.training.boosters import BoosterConfig, PairTable, fit_boosters
+from router_model.training.fitting import boosters
+from router_model.training.fitting.boosters import BoosterConfig, PairTable, fit_boosters
 
 N_PROMPTS, N_OUTPUTS, N_COLUMNS = 23, 4, 3
 FULL = np.arange(N_PROMPTS * N_OUTPUTS * N_COLUMNS, dtype=np.float32).reshape(-1, N_COLUMNS)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router_model.calibration import logit, sigmoid
-from router_model.training.calibrate import HeldOut, fit_blend, fit_calibration
+from router_model.prediction.calibration import logit, sigmoid
+from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
 from router_model.training.metrics import log_loss
 
 

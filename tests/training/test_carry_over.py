@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_model.training.carry_over import Likeness, carry_over
+from router_model.training.new_model.carry_over import Likeness, carry_over
 
 
 def world(n, seed=0):

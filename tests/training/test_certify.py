@@ -8,7 +8,7 @@ from simulated_world import simulate
 
 from router_model import TableError, TrainingError
 from router_model.certificate import LIKELIEST_USD
-from router_model.training.certify import (
+from router_model.training.measuring.certify import (
     SUCCESS_VALUES,
     certificates_of,
     certify,
@@ -19,8 +19,8 @@ from router_model.training.certify import (
     prompts_needed,
     why_not,
 )
-from router_model.training.outcomes import read_outcomes
 from router_model.training.resplits import certify_draws, naive_draws, random_sides, task_sides
+from router_model.training.table.outcomes import read_outcomes
 
 DELTA = 0.1
 N_DRAWS = 2000

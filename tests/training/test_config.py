@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from router_model import TrainingError
-from router_model.kernel import Kernel
+from router_model.prediction.kernel import Kernel
 from router_model.training.config import read_config
 
 

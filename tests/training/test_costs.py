@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from router_model import Catalog
-from router_model.training.costs import fill_tokens, mean_cost_usd, price_mismatches, realised_costs, tokens_per_piece
-from router_model.training.outcomes import Outcomes
+from router_model.training.table.costs import (
+    fill_tokens,
+    mean_cost_usd,
+    price_mismatches,
+    realised_costs,
+    tokens_per_piece,
+)
+from router_model.training.table.outcomes import Outcomes
 
 NAN = np.nan
 CATALOG = Catalog.parse("[models.a]\nusd_per_mtok_input = 1\nusd_per_mtok_output = 10\n", origin="c")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from router_model.training.dominance import model_records
+from router_model.training.table.dominance import model_records
 
 NAN = np.nan
 

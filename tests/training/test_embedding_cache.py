@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from router_model.features import load_encoder, tokenise
 from router_model.features.featuriser import featurise
-from router_model.training import embedding_cache
-from router_model.training.embedding_cache import cached
-from router_model.training.outcomes import read_outcomes
+from router_model.training.fitting import embedding_cache
+from router_model.training.fitting.embedding_cache import cached
+from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import STEPS, TrainConfig, train
 
 TEXTS = ["red", "green and blue", "", "yellow", "\ud800", "数学"]
@@ -27,11 +27,11 @@ import sys
 import numpy as np
 from pathlib import Path
 from router_model.features import tokenise
-from router_model.training.embedding_cache import cached
+from router_model.training.fitting.embedding_cache import cached
 sys.path.insert(0, {tests!r})
 from test_embedding_cache import Counting
-import router_model.training.embedding_cache
-router_model.training.embedding_cache.TEXTS_AT_ONCE = 7
+import router_model.training.fitting.embedding_cache
+router_model.training.fitting.embedding_cache.TEXTS_AT_ONCE = 7
 texts = [f"text {{i}}" for i in range({first}, {last})]
 encoder = cached(Counting(), folder=Path({folder!r}))
 assert (encoder.encode(tokenise(texts)) == Counting().encode(tokenise(texts))).all()

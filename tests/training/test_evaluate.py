@@ -4,10 +4,10 @@ import pytest
 from simulated_world import simulate
 
 from router_model import TableError
-from router_model.training.evaluate import evaluate, seen_before
 from router_model.training.importing.checks import check_batch
-from router_model.training.operating_point import choose_operating_point
-from router_model.training.outcomes import outcomes_of
+from router_model.training.measuring.evaluate import evaluate, seen_before
+from router_model.training.measuring.operating_point import choose_operating_point
+from router_model.training.table.outcomes import outcomes_of
 
 
 def table(frame):

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router_model.bars import BarGrid
 from router_model.errors import TrainingError
-from router_model.evidence import VALUE_STEPS
 from router_model.features import SURFACE_NAMES
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.grid import on_grid
-from router_model.kernel import Kernel
-from router_model.training.evidence import EvidenceConfig, EvidenceFitter, bank_rows
-from router_model.training.targets import Targets
+from router_model.prediction.bars import BarGrid
+from router_model.prediction.evidence import VALUE_STEPS
+from router_model.prediction.kernel import Kernel
+from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter, bank_rows
+from router_model.training.table.targets import Targets
 
 f32 = np.float32
 N, N_MODELS = 90, 3

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from router_model.evidence import Bank
-from router_model.training.heads import fit_head, solve_ridge
+from router_model.prediction.evidence import Bank
+from router_model.training.fitting.heads import fit_head, solve_ridge
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])

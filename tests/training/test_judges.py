@@ -6,8 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router_model.training.judges import FULL_Z, NO_Z, Finding, Grades, leave_out_contradicted, screen, write_quarantine
-from router_model.training.outcomes import Outcomes
+from router_model.training.fitting.judges import (
+    FULL_Z,
+    NO_Z,
+    Finding,
+    Grades,
+    leave_out_contradicted,
+    screen,
+    write_quarantine,
+)
+from router_model.training.table.outcomes import Outcomes
 
 
 def world(n=2000, n_judges=20, n_kinds=10, seed=0, p=0.95):

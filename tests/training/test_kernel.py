@@ -4,9 +4,9 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_model.evidence import Bank
-from router_model.kernel import Kernel, by_feature
-from router_model.training.kernel import fit_weights, kernel_matrix
+from router_model.prediction.evidence import Bank
+from router_model.prediction.kernel import Kernel, by_feature
+from router_model.training.fitting.kernel import fit_weights, kernel_matrix
 
 f32 = np.float32
 EXACT = 1e-5

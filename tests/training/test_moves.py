@@ -9,7 +9,7 @@ import pytest
 
 from router_model import Router, TrainingError
 from router_model.features.featuriser import featurise
-from router_model.training.moves import (
+from router_model.training.measuring.moves import (
     ALWAYS_SUPPORTED,
     LARGEST_JUDGE,
     MOVES_PER_EVIDENCE,
@@ -17,8 +17,8 @@ from router_model.training.moves import (
     new_grades,
     same_settings,
 )
-from router_model.training.outcomes import read_outcomes
-from router_model.training.split import split_prompts
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.split import split_prompts
 from router_model.training.train import train
 
 

@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from router_model import Catalog, CatalogError
-from router_model.training.prices import complete_catalog, look_up
+from router_model.training.table.prices import complete_catalog, look_up
 
 GIVEN = Catalog.parse('[models."gpt-4o"]\nusd_per_mtok_input = 7\nusd_per_mtok_output = 8\n', origin="c")
 

@@ -7,12 +7,12 @@ from router_model import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.model_set import with_column
-from router_model.training.add_model import bank_kernel, fit_column
-from router_model.training.answers import answers_of
 from router_model.training.metrics import mean_auc
-from router_model.training.outcomes import read_outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import split_prompts
+from router_model.training.new_model.add_model import bank_kernel, fit_column
+from router_model.training.new_model.new_model_outcomes import answers_of
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]

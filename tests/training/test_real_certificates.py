@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from router_model.training.certify import chosen_by_value
-from router_model.training.evaluate import eligible_models
+from router_model.training.measuring.certify import chosen_by_value
+from router_model.training.measuring.evaluate import eligible_models
 from router_model.training.resplits import certify_draws, naive_draws, random_sides, with_replacement
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]

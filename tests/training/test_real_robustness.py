@@ -2,7 +2,7 @@
 
 import pytest
 
-from router_model.training.robustness import measure_robustness
+from router_model.training.measuring.robustness import measure_robustness
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from router_model.training.costs import realised_costs
 from router_model.training.metrics import excess_calibration_error
+from router_model.training.table.costs import realised_costs
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

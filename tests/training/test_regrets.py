@@ -5,9 +5,9 @@ import pytest
 from simulated_world import simulate
 
 from router_model.errors import TableError
-from router_model.training.evaluate import seen_before
-from router_model.training.outcomes import read_outcomes
-from router_model.training.regrets import worst_regrets
+from router_model.training.measuring.evaluate import seen_before
+from router_model.training.measuring.regrets import worst_regrets
+from router_model.training.table.outcomes import read_outcomes
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from router_model import Budget, BudgetPacer, PredictionTable, SpendCurve, TrainingError
-from router_model.training.costs import realised_costs
 from router_model.training.replay import Spent, Stream, replay
+from router_model.training.table.costs import realised_costs
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.features import tokenise
-from router_model.training.rewordings import REWORDINGS, double_letter, drop_letter, swap_letters, with_typos
+from router_model.training.measuring.rewordings import REWORDINGS, double_letter, drop_letter, swap_letters, with_typos
 
 BY_KIND = {kind: [r for r in REWORDINGS if r.kind == kind] for kind in ("case", "whitespace", "typos", "template")}
 TEXTS = st.text(alphabet=st.one_of(st.sampled_from("abcdeXYZ 0123.\n\t"), st.characters()), max_size=200)

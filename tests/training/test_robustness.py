@@ -7,11 +7,11 @@ from simulated_world import simulate
 
 from router_model import TableError
 from router_model.training.commands.evaluate import command
-from router_model.training.evaluate import seen_before
 from router_model.training.importing.checks import check_batch
-from router_model.training.outcomes import outcomes_of
-from router_model.training.rewordings import REWORDINGS, Rewording
-from router_model.training.robustness import choose, flip_rates, measure_robustness, reword_all
+from router_model.training.measuring.evaluate import seen_before
+from router_model.training.measuring.rewordings import REWORDINGS, Rewording
+from router_model.training.measuring.robustness import choose, flip_rates, measure_robustness, reword_all
+from router_model.training.table.outcomes import outcomes_of
 
 MUSE = Rewording("muse", "template", lambda _: "rose moon river verse rhyme autumn silence wind lantern petals dusk")
 

@@ -6,10 +6,10 @@ import pytest
 
 from router_model import Catalog, Router
 from router_model.errors import TrainingError
-from router_model.training import boosters
-from router_model.training.boosters import BoosterConfig, PairTable
-from router_model.training.evidence import EvidenceConfig
-from router_model.training.fit import FitConfig
+from router_model.training.fitting import boosters
+from router_model.training.fitting.boosters import BoosterConfig, PairTable
+from router_model.training.fitting.evidence import EvidenceConfig
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
 
 N_PROMPTS, N_MODELS = 3000, 50

@@ -5,11 +5,11 @@ import pytest
 
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
-from router_model.training.fit import FitConfig, fit_predictor
-from router_model.training.groups import novelty_groups
-from router_model.training.outcomes import read_outcomes
-from router_model.training.split import assign_folds, split_prompts
-from router_model.training.targets import build_targets
+from router_model.training.fitting.fit import FitConfig, fit_predictor
+from router_model.training.table.groups import novelty_groups
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.split import assign_folds, split_prompts
+from router_model.training.table.targets import build_targets
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

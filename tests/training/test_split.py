@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training.split import assign_folds, split_prompts
+from router_model.training.table.split import assign_folds, split_prompts
 
 IDS = [f"prompt-{i}" for i in range(2000)]
 

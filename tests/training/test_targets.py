@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from router_model.training.outcomes import Outcomes
-from router_model.training.targets import MAX_WEIGHT_RATIO, build_targets, inverse_propensity_weights
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.targets import MAX_WEIGHT_RATIO, build_targets, inverse_propensity_weights
 
 NAN = np.nan
 

@@ -6,8 +6,8 @@ import pytest
 from simulated_world import WORDS, simulate
 
 from router_model import Catalog, Router, TrainingError
-from router_model.training.boosters import BoosterConfig
-from router_model.training.fit import FitConfig
+from router_model.training.fitting.boosters import BoosterConfig
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
 
 QUICK = TrainConfig(

@@ -22,9 +22,9 @@ from router_model.training.benchmark.results import Results
 from router_model.training.benchmark.run import run_methods
 from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.benchmark.trials import seed_trials, shift_trials, test_table_trials
-from router_model.training.embedding_cache import cached
 from router_model.training.files import file_sha256
-from router_model.training.outcomes import Outcomes, read_outcomes
+from router_model.training.fitting.embedding_cache import cached
+from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.train import learnable
 
 Advance = Callable[[str, str, str], None]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from router_model.policy import best_by_value
 from router_model.training.benchmark.trial import Trial
-from router_model.training.operating_point import success_values
+from router_model.training.measuring.operating_point import success_values
 
 Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.intp]

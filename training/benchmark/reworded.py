@@ -1,8 +1,8 @@
 """Robustness of any method: reworded test prompts among the test prompts.
 
 A method answers them without knowing that they are copies; how many of its choices change is counted afterwards. One
-rewording of each kind (`router_model.training.rewordings`) of some prompts; `router_model.training.robustness` measures
-a router with them all.
+rewording of each kind (`router_model.training.measuring.rewordings`) of some prompts;
+`router_model.training.measuring.robustness` measures a router with them all.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.training.benchmark.method import Routed, Routing
 from router_model.training.benchmark.trial import Side, Trial
-from router_model.training.rewordings import REWORDINGS, Rewording
+from router_model.training.measuring.rewordings import REWORDINGS, Rewording
 
 MAX_PROMPTS = 200
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from router_model.catalog import Catalog
 from router_model.features import Encoder
 from router_model.features.featuriser import PromptFeatures
-from router_model.training.costs import realised_costs
-from router_model.training.outcomes import MATRIX_COLUMNS, Outcomes
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]

@@ -17,9 +17,9 @@ from router_model.errors import TableError
 from router_model.features import Encoder
 from router_model.features.featuriser import PromptFeatures
 from router_model.training.benchmark.trial import Rows, Side, Trial
-from router_model.training.outcomes import Outcomes
-from router_model.training.prices import complete_catalog
-from router_model.training.split import percentiles, split_prompts
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.prices import complete_catalog
+from router_model.training.table.split import percentiles, split_prompts
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -64,7 +64,7 @@ def seed_trials(
     seeds: Sequence[int],
     quality_bar: float,
 ) -> Iterator[Trial]:
-    """Yield a trial for each seed, split 60 : 10 : 30 by `router_model.training.split`.
+    """Yield a trial for each seed, split 60 : 10 : 30 by `router_model.training.table.split`.
 
     Parameters
     ----------

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from router_model.artifact import Artifact
     from router_model.catalog import ModelCard
-    from router_model.training.add_model import Added
+    from router_model.saved.artifact import Artifact
+    from router_model.training.new_model.add_model import Added
 
 
 @click.command("add-model")
@@ -38,15 +38,15 @@ def command(
     it. Certificates and measured figures were of the old set of models and
     are dropped.
     """
-    from router_model.artifact import save_artifact  # noqa: PLC0415
     from router_model.errors import TrainingError  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import announce_model  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.add_model import add_model, graded_prompts  # noqa: PLC0415
+    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
     from router_model.training.files import file_sha256  # noqa: PLC0415
-    from router_model.training.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.training.new_model.add_model import add_model, graded_prompts  # noqa: PLC0415
+    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
     if model in router.models:
@@ -74,7 +74,7 @@ def command(
 def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":
     """Return the new model's card: the file's, else the one it was announced with, else looked up."""
     from router_model.catalog import Catalog  # noqa: PLC0415
-    from router_model.training.prices import complete_catalog  # noqa: PLC0415
+    from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
 
     cards = {} if catalog is None else dict(Catalog.load(catalog).cards)
     if model in artifact.catalog:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from rich.console import Console
 
-    from router_model.artifact import Artifact
     from router_model.certificate import Certificate
-    from router_model.training.certify import Certification
-    from router_model.training.outcomes import Outcomes
+    from router_model.saved.artifact import Artifact
+    from router_model.training.measuring.certify import Certification
+    from router_model.training.table.outcomes import Outcomes
 
 
 @click.command("certify")
@@ -50,12 +50,12 @@ def command(
     """
     from dataclasses import replace  # noqa: PLC0415  (--help stays fast)
 
-    from router_model.artifact import save_artifact  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.certify import certify, check_targets  # noqa: PLC0415
-    from router_model.training.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
+    from router_model.training.measuring.certify import certify, check_targets  # noqa: PLC0415
+    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     check_targets(targets, delta)
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
@@ -83,7 +83,7 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
 
     import numpy as np  # noqa: PLC0415
 
-    from router_model.training.split import split_prompts  # noqa: PLC0415
+    from router_model.training.table.split import split_prompts  # noqa: PLC0415
 
     with table.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,8 +9,8 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from router_model.training.evaluate import Evaluation, Realised
-    from router_model.training.robustness import Robustness
+    from router_model.training.measuring.evaluate import Evaluation, Realised
+    from router_model.training.measuring.robustness import Robustness
 
 _TASKS_SHOWN = 20
 
@@ -49,8 +49,8 @@ def command(
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
-    from router_model.training.evaluate import evaluate  # noqa: PLC0415
-    from router_model.training.outcomes import read_outcomes  # noqa: PLC0415
+    from router_model.training.measuring.evaluate import evaluate  # noqa: PLC0415
+    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     outcomes = read_outcomes(table)
@@ -65,7 +65,7 @@ def command(
     )
     measured = None
     if robustness:
-        from router_model.training.robustness import measure_robustness  # noqa: PLC0415
+        from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
 
         rule = router.rule(
             evaluation.quality_bar,

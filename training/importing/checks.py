@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import polars as pl
 
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing import dates, number_text, values
 from router_model.training.importing.problems import Problem, shown
 from router_model.training.importing.reading import AS_WRITTEN, Reading

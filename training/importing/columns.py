@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from router_model.errors import TableError
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.conversion import Row, Source, is_missing
 from router_model.training.importing.number_text import DecimalMark, read_number
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 
 
 def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

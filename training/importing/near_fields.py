@@ -7,7 +7,7 @@ only where most of its values could be our column's.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing import values
 from router_model.training.importing.checks import EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER, check_batch
 from router_model.training.importing.columns import ColumnMapping, unit_in_name

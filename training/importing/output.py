@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from router_model.errors import TableError
-from router_model.records import SCHEMA_VERSION
+from router_model.outcome_schema import SCHEMA_VERSION
 from router_model.training.importing.opponents import corrected
 from router_model.training.importing.values import safe_json
 

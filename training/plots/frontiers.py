@@ -11,7 +11,7 @@ from matplotlib.patheffects import withStroke
 from router_model.training.benchmark.glossary import GLOSSARY
 from router_model.training.benchmark.results import Curve, MethodResult, Results
 from router_model.training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
-from router_model.training.evaluate import Evaluation
+from router_model.training.measuring.evaluate import Evaluation
 from router_model.training.plots.style import (
     DARK,
     GREY,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from router_model.training.benchmark.results import MethodResult
-from router_model.training.evaluate import Evaluation
+from router_model.training.measuring.evaluate import Evaluation
 from router_model.training.plots.style import AHEAD, BEHIND, label, new_figure, plain, short_name
 
 _TASKS = 25

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from itertools import islice
 
-from router_model.log_records import SessionRecord
+from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.engine.seldom import Seldom
 
 _log = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from router_model.log_records import SessionRecord
 from router_model.serving.decision_log.log import DecisionLog
+from router_model.serving.decision_log.log_records import SessionRecord
 
 
 class SharedStore(Protocol):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from router_model.compiled.bank_sums import weighted_rows
+from router_model.prediction.compiled.bank_sums import weighted_rows
 
 pytestmark = pytest.mark.processor
 

@@ -12,11 +12,11 @@ from simulated_world import simulate
 from tiled_router import tiled
 
 from router_model import RequestError
-from router_model.compiled import SWITCH, compile_predictor, likeness
-from router_model.compiled.predictor import FEW, CompiledPredictor
 from router_model.features.featuriser import featurise
 from router_model.model_set import without_column
-from router_model.predictor import Prediction
+from router_model.prediction.compiled import SWITCH, compile_predictor, likeness
+from router_model.prediction.compiled.predictor import FEW, CompiledPredictor
+from router_model.prediction.predictor import Prediction
 
 pytestmark = pytest.mark.processor
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_model.compiled.errors import NotCompilableError
-from router_model.compiled.forest import Forest, Missing
+from router_model.prediction.compiled.errors import NotCompilableError
+from router_model.prediction.compiled.forest import Forest, Missing
 
 KINDS = {
     "plain": {},

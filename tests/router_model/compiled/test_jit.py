@@ -6,9 +6,9 @@ import llvmlite.binding as llvm
 import numba
 import pytest
 
-from router_model.compiled.jit import compiled
+from router_model.prediction.compiled.jit import compiled
 
-PROGRAM = "import numba, router_model.compiled.jit; print(numba.config.CPU_FEATURES)"
+PROGRAM = "import numba, router_model.prediction.compiled.jit; print(numba.config.CPU_FEATURES)"
 
 
 def features_said(**settings):

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_model.compiled.terms import TermTable
 from router_model.features import BagVocabulary
 from router_model.features.grid import GRID_STEPS
+from router_model.prediction.compiled.terms import TermTable
 
 pytestmark = pytest.mark.processor
 

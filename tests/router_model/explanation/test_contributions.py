@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_world import WORDS
 
-from router_model.calibration import Blend, Calibration
 from router_model.explanation.contributions import SOURCES, explain_success, source_of
 from router_model.features.featuriser import featurise
-from router_model.predictor import pair_rows
+from router_model.prediction.calibration import Blend, Calibration
+from router_model.prediction.predictor import pair_rows
 
 f32 = np.float32
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

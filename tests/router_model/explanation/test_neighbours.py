@@ -8,14 +8,14 @@ import pytest
 from simulated_world import simulate
 
 from router_model import ArtifactError, Router
-from router_model.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
-from router_model.bank_prompts import BankPrompts
-from router_model.bars import BarGrid
 from router_model.explanation.neighbours import logged_outcome, nearest_prompts
 from router_model.features.featuriser import featurise
-from router_model.training.boosters import BoosterConfig
-from router_model.training.evidence import EvidenceConfig
-from router_model.training.fit import FitConfig
+from router_model.prediction.bars import BarGrid
+from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
+from router_model.saved.bank_prompts import BankPrompts
+from router_model.training.fitting.boosters import BoosterConfig
+from router_model.training.fitting.evidence import EvidenceConfig
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"

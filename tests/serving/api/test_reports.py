@@ -1,8 +1,8 @@
 import pytest
 from fake_service import client_of, fake_parts
 
-from router_model.log_records import AttemptRecord, FeedbackRecord
 from router_model.serving.access.callers import Caller, Role
+from router_model.serving.decision_log.log_records import AttemptRecord, FeedbackRecord
 
 FEEDBACK = {"decision_id": "dec_1", "thumb": "up"}
 OUTCOME = {"decision_id": "dec_1", "model": "small", "status": 200, "input_tokens": 14, "cached_input_tokens": 4}

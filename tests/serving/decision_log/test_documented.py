@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from log_records import attempt, decision, feedback
 
-from router_model.log_records import LoggedCandidate
+from router_model.serving.decision_log.log_records import LoggedCandidate
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import FIELDS, Kind, batch_of, row_of
 from router_model.serving.decision_log.tables import TABLES

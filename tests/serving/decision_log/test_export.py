@@ -16,7 +16,7 @@ from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
 from router_model.training.importing import import_sources
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
 

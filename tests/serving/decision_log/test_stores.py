@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_records import BEGAN, attempt, decision, feedback, session
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
 from router_model.serving.decision_log.store import RefusedError, Selection

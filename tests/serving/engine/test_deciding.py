@@ -6,9 +6,9 @@ import threading
 import pytest
 from simulated_world import SUM
 
-from router_model.compiled.predictor import FEW
-from router_model.constraints import Constraints
-from router_model.errors import NoCandidateError
+from router_model.prediction.compiled.predictor import FEW
+from router_model.screening.constraints import Constraints
+from router_model.screening.screening import NoCandidateError
 from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_together
 

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from router_model.catalog import ModelCard
-from router_model.log_records import AttemptRecord
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import Budgets
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import BudgetExceededError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.formats.registry import adapter_for

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from router_model.catalog import ModelCard
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.proxy.envelope import ProviderOptions
 from router_model.serving.proxy.preferences import NONE, Preferences

@@ -4,7 +4,7 @@ import pytest
 from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
-from router_model.log_records import AttemptRecord
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import NotReadyError, ReloadRefusedError
 from router_model.serving.formats.format import Facts, Surface
 from router_model.serving.forwarding.reply import Reply

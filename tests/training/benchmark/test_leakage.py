@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from router_model.features import PromptError
 from router_model.training.benchmark.leakage import N_EXAMPLES, audit, audit_split, without_twins
-from router_model.training.outcomes import MATRIX_COLUMNS, Outcomes, read_outcomes
-from router_model.training.split import Split, split_prompts
+from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes, read_outcomes
+from router_model.training.table.split import Split, split_prompts
 
 QUESTION = (
     "A farmer sells 14 baskets of apples at 3 dollars each and 9 baskets of pears at 4 dollars each on Saturday. "

@@ -24,7 +24,7 @@ from router_model.training.benchmark.packages import PACKAGES
 from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.benchmark.trials import seed_trials
 from router_model.training.metrics import Points, Singles, aiq, log_loss, mean_auc
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 
 LEARNED: dict[str, Learned] = {
     method.card.name: method

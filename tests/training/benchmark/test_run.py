@@ -14,7 +14,7 @@ from router_model.training.benchmark.methods.simple import OneModel, Oracle
 from router_model.training.benchmark.reworded import Reworded
 from router_model.training.benchmark.run import run_methods
 from router_model.training.benchmark.trials import seed_trials
-from router_model.training.outcomes import read_outcomes
+from router_model.training.table.outcomes import read_outcomes
 
 
 @pytest.fixture(scope="module")

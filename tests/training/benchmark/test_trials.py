@@ -9,8 +9,8 @@ from router_model.errors import TableError
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.training.benchmark import trials
-from router_model.training.outcomes import Outcomes, read_outcomes
-from router_model.training.split import percentiles, split_prompts
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.split import percentiles, split_prompts
 
 
 @pytest.fixture(scope="module")

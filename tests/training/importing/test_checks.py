@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from router_model.records import OUTCOME_COLUMN_NAMES, OUTCOME_COLUMNS
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, OUTCOME_COLUMNS
 from router_model.training.importing import CANONICAL_SCHEMA, check_batch, default_prompt_id
 from router_model.training.importing.frames import frame_of_rows
 from router_model.training.importing.reading import Reading

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapters import ADAPTERS, NOWHERE, adapter_of
 from router_model.training.importing.conversion import latency_s
 from router_model.training.importing.problems import RecordError

@@ -33,8 +33,8 @@ import numpy.typing as npt
 from router_model.features.prompt import Prompt, PromptLike
 from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
 from router_model.training.benchmark.leakage.shingles import normalised
-from router_model.training.outcomes import Outcomes
-from router_model.training.split import Split
+from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.split import Split
 
 THRESHOLD: Final = 0.8
 N_EXAMPLES: Final = 10

@@ -18,7 +18,7 @@ from router_model.training.benchmark.methods.learned import (
 )
 from router_model.training.benchmark.methods.ridge import fit_costs
 from router_model.training.benchmark.trial import Trial
-from router_model.training.boosters import N_THREADS
+from router_model.training.fitting.boosters import N_THREADS
 
 Float64Array = npt.NDArray[np.float64]
 Score = Callable[[Float64Array], Float64Array]

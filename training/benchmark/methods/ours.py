@@ -8,8 +8,8 @@ import numpy as np
 
 from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
 from router_model.training.benchmark.trial import Side, Trial
-from router_model.training.fit import FitConfig
-from router_model.training.split import Split
+from router_model.training.fitting.fit import FitConfig
+from router_model.training.table.split import Split
 from router_model.training.train import Run, TrainConfig
 
 

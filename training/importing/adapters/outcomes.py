@@ -1,9 +1,9 @@
-"""Our own columns, as `router_model.records` names them."""
+"""Our own columns, as `router_model.outcome_schema` names them."""
 
 from functools import lru_cache
 from typing import Final
 
-from router_model.records import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapters.adapter import Adapter, Around
 from router_model.training.importing.conversion import Conversion, Source, as_object, present
 

@@ -10,8 +10,8 @@ from router_model import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.training.benchmark.trial import Side, Trial
-from router_model.training.outcomes import read_outcomes
-from router_model.training.split import split_prompts
+from router_model.training.table.outcomes import read_outcomes
+from router_model.training.table.split import split_prompts
 
 BAR = 0.5
 

@@ -1,0 +1,1 @@
+"""From the features of a prompt to what every model is expected to make of it."""

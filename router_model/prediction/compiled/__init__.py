@@ -1,0 +1,40 @@
+"""Single decisions by compiled code: what `router_model.prediction.predictor` says of a prompt, several times as fast.
+
+Numpy and LightGBM remain the reference, the only way for many prompts, and all that the base install has: compiling
+needs numba, of the extra ``serve``.
+"""
+
+import importlib.util
+import logging
+import os
+
+from router_model.prediction.compiled.errors import NotCompilableError
+from router_model.prediction.predictor import Predictor
+
+__all__ = ["SWITCH", "NotCompilableError", "compile_predictor"]
+
+SWITCH = "ROUTER_MODEL_COMPILED"
+"""Environment variable; 0 leaves predictors uncompiled."""
+
+_logger = logging.getLogger(__name__)
+
+
+def compile_predictor(predictor: Predictor) -> Predictor:
+    """Return a predictor that says the same and answers single prompts by compiled code, where that can be had.
+
+    Without numba, with ``ROUTER_MODEL_COMPILED=0``, or where the predictor has parts that compiled code does not cover
+    (`NotCompilableError` says which), it is the same predictor; the log says why.
+    """
+    if os.environ.get(SWITCH) == "0":
+        _logger.info("single decisions are not compiled: %s=0", SWITCH)
+        return predictor
+    if importlib.util.find_spec("numba") is None:
+        _logger.info("single decisions are not compiled: numba is missing (pip install 'router-model[serve]')")
+        return predictor
+    from router_model.prediction.compiled.predictor import CompiledPredictor  # noqa: PLC0415  numba takes half a second
+
+    try:
+        return CompiledPredictor.of(predictor)
+    except (NotCompilableError, OSError) as exc:  # numba writes its cache as it compiles; the disk may be full
+        _logger.warning("single decisions are not compiled: %s", exc)
+        return predictor

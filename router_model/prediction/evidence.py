@@ -1,0 +1,192 @@
+"""Evidence: what logged prompts say about how each model will do on a new prompt.
+
+Two spaces (the embedding and the bag of word pieces) have a linear head each, and a kernel machine
+(`router_model.prediction.kernel`) compares the prompt with logged ones in both and in form. All of it is per model and
+*target*: the targets are success at each quality bar and, where the table has it, the logarithm of the output tokens. A
+missing (prompt, model) pair costs nothing but its own row. Where nothing was learned, every kind of evidence is the
+model's overall record.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from router_model.features import BagVocabulary
+from router_model.features.featuriser import PromptFeatures
+from router_model.features.grid import on_grid as rounded_to
+from router_model.prediction.kernel import KernelHead, exact_product, rounded_weights, sparse_product
+from router_model.prediction.similarity import Vectors, comparer, on_grid
+from router_model.prediction.threads import in_parallel
+
+FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+
+FAMILIARITY = ("embedding", "bag", "coverage")
+"""Similarity of the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
+
+_CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a few times 256 x n_bank floats
+
+
+FAMILIARITY_STEPS = 2**10
+"""Steps in 1 of the similarity of the nearest logged prompt, so few that the prompt itself has 1: lengths of vectors
+on a grid are only near 1."""
+
+VALUE_STEPS = 2**20
+"""Steps in 1 of evidence: float64 then holds its sum over models exactly, and their mean has the same bits anywhere."""
+
+_MOST_HEAD_WEIGHT = 2**23 - 1  # steps of a column's largest: nearly all that float32 holds
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """A ridge regression of the outcomes on the vectors of one space.
+
+    Attributes
+    ----------
+    weights : float32 array, shape (dimension, n_models, n_targets)
+        Rounded to multiples of a power of two, one a column, so that scores are exact sums
+        (`router_model.features.grid`).
+    bias : float32 array, shape (n_models, n_targets)
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", rounded_weights(self.weights, _MOST_HEAD_WEIGHT))
+
+    def score(self, vectors: Vectors) -> DoubleArray:
+        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it.
+
+        Dense vectors are put on their grid; bags come on it.
+        """
+        flat = self.weights.reshape(len(self.weights), self.bias.size)
+        if isinstance(vectors, sp.csr_array):
+            product = sparse_product(vectors, flat)
+        else:
+            product = exact_product(np.asarray(on_grid(vectors)), flat)
+        return np.asarray(product.reshape(len(product), *self.bias.shape) + self.bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Bank:
+    """Logged outcomes, aligned with the vectors of logged prompts.
+
+    Attributes
+    ----------
+    outcome : float32 array, shape (n_bank, n_models, n_targets)
+        For a quality bar 1 where the quality met it, else 0; for output tokens the logarithm less the
+        model's mean logarithm. 0 where unknown.
+    weight : float32 array, shape (n_bank, n_models, n_targets)
+        0 where the outcome is unknown, else the inverse propensity weight (1 in full tables). Quality and
+        tokens of a call may be known without each other.
+    base : float32 array, shape (n_models, n_targets)
+        Overall record, the prior that evidence is shrunk to.
+    """
+
+    outcome: FloatArray
+    weight: FloatArray
+    base: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """One representation of prompts, with what was learned in it.
+
+    Attributes
+    ----------
+    head : LinearHead
+    index : Vectors, shape (dimension, n_bank)
+        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of. Put on
+        the grid that prompts are compared on.
+    """
+
+    head: LinearHead
+    index: Vectors
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", on_grid(self.index))
+
+    @classmethod
+    def of(cls, head: LinearHead, vectors: Vectors) -> "Space":
+        """Index the bank's vectors of shape (n_bank, dimension)."""
+        by_dimension: Any = vectors.T
+        return cls(head, by_dimension.tocsr() if hasattr(by_dimension, "tocsr") else by_dimension)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Evidence for n prompts.
+
+    Attributes
+    ----------
+    names : kinds of evidence, e.g. ``embedding_head``
+    values : float32 array, shape (n, n_models, n_targets, n_kinds)
+        In steps of `VALUE_STEPS`.
+    record : float32 array, shape (n, n_models, n_targets)
+        The models' overall record; of a training prompt, over the other folds.
+    familiarity : float32 array, shape (n, 3)
+        How like the logged prompts: see `FAMILIARITY`.
+    """
+
+    names: tuple[str, ...]
+    values: FloatArray
+    record: FloatArray
+    familiarity: FloatArray
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Evidence":
+        """Return the evidence for some prompts."""
+        return Evidence(self.names, self.values[rows], self.record[rows], self.familiarity[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceModel:
+    """Everything that turns the features of a prompt into evidence."""
+
+    vocabulary: BagVocabulary
+    embedding: Space
+    bag: Space
+    bank: Bank
+    kernel: KernelHead
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the kinds of evidence, in order."""
+        return ("embedding_head", "bag_head", *self.kernel.names)
+
+    def evidence(self, features: PromptFeatures) -> Evidence:
+        """Look the prompts up in both spaces."""
+        bags = self.vocabulary.transform(features.pieces)
+        return self.evidence_of(features.embedding, bags.vectors, features.surface, coverage=bags.coverage)
+
+    def evidence_of(self, embedding: Vectors, bags: Vectors, surface: FloatArray, *, coverage: FloatArray) -> Evidence:
+        """Collect the evidence for n prompts.
+
+        Parameters
+        ----------
+        embedding, bags : vectors of the prompts in each space
+        surface : shape (n, n_surface)
+        coverage : shape (n,), share of each prompt's terms that the bag knows
+        """
+        n, base = len(surface), self.bank.base
+        values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
+        familiarity = np.empty((n, len(FAMILIARITY)), dtype=np.float32)
+        values[..., 0] = rounded_to(self.embedding.head.score(embedding), VALUE_STEPS)
+        values[..., 1] = rounded_to(self.bag.head.score(bags), VALUE_STEPS)
+        familiarity[:, 2] = coverage
+        compare, compare_bags = comparer(self.embedding.index, n), comparer(self.bag.index, n)
+
+        def fill(start: int) -> None:
+            rows = slice(start, start + _CHUNK)
+            likeness = (compare(embedding[rows]), compare_bags(bags[rows]))
+            for column, similarity in enumerate(likeness):
+                # a kind of prompts may be all of a small bank; then nothing outside is like it
+                familiarity[rows, column] = rounded_to(similarity.max(axis=1, initial=-1.0), FAMILIARITY_STEPS)
+            score = base[..., None] + self.kernel.score(*likeness, surface[rows])
+            values[rows, ..., 2:] = rounded_to(score, VALUE_STEPS)
+
+        in_parallel(fill, range(0, n, _CHUNK))
+        return Evidence(self.names, values, np.broadcast_to(base, (n, *base.shape)), familiarity)

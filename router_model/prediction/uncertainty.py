@@ -1,0 +1,77 @@
+"""How far a probability may be off: intervals for the success rate among prompts of the same kind.
+
+Predictions are calibrated over all prompts; on one kind of prompts a model may still do better or worse than
+predicted. That deviation is taken as normal on the log odds, ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
+``s^2 = spread^2 + sampling / (p (1 - p))``. Both were measured on held-out kinds of prompts; the first part is wider
+where a prompt is less familiar, the second is what counting successes on finitely many prompts leaves open.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.prediction.calibration import logit, sigmoid
+
+FloatArray = npt.NDArray[np.float32]
+
+INTERVAL = 0.9
+"""Share of (kind of prompts, model) pairs whose success rate the interval is meant to hold."""
+
+Z = 1.6448536
+"""Standard deviations from the middle to the ends of a central 90 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """The spread of deviations, by trust.
+
+    Attributes
+    ----------
+    spread_alike, spread_unlike : float
+        Standard deviation on the log odds on prompts like those learned from, and on other tasks.
+    sampling : float
+        About one over the number of logged prompts of a kind.
+    trust_alike, trust_unlike : float
+        Mean trust (`router_model.prediction.calibration.Calibration.trust`) on both; between them spreads are
+        interpolated.
+    """
+
+    spread_alike: float
+    spread_unlike: float
+    sampling: float
+    trust_alike: float
+    trust_unlike: float
+
+    def spread(self, p: FloatArray, trust: FloatArray) -> FloatArray:
+        """Return the standard deviation on the log odds, shape (n, n_models); it never falls as trust falls.
+
+        Parameters
+        ----------
+        p : shape (n, n_models)
+        trust : shape (n,)
+        """
+        gap = max(self.trust_alike - self.trust_unlike, 1e-6)
+        share = np.clip((self.trust_alike - trust) / gap, 0, 1)[:, None]
+        between = self.spread_alike + share * (self.spread_unlike - self.spread_alike)
+        return np.asarray(np.sqrt(between**2 + self.sampling / np.clip(p * (1 - p), 1e-3, None)), dtype=np.float32)
+
+    def interval(self, p: FloatArray, trust: FloatArray) -> FloatArray:
+        """Return lower and upper ends, shape (n, n_models, 2).
+
+        Parameters
+        ----------
+        p : shape (n, n_models)
+        trust : shape (n,)
+
+        Examples
+        --------
+        Even odds, spread 1: the log odds go to -1.645 and 1.645.
+
+        >>> sure = Uncertainty(1.0, 1.0, 0.0, 1.0, 0.0)
+        >>> low, high = sure.interval(np.full((1, 1), 0.5, np.float32), np.ones(1, np.float32))[0, 0]
+        >>> round(float(low), 3), round(float(high), 3)
+        (0.162, 0.838)
+        """
+        half = Z * self.spread(p, trust)
+        return np.stack([sigmoid(logit(p) - half), sigmoid(logit(p) + half)], axis=-1)

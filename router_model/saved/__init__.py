@@ -1,0 +1,1 @@
+"""A trained router on disk: written whole, read with distrust."""

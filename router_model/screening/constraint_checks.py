@@ -1,0 +1,293 @@
+"""The checks behind hard constraints: one a constraint, over all prompts and models at once.
+
+Each says which models break it, as an array, and for one of them how, in words. Decides what an unknown is: a
+capability, a context window or a latency that is not known breaks nothing; a provider that is not known is on
+no list, so a list of allowed providers leaves it out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.candidates import CardTable
+from router_model.catalog import ModelCard
+from router_model.features import Prompt
+from router_model.screening.constraints import Constraints, Usd
+from router_model.screening.globs import globs_of
+
+Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What n prompts and their request demand, and what is known of m models.
+
+    Attributes
+    ----------
+    constraints : Constraints
+    prompts : n prompts
+    table : CardTable
+        Of m models.
+    n_input_tokens : float64 array, shape (n, m)
+        The models' own tokens, rounded.
+    n_output_tokens : float64 array, shape (n,)
+        The most a model may write; 0 where nothing was asked for.
+    expected_cost_usd : float64 array, shape (n, m)
+    expected_latency_s : float64 array, shape (n, m)
+        NaN where unknown.
+    """
+
+    constraints: Constraints
+    prompts: tuple[Prompt, ...]
+    table: CardTable
+    n_input_tokens: Float64Array
+    n_output_tokens: Float64Array
+    expected_cost_usd: Float64Array
+    expected_latency_s: Float64Array
+
+    @property
+    def cards(self) -> tuple[ModelCard, ...]:
+        """The cards of the m models."""
+        return self.table.cards
+
+
+class Check(NamedTuple):
+    """One constraint.
+
+    Attributes
+    ----------
+    reason : str
+        Its short code.
+    remedy : str
+        How a request relaxes it.
+    asked : Case -> bool
+        Whether anything is asked for that a model could break; most requests ask for little.
+    broken : Case -> bool array that broadcasts to (n, m)
+        Where it is asked for.
+    detail : Case, row, column -> str
+        What was asked and what the model has; meaningful where broken.
+    per_prompt : bool
+        Whether the detail depends on the prompt, not on the model alone.
+    """
+
+    reason: str
+    remedy: str
+    asked: Callable[[Case], bool]
+    broken: Callable[[Case], BoolArray]
+    detail: Callable[[Case, int, int], str]
+    per_prompt: bool = False
+
+
+def _given(name: str) -> Callable[[Case], bool]:
+    """Return a test whether a constraint is given: a list that is not empty, or a number."""
+
+    def asked(case: Case) -> bool:
+        value = getattr(case.constraints, name)
+        return bool(value) if isinstance(value, tuple) else value is not None
+
+    return asked
+
+
+def _not_allowed(case: Case) -> BoolArray:
+    allowed = globs_of(case.constraints.allow)
+    return np.array([not allowed.match(card.model) for card in case.cards], dtype=bool)
+
+
+def _denied(case: Case) -> BoolArray:
+    denied = globs_of(case.constraints.deny)
+    return np.array([denied.match(card.model) for card in case.cards], dtype=bool)
+
+
+def _denied_by(case: Case, _: int, column: int) -> str:
+    return f"matches {globs_of(case.constraints.deny).first_match(case.cards[column].model)}"
+
+
+def _not_of_providers(case: Case) -> BoolArray:
+    return np.logical_not(_are_named(case.cards, case.constraints.providers))
+
+
+def _provider_of(case: Case, _: int, column: int) -> str:
+    return f"provider {case.cards[column].provider or 'unknown'}, allowed {', '.join(case.constraints.providers)}"
+
+
+def _ignored(case: Case) -> BoolArray:
+    return _are_named(case.cards, case.constraints.ignore_providers)
+
+
+def _overflows(case: Case) -> BoolArray:
+    return np.asarray(case.n_input_tokens + case.n_output_tokens[:, None] > case.table.context_window)
+
+
+def _overflow(case: Case, row: int, column: int) -> str:
+    read, wrote = case.n_input_tokens[row, column], case.n_output_tokens[row]
+    parts = f" ({read:,.0f} in, {wrote:,.0f} out)" if wrote else ""
+    return f"needs {read + wrote:,.0f} tokens{parts}, has {case.cards[column].context_window:,}"
+
+
+def _writes_less(case: Case) -> BoolArray:
+    return np.asarray(case.n_output_tokens[:, None] > case.table.max_output_tokens)
+
+
+def _output(case: Case, row: int, column: int) -> str:
+    return f"asked for {case.n_output_tokens[row]:,.0f} tokens, writes at most {case.cards[column].max_output_tokens:,}"
+
+
+def _capability_check(
+    capability: str, need: str, remedy: str, detail: Callable[[Case, int, int], str], *, per_prompt: bool = False
+) -> Check:
+    """Return a check of what a prompt needs and a card says the model has not."""
+
+    def asked(case: Case) -> bool:
+        return any(getattr(prompt, need) for prompt in case.prompts)
+
+    def broken(case: Case) -> BoolArray:
+        needed = np.array([getattr(prompt, need) for prompt in case.prompts], dtype=bool)
+        return np.asarray(needed[:, None] & case.table.lacks[capability])
+
+    return Check(capability, remedy, asked, broken, detail, per_prompt)
+
+
+def _costs_more(case: Case) -> BoolArray:
+    return np.asarray(case.expected_cost_usd > float(case.constraints.max_cost_usd or 0))
+
+
+def _cost(case: Case, row: int, column: int) -> str:
+    expected = case.expected_cost_usd[row, column]
+    return f"expected to cost {_usd(expected)} USD, allowed {_usd(case.constraints.max_cost_usd)}"
+
+
+def _dearer(price: str, cap: str) -> Callable[[Case], BoolArray]:
+    """Return a check of a list price. Exact: as floats, a price of 0.3 would be over a cap of 0.3."""
+
+    def broken(case: Case) -> BoolArray:
+        most = Decimal(str(getattr(case.constraints, cap)))
+        return np.array([(getattr(card, price) or Decimal(0)) > most for card in case.cards], dtype=bool)
+
+    return broken
+
+
+def _price(price: str, cap: str, unit: str) -> Callable[[Case, int, int], str]:
+    def detail(case: Case, _: int, column: int) -> str:
+        return f"{_usd(getattr(case.cards[column], price))} {unit}, allowed {_usd(getattr(case.constraints, cap))}"
+
+    return detail
+
+
+def _price_check(price: str, unit: str) -> Check:
+    cap = f"max_{price}"
+    return Check(cap, "raise it", _given(cap), _dearer(price, cap), _price(price, cap, unit))
+
+
+def _slower(case: Case) -> BoolArray:
+    return np.asarray(case.expected_latency_s > (case.constraints.max_latency_s or 0))  # NaN, unknown, is not
+
+
+def _latency(case: Case, row: int, column: int) -> str:
+    return f"expected to take {case.expected_latency_s[row, column]:.3g} s, allowed {case.constraints.max_latency_s:g}"
+
+
+def _unavailable(case: Case) -> BoolArray:
+    return np.isin([card.model for card in case.cards], case.constraints.unavailable)
+
+
+CHECKS: Final = (
+    Check(
+        "unavailable",
+        "allow more providers, or serve the models",
+        _given("unavailable"),
+        _unavailable,
+        lambda *_: "no provider that is allowed serves it",
+    ),
+    Check(
+        "not_allowed",
+        "widen allow",
+        _given("allow"),
+        _not_allowed,
+        lambda case, _, __: f"matches none of {_some(case.constraints.allow)}",
+    ),
+    Check("denied", "shorten deny", _given("deny"), _denied, _denied_by),
+    Check("provider", "widen the providers", _given("providers"), _not_of_providers, _provider_of),
+    Check(
+        "ignored_provider",
+        "ignore fewer providers",
+        _given("ignore_providers"),
+        _ignored,
+        lambda case, _, column: f"provider {case.cards[column].provider}",
+    ),
+    Check(
+        "context_window",
+        "shorten the prompt or ask for less output",
+        lambda _: True,
+        _overflows,
+        _overflow,
+        per_prompt=True,
+    ),
+    Check(
+        "max_output_tokens",
+        "ask for less output",
+        lambda case: bool(case.n_output_tokens.any()),
+        _writes_less,
+        _output,
+        per_prompt=True,
+    ),
+    _capability_check(
+        "tools",
+        "has_tools",
+        "drop the tools",
+        lambda *_: "the request has tools, the model takes none",
+    ),
+    _capability_check(
+        "vision",
+        "has_images",
+        "drop the images",
+        lambda case, row, _: f"the request has images ({case.prompts[row].n_images}), the model takes none",
+        per_prompt=True,
+    ),
+    _capability_check(
+        "audio",
+        "has_audio",
+        "drop the audio",
+        lambda *_: "the request has audio, the model takes none",
+    ),
+    _capability_check(
+        "structured_output",
+        "wants_json",
+        "ask for text",
+        lambda *_: "the request asks for JSON, the model cannot be held to it",
+    ),
+    _price_check("usd_per_mtok_input", "USD per million input tokens"),
+    _price_check("usd_per_mtok_output", "USD per million output tokens"),
+    _price_check("usd_per_request", "USD per request"),
+    Check("max_cost_usd", "raise it", _given("max_cost_usd"), _costs_more, _cost, per_prompt=True),
+    Check("max_latency_s", "raise it", _given("max_latency_s"), _slower, _latency, per_prompt=True),
+)
+"""All checks; a model that breaks several is left out for the first."""
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first few: a message about each of many models must not repeat a request's whole list."""
+    more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _are_named(cards: Sequence[ModelCard], names: Sequence[str]) -> BoolArray:
+    """Return which cards' providers are among `names`, in any case."""
+    folded = {name.casefold() for name in names}
+    return np.array([card.provider is not None and card.provider.casefold() in folded for card in cards], dtype=bool)
+
+
+def _usd(amount: Usd | None) -> str:
+    """Write an amount with six digits and without an exponent.
+
+    >>> _usd(0.00000123456789), _usd(Decimal("2.50"))
+    ('0.00000123457', '2.5')
+    """
+    text = f"{float(amount or 0):.6g}"
+    return f"{Decimal(text):f}" if "e" in text else text

@@ -1,0 +1,173 @@
+"""Screening: constraints held against models, for many prompts at once, with reasons.
+
+Decides who is a candidate, which constraint a model is left out for, and which one to relax where none is left.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.candidates import CardTable
+from router_model.catalog import ModelCard
+from router_model.decision import Exclusion
+from router_model.errors import RouterModelError
+from router_model.features import Prompt
+from router_model.screening.constraint_checks import CHECKS, BoolArray, Case
+from router_model.screening.constraints import Constraints
+
+_NAMED = 5  # models named in a message
+
+
+class NoCandidateError(RouterModelError, LookupError):
+    """Raise when constraints leave no model to choose from.
+
+    Attributes
+    ----------
+    excluded : tuple of Exclusion
+        Every model, with the constraint that rules it out.
+    relax : str or None
+        The constraint to relax: without it alone, most candidates would be left. None where every model breaks several.
+    """
+
+    def __init__(self, message: str, *, excluded: tuple[Exclusion, ...] = (), relax: str | None = None) -> None:
+        super().__init__(message)
+        self.excluded = excluded
+        self.relax = relax
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Which of m models each of n prompts may use, and why not the others.
+
+    Attributes
+    ----------
+    case : Case
+        What was asked and what is known.
+    broken : bool array, shape (len(CHECKS), n, m)
+        Every constraint that a model breaks, not only the first.
+    eligible : bool array, shape (n, m)
+        The candidates: models that break none.
+    """
+
+    case: Case
+    broken: BoolArray
+    eligible: BoolArray = field(init=False, repr=False, compare=False)
+    _shared: dict[tuple[int, int], Exclusion] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "eligible", np.logical_not(self.broken.any(axis=0)))
+
+    def exclusions(self, row: int) -> tuple[Exclusion, ...]:
+        """Return the models that are left out for one prompt, each with the first constraint it breaks."""
+        if self.eligible[row].all():
+            return ()
+        first = self.broken[:, row].argmax(axis=0).tolist()
+        left_out = np.flatnonzero(~self.eligible[row]).tolist()
+        return tuple(self._exclusion(row, column, first[column]) for column in left_out)
+
+    def require_candidate(self, row: int) -> None:
+        """Refuse an empty set of candidates.
+
+        Raises
+        ------
+        NoCandidateError
+            Naming the constraints that emptied it, how many models each ruled out, and the one to relax: the one
+            without which most candidates would be left.
+        """
+        if self.eligible[row].any():
+            return
+        excluded = self.exclusions(row)
+        relax = self._relax(row)
+        counts = Counter(exclusion.reason for exclusion in excluded)
+        said = ", ".join(f"{reason} ({count} of {len(excluded)})" for reason, count in sorted(counts.items()))
+        which = f"prompts[{row}]: " if len(self.case.prompts) > 1 else ""
+        raise NoCandidateError(
+            f"{which}no candidate model is left; ruled out by {said}. {self._advice(row, relax)}",
+            excluded=excluded,
+            relax=None if relax is None else CHECKS[relax].reason,
+        )
+
+    def _relax(self, row: int) -> int | None:
+        """Return the check without which most candidates would be left, or None where each model breaks several."""
+        alone = self.broken[:, row] & (self.broken[:, row].sum(axis=0) == 1)
+        freed = alone.sum(axis=1)
+        return int(freed.argmax()) if freed.any() else None
+
+    def _advice(self, row: int, relax: int | None) -> str:
+        """Say what to do, with what the models freed by it break it with."""
+        broken, n_broken = self.broken[:, row], self.broken[:, row].sum(axis=0)
+        if relax is not None:
+            freed = np.flatnonzero(broken[relax] & (n_broken == 1)).tolist()
+            named = [self._exclusion(row, column, relax) for column in freed[:_NAMED]]
+            more = [f"and {len(freed) - _NAMED} more"] if len(freed) > _NAMED else []
+            said = "; ".join([f"{exclusion.model}: {exclusion.detail}" for exclusion in named] + more)
+            check = CHECKS[relax]
+            return f"Relax {check.reason} ({check.remedy}), which alone rules out {len(freed)} ({said})"
+        if not self.case.cards:
+            return "There are no models"
+        nearest = int(n_broken.argmin())
+        reasons = " and ".join(CHECKS[check].reason for check in np.flatnonzero(broken[:, nearest]))
+        return f"Each breaks several; {self.case.cards[nearest].model} is nearest and needs {reasons} relaxed"
+
+    def _exclusion(self, row: int, column: int, check: int) -> Exclusion:
+        """Return why one model is left out; what does not depend on the prompt is written once."""
+        found = CHECKS[check]
+        known = None if found.per_prompt else self._shared.get((check, column))
+        if known is not None:
+            return known
+        exclusion = Exclusion(self.case.cards[column].model, found.reason, found.detail(self.case, row, column))
+        if not found.per_prompt:
+            self._shared[check, column] = exclusion
+        return exclusion
+
+
+def screen(
+    constraints: Constraints,
+    prompts: Sequence[Prompt],
+    cards: Sequence[ModelCard] | CardTable,
+    *,
+    n_input_tokens: npt.NDArray[np.floating],
+    expected_cost_usd: npt.NDArray[np.floating],
+    expected_latency_s: npt.NDArray[np.floating] | None = None,
+) -> Screening:
+    """Hold constraints, and what prompts need, against models.
+
+    Parameters
+    ----------
+    prompts : n prompts
+    cards : m cards, or the table of them
+    n_input_tokens : shape (n, m)
+        The models' own tokens of each prompt.
+    expected_cost_usd : shape (n, m)
+    expected_latency_s : shape (n, m), optional
+        NaN where unknown, which filters nothing. Default: all unknown.
+
+    Examples
+    --------
+    >>> from decimal import Decimal
+    >>> cards = [ModelCard("a", Decimal(1), Decimal(2), context_window=1000), ModelCard("b", Decimal(1), Decimal(2))]
+    >>> found = screen(Constraints(), [Prompt("…", 5000)], cards, n_input_tokens=np.full((1, 2), 1200.0),
+    ...                expected_cost_usd=np.full((1, 2), 0.001))
+    >>> found.eligible.tolist(), found.exclusions(0)[0].detail
+    ([[False, True]], 'needs 1,200 tokens, has 1,000')
+    """
+    table = cards if isinstance(cards, CardTable) else CardTable.of(cards)
+    shape = (len(prompts), len(table.cards))
+    latency = np.full(shape, np.nan) if expected_latency_s is None else expected_latency_s
+    case = Case(
+        constraints=constraints,
+        prompts=tuple(prompts),
+        table=table,
+        n_input_tokens=np.rint(np.asarray(n_input_tokens, dtype=np.float64)),
+        n_output_tokens=np.array([constraints.output_limit(prompt) or 0.0 for prompt in prompts]),
+        expected_cost_usd=np.asarray(expected_cost_usd, dtype=np.float64),
+        expected_latency_s=np.asarray(latency, dtype=np.float64),
+    )
+    broken = np.zeros((len(CHECKS), *shape), dtype=bool)
+    for check, found in zip(CHECKS, broken, strict=True):
+        if check.asked(case):
+            found[:] = check.broken(case)
+    return Screening(case, broken)

@@ -1,0 +1,232 @@
+"""What production writes down: decisions, attempts, feedback.
+
+These records are what closes the loop: serving writes them, every store keeps the same fields, and their export
+joins them into the outcome table (`router_model.outcome_schema`) that training reads. Decides names, kinds and units,
+and nothing of how they are stored. Ids are unique and made by the writer: writing a record twice changes nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+LOG_SCHEMA_VERSION: Final = 1
+"""Raised by one when a field is renamed, removed or changes its meaning; adding a field does not count."""
+
+OWN: Final = "own"
+"""A key reports on its own decisions."""
+ANY: Final = "any"
+"""A key with the role ``feedback-all`` reports on everybody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCandidate:
+    """One candidate of a logged decision, in the order of the plan.
+
+    Attributes
+    ----------
+    model : str
+    provider : str or None
+    p_success : float or None
+        None in a default plan, which nothing predicted; so with all that is predicted.
+    p_low, p_high : float or None
+        The interval of `p_success`.
+    expected_cost_usd, expected_output_tokens, expected_latency_s, expected_quality : float or None
+    propensity : float
+        Probability with which this candidate would have been chosen, given the request and the session; they add up
+        to 1 over the candidates of a decision.
+    """
+
+    model: str
+    provider: str | None
+    p_success: float | None
+    p_low: float | None
+    p_high: float | None
+    expected_cost_usd: float | None
+    expected_output_tokens: float | None
+    expected_latency_s: float | None
+    expected_quality: float | None
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """One decision.
+
+    Attributes
+    ----------
+    decision_id : str
+        ``dec_`` and a UUIDv7 in hex: ids sort by time.
+    created_at : datetime
+        UTC.
+    model : str
+        The model that was chosen, the first of `candidates`.
+    reason : str
+    candidates : LoggedCandidate, in the order of the plan
+    excluded : (model, reason) of every model that was no candidate
+    artifact : str
+        Content hash of the router that decided; empty in a default plan of a service that has none.
+    policy_version : str
+        Changes with the artifact and with every setting that changes choices or propensities.
+    quality_bar : float
+    target_success, threshold, success_value_usd, quality_value_usd : float or None
+        The knobs of the rule.
+    certified, explored, degraded, shadow : bool
+    session_id, user_id : str or None
+        As the request gave them; or, of a session, the hash of the conversation's beginning.
+    key_id : str or None
+        Which caller asked; never the key.
+    surface : str
+        ``route``, ``batch``, ``notdiamond``, ``plano``; of the proxy ``chat``, ``messages``, ``generate``.
+    prompt_sha256 : str or None
+        Of the text that was encoded; None where prompts are stored as ``none``.
+    messages : str or None
+        The chat messages as JSON, or the text as a JSON string; None where prompts are not stored in full.
+    n_input_tokens : int
+        Our word pieces of the prompt.
+    decision_s : float
+    """
+
+    decision_id: str
+    created_at: datetime
+    model: str
+    reason: str
+    candidates: tuple[LoggedCandidate, ...]
+    excluded: tuple[tuple[str, str], ...]
+    artifact: str
+    policy_version: str
+    quality_bar: float
+    target_success: float | None
+    threshold: float | None
+    success_value_usd: float | None
+    quality_value_usd: float | None
+    certified: bool
+    explored: bool
+    degraded: bool
+    shadow: bool
+    session_id: str | None
+    user_id: str | None
+    key_id: str | None
+    surface: str
+    prompt_sha256: str | None
+    messages: str | None
+    n_input_tokens: int
+    decision_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One call of a provider, by us or reported by a gateway; names follow OpenTelemetry's GenAI attributes.
+
+    Attributes
+    ----------
+    attempt_id : str
+        Made by us, or from the reporter's idempotency key.
+    decision_id : str or None
+    created_at : datetime
+        UTC, when the call began, or else when it was reported.
+    model, provider : str or None
+        Asked for.
+    response_id, response_model, finish_reason : str or None
+        As the provider said.
+    status : int or None
+        HTTP status; None where no answer came.
+    error_type : str or None
+        None of a success. What a refusal was of follows a colon: ``refused:tools``.
+    input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens : int or None
+        `input_tokens` includes cached ones, `output_tokens` reasoning.
+    cost_usd, latency_s, first_token_s : float or None
+    key_id : str or None
+        Who reported it; never the key.
+    usage_estimated : str or None
+        What of tokens and cost was estimated and why, with commas between: ``input_zero, output_missing``; None where
+        the provider's report was believed. `docs/proxy.md` lists the words.
+    budget_usd : float or None
+        What budgets count of a call where something was estimated; None: as `cost_usd`.
+    authority : str or None
+        Of a report as in `FeedbackRecord`; None of a call that was made here.
+    """
+
+    attempt_id: str
+    decision_id: str | None
+    created_at: datetime
+    model: str | None = None
+    provider: str | None = None
+    response_id: str | None = None
+    response_model: str | None = None
+    finish_reason: str | None = None
+    status: int | None = None
+    error_type: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    latency_s: float | None = None
+    first_token_s: float | None = None
+    key_id: str | None = None
+    usage_estimated: str | None = None
+    budget_usd: float | None = None
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """One judgement of an answer; joined to its decision when a table is exported.
+
+    Attributes
+    ----------
+    feedback_id : str
+        Made by us, or from the caller's idempotency key: the same one twice is one record.
+    created_at : datetime
+        UTC.
+    decision_id, response_id : str or None
+        One of the two at least; an unknown one is kept, its decision may come later.
+    score : float
+        0 to 1; a thumb is 1 or 0.
+    source : str
+        What kind of judge the caller says it was: ``user``, ``judge``, ``test``.
+    metric : str
+        ``quality`` is what training reads.
+    comment : str or None
+    key_id : str or None
+        Who gave it, by authentication; the body has no say in it.
+    authority : str or None
+        Whose decisions its key may report on: `OWN` or `ANY`. None, of records before there were the two: its own.
+    """
+
+    feedback_id: str
+    created_at: datetime
+    decision_id: str | None
+    response_id: str | None
+    score: float
+    source: str
+    metric: str
+    comment: str | None
+    key_id: str | None
+    authority: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The last model of a conversation, shared between workers where a store is configured; the newest one counts.
+
+    Attributes
+    ----------
+    session_key : str
+        Hash of the caller's key id and the session id.
+    model : str
+    updated_at : datetime
+        UTC.
+    n_input_tokens : int
+        Word pieces of the conversation that the model has read: what its provider may have in a cache.
+    """
+
+    session_key: str
+    model: str
+    updated_at: datetime
+    n_input_tokens: int
+
+
+LogRecord = DecisionRecord | AttemptRecord | FeedbackRecord | SessionRecord
+"""Anything a decision log keeps."""

@@ -1,0 +1,215 @@
+"""Fit the pooled boosters on out-of-fold evidence."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from router_model.errors import TrainingError
+from router_model.prediction.predictor import raw_scores
+
+FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+
+N_THREADS = 2
+"""Fixed, because the number of threads changes the order of sums and so the last bits of a booster."""
+
+_CHUNK_ROWS = 200_000  # of about 80 columns, 64 MB
+
+
+@dataclass(frozen=True, slots=True)
+class BoosterConfig:
+    """LightGBM's parameters that matter here; the defaults are argued in docs/decisions/0001.
+
+    Attributes
+    ----------
+    max_rounds, patience : early stopping on each fold's own prompts
+    max_rows : of more rows than this, a sample is fitted and stopped on
+    """
+
+    num_leaves: int = 15
+    learning_rate: float = 0.03
+    feature_fraction: float = 0.4
+    bagging_fraction: float = 0.8
+    lambda_l2: float = 5.0
+    max_rounds: int = 600
+    patience: int = 50
+    max_rows: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        checks = {
+            "num_leaves": self.num_leaves >= 2,  # noqa: PLR2004
+            "learning_rate": self.learning_rate > 0,
+            "feature_fraction": 0 < self.feature_fraction <= 1,
+            "bagging_fraction": 0 < self.bagging_fraction <= 1,
+            "lambda_l2": self.lambda_l2 >= 0,
+            "max_rounds": self.max_rounds >= 1,
+            "patience": self.patience >= 1,
+            "max_rows": self.max_rows >= 1,
+        }
+        wrong = [f"{name}={getattr(self, name)!r}" for name, fits in checks.items() if not fits]
+        if wrong:
+            raise TrainingError(
+                f"boosters: {', '.join(wrong)} cannot be used; see the LightGBM parameters of that name"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class PairTable:
+    """Rows to learn from, laid out a few prompts at a time: all at once they would not fit into memory.
+
+    Attributes
+    ----------
+    layout : Callable
+        Prompts (indices) to their rows, float32 array of shape (len(prompts) * n_outputs, n_columns).
+    names : of the columns
+    target, weight : float32 arrays, shape (n_prompts, n_outputs)
+        An output is a (model, bar), or a model. Rows of weight 0 are left out of fitting.
+    folds : shape (n_prompts,)
+    """
+
+    layout: Callable[[Rows], FloatArray]
+    names: list[str]
+    target: FloatArray
+    weight: FloatArray
+    folds: npt.NDArray[np.int64]
+
+    def chunks(self, prompts: Rows) -> Iterator[Rows]:
+        """Split prompts so that a chunk's rows stay near `_CHUNK_ROWS`."""
+        size = max(_CHUNK_ROWS // self.target.shape[1], 1)
+        for start in range(0, len(prompts), size):
+            yield prompts[start : start + size]
+
+    def gather(self, pairs: Rows) -> FloatArray:
+        """Lay out some rows, given by ascending indices into the flattened table."""
+        n_outputs = self.target.shape[1]
+        prompts, first = np.unique(pairs // n_outputs, return_index=True)
+        ends = np.append(first, len(pairs))
+        rows = np.empty((len(pairs), len(self.names)), dtype=np.float32)
+        done = 0
+        for chunk in self.chunks(prompts):
+            start, end = ends[done], ends[done + len(chunk)]
+            within = np.searchsorted(chunk, pairs[start:end] // n_outputs) * n_outputs + pairs[start:end] % n_outputs
+            rows[start:end] = self.layout(chunk)[within]
+            done += len(chunk)
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class FoldBoosters:
+    """Boosters of all folds, and what each said of its own held-out prompts.
+
+    Attributes
+    ----------
+    boosters : one a fold
+    out_of_fold : float64 array, shape (n_prompts, n_outputs)
+        Scores on the logit (or log) scale.
+    """
+
+    boosters: tuple[lgb.Booster, ...]
+    out_of_fold: npt.NDArray[np.float64]
+
+
+def fit_boosters(
+    table: PairTable, *, objective: str, config: BoosterConfig, seed: int, advance: Callable[[], None]
+) -> FoldBoosters:
+    """Fit one booster a fold on the other folds' rows, stopped early on its own.
+
+    Parameters
+    ----------
+    objective : ``binary`` or ``regression_l1``
+    advance : called after each booster, for a progress bar
+    """
+    pairs = _sampled(np.flatnonzero(table.weight.reshape(-1) > 0), config.max_rows, seed)
+    fold_of_row = table.folds[pairs // table.target.shape[1]]
+    parameters = _parameters(objective, config, n_rows=len(pairs))
+    rows = lgb.Dataset(
+        table.gather(pairs),
+        table.target.reshape(-1)[pairs],
+        weight=table.weight.reshape(-1)[pairs],
+        feature_name=table.names,
+        params=parameters,
+    ).construct()
+    grown = []
+    for fold in np.unique(table.folds):
+        fitted, held_out = (rows.subset(np.flatnonzero(side)) for side in (fold_of_row != fold, fold_of_row == fold))
+        grown.append(_grow(fitted, held_out, {**parameters, "seed": seed + int(fold)}, config))
+        advance()
+    n_rounds = _best_rounds([curve for _, curve in grown])
+    boosters = tuple(_cut(booster, n_rounds) for booster, _ in grown)
+    return FoldBoosters(boosters, out_of_fold_scores(boosters, table))
+
+
+def out_of_fold_scores(boosters: Sequence[lgb.Booster], table: PairTable) -> npt.NDArray[np.float64]:
+    """Return each prompt's scores from the booster that did not see its fold, shape (n_prompts, n_outputs).
+
+    Parameters
+    ----------
+    boosters : one a fold of the table, in order
+    """
+    scores = np.zeros(table.target.shape)
+    for fold, booster in zip(np.unique(table.folds), boosters, strict=True):
+        for prompts in table.chunks(np.flatnonzero(table.folds == fold)):
+            scores[prompts] = raw_scores(booster, table.layout(prompts)).reshape(len(prompts), -1)
+    return scores
+
+
+def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
+    """Return `size` of the ascending indices, drawn without replacement, or all of them if they are fewer."""
+    if len(pairs) <= size:
+        return pairs
+    return np.sort(np.random.default_rng(seed).choice(pairs, size, replace=False))
+
+
+def _grow(
+    fitted: lgb.Dataset, held_out: lgb.Dataset, parameters: dict[str, Any], config: BoosterConfig
+) -> tuple[lgb.Booster, list[float]]:
+    """Fit until the held-out loss has not fallen for `patience` rounds; return the loss after each round, too."""
+    curves: dict[str, dict[str, list[float]]] = {}
+    booster = lgb.train(
+        parameters,
+        fitted,
+        config.max_rounds,
+        valid_sets=[held_out],
+        valid_names=["held_out"],
+        callbacks=[lgb.early_stopping(config.patience, verbose=False), lgb.record_evaluation(curves)],
+    )
+    (curve,) = curves["held_out"].values()
+    return booster, curve
+
+
+def _best_rounds(curves: list[list[float]]) -> int:
+    """Return the number of rounds, among those every fold reached, with the least mean held-out loss.
+
+    One number for all folds, as in `lightgbm.cv`: a fold that chose its own would make its held-out predictions
+    look better than they are, and the blend would trust the boosters too much on small tables.
+    """
+    shortest = min(map(len, curves))
+    mean = np.mean([curve[:shortest] for curve in curves], axis=0)
+    return int(np.argmin(mean)) + 1
+
+
+def _cut(booster: lgb.Booster, n_rounds: int) -> lgb.Booster:
+    """Return a copy of the first rounds, so that what is saved is what is used."""
+    return lgb.Booster(model_str=booster.model_to_string(num_iteration=n_rounds))
+
+
+def _parameters(objective: str, config: BoosterConfig, *, n_rows: int) -> dict[str, Any]:
+    return {
+        "objective": objective,
+        "num_leaves": config.num_leaves,
+        "learning_rate": config.learning_rate,
+        "min_data_in_leaf": int(np.clip(n_rows // 50, 5, 100)),
+        "feature_fraction": config.feature_fraction,
+        "bagging_fraction": config.bagging_fraction,
+        "bagging_freq": 1,
+        "lambda_l2": config.lambda_l2,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": N_THREADS,
+        "feature_pre_filter": False,  # the folds share one set of bins
+        "verbose": -1,
+    }

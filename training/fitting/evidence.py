@@ -1,0 +1,256 @@
+"""Fit evidence, and compute it out of fold for the prompts it was fitted on.
+
+A booster that saw in-sample evidence would learn to trust a leak: a prompt is most like itself. So each training
+prompt's evidence comes from heads and kernels of the other folds (stacking; Wolpert 1992).
+"""
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from router_model.errors import TrainingError
+from router_model.features import BagVocabulary
+from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.evidence import Bank, Evidence, EvidenceModel, Space
+from router_model.prediction.kernel import Kernel, KernelHead, SurfaceScale, by_feature
+from router_model.prediction.similarity import Vectors
+from router_model.training.fitting.heads import fit_head
+from router_model.training.fitting.kernel import fit_weights, kernel_matrix
+from router_model.training.table.targets import Targets
+
+FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+
+MAX_SHARPNESS = 1000.0
+"""A kernel so sharp is 0 between any two different prompts."""
+
+_PENALTY_PROMPTS = 20_000
+"""Prompts that choose the penalties: of three values a factor of four apart, more of them choose none better."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceConfig:
+    """Choices about evidence; the defaults are argued in docs/decisions/0001.
+
+    Attributes
+    ----------
+    head_penalties : tried for each space's head; out-of-fold squared error chooses
+    kernel : Kernel
+    kernel_penalties : ascending, of the kernel machines
+    min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
+    max_bank : prompts that prompts are compared with; of more, this many are drawn
+        Heads learn from all prompts. The bank costs time in every decision, and its square times 4 bytes in training.
+    """
+
+    head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
+    kernel: Kernel = field(default_factory=Kernel)
+    kernel_penalties: tuple[float, ...] = (0.25, 2.0)
+    min_prompts_per_term: int = 5
+    max_terms: int = 200_000
+    max_bank: int = 8_000
+
+    def __post_init__(self) -> None:
+        if not self.head_penalties or min(self.head_penalties) <= 0:
+            raise TrainingError(f"evidence: head_penalties={list(self.head_penalties)}; expected positive numbers")
+        penalties = self.kernel_penalties
+        if not penalties or penalties[0] <= 0 or list(penalties) != sorted(set(penalties)):
+            raise TrainingError(
+                f"evidence: kernel_penalties={list(penalties)}; expected positive numbers in ascending order"
+            )
+        sharpness = asdict(self.kernel)
+        if not all(0 <= value <= MAX_SHARPNESS for value in sharpness.values()):
+            said = ", ".join(f"{name}={value}" for name, value in sharpness.items())
+            raise TrainingError(f"evidence: kernel: {said}; expected numbers from 0 to {MAX_SHARPNESS:g}")
+        if min(self.min_prompts_per_term, self.max_terms, self.max_bank) < 1:
+            raise TrainingError(
+                f"evidence: min_prompts_per_term={self.min_prompts_per_term}, max_terms={self.max_terms}, "
+                f"max_bank={self.max_bank}; expected 1 or more"
+            )
+
+
+def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -> FloatArray:
+    """Return each model's weighted mean outcome, shape (n_models, n_targets), shrunk by two observations of `prior`.
+
+    With prior 1/2 this is Laplace's rule: a model that never failed, or was never tried, stays inside (0, 1).
+
+    Parameters
+    ----------
+    outcome : shape (n, n_models, n_targets)
+    weight : shape (n, n_models, n_targets)
+    prior : shape (n_targets,)
+    """
+    total = np.einsum("nmt,nmt->mt", weight, outcome)
+    mass = weight.sum(axis=0)
+    return np.asarray((total + 2 * prior) / (mass + 2), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFitter:
+    """Fits evidence on some of n training prompts, so that the others' evidence is out of sample.
+
+    Attributes
+    ----------
+    vocabulary : BagVocabulary
+    vectors : space -> vectors of all n prompts
+    n_terms : shape (n,), different terms of each prompt
+    targets : of all n prompts
+    penalties : space -> penalty of its head
+    surface : float32 array, shape (n, n_surface)
+    scale : SurfaceScale
+        Of all n prompts.
+    in_bank : indices of the prompts that the bank keeps, ascending
+    matrix : float32 array, shape (n_bank, n_bank)
+        Kernel of the bank's prompts with each other.
+    config : EvidenceConfig
+    """
+
+    vocabulary: BagVocabulary
+    vectors: dict[str, Vectors]
+    n_terms: npt.NDArray[np.int64]
+    targets: Targets
+    penalties: dict[str, float]
+    surface: FloatArray
+    scale: SurfaceScale
+    in_bank: Rows
+    matrix: FloatArray
+    config: EvidenceConfig
+
+    @classmethod
+    def prepare(
+        cls, features: PromptFeatures, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig
+    ) -> "EvidenceFitter":
+        """Choose terms and penalties.
+
+        Parameters
+        ----------
+        features, targets : of n prompts
+        folds : shape (n,); the first one's prompts choose the penalties
+        """
+        vocabulary = BagVocabulary.fit(
+            features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms
+        )
+        bags = vocabulary.transform(features.pieces)
+        vectors: dict[str, Vectors] = {"embedding": features.embedding, "bag": bags.vectors}
+        some = _sample(len(folds), _PENALTY_PROMPTS)
+        few, few_folds = targets.take(some), folds[some]
+        penalties = {label: _choose_penalty(v[some], few, few_folds, config) for label, v in vectors.items()}
+        scale, kept = SurfaceScale.of(features.surface), bank_rows(len(folds), config)
+        logged_form = by_feature(scale.form(features.surface[kept]))
+        return cls(
+            vocabulary=vocabulary,
+            vectors=vectors,
+            n_terms=bags.n_terms,
+            targets=targets,
+            penalties=penalties,
+            surface=features.surface,
+            scale=scale,
+            in_bank=kept,
+            matrix=kernel_matrix(config.kernel, features.embedding[kept], bags.vectors[kept], logged_form),
+            config=config,
+        )
+
+    def fit(self) -> EvidenceModel:
+        """Fit on all prompts."""
+        return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
+
+    def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
+        """Return the evidence for prompts from the prompts of other folds.
+
+        Parameters
+        ----------
+        folds : shape (n,)
+            Random folds give the evidence of prompts like those learned from; folds of whole tasks give that of
+            prompts unlike them.
+        asked : indices of the prompts that evidence is wanted for, ascending; default: all
+            All prompts are learned from.
+        """
+        asked = np.arange(len(folds)) if asked is None else asked
+        joined: Evidence | None = None
+        for fold in np.unique(folds[asked]):
+            at = np.flatnonzero(folds[asked] == fold)
+            part = self._evidence_from_outside(folds == fold, asked[at])
+            joined = joined or _empty_like(part, len(asked))
+            for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
+                whole[at] = rows
+        if joined is None:
+            raise TrainingError("evidence was asked for of no prompt")
+        return joined
+
+    def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
+        return self.fit_outside(inside).evidence_of(
+            self.vectors["embedding"][asked],
+            self.vectors["bag"][asked],
+            self.surface[asked],
+            coverage=self._coverage_from_outside(inside, asked),
+        )
+
+    def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
+        """Return the share of each asked prompt's terms that enough prompts outside have, shape (n_asked,)."""
+        bags = sp.csr_array(self.vectors["bag"])
+        n_prompts = np.bincount(bags[np.flatnonzero(~inside)].indices, minlength=bags.shape[1])
+        own = bags[asked].astype(bool).astype(np.float32)
+        known = (n_prompts >= self.config.min_prompts_per_term).astype(np.float32)
+        return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)
+
+    def fit_outside(self, inside: npt.NDArray[np.bool_]) -> EvidenceModel:
+        """Fit on the prompts that are not inside a fold, a mask of shape (n,)."""
+        rows = np.flatnonzero(~inside)
+        bank = _bank(self.targets, rows)
+        within = np.flatnonzero(~inside[self.in_bank])  # rows of the matrix
+        kept = self.in_bank[within]
+        spaces = {
+            label: Space.of(fit_head(v[rows], bank, penalty=self.penalties[label]), v[kept])
+            for label, v in self.vectors.items()
+        }
+        logged = Bank(self.targets.outcome[kept], self.targets.weight[kept], bank.base)
+        matrix = self.matrix if len(within) == len(self.matrix) else self.matrix[np.ix_(within, within)]
+        penalties = self.config.kernel_penalties
+        kernel = KernelHead(
+            kernel=self.config.kernel,
+            scale=self.scale,
+            logged_form=by_feature(self.scale.form(self.surface[kept])),
+            penalties=penalties,
+            weights=fit_weights(matrix, logged, penalties),
+        )
+        return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], logged, kernel)
+
+
+def bank_rows(n: int, config: EvidenceConfig) -> Rows:
+    """Return which of `n` training prompts the bank keeps, in its order: those `EvidenceFitter.fit` keeps."""
+    return _sample(n, config.max_bank)
+
+
+def _bank(targets: Targets, rows: Rows) -> Bank:
+    outcome, weight = targets.outcome[rows], targets.weight[rows]
+    return Bank(outcome, weight, overall_record(outcome, weight, targets.prior))
+
+
+def _sample(n: int, size: int) -> Rows:
+    """Return all of ``range(n)``, or `size` of it drawn with a fixed seed, ascending."""
+    if n <= size:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
+
+
+def _arrays(evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:
+    return evidence.values, evidence.record, evidence.familiarity
+
+
+def _empty_like(part: Evidence, n: int) -> Evidence:
+    """Return room for the evidence of n prompts: joining the folds' at the end would hold all of it twice."""
+    return Evidence(part.names, *(np.empty((n, *array.shape[1:]), array.dtype) for array in _arrays(part)))
+
+
+def _choose_penalty(vectors: Vectors, targets: Targets, folds: npt.NDArray[np.int64], config: EvidenceConfig) -> float:
+    """Return the penalty with the least weighted squared error on one held-out fold."""
+    held_out = folds == folds.min()
+    inside = np.flatnonzero(held_out)
+    bank = _bank(targets, np.flatnonzero(~held_out))
+    errors = []
+    for penalty in config.head_penalties:
+        score = fit_head(vectors[~held_out], bank, penalty=penalty).score(vectors[inside])
+        error = (score - targets.outcome[inside]) ** 2
+        errors.append(float((targets.weight[inside] * error)[:, :, : targets.n_bars].sum()))
+    return config.head_penalties[int(np.argmin(errors))]

@@ -1,0 +1,245 @@
+"""From an outcome table's arrays to a predictor.
+
+Everything that is chosen (head penalties, rounds, blend, calibration) is chosen out of fold on the training
+prompts; calibration and test prompts are not touched here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from router_model.features import SURFACE_NAMES
+from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.amounts import AmountModel
+from router_model.prediction.calibration import Blend, Calibration, sigmoid
+from router_model.prediction.evidence import Evidence
+from router_model.prediction.predictor import Predictor, member_probabilities, pair_names, pair_rows
+from router_model.prediction.uncertainty import Uncertainty
+from router_model.training.fitting.amounts import residual_quantiles, smearing
+from router_model.training.fitting.boosters import (
+    BoosterConfig,
+    FoldBoosters,
+    PairTable,
+    fit_boosters,
+    out_of_fold_scores,
+)
+from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
+from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter
+from router_model.training.fitting.uncertainty import fit_uncertainty, kinds_of
+from router_model.training.table.groups import group_folds
+from router_model.training.table.targets import Targets
+
+FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
+Advance = Callable[[str], None]
+
+UNLIKE_PROMPTS = 20_000
+"""Prompts whose evidence from other groups is looked up: it fits the four numbers of the trust and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitConfig:
+    """How a predictor is fitted."""
+
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    boosters: BoosterConfig = field(default_factory=BoosterConfig)
+    amount_boosters: BoosterConfig = field(default_factory=lambda: BoosterConfig(learning_rate=0.1, max_rounds=200))
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """What each training prompt was predicted by models that had not seen it.
+
+    Attributes
+    ----------
+    p_success : float32 array, shape (n, n_models, n_bars)
+    output_tokens : float32 array, shape (n, n_models)
+    """
+
+    p_success: FloatArray
+    output_tokens: FloatArray
+
+
+def fit_predictor(
+    features: PromptFeatures,
+    targets: Targets,
+    models: tuple[str, ...],
+    *,
+    folds: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64],
+    config: FitConfig,
+    seed: int,
+    advance: Advance,
+) -> tuple[Predictor, OutOfFold]:
+    """Fit evidence, boosters, blend and calibration on training prompts.
+
+    Parameters
+    ----------
+    features, targets : of n prompts
+    models : ids, in the order of the targets' model axis
+    folds : shape (n,)
+    groups : shape (n,)
+        Kinds of prompts unlike each other (`router_model.training.table.groups`), to learn how far to trust predictions
+        on new kinds.
+    advance : called with the name of each step that is done
+    """
+    fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
+    evidence = fitter.out_of_fold(folds)
+    advance("evidence")
+    stage = _Stage(features, targets, folds, evidence, seed, advance)
+    boosters = stage.fit_success(config.boosters)
+    some = _sample(len(folds), UNLIKE_PROMPTS, seed)
+    unlike = fitter.out_of_fold(group_folds(groups, n_folds=len(np.unique(folds))), some)
+    advance("other tasks")
+    fitted = stage.fit_probabilities(boosters, unlike, some, groups)
+    amounts, output_tokens = stage.fit_amounts(config.amount_boosters)
+    predictor = Predictor(
+        models=models,
+        grid=targets.grid,
+        evidence_model=fitter.fit(),
+        boosters=boosters.boosters,
+        blend=fitted.blend,
+        calibration=fitted.calibration,
+        uncertainty=fitted.uncertainty,
+        amounts=amounts,
+    )
+    return predictor, OutOfFold(fitted.p_success, output_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class _Probabilities:
+    """How members become probabilities, and the out-of-fold probabilities that gives, (n, n_models, n_bars)."""
+
+    blend: Blend
+    calibration: Calibration
+    uncertainty: Uncertainty
+    p_success: FloatArray
+
+
+def _sample(n: int, size: int, seed: int) -> Rows:
+    """Return all of ``range(n)``, or `size` of it, ascending."""
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What both kinds of boosters are fitted on."""
+
+    features: PromptFeatures
+    targets: Targets
+    folds: npt.NDArray[np.int64]
+    evidence: Evidence
+    seed: int
+    advance: Advance
+
+    def pairs(self, columns: Sequence[int], folds: npt.NDArray[np.int64]) -> PairTable:
+        """Return the rows of some targets."""
+        n, shown = len(self.features), list(columns)
+
+        def layout(prompts: npt.NDArray[np.intp]) -> FloatArray:
+            surface = self.features.surface[prompts]
+            return pair_rows(self.evidence.take(prompts), surface, self.targets.grid.bars, targets=shown)
+
+        return PairTable(
+            layout=layout,
+            names=pair_names(
+                self.evidence.names, SURFACE_NAMES, n_bars=self.targets.n_bars, n_targets=self.evidence.values.shape[2]
+            ),
+            target=self.targets.outcome[:, :, shown].reshape(n, -1),
+            weight=self.targets.weight[:, :, shown].reshape(n, -1),
+            folds=folds,
+        )
+
+    def fit_success(self, config: BoosterConfig) -> FoldBoosters:
+        """Fit success at every bar, pooled over models and bars."""
+        return fit_boosters(
+            self.pairs(range(self.targets.n_bars), self.folds),
+            objective="binary",
+            config=config,
+            seed=self.seed,
+            advance=lambda: self.advance("boosters"),
+        )
+
+    def fit_probabilities(
+        self, boosters: FoldBoosters, unlike: Evidence, rows: Rows, groups: npt.NDArray[np.int64]
+    ) -> "_Probabilities":
+        """Fit blend, calibration and uncertainty.
+
+        Parameters
+        ----------
+        boosters : fitted on the out-of-fold evidence
+        unlike : evidence from other groups of prompts, for the prompts `rows`
+        groups : shape (n,)
+        """
+        n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
+        success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
+        members = member_probabilities(self.evidence, self._boosted(boosters.out_of_fold))
+        known = weight > 0
+        blend = fit_blend(names, members[known], success[known], weight[known])
+        alike = HeldOut(
+            blend.combine(members), self.evidence.record[:, :, :n_bars], self.evidence.familiarity, success, weight
+        )
+        far = HeldOut(
+            blend.combine(self._take(rows, unlike).members(boosters.boosters)),
+            unlike.record[:, :, :n_bars],
+            unlike.familiarity,
+            success[rows],
+            weight[rows] * np.float32(len(weight) / len(rows)),  # both kinds of prompts are to count alike
+        )
+        calibration = fit_calibration(alike, far)
+        # Over all folds a kind's deviations cancel, as each fold is predicted from the others: so a fold at a time.
+        kinds = kinds_of(self.features.embedding[rows], seed=self.seed) * (int(self.folds.max()) + 1) + self.folds[rows]
+        return _Probabilities(
+            blend,
+            calibration,
+            fit_uncertainty(calibration, (alike.take(rows), kinds), (far, groups[rows])),
+            calibration.correct(alike.p, alike.record, alike.familiarity),
+        )
+
+    def members(self, boosters: tuple[lgb.Booster, ...]) -> FloatArray:
+        """Return what is blended, each prompt's from the booster that did not see its fold."""
+        scores = out_of_fold_scores(boosters, self.pairs(range(self.targets.n_bars), self.folds))
+        return member_probabilities(self.evidence, self._boosted(scores))
+
+    def _take(self, rows: Rows, evidence: Evidence) -> "_Stage":
+        """Return the stage of some prompts, with other evidence for them."""
+        features, targets = self.features.take(rows), self.targets.take(rows)
+        return replace(self, features=features, targets=targets, folds=self.folds[rows], evidence=evidence)
+
+    def _boosted(self, scores: npt.NDArray[np.float64]) -> FloatArray:
+        return sigmoid(scores.astype(np.float32)).reshape(len(scores), -1, self.targets.n_bars)
+
+    def fit_amounts(self, config: BoosterConfig) -> tuple[dict[str, AmountModel], FloatArray]:
+        """Fit every amount; return the models with the out-of-fold expected output tokens."""
+        targets = self.targets
+        fitted = {name: self._fit_amount(name, config) for name in targets.amounts}
+        models = {name: model for name, (model, _) in fitted.items()}
+        if "output_tokens" in fitted:
+            return models, fitted["output_tokens"][1]
+        n_models = targets.outcome.shape[1]
+        flat = AmountModel(
+            (), targets.mean_log["output_tokens"], np.zeros((n_models, 3), np.float32), np.ones(n_models, np.float32)
+        )
+        return {**models, "output_tokens": flat}, flat.expected(np.zeros(targets.outcome.shape[:2]))
+
+    def _fit_amount(self, name: str, config: BoosterConfig) -> tuple[AmountModel, FloatArray]:
+        """Fit one amount in two halves, both of which serve; return it with its out-of-fold expectation."""
+        column, mean_log = self.targets.column(name), self.targets.mean_log[name]
+        fitted = fit_boosters(
+            self.pairs([column], self.folds % 2),
+            objective="regression_l1",
+            config=config,
+            seed=self.seed,
+            advance=lambda: self.advance("amounts"),
+        )
+        observed, known = self.targets.outcome[:, :, column].astype(np.float64), self.targets.weight[:, :, column] > 0
+        model = AmountModel(
+            boosters=fitted.boosters,
+            mean_log=mean_log,
+            residual_quantiles=residual_quantiles(observed - fitted.out_of_fold, known),
+            smearing=smearing(fitted.out_of_fold + mean_log, observed + mean_log, known),
+        )
+        return model, model.expected(fitted.out_of_fold)

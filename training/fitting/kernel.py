@@ -1,0 +1,70 @@
+"""Fit the kernel machine: ridge regression in the kernel's space with missing pairs.
+
+For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
+``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``: symmetric and
+positive definite, so conjugate gradients solve it for all outputs and penalties at once; a missing pair has weight 0.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from router_model.prediction.evidence import Bank
+from router_model.prediction.kernel import Kernel
+from router_model.prediction.similarity import Vectors, comparer, on_grid
+from router_model.prediction.threads import in_parallel
+from router_model.training.fitting.conjugate_gradients import solve
+
+FloatArray = npt.NDArray[np.float32]
+
+_TOLERANCE = 0.01  # of the residual; 0.001 changed no held-out figure (docs/decisions/0001)
+_CHUNK = 512  # rows of the matrix that are computed at once
+
+
+def kernel_matrix(kernel: Kernel, embedding: Vectors, bags: Vectors, logged_form: FloatArray) -> FloatArray:
+    """Return the kernel of n prompts with each other, float32, shape (n, n).
+
+    Parameters
+    ----------
+    embedding, bags : vectors of the prompts, shape (n, dimension)
+    logged_form : shape (n_surface + 1, n), see `router_model.prediction.kernel.by_feature`
+    """
+    n, by_dimension, by_term = embedding.shape[0], on_grid(np.asarray(embedding.T)), sp.csr_array(bags.T)
+    compare, compare_bags = comparer(by_dimension, n), comparer(by_term, n)
+    form = np.ascontiguousarray(logged_form[:-1].T)
+    matrix = np.empty((n, n), dtype=np.float32)
+
+    def fill(start: int) -> None:
+        rows = slice(start, start + _CHUNK)
+        matrix[rows] = kernel.of(compare(embedding[rows]), compare_bags(bags[rows]), form[rows], logged_form)
+
+    in_parallel(fill, range(0, n, _CHUNK))
+    return matrix
+
+
+def fit_weights(
+    matrix: FloatArray, bank: Bank, penalties: Sequence[float], *, tolerance: float = _TOLERANCE
+) -> FloatArray:
+    """Fit the weights of a bank's prompts, float32, shape (n_bank, n_models, n_targets, n_penalties).
+
+    Parameters
+    ----------
+    matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
+    penalties : of the squared length of f
+    """
+    n_penalties, n_bank, n_outputs = len(penalties), len(bank.outcome), bank.base.size
+    residual = (bank.outcome - bank.base).reshape(n_bank, n_outputs)
+    root: FloatArray = np.sqrt(np.repeat(bank.weight.reshape(n_bank, n_outputs), n_penalties, axis=1))
+    penalty = np.tile(np.array(penalties, dtype=np.float32), n_outputs)
+
+    def product(direction: FloatArray) -> FloatArray:
+        image = matrix @ (root * direction)
+        image *= root
+        image += penalty * direction
+        return image
+
+    found = solve(product, root * np.repeat(residual, n_penalties, axis=1), tolerance=tolerance)
+    found *= root
+    return np.asarray(found.reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)

@@ -1,0 +1,346 @@
+"""What a router would have done on a table: cost, quality and savings against every single model.
+
+Only prompts with a known outcome of every candidate count: what another model would have done is not
+guessed here. Reads outcomes, predictions and costs; decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.decision import PredictionTable
+from router_model.errors import TableError
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.policy import best_by_value
+from router_model.router import Router
+from router_model.saved.artifact import prompt_hash
+from router_model.screening.constraints import Constraints
+from router_model.training.measuring.operating_point import success_values
+from router_model.training.metrics import (
+    Points,
+    Singles,
+    aiq,
+    aiq_log,
+    brier,
+    calibration_error,
+    cost_save,
+    log_loss,
+    mean_auc,
+    perf_gain,
+)
+from router_model.training.table.costs import mean_cost_usd, realised_costs
+from router_model.training.table.outcomes import Outcomes
+
+Float64Array = npt.NDArray[np.float64]
+
+
+TRADEOFF_SHARES = (1.0, 0.99, 0.95)
+"""Shares of the best single model's quality that an evaluation prices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """What a way to choose models would have brought on n prompts.
+
+    Attributes
+    ----------
+    label : str
+    cost_usd, quality, success : float
+        Means over prompts; success is the share that met the quality bar.
+    saving : float
+        1 - cost over the best single model's; negative where dearer.
+    """
+
+    label: str
+    cost_usd: float
+    quality: float
+    success: float
+    saving: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tradeoff:
+    """The cheapest setting that kept a share of the best single model's quality, in hindsight.
+
+    Attributes
+    ----------
+    share : float
+        Of the best single model's mean quality.
+    saving : float or None
+        Of its cost; None where no setting reached the share.
+    quality_value_usd : float or None
+        The setting.
+    """
+
+    share: float
+    saving: float | None
+    quality_value_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A router on a table.
+
+    Attributes
+    ----------
+    n_prompts, n_seen, n_left_out, n_incomplete : int
+        Prompts counted; of these, prompts whose text the router was trained on; left out because it was;
+        left out because an outcome is missing.
+    cost_sources : where the counted costs come from
+        Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
+        ``assumed`` (the router's own expectation, which proves nothing).
+    quality_bar : float
+    rule : str
+        How models were chosen, in words.
+    router : Realised
+        At the artifact's operating point, or the one asked for.
+    singles : one a model, best first
+    best_single : str
+    shares : model -> share of prompts routed to it
+    by_task : task -> (n_prompts, router, best single model overall)
+    metrics : prediction and frontier metrics by name; None where one is not defined
+    frontier : the router over all values of quality (of right-or-wrong outcomes: of a success)
+    tradeoffs : what could have been saved for how much quality, chosen on the same prompts
+    """
+
+    n_prompts: int
+    n_seen: int
+    n_left_out: int
+    n_incomplete: int
+    cost_sources: dict[str, int]
+    quality_bar: float
+    rule: str
+    router: Realised
+    singles: tuple[Realised, ...]
+    best_single: str
+    shares: dict[str, float]
+    by_task: dict[str, tuple[int, Realised, Realised]]
+    metrics: dict[str, float | None]
+    frontier: Points
+    tradeoffs: tuple[Tradeoff, ...]
+
+    @property
+    def savings(self) -> dict[str, float | None]:
+        """The share of each single model's cost that the router saves; negative where it costs more.
+
+        None for a model that is free.
+        """
+        cost = self.router.cost_usd
+        return {s.label: 1 - cost / s.cost_usd if s.cost_usd > 0 else None for s in self.singles}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the evaluation as plain JSON types."""
+        return {
+            "n_prompts": self.n_prompts,
+            "n_seen": self.n_seen,
+            "cost_sources": self.cost_sources,
+            "n_left_out": self.n_left_out,
+            "n_incomplete": self.n_incomplete,
+            "quality_bar": self.quality_bar,
+            "rule": self.rule,
+            "router": asdict(self.router),
+            "singles": [asdict(single) for single in self.singles],
+            "best_single": self.best_single,
+            "savings": self.savings,
+            "shares": self.shares,
+            "by_task": {
+                task: {"n_prompts": n, "router": asdict(router), "best_single": asdict(single)}
+                for task, (n, router, single) in self.by_task.items()
+            },
+            "metrics": self.metrics,
+            "frontier": {
+                "cost_usd": self.frontier.cost_usd.tolist(),
+                "quality": self.frontier.quality.tolist(),
+            },
+            "tradeoffs": [asdict(tradeoff) for tradeoff in self.tradeoffs],
+        }
+
+
+def evaluate(
+    router: Router,
+    outcomes: Outcomes,
+    *,
+    features: PromptFeatures | None = None,
+    quality_bar: float | None = None,
+    target_success: float | None = None,
+    success_value_usd: float | None = None,
+    quality_value_usd: float | None = None,
+    include_seen: bool = False,
+) -> Evaluation:
+    """Evaluate a router on a table of outcomes.
+
+    Parameters
+    ----------
+    outcomes : must have every model of the router
+    features : of the same prompts, if already computed
+    quality_bar, target_success, success_value_usd, quality_value_usd : instead of the artifact's operating point
+        See `Router.route`.
+    include_seen : bool
+        Count prompts the router was trained on, too.
+
+    Raises
+    ------
+    TableError
+        If a model is missing or no prompt is left to count.
+    """
+    outcomes = outcomes.select_models(router.models)
+    if features is None:
+        features = featurise(outcomes.prompts, router.encoder)
+    seen = seen_before(router, outcomes.prompts)
+    complete = ~np.isnan(outcomes.quality).any(axis=1)
+    rows = np.flatnonzero(complete if include_seen else complete & ~seen)
+    n_left_out = 0 if include_seen else int(seen.sum())
+    if not len(rows):
+        remedy = " (--include-seen counts them)" if n_left_out else ""
+        raise TableError(
+            f"no prompt left to evaluate: {n_left_out} of {len(outcomes)} were trained on{remedy} and "
+            f"{int((~complete).sum())} lack an outcome of some model"
+        )
+    point = router.artifact.operating_point
+    bar = point.quality_bar if quality_bar is None else quality_bar
+    rule = router.rule(
+        bar,
+        target_success=target_success,
+        success_value_usd=success_value_usd,
+        quality_value_usd=quality_value_usd,
+    )
+    table = router.predict_features(features.take(rows), bar)
+    kept = outcomes.take(rows)
+    cost = realised_costs(kept, router.catalog)
+    realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
+    chosen = router.rank(rule, table, eligible_models(router, kept, features.take(rows), table))[:, 0]
+    result = _evaluation(realised, table, chosen, rule=rule.in_words())
+    n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
+    return replace(
+        result,
+        n_seen=int(seen[rows].sum()),
+        n_left_out=n_left_out,
+        n_incomplete=len(outcomes) - n_left_out - len(rows),
+        cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
+    )
+
+
+def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Return which prompts the router was trained on, by the hash of their text, shape (n,)."""
+    hashes = np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in prompts], dtype=np.uint64)
+    return np.isin(hashes, router.artifact.seen_prompts)
+
+
+def eligible_models(
+    router: Router, outcomes: Outcomes, features: PromptFeatures, table: PredictionTable
+) -> npt.NDArray[np.bool_]:
+    """Return which models a decision could have chosen; all of them for a prompt that fits none."""
+    prompts = [Prompt.parse(prompt) for prompt in outcomes.prompts]
+    eligible = router.screen(prompts, features, table, Constraints()).eligible
+    return eligible | ~eligible.any(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Realiser:
+    """Looks up what chosen models brought."""
+
+    outcomes: Outcomes
+    cost: Float64Array
+    bar: float
+
+    @property
+    def success(self) -> Float64Array:
+        return np.asarray(self.outcomes.quality >= self.bar - 1e-9, dtype=np.float64)
+
+    def singles(self) -> Singles:
+        return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))
+
+    def of(self, label: str, chosen: npt.NDArray[np.intp], best: int, rows: npt.NDArray[np.intp]) -> Realised:
+        """Average over `rows` what `chosen` (a column for each of them) brought."""
+        cost = mean_cost_usd(self.cost[rows, chosen])
+        reference = mean_cost_usd(self.cost[rows, best])
+        return Realised(
+            label=label,
+            cost_usd=cost,
+            quality=float(self.outcomes.quality[rows, chosen].mean()),
+            success=float(self.success[rows, chosen].mean()),
+            saving=1 - cost / reference if reference > 0 else 0.0,
+        )
+
+
+def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
+    """Return the router's configurations along the value of quality, by expected quality less expected cost.
+
+    Parameters
+    ----------
+    cost, quality : float64 arrays, shape (n_prompts, n_models)
+        Realised.
+    """
+    n = np.arange(len(quality))
+    eligible = np.ones(quality.shape, dtype=bool)
+    points = []
+    for value in success_values(table.expected_cost_usd):
+        chosen = best_by_value(table.mean_quality, table.expected_cost_usd, eligible, success_value_usd=value)
+        points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
+    costs, qualities = np.array(points).T
+    return Points(costs, qualities)
+
+
+def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:
+    outcomes, models = realised.outcomes, realised.outcomes.models
+    everything = np.arange(len(outcomes))
+    singles = realised.singles()
+    best = singles.best
+    each = [realised.of(model, np.full(len(outcomes), column), best, everything) for column, model in enumerate(models)]
+    tasks = np.array(outcomes.tasks)
+    by_task = {}
+    for task in sorted({task for task in outcomes.tasks if task}):
+        rows = np.flatnonzero(tasks == task)
+        by_task[task] = (
+            len(rows),
+            realised.of("router", chosen[rows], best, rows),
+            realised.of(models[best], np.full(len(rows), best), best, rows),
+        )
+    points = sweep_frontier(table, realised.cost, outcomes.quality)
+    return Evaluation(
+        n_prompts=len(outcomes),
+        n_seen=0,
+        n_left_out=0,
+        n_incomplete=0,
+        cost_sources={},
+        quality_bar=table.quality_bar,
+        rule=rule,
+        router=realised.of("router", chosen, best, everything),
+        singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
+        best_single=models[best],
+        shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
+        by_task=by_task,
+        metrics=_metrics(table, realised, points, singles),
+        frontier=points,
+        tradeoffs=tuple(_tradeoff(share, points, singles, table) for share in TRADEOFF_SHARES),
+    )
+
+
+def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionTable) -> Tradeoff:
+    saving = cost_save(points, singles, share=share)
+    if saving is None:
+        return Tradeoff(share, None, None)
+    reached = points.quality >= share * singles.quality[singles.best] - 1e-12
+    cheapest = int(np.argmin(np.where(reached, points.cost_usd, np.inf)))
+    return Tradeoff(share, saving, success_values(table.expected_cost_usd)[cheapest])
+
+
+def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:
+    success = realised.success
+    area = mean_auc(table.p_success, success)
+    return {
+        "aiq": aiq(points, singles),
+        "aiq_singles": aiq(Points(singles.cost_usd, singles.quality), singles),
+        "aiq_log": aiq_log(points, singles),
+        "perf_gain": perf_gain(points, singles),
+        "cost_save": cost_save(points, singles),
+        "cost_save_95": cost_save(points, singles, share=0.95),
+        "auc": None if np.isnan(area) else area,
+        "log_loss": log_loss(table.p_success, success),
+        "brier": brier(table.p_success, success),
+        "calibration_error": calibration_error(table.p_success, success),
+    }

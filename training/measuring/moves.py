@@ -1,0 +1,172 @@
+"""Whether a retrained router's decisions move further than its new evidence supports.
+
+A router that is trained again with the same settings decides differently because of new grades alone. A little new
+evidence may move a little of the traffic. Where it moves much, either the former router stood on the edge between two
+models, or somebody pushed: in both cases a person should look before it serves.
+
+*Moved* is the share of the held-out prompts that the two routers send to different models. *Supported* is
+`MOVES_PER_EVIDENCE` times the share of the grades that are new: those of pairs of prompt and model that the former
+router had not, or had with another outcome. Of each judge at most `LARGEST_JUDGE` of all grades count, as ten thousand
+grades of one judge are one opinion. Grades without a judge are the operator's own and count in full.
+
+Simplifies: the former router's grades are read from its bank, as success at its quality bars. Of tables with more
+prompts than the bank holds, prompts that it was trained on and that are not in the bank count as unchanged.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.features import Prompt
+from router_model.features.featuriser import PromptFeatures
+from router_model.router import Router
+from router_model.saved.artifact import Artifact, prompt_hash
+from router_model.training.table.outcomes import Outcomes
+
+MOVES_PER_EVIDENCE: Final = 3.0
+LARGEST_JUDGE: Final = 0.05
+"""The most that one judge's new grades count for, as a share of all grades."""
+ALWAYS_SUPPORTED: Final = 0.05
+"""Moves up to this share are not worth a question: two trainings on halves of a table differ by more."""
+
+_UNNAMED: Final = "your own graders"
+_BAR_TOLERANCE: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """What a retrain changes.
+
+    Attributes
+    ----------
+    former : str
+        Content hash of the router that it is compared with.
+    n_prompts : int
+        Held-out prompts that were decided by both.
+    moved, supported : float
+        Shares of those prompts, see the module.
+    new_grades : int
+    n_grades : int
+        All grades that the new router learned from.
+    by_judge : judge -> its new grades, most first
+    main_move : (from, to, share) of the largest flow, or None where nothing moved
+    """
+
+    former: str
+    n_prompts: int
+    moved: float
+    supported: float
+    new_grades: int
+    n_grades: int
+    by_judge: Mapping[str, int]
+    main_move: tuple[str, str, float] | None
+
+    @property
+    def is_supported(self) -> bool:
+        """Whether the evidence is enough."""
+        return self.moved <= self.supported
+
+    def __str__(self) -> str:
+        """Say it in a sentence or two."""
+        said = f"{self.moved:.1%} of {self.n_prompts:,} held-out prompts go to another model than before"
+        if self.main_move is not None:
+            origin, goal, share = self.main_move
+            said += f" (most from {origin} to {goal}: {share:.1%})"
+        judges = ", ".join(f"{judge} {n:,}" for judge, n in list(self.by_judge.items())[:3])
+        new = f"{self.new_grades:,} of {self.n_grades:,} grades are new" + (f" (by {judges})" if judges else "")
+        return f"{said}; {new}, which supports moving {self.supported:.1%}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+
+def same_settings(former: Artifact, config: Mapping[str, Any]) -> bool:
+    """Return whether the former router was trained with this configuration, so that only the evidence differs."""
+    known = former.provenance.get("config")
+    return known is not None and json.loads(json.dumps(known)) == json.loads(json.dumps(config))
+
+
+def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: PromptFeatures) -> Moves:
+    """Compare a retrained router with the former one.
+
+    Parameters
+    ----------
+    former, router : of the same encoder
+    learned : what `router` was trained on
+    held_out : features of prompts that it was not trained on
+    """
+    before, after = (chosen_models(each, held_out) for each in (former, router))
+    new = new_grades(former.artifact, learned)
+    n_grades = int((~np.isnan(learned.quality)).sum())
+    by_judge = _by_judge(new, learned)
+    counted = sum(n if judge == _UNNAMED else min(n, LARGEST_JUDGE * n_grades) for judge, n in by_judge.items())
+    return Moves(
+        former=former.artifact.content_hash,
+        n_prompts=len(held_out),
+        moved=float((before != after).mean()),
+        supported=min(1.0, max(ALWAYS_SUPPORTED, MOVES_PER_EVIDENCE * counted / n_grades)),
+        new_grades=int(new.sum()),
+        n_grades=n_grades,
+        by_judge=by_judge,
+        main_move=_main_move(before, after),
+    )
+
+
+def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
+    """Return which grades the former router did not have, or had with another outcome, shape (n_prompts, n_models)."""
+    known = ~np.isnan(learned.quality)
+    if former.bank_prompts is None:
+        return known
+    bank, bars = former.predictor.evidence_model.bank, former.predictor.grid.bars.astype(np.float64)
+    row_of = {prompt_id: row for row, prompt_id in enumerate(former.bank_prompts.ids)}
+    rows = np.array([row_of.get(prompt_id, -1) for prompt_id in learned.prompt_ids])
+    in_bank = np.flatnonzero(rows >= 0)
+    same = np.zeros_like(known)
+    for column, model in enumerate(learned.models):
+        if model not in former.predictor.models:
+            continue
+        old = former.predictor.models.index(model)
+        met = learned.quality[in_bank, column, None] >= bars - _BAR_TOLERANCE
+        had = bank.outcome[rows[in_bank], old, : len(bars)] > 0
+        was_known = bank.weight[rows[in_bank], old, 0] > 0
+        same[in_bank, column] = was_known & (met == had).all(axis=1)
+    unbanked = np.flatnonzero(rows < 0)
+    if len(former.bank_prompts.ids) < len(former.seen_prompts):  # else the bank holds all that it was trained on
+        hashes = np.array([_hash(learned, row) for row in unbanked.tolist()], dtype=np.uint64)
+        same[unbanked[np.isin(hashes, former.seen_prompts)]] = True
+    return known & ~same
+
+
+def _hash(outcomes: Outcomes, row: int) -> int:
+    return int(prompt_hash(Prompt.parse(outcomes.prompts[row]).text))
+
+
+def chosen_models(router: Router, features: PromptFeatures) -> npt.NDArray[np.str_]:
+    """Return the model that each prompt goes to by the default rule, shape (n_prompts,)."""
+    point = router.artifact.operating_point
+    table = router.predict_features(features, point.quality_bar)
+    eligible = np.ones(table.p_success.shape, dtype=np.bool_)
+    first = router.rank(router.rule(point.quality_bar), table, eligible)[:, 0]
+    return np.array(router.models)[first]
+
+
+def _by_judge(new: npt.NDArray[np.bool_], learned: Outcomes) -> dict[str, int]:
+    if learned.judge is None:
+        return {_UNNAMED: int(new.sum())} if new.any() else {}
+    codes, counts = np.unique(learned.judge[new], return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {learned.judge_names[codes[i]] if codes[i] >= 0 else _UNNAMED: int(counts[i]) for i in order}
+
+
+def _main_move(before: npt.NDArray[np.str_], after: npt.NDArray[np.str_]) -> tuple[str, str, float] | None:
+    moved = before != after
+    if not moved.any():
+        return None
+    flows, counts = np.unique(np.stack([before[moved], after[moved]]), axis=1, return_counts=True)
+    largest = int(counts.argmax())
+    return str(flows[0, largest]), str(flows[1, largest]), float(counts[largest] / len(before))

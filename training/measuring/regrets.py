@@ -1,0 +1,128 @@
+"""Where a router's decisions cost most in hindsight, prompt by prompt.
+
+A *regret* is what was given up against the best choice for one prompt, knowing the answers: the highest ``success x
+value - cost`` of any model, minus that of the chosen one, in USD. Some regret is luck: an answer that had a
+probability of 0.9 to be good was not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from router_model.errors import TableError
+from router_model.features import Prompt
+from router_model.router import Router
+from router_model.training.measuring.evaluate import seen_before
+from router_model.training.table.costs import realised_costs
+from router_model.training.table.outcomes import Outcomes
+
+_EXCERPT = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Regret:
+    """One prompt that another model would have answered better, or for less.
+
+    Attributes
+    ----------
+    regret_usd : float
+        What the decision gave up, at the value of a success.
+    prompt : str
+        The beginning of its text.
+    task : str
+    chosen, better : str
+        The model that was called, and the one that would have been best.
+    p_chosen, p_better : float
+        P(success) that the router expected of each.
+    quality_chosen, quality_better : float
+        Of their answers.
+    cost_chosen_usd, cost_better_usd : float
+    """
+
+    regret_usd: float
+    prompt: str
+    task: str
+    chosen: str
+    better: str
+    p_chosen: float
+    p_better: float
+    quality_chosen: float
+    quality_better: float
+    cost_chosen_usd: float
+    cost_better_usd: float
+
+
+def worst_regrets(
+    router: Router,
+    outcomes: Outcomes,
+    *,
+    n_worst: int = 10,
+    quality_bar: float | None = None,
+    quality_value_usd: float | None = None,
+) -> list[Regret]:
+    """Return the decisions that gave up most net value (quality x its value - cost), the worst first.
+
+    None that gave up nothing.
+
+    Prompts the router was trained on, and those without an outcome and a cost of every model, are left out.
+
+    Parameters
+    ----------
+    outcomes : must have every model of the router
+    n_worst : int
+        Largest number to return.
+    quality_bar : of the probabilities that are shown; the artifact's by default
+    quality_value_usd : see `Router.route`; the artifact's value of a success by default
+
+    Raises
+    ------
+    TableError
+        If a model is missing or no prompt is left.
+    """
+    outcomes = outcomes.select_models(router.models)
+    cost = realised_costs(outcomes, router.catalog)
+    rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~seen_before(router, outcomes.prompts))
+    if not len(rows):
+        raise TableError(
+            f"no prompt left to look at: all {len(outcomes)} were trained on or lack an outcome or a cost of some model"
+        )
+    point = router.artifact.operating_point
+    bar = point.quality_bar if quality_bar is None else quality_bar
+    value = point.success_value_usd if quality_value_usd is None else quality_value_usd
+    kept, cost = outcomes.take(rows), cost[rows]
+    decisions = router.route_batch(kept.prompts, quality_bar=bar, quality_value_usd=value)
+    chosen = np.array([router.models.index(decision.model) for decision in decisions])
+    net = kept.quality * value - cost
+    better, n = net.argmax(axis=1), np.arange(len(rows))
+    regret = net[n, better] - net[n, chosen]
+    worst = np.argsort(-regret, kind="stable")[:n_worst]
+    expected = [{step.model: step.p_success for step in decision.plan} for decision in decisions]
+    return [
+        Regret(
+            regret_usd=float(regret[row]),
+            prompt=excerpt(Prompt.parse(kept.prompts[row]).text),
+            task=kept.tasks[row],
+            chosen=router.models[chosen[row]],
+            better=router.models[better[row]],
+            p_chosen=expected[row][router.models[chosen[row]]],
+            p_better=expected[row].get(router.models[better[row]], float("nan")),
+            quality_chosen=float(kept.quality[row, chosen[row]]),
+            quality_better=float(kept.quality[row, better[row]]),
+            cost_chosen_usd=float(cost[row, chosen[row]]),
+            cost_better_usd=float(cost[row, better[row]]),
+        )
+        for row in worst
+        if regret[row] > 0
+    ]
+
+
+def excerpt(text: str, length: int = _EXCERPT) -> str:
+    """Return the beginning of a text, on one line.
+
+    Examples
+    --------
+    >>> excerpt("one  two three", length=9)
+    'one two …'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"

@@ -1,0 +1,173 @@
+"""What a new model made of some prompts, beside what the known models made of them or are expected to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from router_model.catalog import Catalog, ModelCard
+from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.evidence import EvidenceModel, Space
+from router_model.prediction.predictor import Predictor
+from router_model.prediction.similarity import Vectors, nearest_rows, similarities
+from router_model.training.new_model.carry_over import Likeness
+from router_model.training.table.costs import fill_tokens
+from router_model.training.table.outcomes import Outcomes
+
+Float64Array = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+
+BAR_TOLERANCE = 1e-6  # of bars as float32, as in router_model.training.table.targets
+_N_NEAREST = 100  # of the bank's prompts say what was expected on one of them
+_SHARPNESS = 10.0  # of their weights exp(sharpness * similarity)
+_PRIOR_WEIGHT = 1.0  # pseudo-observations of the mean over the bank
+_SAME = 1 - 1e-5  # cosine similarity from which two prompts are one, in both spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the new model made of k prompts.
+
+    Attributes
+    ----------
+    features : of the prompts
+    outcome : float64 array, shape (k, n_targets)
+        1 or 0 a bar; ``log(1 + amount)`` for an amount that is learned. NaN where unknown.
+    expected : float64 array, shape (k, n_models, n_targets)
+        What the known models were expected to make of the prompts, without their outcomes there.
+    others : float64 array, shape (k, n_models, n_targets)
+        What they made of them; expected where that is unknown.
+    bank_rows : k arrays
+        The bank's prompts that are this prompt: none, one, or several with the same text.
+    likeness : of the prompts with each other and with the bank's
+    """
+
+    features: PromptFeatures
+    outcome: Float64Array
+    expected: Float64Array
+    others: Float64Array
+    bank_rows: list[Rows]
+    likeness: Likeness
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: Rows) -> "Answers":
+        """Return the answers to some prompts."""
+        bank_rows = [self.bank_rows[row] for row in rows]
+        return Answers(
+            features=self.features.take(rows),
+            outcome=self.outcome[rows],
+            expected=self.expected[rows],
+            others=self.others[rows],
+            bank_rows=bank_rows,
+            likeness=self.likeness.take(rows),
+        )
+
+
+def answers_of(
+    predictor: Predictor, graded: Outcomes, features: PromptFeatures, *, seen: BoolArray, card: ModelCard
+) -> Answers:
+    """Lay out what the new model answered beside what is known, or expected, of the others.
+
+    Parameters
+    ----------
+    graded : the new model's outcomes on k prompts
+    seen : shape (k,)
+        Whether the router was trained on a prompt; only then it can be one of the bank's.
+    """
+    filled = fill_tokens(graded, Catalog({card.model: card}), features.n_input_tokens)
+    met = [filled.quality[:, 0] >= float(bar) - BAR_TOLERANCE for bar in predictor.grid.bars]
+    logs = [np.log1p(getattr(filled, name)[:, 0]) for name in learned_amounts(predictor)]
+    bank_rows = find_in_bank(predictor.evidence_model, features, seen)
+    expected = expected_outcomes(predictor, features)
+    others = expected.copy()
+    inside = np.flatnonzero([len(rows) > 0 for rows in bank_rows])
+    if len(inside):
+        known = bank_outcomes(predictor.evidence_model)
+        rows_inside = [bank_rows[prompt] for prompt in inside]
+        expected[inside] = _from_neighbours(predictor.evidence_model, features.take(inside), rows_inside, known)
+        others[inside] = np.stack([known[rows].mean(axis=0) for rows in rows_inside])
+    outcome = np.stack([*met, *logs], axis=1).astype(np.float64)
+    return Answers(features, outcome, expected, others, bank_rows, _likeness(predictor.evidence_model, features))
+
+
+def _likeness(model: EvidenceModel, features: PromptFeatures) -> Likeness:
+    """Return the mean cosine similarity over both spaces."""
+    bags: Any = model.vocabulary.transform(features.pieces).vectors
+    within = (similarities(features.embedding, features.embedding.T) + similarities(bags, bags.T)) / 2
+    embedding, bag = model.embedding.index, model.bag.index
+    to_bank = (similarities(features.embedding, embedding) + similarities(bags, bag)) / 2
+    return Likeness(within, to_bank.T)
+
+
+def _from_neighbours(
+    model: EvidenceModel, features: PromptFeatures, itself: list[Rows], known: Float64Array
+) -> Float64Array:
+    """Return the mean outcome of the bank's prompts nearest to each prompt in either space, itself left out.
+
+    The router's own predictions would not do: it was trained on these prompts.
+    """
+    bags = model.vocabulary.transform(features.pieces).vectors
+    means = []
+    for space, queries in ((model.embedding, features.embedding), (model.bag, bags)):
+        similarity = similarities(queries, space.index)
+        for prompt, rows in enumerate(itself):
+            similarity[prompt, rows] = -1.0
+        nearest, value = nearest_rows(similarity, _N_NEAREST)
+        kernel = np.exp(_SHARPNESS * (value - value[:, :1]))
+        total = np.einsum("kj,kjmt->kmt", kernel, known[nearest]) + _PRIOR_WEIGHT * known.mean(axis=0)
+        means.append(total / (kernel.sum(axis=1) + _PRIOR_WEIGHT)[:, None, None])
+    return np.asarray(np.mean(means, axis=0))
+
+
+def find_in_bank(model: EvidenceModel, features: PromptFeatures, seen: BoolArray) -> list[Rows]:
+    """Return for each prompt the bank's prompts that are the same.
+
+    An artifact holds no texts. A prompt is the bank's where the hash of its text says that it was trained on and
+    both its vectors are those of the bank's prompt.
+    """
+    found = [np.empty(0, dtype=np.intp)] * len(features)
+    rows = np.flatnonzero(seen)
+    if len(rows):
+        queries = features.take(rows)
+        bags = model.vocabulary.transform(queries.pieces).vectors
+        alike = similarities(queries.embedding, model.embedding.index) >= _SAME
+        alike &= similarities(bags, model.bag.index) >= _SAME
+        for row, matches in zip(rows, alike, strict=True):
+            found[row] = np.flatnonzero(matches)
+    return found
+
+
+def expected_outcomes(predictor: Predictor, features: PromptFeatures) -> Float64Array:
+    """Return what the known models are expected to make of k prompts, shape (k, n_models, n_targets)."""
+    bars = [predictor.predict(features, quality_bar=float(bar)) for bar in predictor.grid.bars]
+    layers = [prediction.p_success.astype(np.float64) for prediction in bars]
+    expected = {"output_tokens": bars[0].output_tokens, "latency_s": bars[0].latency_s}
+    for name in learned_amounts(predictor):
+        amount = predictor.amounts[name]
+        layers.append(np.log1p(np.asarray(expected[name], dtype=np.float64) / amount.smearing) - amount.mean_log)
+    return np.stack(layers, axis=2)
+
+
+def bank_vectors(space: Space) -> Vectors:
+    """Return the vectors of the bank's prompts, shape (n_bank, dimension)."""
+    by_prompt: Any = space.index.T
+    return by_prompt.tocsr() if hasattr(by_prompt, "tocsr") else by_prompt  # type: ignore[no-any-return]
+
+
+def bank_outcomes(model: EvidenceModel) -> Float64Array:
+    """Return the known models' outcomes on the bank's prompts, by their heads where unknown."""
+    bank = model.bank
+    known = bank.weight > 0
+    if known.all():
+        return bank.outcome.astype(np.float64)
+    scores = [space.head.score(bank_vectors(space)) for space in (model.embedding, model.bag)]
+    return np.where(known, bank.outcome, np.mean(scores, axis=0)).astype(np.float64)
+
+
+def learned_amounts(predictor: Predictor) -> list[str]:
+    """Return the amounts that are targets."""
+    return [name for name, amount in predictor.amounts.items() if amount.boosters]

@@ -1,0 +1,269 @@
+"""An outcome table as arrays: one row a prompt, one column a model.
+
+Long tables (one row a prompt x model) are what users have and what is stored; matrices are what is learned
+from. Missing pairs are NaN.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from router_model.errors import TableError
+from router_model.features.prompt import PromptLike
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.duplicates import find_duplicates
+from router_model.training.importing.problems import Problem
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Outcomes of n prompts x m models.
+
+    Attributes
+    ----------
+    prompt_ids : n ids
+    prompts : n texts or lists of chat messages
+    tasks : n labels; empty strings where the table has none
+    models : m ids, sorted
+    quality, output_tokens, cost_usd, latency_s, propensity : float64 arrays, shape (n, m)
+        NaN where unknown.
+    input_tokens : float64 array, shape (n, m)
+    sessions : n ids of conversations, empty strings where unknown; or none
+    judge : int array, shape (n, m), or None where no grade has a judge
+        Index into `judge_names`; -1 where the grade has none.
+    judge_names : tuple of str
+        Sorted.
+    """
+
+    prompt_ids: list[str]
+    prompts: list[PromptLike]
+    tasks: list[str]
+    models: tuple[str, ...]
+    quality: FloatArray
+    input_tokens: FloatArray
+    output_tokens: FloatArray
+    cost_usd: FloatArray
+    latency_s: FloatArray
+    propensity: FloatArray
+    sessions: Sequence[str] = ()
+    judge: npt.NDArray[np.int64] | None = None
+    judge_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.prompt_ids)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "Outcomes":
+        """Return the outcomes of some prompts."""
+        return Outcomes(
+            prompt_ids=[self.prompt_ids[row] for row in rows],
+            prompts=[self.prompts[row] for row in rows],
+            tasks=[self.tasks[row] for row in rows],
+            models=self.models,
+            sessions=[self.sessions[row] for row in rows] if self.sessions else (),
+            judge=None if self.judge is None else self.judge[rows],
+            judge_names=self.judge_names,
+            **{name: getattr(self, name)[rows] for name in MATRIX_COLUMNS},
+        )
+
+    @property
+    def split_keys(self) -> list[str]:
+        """What the split and the folds hash: a prompt's conversation, or its own id where it has none."""
+        if not self.sessions:
+            return self.prompt_ids
+        return [session or prompt_id for session, prompt_id in zip(self.sessions, self.prompt_ids, strict=True)]
+
+    def select_models(self, models: Sequence[str]) -> "Outcomes":
+        """Return the outcomes of exactly `models`, in their order.
+
+        Raises
+        ------
+        TableError
+            If one is not in the table.
+        """
+        missing = [model for model in models if model not in self.models]
+        if missing:
+            raise TableError(
+                f"the table has no outcomes of {', '.join(missing)}, which the router may choose; "
+                f"it has {', '.join(self.models)}"
+            )
+        columns = [self.models.index(model) for model in models]
+        matrices = {name: getattr(self, name)[:, columns] for name in MATRIX_COLUMNS}
+        judge = None if self.judge is None else self.judge[:, columns]
+        return replace(self, models=tuple(models), judge=judge, **matrices)
+
+
+PROMPT_COLUMNS = ("prompt", "messages", "task", "session_id")
+
+_ROWS_AT_ONCE = 200_000
+
+MATRIX_COLUMNS = ("quality", "input_tokens", "output_tokens", "cost_usd", "latency_s", "propensity")
+
+
+def read_outcomes(path: str | Path) -> Outcomes:
+    """Read a Parquet outcome table as matrices.
+
+    Raises
+    ------
+    TableError
+        If it cannot be read, lacks a required column, or has a value or a duplicate that is not allowed; the
+        message names file, row and column.
+    """
+    return _outcomes(checked_table(Path(path)), origin=str(path))
+
+
+class CheckedTable(NamedTuple):
+    """An outcome table without the repetition of its texts.
+
+    Attributes
+    ----------
+    rows : polars.DataFrame
+        One row a prompt and model: `prompt_id`, `model`, `judge` and `MATRIX_COLUMNS`.
+    prompts : polars.DataFrame
+        One row a prompt, in order of appearance: `prompt_id` and `PROMPT_COLUMNS`. An id has several rows where it
+        stands for several prompts.
+    """
+
+    rows: pl.DataFrame
+    prompts: pl.DataFrame
+
+
+def checked_table(path: Path) -> CheckedTable:
+    """Read a Parquet outcome table with every column checked and of its canonical type.
+
+    Read a part at a time: the text of a prompt is repeated for every model, and all of it would be most of the
+    memory that training takes.
+    """
+    rows: list[pl.DataFrame] = []
+    prompts: list[pl.DataFrame] = []
+    problems: list[Problem] = []
+    n_read = 0
+    for part in _parts(path):
+        good, found = check_batch(part)
+        problems += [replace(problem, index=problem.index + n_read) for problem in found]
+        n_read += part.height
+        of_part = _without_repetition(good)
+        rows.append(of_part.rows)
+        prompts = [_distinct(pl.concat([*prompts, of_part.prompts]))]
+    if problems:
+        alike = [problem for problem in problems if problem.is_like(problems[0])]
+        raise TableError(_for_table(problems[0].message(path, problems[0].index + 1, n_alike=len(alike))))
+    if not n_read:
+        raise TableError(f"{path}: the table has no rows")
+    table = CheckedTable(pl.concat(rows), prompts[0])
+    repeated = find_duplicates(table.rows)
+    if repeated:
+        raise TableError(_for_table(repeated[0].message(path, repeated[0].index + 1, n_alike=len(repeated))))
+    return table
+
+
+def _parts(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the outcome columns of a Parquet file, `_ROWS_AT_ONCE` rows at a time."""
+    if not path.exists():
+        raise TableError(f"{path}: no such file; make it with 'router-model import SOURCE --out {path}'")
+    if path.is_dir():
+        raise TableError(f"{path}: is a folder; make one table of what is in it with 'router-model import {path}/'")
+    if path.suffix != ".parquet":
+        raise TableError(
+            f"{path}: expected a Parquet outcome table; make one with 'router-model import {path} --out "
+            f"{path.with_suffix('.parquet')}'"
+        )
+    try:
+        source = pl.scan_parquet(path, glob=False)
+        columns = source.collect_schema().names()
+        n_rows = source.select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
+    _check_columns(path, columns)
+    wanted = source.select([name for name in columns if name in OUTCOME_COLUMN_NAMES])
+    for start in range(0, n_rows, _ROWS_AT_ONCE):
+        try:
+            part = wanted.slice(start, _ROWS_AT_ONCE).collect()
+        except (pl.exceptions.PolarsError, OSError) as exc:
+            raise TableError(f"{path}: not a readable Parquet file ({exc})") from exc
+        yield part
+
+
+def _check_columns(path: Path, columns: Sequence[str]) -> None:
+    missing = [name for name in ("model", "quality") if name not in columns]
+    if not {"prompt", "messages"} & set(columns):
+        missing.insert(0, "prompt (or messages)")
+    if missing:
+        raise TableError(
+            f"{path}: column {', '.join(missing)} missing; got {', '.join(columns)}. "
+            "An outcome table has one row a prompt and model (data/README.md)"
+        )
+
+
+def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
+    """Part what is said of calls from what is said of prompts."""
+    rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
+    return CheckedTable(rows, _distinct(frame.select("prompt_id", *PROMPT_COLUMNS)))
+
+
+def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:
+    return prompts.unique(["prompt_id", "prompt", "messages"], keep="first", maintain_order=True)
+
+
+def _for_table(message: str) -> str:
+    """Say where the importer's option is to be given."""
+    return message.replace("use --on-error skip", "put it through 'router-model import --on-error skip'")
+
+
+def outcomes_of(frame: pl.DataFrame, *, origin: str) -> Outcomes:
+    """Pivot a checked long table into matrices; prompts in order of appearance, models sorted."""
+    return _outcomes(_without_repetition(frame), origin=origin)
+
+
+def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
+    rows, prompts = table
+    _refuse_conflicting_prompts(prompts, origin)
+    models = sorted(rows["model"].unique().to_list())
+    row = rows["prompt_id"].replace_strict(prompts["prompt_id"], np.arange(len(prompts)), return_dtype=pl.Int64)
+    column = rows["model"].replace_strict(models, np.arange(len(models)), return_dtype=pl.Int64)
+    at = (row.to_numpy(), column.to_numpy())
+
+    def matrix(name: str) -> FloatArray:
+        values = np.full((len(prompts), len(models)), np.nan)
+        values[at] = rows[name].to_numpy()
+        return values
+
+    judge_names = tuple(rows["judge"].drop_nulls().unique().sort().to_list())
+    judge = np.full((len(prompts), len(models)), -1, dtype=np.int64)
+    codes = rows["judge"].replace_strict(judge_names, np.arange(len(judge_names)), default=-1, return_dtype=pl.Int64)
+    judge[at] = codes.to_numpy()
+    return Outcomes(
+        prompt_ids=prompts["prompt_id"].to_list(),
+        prompts=[_prompt(text, messages) for text, messages in prompts.select("prompt", "messages").iter_rows()],
+        tasks=prompts["task"].fill_null("").to_list(),
+        sessions=prompts["session_id"].fill_null("").to_list(),
+        models=tuple(models),
+        judge=judge if judge_names else None,
+        judge_names=judge_names,
+        **{name: matrix(name) for name in MATRIX_COLUMNS},
+    )
+
+
+def _prompt(text: str | None, messages: str | None) -> PromptLike:
+    if messages is not None:
+        parsed: list[dict[str, Any]] = json.loads(messages)
+        return parsed
+    return text or ""
+
+
+def _refuse_conflicting_prompts(prompts: pl.DataFrame, origin: str) -> None:
+    texts = prompts.group_by("prompt_id", maintain_order=True).agg(pl.len().alias("n_texts"))
+    conflicting = texts.filter(pl.col("n_texts") > 1)
+    if not conflicting.is_empty():
+        raise TableError(
+            f"{origin}: prompt_id {conflicting['prompt_id'][0]!r} stands for {conflicting['n_texts'][0]} different "
+            f"prompts ({len(conflicting)} such ids); give each prompt its own id, or leave prompt_id out"
+        )

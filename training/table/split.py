@@ -1,0 +1,70 @@
+"""The split of prompts into training, calibration and test, and of training prompts into folds.
+
+Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
+the same prompts whatever the order or the size of the table. Where a table knows conversations, their ids stand for
+those of their prompts (`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from
+the one before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+CALIBRATION_FROM = 60
+TEST_FROM = 70
+N_FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Indices of the prompts on each side."""
+
+    train: Rows
+    calibration: Rows
+    test: Rows
+
+
+def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True) -> Split:
+    """Split prompts 60 : 10 : 30 by a hash of their ids.
+
+    Parameters
+    ----------
+    prompt_ids : ids, one a prompt; prompts of one id fall on one side
+    seed : int
+    holdout : bool
+        False gives the test prompts to training.
+
+    Examples
+    --------
+    >>> split = split_prompts([f"p{i}" for i in range(1000)], seed=0)
+    >>> len(split.train), len(split.calibration), len(split.test)
+    (599, 105, 296)
+    """
+    percent = percentiles(prompt_ids, seed=seed)
+    test = percent >= TEST_FROM
+    calibration = (percent >= CALIBRATION_FROM) & ~test
+    train = percent < CALIBRATION_FROM
+    if not holdout:
+        train, test = train | test, np.zeros_like(test)
+    return Split(*(np.flatnonzero(side) for side in (train, calibration, test)))
+
+
+def percentiles(prompt_ids: Sequence[str], *, seed: int) -> npt.NDArray[np.int64]:
+    """Return a number in ``range(100)`` for each id, by hashing, shape (n,): what `split_prompts` cuts at 60 and 70."""
+    return np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
+
+
+def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:
+    """Give each id a fold in ``range(n_folds)``, as many to each, in an order made by hashing, shape (n,)."""
+    order = sorted(set(prompt_ids), key=lambda prompt_id: (_hash(f"{prompt_id}:fold:{seed}"), prompt_id))
+    fold_of = {prompt_id: rank % n_folds for rank, prompt_id in enumerate(order)}
+    return np.array([fold_of[prompt_id] for prompt_id in prompt_ids], dtype=np.int64)
+
+
+def _hash(text: str) -> int:
+    return int(sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), 16)
