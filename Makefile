@@ -36,7 +36,7 @@ setup: $(VENV)/.dev  ## create .venv with everything for development (no torch)
 encoders: $(VENV)/.encoders  ## add torch, sentence-transformers and MiniLM (large)
 
 quickstart: $(VENV)/.serve  ## train on real graded outcomes, measure, route a prompt (PROMPT="..."), chat through the proxy
-	@$(BIN)/python -m router_model.training.quickstart quickstart "$$PROMPT"
+	@$(BIN)/python scripts/quickstart.py quickstart "$$PROMPT"
 
 serve: $(VENV)/.serve | quickstart/router/manifest.json quickstart/providers.toml  ## decide and forward with the quickstart's router, this machine only (PROVIDERS=file)
 	$(BIN)/router-model serve quickstart/router --insecure --providers $(or $(PROVIDERS),quickstart/providers.toml) \
@@ -52,6 +52,7 @@ lint: $(VENV)/.dev  ## style, formatting and layering
 
 type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy
+	$(BIN)/mypy scripts
 
 PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
 test: $(VENV)/.dev  ## the tests and doctests that take seconds
@@ -114,8 +115,7 @@ guard: $(VENV)/.dev quickstart/unseen.parquet  ## fail where quality on the samp
 
 # The sample's two tables; `make quickstart` makes them, too.
 quickstart/unseen.parquet: | $(VENV)/.base
-	@mkdir -p quickstart
-	@$(BIN)/python -c "from pathlib import Path; from router_model.training.quickstart import copy_sample; copy_sample(Path('quickstart'))"
+	@cd scripts && ../$(BIN)/python -c "from pathlib import Path; from quickstart import copy_sample; copy_sample(Path('../quickstart'))"
 	@$(BIN)/router-model import quickstart/val.jsonl --out quickstart/train.parquet
 	@$(BIN)/router-model import quickstart/test_holdout.jsonl --out quickstart/unseen.parquet
 

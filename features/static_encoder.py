@@ -1,6 +1,6 @@
 """The default encoder: the mean of a table of token vectors.
 
-The table is distilled from all-MiniLM-L6-v2 by ``python -m router_model.training.static_table``: every word piece is
+The table is distilled from all-MiniLM-L6-v2 by ``python scripts/static_table.py``: every word piece is
 put through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
 model2vec, with the smooth inverse frequency of Arora et al. 2017), then stored as int8 with a scale a row.
 """

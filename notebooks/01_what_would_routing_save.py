@@ -9,6 +9,7 @@
 # %matplotlib inline
 import tempfile
 from dataclasses import asdict
+from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,6 @@ from router_model.training.importing import import_sources
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.regrets import worst_regrets
 from router_model.training.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
-from router_model.training.quickstart import copy_sample
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import TrainConfig, train
 
@@ -27,9 +27,9 @@ QUALITY_BAR = 0.8
 
 # %%
 folder = Path(tempfile.mkdtemp())
-copy_sample(folder)
-import_sources([folder / "val.jsonl"], folder / "train.parquet")
-import_sources([folder / "test_holdout.jsonl"], folder / "unseen.parquet")
+sample = Path(str(files("pareto_bandit"))) / "data" / "examples"
+import_sources([sample / "val.jsonl"], folder / "train.parquet")
+import_sources([sample / "test_holdout.jsonl"], folder / "unseen.parquet")
 train(folder / "train.parquet", folder / "router", config=TrainConfig(quality_bars=(QUALITY_BAR,), holdout=False))
 
 router, unseen = Router.load(folder / "router"), read_outcomes(folder / "unseen.parquet")

@@ -1,9 +1,10 @@
 """Where files are kept that can be made again: embeddings, environments of other packages."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
+
+from platformdirs import user_cache_path
 
 CACHE_VARIABLE: Final = "ROUTER_MODEL_CACHE"
 
@@ -15,8 +16,4 @@ def cache_folder() -> Path:
     """
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "router-model" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "router-model"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "router-model"
+    return user_cache_path("router-model", appauthor=False)

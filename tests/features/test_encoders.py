@@ -71,8 +71,9 @@ def test_minilm_gives_the_published_similarity():
 @needs_encoders
 def test_the_shipped_table_is_what_the_script_makes():
     """Rebuild some rows from MiniLM: the stored int8 rows are within half a step of them."""
+    from static_table import DIMENSION, piece_vectors, reduce, weigh
+
     from router_model.features.transformer_encoder import minilm_source
-    from router_model.training.static_table import DIMENSION, piece_vectors, reduce, weigh
 
     rebuilt = weigh(reduce(piece_vectors(minilm_source()), DIMENSION))
     encoder = StaticEncoder.load()

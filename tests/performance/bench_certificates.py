@@ -14,18 +14,21 @@ often than the target
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from resplits import Draws, certify_draws, naive_draws, random_sides, task_sides, with_replacement
+
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.training.measuring.certify import chosen_by_value
 from router_model.training.measuring.evaluate import eligible_models
-from router_model.training.resplits import Draws, certify_draws, naive_draws, random_sides, task_sides, with_replacement
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.prices import complete_catalog

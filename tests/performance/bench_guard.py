@@ -27,7 +27,7 @@ def main() -> None:
     encoder, ours = load_encoder("static"), Ours()
     before, after = (read_outcomes(path) for path in (options.table, options.test_table))
     features = [featurise(outcomes.prompts, encoder) for outcomes in (before, after)]
-    (trial,) = trials.test_table_trials(
+    (trial,) = trials.trials_on_table(
         before, features[0], after, features[1], catalog=None, encoder=encoder, seeds=[0], quality_bar=0.5
     )
     found = []

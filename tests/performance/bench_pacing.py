@@ -6,14 +6,17 @@ prints spend over the limit and realised quality against the best success value 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 from bench_quality import prepare
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from pacing_replay import Stream, replay
+
 from router_model import Budget, BudgetPacer
 from router_model.spend_curve import SpendCurve
-from router_model.training.replay import Stream, replay
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig

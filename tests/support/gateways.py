@@ -19,7 +19,7 @@ from served import Served, free_port, served
 
 from router_model.saved.artifact import load_artifact
 from router_model.training.benchmark.method import MethodUnavailableError
-from router_model.training.benchmark.packages.environment import cache_folder
+from router_model.training.cache_folder import cache_folder
 
 PORTKEY = "@portkey-ai/gateway"
 # The HTTP server is the one that Portkey's repository has a patch for. With newer ones, which its package allows, each

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from resplits import certify_draws, naive_draws, random_sides, task_sides
 from scipy.stats import binom
 from simulated_world import simulate
 
@@ -19,7 +20,6 @@ from router_model.training.measuring.certify import (
     prompts_needed,
     why_not,
 )
-from router_model.training.resplits import certify_draws, naive_draws, random_sides, task_sides
 from router_model.training.table.outcomes import read_outcomes
 
 DELTA = 0.1

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from resplits import certify_draws, naive_draws, random_sides, with_replacement
 
 from router_model.training.measuring.certify import chosen_by_value
 from router_model.training.measuring.evaluate import eligible_models
-from router_model.training.resplits import certify_draws, naive_draws, random_sides, with_replacement
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_data]
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from pacing_replay import Spent, Stream, replay
 
 from router_model import Budget, BudgetPacer, PredictionTable, SpendCurve, TrainingError
-from router_model.training.replay import Spent, Stream, replay
 from router_model.training.table.costs import realised_costs
 
 

@@ -21,7 +21,7 @@ from router_model.training.benchmark.method import Method
 from router_model.training.benchmark.results import Results
 from router_model.training.benchmark.run import run_methods
 from router_model.training.benchmark.trial import Side, Trial
-from router_model.training.benchmark.trials import seed_trials, shift_trials, test_table_trials
+from router_model.training.benchmark.trials import seed_trials, shift_trials, trials_on_table
 from router_model.training.files import file_sha256
 from router_model.training.fitting.embedding_cache import cached
 from router_model.training.table.outcomes import Outcomes, read_outcomes
@@ -164,7 +164,7 @@ class Bench:
                 quality_bar=self.config.quality_bar,
             )
             return self._results(trials, methods, advance, {"seeds": len(seeds)})
-        trials = test_table_trials(
+        trials = trials_on_table(
             self.outcomes,
             self.features,
             *self.test,

@@ -86,7 +86,7 @@ def seed_trials(
         yield setting.trial(f"seed {seed}", seed, sides)
 
 
-def test_table_trials(
+def trials_on_table(
     outcomes: Outcomes,
     features: PromptFeatures,
     test_outcomes: Outcomes,

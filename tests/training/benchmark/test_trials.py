@@ -105,7 +105,7 @@ def test_another_table_is_tested_on_whole(outcomes, features, catalog, tmp_path)
     spare = other.filter(pl.col("model") == "small").with_columns(model=pl.lit("a-model-more"))
     pl.concat([other, spare]).write_parquet(tmp_path / "other.parquet")
     test = read_outcomes(tmp_path / "other.parquet")
-    (trial,) = trials.test_table_trials(
+    (trial,) = trials.trials_on_table(
         outcomes,
         features,
         test,
@@ -123,7 +123,7 @@ def test_another_table_is_tested_on_whole(outcomes, features, catalog, tmp_path)
 
 
 def test_a_test_table_that_lacks_a_model_is_refused(outcomes, features, catalog):
-    found = trials.test_table_trials(
+    found = trials.trials_on_table(
         outcomes,
         features,
         outcomes.select_models(["coder", "large"]),

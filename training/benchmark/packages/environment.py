@@ -16,27 +16,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from router_model.training.benchmark.method import MethodUnavailableError
+from router_model.training.cache_folder import cache_folder
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "ROUTER_MODEL_CACHE"
 NO_INDEX = "no package index can be reached"
 
 _INSTALL_LIMIT_S = 1800
 # A user's settings that would make pip install somewhere else than into the environment.
 _ELSEWHERE = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 _NO_CONNECTION = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "ConnectionError(")
-
-
-def cache_folder() -> Path:
-    """Return where environments are kept: ``ROUTER_MODEL_CACHE``, else the platform's cache of ``router-model``."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "router-model" / "Cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "router-model"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "router-model"
 
 
 @dataclass(frozen=True, slots=True)

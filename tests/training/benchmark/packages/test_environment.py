@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from router_model.training.benchmark.method import MethodUnavailableError
-from router_model.training.benchmark.packages.environment import PackageEnvironment, cache_folder
+from router_model.training.benchmark.packages.environment import PackageEnvironment
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +28,6 @@ def wheel(folder: Path, name: str) -> Path:
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     return path
-
-
-def test_cache_folder_is_the_variable_else_the_platforms(cache, monkeypatch):
-    assert cache_folder() == cache
-    monkeypatch.delenv("ROUTER_MODEL_CACHE")
-    assert cache_folder().parts[-1] in {"router-model", "Cache"}
 
 
 def test_folder_changes_with_the_requirements_and_how_they_are_installed(cache):

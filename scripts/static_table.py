@@ -1,6 +1,6 @@
 """Build the static encoder's table and tokeniser from all-MiniLM-L6-v2.
 
-Run ``python -m router_model.training.static_table`` (extra ``encoders``); it writes the two files in
+Run ``python scripts/static_table.py`` (extra ``encoders``); it writes the two files in
 ``features/assets``. Each word piece goes through the transformer alone, ``[CLS] piece [SEP]``, and its mean output is
 its vector (model2vec's distillation). PCA keeps `DIMENSION` components; a smooth inverse frequency weight a / (a + p)
 (Arora, Liang & Ma 2017, a = 1e-4) makes common pieces count less, with p from Zipf's law over the vocabulary's order,

@@ -10,13 +10,13 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from router_model.training.quickstart_chat import chat
+from quickstart_chat import chat
 
 EXAMPLE = "A train leaves at 9:40 and arrives at 13:05. How long is the journey? Think step by step."
 
 
 def main() -> None:
-    """Run the quickstart: ``python -m router_model.training.quickstart FOLDER [PROMPT]``."""
+    """Run the quickstart: ``python scripts/quickstart.py FOLDER [PROMPT]``."""
     folder = Path(sys.argv[1])
     prompt = " ".join(sys.argv[2:]).strip()
     copy_sample(folder)
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def copy_sample(folder: Path) -> None:
-    """Copy the sample's two files, so that the commands below have short names."""
+    """Copy the sample's two files, so that the commands have short names."""
     try:
         sample = files("pareto_bandit").joinpath("data/examples")
     except ModuleNotFoundError:
