@@ -1,11 +1,11 @@
 #!/bin/sh
-# Build the wheel, install it into a clean environment, and use it within a project that has folders of the same names
-# as the repository's; make sure that nothing else is shipped.
+# Build the source distribution and from it the wheel, install it into a clean environment, and use it within a project
+# that has folders of the same names as the repository's; make sure that nothing else is shipped.
 set -eu
 python=$(cd "$(dirname "$PYTHON")" && pwd)/$(basename "$PYTHON")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-"$python" -m build --wheel --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+"$python" -m build --outdir "$work/dist" . >"$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
 wheel=$(ls "$work"/dist/*.whl)
 constraints=$(pwd)/constraints.txt
 "$python" -m venv "$work/env"
