@@ -17,15 +17,15 @@ from starlette.requests import Request
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import BudgetMeter, Budgets
-from router_model.serving.access.callers import INSECURE, Caller, Role
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keys import Key
 from router_model.serving.access.limits import Limits, Standing
-from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
-from router_model.serving.settings import BudgetFailure, Settings
+from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.common.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
-"""In the ASGI scope: a list of headers that `router_model.serving.access.guard` adds to whatever is answered."""
+"""In the ASGI scope: a list of headers that `router_model.serving.http_edge.guard` adds to whatever is answered."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"

@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from router_model.serving.access.budget import Budget, dollars, nanos, plain, usd_of
-from router_model.serving.access.callers import INSECURE
 from router_model.serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
 from router_model.serving.access.limits import format_duration
-from router_model.serving.engine.seldom import Seldom
-from router_model.serving.errors import BudgetExceededError, NotReadyError, SettingsError
+from router_model.serving.common.callers import INSECURE
+from router_model.serving.common.log_throttle import LogThrottle
+from router_model.serving.common.service_errors import BudgetExceededError, NotReadyError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 
 class BudgetMeter(Protocol):
-    """What is told of budgets; `router_model.serving.telemetry.Telemetry` is one."""
+    """What is told of budgets; `router_model.serving.monitoring.telemetry.Telemetry` is one."""
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of a budget."""
@@ -124,7 +124,7 @@ class Budgets:
     ) -> None:
         self._path = path
         self._fails_open = fails_open
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
         self._service = service
         self._meter = meter
         self._now = now
@@ -183,7 +183,7 @@ class Budgets:
             )
         except LedgerError as exc:
             if self._fails_open:
-                if n_times := self._seldom.due("open"):
+                if n_times := self._throttle.due("open"):
                     logger.error("%d calls are let through without a budget: %s", n_times, exc)  # noqa: TRY400
                 return None
             raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc

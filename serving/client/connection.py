@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 
 from router_model.serving.client.calls import Call
-from router_model.serving.client.errors import BadCallError
+from router_model.serving.client.client_errors import BadCallError
 from router_model.serving.client.exchange import Got, Lost
 
 

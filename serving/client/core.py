@@ -5,10 +5,10 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Final, TypeVar
 
-from router_model.serving.client.answers import RouteAnswer
+from router_model.serving.client.answer_values import RouteAnswer
 from router_model.serving.client.calls import Call
+from router_model.serving.client.client_errors import RateLimitError, RouterClientError, ServerError, UnreachableError
 from router_model.serving.client.connection import Connection
-from router_model.serving.client.errors import RateLimitError, RouterClientError, ServerError, UnreachableError
 from router_model.serving.client.exchange import Got, Limits, Lost, Send, Wait, exchange
 from router_model.serving.client.retries import Retries
 

@@ -6,10 +6,10 @@ import random
 import time
 from typing import Final
 
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.rejects import Rejects
 from router_model.serving.decision_log.rows import Batch, n_rows
 from router_model.serving.decision_log.store import RefusedError, Store
-from router_model.serving.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 

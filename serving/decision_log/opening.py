@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from router_model.serving.common.masking import masked_url
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.no_log import NoLog
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
 from router_model.serving.decision_log.store import Store
-from router_model.serving.errors import SettingsError
-from router_model.serving.masking import masked_url
-from router_model.serving.settings import Settings
 
 NONE: Final = "none"
 PARQUET: Final = "parquet:"

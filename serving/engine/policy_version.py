@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from router_model.router import Router
-from router_model.serving.settings import Settings
+from router_model.serving.common.settings import Settings
 
 _THAT_DECIDE = (
     "default_plan",

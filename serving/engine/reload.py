@@ -21,14 +21,14 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, load_artifact, read_manifest
+from router_model.serving.common.service_errors import ReloadRefusedError
+from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.policy_version import policy_version
 from router_model.serving.engine.self_check import check_router
 from router_model.serving.engine.trial import try_artifact
-from router_model.serving.errors import ReloadRefusedError
-from router_model.serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 

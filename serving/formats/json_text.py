@@ -11,7 +11,7 @@ import re
 import secrets
 from typing import Any, Final
 
-from router_model.serving.extra import needing_serve
+from router_model.serving.common.extra import needing_serve
 from router_model.serving.formats.format import Call, Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.ids import IdMaker
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.texts import bounded
-from router_model.serving.engine.faults import place
-from router_model.serving.engine.ids import IdMaker
-from router_model.serving.engine.seldom import Seldom
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.settling import settle
@@ -41,7 +41,7 @@ _HTML: Final = "text/html"
 """What proxies and login pages answer with, and no model does."""
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
-_seldom: Final = Seldom(60.0)
+_throttle: Final = LogThrottle(60.0)
 
 
 class Attempt:
@@ -226,8 +226,8 @@ class Attempt:
         try:
             self.order.observe(record)
         except Exception as exc:  # noqa: BLE001  (the answer does not depend on who watches)
-            if times := _seldom.due("observe"):
-                _logger.error("an attempt could not be observed: %s (%d times)", place(exc), times)  # noqa: TRY400
+            if times := _throttle.due("observe"):
+                _logger.error("an attempt could not be observed: %s (%d times)", error_location(exc), times)  # noqa: TRY400
 
     def _verdict(self, error_type: str | None, now: float) -> Verdict:
         if error_type is None or (error_type in {CLIENT_GONE, SHUTDOWN} and self.facts.has_content):
@@ -248,7 +248,7 @@ class Attempt:
 
     def _compare_models(self) -> None:
         asked, answered = self.target.upstream_model, self.facts.response_model
-        if answered and is_other_model(asked, answered) and (times := _seldom.due(self.target.name)):
+        if answered and is_other_model(asked, answered) and (times := _throttle.due(self.target.name)):
             _logger.warning(
                 "%s: asked for %r, %r answered, maybe at another price; put the one that is meant into providers.toml"
                 " (%d times)",

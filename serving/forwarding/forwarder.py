@@ -15,7 +15,7 @@ from operator import itemgetter
 from random import Random
 from typing import Final, TypeAlias
 
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from router_model.serving.errors import UpstreamError
+from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
 from router_model.serving.providers.health import LONGEST_TOLD_S
 from router_model.serving.providers.provider import Target

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.providers.provider import Target
 
 _URLS: Final = frozenset({"url", "image_url", "file_data"})

@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.callers import Caller
-from router_model.serving.api.parts import Access
-from router_model.serving.errors import BudgetExceededError
+from router_model.serving.access.authentication import Access
+from router_model.serving.common.callers import Caller
+from router_model.serving.common.service_errors import BudgetExceededError
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.asked import Asked
 from router_model.serving.proxy.worst_case import worst_cases_usd

@@ -7,7 +7,7 @@ that speaks the caller's own format may still take it: then the texts alone are 
 from collections.abc import Mapping
 from typing import Any
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 
 

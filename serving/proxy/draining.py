@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from router_model.serving.errors import NotReadyError
+from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.forwarding.attempts import SHUTDOWN
 from router_model.serving.forwarding.reply import EventStream
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure

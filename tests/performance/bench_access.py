@@ -15,14 +15,14 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request, Response
 
 from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, authenticate, requires
-from router_model.serving.access.callers import Caller, Role
-from router_model.serving.access.guard import Guard
 from router_model.serving.access.issuing import create_key
-from router_model.serving.access.json_shape import check_shape, json_shape
 from router_model.serving.access.key_file import dump_key_file, parse_key_file, read_key_file
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret
-from router_model.serving.settings import Settings
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.settings import Settings
+from router_model.serving.http_edge.guard import Guard
+from router_model.serving.http_edge.json_shape import check_shape, json_shape
 
 ROUNDS = 7
 

@@ -8,11 +8,11 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 
 from router_model.serving.access.authentication import Access, authenticate
-from router_model.serving.access.callers import Role
-from router_model.serving.access.guard import Guard
-from router_model.serving.access.log_redaction import redact_server_logs
-from router_model.serving.errors import ServiceError, error_body
-from router_model.serving.settings import Settings
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import ServiceError, error_body
+from router_model.serving.common.settings import Settings
+from router_model.serving.http_edge.guard import Guard
+from router_model.serving.http_edge.log_redaction import redact_server_logs
 
 
 def settings_of(**given):

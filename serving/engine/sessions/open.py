@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.engine.sessions.memory import SessionMemory
 from router_model.serving.engine.sessions.redis_store import RedisStore
 from router_model.serving.engine.sessions.sessions import Sessions
 from router_model.serving.engine.sessions.store import LogStore, SharedStore
-from router_model.serving.errors import SettingsError
-from router_model.serving.settings import Settings
 
 
 def open_sessions(settings: Settings, log: DecisionLog, *, clock: Callable[[], float] = time.time) -> Sessions:

@@ -9,8 +9,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from router_model.serving.common.breaker import Breaker
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.breaker import Breaker
 from router_model.serving.engine.sessions.memory import SessionMemory
 from router_model.serving.engine.sessions.store import SharedStore
 

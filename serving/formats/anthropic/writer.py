@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from router_model.serving.formats.anthropic.errors import error_event
+from router_model.serving.formats.anthropic.error_body import error_event
 from router_model.serving.formats.anthropic.tolerant import TOOL, stop_reason, whole_message
 from router_model.serving.formats.anthropic.usage import write_usage
 from router_model.serving.formats.format import Facts, Json

@@ -5,7 +5,7 @@ from typing import Any
 
 from router_model.serving.formats.counts import count_of
 from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.gemini.errors import stream_error
+from router_model.serving.formats.gemini.error_body import stream_error
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of
 from router_model.serving.formats.gemini.usage import write_usage
 from router_model.serving.formats.json_text import dump

@@ -7,10 +7,10 @@ from route_audit import open_operations
 from starlette.testclient import TestClient
 
 from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, credential_of, requires
-from router_model.serving.access.callers import INSECURE, Caller, Role
 from router_model.serving.access.issuing import revoke_key
 from router_model.serving.access.limits import Limits
-from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
 
 
 def scope(text=None, **more):

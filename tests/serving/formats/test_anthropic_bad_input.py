@@ -10,7 +10,7 @@ from anthropic_examples import CHAT, CLAUDE, GPT, MESSAGES, STREAM, chunk, chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.anthropic import AnthropicFormat
 from router_model.serving.formats.openai import OpenAIFormat

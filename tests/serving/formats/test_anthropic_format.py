@@ -6,7 +6,7 @@ from anthropic.types import Message
 from anthropic.types.shared import ErrorResponse
 from anthropic_examples import ANTHROPIC, CLAUDE, MESSAGES
 
-from router_model.serving.errors import (
+from router_model.serving.common.service_errors import (
     FailedError,
     InvalidRequestError,
     NotReadyError,

@@ -15,7 +15,7 @@ from anthropic_examples import (
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.anthropic import AnthropicFormat
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL

@@ -4,7 +4,7 @@ import pytest
 from google.genai import types as google
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.translations import CHAT_TO_GEMINI
 

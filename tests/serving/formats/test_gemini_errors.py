@@ -2,7 +2,12 @@ import orjson
 import pytest
 from google.genai import errors as sdk
 
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, RateLimitedError, ServiceError
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    RateLimitedError,
+    ServiceError,
+)
 from router_model.serving.formats.gemini import GeminiFormat, google_error_body
 from router_model.serving.providers.failures import FailureKind
 

@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Event, Facts
 from router_model.serving.formats.gemini import GeminiFormat
 from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI

@@ -1,7 +1,7 @@
 import pytest
 from google.genai import types as google
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.translations import GENERATE_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure

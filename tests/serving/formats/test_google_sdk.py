@@ -13,7 +13,7 @@ from google.genai import errors, types
 from openai.types.chat import completion_create_params
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import NotFoundError
+from router_model.serving.common.service_errors import NotFoundError
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.gemini import GeminiFormat, google_error_body
 from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI

@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.proxy.asked import read_asked

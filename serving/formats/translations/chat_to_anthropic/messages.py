@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.shapes import asked_objects, mappings
 from router_model.serving.formats.translations.chat_to_anthropic.parts import content_blocks

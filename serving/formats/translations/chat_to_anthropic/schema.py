@@ -7,7 +7,7 @@ such limits are moved into the description, where the model still reads them.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
 from router_model.serving.formats.translations.gemini.media import images_of, part_of_file, part_of_sound, part_of_url

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.translations.gemini.fields import a_list, a_text, an_object, cannot_say
 

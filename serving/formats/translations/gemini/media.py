@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.translations.gemini.fields import a_text, an_object, cannot_say, get
 

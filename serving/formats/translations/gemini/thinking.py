@@ -7,7 +7,7 @@ A budget stands for the effort that Google's own OpenAI-compatible endpoint maps
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.translations.gemini.fields import an_object, get
 

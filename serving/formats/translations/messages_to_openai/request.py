@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.fitting.effort import effort_of
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.shapes import asked_objects, mapping
