@@ -3,10 +3,9 @@ from types import ModuleType
 
 import pytest
 
-from router_model.serving.formats.composed import Composed
 from router_model.serving.formats.format import Surface
 from router_model.serving.formats.openai import OpenAIFormat
-from router_model.serving.formats.registry import adapter_for
+from router_model.serving.formats.registry import Composed, adapter_for
 from router_model.serving.providers.provider import Kind
 
 CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]

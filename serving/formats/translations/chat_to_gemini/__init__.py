@@ -1,12 +1,14 @@
-"""`CHAT_TO_GEMINI`: what it consists of."""
+"""OpenAI's chat completions, answered by Google's Gemini."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.translations.gemini.chat_answer import chat_completion
-from router_model.serving.formats.translations.gemini.chat_request import gemini_request
-from router_model.serving.formats.translations.gemini.chat_stream import ChatStream
+from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.translations.chat_to_gemini.answer import chat_completion
+from router_model.serving.formats.translations.chat_to_gemini.request import gemini_request
+from router_model.serving.formats.translations.chat_to_gemini.stream import ChatStream
+
+__all__ = ["CHAT_TO_GEMINI", "ChatToGemini"]
 
 
 class ChatToGemini:
@@ -29,3 +31,6 @@ class ChatToGemini:
     def stream(self) -> ChatStream:
         """Return what translates one stream."""
         return ChatStream()
+
+
+CHAT_TO_GEMINI: Final[Translation] = ChatToGemini()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from router_model.serving.formats.format import Facts, Json
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
 from router_model.serving.formats.shapes import index_of, text
-from router_model.serving.formats.translations.gemini.call_ids import made_up_id
-from router_model.serving.formats.translations.gemini.chat_answer import (
+from router_model.serving.formats.translations.chat_to_gemini.answer import (
     blocked_end,
     ending,
     logprobs_of,
+    made_up_id,
     refusal,
     said,
 )

@@ -6,9 +6,9 @@ import orjson
 
 from router_model.serving.formats.format import Json
 from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
-from router_model.serving.formats.translations.gemini.finish import gemini_finish
-from router_model.serving.formats.translations.gemini.media import part_of_url
-from router_model.serving.formats.translations.gemini.signatures import part_signature, signature_in
+from router_model.serving.formats.translations.google_finish import gemini_finish
+from router_model.serving.formats.translations.google_media import part_of_url
+from router_model.serving.formats.translations.google_signatures import part_signature, signature_in
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 

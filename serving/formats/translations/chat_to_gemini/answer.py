@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 import orjson
@@ -11,9 +12,8 @@ from router_model.serving.formats.format import Json
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
 from router_model.serving.formats.gemini.usage import read_usage
 from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
-from router_model.serving.formats.translations.gemini.call_ids import made_up_id
-from router_model.serving.formats.translations.gemini.finish import chat_finish
-from router_model.serving.formats.translations.gemini.signatures import chat_signature
+from router_model.serving.formats.translations.google_finish import chat_finish
+from router_model.serving.formats.translations.google_signatures import chat_signature
 from router_model.serving.providers.usage import Usage
 
 _LOWEST: Final = -9999.0
@@ -168,3 +168,17 @@ def _usage(usage: Usage) -> Json:
         "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
+
+
+def made_up_id(*what: object) -> str:
+    """Return an id that is the same for the same call.
+
+    Examples
+    --------
+    >>> made_up_id("response", 0, 0, "weather", {}) == made_up_id("response", 0, 0, "weather", {})
+    True
+    >>> made_up_id("response", 0, 0, "weather", {}) == made_up_id("response", 0, 1, "weather", {})
+    False
+    """
+    said = orjson.dumps(what, default=str, option=orjson.OPT_SORT_KEYS)
+    return "call_" + blake2b(said, digest_size=12).hexdigest()

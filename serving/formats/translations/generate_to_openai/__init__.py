@@ -1,12 +1,14 @@
-"""`GENERATE_TO_OPENAI`: what it consists of."""
+"""Google's ``generateContent``, answered by an OpenAI-compatible provider."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.translations.gemini.generate_answer import generated_content
-from router_model.serving.formats.translations.gemini.generate_request import chat_request
-from router_model.serving.formats.translations.gemini.generate_stream import GenerateStream
+from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.translations.generate_to_openai.answer import generated_content
+from router_model.serving.formats.translations.generate_to_openai.request import chat_request
+from router_model.serving.formats.translations.generate_to_openai.stream import GenerateStream
+
+__all__ = ["GENERATE_TO_OPENAI", "GenerateToOpenAI"]
 
 
 class GenerateToOpenAI:
@@ -35,3 +37,6 @@ class GenerateToOpenAI:
     def stream(self) -> GenerateStream:
         """Return what translates one stream."""
         return GenerateStream()
+
+
+GENERATE_TO_OPENAI: Final[Translation] = GenerateToOpenAI()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Json
-from router_model.serving.formats.translations.gemini.fields import an_object, get
+from router_model.serving.formats.translations.google_fields import an_object, get
 
 EFFORTS: Final = ("minimal", "low", "medium", "high", "xhigh", "max")
 """Levels that may be asked for; which of them a model knows is the fitting's to say."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from router_model.serving.formats.format import Facts, Json
 from router_model.serving.formats.shapes import index_of, mapping, mappings, text
-from router_model.serving.formats.translations.gemini.generate_answer import call_part, candidate_of, text_parts
+from router_model.serving.formats.translations.generate_to_openai.answer import call_part, candidate_of, text_parts
 
 
 @dataclass(slots=True)
