@@ -17,7 +17,6 @@ from typing import Final
 MINUTE_NS: Final = 60_000_000_000
 NS: Final = 1_000_000_000
 MINUTE_S: Final = 60
-HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)

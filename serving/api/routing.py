@@ -14,14 +14,13 @@ from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError, ServiceError
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.endpoint import DECISION_HEADERS, Endpoint, header
+from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
 from router_model.serving.http_edge.error_answers import as_service_error, error_dict
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.queries import read_query
 from router_model.serving.http_edge.requests import BatchRequest, RouteRequest
 
 _NO_HEADERS: Final = Headers({})
-SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
 
 
 async def route(request: Request) -> Response:

@@ -7,12 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.serving.api.parts import parts_of
-from router_model.serving.api.routing import SESSION_HEADER
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.bodies import IS_LONG, validated
-from router_model.serving.http_edge.endpoint import Endpoint, header
+from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
 from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
 from router_model.serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked

@@ -17,12 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from router_model.serving.common.private_files import make_private
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.insertion import Insertion
 from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
 from router_model.serving.decision_log.session_keys import remembered_sessions
 from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
-from router_model.serving.decision_log.tables import TABLES
+from router_model.serving.decision_log.tables import TABLES, Insertion
 
 logger = logging.getLogger(__name__)
 

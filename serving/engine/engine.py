@@ -34,8 +34,7 @@ from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
-from router_model.serving.engine.sessions.open import open_sessions
-from router_model.serving.engine.sessions.sessions import Sessions
+from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 
 _log = logging.getLogger(__name__)
 

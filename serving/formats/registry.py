@@ -3,30 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
-from router_model.serving.formats.format import (
-    KIND_OF_SURFACE,
-    Facts,
-    Format,
-    Json,
-    StreamTranslation,
-    Surface,
-    Translation,
-)
-from router_model.serving.formats.shapes import mappings, text
+from router_model.serving.formats.format import KIND_OF_SURFACE, Facts, Format, StreamTranslation, Surface, Translation
+from router_model.serving.formats.shapes import Json, mappings, text
 from router_model.serving.providers.provider import Kind
-
-_TRANSLATIONS: Final = {
-    (Surface.CHAT, Kind.ANTHROPIC): ("CHAT_TO_ANTHROPIC",),
-    (Surface.CHAT, Kind.GEMINI): ("CHAT_TO_GEMINI",),
-    (Surface.MESSAGES, Kind.OPENAI): ("MESSAGES_TO_OPENAI",),
-    (Surface.MESSAGES, Kind.GEMINI): ("MESSAGES_TO_OPENAI", "CHAT_TO_GEMINI"),
-    (Surface.GENERATE, Kind.OPENAI): ("GENERATE_TO_OPENAI",),
-    (Surface.GENERATE, Kind.ANTHROPIC): ("GENERATE_TO_OPENAI", "CHAT_TO_ANTHROPIC"),
-}
 
 
 @cache
@@ -51,26 +34,39 @@ def _speaks_openai(kind: Kind) -> bool:
 def _format(kind: Kind) -> Format:
     """Return a kind's format; imported when the first call needs it, as most services speak to one or two kinds."""
     if kind is Kind.ANTHROPIC:
-        from router_model.serving.formats.anthropic import AnthropicFormat  # noqa: PLC0415
+        from router_model.serving.formats.anthropic.messages_format import AnthropicFormat  # noqa: PLC0415
 
         return AnthropicFormat()
     if kind is Kind.GEMINI:
-        from router_model.serving.formats.gemini import GeminiFormat  # noqa: PLC0415
+        from router_model.serving.formats.gemini.generate_format import GeminiFormat  # noqa: PLC0415
 
         return GeminiFormat()
-    from router_model.serving.formats.openai import OpenAIFormat  # noqa: PLC0415
+    from router_model.serving.formats.openai.chat_format import OpenAIFormat  # noqa: PLC0415
 
     return OpenAIFormat()
 
 
 def _translation(surface: Surface, kind: Kind) -> Translation | None:
-    names = _TRANSLATIONS.get((surface, Kind.OPENAI if _speaks_openai(kind) else kind))
-    if names is None:
-        return None
-    from router_model.serving.formats import translations as known  # noqa: PLC0415  (most calls need none)
+    steps = _translations().get((surface, Kind.OPENAI if _speaks_openai(kind) else kind), ())
+    return Composed(*steps) if len(steps) > 1 else next(iter(steps), None)
 
-    translations: list[Translation] = [getattr(known, name) for name in names]
-    return translations[0] if len(translations) == 1 else Composed(*translations)
+
+@cache
+def _translations() -> dict[tuple[Surface, Kind], tuple[Translation, ...]]:
+    """Return the translations of each pair; imported when the first call needs one, as most need none."""
+    from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC  # noqa: PLC0415
+    from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI  # noqa: PLC0415
+    from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI  # noqa: PLC0415
+    from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI  # noqa: PLC0415
+
+    return {
+        (Surface.CHAT, Kind.ANTHROPIC): (CHAT_TO_ANTHROPIC,),
+        (Surface.CHAT, Kind.GEMINI): (CHAT_TO_GEMINI,),
+        (Surface.MESSAGES, Kind.OPENAI): (MESSAGES_TO_OPENAI,),
+        (Surface.MESSAGES, Kind.GEMINI): (MESSAGES_TO_OPENAI, CHAT_TO_GEMINI),
+        (Surface.GENERATE, Kind.OPENAI): (GENERATE_TO_OPENAI,),
+        (Surface.GENERATE, Kind.ANTHROPIC): (GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC),
+    }
 
 
 @dataclass(frozen=True, slots=True)

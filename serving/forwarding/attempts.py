@@ -5,9 +5,11 @@ However it goes, it ends once: what was called is judged, the record is made and
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from router_model.serving.common.error_location import error_location
@@ -22,7 +24,6 @@ from router_model.serving.forwarding.deadlines import clock, close
 from router_model.serving.forwarding.lines import Ticket
 from router_model.serving.forwarding.patience import Waits
 from router_model.serving.forwarding.reply import Order, no_extras
-from router_model.serving.forwarding.response_models import is_other_model
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.health import Verdict
@@ -42,6 +43,8 @@ _HTML: Final = "text/html"
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
 _throttle: Final = LogThrottle(60.0)
+_PARTS: Final = re.compile(r"[-_:@\s]+")
+_QUALIFIER: Final = re.compile(r"0|\d\d|\d{3,}|v\d+|latest|preview|exp|experimental|beta|stable")
 
 
 class Attempt:
@@ -257,3 +260,27 @@ class Attempt:
                 answered,
                 times,
             )
+
+
+@lru_cache(maxsize=1024)
+def is_other_model(asked: str, answered: str) -> bool:
+    """Tell whether two ids name wholly different models, not dated or staged versions of one.
+
+    Examples
+    --------
+    >>> is_other_model("gpt-4o", "gpt-4o-2024-08-06"), is_other_model("openai/gpt-4o", "gpt-4o")
+    (False, False)
+    >>> is_other_model("claude-sonnet-4-0", "claude-sonnet-4-20250514")
+    False
+    >>> is_other_model("gpt-4o", "gpt-4o-mini"), is_other_model("gemini-2.5-flash", "gemini-2.5-pro")
+    (True, True)
+    """
+    one, two = _parts(asked), _parts(answered)
+    n_common = next(
+        (i for i, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two))
+    )
+    return n_common == 0 or not all(_QUALIFIER.fullmatch(part) for part in one[n_common:] + two[n_common:])
+
+
+def _parts(model: str) -> list[str]:
+    return [part for part in _PARTS.split(model.lower().rpartition("/")[2]) if part]

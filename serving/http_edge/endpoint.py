@@ -100,6 +100,9 @@ def header(name: str, description: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": description, "schema": written}
 
 
+SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
+
+
 def add_endpoint(router: APIRouter, endpoint: Endpoint) -> None:
     """Serve an endpoint, and document it."""
     router.add_api_route(

@@ -29,11 +29,11 @@ def is_forwarded(path: str) -> bool:
 def shaped_error(path: str, error: ServiceError) -> bytes:
     """Return the body of an error for who asked for a path."""
     if path == MESSAGES or path.startswith(f"{MESSAGES}/"):
-        from router_model.serving.formats.anthropic import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
+        from router_model.serving.formats.anthropic.error_body import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
 
         return anthropic_error_body(error, f"req_{secrets.token_hex(12)}")
     if path.startswith(GOOGLE) or path.endswith(_GOOGLE_CALLS):
-        from router_model.serving.formats.gemini import google_error_body  # noqa: PLC0415  (only this surface needs it)
+        from router_model.serving.formats.gemini.error_body import google_error_body  # noqa: PLC0415  (only this surface needs it)
 
         return google_error_body(error)
     return error_body(error)

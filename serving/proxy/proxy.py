@@ -32,10 +32,15 @@ from router_model.serving.proxy.asked import Asked, read_asked
 from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
-from router_model.serving.proxy.metadata import openrouter_metadata
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.questions import query_of
-from router_model.serving.proxy.replies import StreamAnswer, error_headers, reply_headers, whole_answer
+from router_model.serving.proxy.replies import (
+    StreamAnswer,
+    error_headers,
+    openrouter_metadata,
+    reply_headers,
+    whole_answer,
+)
 
 
 @dataclass(frozen=True, slots=True)

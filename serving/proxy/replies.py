@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.query import Routed
 from router_model.serving.forwarding.reply import EventStream, Reply
 from router_model.serving.http_edge.json_response import JSON, header_text
+from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.draining import UnderWay
@@ -104,3 +106,37 @@ class StreamAnswer(Response):
             pass  # the stream is closed, and its attempt says why it ended
         finally:
             self._account.close()
+
+
+def openrouter_metadata(
+    requested: str, targets: Sequence[Target], attempts: Sequence[AttemptRecord], routed: Routed | None
+) -> dict[str, Any]:
+    """Return the object.
+
+    Parameters
+    ----------
+    requested : the model that was asked for
+    targets : the candidates
+    attempts : so far, the one that answered included
+    routed : the decision; None of a model that was forwarded as asked
+    """
+    last = attempts[-1] if attempts else None
+    return {
+        "requested": requested,
+        "strategy": "direct" if routed is None else "auto",
+        "attempt": len(attempts),
+        "endpoints": {
+            "total": len(targets),
+            "available": [
+                {
+                    "provider": target.provider.name,
+                    "model": target.model,
+                    "selected": last is not None
+                    and (last.provider, last.model) == (target.provider.name, target.model),
+                }
+                for target in targets
+            ],
+        },
+        "attempts": [{"provider": one.provider, "model": one.model, "status": one.status} for one in attempts],
+        "pipeline": [] if routed is None else [{"name": "decision", "id": routed.decision_id, "reason": routed.reason}],
+    }

@@ -31,8 +31,8 @@ from router_model.serving.providers.transport import AiohttpTransport
 from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
 from router_model.serving.proxy.account import Account
+from router_model.serving.proxy.admitting import worst_cases_usd
 from router_model.serving.proxy.asked import read_asked
-from router_model.serving.proxy.worst_case import worst_cases_usd
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
 TEN = Budget(Decimal(10), Per.DAY)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import ServiceError
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _BY_STATUS: Final[Mapping[int, str]] = {

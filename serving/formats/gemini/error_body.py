@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 
 from router_model.serving.common.service_errors import ServiceError
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 DOMAIN: Final = "router-model"

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
 from router_model.serving.formats.openai.bodies import answer_object, text_or_none
 from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
 from router_model.serving.formats.openai.failures import failure_in
 from router_model.serving.formats.openai.finish import ERROR
 from router_model.serving.formats.openai.tolerant import by_the_book
 from router_model.serving.formats.openai.usage import read_usage, usage_json, written_usage
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Target
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.spellings import snake
 
 T = TypeVar("T")

@@ -3,8 +3,7 @@
 Gemini 3 wants those of tool calls back; a client of OpenAI's format that keeps unknown fields of messages gives them.
 """
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.formats.shapes import Json, mapping, text
 
 
 def signature_in(value: Json) -> str:

@@ -13,7 +13,8 @@ from router_model.serving.common.service_errors import (
     RateLimitedError,
     UnauthenticatedError,
 )
-from router_model.serving.formats.anthropic import AnthropicFormat, anthropic_error_body
+from router_model.serving.formats.anthropic.error_body import anthropic_error_body
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Target

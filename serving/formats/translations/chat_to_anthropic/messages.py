@@ -9,8 +9,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import asked_objects, mappings
+from router_model.serving.formats.shapes import Json, asked_objects, mappings
 
 _INSTRUCTIONS: Final = ("system", "developer")
 _NOT_OF_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]")

@@ -5,9 +5,8 @@ from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import mapping
+from router_model.serving.formats.shapes import Json, mapping
 
 _EFFORTS: Final[Mapping[str, str]] = {
     "minimal": "low",

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import asked_objects, mapping, mappings, text
+from router_model.serving.formats.shapes import Json, asked_objects, mapping, mappings, text
 from router_model.serving.formats.translations.chat_to_anthropic.messages import anthropic_messages
 from router_model.serving.formats.translations.chat_to_anthropic.output import closed, put_effort, put_output_format
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.format import Translation
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.chat_to_gemini.answer import chat_completion
 from router_model.serving.formats.translations.chat_to_gemini.request import gemini_request
 from router_model.serving.formats.translations.chat_to_gemini.stream import ChatStream

@@ -8,10 +8,9 @@ from typing import Final
 
 import orjson
 
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
 from router_model.serving.formats.gemini.usage import read_usage
-from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, number_of, text
 from router_model.serving.formats.translations.google_finish import chat_finish
 from router_model.serving.formats.translations.google_signatures import chat_signature
 from router_model.serving.providers.usage import Usage

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.google_fields import a_list, a_text, an_object, cannot_say
 from router_model.serving.formats.translations.google_media import images_of, part_of_file, part_of_sound, part_of_url
 from router_model.serving.formats.translations.google_signatures import part_signature, signature_in

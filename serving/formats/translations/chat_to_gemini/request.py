@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.chat_to_gemini.messages import contents_of
 from router_model.serving.formats.translations.google_fields import a_list, a_text, an_object, camel, cannot_say
 from router_model.serving.formats.translations.google_thinking import thinking_config

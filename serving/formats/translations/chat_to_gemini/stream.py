@@ -4,9 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of, finish_reason_of, parts_of
-from router_model.serving.formats.shapes import index_of, text
+from router_model.serving.formats.shapes import Json, index_of, text
 from router_model.serving.formats.translations.chat_to_gemini.answer import (
     blocked_end,
     ending,

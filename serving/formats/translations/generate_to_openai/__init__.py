@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.format import Translation
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.generate_to_openai.answer import generated_content
 from router_model.serving.formats.translations.generate_to_openai.request import chat_request
 from router_model.serving.formats.translations.generate_to_openai.stream import GenerateStream

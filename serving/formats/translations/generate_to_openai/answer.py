@@ -4,8 +4,7 @@ from typing import Any
 
 import orjson
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of, text
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, number_of, text
 from router_model.serving.formats.translations.google_finish import gemini_finish
 from router_model.serving.formats.translations.google_media import part_of_url
 from router_model.serving.formats.translations.google_signatures import part_signature, signature_in

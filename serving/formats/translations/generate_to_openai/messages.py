@@ -5,7 +5,7 @@ from typing import Any, Final
 import orjson
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.google_fields import a_list, a_text, an_object, camel, cannot_say, get
 from router_model.serving.formats.translations.google_media import chat_part_of_blob, chat_part_of_file
 

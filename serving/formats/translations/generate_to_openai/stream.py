@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.shapes import index_of, mapping, mappings, text
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, text
 from router_model.serving.formats.translations.generate_to_openai.answer import call_part, candidate_of, text_parts
 
 

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings, text
+from router_model.serving.formats.shapes import Json, mapping, mappings, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _STOP: Final[Mapping[str, str]] = {

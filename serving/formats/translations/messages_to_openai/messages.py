@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import asked_objects, text
+from router_model.serving.formats.shapes import Json, asked_objects, text
 
 _ROLES: Final = ("user", "assistant", "system")
 

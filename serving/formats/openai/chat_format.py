@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts, Json
+from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts
 from router_model.serving.formats.openai.assembler import ChatAssembler
 from router_model.serving.formats.openai.chat_answers import read_chat_answer, written_answer
 from router_model.serving.formats.openai.failures import failure_of
 from router_model.serving.formats.openai.reader import ChatReader
 from router_model.serving.formats.openai.request import openai_request
 from router_model.serving.formats.openai.writer import ChatWriter
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target

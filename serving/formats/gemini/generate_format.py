@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from router_model.serving.formats.format import Call, Facts, Json, Surface
+from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.gemini.assembler import GenerateAssembler
 from router_model.serving.formats.gemini.failures import failure_of
 from router_model.serving.formats.gemini.finish import MAY_BE_EMPTY
@@ -18,6 +18,7 @@ from router_model.serving.formats.gemini.reader import (
 )
 from router_model.serving.formats.gemini.writer import GeminiWriter, with_usage
 from router_model.serving.formats.json_text import dump_body
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
