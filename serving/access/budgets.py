@@ -26,6 +26,7 @@ from router_model.serving.access.ledger import Account, Balance, Hold, Ledger, L
 from router_model.serving.access.limits import format_duration
 from router_model.serving.common.callers import INSECURE
 from router_model.serving.common.log_throttle import LogThrottle
+from router_model.serving.common.retry_after import retry_after_text
 from router_model.serving.common.service_errors import BudgetExceededError, NotReadyError, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -281,7 +282,7 @@ def _when(budget: Budget, balance: Balance, amount: int, now: datetime) -> dict[
         return {"retry-after": str(_SOON_S)}
     left_s = _left_s(budget, now)
     never = {"x-should-retry": "false"}  # SDKs of OpenAI and Anthropic would try at once, and again
-    return never if left_s is None else never | {"retry-after": str(max(1, math.ceil(left_s)))}
+    return never if left_s is None else never | {"retry-after": retry_after_text(left_s)}
 
 
 def _headers(budget: Budget, remaining: int, now: datetime) -> dict[str, str]:

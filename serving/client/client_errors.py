@@ -16,11 +16,10 @@ No message, and no ``repr``, has the API key in it.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from router_model.errors import RouterModelError
-from router_model.serving.client.retries import read_retry_after
+from router_model.serving.common.retry_after import retry_after_s as read_retry_after
 
 
 class RouterClientError(RouterModelError):
@@ -147,7 +146,7 @@ def read_error(status: int, body: Any, headers: Mapping[str, str] | None = None)
         message,
         **known,
         metadata=metadata if isinstance(metadata, Mapping) else None,
-        retry_after_s=read_retry_after((headers or {}).get("retry-after"), datetime.now(UTC)),
+        retry_after_s=read_retry_after(headers or {}),
     )
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from router_model.serving.formats.retry_after import limit_ends_s, retry_after_s
+from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 

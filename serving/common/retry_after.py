@@ -1,6 +1,6 @@
-"""How long a provider asks to wait.
+"""How long a server asks to wait, and how we say it ourselves.
 
-All of it is what a provider says, however long: `router_model.serving.providers.health` has the ceiling.
+What is read is what the server says, however long: `router_model.serving.providers.health` has the ceiling.
 """
 
 import math
@@ -50,6 +50,15 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
         return seconds
     until = _date(said)
     return None if until is None else _seconds_to(until, headers, now)
+
+
+def retry_after_text(seconds: float) -> str:
+    """Return a ``Retry-After`` header: whole seconds, 1 or more, as 0 would mean to try again at once.
+
+    >>> retry_after_text(0.2), retry_after_text(2.1)
+    ('1', '3')
+    """
+    return str(max(math.ceil(seconds), 1))
 
 
 def limit_ends_s(headers: Mapping[str, str], message: str = "", now: datetime | None = None) -> float | None:
