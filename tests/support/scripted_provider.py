@@ -235,7 +235,7 @@ ADAPTER = Adapter(Format(), Format())
 
 
 class World:
-    """Providers by script; a `router_model.serving.providers.providers.Providers`.
+    """Providers by script; a `router_model.serving.providers.fleet.Fleet`.
 
     Parameters
     ----------
