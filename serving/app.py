@@ -1,8 +1,8 @@
-"""The application: all parts, put together.
+"""Put the application together.
 
-``uvicorn serving:create_app --factory`` calls `create_app` without arguments; settings then come from the environment.
-Opening the parts reads the artifact and the key file and touches no network, so that what is wrong with them stops the
-start with one line; they begin to work when the server starts, and stop in the reverse order when it drains.
+``uvicorn router_model.serving:create_app --factory`` calls `create_app` without arguments; the environment then has the
+settings. Opening the parts reads the artifact and the key file, but touches no network: a mistake in them ends the
+start with one line. The parts begin to work when the server starts, and stop in the reverse order when it drains.
 """
 
 import asyncio
@@ -86,6 +86,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
+    # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
     app.add_middleware(Guard, settings=parts.settings)
     redact_server_logs()
     app.state.parts = parts

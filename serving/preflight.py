@@ -1,4 +1,4 @@
-"""What is looked at before a service starts, and what it says then."""
+"""Check the settings before a service starts, and say what it will do."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Running the application: a socket, uvicorn, and several workers where asked for."""
+"""Run the application: open the socket, start uvicorn and its workers."""
 
 import logging
 import math

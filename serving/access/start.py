@@ -1,4 +1,4 @@
-"""Whether the service may start with its settings, as far as access goes."""
+"""Check at the start whether the settings let the right callers in, and nobody else."""
 
 import logging
 import os

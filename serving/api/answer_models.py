@@ -1,4 +1,4 @@
-"""What is answered, as models: the documentation, and the reference that tests hold the hand-built answers against.
+"""Models of the answers, for the OpenAPI document; tests hold the answers that are built by hand against them.
 
 The service itself builds its answers as plain dicts (`router_model.serving.api.decision_rendering`), which costs a
 fifth.

@@ -1,4 +1,4 @@
-"""Decisions as JSON: built by hand, as this is on every request's path."""
+"""Write a decision as JSON. It is built by hand: every request needs it, and a model costs four times as much."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the endpoints work with, put together once by `router_model.serving.app`."""
+"""The parts that endpoints work with; `router_model.serving.app` puts them together once."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""The proxy's surfaces: OpenAI's, Anthropic's and Google's paths."""
+"""Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and the bodies they document."""
 
 from typing import Any, Final, Literal
 

@@ -1,4 +1,4 @@
-"""Every error a client raises.
+"""The errors that a client raises.
 
 RouterClientError(RouterModelError)
 ├── BadCallError(ValueError)      the call makes no sense; nothing was sent

@@ -1,4 +1,4 @@
-"""What both clients are made of, the transport call excepted."""
+"""What the synchronous and the asynchronous client share: address, key, limits, and how a call becomes a request."""
 
 import json
 import logging

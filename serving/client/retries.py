@@ -1,4 +1,4 @@
-"""How often, and after how long, a call is tried again."""
+"""How often a call is tried again, and after which pause."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A circuit breaker: after a failure, leave it alone for a while, then try once."""
+"""A circuit breaker: it leaves what failed alone for a while, then lets one try through."""
 
 from dataclasses import dataclass
 

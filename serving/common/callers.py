@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do."""
+"""Roles, and the caller of a request."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Where an error was raised: what a log line may say of an error whose message may quote a prompt."""
+"""Say where an error was raised, without its message, which may quote a prompt."""
 
 import traceback
 from pathlib import Path

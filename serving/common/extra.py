@@ -1,4 +1,4 @@
-"""Saying which extra is missing."""
+"""Name the missing extra where an import fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

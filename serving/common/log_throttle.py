@@ -1,4 +1,4 @@
-"""Log lines that would come a hundred times a second come once in ten seconds, with a count."""
+"""A log line that would come a hundred times a second comes once in ten seconds, with a count."""
 
 import time
 from collections import OrderedDict

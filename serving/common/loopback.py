@@ -1,4 +1,4 @@
-"""Which addresses only this machine reaches."""
+"""Tell whether only this machine reaches an address."""
 
 import ipaddress
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What may be shown: of a URL never a password, of a provider's words never a key."""
+"""Mask passwords in URLs, and keys in the words of providers."""
 
 import re
 from typing import Final

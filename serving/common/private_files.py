@@ -1,4 +1,4 @@
-"""Files that only their owner reads: they hold prompts, who calls, and what is spent."""
+"""Make files that only their owner can read: they hold prompts, callers and amounts of money."""
 
 import logging
 import os

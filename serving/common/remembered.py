@@ -1,4 +1,4 @@
-"""What is remembered by names that callers choose: never more than so many, and what tells nothing is forgotten first.
+"""A bounded memory of things by name. Names that nothing was learned of are forgotten first.
 
 A caller can make up names without end. Names that nothing was ever learned of must not drive out those that something
 was, so they are forgotten first; then those that were used longest ago.

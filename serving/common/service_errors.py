@@ -1,4 +1,4 @@
-"""Every error the service answers with.
+"""The errors that the service answers with, and the one that stops its start.
 
 ServiceError(RouterModelError)
 ├── InvalidRequestError   400  the body, a header or a knob is wrong

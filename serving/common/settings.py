@@ -1,4 +1,4 @@
-"""Everything that can be set, with its default.
+"""All settings of the service, with their defaults, and how they are read and handed to workers.
 
 One source for the command line (`router-model serve`), the environment (``ROUTER_`` and the name in capitals, which
 is also how settings reach several workers) and tests. Values are checked here; whether files exist is checked where

@@ -1,4 +1,4 @@
-"""Fair shares of something there is only so much of: no caller can take so much that nothing is left for others."""
+"""Fair shares of a limited thing: one caller cannot take so much that nothing is left for others."""
 
 import threading
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Which model answered each logged decision, how well, and what is known of its being chosen.
+"""Read from the log which model answered each decision, how well it did, and how likely it was to be chosen.
 
 The first half of an export (`router_model.serving.decision_log.export`), without prompts: a few hundred bytes a
 decision, in memory. The rule:

@@ -1,4 +1,4 @@
-"""From the URL of a log to the log.
+"""Open the log that a URL names.
 
 ==============================================  =========================================================
 ``sqlite+aiosqlite:///path``, ``sqlite:///path``  a file, by default; several processes of one machine may share it

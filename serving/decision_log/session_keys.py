@@ -1,4 +1,4 @@
-"""Under which key a conversation's session is kept.
+"""Make the keys under which sessions are kept.
 
 A caller that names no session is recognised by how its conversation begins: the instructions and the first user
 message stay the same from turn to turn. Simplifies: two conversations of one caller that begin alike are one session,

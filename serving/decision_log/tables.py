@@ -1,4 +1,4 @@
-"""The tables of the log in a database: a table for each kind of record, with the fields of `log_records`.
+"""The tables of the log in a database, one for each kind of record, and how rows are inserted.
 
 Changes need a migration in ``migrations/versions``; a test compares the two. Names begin with ``router_``, as the
 database may hold other things. All but ids and times may be null, so that no record can ever be refused.
@@ -80,6 +80,9 @@ TABLES: Final = {
 
 class Insertion:
     """How rows of one kind are inserted: one that is there already stays, but a newer session replaces an older one.
+
+    The statement is compiled once. Executing a statement object works its parameters out for every row anew, which
+    costs more than all else that is done with the row; and the log shares its core with what answers requests.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Answers, put together: of a prediction, or of the default plan."""
+"""Put the engine's answer together: from a prediction, or from the default plan."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Which formats, and which translation between them, a surface and a kind of provider need."""
+"""Find the formats, and the translation between them, for a surface and a kind of provider."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

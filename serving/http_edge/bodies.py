@@ -1,4 +1,4 @@
-"""Reading a request's body: JSON, an object, within the limits, and of the declared shape.
+"""Read a request's body: JSON, an object, within the limits, and of the declared shape.
 
 A short body is read where it arrives. A long one, or one of many parts, is read in a thread of its own, one at a time
 and in turn for each caller: so neither one nor many of them hold up the loop that answers everybody.

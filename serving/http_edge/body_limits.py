@@ -1,4 +1,4 @@
-"""How many of anything a body may list: messages, tools, names, globs, metadata.
+"""Limit how many messages, tools, names and other entries a body may list.
 
 Checked before a body is validated or translated: code that looks at each of a million entries, or that collects a
 million errors, holds up everybody. Only lists that the service itself reads are counted; what is inside the schema of a

@@ -1,7 +1,7 @@
-"""Errors as answers: every one in OpenAI's shape, with a documented code.
+"""Answer errors, each in the shape of its surface and with a documented code.
 
-Foreign errors of a request are mapped once, in `router_model.serving.engine.faults`. What nobody
-expected becomes a 500 that says nothing but an id; the log line with that id has the rest.
+`router_model.serving.engine.faults` maps errors of the library that are the caller's. An error that nobody expected
+becomes a 500 that says nothing but an id, as its message may quote a prompt; the log line with that id has the rest.
 """
 
 import logging

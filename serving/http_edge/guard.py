@@ -1,4 +1,4 @@
-"""What no request may be, checked in front of everything.
+"""The guard: a middleware that refuses malformed and oversized requests before anything else reads them.
 
 Pure ASGI, a few microseconds a request. Refused are: a ``Host`` that is not ours, too many or too long headers, framing
 that two servers could read differently, control characters in headers, path or query, bodies that are too long or

@@ -1,4 +1,4 @@
-"""What uvicorn leaves open in HTTP's framing, where no application can refuse it.
+"""Bound what uvicorn's HTTP parser leaves unbounded, where no application can refuse it.
 
 Uvicorn (0.54, with httptools) waits for ever for the end of a head and collects headers without a limit. It takes
 trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It

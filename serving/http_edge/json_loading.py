@@ -1,4 +1,4 @@
-"""Parsing a long body without holding the interpreter for long.
+"""Parse a long body in pieces, so that other threads get their turn.
 
 A parser reads a body in one call, in which no other thread gets its turn: 32 MiB of text take 60 to 140 ms. Most of a
 body that long is text, such as an image in base64. So long strings are taken out first and read a piece at a time; what

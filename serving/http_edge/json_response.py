@@ -1,4 +1,4 @@
-"""Answers in JSON, and texts that may stand in their headers."""
+"""Answer in JSON, and encode texts for headers."""
 
 from functools import lru_cache
 from typing import Any, Final

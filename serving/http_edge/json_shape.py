@@ -1,4 +1,4 @@
-"""How deeply a JSON body is nested and of how many parts it is, found out before it is parsed.
+"""Count how deeply a JSON body nests and how many parts it has, before it is parsed.
 
 A parser makes an object of every part, in one call that nothing can interrupt; a parser that recurses, or code that
 walks what was parsed, must not meet ``[[[[…``. Works on the raw bytes in linear time, whatever they are: whether they

@@ -1,4 +1,4 @@
-"""What server logs may not keep: queries, and keys in paths.
+"""Keep queries and keys out of the server's logs.
 
 Uvicorn's access log writes the path with its query. People put keys there by mistake; no route of ours reads one.
 """

@@ -1,4 +1,4 @@
-"""From a chat body and its headers to a `Query`."""
+"""Read a chat body and its headers into a `Query` for the engine."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

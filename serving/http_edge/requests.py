@@ -1,4 +1,4 @@
-"""What requests may hold: the models that check them and that OpenAPI shows.
+"""Models that check requests, and that the OpenAPI document shows.
 
 Decides names, kinds and ranges. Only what is read is declared: a chat body may hold anything else that its provider
 knows, and passes. Our own objects refuse what they do not know, so that a misspelt knob is not silently ignored.

@@ -1,4 +1,4 @@
-"""Errors in the shape of the surface that is asked: the official SDKs read no other.
+"""Write an error in the shape of the surface that was asked, as official SDKs read no other.
 
 By path, as an error may come before anything of the request is read: from the guard, or for want of a key.
 """

@@ -1,4 +1,4 @@
-"""What Prometheus reads.
+"""The metrics that Prometheus reads.
 
 Counts decisions, degradations, exploration, calls of providers, cost, budgets and the state of the log. With several
 workers the numbers are totals over all of them: each keeps its own in files of the folder

@@ -1,6 +1,6 @@
-"""Spans of forwarded calls, for OpenTelemetry; nothing at all unless the environment asks for them.
+"""What the request path tells a tracing; this one makes no spans.
 
-What the request path calls: `Tracing.call` once a request, then `TracedCall.attempt` for every attempt (it is an
+It calls `Tracing.call` once a request, then `TracedCall.attempt` for every attempt (it is an
 observer of attempts) and `TracedCall.end` when the answer, a stream's last piece included, has been sent. Here they do
 nothing; `router_model.serving.monitoring.otel_tracing`, which needs the extra ``otel``, is imported only where spans go
 somewhere.

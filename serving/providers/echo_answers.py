@@ -1,4 +1,4 @@
-"""What the provider ``echo`` says: the last message of the user, a tool call where one is forced, JSON where asked.
+"""Make up the answers of the provider ``echo``: the last message, a forced tool call, or JSON that fits a schema.
 
 A word with the space before it counts as one token.
 """

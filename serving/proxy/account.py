@@ -1,4 +1,4 @@
-"""What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
+"""Account for one call: tell observers of its attempts, and charge its cost to the caller's budget."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ class Account:
 
     Attributes
     ----------
-    observers : told of every attempt that is over, e.g. the log and the metrics
+    observers : are told of every attempt that is over, e.g. the log and the metrics
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
@@ -41,7 +41,7 @@ class Account:
     n_attempts : int
         That are over.
     unknown : bool
-        Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
+        Whether an answer began, and nobody says what it cost; the budget then takes the worst case.
     """
 
     observers: Sequence[AttemptObserver]

@@ -1,4 +1,7 @@
-"""Letting a caller in: with the candidates that its budget can pay for."""
+"""Admit a call, with the candidates that the caller's budget can pay for.
+
+What a candidate costs at most is worked out only where the caller, or the service, has a budget.
+"""
 
 import re
 from collections.abc import Mapping, MutableMapping, Sequence

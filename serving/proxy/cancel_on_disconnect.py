@@ -1,4 +1,4 @@
-"""A client that leaves ends its call: at once, before the first token and after it."""
+"""Cancel a call when its client leaves, before the first token or after it."""
 
 import asyncio
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""The proxy, put together as the settings say."""
+"""Build the proxy that the settings ask for."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -72,7 +72,7 @@ class Proxy:
         Lets a call in, and sets its cost aside.
     bodies : BodyReader
         Works on long bodies in its thread.
-    observers : told of every attempt that is over, e.g. the log and the metrics
+    observers : are told of every attempt that is over, e.g. the log and the metrics
     tracing : Tracing
     longest_s : the longest time a call may take
     candidates : Candidates

@@ -1,4 +1,4 @@
-"""Answers of the proxy: whole, or as a stream, with the router's headers."""
+"""Turn the forwarder's reply into a response: whole or as a stream, with the router's headers."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -111,7 +111,7 @@ class StreamAnswer(Response):
 def openrouter_metadata(
     requested: str, targets: Sequence[Target], attempts: Sequence[AttemptRecord], routed: Routed | None
 ) -> dict[str, Any]:
-    """Return the object.
+    """Return ``openrouter_metadata``, which says how a call was routed (``X-OpenRouter-Metadata: enabled``).
 
     Parameters
     ----------

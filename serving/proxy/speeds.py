@@ -1,4 +1,4 @@
-"""How fast each provider of a model was lately: what ``sort: throughput`` and ``sort: latency`` go by."""
+"""Remember how fast each provider of a model was lately, for ``sort: throughput`` and ``sort: latency``."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""Errors as Anthropic words them: of the service as a whole, and in the middle of a stream."""
+"""Write errors in Anthropic's shape, as a whole answer or in the middle of a stream."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A body fitted to the model that is to get it."""
+"""Fit a body to the model that gets it: leave out or change what the model does not take."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Errors in Google's shape: ``{"error": {"code", "message", "status", "details"}}``."""
+"""Write errors in Google's shape: ``{"error": {"code", "message", "status", "details"}}``."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""`Format` of Google's Gemini."""
+"""Google's Gemini as a `Format`."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Whole chat completions: what a provider's says of itself, and ours with ``model`` and cost."""
+"""Read a provider's whole chat completion, and write ours with ``model`` and cost."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The shapes of an error's body, of all who speak OpenAI's format, read into one.
+"""Read the body of an error, in the many shapes of those who speak OpenAI's format.
 
 | shape | whose |
 |---|---|

@@ -1,4 +1,4 @@
-"""Reading fields of a caller's body: what is of the wrong type is said to be, with its place.
+"""Read fields of a body in Google's format. An error names the field that has the wrong type.
 
 Google's JSON takes every field in two spellings, ``systemInstruction`` and ``system_instruction``.
 """

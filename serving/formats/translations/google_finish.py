@@ -1,4 +1,4 @@
-"""Why an answer ended: ``finishReason`` and ``finish_reason``."""
+"""Translate the reason why an answer ended: ``finishReason`` and ``finish_reason``."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Images, sound and documents: URLs and data URLs at OpenAI's, ``inlineData`` and ``fileData`` at Google's."""
+"""Translate images, sound and documents: URLs for OpenAI, ``inlineData`` and ``fileData`` for Google."""
 
 import base64
 import mimetypes

@@ -1,4 +1,4 @@
-"""Signatures of thoughts, where Google's own OpenAI-compatible endpoint puts them: ``extra_content.google``.
+"""Carry signatures of thoughts in ``extra_content.google``, as Google's own OpenAI-compatible endpoint does.
 
 Gemini 3 wants those of tool calls back; a client of OpenAI's format that keeps unknown fields of messages gives them.
 """

@@ -1,4 +1,4 @@
-"""How much a model is to think: ``reasoning_effort`` and ``reasoning`` at OpenAI's, ``thinkingConfig`` at Google's.
+"""Translate how much a model is to think: ``reasoning_effort``, ``reasoning``, and ``thinkingConfig`` of Google.
 
 A budget stands for the effort that Google's own OpenAI-compatible endpoint maps to it: 1,024 tokens are ``low``, 8,192
 ``medium``, more ``high``; -1 leaves it to the model.

@@ -1,4 +1,4 @@
-"""A message of Anthropic's as a ``chat.completion``."""
+"""Translate Anthropic's message into a ``chat.completion``."""
 
 import time
 from collections.abc import Mapping, Sequence

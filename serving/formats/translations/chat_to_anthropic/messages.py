@@ -1,4 +1,4 @@
-"""Chat messages as Anthropic's: instructions apart, results of tools in user messages, no two of a role in a row."""
+"""Translate chat messages and their parts into Anthropic's messages and blocks."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""How the answer is to look, and how much is to be thought for it."""
+"""Translate what is asked of the output: its JSON schema, and how much the model is to think."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -105,6 +105,9 @@ def _force_json(request: Json) -> None:
 
 def closed(schema: Mapping[str, Any], param: str) -> Json:
     """Return a schema with its objects closed and its limits described.
+
+    Anthropic takes closed objects only, and no limits on numbers, lengths and patterns. As Anthropic's own clients do,
+    such limits go into the description, where the model still reads them.
 
     Raises
     ------

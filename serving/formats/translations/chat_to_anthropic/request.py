@@ -1,4 +1,4 @@
-"""A chat body as a body of Anthropic's; what either side does not know passes untouched."""
+"""Translate a chat body and its tools into Anthropic's; fields that neither side knows pass untouched."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The events of Anthropic's stream as ``chat.completion.chunk``."""
+"""Translate the events of Anthropic's stream into ``chat.completion.chunk``."""
 
 import time
 from collections.abc import Mapping

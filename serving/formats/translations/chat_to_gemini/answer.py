@@ -1,4 +1,4 @@
-"""Gemini's answer, said as a chat completion."""
+"""Translate Gemini's answer into a chat completion. Ids of tool calls are made up where Gemini leaves them out."""
 
 import time
 from collections.abc import Iterable

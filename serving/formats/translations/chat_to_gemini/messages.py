@@ -1,4 +1,4 @@
-"""A chat conversation, said to Gemini."""
+"""Translate a chat conversation into Gemini's contents."""
 
 from typing import Any
 

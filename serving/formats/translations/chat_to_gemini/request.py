@@ -1,4 +1,4 @@
-"""A chat body, said to Gemini."""
+"""Translate a chat body and its tools into Gemini's request."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Gemini's stream, said as chunks of a chat completion."""
+"""Translate Gemini's stream into chunks of a chat completion."""
 
 import time
 from collections.abc import Sequence

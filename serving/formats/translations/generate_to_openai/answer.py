@@ -1,4 +1,4 @@
-"""A chat completion, said as Google's surface does."""
+"""Translate a chat completion into an answer of Google's surface."""
 
 from typing import Any
 

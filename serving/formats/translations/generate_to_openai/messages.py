@@ -1,4 +1,4 @@
-"""A conversation of Google's surface, said as chat messages."""
+"""Translate a conversation of Google's surface into chat messages."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""A body of Google's surface, said as a chat body."""
+"""Translate a body of Google's surface, its tools and its schemas into a chat body."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -163,7 +163,9 @@ def _function(declaration: Json, where: str) -> Json:
 
 
 def json_schema(schema: Json) -> Json:
-    """Return the JSON schema of a schema of Google's; what is one already stays.
+    """Return the JSON schema of a schema of Google's, which is a subset of OpenAPI's; a JSON schema stays as it is.
+
+    Types are lower case in a JSON schema, and ``nullable`` is a type. Google writes some numbers as text (``"1"``).
 
     Examples
     --------

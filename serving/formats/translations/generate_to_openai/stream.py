@@ -1,4 +1,4 @@
-"""Chunks of a chat completion, said as Google's stream does."""
+"""Translate chunks of a chat completion into the stream of Google's surface."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

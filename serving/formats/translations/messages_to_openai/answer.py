@@ -1,4 +1,4 @@
-"""A ``chat.completion`` as a message of Anthropic's."""
+"""Translate a ``chat.completion`` into Anthropic's message."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Anthropic's messages as chat messages: results of tools each in a message of its own, calls beside the content."""
+"""Translate Anthropic's messages and blocks into chat messages and their parts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""A body of Anthropic's as a chat body; what either side does not know passes untouched."""
+"""Translate Anthropic's body into a chat body; fields that neither side knows pass untouched."""
 
 from collections.abc import Mapping
 from typing import Any, Final
