@@ -9,10 +9,7 @@ import numpy.typing as npt
 from matplotlib.patheffects import withStroke
 
 from router_model.training.benchmark.glossary import GLOSSARY
-from router_model.training.benchmark.results import Curve, MethodResult, Results
-from router_model.training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
-from router_model.training.measuring.evaluate import Evaluation
-from router_model.training.plots.style import (
+from router_model.training.benchmark.plots.style import (
     DARK,
     GREY,
     OURS,
@@ -24,6 +21,9 @@ from router_model.training.plots.style import (
     short_model,
     short_name,
 )
+from router_model.training.benchmark.results import Curve, MethodResult, Results
+from router_model.training.benchmark.verdicts import KIND_ORDER, LEARNED_KINDS, mean, ranked
+from router_model.training.measuring.evaluate import Evaluation
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import matplotlib as mpl
 
+from router_model.training.benchmark.plots.style import OURS, label, new_figure, short_model, short_name
 from router_model.training.benchmark.results import MethodResult
-from router_model.training.plots.style import OURS, label, new_figure, short_model, short_name
 
 _MODELS = 8
 _LEGIBLE = 0.06

@@ -9,9 +9,18 @@ from matplotlib.lines import Line2D
 
 from router_model.training.benchmark.glossary import HEADLINE
 from router_model.training.benchmark.margins import by_margin
+from router_model.training.benchmark.plots.style import (
+    AHEAD,
+    BEHIND,
+    NOISE,
+    label,
+    method_styles,
+    new_figure,
+    plain,
+    short_name,
+)
 from router_model.training.benchmark.results import Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, Comparison, Verdict, comparisons, ranked
-from router_model.training.plots.style import AHEAD, BEHIND, NOISE, label, method_styles, new_figure, plain, short_name
 
 _COLOURS: Mapping[Verdict, str] = {
     Verdict.AHEAD: AHEAD,

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("matplotlib", reason="extra 'benchmark' is not installed")
 
-from router_model.training.benchmark.results import Curve, Realised
-from router_model.training.plots import (
+from router_model.training.benchmark.plots import (
     TaskSaving,
     cost_and_quality,
     decision_shares,
@@ -20,8 +19,9 @@ from router_model.training.plots import (
     savings_by_task,
     shift_by_task,
 )
-from router_model.training.plots.frontiers import mean_frontier, static_mix
-from router_model.training.plots.shares import mean_shares
+from router_model.training.benchmark.plots.frontiers import mean_frontier, static_mix
+from router_model.training.benchmark.plots.shares import mean_shares
+from router_model.training.benchmark.results import Curve, Realised
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_frontier_without_costs_is_not_drawn():
 
 @given(st.lists(st.tuples(st.floats(1e-6, 1), st.floats(0, 1)), min_size=1, max_size=9))
 def test_a_static_mix_is_at_least_as_good_as_each_model_and_never_falls(models):
-    from router_model.training.plots.frontiers import _Point
+    from router_model.training.benchmark.plots.frontiers import _Point
 
     singles = [_Point("m", cost, quality) for cost, quality in models]
     costs = np.sort([cost for cost, _ in models])

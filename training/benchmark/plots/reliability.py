@@ -3,9 +3,9 @@
 from typing import Any
 
 from router_model.training.benchmark.glossary import GLOSSARY
+from router_model.training.benchmark.plots.style import DARK, OURS, label, new_figure, plain, short_name
 from router_model.training.benchmark.results import Curve, MethodResult, Results
 from router_model.training.benchmark.verdicts import mean, ours, ranked
-from router_model.training.plots.style import DARK, OURS, label, new_figure, plain, short_name
 
 _PANELS = 8
 _COLUMNS = 4

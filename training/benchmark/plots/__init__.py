@@ -4,11 +4,11 @@ Each function draws one figure from results and returns it, a matplotlib `Figure
 asked saves it.
 """
 
-from router_model.training.plots.differences import paired_differences, shift_by_task
-from router_model.training.plots.frontiers import cost_and_quality, frontiers
-from router_model.training.plots.reliability import reliability_curves
-from router_model.training.plots.savings import TaskSaving, savings_by_task
-from router_model.training.plots.shares import decision_shares
+from router_model.training.benchmark.plots.differences import paired_differences, shift_by_task
+from router_model.training.benchmark.plots.frontiers import cost_and_quality, frontiers
+from router_model.training.benchmark.plots.reliability import reliability_curves
+from router_model.training.benchmark.plots.savings import TaskSaving, savings_by_task
+from router_model.training.benchmark.plots.shares import decision_shares
 
 __all__ = [
     "TaskSaving",
