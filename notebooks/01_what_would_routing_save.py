@@ -16,10 +16,10 @@ import polars as pl
 
 from router_model import Router
 from router_model.features.featuriser import featurise
+from router_model.training.benchmark.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
 from router_model.training.importing import import_sources
 from router_model.training.measuring.evaluate import evaluate
 from router_model.training.measuring.regrets import worst_regrets
-from router_model.training.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import TrainConfig, train
 

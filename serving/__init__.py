@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from router_model.serving.extra import needing_serve
+from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
     from router_model.serving.app import create_app

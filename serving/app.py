@@ -1,8 +1,8 @@
-"""The application: all parts, put together.
+"""Put the application together.
 
-``uvicorn serving:create_app --factory`` calls `create_app` without arguments; settings then come from the environment.
-Opening the parts reads the artifact and the key file and touches no network, so that what is wrong with them stops the
-start with one line; they begin to work when the server starts, and stop in the reverse order when it drains.
+``uvicorn router_model.serving:create_app --factory`` calls `create_app` without arguments; the environment then has the
+settings. Opening the parts reads the artifact and the key file, but touches no network: a mistake in them ends the
+start with one line. The parts begin to work when the server starts, and stop in the reverse order when it drains.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from router_model.serving.access.authentication import Access
-from router_model.serving.access.log_redaction import redact_server_logs
 from router_model.serving.access.owners import DecisionOwners
 from router_model.serving.access.start import check_access
-from router_model.serving.api import listing, notdiamond, operations, plano, reports, routing
-from router_model.serving.api.endpoint import add_endpoint, complete_document
-from router_model.serving.api.errors import answer_http_exception, answer_unexpected
+from router_model.serving.api import listing, notdiamond, operations, plano, reports, routing, surfaces
 from router_model.serving.api.parts import Parts
-from router_model.serving.commands.settings_options import read_settings
+from router_model.serving.common.settings import Settings, read_settings
 from router_model.serving.decision_log.opening import open_log
-from router_model.serving.direct import DirectApp
 from router_model.serving.engine.engine import Engine
+from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.http_edge.body_limits import BodyLimits
+from router_model.serving.http_edge.endpoint import add_endpoint, complete_document
+from router_model.serving.http_edge.error_answers import answer_http_exception, answer_unexpected
+from router_model.serving.http_edge.guard import Guard
+from router_model.serving.http_edge.log_redaction import redact_server_logs
+from router_model.serving.monitoring.opening import open_tracing
+from router_model.serving.monitoring.telemetry import Telemetry
 from router_model.serving.providers.config import load_providers, with_default_plan
-from router_model.serving.proxy import surfaces
 from router_model.serving.proxy.opening import open_proxy
-from router_model.serving.settings import Settings
-from router_model.serving.telemetry import Telemetry
-from router_model.serving.tracing import open_tracing
 
 ENDPOINTS: Final = (
     *routing.ENDPOINTS,
@@ -52,7 +52,7 @@ ENDPOINTS: Final = (
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own (from 0.165 on), which would send messages of exceptions; ours is `router_model.serving.tracing`."""
+"""FastAPI's own (from 0.165 on), which would send messages of exceptions; we have `serving.monitoring` instead."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
 
 _logger = logging.getLogger(__name__)
@@ -75,8 +75,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """
     if parts is None:
         parts = open_parts(settings or read_settings())
-    app = DirectApp(
-        parts.settings,
+    app = FastAPI(
         title="Router Model",
         summary="Which language model to call for a prompt: the cheapest one likely to be good enough.",
         version=version("router-model"),
@@ -87,10 +86,12 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         telemetry=_NO_TELEMETRY,
         exception_handlers={HTTPException: answer_http_exception, Exception: answer_unexpected},
     )
+    # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
+    app.add_middleware(Guard, settings=parts.settings)
     redact_server_logs()
     app.state.parts = parts
     for endpoint in ENDPOINTS:
-        add_endpoint(app, endpoint)
+        add_endpoint(app.router, endpoint)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to add to it
     return app
 
@@ -100,14 +101,15 @@ def open_parts(settings: Settings) -> Parts:
     if settings.providers is not None:
         settings = with_default_plan(settings, load_providers(settings.providers))
     keyring = check_access(settings)
-    log, telemetry = open_log(settings), Telemetry()
+    log, telemetry, tracing = open_log(settings), Telemetry(), open_tracing()
     owners = DecisionOwners(None if keyring is None else keyring.derived_secret(b"decisions' owners"))
     engine = Engine.open(settings, log=log, observers=(telemetry.observe,), seal=owners.seal)
-    proxy, tracing = open_proxy(settings, engine), open_tracing()
     access = Access.of(settings, keyring, telemetry)
+    bodies = BodyReader(BodyLimits.of(settings))
+    proxy = open_proxy(settings, engine, access, bodies, log=log, telemetry=telemetry, tracing=tracing)
     if proxy is not None:
         access.usual_concurrent = partial(proxy.connections, settings.workers)
-    return Parts(settings, engine, log, access, telemetry, proxy, tracing, owners)
+    return Parts(settings, engine, log, access, bodies, telemetry, proxy, tracing, owners)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

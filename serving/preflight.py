@@ -1,4 +1,4 @@
-"""What is looked at before a service starts, and what it says then."""
+"""Check the settings before a service starts, and say what it will do."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ from router_model.features import FeatureError, load_encoder
 from router_model.router import Router
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
+from router_model.serving.common.masking import masked_url
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
 from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.artifact_source import ArtifactSource
-from router_model.serving.masking import masked_url
 from router_model.serving.providers.config import load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
-from router_model.serving.settings import Settings
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0

@@ -1,4 +1,4 @@
-"""Running the application: a socket, uvicorn, and several workers where asked for."""
+"""Run the application: open the socket, start uvicorn and its workers."""
 
 import logging
 import math
@@ -16,11 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors.multiprocess import Multiprocess
 
-from router_model import serving
-from router_model.serving.commands.settings_options import as_environment
-from router_model.serving.errors import SettingsError
-from router_model.serving.lean_imports import import_lightgbm_alone
-from router_model.serving.settings import Settings
+from router_model.serving.common.lean_imports import import_lightgbm_alone
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings, as_environment
+from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _KEEP_ALIVE_S: Final = (
@@ -75,9 +74,11 @@ def in_url(host: str, port: int) -> str:
 
 def lean_app() -> FastAPI:
     """Build the application in a process that is the service's own, as small as it goes."""
-    import_lightgbm_alone()
+    import_lightgbm_alone()  # before the application, which imports the router's modules
+    from router_model.serving.app import create_app  # noqa: PLC0415
+
     sys.setswitchinterval(_SWITCH_S)
-    return serving.create_app()
+    return create_app()
 
 
 def serve(settings: Settings, sock: socket.socket) -> None:
@@ -90,7 +91,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             "router_model.serving.server:lean_app",
             factory=True,
             workers=settings.workers,
-            http="router_model.serving.access.http_protocol:HeadLimitedProtocol",
+            http=HeadLimitedProtocol,
             ws="none",
             lifespan="on",
             log_config=_LOGGING,

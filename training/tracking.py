@@ -107,7 +107,7 @@ def draw_figures(report: TrainingReport, folder: Path) -> list[Path]:
     """Draw the held-out figures of a report into a folder; none without a held-out evaluation."""
     if report.held_out is None:
         return []
-    from router_model.training.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
+    from router_model.training.benchmark.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
 
     path = folder / "cost_and_quality.png"
     cost_and_quality(report.held_out).savefig(path, dpi=120)

@@ -1,31 +1,29 @@
 """Who is calling: from a request's headers to a `Caller`, or a refusal.
 
 What a route needs is said by the route, in its function: nothing here looks at the path, the host or a forwarded
-header, so no spelling of a URL leads around it (CVE-2026-48710 and its like). A route calls `authenticate` first
-of all, before it reads the body: who may not ask is not listened to. `requires` is the same as a FastAPI dependency,
-which costs more (measured in docs/access.md), and for which FastAPI reads the body first where the route declares one.
+header, so no spelling of a URL leads around it (CVE-2026-48710 and its like). A route calls `Access.authenticate`
+before it reads the body: who may not ask is not listened to. A FastAPI dependency would not do, as FastAPI reads the
+body first.
 
-`Access` is made once (`app.state.access`) and used from the event loop only.
+`Access` is made once, and used from the event loop only.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Any, Final
-
-from starlette.requests import Request
 
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import BudgetMeter, Budgets
-from router_model.serving.access.callers import INSECURE, Caller, Role
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keys import Key
 from router_model.serving.access.limits import Limits, Standing
-from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
-from router_model.serving.settings import BudgetFailure, Settings
+from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.common.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
-"""In the ASGI scope: a list of headers that `router_model.serving.access.guard` adds to whatever is answered."""
+"""In the ASGI scope: a list of headers that `router_model.serving.http_edge.guard` adds to whatever is answered."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
@@ -256,21 +254,3 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     if not credential:
         raise UnauthenticatedError(f"the request has no key; {_HOW}", headers=_CHALLENGE)
     return credential
-
-
-def authenticate(request: Request, *roles: Role) -> Caller:
-    """Return who is calling, if they may do what needs `role`; see `Access.authenticate`.
-
-    Call it at the top of a route's function.
-    """
-    access: Access = request.scope["app"].state.access
-    return access.authenticate(request.scope, *roles)
-
-
-def requires(*roles: Role) -> Callable[[Request], Awaitable[Caller]]:
-    """Return a FastAPI dependency: ``caller: Annotated[Caller, Depends(requires(Role.DECIDE))]``."""
-
-    async def caller(request: Request) -> Caller:
-        return authenticate(request, *roles)
-
-    return caller

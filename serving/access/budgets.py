@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from router_model.serving.access.budget import Budget, dollars, nanos, plain, usd_of
-from router_model.serving.access.callers import INSECURE
 from router_model.serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
 from router_model.serving.access.limits import format_duration
-from router_model.serving.engine.seldom import Seldom
-from router_model.serving.errors import BudgetExceededError, NotReadyError, SettingsError
+from router_model.serving.common.callers import INSECURE
+from router_model.serving.common.log_throttle import LogThrottle
+from router_model.serving.common.retry_after import retry_after_text
+from router_model.serving.common.service_errors import BudgetExceededError, NotReadyError, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ _logger = logging.getLogger(__name__)
 
 
 class BudgetMeter(Protocol):
-    """What is told of budgets; `router_model.serving.telemetry.Telemetry` is one."""
+    """What is told of budgets; `router_model.serving.monitoring.telemetry.Telemetry` is one."""
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
         """Say what is left of a budget."""
@@ -124,7 +125,7 @@ class Budgets:
     ) -> None:
         self._path = path
         self._fails_open = fails_open
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
         self._service = service
         self._meter = meter
         self._now = now
@@ -183,7 +184,7 @@ class Budgets:
             )
         except LedgerError as exc:
             if self._fails_open:
-                if n_times := self._seldom.due("open"):
+                if n_times := self._throttle.due("open"):
                     logger.error("%d calls are let through without a budget: %s", n_times, exc)  # noqa: TRY400
                 return None
             raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc
@@ -281,7 +282,7 @@ def _when(budget: Budget, balance: Balance, amount: int, now: datetime) -> dict[
         return {"retry-after": str(_SOON_S)}
     left_s = _left_s(budget, now)
     never = {"x-should-retry": "false"}  # SDKs of OpenAI and Anthropic would try at once, and again
-    return never if left_s is None else never | {"retry-after": str(max(1, math.ceil(left_s)))}
+    return never if left_s is None else never | {"retry-after": retry_after_text(left_s)}
 
 
 def _headers(budget: Budget, remaining: int, now: datetime) -> dict[str, str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from router_model.serving.access.budget import Budget
-from router_model.serving.access.callers import Role
 from router_model.serving.access.key_file import KeyFile, edit_key_file
 from router_model.serving.access.keyring_secret import check_secret, read_or_make_secret, read_secret, secret_check
 from router_model.serving.access.keys import KEY_PATTERN, Key, key_hash, new_key_text
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import SettingsError
 
 MAX_NAME: Final = 100
 

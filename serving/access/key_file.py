@@ -32,9 +32,9 @@ from typing import Any, Final
 import tomli_w
 
 from router_model.serving.access.budget import Budget, Per
-from router_model.serving.access.callers import Role
 from router_model.serving.access.keys import ID_LENGTH, Key
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import SettingsError
 
 VERSION: Final = 1
 _LIMITS: Final = {"requests_per_minute", "feedback_per_day", "max_concurrent", "budget_usd", "budget_per"}

@@ -15,7 +15,7 @@ from typing import Final
 from router_model.serving.access.key_file import read_key_file
 from router_model.serving.access.keyring_secret import check_secret
 from router_model.serving.access.keys import Key, key_hash, key_id_of
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from router_model.serving.access.keys import key_hash
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 
 ENVIRONMENT: Final = "ROUTER_KEYS_SECRET"
 MIN_LENGTH: Final = 32

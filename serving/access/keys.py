@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from router_model.serving.access.budget import Budget
-from router_model.serving.access.callers import Role
+from router_model.serving.common.callers import Role
 
 PREFIX: Final = "rm_"
 ID_LENGTH: Final = 12

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from router_model.errors import RouterModelError
-from router_model.serving.private_files import make_private
+from router_model.serving.common.private_files import make_private
 
 logger = logging.getLogger(__name__)
 

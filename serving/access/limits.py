@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as day_time
 from typing import Final
 
+from router_model.serving.common.retry_after import retry_after_text
+
 MINUTE_NS: Final = 60_000_000_000
 NS: Final = 1_000_000_000
 MINUTE_S: Final = 60
-HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Standing:
             "x-ratelimit-reset-requests": format_duration(self.reset_s),
         }
         if not self.allowed:
-            headers["retry-after"] = str(max(1, math.ceil(self.retry_after_s)))
+            headers["retry-after"] = retry_after_text(self.retry_after_s)
         return headers
 
 

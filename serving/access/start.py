@@ -1,17 +1,16 @@
-"""Whether the service may start with its settings, as far as access goes."""
+"""Check at the start whether the settings let the right callers in, and nobody else."""
 
-import ipaddress
 import logging
 import os
 import stat
-from functools import lru_cache
 from pathlib import Path
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import ENVIRONMENT, read_secret, secret_path
-from router_model.serving.errors import SettingsError
-from router_model.serving.settings import Settings
+from router_model.serving.common.callers import Role
+from router_model.serving.common.loopback import is_loopback
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,37 +49,6 @@ def check_access(settings: Settings) -> Keyring | None:
     if not os.environ.get(ENVIRONMENT):
         _warn_if_readable(secret_path(settings.keys))
     return keyring
-
-
-@lru_cache(maxsize=1024)
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches `host`: 127.0.0.0/8, ::1 or localhost.
-
-    Examples
-    --------
-    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "192.168.0.7", "router.local")]
-    [True, True, True, False, False, False]
-    """
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False  # a name, which may come to mean anything
-
-
-@lru_cache(maxsize=1024)
-def is_address(host: str) -> bool:
-    """Return whether `host` is an IP address, not a name or the path of a Unix socket.
-
-    >>> is_address("10.0.0.7"), is_address("::1"), is_address("router.local"), is_address("/run/router.sock")
-    (True, True, False, False)
-    """
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_insecure(settings: Settings) -> None:

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import ModelCard
-from router_model.serving.access.callers import Caller, Role
-from router_model.serving.api.answers import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
-from router_model.serving.api.endpoint import Endpoint
+from router_model.serving.api.answer_models import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.api.rendering import json_response
-from router_model.serving.api.requests import AUTO
-from router_model.serving.errors import ForbiddenError, ModelNotFoundError, NotFoundError
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, ModelNotFoundError, NotFoundError
+from router_model.serving.http_edge.endpoint import Endpoint
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
@@ -73,7 +73,7 @@ def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:
 
 
 def model_dict(card: ModelCard) -> dict[str, Any]:
-    """Return a model's entry; see `router_model.serving.api.answers.ModelAnswer`.
+    """Return a model's entry; see `router_model.serving.api.answer_models.ModelAnswer`.
 
     >>> card = ModelCard("openai/gpt-4o", Decimal("2.5"), Decimal(10), tools=True)
     >>> model_dict(card)["pricing"]

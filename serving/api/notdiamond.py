@@ -22,16 +22,17 @@ from starlette.responses import Response
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.screening.constraints import Constraints
-from router_model.serving.access.callers import Role
-from router_model.serving.api.answers import NotDiamondAnswer
-from router_model.serving.api.bodies import validated
-from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint
+from router_model.serving.api.answer_models import NotDiamondAnswer
+from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.api.queries import literal_glob, some_of
-from router_model.serving.api.rendering import decision_headers, json_response
-from router_model.serving.api.requests import NotDiamondProvider, NotDiamondRequest
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotReadyError
 from router_model.serving.engine.query import Query
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.endpoint import DECISION_HEADERS, Endpoint
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.queries import literal_glob, some_of
+from router_model.serving.http_edge.requests import NotDiamondProvider, NotDiamondRequest
 
 COST_TRADEOFF: Final = 8.5
 Named = Mapping[str, NotDiamondProvider]

@@ -6,13 +6,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.access.callers import Role
-from router_model.serving.api.answers import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
-from router_model.serving.api.endpoint import Endpoint
+from router_model.serving.api.answer_models import HealthAnswer, ReadyAnswer, ReloadAnswer, StatusAnswer
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.api.rendering import json_response
-from router_model.serving.errors import ReloadRefusedError, SettingsError
-from router_model.serving.telemetry import METRICS_TYPE
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import ReloadRefusedError, SettingsError
+from router_model.serving.http_edge.endpoint import Endpoint
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.monitoring.telemetry import METRICS_TYPE
 
 _OK: Final = 200
 _UNREADY: Final = 503

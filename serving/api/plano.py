@@ -8,15 +8,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.access.callers import Role
-from router_model.serving.api.answers import PlanoAnswer
-from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint
+from router_model.serving.api.answer_models import PlanoAnswer
+from router_model.serving.api.decision_rendering import decision_headers
 from router_model.serving.api.parts import parts_of
-from router_model.serving.api.queries import read_query
-from router_model.serving.api.rendering import decision_headers, json_response
-from router_model.serving.api.requests import RouteRequest
-from router_model.serving.api.routing import SESSION_HEADER
-from router_model.serving.errors import EmptyPlanError, NotFoundError
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError
+from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.queries import read_query
+from router_model.serving.http_edge.requests import RouteRequest
 
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
 

@@ -2,7 +2,7 @@
 
 A key reports on its own decisions, a key with the role ``feedback-all`` on everybody's. The id of another key's
 decision and an id that nobody made get the same answer. Whose answer a `response_id` names is known when the log is
-joined (`router_model.serving.decision_log.calls`): such a report is always taken, and counts there if it may.
+joined (`router_model.serving.decision_log.called_models`): such a report is always taken, and counts there if it may.
 
 The id of a report is made from the caller's key and its ``Idempotency-Key``, so that the log keeps the first of several
 with the same one, whichever worker gets them; without the header every report is one of its own.
@@ -17,15 +17,15 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.access.callers import Caller, Role
-from router_model.serving.api.answers import AcceptedAnswer
-from router_model.serving.api.bodies import validated
-from router_model.serving.api.endpoint import Endpoint, header
+from router_model.serving.api.answer_models import AcceptedAnswer
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.api.rendering import json_response
-from router_model.serving.api.requests import FeedbackRequest, IdempotencyHeader, OutcomeRequest
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, NotReadyError
 from router_model.serving.decision_log.log_records import ANY, OWN, AttemptRecord, FeedbackRecord, LogRecord
-from router_model.serving.errors import InvalidRequestError, NotFoundError, NotReadyError
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.endpoint import Endpoint, header
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.requests import FeedbackRequest, IdempotencyHeader, OutcomeRequest
 
 _ACCEPTED: Final = 202
 _ROLES: Final = (Role.FEEDBACK, Role.FEEDBACK_ALL)

@@ -7,20 +7,20 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.access.callers import Caller, Role
-from router_model.serving.api.answers import BatchAnswer, DecisionAnswer
-from router_model.serving.api.bodies import validated
-from router_model.serving.api.endpoint import DECISION_HEADERS, Endpoint, header
-from router_model.serving.api.errors import as_service_error, error_dict
+from router_model.serving.api.answer_models import BatchAnswer, DecisionAnswer
+from router_model.serving.api.decision_rendering import decision_dict, decision_headers
 from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.api.queries import read_query
-from router_model.serving.api.rendering import decision_dict, decision_headers, json_response
-from router_model.serving.api.requests import BatchRequest, RouteRequest
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError, ServiceError
 from router_model.serving.engine.query import Query, Routed
-from router_model.serving.errors import EmptyPlanError, NotFoundError, ServiceError
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.endpoint import DECISION_HEADERS, SESSION_HEADER, Endpoint
+from router_model.serving.http_edge.error_answers import as_service_error, error_dict
+from router_model.serving.http_edge.json_response import json_response
+from router_model.serving.http_edge.queries import read_query
+from router_model.serving.http_edge.requests import BatchRequest, RouteRequest
 
 _NO_HEADERS: Final = Headers({})
-SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body does not name it.")
 
 
 async def route(request: Request) -> Response:

@@ -17,8 +17,8 @@ except ModuleNotFoundError as exc:
         "router_model.serving.client needs httpx2: pip install 'router-model[serve]' (or httpx2 alone)"
     ) from exc
 
-from router_model.serving.client.answers import ListedModel, Receipt, RouteAnswer, RouteStep
-from router_model.serving.client.errors import (
+from router_model.serving.client.answer_values import ListedModel, Receipt, RouteAnswer, RouteStep
+from router_model.serving.client.client_errors import (
     AnsweredError,
     AuthenticationError,
     BadCallError,

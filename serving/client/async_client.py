@@ -8,10 +8,10 @@ import anyio
 import httpx2
 
 from router_model.serving.client import calls
-from router_model.serving.client.answers import Json, ListedModel, Receipt, RouteAnswer
+from router_model.serving.client.answer_values import Json, ListedModel, Receipt, RouteAnswer
 from router_model.serving.client.calls import Call, OutcomeFields, Prompt, RouteOptions
+from router_model.serving.client.client_errors import AnsweredError, RouterClientError
 from router_model.serving.client.core import FAILS_OPEN, Core, local_answer, logger
-from router_model.serving.client.errors import AnsweredError, RouterClientError
 from router_model.serving.client.exchange import Got, Limits, Lost, Send, Wait
 from router_model.serving.client.retries import Retries
 

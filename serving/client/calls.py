@@ -7,8 +7,8 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from router_model.serving.client.answers import Json, ListedModel, Receipt, RouteAnswer, read_batch, read_models
-from router_model.serving.client.errors import AnsweredError, BadCallError, read_error
+from router_model.serving.client.answer_values import Json, ListedModel, Receipt, RouteAnswer, read_batch, read_models
+from router_model.serving.client.client_errors import AnsweredError, BadCallError, read_error
 
 Prompt = str | Sequence[Json] | Json
 """A text (one user message), chat messages, or a whole chat body, which is sent as it is."""

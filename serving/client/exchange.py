@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from router_model.serving.client.calls import Call
-from router_model.serving.client.errors import AnsweredError, UnreachableError, UnreadableAnswerError, read_error
+from router_model.serving.client.client_errors import AnsweredError, UnreachableError, UnreadableAnswerError, read_error
 from router_model.serving.client.retries import RETRIED_STATUSES, Retries
 
 Answer = TypeVar("Answer")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from router_model.serving.access.budget import Budget, Per
-from router_model.serving.access.callers import Role
+from router_model.serving.common.callers import Role
 
 if TYPE_CHECKING:
     from router_model.serving.access.keys import Key

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from router_model.serving.extra import needing_serve
+from router_model.serving.common.extra import needing_serve
 
 if TYPE_CHECKING:
     from router_model.serving.decision_log.spool import Spool

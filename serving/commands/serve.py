@@ -1,15 +1,60 @@
-"""``router-model serve``."""
+"""``router-model serve``: every setting is one of its options, with its description, default and variable."""
 
+import types
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Union, get_args, get_origin
 
 import click
 
-from router_model.serving.extra import needing_serve
-from router_model.serving.lean_imports import import_lightgbm_alone
+from router_model.serving.common.extra import needing_serve
+from router_model.serving.common.lean_imports import import_lightgbm_alone
 
 with needing_serve("'serve'"):
-    from router_model.serving.commands.settings_options import read_settings, settings_options
+    from pydantic.fields import FieldInfo
+
+    from router_model.serving.common.settings import Settings, option_name, read_settings, variable
+
+ARGUMENT: Final = "artifact"
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for every setting but the artifact, in their order."""
+    for name in reversed(Settings.model_fields):
+        if name != ARGUMENT:
+            command = _option(name, Settings.model_fields[name])(command)
+    return command
+
+
+def default_text(field: FieldInfo) -> str:
+    """Return a default as it would be typed; empty where there is none."""
+    value = field.default
+    if value is None or value == ():
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    default = default_text(field)
+    text = f"{field.description} [{f'default: {default}; ' * bool(default)}{variable(name)}]"
+    kind = _kind(field.annotation)
+    if kind is bool:
+        return click.option(option_name(name), name, is_flag=True, default=None, help=text)
+    if kind is tuple:
+        return click.option(option_name(name), name, multiple=True, metavar="TEXT", help=f"{text}; repeatable.")
+    return click.option(option_name(name), name, type=kind, help=text)
+
+
+def _kind(annotation: Any) -> Any:
+    """Return click's type of a field's."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(one for one in get_args(annotation) if one is not type(None))
+    if get_origin(annotation) is tuple:
+        return tuple
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return click.Choice([one.value for one in annotation])
+    return click.Path(path_type=Path) if annotation is Path else annotation
 
 
 @click.command("serve")

@@ -1,7 +1,8 @@
 """From a log to the outcome table that training reads.
 
 One row a decision whose prompt was stored and that a model answered (the rule:
-`router_model.serving.decision_log.calls`). Prompts pass through a file at a time and are never in memory together.
+`router_model.serving.decision_log.called_models`). Prompts pass through a file at a time and are never in memory
+together.
 """
 
 import shutil
@@ -18,7 +19,7 @@ import polars as pl
 from router_model.errors import TableError
 from router_model.features import Prompt, PromptError
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
-from router_model.serving.decision_log.calls import StagedLog, calls_of, in_period
+from router_model.serving.decision_log.called_models import StagedLog, calls_of, in_period
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 
 _UNFINISHED = ".tmp-"
 

@@ -6,10 +6,11 @@ import random
 import time
 from typing import Final
 
+from router_model.serving.common.backoff import backoff_s
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.rejects import Rejects
 from router_model.serving.decision_log.rows import Batch, n_rows
 from router_model.serving.decision_log.store import RefusedError, Store
-from router_model.serving.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class StoreGate:
         self.rejects = rejects
         self.available = False
         self._retry_at = 0.0
-        self._retry_s = _FIRST_RETRY_S
+        self._n_failures = 0
         self._abandoned: set[asyncio.Task[None]] = set()
 
     @property
@@ -104,13 +105,15 @@ class StoreGate:
             if not self.available:
                 logger.info("the log's store is available")
             self.available = True
-            self._retry_s = _FIRST_RETRY_S
+            self._n_failures = 0
             return True
-        if self.available or self._retry_s == _FIRST_RETRY_S:
+        if self.available or not self._n_failures:
             logger.warning("the log's store is away, records go to the spool: %s", failure)
         self.available = False
-        self._retry_at = time.monotonic() + self._retry_s * random.uniform(0.5, 1.0)  # noqa: S311  (spreads retries)
-        self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+        drawn = random.random()  # noqa: S311  (spreads retries, no secret)
+        pause_s = backoff_s(self._n_failures, first_s=_FIRST_RETRY_S, longest_s=_LAST_RETRY_S, drawn=drawn)
+        self._retry_at = time.monotonic() + pause_s
+        self._n_failures += 1
         return False
 
 

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-LOG_SCHEMA_VERSION: Final = 1
-"""Raised by one when a field is renamed, removed or changes its meaning; adding a field does not count."""
-
 OWN: Final = "own"
 """A key reports on its own decisions."""
 ANY: Final = "any"

@@ -1,4 +1,4 @@
-"""From the URL of a log to the log.
+"""Open the log that a URL names.
 
 ==============================================  =========================================================
 ``sqlite+aiosqlite:///path``, ``sqlite:///path``  a file, by default; several processes of one machine may share it
@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from router_model.serving.decision_log.log import DecisionLog
-from router_model.serving.decision_log.no_log import NoLog
+from router_model.serving.common.masking import masked_url
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStats
+from router_model.serving.decision_log.log_records import DecisionRecord, SessionRecord
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.spool import Spool, log_tag
 from router_model.serving.decision_log.store import Store
-from router_model.serving.errors import SettingsError
-from router_model.serving.masking import masked_url
-from router_model.serving.settings import Settings
 
 NONE: Final = "none"
 PARQUET: Final = "parquet:"
@@ -142,3 +142,44 @@ def _need(*packages: str, why: str) -> None:
     missing = [name for name in packages if find_spec(name) is None]
     if missing:
         raise ImportError(f"{why} needs {missing[0]}: pip install 'router-model[{_EXTRAS[missing[0]]}]'")
+
+
+class NoLog:
+    """Keeps nothing, and says so: every record counts as dropped."""
+
+    def __init__(self) -> None:
+        self._n_dropped = 0
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self, deadline_s: float) -> None:
+        """Do nothing."""
+
+    def put(self, record: Loggable) -> None:
+        """Drop a record."""
+        del record
+        self._n_dropped += 1
+
+    async def flush(self, deadline_s: float) -> None:
+        """Do nothing."""
+
+    @property
+    def stats(self) -> LogStats:
+        """Say how many were dropped."""
+        return LogStats(dropped=self._n_dropped)
+
+    @property
+    def writable(self) -> bool:
+        """True: no log was asked for, so none is missing."""
+        return True
+
+    async def decision(self, decision_id: str) -> DecisionRecord | None:
+        """Find nothing."""
+        del decision_id
+        return None
+
+    async def session(self, session_key: str) -> SessionRecord | None:
+        """Find nothing."""
+        del session_key
+        return None

@@ -15,14 +15,14 @@ from typing import Final, TypeVar
 import polars as pl
 
 from router_model.serving.decision_log.folders import Folder, LocalFolder
-from router_model.serving.decision_log.remembered import remembered_sessions
 from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
-from router_model.serving.decision_log.store import Gathering, Period, RefusedError, Selection, StoreError
+from router_model.serving.decision_log.session_keys import remembered_sessions
+from router_model.serving.decision_log.store import Period, RefusedError, Selection, SpoolBatching, StoreError
 
 T = TypeVar("T")
 
-GATHERING: Final = Gathering(seconds=60.0, n_bytes=32 * 2**20)
+GATHERING: Final = SpoolBatching(seconds=60.0, n_bytes=32 * 2**20)
 FOLDERS: Final = {
     Kind.DECISION: "decisions",
     Kind.ATTEMPT: "attempts",
@@ -38,15 +38,15 @@ class ParquetStore:
     Parameters
     ----------
     folder : Folder
-    gathering : Gathering
+    spool_batching : SpoolBatching
         When a segment is due.
     """
 
     rows_at_once = 200_000
 
-    def __init__(self, folder: Folder, gathering: Gathering = GATHERING) -> None:
+    def __init__(self, folder: Folder, spool_batching: SpoolBatching = GATHERING) -> None:
         self.folder = folder
-        self.gathering: Gathering | None = gathering
+        self.spool_batching: SpoolBatching | None = spool_batching
 
     async def open(self, *, create: bool = True) -> None:
         """Make the folder."""

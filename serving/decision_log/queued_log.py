@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
+from router_model.serving.common.service_errors import NotReadyError
+from router_model.serving.common.shares import Shares
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import Loggable, LogStats
 from router_model.serving.decision_log.log_records import (
@@ -27,8 +29,6 @@ from router_model.serving.decision_log.rows import TIME_FIELD, Kind, record_of
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import Selection, Store, StoreError
 from router_model.serving.decision_log.writer import Writer
-from router_model.serving.engine.shares import Shares
-from router_model.serving.errors import NotReadyError
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class QueuedLog:
     def stats(self) -> LogStats:
         """Counters, now."""
         writer, spool = self._writer, self._spool
-        gathers = self._store.gathering is not None
+        gathers = self._store.spool_batching is not None
         return LogStats(
             depth=len(writer.inbox) + len(writer.taken),
             written=writer.n_written + self._replayer.n_replayed,

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.rows import Kind, Row, json_bytes
-from router_model.serving.engine.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _MOST_SHOWN: Final = 65_536
 """Bytes that are kept of a record; of a longer one the beginning."""
 _MOST_REASON_CHARS: Final = 500
 _NOTHING: Final = "no record"
-_seldom: Final = Seldom(60.0)
+_throttle: Final = LogThrottle(60.0)
 
 
 class Rejects:
@@ -53,7 +53,7 @@ class Rejects:
 
     def _add(self, kind: str, content: bytes, reason: str) -> None:
         self.n += 1
-        if times := _seldom.due(kind):
+        if times := _throttle.due(kind):
             logger.error(
                 "a record (%s) is not in the log, which will never take it: %s; it is in %s (%d times)",
                 kind,
@@ -72,7 +72,7 @@ class Rejects:
         try:
             self._write(json_bytes(entry) + b"\n")
         except OSError as exc:
-            if times := _seldom.due("unwritable"):
+            if times := _throttle.due("unwritable"):
                 logger.error("%s takes no rejected records: %s (%d times)", self.path, exc, times)  # noqa: TRY400
 
     def _write(self, line: bytes) -> None:

@@ -51,10 +51,10 @@ class Replayer:
         return self.spool.sealed[0] if self.spool.sealed else None
 
     def _is_due(self, segment: Segment) -> bool:
-        gathering = self.gate.store.gathering
-        if gathering is None:
+        spool_batching = self.gate.store.spool_batching
+        if spool_batching is None:
             return True
-        return segment.n_bytes >= gathering.n_bytes or time.monotonic() - segment.began >= gathering.seconds
+        return segment.n_bytes >= spool_batching.n_bytes or time.monotonic() - segment.began >= spool_batching.seconds
 
     async def _replay(self, segment: Segment) -> bool:
         index = 0
@@ -71,7 +71,7 @@ class Replayer:
     async def _batches(self, segment: Segment) -> AsyncIterator[Batch]:
         """Yield the records of a segment in batches that the store takes in good time, with pauses in between."""
         store = self.gate.store
-        most_chars = _CHARS_AT_ONCE if store.gathering is None else math.inf
+        most_chars = _CHARS_AT_ONCE if store.spool_batching is None else math.inf
         part: list[tuple[Kind, Row]] = []
         n_chars = 0
         for row in segment.rows(self.gate.rejects.add_line):

@@ -13,8 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.tables import VERSION_TABLE
-from router_model.serving.errors import SettingsError
 
 _ADVISORY_LOCK: Final = 0x726F75746572  # "router": any number that nobody else takes
 

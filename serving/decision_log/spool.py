@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from router_model.serving.common.private_files import PRIVATE, PRIVATE_FOLDER
 from router_model.serving.decision_log.rejects import Rejects
 from router_model.serving.decision_log.rows import ID_FIELD, Batch, Kind, Row, row_json, row_of_json
-from router_model.serving.private_files import PRIVATE, PRIVATE_FOLDER
 
 logger = logging.getLogger(__name__)
 

@@ -14,15 +14,14 @@ from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from router_model.serving.common.private_files import make_private
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
-from router_model.serving.decision_log.insertion import Insertion
-from router_model.serving.decision_log.remembered import remembered_sessions
 from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
-from router_model.serving.decision_log.store import Gathering, Period, Selection
-from router_model.serving.decision_log.tables import TABLES
-from router_model.serving.errors import SettingsError
-from router_model.serving.private_files import make_private
+from router_model.serving.decision_log.session_keys import remembered_sessions
+from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
+from router_model.serving.decision_log.tables import TABLES, Insertion
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class SqlStore:
         With the driver ``sqlite+aiosqlite`` or ``postgresql+asyncpg``.
     """
 
-    gathering: Gathering | None = None
+    spool_batching: SpoolBatching | None = None
     rows_at_once = ROWS_AT_ONCE
 
     def __init__(self, url: URL) -> None:

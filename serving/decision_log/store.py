@@ -19,7 +19,7 @@ class RefusedError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class SpoolBatching:
     """How long a store lets records gather in the spool before it takes them in one piece.
 
     Attributes
@@ -61,13 +61,13 @@ class Store(Protocol):
 
     Attributes
     ----------
-    gathering : Gathering or None
+    spool_batching : SpoolBatching or None
         None: rows are taken as they come.
     rows_at_once : int
         The most rows of one `write`.
     """
 
-    gathering: Gathering | None
+    spool_batching: SpoolBatching | None
     rows_at_once: int
 
     async def open(self, *, create: bool = True) -> None:

@@ -5,7 +5,7 @@ What a record goes through, and why a killed process loses no more than the reco
 - it waits in the queue for at most half an interval;
 - then its batch is written to the store. If the store has not answered after the other half, the batch is put into
   the spool as well (a guard), and dropped from there when the answer comes;
-- while the store is away, or if it gathers (`Gathering`), batches go to the spool at once.
+- while the store is away, or if it gathers (`SpoolBatching`), batches go to the spool at once.
 
 A batch may so reach the store twice; writing a row twice changes nothing.
 """
@@ -135,7 +135,7 @@ class Writer:
 
     async def _deliver(self, batch: Batch, *, crowded: bool) -> bool:
         """Take a batch where it belongs, or else to the other place; False if neither takes it."""
-        if crowded or self.gate.store.gathering is not None:
+        if crowded or self.gate.store.spool_batching is not None:
             self.keeping = self._to_spool(batch) or await self._to_store(batch)
         else:
             self.keeping = await self._to_store(batch) or self._to_spool(batch)
@@ -172,7 +172,7 @@ class Writer:
         except OSError as exc:
             self._say_spool_failed(exc)
             return False
-        if self.gate.store.gathering is None:
+        if self.gate.store.spool_batching is None:
             self.n_spooled += n_rows(batch)
         return True
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from router_model.features import Prompt
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.conversation import beginning_key, session_key, uses_tools_now
+from router_model.serving.decision_log.session_keys import beginning_key, session_key
 from router_model.serving.engine.query import Query
+
+_TOOL_ROLES = ("tool", "function")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +100,24 @@ class Session:
     def warm_cache(self) -> dict[str, float] | None:
         """What `router_model.Router.route` takes."""
         return {self.model: self.warm_pieces} if self.warm_pieces else None
+
+
+def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the conversation is inside a tool loop: a tool has just answered, or is yet to.
+
+    In OpenAI's shape (``role: tool``, ``tool_calls``) or Anthropic's (parts ``tool_result``, ``tool_use``).
+
+    >>> call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    >>> uses_tools_now([call]), uses_tools_now([call, {"role": "tool", "content": "4"}])
+    (True, True)
+    >>> uses_tools_now([call, {"role": "tool", "content": "4"}, {"role": "assistant", "content": "It is 4."}])
+    False
+    """
+    if not messages:
+        return False
+    last = messages[-1]
+    if last.get("role") in _TOOL_ROLES or (last.get("role") == "assistant" and last.get("tool_calls")):
+        return True
+    content = last.get("content")
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, Mapping) and part.get("type") in ("tool_result", "tool_use") for part in parts)

@@ -19,7 +19,7 @@ from router_model.features import Prompt
 from router_model.saved.artifact import Artifact
 from router_model.screening.constraints import Constraints
 from router_model.screening.screening import Screening, screen
-from router_model.serving.errors import EmptyPlanError
+from router_model.serving.common.service_errors import EmptyPlanError
 
 CHARS_PER_TOKEN = 4.0
 """A rule of thumb, for where no tokeniser can be relied on."""

@@ -16,25 +16,25 @@ from typing import Any
 
 from router_model.decision import Decision
 from router_model.router import Router
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.ids import IdMaker
+from router_model.serving.common.log_throttle import LogThrottle
+from router_model.serving.common.service_errors import NotReadyError, ServiceError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.answers import Stamp, default_answer, predicted_answer
+from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.choice import choose
-from router_model.serving.engine.conversation import session_key
 from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
+from router_model.serving.engine.decision_answers import Stamp, default_answer, predicted_answer
 from router_model.serving.engine.exploration import Exploration
-from router_model.serving.engine.faults import callers_error, place
-from router_model.serving.engine.ids import IdMaker
+from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
-from router_model.serving.engine.seldom import Seldom
-from router_model.serving.engine.sessions.open import open_sessions
-from router_model.serving.engine.sessions.sessions import Sessions
-from router_model.serving.errors import NotReadyError, ServiceError
-from router_model.serving.settings import Settings
+from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Engine:
         self._fast, self._slow = self._lanes()
         self._watch: asyncio.Task[None] | None = None
         self._degraded: Counter[str] = Counter()
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
 
     @classmethod
     def open(
@@ -322,9 +322,9 @@ class Engine:
                 raise
             raise error from second
         self._degraded[degraded_by] += 1
-        count = self._seldom.due(degraded_by)
+        count = self._throttle.due(degraded_by)
         if count:
-            _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, place(exc))
+            _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, error_location(exc))
         return routed
 
     def _pending(self, asked: Asked, routed: Routed) -> PendingDecision:
@@ -353,9 +353,9 @@ class Engine:
                 self._complain("an observer failed", exc)
 
     def _complain(self, what: str, exc: Exception) -> None:
-        count = self._seldom.due(what)
+        count = self._throttle.due(what)
         if count:
-            _log.error("%s, %d times: %s", what, count, place(exc))
+            _log.error("%s, %d times: %s", what, count, error_location(exc))
 
     def _replace_stuck_lanes(self) -> None:
         """Give a new router a thread of its own where the old one's hangs."""

@@ -1,14 +1,12 @@
 """Whose fault it is that a decision failed: the caller's, who is told, or ours, which is answered all the same."""
 
 import re
-import traceback
 from collections.abc import Container
-from pathlib import Path
 
 from router_model.errors import RequestError
 from router_model.features import PromptError
 from router_model.screening.screening import NoCandidateError
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 
 _KNOBS = (
     "quality_bar",
@@ -40,20 +38,6 @@ def callers_error(exc: Exception) -> ServiceError | None:
     if isinstance(exc, RequestError):
         return InvalidRequestError(str(exc), param=_named(str(exc), _KNOBS) or "router")
     return None
-
-
-def place(exc: BaseException) -> str:
-    """Say where an exception was raised, without its message, which may hold a prompt.
-
-    >>> try:
-    ...     int("a secret")
-    ... except ValueError as error:
-    ...     place(error).startswith("ValueError at ")
-    True
-    """
-    frames = traceback.extract_tb(exc.__traceback__)
-    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(exc).__name__}{where}"
 
 
 def _named(message: str, fields: Container[str]) -> str | None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from router_model.serving.engine.breaker import Breaker
+from router_model.serving.common.breaker import Breaker
 
 T = TypeVar("T")
 

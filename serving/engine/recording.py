@@ -11,12 +11,12 @@ from typing import Any, Final
 import orjson
 
 from router_model.features import Prompt
-from router_model.serving.access.start import is_loopback
+from router_model.serving.common.base64_data import without_data
+from router_model.serving.common.loopback import is_loopback
+from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
 from router_model.serving.engine.query import Query, Routed
-from router_model.serving.engine.without_data import without_data
-from router_model.serving.settings import PromptStorage, Settings
 
 _MINUTE_S: Final = 60.0
 

@@ -7,6 +7,8 @@ router they began with.
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 import time
 from collections import deque
@@ -21,14 +23,13 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, load_artifact, read_manifest
+from router_model.serving.common.service_errors import ReloadRefusedError
+from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
-from router_model.serving.engine.policy_version import policy_version
 from router_model.serving.engine.self_check import check_router
 from router_model.serving.engine.trial import try_artifact
-from router_model.serving.errors import ReloadRefusedError
-from router_model.serving.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,15 @@ LOAD_DEADLINE_S = 240.0
 """For the trial and for the loading."""
 _KNOWN = 16
 """Artifacts that need no other trial, as one goes back and forth between them."""
+_THAT_DECIDE = (
+    "default_plan",
+    "explore_share",
+    "explore_max_p_drop",
+    "explore_max_cost_ratio",
+    "session_ttl_s",
+    "session_cache_ttl_s",
+)
+_N_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +267,14 @@ def _in_words(exc: Exception) -> str:
     if isinstance(exc, DeadlineMissedError):
         return f"it was not loaded within {LOAD_DEADLINE_S:.0f} s"
     return str(exc) if isinstance(exc, RouterModelError | FeatureError) else type(exc).__name__
+
+
+def policy_version(settings: Settings, router: Router | None) -> str:
+    """Return the name of what decides: of the artifact, the prices and every setting that choices depend on.
+
+    Two decisions of one name would have been the same on the same request, or had the same propensities.
+    """
+    artifact = "" if router is None else router.artifact.content_hash
+    catalog = "" if router is None else router.catalog.dump()
+    said = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_N_DIGITS]

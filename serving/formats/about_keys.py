@@ -88,7 +88,6 @@ _OF_KEYS: Final = frozenset({401, 402})
 _PLAIN: Final = frozenset({*_OF_KEYS, 429})
 """Statuses that words about a key add nothing to."""
 _MONEY_STATUSES: Final = frozenset({*_OF_KEYS, 403})
-_LIMIT: Final = 429
 
 
 def kind_by_key(status: int | None, names: Iterable[str | None], message: str) -> FailureKind | None:

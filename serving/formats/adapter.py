@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from router_model.serving.formats.assembling import Assembly
-from router_model.serving.formats.fitting import Fitted, fitted, untranslatable
+from router_model.serving.formats.fitting.fit import fitted, untranslatable
+from router_model.serving.formats.fitting.fitting import Fitted
 from router_model.serving.formats.format import (
     KIND_OF_SURFACE,
     Call,
@@ -14,13 +15,13 @@ from router_model.serving.formats.format import (
     EventWriter,
     Facts,
     Format,
-    Json,
     StreamTranslation,
     Surface,
     Translation,
 )
 from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.settling import settle
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.sse import EventParser, events_in
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest

@@ -7,9 +7,9 @@ end. So whole answers are asked for as streams, too, where the stream has all th
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Assembler, Call, Facts, Json, Surface
+from router_model.serving.formats.format import Assembler, Call, Facts, Surface
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.formats.shapes import Json, mapping, text
 from router_model.serving.providers.failures import UpstreamFailure
 
 _MODALITIES: Final = ("responseModalities", "response_modalities")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 
 _MOST: Final = 10**15
 """Larger counts are cut to this one, so that they fit every column of the log. No call has so many tokens."""

@@ -3,21 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from router_model.serving.errors import InvalidRequestError
-from router_model.serving.formats.format import (
-    Assembler,
-    Call,
-    EventReader,
-    EventWriter,
-    Facts,
-    Json,
-    StreamTranslation,
-)
-from router_model.serving.formats.openai.answers import written_answer
+from router_model.serving.common.service_errors import InvalidRequestError
+from router_model.serving.formats.format import Assembler, Call, EventReader, EventWriter, Facts, StreamTranslation
 from router_model.serving.formats.openai.bodies import answer_object, text_or_none
+from router_model.serving.formats.openai.chat_answers import written_answer
 from router_model.serving.formats.openai.failures import failure_of
 from router_model.serving.formats.openai.request import openai_request
 from router_model.serving.formats.openai.usage import read_usage, usage_json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target

@@ -8,15 +8,33 @@ untouched.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
-from router_model.serving.formats.filters import FILTERED
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Kind, Target
 from router_model.serving.providers.usage import Usage
 
-Json: TypeAlias = dict[str, Any]
+OF_GOOGLE: Final = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "LANGUAGE",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "ESCALATION",
+        "PUP_LIMITED_DISABLED",
+        "MODEL_ARMOR",
+        "JAILBREAK",
+    }
+)
+FILTERED: Final = frozenset({"content_filter", "refusal", "guardrail_intervened", "OTHER"}) | OF_GOOGLE
+"""Why answers with nothing in them end, in the words of OpenAI, Anthropic, Bedrock and Google (`OTHER`: a prompt)."""
 
 
 class Surface(StrEnum):
@@ -176,7 +194,7 @@ class Assembler(Protocol):
 
 
 class Format(Protocol):
-    """One format, e.g. `router_model.serving.formats.openai.OpenAIFormat`."""
+    """One format, e.g. `router_model.serving.formats.openai.chat_format.OpenAIFormat`."""
 
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request: URL, key, ``model``, ``stream``, and usage asked for in streams."""

@@ -1,7 +1,6 @@
 """OpenAI's older ``function_call``, for callers who declare ``functions``: what a tool call is to all others."""
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mappings, text
+from router_model.serving.formats.shapes import Json, mappings, text
 
 
 def with_function_calls(body: Json) -> Json:

@@ -11,8 +11,9 @@ import re
 import secrets
 from typing import Any, Final
 
-from router_model.serving.extra import needing_serve
-from router_model.serving.formats.format import Call, Json
+from router_model.serving.common.extra import needing_serve
+from router_model.serving.formats.format import Call
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 with needing_serve("the proxy"):

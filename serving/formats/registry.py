@@ -1,31 +1,15 @@
-"""Which formats, and which translation between them, a surface and a kind of provider need."""
+"""Find the formats, and the translation between them, for a surface and a kind of provider."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.composed import Composed
 from router_model.serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
-from router_model.serving.formats.format import KIND_OF_SURFACE, Format, Surface, Translation
+from router_model.serving.formats.format import KIND_OF_SURFACE, Facts, Format, StreamTranslation, Surface, Translation
+from router_model.serving.formats.shapes import Json, mappings, text
 from router_model.serving.providers.provider import Kind
-
-_FORMATS: Final = {
-    Kind.OPENAI: ("router_model.serving.formats.openai", "OpenAIFormat"),
-    Kind.ECHO: ("router_model.serving.formats.openai", "OpenAIFormat"),
-    Kind.ANTHROPIC: ("router_model.serving.formats.anthropic", "AnthropicFormat"),
-    Kind.GEMINI: ("router_model.serving.formats.gemini", "GeminiFormat"),
-}
-"""Modules are imported when the first call needs them: most services speak to one or two kinds."""
-
-_TRANSLATIONS: Final = {
-    (Surface.CHAT, Kind.ANTHROPIC): ("CHAT_TO_ANTHROPIC",),
-    (Surface.CHAT, Kind.GEMINI): ("CHAT_TO_GEMINI",),
-    (Surface.MESSAGES, Kind.OPENAI): ("MESSAGES_TO_OPENAI",),
-    (Surface.MESSAGES, Kind.GEMINI): ("MESSAGES_TO_OPENAI", "CHAT_TO_GEMINI"),
-    (Surface.GENERATE, Kind.OPENAI): ("GENERATE_TO_OPENAI",),
-    (Surface.GENERATE, Kind.ANTHROPIC): ("GENERATE_TO_OPENAI", "CHAT_TO_ANTHROPIC"),
-}
 
 
 @cache
@@ -48,15 +32,90 @@ def _speaks_openai(kind: Kind) -> bool:
 
 
 def _format(kind: Kind) -> Format:
-    module, name = _FORMATS[kind]
-    made: Format = getattr(import_module(module), name)()
-    return made
+    """Return a kind's format; imported when the first call needs it, as most services speak to one or two kinds."""
+    if kind is Kind.ANTHROPIC:
+        from router_model.serving.formats.anthropic.messages_format import AnthropicFormat  # noqa: PLC0415
+
+        return AnthropicFormat()
+    if kind is Kind.GEMINI:
+        from router_model.serving.formats.gemini.generate_format import GeminiFormat  # noqa: PLC0415
+
+        return GeminiFormat()
+    from router_model.serving.formats.openai.chat_format import OpenAIFormat  # noqa: PLC0415
+
+    return OpenAIFormat()
 
 
 def _translation(surface: Surface, kind: Kind) -> Translation | None:
-    names = _TRANSLATIONS.get((surface, Kind.OPENAI if _speaks_openai(kind) else kind))
-    if names is None:
-        return None
-    module: Any = import_module("router_model.serving.formats.translations")
-    translations = [getattr(module, name) for name in names]
-    return translations[0] if len(translations) == 1 else Composed(*translations)
+    steps = _translations().get((surface, Kind.OPENAI if _speaks_openai(kind) else kind), ())
+    return Composed(*steps) if len(steps) > 1 else next(iter(steps), None)
+
+
+@cache
+def _translations() -> dict[tuple[Surface, Kind], tuple[Translation, ...]]:
+    """Return the translations of each pair; imported when the first call needs one, as most need none."""
+    from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC  # noqa: PLC0415
+    from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI  # noqa: PLC0415
+    from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI  # noqa: PLC0415
+    from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI  # noqa: PLC0415
+
+    return {
+        (Surface.CHAT, Kind.ANTHROPIC): (CHAT_TO_ANTHROPIC,),
+        (Surface.CHAT, Kind.GEMINI): (CHAT_TO_GEMINI,),
+        (Surface.MESSAGES, Kind.OPENAI): (MESSAGES_TO_OPENAI,),
+        (Surface.MESSAGES, Kind.GEMINI): (MESSAGES_TO_OPENAI, CHAT_TO_GEMINI),
+        (Surface.GENERATE, Kind.OPENAI): (GENERATE_TO_OPENAI,),
+        (Surface.GENERATE, Kind.ANTHROPIC): (GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """Two translations, one after the other (a `Translation`).
+
+    Attributes
+    ----------
+    to_openai : Translation
+        From the surface's format to OpenAI's.
+    from_openai : Translation
+        From OpenAI's format to the provider's.
+    """
+
+    to_openai: Translation
+    from_openai: Translation
+
+    def request(self, body: Mapping[str, Any]) -> Json:
+        """Return the body for the provider."""
+        return self.from_openai.request(self.to_openai.request(body))
+
+    def answer(self, answer: Json) -> Json:
+        """Return the surface's answer."""
+        return self.to_openai.answer(self.from_openai.answer(answer))
+
+    def stream(self) -> StreamTranslation:
+        """Return what translates one stream."""
+        return _ComposedStream(self.from_openai.stream(), self.to_openai.stream())
+
+
+class _ComposedStream:
+    """Events of the provider become chunks, and these the surface's events."""
+
+    def __init__(self, to_chunks: StreamTranslation, to_events: StreamTranslation) -> None:
+        self._to_chunks = to_chunks
+        self._to_events = to_events
+        self._reason: str | None = None
+
+    def translate(self, event: Json) -> Sequence[Json]:
+        return [*self._events(self._to_chunks.translate(event))]
+
+    def end(self, facts: Facts) -> Sequence[Json]:
+        """Return the last events; the second translation is told the reason to finish in OpenAI's words."""
+        events = [*self._events(self._to_chunks.end(facts))]
+        reason = self._reason or facts.finish_reason
+        return [*events, *self._to_events.end(replace(facts, finish_reason=reason))]
+
+    def _events(self, chunks: Sequence[Json]) -> Iterator[Json]:
+        for chunk in chunks:
+            for choice in mappings(chunk.get("choices")):
+                self._reason = self._reason or text(choice.get("finish_reason")) or None
+            yield from self._to_events.translate(chunk)

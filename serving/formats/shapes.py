@@ -1,10 +1,11 @@
 """JSON that need not be what it should: the parts of an answer that can be read, and of a request all or none."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from router_model.serving.errors import InvalidRequestError
-from router_model.serving.formats.format import Json
+from router_model.serving.common.service_errors import InvalidRequestError
+
+Json: TypeAlias = dict[str, Any]
 
 
 def mapping(value: object) -> Json:

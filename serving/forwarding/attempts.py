@@ -5,16 +5,18 @@ However it goes, it ends once: what was called is judged, the record is made and
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.ids import IdMaker
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.texts import bounded
-from router_model.serving.engine.faults import place
-from router_model.serving.engine.ids import IdMaker
-from router_model.serving.engine.seldom import Seldom
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.settling import settle
@@ -22,7 +24,6 @@ from router_model.serving.forwarding.deadlines import clock, close
 from router_model.serving.forwarding.lines import Ticket
 from router_model.serving.forwarding.patience import Waits
 from router_model.serving.forwarding.reply import Order, no_extras
-from router_model.serving.forwarding.response_models import is_other_model
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.health import Verdict
@@ -41,7 +42,9 @@ _HTML: Final = "text/html"
 """What proxies and login pages answer with, and no model does."""
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
-_seldom: Final = Seldom(60.0)
+_throttle: Final = LogThrottle(60.0)
+_PARTS: Final = re.compile(r"[-_:@\s]+")
+_QUALIFIER: Final = re.compile(r"0|\d\d|\d{3,}|v\d+|latest|preview|exp|experimental|beta|stable")
 
 
 class Attempt:
@@ -226,8 +229,8 @@ class Attempt:
         try:
             self.order.observe(record)
         except Exception as exc:  # noqa: BLE001  (the answer does not depend on who watches)
-            if times := _seldom.due("observe"):
-                _logger.error("an attempt could not be observed: %s (%d times)", place(exc), times)  # noqa: TRY400
+            if times := _throttle.due("observe"):
+                _logger.error("an attempt could not be observed: %s (%d times)", error_location(exc), times)  # noqa: TRY400
 
     def _verdict(self, error_type: str | None, now: float) -> Verdict:
         if error_type is None or (error_type in {CLIENT_GONE, SHUTDOWN} and self.facts.has_content):
@@ -248,7 +251,7 @@ class Attempt:
 
     def _compare_models(self) -> None:
         asked, answered = self.target.upstream_model, self.facts.response_model
-        if answered and is_other_model(asked, answered) and (times := _seldom.due(self.target.name)):
+        if answered and is_other_model(asked, answered) and (times := _throttle.due(self.target.name)):
             _logger.warning(
                 "%s: asked for %r, %r answered, maybe at another price; put the one that is meant into providers.toml"
                 " (%d times)",
@@ -257,3 +260,27 @@ class Attempt:
                 answered,
                 times,
             )
+
+
+@lru_cache(maxsize=1024)
+def is_other_model(asked: str, answered: str) -> bool:
+    """Tell whether two ids name wholly different models, not dated or staged versions of one.
+
+    Examples
+    --------
+    >>> is_other_model("gpt-4o", "gpt-4o-2024-08-06"), is_other_model("openai/gpt-4o", "gpt-4o")
+    (False, False)
+    >>> is_other_model("claude-sonnet-4-0", "claude-sonnet-4-20250514")
+    False
+    >>> is_other_model("gpt-4o", "gpt-4o-mini"), is_other_model("gemini-2.5-flash", "gemini-2.5-pro")
+    (True, True)
+    """
+    one, two = _parts(asked), _parts(answered)
+    n_common = next(
+        (i for i, pair in enumerate(zip(one, two, strict=False)) if pair[0] != pair[1]), min(len(one), len(two))
+    )
+    return n_common == 0 or not all(_QUALIFIER.fullmatch(part) for part in one[n_common:] + two[n_common:])
+
+
+def _parts(model: str) -> list[str]:
+    return [part for part in _PARTS.split(model.lower().rpartition("/")[2]) if part]

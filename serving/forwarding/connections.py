@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Hashable
 
-from router_model.serving.engine.shares import Shares
+from router_model.serving.common.shares import Shares
 from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.health import CallerId

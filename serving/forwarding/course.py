@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from router_model.serving.common.service_errors import InvalidRequestError, ServiceError
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.errors import InvalidRequestError, ServiceError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.forwarding.lines import Line
 from router_model.serving.forwarding.refusals import Wishes

@@ -5,15 +5,15 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import Any, Final, TypeVar
 
-from router_model.serving.engine.faults import place
-from router_model.serving.engine.seldom import Seldom
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpResponse
 
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
-_seldom: Final = Seldom()
+_throttle: Final = LogThrottle()
 _going_on: Final[set[asyncio.Task[None]]] = set()  # the loop itself holds tasks weakly
 
 
@@ -65,5 +65,5 @@ async def close(response: HttpResponse, chunks: AsyncIterator[bytes] | None, sec
             finally:
                 await response.close()
     except Exception as exc:  # noqa: BLE001  (the answer is there, or has failed already)
-        if times := _seldom.due(whose):
-            _logger.warning("%s: a response could not be closed: %s (%d times)", whose, place(exc), times)
+        if times := _throttle.due(whose):
+            _logger.warning("%s: a response could not be closed: %s (%d times)", whose, error_location(exc), times)

@@ -15,7 +15,7 @@ from operator import itemgetter
 from random import Random
 from typing import Final, TypeAlias
 
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
@@ -33,11 +33,11 @@ from router_model.serving.forwarding.streams import unreadable
 from router_model.serving.forwarding.upstream_errors import upstream_error
 from router_model.serving.forwarding.whole_answers import WholeAnswers, refuses_stream
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
+from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import Health, HealthTable
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.keys import Key
 from router_model.serving.providers.provider import Kind, Target
-from router_model.serving.providers.providers import Providers
 
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 
@@ -50,7 +50,7 @@ class Forwarder:
 
     Parameters
     ----------
-    providers : Providers
+    providers : Fleet
     adapter_for : callable
         Returns what speaks a surface's format to a kind of provider; may raise `InvalidRequestError`.
     rules : Rules
@@ -64,7 +64,7 @@ class Forwarder:
     """
 
     def __init__(
-        self, providers: Providers, adapter_for: AdapterFor, *, rules: Rules | None = None, rng: Random | None = None
+        self, providers: Fleet, adapter_for: AdapterFor, *, rules: Rules | None = None, rng: Random | None = None
     ) -> None:
         self._providers = providers
         self._adapter_for = adapter_for

@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from router_model.serving.engine.remembered import Remembered
+from router_model.serving.common.remembered import Remembered
 from router_model.serving.formats.format import Call
 from router_model.serving.forwarding.rules import Bounds, PatienceRules
 from router_model.serving.forwarding.thinking import Thinking, thinking_of

@@ -25,7 +25,8 @@ from router_model.serving.formats.fitting.parameters import (
     value_name,
 )
 from router_model.serving.formats.fitting.table import family_of, host_of
-from router_model.serving.formats.format import KIND_OF_SURFACE, Call, Json
+from router_model.serving.formats.format import KIND_OF_SURFACE, Call
+from router_model.serving.formats.shapes import Json
 from router_model.serving.forwarding.rules import RefusalRules
 from router_model.serving.providers.failures import CONTENT, Refusal
 from router_model.serving.providers.provider import Kind, Target

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.formats.format import Call, Facts, Json
+from router_model.serving.formats.format import Call, Facts
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
@@ -89,18 +90,3 @@ class Reply:
     stream: EventStream | None = None
     n_attempts: int = 1
     changes: tuple[str, ...] = ()
-
-
-class Forwarder(Protocol):
-    """Forwards calls; `router_model.serving.forwarding.forwarder.Forwarder` is one."""
-
-    async def forward(self, order: Order) -> Reply:
-        """Try the candidates until one answers; cancelling ends the call that is under way at once.
-
-        Raises
-        ------
-        UpstreamError
-            If none did: a `ServiceError` with the first candidate's failure, and the others' in its metadata.
-        InvalidRequestError
-            If the call cannot be said in a candidate's format, and there is no other.
-        """

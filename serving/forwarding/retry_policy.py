@@ -6,6 +6,7 @@ from math import inf
 from random import Random
 from typing import Final
 
+from router_model.serving.common.backoff import backoff_s
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
@@ -100,16 +101,6 @@ def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random)
     return step
 
 
-def backoff_s(n_before: int, rules: Rules, rng: Random) -> float:
-    """Draw the pause before a retry, with equal jitter: uniform in [b/2, b), b = min(longest, first * 2^n_before).
-
-    Full jitter would sometimes ask again at once, which meets the same fault. Source: M. Brooker, "Exponential
-    backoff and jitter", AWS Architecture Blog, 2015.
-    """
-    longest_s = min(rules.longest_backoff_s, rules.first_backoff_s * 2.0**n_before)
-    return longest_s * (1.0 + rng.random()) / 2.0
-
-
 def _by_kind(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
     if failure.kind in _FOR_OTHERS:
         return Step(Do.NEXT)
@@ -133,6 +124,6 @@ def _had_its_time(failure: UpstreamFailure, tried: Tried, pause_s: float) -> boo
 
 def _pause_s(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> float:
     """Return the pause; what the provider asks for is kept, and spread, so that not all come back at once."""
-    if failure.retry_after_s is not None:
-        return max(failure.retry_after_s, 0.0) + backoff_s(0, rules, rng)
-    return backoff_s(tried.n_here - 1, rules, rng)
+    n_before = tried.n_here - 1 if failure.retry_after_s is None else 0
+    pause_s = backoff_s(n_before, first_s=rules.first_backoff_s, longest_s=rules.longest_backoff_s, drawn=rng.random())
+    return max(failure.retry_after_s or 0.0, 0.0) + pause_s

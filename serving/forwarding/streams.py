@@ -10,8 +10,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from router_model.serving.engine.faults import place
-from router_model.serving.engine.seldom import Seldom
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.formats.adapter import AnswerStream
 from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from router_model.serving.forwarding.reading import UnreadError, read_on
@@ -20,13 +20,13 @@ from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 _logger = logging.getLogger(__name__)
-_seldom: Final = Seldom()
+_throttle: Final = LogThrottle()
 
 
 def unreadable(exc: Exception, whose: str) -> UpstreamFailure:
     """Return the failure of an answer that reading did not expect, and log where; its message may quote the answer."""
-    if times := _seldom.due((whose, type(exc))):
-        _logger.error("%s: an answer could not be read: %s (%d times)", whose, place(exc), times)
+    if times := _throttle.due((whose, type(exc))):
+        _logger.error("%s: an answer could not be read: %s (%d times)", whose, error_location(exc), times)
     return UpstreamFailure(FailureKind.MALFORMED, f"the provider's answer could not be read ({type(exc).__name__})")
 
 

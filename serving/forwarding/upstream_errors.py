@@ -1,12 +1,12 @@
 """What the caller is told where no candidate answered: the first one's failure, and the others' beside it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from router_model.serving.errors import UpstreamError
+from router_model.serving.common.retry_after import retry_after_text
+from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
 from router_model.serving.providers.health import LONGEST_TOLD_S
 from router_model.serving.providers.provider import Target
@@ -72,7 +72,7 @@ def retry_after(seconds: float) -> str:
     >>> retry_after(0.2), retry_after(2.1), retry_after(999_999)
     ('1', '3', '300')
     """
-    return str(max(math.ceil(min(seconds, LONGEST_TOLD_S)), 1))
+    return retry_after_text(min(seconds, LONGEST_TOLD_S))
 
 
 def _sentence(reported: Failed, n_failures: int) -> str:

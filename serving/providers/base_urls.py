@@ -1,11 +1,11 @@
 """Where a provider may be: its base URL, checked before a key is ever sent to it."""
 
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from router_model.serving.errors import SettingsError
-from router_model.serving.masking import masked_url
+from router_model.serving.common.loopback import is_loopback
+from router_model.serving.common.masking import masked_url
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.providers.provider import Kind
 
 DEFAULTS: Final = {
@@ -41,7 +41,7 @@ def checked_base_url(url: str, *, allow_http: bool, where: str) -> str:
     if (path := parts.path.rstrip("/")).endswith(_CALLS):
         call = next(call for call in _CALLS if path.endswith(call))
         raise SettingsError(f"{where}: base_url is {url!r}; expected it without {call!r}, which is added to it")
-    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not allow_http and not _is_this_machine(parts.hostname or ""):
         raise SettingsError(
             f"{where}: base_url is {url!r}, which would send prompts and keys unencrypted; expected https://, or "
             "allow_http = true where the network is your own"
@@ -64,15 +64,10 @@ def _split(url: str, where: str) -> SplitResult:
     return parts
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine.
+def _is_this_machine(host: str) -> bool:
+    """Tell whether a provider's host is this machine; RFC 6761 gives names below ``localhost`` to it, too.
 
-    >>> is_loopback("localhost"), is_loopback("127.0.0.9"), is_loopback("::1"), is_loopback("localhost.example.com")
-    (True, True, True, False)
+    >>> [_is_this_machine(host) for host in ("localhost", "127.0.0.9", "::1", "a.localhost", "localhost.example.com")]
+    [True, True, True, True, False]
     """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host) or host.endswith(".localhost")

@@ -26,11 +26,11 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 from router_model.serving.providers.base_urls import DEFAULTS, ECHO, checked_base_url
 from router_model.serving.providers.provider import STAR, Deadlines, Kind, Provider
 from router_model.serving.providers.secret_values import read_keys, read_proxy
-from router_model.serving.settings import Settings
 
 _EXAMPLE: Final = "deploy/providers.example.toml"
 _KEYS: Final = (

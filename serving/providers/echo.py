@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from router_model.serving.extra import needing_serve
+from router_model.serving.common.extra import needing_serve
 from router_model.serving.providers.echo_answers import chat_answer, chat_events, embeddings_answer
 from router_model.serving.providers.http import HttpRequest
 

@@ -1,4 +1,4 @@
-"""What the provider ``echo`` says: the last message of the user, a tool call where one is forced, JSON where asked.
+"""Make up the answers of the provider ``echo``: the last message, a forced tool call, or JSON that fits a schema.
 
 A word with the space before it counts as one token.
 """
@@ -12,8 +12,6 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from router_model.serving.providers.schema_example import example_of
-
 Json: TypeAlias = dict[str, Any]
 
 CREATED: Final = 1_767_225_600
@@ -24,6 +22,7 @@ _MESSAGE_TOKENS: Final = 4
 _IMAGE_TOKENS: Final = 85
 _NOTHING: Final = "(nothing was said)"
 _MOST_CHOICES: Final = 128
+_DEEPEST: Final = 8  # schemas may be circular
 
 
 def chat_answer(body: Mapping[str, Any]) -> Json:
@@ -207,3 +206,56 @@ def _encoded(vector: np.ndarray[Any, np.dtype[np.float32]], body: Mapping[str, A
     if body.get("encoding_format") == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
     return [float(number) for number in vector]
+
+
+def example_of(schema: Any, text: str) -> Any:
+    """Return a value of the schema's shape: `text` for texts, zeros, the first of what is listed.
+
+    A simple reading of the words that structured outputs and tools use; patterns and formats are not obeyed.
+
+    Examples
+    --------
+    >>> properties = {"say": {"type": "string"}, "how": {"enum": ["softly", "loudly"]}, "times": {"type": "integer"}}
+    >>> example_of({"type": "object", "properties": properties}, "hi")
+    {'say': 'hi', 'how': 'softly', 'times': 0}
+    """
+    root = schema if isinstance(schema, Mapping) else {}
+    return _example(root, root, text, 0)
+
+
+def _example(schema: Any, root: Mapping[str, Any], text: str, depth: int) -> Any:  # noqa: C901, PLR0911  (a line a kind)
+    if not isinstance(schema, Mapping) or depth > _DEEPEST:
+        return {} if depth == 0 else text
+    match schema:
+        case {"$ref": str(ref)}:
+            return _example(_resolved(ref, root), root, text, depth + 1)
+        case {"const": value} | {"enum": [value, *_]} | {"default": value}:
+            return value
+        case {"anyOf": [first, *_]} | {"oneOf": [first, *_]} | {"allOf": [first, *_]}:
+            return _example(first, root, text, depth + 1)
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) and kind else kind:
+        case "string":
+            return text
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case "boolean":
+            return False
+        case "null":
+            return None
+        case "array":
+            least = schema.get("minItems", 0)
+            n_items = min(least, _DEEPEST) if isinstance(least, int) else 0
+            return [_example(schema.get("items"), root, text, depth + 1) for _ in range(n_items)]
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    return {name: _example(one, root, text, depth + 1) for name, one in properties.items()}
+
+
+def _resolved(ref: str, root: Mapping[str, Any]) -> Any:
+    """Follow a reference within the schema, such as ``#/$defs/Step``."""
+    found: Any = root
+    for name in ref.removeprefix("#").split("/")[1:]:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found

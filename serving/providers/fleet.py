@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Fleet:
-    """Implements `router_model.serving.providers.providers.Providers`.
+    """The providers that can be called now: what ``providers.toml`` says, with connections to them.
 
     Parameters
     ----------

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeVar
 
-from router_model.serving.engine.breaker import Breaker
-from router_model.serving.engine.remembered import Remembered
+from router_model.serving.common.breaker import Breaker
+from router_model.serving.common.remembered import Remembered
 
 Thing = TypeVar("Thing", bound=Hashable)
 CallerId: TypeAlias = str | None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _UNBROKEN: Final = re.compile(r"[A-Za-z0-9]{16,}")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.providers.worst_case import is_data
+from router_model.serving.common.base64_data import is_data
 
 _TEXTS: Final = frozenset({"messages", "contents", "system", "systemInstruction", "system_instruction", "input"})
 """Fields of a request with what the model reads; they are not kept."""

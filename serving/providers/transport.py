@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
-from router_model.serving.extra import needing_serve
+from router_model.serving.common.extra import needing_serve
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 

@@ -1,19 +1,12 @@
 """What a call may cost at most: what is reserved of a budget before it is sent."""
 
-import re
 from decimal import Decimal
 from typing import Final
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.providers.provider import Target
 
-_URLS: Final = frozenset({"url", "image_url", "file_data"})
-"""Fields of a body that can have a file as a ``data:`` URL; in ``data`` it stands as such."""
-_NOT_BASE64: Final = re.compile(r"[^A-Za-z0-9+/=_-]")
-_LEAST_DATA_BYTES: Final = 256
-_PIECE_CHARS: Final = 1_000_000
-"""Other threads get their turn after so much of a long text."""
 OUTPUT_TOKENS: Final = 4096
 """What a model may write where neither the request nor the catalog says."""
 LARGEST_OUTPUT_TOKENS: Final = 131_072
@@ -22,23 +15,6 @@ MOST_BYTES_A_TOKEN: Final = 128
 """The longest tokens in use (o200k: runs of spaces)."""
 TOKENS_AN_IMAGE: Final = 2000
 """Input tokens an image counts as; providers count between 85 and about 1,600 for one of common size."""
-
-
-def is_data(field: str, text: str) -> bool:
-    """Tell whether the text of a field is an image or a file in base64.
-
-    >>> is_data("url", "data:image/png;base64," + "A" * 300), is_data("text", "A" * 300)
-    (True, False)
-    """
-    if len(text) < _LEAST_DATA_BYTES or not (field == "data" or field in _URLS):
-        return False
-    begin = 0
-    if field in _URLS:
-        begin = text.find(",", 0, _LEAST_DATA_BYTES) + 1
-        if not text.startswith("data:") or not text[:begin].endswith(";base64,"):
-            return False
-    pieces = (text[start : start + _PIECE_CHARS] for start in range(begin, len(text), _PIECE_CHARS))
-    return all(_NOT_BASE64.search(piece) is None for piece in pieces)
 
 
 def worst_case_usd(

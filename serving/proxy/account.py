@@ -1,26 +1,24 @@
-"""What one call leaves behind: its attempts in the log and the metrics, and its cost in the caller's budget."""
+"""Account for one call: tell observers of its attempts, and charge its cost to the caller's budget."""
 
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
 from router_model.serving.access.admission import Admission
-from router_model.serving.api.parts import Parts
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.engine.seldom import Seldom
 from router_model.serving.formats.settling import settle
-from router_model.serving.forwarding.reply import Reply
+from router_model.serving.forwarding.reply import AttemptObserver, Reply
+from router_model.serving.monitoring.tracing import TracedCall
 from router_model.serving.providers.sent import NOTHING_SENT
 from router_model.serving.proxy.admitting import WorstCases
-from router_model.serving.proxy.speeds import Speeds
-from router_model.serving.tracing import TracedCall
 
 _logger = logging.getLogger(__name__)
-_seldom: Final = Seldom(60.0)
+_throttle: Final = LogThrottle(60.0)
 _NOTED_EVERY_S: Final = 5.0
 _NOTHING: Final = Decimal(0)
 _UNSAID: Final = ("_missing", "_cut")
@@ -33,10 +31,7 @@ class Account:
 
     Attributes
     ----------
-    parts : Parts
-    speeds : Speeds
-    is_listed : callable
-        Tells whether the catalog or the providers' file names a model.
+    observers : are told of every attempt that is over, e.g. the log and the metrics
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
@@ -46,12 +41,10 @@ class Account:
     n_attempts : int
         That are over.
     unknown : bool
-        Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
+        Whether an answer began, and nobody says what it cost; the budget then takes the worst case.
     """
 
-    parts: Parts
-    speeds: Speeds
-    is_listed: Callable[[str | None], bool]
+    observers: Sequence[AttemptObserver]
     admission: Admission
     traced: TracedCall
     worst_usd: WorstCases = field(default_factory=dict)
@@ -64,9 +57,8 @@ class Account:
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
         self.n_attempts += 1
-        self.parts.log.put(record)
-        self.parts.telemetry.count_attempt(record, is_listed=self.is_listed(record.model))
-        self.speeds.observe(record)
+        for observer in self.observers:
+            observer(record)
         self.traced.attempt(record)
         _warn_of_usage(record)
         cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
@@ -110,7 +102,7 @@ def _warn_of_usage(record: AttemptRecord) -> None:
     """Say that a provider reports what cannot be, once a minute for each; every call is in the log and the metrics."""
     reasons = record.usage_estimated.split(", ") if record.usage_estimated else ()
     wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
-    if wrong and (times := _seldom.due(record.provider)):
+    if wrong and (times := _throttle.due(record.provider)):
         _logger.warning(
             "%s:%s reports tokens or a cost that cannot be (%s), so they were estimated; see "
             "router_usage_estimated_total and docs/proxy.md (%d times)",

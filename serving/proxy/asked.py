@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from starlette.datastructures import Headers
 
-from router_model.serving.api.bodies import validated
-from router_model.serving.api.queries import session_header
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.queries import session_header
 from router_model.serving.proxy.asked_counts import with_counts_read
 from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
 from router_model.serving.proxy.naming import Named, read_named

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from router_model.catalog import ModelCard
 from router_model.router import Router
-from router_model.serving.errors import EmptyPlanError
+from router_model.serving.common.service_errors import EmptyPlanError
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.provider import Provider, Target
 from router_model.serving.proxy.preferences import NONE, Preferences

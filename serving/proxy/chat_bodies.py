@@ -7,7 +7,7 @@ that speaks the caller's own format may still take it: then the texts alone are 
 from collections.abc import Mapping
 from typing import Any
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 
 
@@ -27,7 +27,7 @@ def chat_body(surface: Surface, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _of_messages(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    from router_model.serving.formats.translations import MESSAGES_TO_OPENAI  # noqa: PLC0415  (only who calls this surface needs it)
+    from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI  # noqa: PLC0415  (only who calls this surface needs it)
 
     messages = body.get("messages")
     if not isinstance(messages, list):
@@ -41,7 +41,7 @@ def _of_messages(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _of_generate(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    from router_model.serving.formats.translations import GENERATE_TO_OPENAI  # noqa: PLC0415  (only who calls this surface needs it)
+    from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI  # noqa: PLC0415  (only who calls this surface needs it)
 
     contents = body.get("contents")
     if not isinstance(contents, list | str | dict):

@@ -1,4 +1,4 @@
-"""The end of a drain: calls that are still under way end by the book, before the process does.
+"""End the calls that are still under way when a drain is over, before the process ends.
 
 A whole answer becomes a 503 in its surface's words; a stream gets its surface's error event, and its end. What was
 consumed is recorded as for any other call.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from router_model.serving.errors import NotReadyError
+from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.forwarding.attempts import SHUTDOWN
 from router_model.serving.forwarding.reply import EventStream
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from router_model.serving.api.requests import Envelope, ShortText
+from router_model.serving.http_edge.requests import Envelope, ShortText
 
 _OPEN: Final = ConfigDict(extra="allow", strict=True)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from router_model.serving.api.requests import AUTO
-from router_model.serving.errors import ModelNotFoundError
+from router_model.serving.common.service_errors import ModelNotFoundError
+from router_model.serving.http_edge.requests import AUTO
 
 _NAMES: Final = frozenset({*AUTO, "router"})
 

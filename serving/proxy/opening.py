@@ -1,22 +1,36 @@
-"""The proxy, put together as the settings say."""
+"""Build the proxy that the settings ask for."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from router_model.catalog import Catalog, ModelCard
+from router_model.serving.access.authentication import Access
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.engine.engine import Engine
 from router_model.serving.formats.registry import adapter_for
 from router_model.serving.forwarding.forwarder import Forwarder
 from router_model.serving.forwarding.rules import Rules
+from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.monitoring.telemetry import Telemetry
+from router_model.serving.monitoring.tracing import Tracing
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.proxy.proxy import Proxy
-from router_model.serving.settings import Settings
 
 _NO_CARDS: Final[Mapping[str, ModelCard]] = {}
 
 
-def open_proxy(settings: Settings, engine: Engine) -> Proxy | None:
+def open_proxy(
+    settings: Settings,
+    engine: Engine,
+    access: Access,
+    bodies: BodyReader,
+    *,
+    log: DecisionLog,
+    telemetry: Telemetry,
+    tracing: Tracing,
+) -> Proxy | None:
     """Return the proxy; None where the settings name no providers. Nothing is connected to yet.
 
     Raises
@@ -30,7 +44,16 @@ def open_proxy(settings: Settings, engine: Engine) -> Proxy | None:
         return None
     fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now)
     rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
-    return Proxy(fleet, Forwarder(fleet, adapter_for, rules=rules))
+    return Proxy(
+        fleet,
+        Forwarder(fleet, adapter_for, rules=rules),
+        engine,
+        access,
+        bodies,
+        observers=(log.put, telemetry.attempt_observer(fleet.names)),
+        tracing=tracing,
+        longest_s=settings.proxy_total_s,
+    )
 
 
 class _Cards:

@@ -1,4 +1,7 @@
-"""The proxy: decide where that is asked, forward, answer."""
+"""The proxy: answers a call by the model that it names, or by the one that the engine chooses for ``auto``.
+
+It asks the engine where the call leaves the choice to us, forwards the call, and turns the reply into a response.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,29 +11,36 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.access.callers import Caller
-from router_model.serving.api.parts import Parts
+from router_model.serving.access.authentication import Access
+from router_model.serving.common.callers import Caller
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.decision_log.log_records import AttemptRecord
+from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Query, Routed
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
-from router_model.serving.forwarding.reply import Order, Reply, no_extras
+from router_model.serving.forwarding.reply import AttemptObserver, Order, Reply, no_extras
+from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.monitoring.tracing import OFF, TracedCall, Tracing
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import HealthState
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.admitting import admit
-from router_model.serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
 from router_model.serving.proxy.asked import Asked, read_asked
+from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
-from router_model.serving.proxy.leaving import Leaving
-from router_model.serving.proxy.metadata import openrouter_metadata
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.questions import query_of
-from router_model.serving.tracing import TracedCall
+from router_model.serving.proxy.replies import (
+    StreamAnswer,
+    error_headers,
+    openrouter_metadata,
+    reply_headers,
+    whole_answer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +60,21 @@ class Plan:
 
 @dataclass(slots=True)
 class Proxy:
-    """Forwards calls of the service it is part of.
+    """Forwards calls of the service that it is part of.
 
     Attributes
     ----------
     providers : Fleet
     forwarder : Forwarder
+    engine : Engine
+        Decides for calls that name no model of their own.
+    access : Access
+        Lets a call in, and sets its cost aside.
+    bodies : BodyReader
+        Works on long bodies in its thread.
+    observers : are told of every attempt that is over, e.g. the log and the metrics
+    tracing : Tracing
+    longest_s : the longest time a call may take
     candidates : Candidates
     under_way : UnderWay
         The calls, for the end of a drain.
@@ -63,11 +82,23 @@ class Proxy:
 
     providers: Fleet
     forwarder: Forwarder
+    engine: Engine
+    access: Access
+    bodies: BodyReader
+    observers: Sequence[AttemptObserver] = ()
+    tracing: Tracing = OFF
+    longest_s: float = 600.0
     candidates: Candidates = field(init=False)
     under_way: UnderWay = field(init=False, default_factory=UnderWay)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
+
+    @property
+    def _models(self) -> tuple[str, ...]:
+        """The models that the engine may choose; none while no router is loaded."""
+        router = self.engine.router
+        return () if router is None else router.models
 
     def start(self) -> None:
         """Say what is amiss, now that the router is loaded."""
@@ -91,7 +122,7 @@ class Proxy:
         """Return how many connections to providers there are, in all workers.
 
         So many calls at a time a key may have that says nothing else: three quarters of them over connections
-        (`router_model.serving.engine.shares`), the others waiting for one.
+        (`router_model.serving.common.shares`), the others waiting for one.
         """
         most = {one.connections_key: one.max_connections for one in self.providers.all.values()}
         return workers * sum(most.values())
@@ -135,19 +166,19 @@ class Proxy:
             ],
         }
 
-    def read(self, request: Request, parts: Parts, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
+    def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
         """Read a request; see `read_asked`."""
         return read_asked(
             surface,
             body,
             request.headers,
-            policy=parts.engine.policy_version,
-            most_s=parts.settings.proxy_total_s,
+            policy=self.engine.policy_version,
+            most_s=self.longest_s,
             ours=self.candidates.provider_names,
             **path,
         )
 
-    async def answer(self, request: Request, parts: Parts, caller: Caller, asked: Asked) -> Response:
+    async def answer(self, request: Request, caller: Caller, asked: Asked) -> Response:
         """Decide, forward and answer.
 
         Raises
@@ -159,35 +190,33 @@ class Proxy:
         NotReadyError
             If the service had to end before.
         """
-        traced = parts.tracing.call(
+        traced = self.tracing.call(
             asked.surface, asked.named.requested, request.scope["headers"], stream=asked.call.stream
         )
         try:
-            with Leaving(request.receive), self.under_way.whole():
-                return await self._answer(request, parts, caller, asked, traced)
+            with CancelOnDisconnect(request.receive), self.under_way.whole():
+                return await self._answer(request, caller, asked, traced)
         except BaseException as exc:
             traced.end(getattr(exc, "code", None) or type(exc).__name__)
             raise
 
-    async def _answer(
-        self, request: Request, parts: Parts, caller: Caller, asked: Asked, traced: TracedCall
-    ) -> Response:
-        plan = await self._plan(parts, caller, asked)
+    async def _answer(self, request: Request, caller: Caller, asked: Asked, traced: TracedCall) -> Response:
+        plan = await self._plan(caller, asked)
         if plan.routed is not None:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
-        targets, admission, worst_usd = admit(parts.access, request.scope, caller, asked, plan.targets)
+        targets, admission, worst_usd = admit(self.access, request.scope, caller, asked, plan.targets)
         plan = replace(plan, targets=targets)
-        account = Account(parts, self.candidates.speeds, self.providers.names, admission, traced, worst_usd)
+        account = Account((*self.observers, self.candidates.speeds.observe), admission, traced, worst_usd)
         try:
-            reply = await self.forwarder.forward(self._order(parts, plan, caller, asked, account))
-            return self._respond(parts, plan, reply, account)
+            reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+            return self._respond(plan, reply, account)
         except BaseException as exc:
             account.close()
             if isinstance(exc, ServiceError):
                 exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
             raise
 
-    def _order(self, parts: Parts, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+    def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
         trace = account.traced.headers
         return Order(
             replace(asked.call, trace=trace) if trace else asked.call,
@@ -197,13 +226,13 @@ class Proxy:
             observe=account.observe,
             total_s=asked.total_s,
             buffer=asked.buffer,
-            aside=partial(parts.bodies.aside, caller) if asked.call.is_long else None,
+            aside=partial(self.bodies.aside, caller) if asked.call.is_long else None,
             extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else no_extras,
         )
 
-    def _respond(self, parts: Parts, plan: Plan, reply: Reply, account: Account) -> Response:
+    def _respond(self, plan: Plan, reply: Reply, account: Account) -> Response:
         if plan.query is not None and plan.routed is not None and reply.target.model != plan.routed.model:
-            parts.engine.answered(plan.query, plan.routed, reply.target.model)
+            self.engine.answered(plan.query, plan.routed, reply.target.model)
         headers = reply_headers(reply, plan.routed)
         if reply.stream is not None:
             account.stream(reply)
@@ -211,7 +240,7 @@ class Proxy:
         account.close()
         return whole_answer(reply, headers)
 
-    async def _plan(self, parts: Parts, caller: Caller, asked: Asked) -> Plan:
+    async def _plan(self, caller: Caller, asked: Asked) -> Plan:
         """Return whom to call.
 
         Raises
@@ -220,9 +249,9 @@ class Proxy:
         """
         named = asked.named
         for model in named.models:
-            self._check_known(model, parts, asked)
-        decidable = [model for model in named.models if model in parts.models]
-        if not named.routes or (named.models and not decidable and parts.models):
+            self._check_known(model, asked)
+        decidable = [model for model in named.models if model in self._models]
+        if not named.routes or (named.models and not decidable and self._models):
             return Plan(self.candidates.targets(named.models, asked.preferences, body=asked.call.body))
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
@@ -230,30 +259,30 @@ class Proxy:
                 "mix, so none is chosen for you",
                 param="model",
             )
-        return await self._decided(parts, caller, asked, decidable)
+        return await self._decided(caller, asked, decidable)
 
-    async def _decided(self, parts: Parts, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
-        unavailable = self.candidates.unavailable(parts.engine.router, asked.preferences)
+    async def _decided(self, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
+        unavailable = self.candidates.unavailable(self.engine.router, asked.preferences)
         ask = partial(
             query_of,
             asked,
             key_id=caller.key_id,
             candidates=decidable,
-            known=parts.models,
+            known=self._models,
             unavailable=unavailable,
         )
-        query = await parts.bodies.aside(caller, ask) if asked.call.is_long else ask()
-        routed = await parts.engine.decide(query)
+        query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
+        routed = await self.engine.decide(query)
         behind = [model for model in asked.named.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind
         return Plan(self.candidates.targets(models, asked.preferences), query, routed)
 
-    def _check_known(self, model: str, parts: Parts, asked: Asked) -> None:
+    def _check_known(self, model: str, asked: Asked) -> None:
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"
-        if model not in parts.models:
-            known = {*parts.models, *self.candidates.served_models}
+        if model not in self._models:
+            known = {*self._models, *self.candidates.served_models}
             raise not_found(model, sorted(known), param=param)
         if len(asked.named.models) == 1:
             raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)

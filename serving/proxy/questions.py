@@ -6,10 +6,10 @@ from typing import Any
 
 from router_model.screening.constraints import Constraints, Usd
 from router_model.screening.globs import globs_of
-from router_model.serving.api.queries import literal_glob
-from router_model.serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
+from router_model.serving.common.service_errors import EmptyPlanError
 from router_model.serving.engine.query import Query
-from router_model.serving.errors import EmptyPlanError
+from router_model.serving.http_edge.queries import literal_glob
+from router_model.serving.http_edge.requests import CONSTRAINTS, KNOBS, RouterOptions
 from router_model.serving.proxy.asked import Asked
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin

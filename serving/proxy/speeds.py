@@ -1,10 +1,10 @@
-"""How fast each provider of a model was lately: what ``sort: throughput`` and ``sort: latency`` go by."""
+"""Remember how fast each provider of a model was lately, for ``sort: throughput`` and ``sort: latency``."""
 
 from dataclasses import dataclass
 from typing import Final
 
+from router_model.serving.common.remembered import Remembered
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.engine.remembered import Remembered
 from router_model.serving.providers.provider import Target
 
 _SHARE: Final = 0.2

@@ -6,9 +6,9 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model.screening.globs import MAX_PATTERN_CHARS
-from router_model.serving.api import bodies
-from router_model.serving.api.body_limits import BodyLimits
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
+from router_model.serving.http_edge import bodies
+from router_model.serving.http_edge.body_limits import BodyLimits
 
 HI = [{"role": "user", "content": "Hi"}]
 SMALL = BodyLimits(depth=64, parts=5000, messages=40, tools=30, items=20, batch=10)

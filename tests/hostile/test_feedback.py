@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
 from router_model.serving.app import create_app
+from router_model.serving.common.callers import Role
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.store import Period
-from router_model.serving.settings import Settings
 
 BODY = {"messages": [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7"}]}
 UNKNOWN = "dec_019385b1c5f07cc2a1f2d0c5b8a3e411"

@@ -6,11 +6,11 @@ import pytest
 from guarded_app import guarded_app, insecure_app, live, settings_of
 
 from router_model.serving.access.authentication import Access
-from router_model.serving.access.callers import Role
-from router_model.serving.access.http_protocol import HeadLimitedProtocol
 from router_model.serving.access.issuing import create_key
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret
+from router_model.serving.common.callers import Role
+from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
 HOST = b"Host: 127.0.0.1\r\n"
 KEPT = b"POST /v1/route HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST

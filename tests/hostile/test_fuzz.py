@@ -16,7 +16,7 @@ from fake_service import client_of, fake_parts
 from guarded_app import insecure_app, live, settings_of
 
 from router_model.prediction.booster_text import BoosterTextError, check_booster, read_booster
-from router_model.serving.access.http_protocol import HeadLimitedProtocol
+from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from router_model.cli import main
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import Budgets
 from router_model.serving.access.ledger import Ledger
+from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.decision_log.opening import open_store
-from router_model.serving.errors import NotReadyError
 
 OURS = "http://127.0.0.1:8484"
 

@@ -13,6 +13,7 @@ from faulty_store import FaultyStore
 from log_records import attempt, decision, feedback, session
 from starlette.datastructures import Headers
 
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.decision_log import rejects as rejects_module
 from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.opening import open_spool, open_store
@@ -22,7 +23,6 @@ from router_model.serving.decision_log.rows import ID_FIELD, Kind, batch_of, row
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import RefusedError, Selection
 from router_model.serving.decision_log.texts import bounded
-from router_model.serving.errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 from router_model.serving.proxy.asked import read_asked
 

@@ -9,9 +9,9 @@ from raw_server import raw_server
 from scripted_provider import END, World, stream, text
 from virtual_time import run
 
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.conversation import session_key
-from router_model.serving.engine.seldom import Seldom
+from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.engine.sessions.memory import SessionMemory
 from router_model.serving.formats.spellings import _remembered, snake
 from router_model.serving.forwarding.streams import LiveStream
@@ -73,11 +73,11 @@ def test_abandoned_streams_leave_nothing(reads):
 
 
 def test_names_that_are_made_up_are_remembered_up_to_a_bound():
-    seldom = Seldom(clock=lambda: 0.0)
+    throttle = LogThrottle(clock=lambda: 0.0)
     for number in range(20_000):
-        seldom.due(f"provider:made up {number}")
+        throttle.due(f"provider:made up {number}")
         snake(f"madeUp{number}")
-    assert len(seldom._last) <= 1000
+    assert len(throttle._last) <= 1000
     assert _remembered.cache_info().currsize <= 4096
     snake("x" * 1_000_000)
     assert _remembered.cache_info().currsize <= 4096

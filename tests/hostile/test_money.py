@@ -18,9 +18,9 @@ from router_model.catalog import ModelCard
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import SERVICE, Budgets
-from router_model.serving.access.callers import INSECURE
+from router_model.serving.common.callers import INSECURE
+from router_model.serving.common.service_errors import BudgetExceededError, InvalidRequestError, UpstreamError
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.errors import BudgetExceededError, InvalidRequestError, UpstreamError
 from router_model.serving.formats.format import Facts, Surface
 from router_model.serving.forwarding.reply import Reply
 from router_model.serving.providers.http import HttpRequest
@@ -31,8 +31,8 @@ from router_model.serving.providers.transport import AiohttpTransport
 from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
 from router_model.serving.proxy.account import Account
+from router_model.serving.proxy.admitting import worst_cases_usd
 from router_model.serving.proxy.asked import read_asked
-from router_model.serving.proxy.worst_case import worst_cases_usd
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
 TEN = Budget(Decimal(10), Per.DAY)

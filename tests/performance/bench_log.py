@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from log_records import candidate, decision
 
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.opening import open_log, open_store
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period
-from router_model.serving.settings import Settings
 
 RATE = 600
 SECONDS = 6

@@ -31,8 +31,8 @@ from gateways import mock_provider
 from nasty_texts import NASTY
 from system import System, system
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
+from router_model.serving.common.callers import Role
 
 EVERY_S, AT_ONCE = 0.1, 4
 HOST = b"Host: 127.0.0.1\r\n"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import fields
 
+import grimp
 import pytest
 from simulated_world import simulate
 
@@ -52,6 +53,12 @@ def test_help_lists_every_command_and_loads_nothing_heavy():
     output, names = loaded("--help", among="lightgbm,polars,mlflow,torch")
     assert all(name in output for name in COMMANDS)
     assert names == "[]"
+
+
+def test_every_command_is_seen_by_import_linter():
+    graph = grimp.build_graph("router_model", cache_dir=None)
+    seen = graph.find_modules_directly_imported_by("router_model.cli")
+    assert {module for module, _ in COMMANDS.values()} == {name for name in seen if ".commands." in name}
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest_one():

@@ -10,11 +10,11 @@ import pytest
 from fake_service import client_of, fake_parts, record_of
 
 from router_model import Reason
-from router_model.serving.commands.settings_options import default_text, option_name, variable
-from router_model.serving.engine.answers import FALLBACK_DEFAULT
+from router_model.serving.commands.serve import default_text
+from router_model.serving.common.settings import Settings, option_name, variable
 from router_model.serving.engine.choice import EXPLORED, SESSION
+from router_model.serving.engine.decision_answers import FALLBACK_DEFAULT
 from router_model.serving.engine.query import Query
-from router_model.serving.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 API = (DOCS / "api.md").read_text(encoding="utf-8")

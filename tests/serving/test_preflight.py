@@ -1,7 +1,7 @@
 import pytest
 
+from router_model.serving.common.settings import Settings
 from router_model.serving.preflight import about
-from router_model.serving.settings import Settings
 
 ECHO = '[echo]\nkind = "echo"\nmodels = {models}\n'
 

@@ -23,9 +23,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
 from router_model.serving.access.keys import new_key_text
+from router_model.serving.common.callers import Role
 
 PASSWORD = "Canary/P@ss:word" + "x7Q9" * 4
 PROVIDER_KEY = "sk-proj-" + "CanaryProvider42" * 2

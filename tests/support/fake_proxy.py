@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from router_model.catalog import ModelCard
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.errors import SettingsError
 from router_model.serving.formats.format import Facts
 from router_model.serving.forwarding.reply import Order, Reply
 from router_model.serving.providers.health import HealthRules, HealthTable
@@ -152,8 +152,18 @@ class FakeForwarder:
         )
 
 
-def fake_proxy(cards: Iterable[ModelCard] = (), *providers: Provider) -> Proxy:
+def fake_proxy(
+    cards: Iterable[ModelCard] = (),
+    *providers: Provider,
+    engine: Any,
+    access: Any,
+    bodies: Any,
+    log: Any,
+    telemetry: Any,
+) -> Proxy:
     """Return a proxy; without `providers` one serves the models of the cards, and ``text-embedding-3-small``."""
     known = {card.model: card for card in cards}
     serving = providers or (provider("local", *known, "text-embedding-3-small"),)
-    return Proxy(FakeProviders({one.name: one for one in serving}, known), FakeForwarder())
+    fleet = FakeProviders({one.name: one for one in serving}, known)
+    observers = (log.put, telemetry.attempt_observer(fleet.names))
+    return Proxy(fleet, FakeForwarder(), engine, access, bodies, observers)

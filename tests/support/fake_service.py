@@ -15,16 +15,18 @@ from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.callers import INSECURE, Caller, Role
-from router_model.serving.api.errors import as_service_error
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
+from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, ServiceError, UnauthenticatedError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
 from router_model.serving.engine.query import Query, Routed
-from router_model.serving.errors import ForbiddenError, ServiceError, UnauthenticatedError
-from router_model.serving.settings import Settings
-from router_model.serving.telemetry import Telemetry
+from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.http_edge.body_limits import BodyLimits
+from router_model.serving.http_edge.error_answers import as_service_error
+from router_model.serving.monitoring.telemetry import Telemetry
 
 Observer = Callable[[Query, Routed], None]
 NAN = float("nan")
@@ -255,8 +257,10 @@ def fake_parts(router: Router | None, *, keys: dict[str, Caller] | None = None, 
     log, telemetry = FakeLog(), Telemetry()
     settings = Settings(artifact="router", insecure=True, max_batch=3)
     engine = FakeEngine(router, log, observers=(telemetry.observe,), **changes)
-    proxy = fake_proxy(() if router is None else router.catalog.cards.values())
-    return Parts(settings, engine, log, FakeAccess(keys), telemetry, proxy)
+    access, bodies = FakeAccess(keys), BodyReader(BodyLimits.of(settings))
+    cards = () if router is None else router.catalog.cards.values()
+    proxy = fake_proxy(cards, engine=engine, access=access, bodies=bodies, log=log, telemetry=telemetry)
+    return Parts(settings, engine, log, access, bodies, telemetry, proxy)
 
 
 def client_of(parts: Parts) -> TestClient:

@@ -9,10 +9,10 @@ from router_model.serving.decision_log.store import RefusedError, StoreError
 class FaultyStore:
     """Keeps rows by id, as a database does, or by the name of their batch, as files do, if it gathers."""
 
-    def __init__(self, *, gathering=None, rows_at_once=500):
+    def __init__(self, *, spool_batching=None, rows_at_once=500):
         self.rows = {kind: {} for kind in Kind}
         self.files = {}
-        self.gathering = gathering
+        self.spool_batching = spool_batching
         self.rows_at_once = rows_at_once
         self.away = False
         self.loses_answers = False  # takes what is written, and fails then
@@ -33,7 +33,7 @@ class FaultyStore:
                 if self.refuses(row):
                     raise RefusedError("this row is beyond me")
                 self.rows[kind].setdefault(row[ID_FIELD[kind]], row)
-        if self.gathering:
+        if self.spool_batching:
             self.files[name] = batch
         if self.loses_answers:
             raise StoreError("the connection broke after the commit")

@@ -7,12 +7,12 @@ from time import sleep
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from router_model.serving.access.authentication import Access, authenticate
-from router_model.serving.access.callers import Role
-from router_model.serving.access.guard import Guard
-from router_model.serving.access.log_redaction import redact_server_logs
-from router_model.serving.errors import ServiceError, error_body
-from router_model.serving.settings import Settings
+from router_model.serving.access.authentication import Access
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import ServiceError, error_body
+from router_model.serving.common.settings import Settings
+from router_model.serving.http_edge.guard import Guard
+from router_model.serving.http_edge.log_redaction import redact_server_logs
 
 
 def settings_of(**given):
@@ -23,7 +23,6 @@ def settings_of(**given):
 def guarded_app(access, settings=None):
     """Return an app with POST /v1/route, /v1/feedback, /admin/reload, which say who called, and GET /healthz."""
     app = FastAPI(redirect_slashes=False)
-    app.state.access = access
     app.add_middleware(Guard, settings=settings or settings_of())
     redact_server_logs()
 
@@ -33,7 +32,7 @@ def guarded_app(access, settings=None):
         return Response(error_body(error), error.status, error.headers, "application/json")
 
     async def answer(request: Request, role: Role) -> Response:
-        caller = authenticate(request, role)
+        caller = access.authenticate(request.scope, role)
         return Response(f"{caller.key_id} sent {len(await request.body())} bytes", headers={"x-caller": caller.key_id})
 
     @app.post("/v1/route")

@@ -21,8 +21,8 @@ import httpx2
 import pytest
 from system import system
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
+from router_model.serving.common.callers import Role
 
 _KEY_VARIABLE = "ISOLATION_KEY"
 _LIMITED = {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}

@@ -11,13 +11,13 @@ from log_records import decision
 
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
-from router_model.serving.decision_log.store import Gathering
+from router_model.serving.decision_log.store import SpoolBatching
 
 
 async def main(url, spool, first):
     store = open_store(url)
-    if store.gathering:
-        store.gathering = Gathering(seconds=0.1, n_bytes=2**20)
+    if store.spool_batching:
+        store.spool_batching = SpoolBatching(seconds=0.1, n_bytes=2**20)
     log = QueuedLog(store, open_spool(url, spool), queue=20_000, flush_s=0.05)
     await log.start()
     n_put = first

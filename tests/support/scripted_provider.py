@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.refusals import as_refusal
@@ -235,7 +235,7 @@ ADAPTER = Adapter(Format(), Format())
 
 
 class World:
-    """Providers by script; a `router_model.serving.providers.providers.Providers`.
+    """Providers by script; a `router_model.serving.providers.fleet.Fleet`.
 
     Parameters
     ----------

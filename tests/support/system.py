@@ -19,8 +19,8 @@ from http_load import HEADER_END, Connection, post
 from processes import eventually
 from simulated_world import SUM
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
+from router_model.serving.common.callers import Role
 
 SERVE = (sys.executable, "-m", "router_model")
 WATCHED_SERVE = (sys.executable, str(Path(__file__).with_name("watched_serve.py")))

@@ -4,7 +4,7 @@ from collections import Counter, OrderedDict
 from datetime import UTC, datetime
 
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.conversation import owner
+from router_model.serving.decision_log.session_keys import owner
 
 
 class SessionMemory:

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from datetime import UTC, datetime
 from itertools import islice
 
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.seldom import Seldom
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class RedisStore:
         self._something = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._corrupt = self._dropped = 0
-        self._seldom = Seldom()
+        self._throttle = LogThrottle()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -91,7 +91,7 @@ class RedisStore:
         record = parse_session(key, value)
         if record is None:
             self._corrupt += 1
-            if self._seldom.due("corrupt"):
+            if self._throttle.due("corrupt"):
                 _log.warning("a session in Redis is no session of ours (%d so far); it is ignored", self._corrupt)
         return record
 
@@ -122,7 +122,7 @@ class RedisStore:
                 await pipe.execute()
         except Exception as exc:  # noqa: BLE001 - whatever is wrong with Redis, deciding goes on
             self._dropped += len(records)
-            if self._seldom.due("dropped"):
+            if self._throttle.due("dropped"):
                 _log.warning("sessions cannot be written to Redis (%s); %d so far", type(exc).__name__, self._dropped)
             return False
         return True

@@ -9,10 +9,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from router_model.serving.common.breaker import Breaker
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.breaker import Breaker
 from router_model.serving.engine.sessions.memory import SessionMemory
-from router_model.serving.engine.sessions.store import SharedStore
+from router_model.serving.engine.sessions.redis_store import RedisStore
+from router_model.serving.engine.sessions.store import LogStore, SharedStore
 
 _PATIENCE_S = 0.02
 _PAUSE_S = 0.5  # without asking, after the store failed
@@ -116,3 +120,29 @@ class Sessions:
             self._misses[key] = self._clock() + _MISS_LIVES_S
             while len(self._misses) > _MOST_MISSES:
                 self._misses.popitem(last=False)
+
+
+def open_sessions(settings: Settings, log: DecisionLog, *, clock: Callable[[], float] = time.time) -> Sessions:
+    """Return what remembers sessions; nothing is connected before its `start`.
+
+    Raises
+    ------
+    SettingsError
+        If `session_store` names no store.
+    ImportError
+        If it names Redis, and its extra is not installed.
+    """
+    memory = SessionMemory(max_sessions=settings.max_sessions, ttl_s=settings.session_ttl_s)
+    return Sessions(memory, _store(settings, log), clock=clock)
+
+
+def _store(settings: Settings, log: DecisionLog) -> SharedStore | None:
+    name = settings.session_store
+    if name == "memory":
+        return None
+    if name == "log":
+        return LogStore(log)
+    if name.startswith(("redis://", "rediss://", "unix://")):
+        return RedisStore(name, ttl_s=settings.session_ttl_s)
+    # the value is not repeated: it may be a URL with a password and a typing error
+    raise SettingsError("session_store: expected 'memory', 'log' or a redis:// URL")

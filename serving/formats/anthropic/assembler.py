@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.shapes import index_of, mapping, text
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json, index_of, mapping, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _OF_EVENTS: Final = frozenset({"type", "delta", "usage"})

@@ -8,11 +8,11 @@ speaks of the organization's.
 from collections.abc import Mapping
 from typing import Final
 
+from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.formats.about_keys import kind_by_key
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.openai.error_body import ErrorBody, error_in, read_error
 from router_model.serving.formats.refusals import as_refusal
-from router_model.serving.formats.retry_after import limit_ends_s, retry_after_s
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_TYPE: Final[Mapping[str, FailureKind]] = {

@@ -9,9 +9,9 @@ from router_model.serving.formats.anthropic.reader import EXPLAINS_NOTHING, Anth
 from router_model.serving.formats.anthropic.tolerant import whole_message
 from router_model.serving.formats.anthropic.usage import read_usage, write_usage
 from router_model.serving.formats.anthropic.writer import AnthropicWriter
-from router_model.serving.formats.format import Call, Facts, Json, Surface
+from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.json_text import dump_body, load_object
-from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.formats.shapes import Json, mapping, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Provider, Target

@@ -7,9 +7,9 @@ from router_model.serving.formats.anthropic.failures import failure_in
 from router_model.serving.formats.anthropic.tolerant import TolerantEvents, stop_reason
 from router_model.serving.formats.anthropic.usage import read_usage
 from router_model.serving.formats.counts import later_counts
-from router_model.serving.formats.format import Event, Facts, Json
+from router_model.serving.formats.format import Event, Facts
 from router_model.serving.formats.json_text import dump, load_object
-from router_model.serving.formats.shapes import mapping, n_bytes, text
+from router_model.serving.formats.shapes import Json, mapping, n_bytes, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _STARTED_BY_DELTAS: Final = ("text", "thinking")

@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Event, Json
+from router_model.serving.formats.format import Event
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import index_or_none, mapping, mappings, text
+from router_model.serving.formats.shapes import Json, index_or_none, mapping, mappings, text
 
 _OTHERS_WORDS: Final = {
     **dict.fromkeys(("stop", "eos", "end", "complete"), "end_turn"),

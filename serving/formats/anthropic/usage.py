@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_model.serving.formats.counts import amount_of, count_of, first_count, is_no_amount
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.shapes import mapping
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json, mapping
 from router_model.serving.providers.usage import Usage
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from router_model.serving.formats.anthropic.errors import error_event
+from router_model.serving.formats.anthropic.error_body import error_event
 from router_model.serving.formats.anthropic.tolerant import TOOL, stop_reason, whole_message
 from router_model.serving.formats.anthropic.usage import write_usage
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import mapping
+from router_model.serving.formats.shapes import Json, mapping
 from router_model.serving.providers.failures import UpstreamFailure
 
 _BLOCK_OF: Mapping[str, Json] = {

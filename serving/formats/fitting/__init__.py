@@ -3,8 +3,3 @@
 `table` has what models and hosts take. `parameters` has the names of everything that can be refused. `chat`,
 `messages` and `generate` apply the table to the three formats that providers speak.
 """
-
-from router_model.serving.formats.fitting.fit import fitted, untranslatable
-from router_model.serving.formats.fitting.fitting import Fitted
-
-__all__ = ["Fitted", "fitted", "untranslatable"]

@@ -5,8 +5,7 @@ from typing import Any, Final
 
 from router_model.serving.formats.fitting.effort import effort_of
 from router_model.serving.formats.fitting.fitting import Fitting
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.shapes import Json, mapping, mappings
 
 _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _MANY: Final = 16_000

@@ -1,4 +1,4 @@
-"""A body fitted to the model that is to get it."""
+"""Fit a body to the model that gets it: leave out or change what the model does not take."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -9,7 +9,7 @@ from router_model.serving.formats.fitting.generate import fit_generate
 from router_model.serving.formats.fitting.messages import fit_messages
 from router_model.serving.formats.fitting.parameters import BY_NAME, REASONING_HISTORY, asks, has, without
 from router_model.serving.formats.fitting.table import BY_KIND
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.provider import Kind, Target
 
 _FITS: Final = {Kind.OPENAI: fit_chat, Kind.ANTHROPIC: fit_messages, Kind.GEMINI: fit_generate}

@@ -5,7 +5,7 @@ from typing import Any
 
 from router_model.serving.formats.fitting.parameters import BY_NAME, LIMITS, asks, has, is_harmless, read, without
 from router_model.serving.formats.fitting.table import SAMPLERS, Samples, family_of, host_of, nearest_effort
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.provider import Target
 
 

@@ -10,8 +10,7 @@ import re
 from typing import Any, Final
 
 from router_model.serving.formats.fitting.fitting import Fitting
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.shapes import Json, mapping, mappings
 
 UNCHECKED_SIGNATURE: Final = "skip_thought_signature_validator"
 

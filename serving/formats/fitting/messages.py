@@ -12,8 +12,7 @@ from router_model.serving.formats.fitting.effort import budget_of, effort_of
 from router_model.serving.formats.fitting.fitting import Fitting
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
 from router_model.serving.formats.fitting.table import Samples, Thinking
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings, text
+from router_model.serving.formats.shapes import Json, mapping, mappings, text
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """Where the catalog does not say how much a model can write."""

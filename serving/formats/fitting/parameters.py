@@ -16,8 +16,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings
+from router_model.serving.formats.shapes import Json, mapping, mappings
 from router_model.serving.formats.spellings import snake
 from router_model.serving.providers.provider import Kind
 

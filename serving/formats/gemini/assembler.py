@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
 from router_model.serving.formats.gemini.reader import candidates_of
-from router_model.serving.formats.shapes import index_of, mapping, mappings, number_of
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, number_of
 
 _CONTINUED: Final = frozenset({"citationMetadata", "groundingMetadata", "logprobsResult", "urlContextMetadata"})
 """Objects of a candidate whose lists go on from event to event."""

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import orjson
 
+from router_model.serving.common.masking import MASK, masked_keys
+from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.formats.about_keys import kind_by_key
 from router_model.serving.formats.refusals import as_refusal
-from router_model.serving.formats.retry_after import limit_ends_s, retry_after_s
-from router_model.serving.masking import MASK, masked_keys
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _KINDS: Final = {

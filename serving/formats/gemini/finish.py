@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from router_model.serving.formats.filters import OF_GOOGLE
+from router_model.serving.formats.format import OF_GOOGLE
 
 UNSPECIFIED: Final = frozenset(
     {"", "FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED", "BLOCK_REASON_UNSPECIFIED"}

@@ -1,13 +1,13 @@
 """Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
 
 from router_model.serving.formats.counts import later_counts
-from router_model.serving.formats.format import Event, Facts, Json
+from router_model.serving.formats.format import Event, Facts
 from router_model.serving.formats.gemini.failures import failure_in
 from router_model.serving.formats.gemini.finish import BROKEN, MAY_BE_EMPTY, UNSPECIFIED
 from router_model.serving.formats.gemini.tolerant import by_the_book
 from router_model.serving.formats.gemini.usage import read_usage
 from router_model.serving.formats.json_text import dump, load_object
-from router_model.serving.formats.shapes import index_of, mapping, mappings, n_bytes, text
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, n_bytes, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN_CHARS = 300

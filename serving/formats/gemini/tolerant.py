@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, text
+from router_model.serving.formats.shapes import Json, mapping, text
 
 _CAMEL: Final = {
     "usage_metadata": "usageMetadata",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_model.serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
-from router_model.serving.formats.format import Json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.usage import Usage
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_model.serving.formats.counts import count_of
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.gemini.errors import stream_error
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.gemini.error_body import stream_error
 from router_model.serving.formats.gemini.reader import block_reason, candidates_of
 from router_model.serving.formats.gemini.usage import write_usage
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import mapping
+from router_model.serving.formats.shapes import Json, mapping
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.provider import Target
 

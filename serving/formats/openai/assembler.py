@@ -7,8 +7,8 @@ counts.
 
 from typing import Any, Final
 
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.shapes import index_of, mapping, mappings
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings
 
 _OF_STREAMS: Final = frozenset({"choices", "object", "obfuscation"})
 """Fields of a chunk that say nothing of the answer."""

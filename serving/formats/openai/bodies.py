@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import load_object
 from router_model.serving.formats.openai.failures import failure_in
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _SHOWN: Final = 100

@@ -1,4 +1,4 @@
-"""The shapes of an error's body, of all who speak OpenAI's format, read into one.
+"""Read the body of an error, in the many shapes of those who speak OpenAI's format.
 
 | shape | whose |
 |---|---|
@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from router_model.serving.common.masking import masked_keys
 from router_model.serving.formats.json_text import load_object
-from router_model.serving.masking import masked_keys
 from router_model.serving.providers.failures import UpstreamFailure
 
 MAX_MESSAGE: Final = 1000

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.formats.about_keys import is_limit_of_key, kind_by_key
 from router_model.serving.formats.openai.error_body import ErrorBody, error_in, read_error
 from router_model.serving.formats.refusals import as_refusal
-from router_model.serving.formats.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_NAME: Final = {

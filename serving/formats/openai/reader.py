@@ -3,7 +3,7 @@
 from typing import Final
 
 from router_model.serving.formats.counts import later_counts
-from router_model.serving.formats.format import Event, Facts, Json
+from router_model.serving.formats.format import Event, Facts
 from router_model.serving.formats.json_text import load_object
 from router_model.serving.formats.openai.bodies import text_or_none
 from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
@@ -11,6 +11,7 @@ from router_model.serving.formats.openai.failures import failure_in
 from router_model.serving.formats.openai.finish import ERROR, STOP
 from router_model.serving.formats.openai.tolerant import TolerantStream
 from router_model.serving.formats.openai.usage import read_usage, usage_json
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 DONE: Final = b"[DONE]"

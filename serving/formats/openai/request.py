@@ -3,8 +3,9 @@
 from typing import Final
 from urllib.parse import urlsplit
 
-from router_model.serving.formats.format import Call, Json, Surface
+from router_model.serving.formats.format import Call, Surface
 from router_model.serving.formats.json_text import dump_body
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 

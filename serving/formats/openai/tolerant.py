@@ -21,11 +21,10 @@ import secrets
 import time
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.openai.finish import chat_finish, with_finish
 from router_model.serving.formats.openai.tool_calls import CallPieces, whole_calls
-from router_model.serving.formats.shapes import index_or_none, mapping, mappings, text
+from router_model.serving.formats.shapes import Json, index_or_none, mapping, mappings, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _MILLISECONDS: Final = 10**11

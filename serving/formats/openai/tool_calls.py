@@ -18,9 +18,8 @@ from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import index_or_none, mapping, mappings, text
+from router_model.serving.formats.shapes import Json, index_or_none, mapping, mappings, text
 
 _OURS: Final = frozenset({"index", "id", "type", "function", "name", "arguments", "parameters"})
 _NO_ARGUMENTS: Final = "{}"

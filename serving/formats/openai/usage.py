@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from router_model.serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.usage import Usage
 
 USD_PER_TICK: Final = 1e-10

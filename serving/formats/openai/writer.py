@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Call, Facts, Json
+from router_model.serving.formats.format import Call, Facts
 from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.openai.choices import says_something
 from router_model.serving.formats.openai.finish import ERROR
 from router_model.serving.formats.openai.usage import usage_json, written_usage
-from router_model.serving.formats.shapes import index_of
+from router_model.serving.formats.shapes import Json, index_of
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Target
 

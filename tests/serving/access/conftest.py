@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import create_key
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret
 from router_model.serving.access.keys import Key
+from router_model.serving.common.callers import Role
 
 
 class Clock:

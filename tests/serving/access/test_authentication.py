@@ -1,16 +1,13 @@
-from typing import Annotated
-
 import pytest
-from fastapi import Depends, FastAPI
 from guarded_app import guarded_app, settings_of
 from route_audit import open_operations
 from starlette.testclient import TestClient
 
-from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, credential_of, requires
-from router_model.serving.access.callers import INSECURE, Caller, Role
+from router_model.serving.access.authentication import RESPONSE_HEADERS, Access, credential_of
 from router_model.serving.access.issuing import revoke_key
 from router_model.serving.access.limits import Limits
-from router_model.serving.errors import ForbiddenError, RateLimitedError, UnauthenticatedError
+from router_model.serving.common.callers import INSECURE, Caller, Role
+from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
 
 
 def scope(text=None, **more):
@@ -180,21 +177,6 @@ def test_counts_of_keys_that_are_gone_are_forgotten(folder):
     folder.clock.s += 1
     access.authenticate(scope(other), Role.DECIDE)
     assert len(access._limits._requests) == 1
-
-
-def test_the_dependency_does_what_the_function_does(folder):
-    key, text = folder.create()
-    app = FastAPI()
-    app.state.access = Access(folder.load())
-
-    @app.get("/who")
-    async def who(caller: Annotated[Caller, Depends(requires(Role.DECIDE))]) -> str:
-        return caller.key_id
-
-    client = TestClient(app)
-    assert client.get("/who", headers={"x-api-key": text}).json() == key.id
-    with pytest.raises(UnauthenticatedError, match="no key"):
-        client.get("/who")
 
 
 @pytest.mark.parametrize(

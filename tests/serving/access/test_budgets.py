@@ -6,11 +6,16 @@ import pytest
 from router_model.serving.access.authentication import RESPONSE_HEADERS, Access
 from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import SERVICE, Budgets
-from router_model.serving.access.callers import INSECURE, Role
 from router_model.serving.access.limits import Limits
-from router_model.serving.errors import BudgetExceededError, NotReadyError, RateLimitedError, SettingsError
+from router_model.serving.common.callers import INSECURE, Role
+from router_model.serving.common.service_errors import (
+    BudgetExceededError,
+    NotReadyError,
+    RateLimitedError,
+    SettingsError,
+)
+from router_model.serving.common.settings import Settings
 from router_model.serving.preflight import about
-from router_model.serving.settings import Settings
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 TEN_A_DAY = Budget(Decimal(10), Per.DAY)

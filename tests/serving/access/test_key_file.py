@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.serving.access.budget import Budget, Per
-from router_model.serving.access.callers import Role
 from router_model.serving.access.key_file import KeyFile, dump_key_file, edit_key_file, parse_key_file, read_key_file
 from router_model.serving.access.keys import Key
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import SettingsError
 
 ORIGIN = Path("keys.toml")
 GOOD = {"name": "gateway", "roles": ["decide"], "hash": "ab" * 32, "created": "2026-01-31T12:00:00Z"}

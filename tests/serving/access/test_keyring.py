@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.serving.access import keyring as keyring_module
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import revoke_key
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret, secret_path
 from router_model.serving.access.keys import KEY_PATTERN, key_hash, key_id_of, new_key_text
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import SettingsError
 
 SECRET = b"s" * 32
 

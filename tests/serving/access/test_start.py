@@ -3,11 +3,12 @@ import logging
 import pytest
 from guarded_app import settings_of
 
-from router_model.serving.access.callers import Role
 from router_model.serving.access.issuing import revoke_key
 from router_model.serving.access.keyring_secret import secret_path
-from router_model.serving.access.start import check_access, is_loopback
-from router_model.serving.errors import SettingsError
+from router_model.serving.access.start import check_access
+from router_model.serving.common.callers import Role
+from router_model.serving.common.loopback import is_loopback
+from router_model.serving.common.service_errors import SettingsError
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost", "LOCALHOST"])

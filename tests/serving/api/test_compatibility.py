@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from router_model.serving.api.answers import NotDiamondAnswer, PlanoAnswer
+from router_model.serving.api.answer_models import NotDiamondAnswer, PlanoAnswer
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"

@@ -19,9 +19,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from router_model.serving.api.answers import ErrorAnswer
 from router_model.serving.app import ENDPOINTS, create_app
-from router_model.serving.errors import ServiceError
+from router_model.serving.common.service_errors import ServiceError
+from router_model.serving.http_edge.error_answers import ErrorAnswer
 
 CHECKS = (
     not_a_server_error,

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model import ModelCard
-from router_model.serving.access.callers import Caller, Role
-from router_model.serving.api.answers import LoggedDecisionAnswer, ModelsAnswer
+from router_model.serving.api.answer_models import LoggedDecisionAnswer, ModelsAnswer
 from router_model.serving.api.listing import model_dict, pricing
+from router_model.serving.common.callers import Caller, Role
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
 

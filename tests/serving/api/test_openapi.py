@@ -3,7 +3,7 @@
 import pytest
 from fake_service import client_of, fake_parts
 
-from router_model.serving.api import answers
+from router_model.serving.api import answer_models as answers
 from router_model.serving.app import ENDPOINTS
 
 DOCUMENTED = {f"{one.method} {one.path.replace(':path', '')}": one for one in ENDPOINTS}

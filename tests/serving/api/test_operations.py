@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from fake_service import client_of, fake_parts
 
-from router_model.serving.api.answers import StatusAnswer
+from router_model.serving.api.answer_models import StatusAnswer
 from router_model.serving.decision_log.log import LogStats
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}

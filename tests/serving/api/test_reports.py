@@ -1,7 +1,7 @@
 import pytest
 from fake_service import client_of, fake_parts
 
-from router_model.serving.access.callers import Caller, Role
+from router_model.serving.common.callers import Caller, Role
 from router_model.serving.decision_log.log_records import AttemptRecord, FeedbackRecord
 
 FEEDBACK = {"decision_id": "dec_1", "thumb": "up"}

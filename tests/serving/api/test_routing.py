@@ -2,7 +2,7 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model import Constraints
-from router_model.serving.api.answers import BatchAnswer, DecisionAnswer
+from router_model.serving.api.answer_models import BatchAnswer, DecisionAnswer
 
 SUM = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 total minus plus"}]
 

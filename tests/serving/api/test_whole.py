@@ -6,10 +6,10 @@ import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from router_model.serving.api.answers import DecisionAnswer, LoggedDecisionAnswer
+from router_model.serving.api.answer_models import DecisionAnswer, LoggedDecisionAnswer
 from router_model.serving.app import create_app
 from router_model.serving.commands.keys import command as keys_command
-from router_model.serving.settings import Settings
+from router_model.serving.common.settings import Settings
 
 BODY = {"messages": [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 total minus plus"}]}
 

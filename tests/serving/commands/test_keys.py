@@ -14,7 +14,7 @@ from router_model.serving.access.key_file import read_key_file
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret
 from router_model.serving.access.keys import KEY_PATTERN
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.errors import RouterModelError
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
-from router_model.serving.settings import Settings
 
 RECORDS = [make(n) for n in range(6) for make in (decision, attempt, feedback)]
 

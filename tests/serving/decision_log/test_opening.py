@@ -7,14 +7,13 @@ import pytest
 import sqlalchemy as sa
 from log_records import decision
 
+from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log import opening
 from router_model.serving.decision_log.log import LogStats
-from router_model.serving.decision_log.no_log import NoLog
-from router_model.serving.decision_log.opening import identity, open_log, open_store
+from router_model.serving.decision_log.opening import NoLog, identity, open_log, open_store
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.tables import VERSION_TABLE, metadata
-from router_model.serving.errors import SettingsError
-from router_model.serving.settings import Settings
 
 
 def settings(**changes):

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from log_records import attempt, decision, feedback, session
 from waiting import PATIENT_S, until
 
+from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.decision_log import queued_log
 from router_model.serving.decision_log.queued_log import QueuedLog
 from router_model.serving.decision_log.rows import Kind, row_of
 from router_model.serving.decision_log.spool import Spool
-from router_model.serving.decision_log.store import Gathering
-from router_model.serving.errors import NotReadyError, SettingsError
+from router_model.serving.decision_log.store import SpoolBatching
 
-SLOWLY = Gathering(seconds=3600, n_bytes=2**30)
+SLOWLY = SpoolBatching(seconds=3600, n_bytes=2**30)
 
 
 def log_over(store, folder, **changes):
@@ -250,7 +250,7 @@ def test_what_neither_takes_until_the_end_is_counted(tmp_path):
 
 
 def test_records_gather_in_the_spool_for_a_store_that_wants_them_so(tmp_path):
-    store = FaultyStore(gathering=SLOWLY)
+    store = FaultyStore(spool_batching=SLOWLY)
 
     async def run():
         async with running(store, tmp_path) as log:
@@ -266,7 +266,7 @@ def test_records_gather_in_the_spool_for_a_store_that_wants_them_so(tmp_path):
 
 def test_a_segment_has_the_same_name_when_it_is_tried_again(tmp_path):
     """So a Parquet file that a crash left behind is replaced, not doubled."""
-    store = FaultyStore(gathering=Gathering(seconds=0, n_bytes=1))
+    store = FaultyStore(spool_batching=SpoolBatching(seconds=0, n_bytes=1))
     store.loses_answers = True
 
     async def run():
@@ -279,10 +279,10 @@ def test_a_segment_has_the_same_name_when_it_is_tried_again(tmp_path):
     assert len(set(store.names)) == 1
 
 
-@pytest.mark.parametrize("gathering", [None, SLOWLY])
-def test_a_decision_is_found_on_its_way(tmp_path, gathering):
+@pytest.mark.parametrize("spool_batching", [None, SLOWLY])
+def test_a_decision_is_found_on_its_way(tmp_path, spool_batching):
     """In the queue, in the spool, in the store."""
-    store = FaultyStore(gathering=gathering)
+    store = FaultyStore(spool_batching=spool_batching)
 
     async def run():
         async with running(store, tmp_path) as log:
@@ -379,7 +379,9 @@ STEPS = st.lists(
 def test_any_interleaving_keeps_exactly_what_was_put(steps, gathers, size):
     """Puts, failures, recoveries, restarts and a second process in any order: each record once, none missing."""
     with tempfile.TemporaryDirectory() as folder:
-        store = FaultyStore(gathering=Gathering(seconds=0.03, n_bytes=400) if gathers else None, rows_at_once=size)
+        store = FaultyStore(
+            spool_batching=SpoolBatching(seconds=0.03, n_bytes=400) if gathers else None, rows_at_once=size
+        )
         n_put = asyncio.run(_play(steps, store, Path(folder)))
         assert store.ids() == ids(*range(n_put))
         assert not gathers or store.ids_in_files() == store.ids()

@@ -12,8 +12,8 @@ from log_records import BEGAN, attempt, decision, feedback, session
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import Kind, batch_of, record_of, row_of
+from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.decision_log.store import RefusedError, Selection
-from router_model.serving.engine.conversation import session_key
 
 
 def write(url, *batches):

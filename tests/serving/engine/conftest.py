@@ -10,9 +10,9 @@ import pytest
 from memory_log import MemoryLog
 from simulated_world import SUM
 
+from router_model.serving.common.settings import Settings
 from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Query
-from router_model.serving.settings import Settings
 
 
 @dataclass

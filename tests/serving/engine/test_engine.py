@@ -6,7 +6,7 @@ import pytest
 from simulated_world import POEM, SUM
 
 from router_model import Constraints
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, NotReadyError, SettingsError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, NotReadyError, SettingsError
 
 
 def test_a_decision_is_the_routers(bench, run, query, trained):

@@ -7,9 +7,9 @@ import pytest
 from simulated_world import POEM, SUM
 
 from router_model.features import Prompt
+from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.rows import json_bytes, record_of, row_of
 from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
-from router_model.serving.settings import PromptStorage, Settings
 
 PLENTY = PromptVolume(10**9)
 

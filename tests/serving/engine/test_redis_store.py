@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from simulated_world import SUM
 
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.conversation import session_key
+from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.engine.sessions.memory import SessionMemory
 from router_model.serving.engine.sessions.redis_store import RedisStore, dump_session, parse_session
 from router_model.serving.engine.sessions.sessions import Sessions

@@ -9,7 +9,7 @@ from simulated_world import CATALOG, POEM, SUM
 from router_model import ArtifactError, Router
 from router_model.policy import OperatingPoint
 from router_model.saved.artifact import read_manifest, save_artifact
-from router_model.serving.errors import ReloadRefusedError
+from router_model.serving.common.service_errors import ReloadRefusedError
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from memory_log import MemoryLog
 
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.engine.conversation import session_key
+from router_model.serving.decision_log.session_keys import session_key
 from router_model.serving.engine.sessions.memory import SessionMemory
 from router_model.serving.engine.sessions.sessions import Sessions
 from router_model.serving.engine.sessions.store import LogStore

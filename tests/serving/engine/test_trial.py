@@ -6,9 +6,9 @@ import pytest
 
 from router_model import ArtifactError
 from router_model.saved.artifact import _sealed
+from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.engine import trial
 from router_model.serving.engine.trial import try_artifact
-from router_model.serving.errors import ReloadRefusedError
 
 
 @pytest.fixture

@@ -10,11 +10,12 @@ from anthropic_examples import CHAT, CLAUDE, GPT, MESSAGES, STREAM, chunk, chunk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.anthropic import AnthropicFormat
-from router_model.serving.formats.openai import OpenAIFormat
-from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
+from router_model.serving.formats.openai.chat_format import OpenAIFormat
+from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
+from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI
 from router_model.serving.providers.failures import UpstreamFailure
 
 TO_ANTHROPIC = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)

@@ -6,14 +6,15 @@ from anthropic.types import Message
 from anthropic.types.shared import ErrorResponse
 from anthropic_examples import ANTHROPIC, CLAUDE, MESSAGES
 
-from router_model.serving.errors import (
+from router_model.serving.common.service_errors import (
     FailedError,
     InvalidRequestError,
     NotReadyError,
     RateLimitedError,
     UnauthenticatedError,
 )
-from router_model.serving.formats.anthropic import AnthropicFormat, anthropic_error_body
+from router_model.serving.formats.anthropic.error_body import anthropic_error_body
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Target

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC, MESSAGES_TO_OPENAI
+from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
+from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 

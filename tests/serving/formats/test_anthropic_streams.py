@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.format import Event
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.usage import Usage

@@ -15,13 +15,13 @@ from anthropic_examples import (
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.openai import OpenAIFormat
-from router_model.serving.formats.translations import CHAT_TO_ANTHROPIC
+from router_model.serving.formats.openai.chat_format import OpenAIFormat
+from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
 
 PARAMS = TypeAdapter(MessageCreateParamsNonStreaming)
 ADAPTER = Adapter(OpenAIFormat(), AnthropicFormat(), CHAT_TO_ANTHROPIC)

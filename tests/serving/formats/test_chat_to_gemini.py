@@ -4,9 +4,9 @@ import pytest
 from google.genai import types as google
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.translations import CHAT_TO_GEMINI
+from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
 
 USER = {"role": "user", "content": "hi"}
 PIXEL = "data:image/png;base64,iVBORw=="

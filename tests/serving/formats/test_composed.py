@@ -1,5 +1,5 @@
-from router_model.serving.formats.composed import Composed
 from router_model.serving.formats.format import Facts
+from router_model.serving.formats.registry import Composed
 from router_model.serving.providers.usage import Usage
 
 

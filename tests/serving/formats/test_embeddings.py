@@ -3,7 +3,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from openai_streams import target_at
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.formats.registry import adapter_for
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
-from router_model.serving.formats.fitting import fitted
 from router_model.serving.formats.fitting.described import described
+from router_model.serving.formats.fitting.fit import fitted
 from router_model.serving.formats.fitting.generate import UNCHECKED_SIGNATURE
 from router_model.serving.formats.fitting.parameters import PARAMETERS, Weight
 from router_model.serving.formats.fitting.table import BY_KIND, FAMILIES, HOSTS, family_of

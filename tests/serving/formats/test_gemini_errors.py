@@ -2,8 +2,14 @@ import orjson
 import pytest
 from google.genai import errors as sdk
 
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, RateLimitedError, ServiceError
-from router_model.serving.formats.gemini import GeminiFormat, google_error_body
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    RateLimitedError,
+    ServiceError,
+)
+from router_model.serving.formats.gemini.error_body import google_error_body
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
 from router_model.serving.providers.failures import FailureKind
 
 INFO = "type.googleapis.com/google.rpc.ErrorInfo"

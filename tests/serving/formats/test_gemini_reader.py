@@ -2,7 +2,7 @@ import orjson
 import pytest
 
 from router_model.serving.formats.format import Event
-from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
 from router_model.serving.formats.gemini.reader import GeminiReader
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.usage import Usage

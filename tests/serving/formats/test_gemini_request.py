@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from router_model.serving.formats.format import Call, Surface
-from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
 from router_model.serving.providers.provider import Kind, Provider, Target
 
 BASE = "https://generativelanguage.googleapis.com/v1beta"

@@ -6,10 +6,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Event, Facts
-from router_model.serving.formats.gemini import GeminiFormat
-from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
+from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
+from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
 from router_model.serving.providers.failures import UpstreamFailure
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)

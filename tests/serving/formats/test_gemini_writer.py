@@ -6,7 +6,7 @@ import pytest
 from router_model.catalog import ModelCard
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Call, Surface
-from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
 from router_model.serving.formats.gemini.writer import GeminiWriter
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Kind, Provider, Target

@@ -1,9 +1,9 @@
 import pytest
 from google.genai import types as google
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.translations import GENERATE_TO_OPENAI
+from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 ASK = {"role": "user", "parts": [{"text": "hi"}]}

@@ -13,10 +13,12 @@ from google.genai import errors, types
 from openai.types.chat import completion_create_params
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import NotFoundError
+from router_model.serving.common.service_errors import NotFoundError
 from router_model.serving.formats.format import Call, Facts, Surface
-from router_model.serving.formats.gemini import GeminiFormat, google_error_body
-from router_model.serving.formats.translations import CHAT_TO_GEMINI, GENERATE_TO_OPENAI
+from router_model.serving.formats.gemini.error_body import google_error_body
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
+from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
+from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.providers.usage import Usage

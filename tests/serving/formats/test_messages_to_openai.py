@@ -7,12 +7,12 @@ from anthropic_examples import GPT, MESSAGES, chunk, chunks_as_bytes, final_mess
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.format import Call, Facts, Surface
-from router_model.serving.formats.openai import OpenAIFormat
-from router_model.serving.formats.translations import MESSAGES_TO_OPENAI
+from router_model.serving.formats.openai.chat_format import OpenAIFormat
+from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 PARAMS = TypeAdapter(CompletionCreateParamsNonStreaming)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.formats.openai import OpenAIFormat
+from router_model.serving.formats.openai.chat_format import OpenAIFormat
 from router_model.serving.formats.openai.error_body import MAX_MESSAGE
 from router_model.serving.providers.failures import FailureKind
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from anthropic_examples import CHAT, CLAUDE, MESSAGES
 
-from router_model.serving.formats.anthropic import AnthropicFormat
+from router_model.serving.formats.anthropic.messages_format import AnthropicFormat
 from router_model.serving.formats.format import Event, Surface
-from router_model.serving.formats.gemini import GeminiFormat
+from router_model.serving.formats.gemini.generate_format import GeminiFormat
 from router_model.serving.formats.gemini.usage import read_usage as gemini_usage
 from router_model.serving.formats.registry import adapter_for
 from router_model.serving.formats.sse import EventParser

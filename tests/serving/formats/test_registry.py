@@ -1,58 +1,38 @@
-import sys
-from types import ModuleType
-
 import pytest
 
-from router_model.serving.formats.composed import Composed
 from router_model.serving.formats.format import Surface
-from router_model.serving.formats.openai import OpenAIFormat
-from router_model.serving.formats.registry import adapter_for
+from router_model.serving.formats.openai.chat_format import OpenAIFormat
+from router_model.serving.formats.registry import Composed, adapter_for
+from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
+from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
+from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
+from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI
 from router_model.serving.providers.provider import Kind
 
 CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
-NAMES = ["CHAT_TO_ANTHROPIC", "CHAT_TO_GEMINI", "MESSAGES_TO_OPENAI", "GENERATE_TO_OPENAI"]
-
-
-@pytest.fixture
-def others(monkeypatch):
-    """Stand-ins for the modules of the other formats, and for the translations."""
-    modules = {
-        "router_model.serving.formats.anthropic": {"AnthropicFormat": type("AnthropicFormat", (), {})},
-        "router_model.serving.formats.gemini": {"GeminiFormat": type("GeminiFormat", (), {})},
-        "router_model.serving.formats.translations": {name: name for name in NAMES},
-    }
-    for name, content in modules.items():
-        module = ModuleType(name)
-        vars(module).update(content)
-        monkeypatch.setitem(sys.modules, name, module)
-    adapter_for.cache_clear()
-    yield
-    adapter_for.cache_clear()
 
 
 @pytest.mark.parametrize(
-    ("surface", "kind", "names"),
+    ("surface", "kind", "translation"),
     [
         (Surface.CHAT, Kind.OPENAI, None),
         (Surface.CHAT, Kind.ECHO, None),
-        (Surface.CHAT, Kind.ANTHROPIC, "CHAT_TO_ANTHROPIC"),
-        (Surface.CHAT, Kind.GEMINI, "CHAT_TO_GEMINI"),
-        (Surface.MESSAGES, Kind.OPENAI, "MESSAGES_TO_OPENAI"),
-        (Surface.MESSAGES, Kind.ECHO, "MESSAGES_TO_OPENAI"),
+        (Surface.CHAT, Kind.ANTHROPIC, CHAT_TO_ANTHROPIC),
+        (Surface.CHAT, Kind.GEMINI, CHAT_TO_GEMINI),
+        (Surface.MESSAGES, Kind.OPENAI, MESSAGES_TO_OPENAI),
+        (Surface.MESSAGES, Kind.ECHO, MESSAGES_TO_OPENAI),
         (Surface.MESSAGES, Kind.ANTHROPIC, None),
-        (Surface.MESSAGES, Kind.GEMINI, Composed("MESSAGES_TO_OPENAI", "CHAT_TO_GEMINI")),
-        (Surface.GENERATE, Kind.OPENAI, "GENERATE_TO_OPENAI"),
-        (Surface.GENERATE, Kind.ECHO, "GENERATE_TO_OPENAI"),
-        (Surface.GENERATE, Kind.ANTHROPIC, Composed("GENERATE_TO_OPENAI", "CHAT_TO_ANTHROPIC")),
+        (Surface.MESSAGES, Kind.GEMINI, Composed(MESSAGES_TO_OPENAI, CHAT_TO_GEMINI)),
+        (Surface.GENERATE, Kind.OPENAI, GENERATE_TO_OPENAI),
+        (Surface.GENERATE, Kind.ECHO, GENERATE_TO_OPENAI),
+        (Surface.GENERATE, Kind.ANTHROPIC, Composed(GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC)),
         (Surface.GENERATE, Kind.GEMINI, None),
     ],
 )
-@pytest.mark.usefixtures("others")
-def test_every_surface_reaches_every_kind(surface, kind, names):
-    assert adapter_for(surface, kind).translation == names
+def test_every_surface_reaches_every_kind(surface, kind, translation):
+    assert adapter_for(surface, kind).translation == translation
 
 
-@pytest.mark.usefixtures("others")
 def test_formats_are_those_of_the_surface_and_the_provider():
     adapter = adapter_for(Surface.MESSAGES, Kind.GEMINI)
     assert type(adapter.surface).__name__ == "AnthropicFormat"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scripted_provider import END, PING, Says, World, broken, refused, sse, status, stream, text, whole
 from virtual_time import run
 
-from router_model.serving.errors import ServiceError
+from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.providers.provider import Deadlines
 
 TOTAL_S = 100.0

@@ -4,7 +4,7 @@ import pytest
 from scripted_provider import World, stream, text, whole
 from virtual_time import run
 
-from router_model.serving.errors import UpstreamError
+from router_model.serving.common.service_errors import UpstreamError
 
 
 async def held(world, n, caller):

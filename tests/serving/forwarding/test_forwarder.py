@@ -8,7 +8,7 @@ from scripted_provider import Says, World, broken, refused, status, stream, text
 from virtual_time import run
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import EmptyPlanError, InvalidRequestError, ServiceError, UpstreamError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError, UpstreamError
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.health import HealthRules, HealthState
 from router_model.serving.providers.provider import Deadlines

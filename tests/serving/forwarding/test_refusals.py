@@ -7,7 +7,7 @@ import pytest
 from scripted_provider import Says, World, refuses, status, stream, whole
 from virtual_time import run
 
-from router_model.serving.errors import UpstreamError
+from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.forwarding.refusals import Refusals, Wishes
 from router_model.serving.forwarding.rules import RefusalRules, Rules

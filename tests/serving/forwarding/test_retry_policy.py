@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_provider import Steady
 
-from router_model.serving.forwarding.retry_policy import Do, Step, Tried, backoff_s, next_step
+from router_model.serving.forwarding.retry_policy import Do, Step, Tried, next_step
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
@@ -74,17 +74,6 @@ def test_the_sixth_attempt_is_the_last_and_goes_to_who_was_not_tried():
     assert step(FailureKind.KEY, n_attempts=5).do is Do.NEXT
     assert step(FailureKind.KEY, n_attempts=5, n_untried=0).do is Do.OTHER_KEY
     assert step(FailureKind.SERVER, left_s=0.0).do is Do.GIVE_UP
-
-
-def test_backoffs_double_up_to_five_seconds():
-    """The longest are 0.5, 1, 2, 4, 5, 5 s; half of each is the least."""
-    assert [backoff_s(n, RULES, Steady()) for n in range(6)] == [0.25, 0.5, 1.0, 2.0, 2.5, 2.5]
-
-
-@given(st.integers(0, 30), st.integers(0, 9))
-def test_no_retry_comes_at_once(n_before, seed):
-    longest_s = min(5.0, 0.5 * 2**n_before)
-    assert longest_s / 2 <= backoff_s(n_before, RULES, Random(seed)) < longest_s
 
 
 @given(

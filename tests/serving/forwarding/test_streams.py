@@ -6,7 +6,7 @@ import pytest
 from scripted_provider import END, PING, Says, World, broken, sse, status, stream, text, whole
 from virtual_time import run
 
-from router_model.serving.errors import UpstreamError
+from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.health import HealthRules
 from router_model.serving.providers.provider import Deadlines

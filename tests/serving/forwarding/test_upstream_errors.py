@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from router_model.serving.errors import error_body
+from router_model.serving.common.service_errors import error_body
 from router_model.serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
 from router_model.serving.providers.failures import FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.provider import Kind, Provider, Target

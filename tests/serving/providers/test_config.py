@@ -6,7 +6,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.providers.config import _KEYS, load_providers, parse_providers
 from router_model.serving.providers.provider import Deadlines, Kind, Provider
 

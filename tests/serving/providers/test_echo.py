@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.serving.providers.echo import EchoTransport
+from router_model.serving.providers.echo_answers import example_of
 from router_model.serving.providers.http import HttpRequest
-from router_model.serving.providers.schema_example import example_of
 
 WEATHER = {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
 TIME = {"name": "time", "parameters": {"type": "object", "properties": {"zone": {"enum": ["utc", "cet"]}}}}

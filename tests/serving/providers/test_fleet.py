@@ -6,7 +6,7 @@ import pytest
 from raw_server import answer, chunked, raw_server
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import SettingsError
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.providers.echo import EchoTransport
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import Verdict

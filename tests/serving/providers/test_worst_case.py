@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import priced, worst_case_usd

@@ -1,17 +1,18 @@
 """What is decided, forwarded and answered, with providers that answer in this process."""
 
+from dataclasses import replace
+
 import pytest
 from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
+from router_model.serving.common.service_errors import NotReadyError, ReloadRefusedError
 from router_model.serving.decision_log.log_records import AttemptRecord
-from router_model.serving.errors import NotReadyError, ReloadRefusedError
 from router_model.serving.formats.format import Facts, Surface
 from router_model.serving.forwarding.reply import Reply
 from router_model.serving.providers.health import Verdict
 from router_model.serving.providers.provider import Target
-from router_model.serving.proxy.answers import reply_headers
-from router_model.serving.proxy.proxy import Proxy
+from router_model.serving.proxy.replies import reply_headers
 
 CHAT = "/v1/chat/completions"
 MESSAGES = [{"role": "user", "content": "add subtract multiply 12 45"}]
@@ -104,7 +105,7 @@ def parts_with(router, *providers):
     parts = fake_parts(router)
     fleet = parts.proxy.providers
     fleet.all = {one.name: one for one in providers}
-    parts.proxy = Proxy(fleet, parts.proxy.forwarder)
+    parts.proxy = replace(parts.proxy, providers=fleet)
     return parts
 
 

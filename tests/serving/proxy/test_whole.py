@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from router_model.serving.app import create_app
 from router_model.serving.commands.keys import command as keys_command
-from router_model.serving.settings import Settings
+from router_model.serving.common.settings import Settings
 
 PROVIDERS = '[echo]\nkind = "echo"\nmodels = ["small", "large", "coder", "embed"]\n'
 MESSAGES = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7"}]

@@ -7,11 +7,11 @@ import pytest
 from starlette.datastructures import Headers
 
 from router_model.catalog import ModelCard
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 from router_model.serving.providers.provider import Kind, Provider, Target
+from router_model.serving.proxy.admitting import worst_cases_usd
 from router_model.serving.proxy.asked import read_asked
-from router_model.serving.proxy.worst_case import worst_cases_usd
 
 PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
 CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)

@@ -15,7 +15,7 @@ from system import system
 
 from router_model.cli import group
 from router_model.serving.app import create_app
-from router_model.serving.settings import Settings
+from router_model.serving.common.settings import Settings
 
 pytestmark = pytest.mark.slow  # processes that are started, loaded and ended
 

@@ -20,10 +20,7 @@ except ImportError as exc:
 
 from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE
 from router_model.training.benchmark.margins import is_shift, shift_summary
-from router_model.training.benchmark.report import tables
-from router_model.training.benchmark.results import Results
-from router_model.training.benchmark.verdicts import by_kind, comparisons, ours, summary
-from router_model.training.plots import (
+from router_model.training.benchmark.plots import (
     TaskSaving,
     decision_shares,
     frontiers,
@@ -32,7 +29,10 @@ from router_model.training.plots import (
     savings_by_task,
     shift_by_task,
 )
-from router_model.training.plots.shares import mean_shares
+from router_model.training.benchmark.plots.shares import mean_shares
+from router_model.training.benchmark.report import tables
+from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.verdicts import by_kind, comparisons, ours, summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import (
     ADVICE,
     Conversion,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,

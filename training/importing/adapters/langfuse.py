@@ -8,7 +8,7 @@ trace has one call: with more it cannot be said which of them was good.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,

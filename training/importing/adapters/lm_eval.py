@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.beside import names_beside, read_beside
 from router_model.training.importing.chat_templates import messages_of
 from router_model.training.importing.conversion import (

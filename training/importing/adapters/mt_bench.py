@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import ADVICE, Conversion, Row, Source, as_number, present
 from router_model.training.importing.notes import Note
 from router_model.training.importing.problems import RecordError, shown

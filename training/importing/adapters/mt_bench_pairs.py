@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.adapters.mt_bench import question_fields
 from router_model.training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
 from router_model.training.importing.problems import RecordError, shown

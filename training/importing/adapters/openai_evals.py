@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import (
     Conversion,
     Row,

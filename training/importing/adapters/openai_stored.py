@@ -6,7 +6,7 @@ The API gives the messages of a stored completion apart from it; they are joined
 from collections.abc import Iterable
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,

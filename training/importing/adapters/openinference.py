@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter
+from router_model.training.importing.adapter import Adapter
 from router_model.training.importing.conversion import Source
 from router_model.training.importing.spans.conversion import convert_spans, follows, span_notes
 from router_model.training.importing.spans.openinference import OPENINFERENCE, is_annotation

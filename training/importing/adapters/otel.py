@@ -5,7 +5,7 @@ Spans of other conventions in the same file are read by those (see `router_model
 
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter
+from router_model.training.importing.adapter import Adapter
 from router_model.training.importing.spans.conversion import convert_spans, span_notes
 from router_model.training.importing.spans.transport import LISTS, holds_spans
 

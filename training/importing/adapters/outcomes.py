@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import Conversion, Source, as_object, present
 
 _KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import ADVICE, Conversion, Source, as_object, present, prompt_fields
 from router_model.training.importing.problems import RecordError, shown
 

@@ -7,7 +7,7 @@ as several settings of one model may be compared. Repeated tests are averaged.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import (
     Conversion,
     Row,

@@ -6,7 +6,7 @@ contexts say nothing about the model and are kept in ``extra``.
 
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import (
     ADVICE,
     Conversion,

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
+from router_model.training.importing.adapter import Adapter
 from router_model.training.importing.adapters import (
     alpaca_eval,
     arena,
@@ -31,7 +32,6 @@ from router_model.training.importing.adapters import (
     routerbench,
     vercel,
 )
-from router_model.training.importing.adapters.adapter import Adapter
 from router_model.training.importing.conversion import Source
 from router_model.training.importing.layout import Layout
 from router_model.training.importing.problems import RecordError

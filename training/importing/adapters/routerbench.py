@@ -4,7 +4,7 @@ import ast
 from functools import lru_cache
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Adapter, Around
+from router_model.training.importing.adapter import Adapter, Around
 from router_model.training.importing.conversion import ADVICE, Conversion, Source, is_missing, present
 from router_model.training.importing.problems import RecordError
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from router_model.training.importing.adapters.adapter import Around
+from router_model.training.importing.adapter import Around
 from router_model.training.importing.conversion import Conversion, Row, Source, is_missing
 from router_model.training.importing.notes import Note
 from router_model.training.importing.problems import Problem, RecordError

@@ -8,7 +8,8 @@ becomes the content.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.format import Translation
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.chat_to_anthropic.answer import chat_answer
 from router_model.serving.formats.translations.chat_to_anthropic.request import anthropic_request
 from router_model.serving.formats.translations.chat_to_anthropic.stream import ChatChunks

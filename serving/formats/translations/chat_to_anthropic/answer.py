@@ -1,13 +1,12 @@
-"""A message of Anthropic's as a ``chat.completion``."""
+"""Translate Anthropic's message into a ``chat.completion``."""
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
-from router_model.serving.formats.format import Json
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import text
+from router_model.serving.formats.shapes import Json, text
 
 CLAUDE: Final = "anthropic-claude-v1"
 """How OpenRouter names the format of thinking that a Claude model signed."""

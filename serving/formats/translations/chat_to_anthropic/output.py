@@ -1,13 +1,12 @@
-"""How the answer is to look, and how much is to be thought for it."""
+"""Translate what is asked of the output: its JSON schema, and how much the model is to think."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping
-from router_model.serving.formats.translations.chat_to_anthropic.schema import closed
+from router_model.serving.formats.json_text import dump
+from router_model.serving.formats.shapes import Json, mapping
 
 _EFFORTS: Final[Mapping[str, str]] = {
     "minimal": "low",
@@ -17,6 +16,20 @@ _EFFORTS: Final[Mapping[str, str]] = {
     "xhigh": "xhigh",
     "max": "max",
 }
+_LIMITS: Final = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+)
+_OF_SCHEMAS: Final = ("properties", "$defs", "definitions")
+_LISTS: Final = ("anyOf", "allOf", "oneOf", "prefixItems")
 
 
 def put_output_format(request: Json, response_format: object) -> None:
@@ -88,3 +101,49 @@ def _force_json(request: Json) -> None:
         {"name": JSON_TOOL, "description": description, "input_schema": {"type": "object", "properties": {}}}
     ]
     request["tool_choice"] = {"type": "tool", "name": JSON_TOOL, "disable_parallel_tool_use": True}
+
+
+def closed(schema: Mapping[str, Any], param: str) -> Json:
+    """Return a schema with its objects closed and its limits described.
+
+    Anthropic takes closed objects only, and no limits on numbers, lengths and patterns. As Anthropic's own clients do,
+    such limits go into the description, where the model still reads them.
+
+    Raises
+    ------
+    InvalidRequestError
+        If an object may have fields of any name: Anthropic cannot hold a model to that.
+
+    Examples
+    --------
+    >>> closed({"type": "object", "properties": {"age": {"type": "integer", "minimum": 0}}}, "response_format")
+    {'type': 'object', 'properties': {'age': {'type': 'integer', 'description': '{"minimum":0}'}}, \
+'additionalProperties': False}
+    """
+    kept: Json = {name: _inner(name, value, param) for name, value in schema.items() if name not in _LIMITS}
+    limits = {name: schema[name] for name in _LIMITS if name in schema}
+    if limits:
+        words = dump(limits).decode()
+        kept["description"] = f"{kept['description']} {words}" if kept.get("description") else words
+    if kept.get("type") == "object" or "properties" in kept:
+        if schema.get("additionalProperties"):
+            raise InvalidRequestError(
+                f"'{param}': 'additionalProperties' must be false in every object for Anthropic's models",
+                param=param,
+            )
+        kept["additionalProperties"] = False
+    if "oneOf" in kept:
+        kept["anyOf"] = kept.pop("oneOf")
+    return kept
+
+
+def _inner(name: str, value: Any, param: str) -> Any:
+    if name in _OF_SCHEMAS and isinstance(value, Mapping):
+        return {key: _schema(inner, param) for key, inner in value.items()}
+    if name in _LISTS and isinstance(value, list):
+        return [_schema(inner, param) for inner in value]
+    return _schema(value, param) if name == "items" else value
+
+
+def _schema(value: Any, param: str) -> Any:
+    return closed(value, param) if isinstance(value, Mapping) else value

@@ -1,4 +1,4 @@
-"""The events of Anthropic's stream as ``chat.completion.chunk``."""
+"""Translate the events of Anthropic's stream into ``chat.completion.chunk``."""
 
 import time
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
-from router_model.serving.formats.format import Facts, Json
+from router_model.serving.formats.format import Facts
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.shapes import index_of, mapping, text
+from router_model.serving.formats.shapes import Json, index_of, mapping, text
 from router_model.serving.formats.translations.chat_to_anthropic.answer import finish_reason, thinking_detail
 
 

@@ -8,7 +8,8 @@ become an effort.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.format import Json, Translation
+from router_model.serving.formats.format import Translation
+from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.messages_to_openai.answer import message_answer
 from router_model.serving.formats.translations.messages_to_openai.request import chat_request
 from router_model.serving.formats.translations.messages_to_openai.stream import MessageEvents

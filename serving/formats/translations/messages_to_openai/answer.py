@@ -1,12 +1,11 @@
-"""A ``chat.completion`` as a message of Anthropic's."""
+"""Translate a ``chat.completion`` into Anthropic's message."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import mapping, mappings, text
+from router_model.serving.formats.shapes import Json, mapping, mappings, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _STOP: Final[Mapping[str, str]] = {

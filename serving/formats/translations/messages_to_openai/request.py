@@ -1,12 +1,11 @@
-"""A body of Anthropic's as a chat body; what either side does not know passes untouched."""
+"""Translate Anthropic's body into a chat body; fields that neither side knows pass untouched."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.errors import InvalidRequestError
+from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.fitting.effort import effort_of
-from router_model.serving.formats.format import Json
-from router_model.serving.formats.shapes import asked_objects, mapping
+from router_model.serving.formats.shapes import Json, asked_objects, mapping
 from router_model.serving.formats.translations.messages_to_openai.messages import chat_messages
 
 _IMPOSSIBLE: Final = ("container", "mcp_servers", "inference_geo")

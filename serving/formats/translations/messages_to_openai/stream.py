@@ -7,8 +7,8 @@ or ends, since providers may send pieces of several calls in turn.
 from collections.abc import Mapping
 from typing import Any
 
-from router_model.serving.formats.format import Facts, Json
-from router_model.serving.formats.shapes import index_of, mapping, mappings, text
+from router_model.serving.formats.format import Facts
+from router_model.serving.formats.shapes import Json, index_of, mapping, mappings, text
 from router_model.serving.formats.translations.messages_to_openai.answer import (
     reasoning_in,
     signed_thinking,

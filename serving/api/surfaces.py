@@ -1,0 +1,200 @@
+"""Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and the bodies they document."""
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from router_model.serving.api.parts import parts_of
+from router_model.serving.common.callers import Role
+from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError
+from router_model.serving.formats.format import Surface
+from router_model.serving.http_edge.bodies import IS_LONG, validated
+from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
+from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
+from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
+from router_model.serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
+from router_model.serving.proxy.envelope import ProxyEnvelope
+
+
+def _open(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="allow", strict=True, json_schema_extra={"example": example})
+
+
+_SAID: Final = "Is 2027 prime? Answer yes or no."
+
+
+class ChatRequest(ProxyEnvelope):
+    """OpenAI's chat body; what is not named here goes to the provider, fitted to its model."""
+
+    model_config = _open(
+        model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200, router={"quality_bar": 0.5, "session_id": "chat-17"}
+    )
+
+    messages: list[Message]
+
+
+class MessagesRequest(ProxyEnvelope):
+    """Anthropic's Messages body; what is not named here goes to the provider, fitted to its model."""
+
+    model_config = _open(model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200)
+
+    messages: list[Message]
+    max_tokens: int | None = Field(None, ge=1)
+
+
+class GenerateRequest(ProxyEnvelope):
+    """Google's body; the model is in the path."""
+
+    model_config = _open(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
+
+    contents: list[Any]
+
+
+class EmbeddingsRequest(ProxyEnvelope):
+    """OpenAI's embeddings body; the model is one of the providers', never chosen."""
+
+    model_config = _open(model="text-embedding-3-small", input=_SAID)
+
+    model: ShortText
+    input: Any
+
+
+class AnthropicErrorAnswer(BaseModel):
+    """An error in Anthropic's shape."""
+
+    type: Literal["error"]
+    error: dict[str, Any] = Field(description="`type` and `message`.")
+
+
+class GoogleErrorAnswer(BaseModel):
+    """An error in Google's shape."""
+
+    error: dict[str, Any] = Field(description="`code`, `message`, `status`, `details`.")
+
+
+class AnyAnswer(BaseModel):
+    """An answer of the provider, in the surface's format, with `model` and `usage.cost` (USD) of the call."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+async def chat_completions(request: Request) -> Response:
+    """Answer a chat, in OpenAI's format, by the model that the router chooses or that is named.
+
+    `model`: `auto` (or `openrouter/auto`, `router`, nothing) decides, an id is forwarded as asked. With `stream` the
+    answer comes as server-sent events.
+    """
+    return await _forward(request, Surface.CHAT)
+
+
+async def messages(request: Request) -> Response:
+    """Answer a conversation, in Anthropic's Messages format, by the model that the router chooses or that is named."""
+    return await _forward(request, Surface.MESSAGES)
+
+
+async def embeddings(request: Request) -> Response:
+    """Embed texts, in OpenAI's format, by the model that is named."""
+    return await _forward(request, Surface.EMBEDDINGS)
+
+
+async def generate_content(request: Request) -> Response:
+    """Answer a conversation, in Google's format; the path names the model, or `auto`."""
+    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=False)
+
+
+async def stream_generate_content(request: Request) -> Response:
+    """Answer a conversation, in Google's format, as server-sent events (as with `alt=sse`)."""
+    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=True)
+
+
+async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.PROXY)
+    if parts.proxy is None:
+        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
+    proxy = parts.proxy
+
+    def read(body: dict[str, Any]) -> Asked:
+        if surface is Surface.EMBEDDINGS:
+            validated(EmbeddingsRequest, body)
+        return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
+
+    asked = await parts.bodies.read(request, caller, read)
+    return await proxy.answer(request, caller, asked)
+
+
+_HEADERS: Final = {
+    "x-router-model": "The model that answered.",
+    "x-router-provider": "The provider that answered.",
+    "x-router-attempts": "Calls that were made.",
+    "x-router-degraded": "'true' where the default plan decided.",
+}
+_PARAMETERS: Final = (
+    SESSION_HEADER,
+    header(
+        GUARD,
+        "'buffer': hold a stream back until it is whole, so that one that is cut is tried again.",
+        enum=["buffer"],
+    ),
+    header(TIMEOUT, "Seconds for the whole call, at most what the service allows.", pattern="^[1-9][0-9]*$"),
+    header(METADATA, "'enabled': say in `openrouter_metadata` how the call was routed.", minLength=0),
+)
+_MODEL: Final = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "`auto`, or a model's id; it may have slashes in it.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "auto",
+}
+_RAISED: Final = (NotFoundError, ModelNotFoundError, EmptyPlanError)
+
+
+def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], **given: Any) -> Endpoint:
+    return Endpoint(
+        "POST",
+        path,
+        handler,
+        summary,
+        given.get("answer", AnyAnswer),
+        body,
+        roles=(Role.PROXY,),
+        errors=_RAISED,
+        parameters=(*given.get("parameters", ()), *_PARAMETERS),
+        headers=_HEADERS,
+        media="text/event-stream",
+        error=given.get("error", ErrorAnswer),
+        streams=given.get("streams", False),
+        aliases=given.get("aliases", ()),
+    )
+
+
+_GOOGLE: Final = "/v1beta/models/{model:path}"
+_GOOGLE_V1: Final = "/v1/models/{model:path}"
+"""What google-genai asks for since 3.0, unless it is told to use ``v1beta``."""
+ENDPOINTS: Final = (
+    _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
+    _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),
+    _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
+    _surface(
+        f"{_GOOGLE}:generateContent",
+        generate_content,
+        "Chat (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        error=GoogleErrorAnswer,
+        aliases=(f"{_GOOGLE_V1}:generateContent",),
+    ),
+    _surface(
+        f"{_GOOGLE}:streamGenerateContent",
+        stream_generate_content,
+        "Stream (Google)",
+        GenerateRequest,
+        parameters=(_MODEL,),
+        answer=None,
+        error=GoogleErrorAnswer,
+        aliases=(f"{_GOOGLE_V1}:streamGenerateContent",),
+    ),
+)

@@ -1,0 +1,38 @@
+"""Roles, and the caller of a request."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a key is good for. A key may have several; none includes another."""
+
+    DECIDE = "decide"
+    """Ask for decisions, list models, read its own decisions."""
+    FEEDBACK = "feedback"
+    """Report feedback and outcomes of its own decisions."""
+    FEEDBACK_ALL = "feedback-all"
+    """Report feedback and outcomes of everybody's decisions; its grades count as the operator's own."""
+    PROXY = "proxy"
+    """Call models through the proxy, which costs money."""
+    ADMIN = "admin"
+    """Reload, read any decision and the metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller.
+
+    Attributes
+    ----------
+    key_id : str
+        Public id of its key; ``insecure`` where the service runs without keys. Safe to log.
+    roles : frozenset of Role
+    """
+
+    key_id: str
+    roles: frozenset[Role]
+
+
+INSECURE = Caller("insecure", frozenset(Role))
+"""The caller of everything where the service runs with ``--insecure`` on loopback."""

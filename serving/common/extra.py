@@ -1,0 +1,21 @@
+"""Name the missing extra where an import fails."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def needing_serve(what: str) -> Iterator[None]:
+    """Name the extra where a package is missing that is imported within.
+
+    >>> with needing_serve("the decision service"):
+    ...     import fastapy
+    Traceback (most recent call last):
+    ImportError: the decision service needs the extra 'serve' (fastapy is missing): pip install 'router-model[serve]'
+    """
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise ImportError(
+            f"{what} needs the extra 'serve' ({exc.name} is missing): pip install 'router-model[serve]'"
+        ) from exc

@@ -1,0 +1,35 @@
+"""Make files that only their owner can read: they hold prompts, callers and amounts of money."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+PRIVATE: Final = 0o600
+PRIVATE_FOLDER: Final = 0o700
+_BESIDE_SQLITE: Final = ("-wal", "-shm", "-journal")
+
+
+def make_private(path: Path) -> None:
+    """Make a database's file that only its owner reads, or take the right to read it from everybody else.
+
+    SQLite gives the files beside it the same rights when it makes them; those that are there are changed, too. A file
+    of another owner is left as it is, which is logged.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    path.touch(mode=PRIVATE)
+    for one in (path, *(path.with_name(path.name + suffix) for suffix in _BESIDE_SQLITE)):
+        try:
+            if os.name == "posix" and stat.S_IMODE(one.stat().st_mode) & 0o077:
+                one.chmod(PRIVATE)
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            logger.warning("%s: others can read it, and it is not ours to change; run: chmod 600 %s", one, one)

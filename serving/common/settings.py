@@ -1,0 +1,191 @@
+"""All settings of the service, with their defaults, and how they are read and handed to workers.
+
+One source for the command line (`router-model serve`), the environment (``ROUTER_`` and the name in capitals, which
+is also how settings reach several workers) and tests. Values are checked here; whether files exist is checked where
+they are opened.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError, to_json
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from router_model.serving.common.masking import masked_url
+from router_model.serving.common.service_errors import SettingsError
+
+URLS: Final = frozenset({"log", "session_store"})
+"""Settings that are URLs and may have a password in them; never shown as they are."""
+
+
+class PromptStorage(StrEnum):
+    """What the decision log keeps of prompts."""
+
+    FULL = "full"
+    HASH = "hash"
+    NONE = "none"
+
+
+class BudgetFailure(StrEnum):
+    """What becomes of calls while budgets cannot be read or written."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+class Settings(BaseSettings):
+    """How the service runs.
+
+    Examples
+    --------
+    >>> Settings(artifact="my-router").decision_deadline_s
+    0.25
+    """
+
+    # errors say which setting is wrong, not what was given: that may be a URL with a password
+    model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    # what decides
+    artifact: Path | None = Field(None, description="A trained router's folder, or a file or link that names one.")
+    catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
+    encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
+    default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
+    decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
+    reload_every_s: float = Field(2.0, gt=0, description="How often the artifact is looked at for a newer one.")
+    max_batch: int = Field(256, ge=1, description="Requests in one batch.")
+
+    # exploration
+    explore_share: float = Field(0.0, ge=0, le=1, description="Share of decisions that try another candidate.")
+    explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) a tried candidate may be below.")
+    explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
+
+    # sessions
+    session_ttl_s: float = Field(3600.0, gt=0, description="A session that is silent for longer is forgotten.")
+    session_cache_ttl_s: float = Field(300.0, ge=0, description="How long providers keep a prompt cache.")
+    max_sessions: int = Field(100_000, ge=1, description="Sessions kept in memory; the oldest go first.")
+    session_store: str = Field("memory", description="'memory', 'log' (the log's database) or a redis:// URL.")
+
+    # proxy
+    providers: Path | None = Field(None, description="The file of providers; without it nothing is forwarded.")
+    proxy_total_s: float = Field(600.0, gt=0, description="Longest time a forwarded call may take, all attempts.")
+
+    proxy_max_attempts: int = Field(6, ge=1, le=6, description="Calls of providers for one forwarded call, at most.")
+    proxy_keep_alive_s: float = Field(15.0, gt=0, description="A stream that is silent for so long gets a comment.")
+
+    # decision log
+    log: str = Field(
+        "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."
+    )
+    log_prompts: PromptStorage | None = Field(None, description="What is kept of prompts; full on loopback, else hash.")
+    log_prompt_chars_a_minute: int = Field(
+        200_000_000, ge=0, description="Of one key's prompts that are kept in full; beyond it, their hashes."
+    )
+    log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
+    log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")
+    log_flush_s: float = Field(0.2, gt=0, description="Longest time a record waits before it is written.")
+    log_retention_days: float | None = Field(None, gt=0, description="Older records are deleted; none: kept.")
+
+    # who may do what
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8484, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    workers: int = Field(1, ge=1, description="Processes.")
+    keys: Path | None = Field(None, description="The key file that 'router-model keys' writes.")
+    insecure: bool = Field(default=False, description="Run without keys; on loopback only.")
+    trusted_hosts: tuple[str, ...] = Field((), description="Host headers that are answered; empty: loopback's, host's.")
+    requests_per_minute: int | None = Field(None, ge=1, description="For each key, unless the key says otherwise.")
+    feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
+    budget_usd: float | None = Field(
+        None, gt=0, le=1e9, description="What calls of models may cost a day (UTC), all keys together."
+    )
+    budget_file: Path = Field(Path("router-budgets.db"), description="Where budgets are kept, once there are any.")
+    budget_failure: BudgetFailure = Field(
+        BudgetFailure.CLOSED,
+        description="Calls where budgets cannot be kept (a full disk): closed refuses them, open lets them through.",
+    )
+    max_body_bytes: int = Field(8_388_608, ge=1, description="Larger requests are refused.")
+    max_call_bytes: int = Field(33_554_432, ge=1, description="Larger calls to forward are refused; images count.")
+    max_header_bytes: int = Field(32_768, ge=1, description="Larger headers are refused.")
+    max_headers: int = Field(100, ge=1, description="More headers are refused.")
+    body_deadline_s: float = Field(30.0, gt=0, description="Longest time a body may take to arrive.")
+    max_json_depth: int = Field(64, ge=1, description="Deeper bodies are refused.")
+    max_json_parts: int = Field(
+        200_000, ge=1, description="Values in a body; an object, an array or a field counts four."
+    )
+    max_messages: int = Field(
+        5000, ge=1, description="Messages of a body, or texts to embed; content parts: twice as many in all of them."
+    )
+    max_tools: int = Field(1024, ge=1, description="Tools of a body.")
+    max_list_items: int = Field(
+        1000, ge=1, description="Entries of any other list or object of a body: names, globs, metadata, stops."
+    )
+    drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
+
+    @model_validator(mode="after")
+    def _decides_somehow(self) -> "Settings":
+        """Refuse settings by which the service could neither decide nor forward."""
+        if self.artifact is None and self.providers is None and not self.default_plan:
+            raise PydanticCustomError(
+                "no_artifact",
+                "no artifact: expected the folder of a trained router, or ROUTER_ARTIFACT; 'router-model train' makes "
+                "one. Without a router, --providers FILE forwards calls, and --default-plan MODEL is what 'auto' means",
+            )
+        return self
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what ``repr`` and ``str`` show: passwords are masked."""
+        for name, value in super().__repr_args__():
+            yield name, masked_url(value) if name in URLS else value
+
+
+def read_settings(**options: Any) -> Settings:
+    """Return the settings of options; what was not given comes from the environment, or is the default.
+
+    Raises
+    ------
+    SettingsError
+        If one is out of its range; the message names the option.
+    """
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        if not first["loc"]:
+            raise SettingsError(first["msg"]) from None
+        name = str(first["loc"][0])
+        raise SettingsError(f"{option_name(name)} (or {variable(name)}): {_lowered(first['msg'])}") from None
+
+
+def option_name(name: str) -> str:
+    """Return a setting's option.
+
+    >>> option_name("max_body_bytes")
+    '--max-body-bytes'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    """Return a setting's environment variable.
+
+    >>> variable("max_body_bytes")
+    'ROUTER_MAX_BODY_BYTES'
+    """
+    return f"ROUTER_{name.upper()}"
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that stand for settings, for the processes of a service.
+
+    >>> as_environment(Settings(artifact="r", trusted_hosts=("a", "b")))["ROUTER_TRUSTED_HOSTS"]
+    '["a","b"]'
+    """
+    values = settings.model_dump(mode="json", exclude_none=True)
+    return {variable(name): one if isinstance(one, str) else to_json(one).decode() for name, one in values.items()}
+
+
+def _lowered(message: str) -> str:
+    return message[0].lower() + message[1:]

@@ -1,0 +1,233 @@
+"""Read from the log which model answered each decision, how well it did, and how likely it was to be chosen.
+
+The first half of an export (`router_model.serving.decision_log.export`), without prompts: a few hundred bytes a
+decision, in memory. The rule:
+
+- *called*: the model of the last attempt that succeeded (no error, status below 400): an attempt that was abandoned
+  (``client_gone``) or cut has an error. Null where all attempts failed. Where no attempt is known, the model that was
+  chosen; but null of a decision of the proxy, which notes every attempt: then nothing was sent. An attempt that names
+  no model is one of the chosen model.
+- *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the
+  attempt with that answer, and counts of one that succeeded; where it names a decision, too, the decision counts. A
+  judge is a key: its grade is the mean over the sources it writes of the latest score of each, and the quality is the
+  mean over judges.
+- *judge*: the key that asked, if its own grade is in the quality. Null where only keys with the role ``feedback-all``
+  judged, and in a service without keys: then the quality is the operator's own.
+- *propensity*: the probability with which the called model was chosen. Null where a fallback answered instead of the
+  chosen model, which no probability describes, and in degraded decisions, which nothing predicted.
+
+A report counts if its key may speak of the decision: it asked for it itself, or has the role ``feedback-all``
+(`router_model.serving.decision_log.log_records.ANY`). Of a decision of the proxy only its own attempts count, and no
+reported ones: what a call cost and took is known here.
+
+Simplifies: only decisions are chosen by time; feedback counts whenever it came.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from router_model.serving.common.callers import INSECURE
+from router_model.serving.decision_log.log_records import ANY
+from router_model.serving.decision_log.rows import Kind
+from router_model.serving.decision_log.segments import scan
+from router_model.serving.decision_log.store import Period
+from router_model.serving.formats.format import Surface
+
+_CANDIDATES: Final = pl.Struct(
+    {"model": pl.List(pl.String), "p_success": pl.List(pl.Float64), "propensity": pl.List(pl.Float64)}
+)
+_FAILED_STATUS: Final = 400
+_ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
+_MAY_SPEAK: Final = pl.col("key_id").eq_missing(pl.col("owner")) | (pl.col("authority") == ANY).fill_null(value=False)
+"""Whether the sender of a report may speak of a decision."""
+_FLAGS: Final = ("degraded", "shadow", "forwarded")
+_FORWARDED: Final = [surface.value for surface in Surface]
+_ATTEMPT_FACTS: Final = (
+    "created_at",
+    "provider",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "latency_s",
+    "usage_estimated",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedLog:
+    """Parquet files with the records of a log.
+
+    Attributes
+    ----------
+    decisions, attempts, feedback : paths
+    period : Period
+        Of decisions.
+    """
+
+    decisions: list[Path]
+    attempts: list[Path]
+    feedback: list[Path]
+    period: Period
+
+
+def calls_of(log: StagedLog) -> pl.DataFrame:
+    """Return one row a decision of the period.
+
+    Returns
+    -------
+    polars.DataFrame
+        `decision_id`, `file` (the first that has it), `shadow`, `called`, `quality`, `judge`, `propensity`,
+        `p_success`, and what is known of the attempt that answered, under names that begin with ``attempt_``.
+    """
+    decisions = _decisions(log)
+    attempts = _attempts(log, decisions)
+    called = decisions.join(_last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
+        called=pl.when(pl.col("was_attempted").is_not_null())
+        .then("attempt_model")
+        .when(~pl.col("forwarded"))
+        .then("model")
+    )
+    told = called.join(_predictions(log, called), on="decision_id", how="left", maintain_order="left")
+    quality = _qualities(log, attempts, called)
+    is_chosen = (pl.col("called") == pl.col("model")) & ~pl.col("degraded").fill_null(value=True)
+    return told.join(quality, on="decision_id", how="left", maintain_order="left").with_columns(
+        propensity=pl.when(is_chosen & (pl.col("propensity") > 0)).then("propensity")
+    )
+
+
+def in_period(period: Period) -> pl.Expr:
+    """Return whether a decision is one of the period."""
+    inside = pl.lit(value=True)
+    if period.since is not None:
+        inside &= pl.col("created_at") >= period.since
+    if period.until is not None:
+        inside &= pl.col("created_at") < period.until
+    return inside
+
+
+def _decisions(log: StagedLog) -> pl.DataFrame:
+    parts = [
+        scan(Kind.DECISION, [path])
+        .filter(in_period(log.period))
+        .select(
+            "decision_id",
+            "model",
+            "key_id",
+            "degraded",
+            pl.col("shadow").fill_null(value=False),
+            forwarded=pl.col("surface").is_in(_FORWARDED).fill_null(value=False),
+            file=pl.lit(index),
+        )
+        .collect()
+        for index, path in enumerate(log.decisions)
+    ]
+    texts, flags = dict.fromkeys(("decision_id", "model", "key_id"), pl.String), dict.fromkeys(_FLAGS, pl.Boolean)
+    empty = pl.DataFrame(schema={**texts, **flags, "file": pl.Int32})
+    return pl.concat([empty, *parts]).unique("decision_id", keep="first", maintain_order=True)
+
+
+def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
+    """Return the attempts of the decisions that count, each once, in the order of their time."""
+    of_decisions = decisions.lazy().select("decision_id", "forwarded", chosen="model", owner="key_id")
+    is_ours = pl.col("authority").is_null()
+    attempts = (
+        scan(Kind.ATTEMPT, log.attempts)
+        .join(of_decisions, on="decision_id")
+        .filter(pl.when("forwarded").then(is_ours).otherwise(_MAY_SPEAK))
+        .with_columns(pl.coalesce("model", "chosen").alias("model"))
+        .collect(engine="streaming")
+    )
+    return attempts.unique("attempt_id").sort("created_at", "attempt_id")
+
+
+def _last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
+    """Return the last successful attempt of each decision that has attempts; nulls where all failed."""
+    facts = [pl.lit(value=True).alias("was_attempted")]
+    facts += [pl.col(name).filter(_ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
+    return attempts.group_by("decision_id", maintain_order=True).agg(facts)
+
+
+def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
+    """Return what was predicted of each called model, and its propensity."""
+    wanted = called.lazy().select("decision_id", "called")
+    return (
+        scan(Kind.DECISION, log.decisions)
+        .select("decision_id", pl.col("candidates").str.json_decode(_CANDIDATES))
+        .unnest("candidates")
+        .explode("model", "p_success", "propensity")
+        .join(wanted, left_on=["decision_id", "model"], right_on=["decision_id", "called"])
+        .select("decision_id", "p_success", "propensity")
+        .collect(engine="streaming")
+        .unique("decision_id")
+    )
+
+
+def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> pl.DataFrame:
+    """Return the quality of each decision's answer that has feedback, and its judge."""
+    feedback = (
+        scan(Kind.FEEDBACK, log.feedback)
+        .filter((pl.col("metric") == "quality") & pl.col("score").is_between(0, 1))
+        .select("feedback_id", "created_at", "decision_id", "response_id", "score", "source", "key_id", "authority")
+        .collect(engine="streaming")
+        .unique("feedback_id")
+        .sort("created_at", "feedback_id")
+    )
+    about_decisions = _with_decisions(feedback, attempts)
+    about_the_called = about_decisions.join(
+        called.select("decision_id", "called", owner="key_id"), on="decision_id", maintain_order="left"
+    ).filter(_MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
+    is_own = (pl.col("authority") != ANY).fill_null(value=True) & (pl.col("key_id") != INSECURE.key_id)
+    return (
+        about_the_called.with_columns(judge=pl.when(is_own).then("key_id"))
+        .group_by("decision_id", "key_id", "source", maintain_order=True)
+        .agg(pl.col("score", "judge").last())
+        .group_by("decision_id", "key_id", maintain_order=True)
+        .agg(pl.col("score").mean(), pl.col("judge").last())
+        .group_by("decision_id", maintain_order=True)
+        .agg(quality=pl.col("score").mean(), judge=pl.col("judge").drop_nulls().first())
+    )
+
+
+def _with_decisions(feedback: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFrame:
+    """Say which decision each feedback is about, and which attempt's model it judged where it names an answer.
+
+    Two callers may report the same `response_id`: each then means the answer of its own decision, and who may speak of
+    all means that of the call made here, or else the one reported first.
+    """
+    answers = (
+        attempts.filter(pl.col("response_id").is_not_null())
+        .sort(pl.col("authority").is_not_null(), maintain_order=True)
+        .select(
+            "response_id",
+            "owner",
+            answered="decision_id",
+            judged=pl.when(_ANSWERED).then("model").otherwise(pl.lit("")),
+        )
+    )
+    speaks_of_all = (pl.col("authority") == ANY).fill_null(value=False)
+    own = feedback.filter(~speaks_of_all).join(
+        answers.unique(["response_id", "owner"], keep="first", maintain_order=True),
+        left_on=["response_id", "key_id"],
+        right_on=["response_id", "owner"],
+        how="left",
+        maintain_order="left",
+        nulls_equal=True,
+    )
+    others = feedback.filter(speaks_of_all).join(
+        answers.unique("response_id", keep="first", maintain_order=True).drop("owner"),
+        on="response_id",
+        how="left",
+        maintain_order="left",
+    )
+    named = pl.col("decision_id")
+    return (
+        pl.concat([own, others.select(own.columns)])
+        .with_columns(
+            decision_id=pl.coalesce(named, "answered"),
+            judged=pl.when(named.is_null() | (named == pl.col("answered"))).then("judged"),
+        )
+        .sort("created_at", "feedback_id", maintain_order=True)
+    )
