@@ -1,9 +1,9 @@
-"""A sparse bag of word pieces: single pieces and pairs of neighbours, weighted by tf-idf.
+"""A sparse bag of word pieces: counts of single pieces and of pairs of neighbours, weighted by tf-idf.
 
-Where a mean of token embeddings knows the topic, the bag knows the wording ("which of the following",
-"assert output =="), which is what tells task types apart. Weights: sublinear term frequency times smoothed
-inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every step is
-exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
+The mean of token embeddings captures the topic of a prompt. The bag captures its wording ("which of the following",
+"assert output =="), which distinguishes kinds of tasks. The weight is a sublinear term frequency times a smoothed
+inverse document frequency, and rows have unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every
+step is exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What an encoder is."""
+"""The interface of an encoder: an object that turns texts into vectors."""
 
 from typing import Protocol
 

@@ -4,7 +4,7 @@ FeatureError(ValueError)
 ├── EncoderError      an encoder cannot be found, loaded or verified
 └── PromptError       a value is neither text nor chat messages
 
-``router_model.errors`` re-exports them under its own tree, so callers catch one family.
+``router_model.errors`` has the errors of the other packages.
 """
 
 

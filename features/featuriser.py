@@ -1,4 +1,4 @@
-"""Prompts to everything a predictor reads of them, with one tokenisation."""
+"""Compute all features of prompts that a predictor reads, and tokenise each prompt only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,9 +1,10 @@
-"""Numbers on a grid, whose sums are the same in any order.
+"""Round numbers to a grid (multiples of a power of two), so that their sums are the same in any order.
 
-Processors add the terms of a sum in orders of their own, and floats then differ in the last bits. A booster that
-splits there decides otherwise on another processor. Multiples of a power of two do not differ: as long as a sum stays
-below 2**24 of its steps (float32) or 2**53 (float64), floats hold it, and every part of it, exactly. So what decisions
-read is put on a grid before it is summed, and whoever sums says why the sum stays below (docs/decisions/0013).
+Processors add the terms of a sum in different orders, and the last bits of a float sum depend on the order. If a
+booster's threshold lies between two such sums, the same prompt is decided differently on two processors. Sums of grid
+numbers do not differ: while a sum stays below 2**24 steps (float32) or 2**53 steps (float64), floats hold it and all
+its partial sums exactly. So the inputs of decisions are put on a grid before they are summed. The code that sums says
+why its sums stay below the limit (docs/decisions/0013).
 """
 
 import numpy as np

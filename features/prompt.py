@@ -1,8 +1,8 @@
-"""One prompt, however it arrives: a string, chat messages, or a whole chat body.
+"""One prompt, in whatever form it arrives: a string, chat messages, or a whole chat body.
 
-Decides which text stands for a conversation when it is encoded. Simplifies: roles are not encoded, only
-contents in their order, so that a single user message and the same plain string give the same vector; and
-of what is very long only a part is read (`conversation_text`).
+This module decides which text of a conversation is encoded. Roles are not encoded, only the contents in their order, so
+that a single user message and the same plain string have the same vector. Only a part of a very long conversation is
+read (`conversation_text`).
 """
 
 import json

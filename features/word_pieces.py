@@ -1,7 +1,7 @@
-"""Word pieces: one tokenisation, shared by the static encoder, the bag and the token counts.
+"""Split texts into word pieces, once for the static encoder, the bag and the token counts together.
 
-The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces), shipped with the package; nothing is
-downloaded. Tokenising happens once and travels as a `TextBatch`.
+The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces). It is shipped with the package, so nothing is
+downloaded. The result is passed on as a `TextBatch`.
 """
 
 from collections.abc import Sequence

@@ -1,13 +1,14 @@
-"""Word pieces of words, remembered: most words of a prompt have been seen before.
+"""Split texts into word pieces fast, by remembering the pieces of words that were seen before.
 
-The tokeniser splits at white space and ASCII punctuation whatever stands around them, so a text's pieces are its
-words' pieces one after another. What stands between blanks is looked up as a whole, with its punctuation, and where it
-is new put together from its words: one look-up less for every comma.
+The tokeniser always splits at white space and ASCII punctuation. So the pieces of a text are the pieces of its words,
+one word after another. Each stretch between blanks is looked up as a whole, with its punctuation. A new stretch is
+put together from its words. This saves one look-up for every comma.
 
-Words are split here, too, with the tokeniser's own vocabulary and the same result. The tokeniser tries all ends of a
-word for each piece and so takes time that grows with the square of a word's length; here a piece is searched from its
-beginning, and the search ends where no piece goes on. What is not printable ASCII is first brought into the
-tokeniser's normal form, which is the tokeniser's to know; all new words of a text at once, as each call has its price.
+New words are split here too, with the tokeniser's own vocabulary and the same result. To find a piece, the tokeniser
+tries all ends of a word, which takes time that grows with the square of the word's length. Here a piece is searched
+from its beginning, and the search stops when no longer piece exists. Words that are not printable ASCII are first
+brought into the tokeniser's normal form by the tokeniser itself. It is called once for all new words of a text, because
+each call is expensive.
 """
 
 import re

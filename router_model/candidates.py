@@ -1,6 +1,7 @@
-"""What a router knows of its candidates before any prompt comes.
+"""Read what the catalog says about a router's candidate models into arrays.
 
-Prices, limits and capabilities never change while a router lives, so they are read from the cards once, into arrays.
+Prices, limits and capabilities never change during a router's life. So they are read once, when the router is loaded,
+and not once for each prompt.
 """
 
 from collections.abc import Mapping, Sequence

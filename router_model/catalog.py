@@ -1,20 +1,20 @@
 """The catalog: what each candidate model costs and can do.
 
-A TOML file with one table a model::
+The catalog is a TOML file with one table for each model::
 
     [models."openai/gpt-4o"]
     usd_per_mtok_input = 2.5
     usd_per_mtok_output = 10
-    context_window = 128000          # optional, as everything below
+    context_window = 128000          # this key and all below are optional
     max_output_tokens = 16384
     usd_per_mtok_cached_input = 1.25
     provider = "openai"
     tools = true
     vision = true
 
-`docs/catalog.md` lists all keys and what a missing one means.
+`docs/catalog.md` lists all keys, and says what it means if a key is missing.
 
-Money is `Decimal` here, where it is exact and shown to people; matrices of expected costs are floats.
+Prices are `Decimal` here, because people read and compare the exact amounts. Matrices of expected costs are floats.
 """
 
 import tomllib

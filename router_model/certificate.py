@@ -1,8 +1,9 @@
-"""Certificates: what a router promises of the prompts it routes, with what confidence, and on what evidence.
+"""Certificates: a success rate that a router promises, the confidence of that promise, and the evidence for it.
 
-A certificate is made by `router_model.training.measuring.certify` on prompts the router never saw, stored in the
-artifact, and handed out with every decision that follows it. It promises an *average*: of many prompts like the
-calibration prompts, at least the target share succeeds. It promises nothing of any single prompt.
+`router_model.training.measuring.certify` makes a certificate from prompts that the router never saw. The certificate
+is stored in the artifact (the saved router) and attached to every decision that follows it. It promises an *average*:
+among many prompts like the calibration prompts, at least the target share succeeds. It makes no promise about a single
+prompt.
 """
 
 from collections.abc import Iterable, Mapping

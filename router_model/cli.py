@@ -1,7 +1,7 @@
 """The command `router-model`.
 
-Sub-commands live with what they do, in any of the packages, and are imported only when called: deciding never
-loads what training needs, and ``--help`` loads nothing.
+Each sub-command lives in the package that does its work, and is imported only when it is called. So deciding never
+loads the libraries that training needs, and ``--help`` loads none of them.
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""Expected cost of a call: input tokens, predicted output tokens and fees, at list prices.
+"""Expected cost of a call at list prices: input tokens, predicted output tokens and fees.
 
-Floats, as decisions compare thousands of them; `router_model.catalog.ModelCard.cost_usd` is the exact cost of
-one call. Simplifies: all predicted output is billed as output, as its share of reasoning is not predicted; writing to a
-cache is billed as reading.
+Amounts are floats, because one decision may compare thousands of them. `router_model.catalog.ModelCard.cost_usd` is
+the exact cost of one call. Two simplifications: all predicted output is billed at the output price, because the share
+of reasoning tokens is not predicted; and tokens written to a cache are billed like tokens read.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a router answers: a ranked plan, what was left out, and why."""
+"""The answer of a router: the ranked plan of models, the excluded models, and the reasons."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What an explanation consists of: plain values, as JSON-able as the decision that carries them."""
+"""The parts of an explanation as plain values, which can be written as JSON with the decision that carries them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal

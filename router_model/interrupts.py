@@ -1,6 +1,7 @@
-"""Ctrl-C after the work was done: what was saved by then stays, and is said to.
+"""Tell the user, after Ctrl-C, whether the router had been saved before the interrupt.
 
-Only the code that saved knows that, and only `router_model.cli` speaks; the note travels with the interrupt.
+Only the code that saved the router knows this, and only `router_model.cli` prints. So a note travels from one to the
+other with the `KeyboardInterrupt`.
 """
 
 from collections.abc import Iterator

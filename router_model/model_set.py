@@ -1,8 +1,8 @@
-"""The models of a trained router: one more, one less, or one that is only announced.
+"""Change the models of a trained router without training it again: add one, remove one, or announce one.
 
-Nothing in the boosters or the blend knows a model by name, so a change of models is a change of columns. What was
-promised or measured of the old set of models is not true of the new one: certificates and metrics are dropped. The
-operating point is what a success is worth, and stays.
+The boosters and the blend do not know models by name, so adding or removing a model adds or removes columns of arrays.
+Certificates and metrics were measured with the old set of models. They are not true for the new set, so they are
+dropped. The operating point says what a success is worth, which does not depend on the models, so it stays.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,8 +1,8 @@
-"""The outcome record: what serving writes, importers produce and training reads.
+"""The columns of an outcome table, which serving writes, importers produce and training reads.
 
-One record is one prompt and one model. Decides the names, kinds and units of its columns, and nothing of how
-they are stored: any table with these columns will do, and a missing pair is a missing record. Simplifies:
-an outcome is one quality number; where several graders disagree, combine them before.
+One record is the outcome of one model on one prompt. This module fixes the names, kinds and units of the columns. It
+does not fix how the table is stored. If a model did not answer a prompt, the table has no record for that pair. An
+outcome has a single quality number: if several graders disagree, combine their grades before.
 """
 
 from dataclasses import dataclass

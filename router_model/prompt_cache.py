@@ -1,8 +1,9 @@
-"""Warm prompt caches: what a conversation's next call saves at the model that has read it before.
+"""Compute the saving when a provider still has the conversation in its prompt cache (a *warm* cache).
 
-A provider that has just read a conversation reads it again at a lower price, so the model of a session is cheaper for
-the next turn than for anybody's first one. Decides what is saved; which caches are warm is for the caller to say.
-Simplifies: all that was read is still cached, and nothing is cached of what the model wrote.
+A provider that has just read a conversation reads it again at a lower price. So the model that answered the last turn
+of a session is cheaper for the next turn than for a new conversation. The caller says which caches are warm; this
+module computes the saving. Two simplifications: all tokens that the provider read are still cached, and no tokens that
+the model wrote are cached.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What routing is expected to cost at every value of a success: where a budget pacer starts from."""
+"""The spend curve: the expected mean cost of a request for each value of a success, where a budget pacer starts."""
 
 import math
 from dataclasses import dataclass, field

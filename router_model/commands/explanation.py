@@ -1,4 +1,4 @@
-"""Explanations on a terminal: ``router-model route --explain``."""
+"""Print the explanation of a decision in the terminal, for ``router-model route --explain``."""
 
 from collections.abc import Iterator
 

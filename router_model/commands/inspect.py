@@ -1,4 +1,4 @@
-"""``router-model inspect``."""
+"""The command ``router-model inspect``: verify a saved router and show what it contains."""
 
 import json
 from dataclasses import asdict

@@ -1,7 +1,8 @@
-"""The prompt of ``router-model route``: an argument, or standard input.
+"""Read the prompt of ``router-model route`` from its argument or from standard input.
 
-Standard input is a chat body, a list of chat messages or text. Text may begin with a brace, too (code, LaTeX); only
-what begins as chat bodies do and is no JSON is refused, as half a body would be routed as if somebody had typed it.
+Standard input may hold a chat body, a list of chat messages, or text. A text may begin with a brace too, as code and
+LaTeX do. Input is refused only if it begins like a chat body and is not valid JSON: it is probably half a chat body,
+and would otherwise be routed as if somebody had typed it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""``router-model remove-model``."""
+"""The command ``router-model remove-model``: take a model out of a saved router."""
 
 import json
 from pathlib import Path

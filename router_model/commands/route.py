@@ -1,4 +1,4 @@
-"""``router-model route``."""
+"""The command ``router-model route``: decide which model to call for one prompt."""
 
 import json
 from pathlib import Path

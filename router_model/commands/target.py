@@ -1,4 +1,4 @@
-"""What ``router-model route --target-success`` says of the target: what was done, why, and whether it is promised."""
+"""Say in ``router-model route --target-success`` how the target was met, and whether a certificate promises it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

@@ -1,8 +1,9 @@
-"""What would have to change for the runner-up of a plan to be first.
+"""Compute what would have to change so that the second model of a plan (the runner-up) became the first.
 
-Pure functions of a plan's probabilities and costs, in its order. Each change is alone: everything else stays, also
-which models are candidates. The runner-up wins on the far side of a change; at it, the two are level and ties decide
-(but a threshold is met by who is exactly at it).
+All functions are pure functions of the plan's probabilities and costs, in the plan's order. Each change is considered
+alone: everything else stays the same, including the set of candidates. The runner-up wins beyond the point given. At
+the point itself the two models are level and the tie rule decides, except that a model exactly at the threshold meets
+it.
 """
 
 from collections.abc import Sequence

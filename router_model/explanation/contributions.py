@@ -1,29 +1,31 @@
-r"""Where a probability of success comes from: contributions that add up to its log odds.
+r"""Split a predicted probability of success into contributions that add up to its log odds.
 
-A predictor is a chain: boosters and simpler members are averaged as probabilities (the blend), and the log odds of the
-average are corrected by parts (the calibration). Each link is followed exactly, with one idea for those that are not
-linear: between a start :math:`x_0` and an end :math:`x`, a function changes by its *chord* times the way,
-:math:`f(x) - f(x_0) = s\,(x - x_0)`, so that what the way is a sum of is scaled by one factor and still adds up. Every
-way starts at the model's record: with its success rate :math:`r_k` at the bar and :math:`R_k = logit(r_k)`,
+A predictor is a chain of steps. Boosters and simpler members are averaged as probabilities (the blend). Then the log
+odds of the average are corrected part by part (the calibration). The split follows each step exactly. Steps that are
+not linear are handled by one idea: between a start :math:`x_0` and an end :math:`x`, a function changes by the slope
+:math:`s` of its *chord* times the distance, :math:`f(x) - f(x_0) = s\,(x - x_0)`. If the distance is a sum of
+contributions, each of them is scaled by the same slope, and they still add up. Each distance starts at the model's
+record: with its success rate :math:`r_k` at the bar and :math:`R_k = logit(r_k)`,
 
 1. the boosters' mean score is :math:`z_k = bias + \sum_c \phi_{kc}` over their columns c (TreeSHAP values; Lundberg et
    al. 2020), and :math:`\sigma(z_k) - r_k = s_k (z_k - R_k)`;
-2. the blend is :math:`q_k = \sum_j w_j x_{kj}` and changes by :math:`q_k - r_k = \sum_j w_j (x_{kj} - r_k)`: a simpler
-   member goes to its own column, the boosters' to theirs, as in 1;
+2. the blend is :math:`q_k = \sum_j w_j x_{kj}` and changes by :math:`q_k - r_k = \sum_j w_j (x_{kj} - r_k)`: the share
+   of a simpler member is credited to its own column, that of the boosters to their columns, as in 1;
 3. the log odds change by :math:`C_k = logit(q_k) - R_k = t_k (q_k - r_k)`;
 4. the calibration of model m is :math:`logit(p) = a_0 + b_m + a_1 R_m + a_2 \bar C + a_3 \tau (C_m - \bar C)`, with
    the mean over models :math:`\bar C` and the trust :math:`\tau` (`router_model.prediction.calibration`). A column's
    *difficulty* is its share of the third term, its *edge* that of the fourth; ``calibration`` is :math:`a_0 + b_m +
    (a_1 - 1) R_m`.
 
-Where a bar lies between two learned ones, the probability is a mean of theirs, and the ways are joined by chords
-once more; where a higher bar was predicted more likely than a lower one and is answered as that, the lower one is
-explained. What a chain of chords means is a convention, as in every additive explanation of a curved function; that it
-adds up is not.
+If a bar lies between two learned bars, its probability is a mean of theirs, and the two splits are joined by chords
+once more. If a higher bar was predicted more likely than a lower one, it is answered like the lower one, and the lower
+one is explained. As in every additive explanation of a curved function, the meaning of each share is a convention. That
+the shares add up is exact.
 
-The trees are pooled over models, so their bias is the average pair's, not the model's record. Where a model is much
-better or worse than average, the source ``record`` takes most of that difference back, and evidence that merely
-confirms the record gets the credit for it: compare two models, or two prompts, rather than read one number alone.
+The trees are shared by all models. So their bias belongs to the average pair of prompt and model, and is not the
+model's record. If a model is much better or worse than average, the source ``record`` takes back most of that
+difference, and evidence that merely confirms the record is credited with it. So compare two models, or two prompts,
+rather than read one number alone.
 """
 
 from collections.abc import Sequence

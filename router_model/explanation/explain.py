@@ -1,4 +1,4 @@
-"""Explanations of decisions, put together."""
+"""Build the explanations of decisions from their parts: similar prompts, contributions, cost gap and changes."""
 
 from collections.abc import Sequence
 from dataclasses import replace

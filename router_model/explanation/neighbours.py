@@ -1,4 +1,4 @@
-"""The logged prompts that are most like a prompt, and what each model made of them."""
+"""Find the logged prompts most similar to a prompt, and say how each model did on them."""
 
 import numpy as np
 import numpy.typing as npt

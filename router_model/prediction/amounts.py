@@ -1,7 +1,7 @@
-"""Positive amounts of a call, output tokens and seconds: quantiles and expectation for every model.
+"""Predict the output tokens and the latency of a call, as quantiles and as an expectation, for every model.
 
-A pooled booster predicts the median of ``log(1 + amount)`` less the model's mean of it; what is left over
-(out of fold) gives each model its quantiles and turns the median into a mean.
+A booster shared by all models predicts the median of ``log(1 + amount)`` relative to the model's mean of it. The
+residuals of out-of-fold predictions give the quantiles for each model, and the factor from the median to the mean.
 """
 
 from dataclasses import dataclass

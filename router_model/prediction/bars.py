@@ -1,4 +1,4 @@
-"""Quality bars: which ones success was learned at, and how any other is answered."""
+"""Quality bars: answer any bar from the probabilities at the few bars that success was learned at."""
 
 from dataclasses import dataclass
 

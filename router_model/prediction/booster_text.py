@@ -1,8 +1,9 @@
-"""LightGBM's model text, read by us and checked whole before LightGBM's own reader may see it.
+"""Read LightGBM's text format ourselves and check it completely before LightGBM reads it.
 
-LightGBM trusts the text: a child that is no node, a column that does not exist or a tree's size that is wrong makes it
-read or write outside its arrays, or end the process. So every line is known here, and every number is in its bounds.
-Only what this project trains is allowed: one sum of trees with numerical tests and constant leaves.
+LightGBM trusts the text. If a child is not a node, a column does not exist, or the size of a tree is wrong, it reads or
+writes outside its arrays, or ends the process. So every line must be a known one here, and every number within its
+bounds. Only boosters of the kind that this project trains are allowed: one sum of trees with numerical tests and
+constant leaves.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""From scores to probabilities: a convex blend of predictors, then a correction of the log odds.
+"""Turn scores into calibrated probabilities: a convex blend of predictors, then a correction of the log odds.
 
-The blend's weights are those that out-of-fold likelihood chose, so no member can make the whole worse than the
-best member by more than estimation noise (the super learner of van der Laan, Polley & Hubbard 2007). An
-average of probabilities is too timid (Ranjan & Gneiting 2010), most of all about how hard a prompt is, and too bold
-about which model is better on it; the correction stretches and shrinks each (Platt 1999, by parts).
+The weights of the blend maximise the out-of-fold likelihood. So, up to estimation noise, the blend is at least as good
+as its best member (the super learner of van der Laan, Polley & Hubbard 2007). An average of probabilities is too timid
+(Ranjan & Gneiting 2010), most of all about how hard a prompt is. It is also too bold about which model is better on the
+prompt. The correction stretches or shrinks each of these parts separately (Platt 1999, by parts).
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,10 @@
-"""Evidence: what logged prompts say about how each model will do on a new prompt.
+"""Evidence: scores from logged prompts that say how well each model will do on a new prompt.
 
-Two spaces (the embedding and the bag of word pieces) have a linear head each, and a kernel machine
-(`router_model.prediction.kernel`) compares the prompt with logged ones in both and in form. All of it is per model and
-*target*: the targets are success at each quality bar and, where the table has it, the logarithm of the output tokens. A
-missing (prompt, model) pair costs nothing but its own row. Where nothing was learned, every kind of evidence is the
+Prompts are represented in two spaces: their embedding, and their bag of word pieces. Each space has a linear head, a
+ridge regression of the outcomes on the vectors. A kernel machine (`router_model.prediction.kernel`) also compares the
+prompt with logged prompts in both spaces and in form. Each score belongs to one model and one *target*. The targets are
+success at each quality bar and, if the table has output tokens, their logarithm. A missing (prompt, model) pair does
+not remove the other models' outcomes of the prompt. Where nothing could be learned, every kind of evidence equals the
 model's overall record.
 """
 

@@ -1,15 +1,16 @@
-"""A kernel machine over logged prompts: what was made of prompts like this one.
+"""A kernel machine over logged prompts: it predicts a model's outcome from its outcomes on similar prompts.
 
-Two prompts are as alike as they are in topic, wording *and* form. Their kernel is a product of three::
+Two prompts are similar if they are similar in topic, wording *and* form. So their kernel is a product of three::
 
     k(x, x') = exp(a (cos of embeddings - 1) + b (cos of bags - 1) - c |s - s'|^2 / (2 n_surface))
 
-with standardised surface features s. The score is ridge regression in its feature space, the mean of a Gaussian
-process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a mean over neighbours it knows that ten
-copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
+with standardised surface features s. The score is a ridge regression in the feature space of this kernel, which is the
+mean of a Gaussian process with this covariance (Rasmussen & Williams 2006, chapter 2). Unlike a mean over neighbours,
+it takes into account that ten copies of one prompt say less than ten different prompts. If no logged prompt is similar,
+it falls back to the model's record.
 
-Cosines, forms, kernel values and weights are on grids, and their sums are exact (`router_model.features.grid`): the
-score of a prompt has the same bits on every processor, alone and among others, plain and compiled.
+Cosines, forms, kernel values and weights are on grids, and their sums are exact (`router_model.features.grid`). So the
+score of a prompt has the same bits on every processor, alone or in a batch, with compiled code or without.
 """
 
 import math

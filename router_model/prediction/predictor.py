@@ -1,8 +1,9 @@
-"""The predictor: prompt features to P(quality >= bar), output tokens and latency, for every model at once.
+"""The predictor: from the features of prompts to P(quality >= bar), output tokens and latency of every model.
 
-Evidence per (prompt, model) goes into pooled gradient-boosted trees (one booster a training fold, averaged);
-their probability is blended with the evidence itself as far as out-of-fold likelihood trusts each, and
-calibrated. Training calls the same functions on out-of-fold evidence, so what is served is what was measured.
+Evidence for each (prompt, model) pair goes into gradient-boosted trees that all models share (one booster for each
+training fold; their scores are averaged). The trees' probability is blended with the evidence itself, with the weights
+that out-of-fold likelihood chose. Then the blend is calibrated. Training calls the same functions on out-of-fold
+evidence, so the predictor that is measured is the one that is served.
 """
 
 from collections.abc import Mapping, Sequence

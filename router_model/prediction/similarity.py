@@ -1,11 +1,11 @@
-"""Cosine similarities of prompts with logged ones, in a dense or a sparse space.
+"""Cosine similarities between prompts and logged prompts, for dense embeddings and sparse bags.
 
-Vectors are on a grid, and every sum is exact (`router_model.features.grid`): a prompt has the same similarities alone
-and among others, in plain and in compiled decisions (`router_model.prediction.compiled`), and on every processor.
+Vectors are on a grid and every sum is exact (`router_model.features.grid`). So a prompt has the same similarities alone
+or in a batch, with compiled code (`router_model.prediction.compiled`) or without, and on every processor.
 
-Bags of words are compared in two ways. One prompt reads the rows of its own terms in the inverted index. Many prompts
-share the work on the common terms, which make up most of it: there the index is nearly dense, and a dense product is
-ten times as fast.
+Bags are compared in two ways. A single prompt reads the rows of its own terms in the inverted index. Many prompts share
+the work on the common terms, which is most of it: the index is nearly dense there, and a dense product is ten times as
+fast.
 """
 
 from collections.abc import Callable

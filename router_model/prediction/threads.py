@@ -1,4 +1,4 @@
-"""Work in chunks on two cores; numpy and scipy release the interpreter lock where it matters."""
+"""Run work on chunks of prompts in two threads; numpy and scipy release the interpreter lock in the slow parts."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,9 +1,9 @@
-"""How far a probability may be off: intervals for the success rate among prompts of the same kind.
+"""Intervals for a probability: how far the success rate on prompts of the same kind may differ from it.
 
-Predictions are calibrated over all prompts; on one kind of prompts a model may still do better or worse than
-predicted. That deviation is taken as normal on the log odds, ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
-``s^2 = spread^2 + sampling / (p (1 - p))``. Both were measured on held-out kinds of prompts; the first part is wider
-where a prompt is less familiar, the second is what counting successes on finitely many prompts leaves open.
+Predictions are calibrated over all prompts. On one kind of prompts, a model may still do better or worse than
+predicted. This deviation is modelled as normal on the log odds: ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
+``s^2 = spread^2 + sampling / (p (1 - p))``. Both terms were measured on held-out kinds of prompts. The first is wider
+if a prompt is less familiar. The second is the error of counting successes on finitely many prompts.
 """
 
 from dataclasses import dataclass

@@ -1,16 +1,16 @@
-"""A trained router on disk: a folder of open formats that cannot run code.
+"""The artifact: a trained router on disk, as a folder of open file formats that cannot run code.
 
     manifest.json        format, schema version, hash of every file, versions, provenance, metrics
     predictor.json       names and small numbers: models, bars, blend, calibration, operating point, spend curve
     arrays.safetensors   evidence: bank, heads, kernel machines, vocabulary
-    success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
-    <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
+    success_<k>.lgb.txt  LightGBM boosters of P(success), one for each fold
+    <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, if the table had them
     catalog.toml         prices and capabilities
-    certificates.json    promised success rates and what they rest on; artifacts before them have none
-    bank_prompts.json    ids of the logged prompts, texts only if asked for; artifacts before them have none
+    certificates.json    promised success rates and the evidence for them; missing in older artifacts
+    bank_prompts.json    ids of the logged prompts, texts only if asked for; missing in older artifacts
 
-Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
-it, so the same table, seed and version give the same bytes.
+The manifest holds the hashes of the other files and of itself, so every byte is verified. It holds no times, so the
+same table, seed and version give the same bytes.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""Which logged prompts a router compares with: their ids, and their texts only where that was asked for.
+"""The ids of the logged prompts that a router compares new prompts with and, only if asked for, their texts.
 
-Prompts are often private, and an artifact travels further than the logs it was learned from; so an id is all that is
-stored by default, enough to look the prompt up where the logs are.
+Prompts are often private, and an artifact is passed on more widely than the logs that it was learned from. So only ids
+are stored by default. With an id, whoever has the logs can look the prompt up.
 """
 
 from collections.abc import Mapping

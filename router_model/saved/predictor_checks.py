@@ -1,7 +1,7 @@
-"""What the parts of a loaded predictor must satisfy: sizes that fit each other, and numbers that can be.
+"""Check the parts of a loaded predictor: their sizes fit each other and their numbers are possible ones.
 
-LightGBM, scipy and compiled code read past the end of arrays that lie about their size. Numbers that cannot be (two
-models of one name, a probability above 1) would not fail: they would be served.
+If an array has the wrong size, LightGBM, scipy and compiled code read past its end. Impossible values (two models of
+one name, a probability above 1) would raise no error: the router would serve them.
 """
 
 from collections.abc import Mapping

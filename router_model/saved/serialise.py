@@ -1,4 +1,4 @@
-"""A predictor as JSON-able description, arrays and boosters, and back."""
+"""Split a predictor into JSON values, arrays and boosters for saving, and put it together again on loading."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict

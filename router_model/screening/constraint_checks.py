@@ -1,8 +1,8 @@
-"""The checks behind hard constraints: one a constraint, over all prompts and models at once.
+"""The checks of hard constraints: one check for each constraint, over all prompts and models at once.
 
-Each says which models break it, as an array, and for one of them how, in words. Decides what an unknown is: a
-capability, a context window or a latency that is not known breaks nothing; a provider that is not known is on
-no list, so a list of allowed providers leaves it out.
+Each check returns an array that says which models break the constraint, and can say in words how one of them breaks it.
+The checks also decide what unknown values mean. An unknown capability, context window or latency breaks no constraint.
+An unknown provider is on no list, so a list of allowed providers excludes the model.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
-"""Hard constraints: what a request demands of its candidates.
+"""Hard constraints: the conditions that a request sets for candidate models.
 
-Values only; `router_model.screening.screening` holds them against models and says why one is left out. What a prompt
-itself needs (room, tools, vision, audio, structured output) is read from the chat body (`features.Prompt`), not given
-here.
+This module holds values only. `router_model.screening.screening` applies them to models and says why a model is left
+out. The needs of the prompt itself (context window, tools, vision, audio, structured output) are not set here: they are
+read from the chat body (`features.Prompt`).
 """
 
 from collections.abc import Sequence

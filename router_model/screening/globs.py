@@ -1,7 +1,8 @@
-"""Globs over model ids, compiled once however many models they are held against.
+"""Match model ids against the glob patterns of a request, compiled once for all models.
 
-Most globs are a model's id or a prefix (``openai/*``): those are looked up, all at once. The others become regular
-expressions; compiling one takes about 4 microseconds a character, so what a request may have of them is bounded.
+Most patterns are a model's id or a prefix (``openai/*``). These are looked up in sets. The others become regular
+expressions. Compiling one takes about 4 microseconds for each character, so a request may only have a limited number
+of characters in such patterns.
 """
 
 import re

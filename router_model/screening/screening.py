@@ -1,6 +1,7 @@
-"""Screening: constraints held against models, for many prompts at once, with reasons.
+"""Screening: apply constraints to all models, for many prompts at once, and give reasons.
 
-Decides who is a candidate, which constraint a model is left out for, and which one to relax where none is left.
+It decides which models are candidates, which constraint is named for each excluded model, and which constraint to relax
+if no candidate is left.
 """
 
 from collections import Counter

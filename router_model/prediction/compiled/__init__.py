@@ -1,7 +1,7 @@
-"""Single decisions by compiled code: what `router_model.prediction.predictor` says of a prompt, several times as fast.
+"""Predict for a single prompt by compiled code, several times as fast as `router_model.prediction.predictor`.
 
-Numpy and LightGBM remain the reference, the only way for many prompts, and all that the base install has: compiling
-needs numba, of the extra ``serve``.
+The predictions are the same. The code with numpy and LightGBM remains the reference. It also answers batches of many
+prompts, and every request of a base install: compiling needs numba, which the extra ``serve`` installs.
 """
 
 import importlib.util

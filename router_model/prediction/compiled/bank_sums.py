@@ -1,9 +1,10 @@
-"""Sums over all logged prompts: what most of a decision's time goes into, at the speed of memory.
+"""Compiled sums over all logged prompts, which take most of the time of a decision.
 
-BLAS has products of one vector and a matrix, too, and may wake threads for it, which costs concurrent callers more
-than it gains one (docs/decisions/0003). What is on a grid is kept as integers of 16 bits, half the memory of floats:
-vectors, forms and the kernel's weights. Sums are exact, as integers of 32 bits or in float64, so that they are those of
-plain decisions to the last bit (`router_model.features.grid`).
+The sums run at the speed of memory. BLAS could multiply a vector by a matrix too, but it may wake threads, which costs
+concurrent callers more than it gains one of them (docs/decisions/0003). Vectors, forms and the kernel's weights are on
+grids (multiples of a fixed step), so they are stored as integers of 16 bits, in half the memory of floats. Sums are
+exact, as integers of 32 bits or in float64. So they equal the sums of decisions without compiled code to the last bit
+(`router_model.features.grid`).
 """
 
 from typing import Any, NamedTuple

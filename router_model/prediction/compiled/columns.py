@@ -1,4 +1,4 @@
-"""What the boosters read of one prompt: `router_model.prediction.predictor.pair_rows`, a column after the other."""
+"""Lay out the input columns of the boosters for one prompt, as `router_model.prediction.predictor.pair_rows` does."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Why a predictor stays uncompiled."""
+"""The error that says why a predictor cannot be compiled."""
 
 
 class NotCompilableError(ValueError):

@@ -1,4 +1,4 @@
-"""The evidence for one prompt, as `router_model.prediction.evidence` collects it."""
+"""Collect the evidence for one prompt by compiled code; `router_model.prediction.evidence` is the reference."""
 
 import math
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""LightGBM's trees as bit masks, read by all rows at once (QuickScorer; Lucchese et al. 2015).
+"""Evaluate LightGBM's trees for many rows at once with bit masks (QuickScorer; Lucchese et al. 2015).
 
-Leaves are numbered from left to right. A test that fails (the row goes right) rules out the leaves left of it, and
-the first leaf that no test ruled out is the row's. All tests of a tree are made, in no particular order, without a
-branch, and many rows share each of them.
+The leaves of a tree are numbered from left to right. If a row fails a test it goes right, which rules out the leaves to
+the left of the test. The first leaf that no test ruled out is the leaf of the row. So all tests of a tree can be made
+in any order and without branches, and one test serves many rows.
 """
 
 import math

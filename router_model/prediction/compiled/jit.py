@@ -1,7 +1,7 @@
-"""How functions are compiled: once a machine where the cache can be kept, for one prompt on one thread.
+"""How functions are compiled with numba: for one thread, and with a cache on disk if a folder can be written to.
 
-Numba's cache of a function sees changes of its own file only, so compiled functions call those of their own file
-alone.
+Numba notices a change of the file that a cached function is in, but not of other files. So a compiled function calls
+only functions of its own file.
 """
 
 from collections.abc import Callable

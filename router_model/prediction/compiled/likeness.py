@@ -1,7 +1,7 @@
-"""The logged prompts, laid out for comparing one prompt with them: the kernel of `router_model.prediction.kernel`.
+"""Lay out the logged prompts in memory for comparing one prompt with them by `router_model.prediction.kernel`.
 
-Terms that more than a fifth of the logged prompts have are rows of a dense array, which vectors add four times as fast
-as an inverted list; the others are read from the inverted index.
+Terms that occur in more than a fifth of the logged prompts are rows of a dense array, which vector instructions add
+four times as fast as an inverted list. The other terms are read from the inverted index.
 """
 
 from typing import Any

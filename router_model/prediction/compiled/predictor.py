@@ -1,4 +1,4 @@
-"""A predictor that answers one prompt by compiled code, and many as before."""
+"""A predictor that answers a few prompts by compiled code, and many by `router_model.prediction.predictor`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields

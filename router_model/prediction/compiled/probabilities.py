@@ -1,7 +1,7 @@
-"""One prompt's probabilities and amounts from scores, as the classes they are made of compute them.
+"""Compute the probabilities and amounts of one prompt from its scores by compiled code.
 
-`router_model.prediction.calibration`, `router_model.prediction.uncertainty` and `router_model.prediction.amounts` hold
-the formulas and their sources.
+The formulas and their sources are in `router_model.prediction.calibration`, `router_model.prediction.uncertainty` and
+`router_model.prediction.amounts`, whose results this code repeats.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""The bag of one prompt: `router_model.features.bag.BagVocabulary.transform` with a hash table for the search.
+"""Compute the bag of word pieces of one prompt by compiled code, with a hash table to find terms.
 
-Terms come in the order in which a prompt has them; their weights are the same.
+The weights are those of `router_model.features.bag.BagVocabulary.transform`. Terms come in the order of the prompt.
 """
 
 from dataclasses import dataclass
