@@ -1,4 +1,4 @@
-"""Where files are kept that can be made again: embeddings, environments of other packages."""
+"""Find the cache folder, for files that can be computed again: embeddings, and environments of other packages."""
 
 import os
 from pathlib import Path

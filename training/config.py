@@ -1,4 +1,4 @@
-"""Settings of a training run from a TOML file.
+"""Read the settings of a training run from a TOML file.
 
 The file mirrors `router_model.training.train.TrainConfig`::
 

@@ -1,7 +1,8 @@
-"""Record training runs in MLflow (extra ``train``), by default in a local SQLite file, with no server.
+"""Record training runs in MLflow (extra ``train``), by default in a local SQLite file without a server.
 
-``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` mean what they always mean, and the default is MLflow's own:
-``mlflow.db`` in the working folder. What is said afterwards names the place, how to look at it and how to do without.
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` have their usual meaning. The default is MLflow's own:
+``mlflow.db`` in the working folder. The message after a run says where it was recorded, how to look at it, and how to
+switch recording off.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Training as a whole: a table in, a saved router and a report out."""
+"""Train a router: read an outcome table, fit and measure a predictor, save the router and return a report."""
 
 import platform
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A whole benchmark: from outcome tables to `Results`."""
+"""Run a whole benchmark: from outcome tables to the `Results` of all methods."""
 
 import platform
 import time

@@ -1,4 +1,7 @@
-"""What the metrics of a benchmark are called, what they mean, and how they are written: one place for every reader."""
+"""The metrics of a benchmark: their names, what they mean, and how their values are written.
+
+The report, the terminal and the figures all read them here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

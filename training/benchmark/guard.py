@@ -1,4 +1,4 @@
-"""Whether quality fell: results of today against recorded ones, on the same table."""
+"""Check that quality did not fall: compare today's results with recorded ones on the same table."""
 
 from typing import Final
 

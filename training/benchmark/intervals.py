@@ -1,9 +1,10 @@
-"""How sure the figures of a benchmark are: paired bootstrap over prompts, across trials and methods.
+"""Confidence intervals for the figures of a benchmark, by a paired bootstrap over prompts.
 
-Prompts are drawn once for the whole benchmark (`PromptWeights`); a resample of a metric is its mean over trials, each
-with the same draw. So the interval of a mean over seeds allows for the seeds' test prompts being partly the same, and
-that of a difference between two methods for both having answered the same prompts. What is learned and chosen stays as
-it is: the intervals are about the prompts a method is tested on, not about those it learned from.
+Prompts are drawn once for the whole benchmark (`PromptWeights`). A resample of a metric is its mean over trials, each
+with the same draw. So the interval of a mean over seeds takes into account that the seeds share some of their test
+prompts. In the same way, the interval of a difference takes into account that both methods answered the same prompts.
+Methods are not trained again for a resample. So the intervals cover the choice of test prompts, and not the choice of
+training prompts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,7 @@
-"""How methods stand to the static mix of single models on tasks they never saw: the margin of AIQ over their hull's.
+"""Compare methods on unseen tasks with a random mix of single models: the method's AIQ minus that of the models' hull.
 
-Below 0 a method loses to doing nothing clever; a router for production should not.
+AIQ is the mean quality over the range of costs; the hull is the best that fixed mixes of single models reach. A method
+with a margin below 0 is worse than such a mix. A router for production should not be.
 """
 
 from collections.abc import Mapping

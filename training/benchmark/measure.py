@@ -1,8 +1,9 @@
-"""Measure what a method did in a trial: every metric, on the test prompts.
+"""Compute all metrics of a method in a trial, on the test prompts.
 
-Two columns are kept apart. *Best on test*, as papers report: ``aiq`` to ``cost_save_95`` look at all configurations on
-the test prompts. *Chosen on validation*, what a user gets: one configuration, and the best single model it is compared
-with, are picked on validation prompts and then realised on test prompts (``chosen_...``).
+There are two kinds of metrics. *Best on test* metrics (``aiq`` to ``cost_save_95``) consider all configurations on the
+test prompts, as papers report them. *Chosen on validation* metrics (``chosen_...``) are what a user gets: one
+configuration, and the best single model to compare it with, are chosen on validation prompts and measured on test
+prompts.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""What a method of routing is, and the sweep that most methods share.
+"""The interface of a routing method, and the sweep over configurations that most methods share.
 
-A method answers the prompts of a trial at several *configurations* (settings of its one knob, from cheap to good), with
-the same configurations on validation and on test prompts: so one can be chosen on the first and measured on the second.
+A method answers the prompts of a trial at several *configurations*: settings of its one knob, from cheap to good. The
+configurations are the same on validation and on test prompts, so that one can be chosen on the first and measured on
+the second.
 """
 
 from collections.abc import Callable, Mapping, Sequence

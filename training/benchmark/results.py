@@ -1,7 +1,7 @@
-"""What a benchmark found: plain data, written as ``results.json`` and read by the report, the notebook and the docs.
+"""The results of a benchmark as plain data, written to ``results.json`` for the report, the notebook and the docs.
 
-The schema is stable: fields are only added, and `SCHEMA_VERSION` changes if one ever changes its meaning. A metric
-that is not defined or not reached is None (null).
+The schema is stable: fields are only added. `SCHEMA_VERSION` changes if a field changes its meaning. A metric that is
+not defined or not reached is None (null).
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Robustness of any method: reworded test prompts among the test prompts.
+"""Measure the robustness of any method: mix reworded test prompts into the test prompts and compare its choices.
 
-A method answers them without knowing that they are copies; how many of its choices change is counted afterwards. One
-rewording of each kind (`router_model.training.measuring.rewordings`) of some prompts;
-`router_model.training.measuring.robustness` measures a router with them all.
+The method does not know that they are copies. Afterwards the changed choices are counted. Some prompts are used, with
+one rewording of each kind (`router_model.training.measuring.rewordings`). To measure a single router with all
+rewordings, use `router_model.training.measuring.robustness`.
 """
 
 from collections.abc import Sequence

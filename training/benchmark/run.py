@@ -1,4 +1,4 @@
-"""Run methods over trials and measure what they did."""
+"""Run every method on every trial, and measure what it chose."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace

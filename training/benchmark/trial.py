@@ -1,8 +1,7 @@
-"""A trial: one split of a table, as every method gets to see it.
+"""A trial: one split of an outcome table, as every method sees it.
 
-What a method may learn from is `train`; what it chooses (hyperparameters, a setting) it may choose on `validation`;
-`test` it only answers. `Trial.blinded` takes the outcomes of the test prompts away, so that no method can read them by
-mistake.
+A method learns from `train`, chooses hyperparameters and settings on `validation`, and only answers `test`.
+`Trial.blinded` removes the outcomes of the test prompts, so that no method can read them by mistake.
 """
 
 from dataclasses import dataclass, replace

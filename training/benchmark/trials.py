@@ -1,9 +1,9 @@
-"""Split tables into trials: by seed, between two tables, or with one task left out.
+"""Split tables into trials: by seed, with one table for training and another for testing, or with one task left out.
 
-Figures of methods compare only where every model answered every prompt, so validation and test keep the prompts whose
-outcome is known for every model; what is left out is counted in the trial's notes. Training keeps every prompt with an
-outcome. A cost that is neither billed nor follows from tokens and prices is taken to be the model's mean cost on
-training prompts, and that, too, is noted.
+Methods can be compared only on prompts that every model answered. So validation and test keep the prompts with a known
+outcome for every model, and the trial's notes count the prompts left out. Training keeps every prompt with an outcome.
+If a cost was not billed and cannot be computed from tokens and prices, the model's mean cost on training prompts is
+used. The notes count these too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,8 +1,8 @@
-"""Who is ahead: what a paired difference says, in one word, and what a benchmark says, in sentences.
+"""Say who is ahead: one word for a paired difference, and sentences for a whole benchmark.
 
-The HTML report, the terminal and the figures all ask here, so that they never disagree. An interval that holds 0 is
-*within noise*, however large its middle. Each interval is a 95 % one of its own; of many comparisons with nothing
-between them, one in twenty is expected outside it.
+The HTML report, the terminal and the figures all use these functions, so that they never disagree. A difference whose
+interval contains 0 is *within noise*, however large it is. Each interval is a separate 95 % interval: among many
+comparisons of equal methods, one in twenty is expected to exclude 0.
 """
 
 from collections import Counter

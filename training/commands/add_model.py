@@ -1,4 +1,4 @@
-"""``router-model add-model``."""
+"""The command ``router-model add-model``: add a model to a saved router from graded prompts, or announce it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``router-model benchmark``."""
+"""The command ``router-model benchmark``: compare routing methods on outcome tables."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""``router-model certify``."""
+"""The command ``router-model certify``: certify success rates of a saved router on prompts it never saw."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``router-model evaluate``."""
+"""The command ``router-model evaluate``: measure a saved router on an outcome table."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``router-model import``: outcome tables and logs of others become one table to train on."""
+"""The command ``router-model import``: convert outcome tables and logs of other tools into one table to train on."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""``router-model train``."""
+"""The command ``router-model train``: train a router from an outcome table and save it."""
 
 import json
 from contextlib import nullcontext

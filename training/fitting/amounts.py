@@ -1,4 +1,4 @@
-"""What is left over once an amount is predicted: its quantiles, and the step from a median to a mean."""
+"""Fit the residuals of predicted amounts (tokens, seconds): their quantiles, and the factor from a median to a mean."""
 
 import numpy as np
 import numpy.typing as npt

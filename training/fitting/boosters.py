@@ -1,4 +1,4 @@
-"""Fit the pooled boosters on out-of-fold evidence."""
+"""Fit the boosters that all models share, on evidence that was computed out of fold."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Fit the blend and its correction on held-out predictions."""
+"""Fit the blend of predictors and the correction of its log odds on held-out predictions."""
 
 from dataclasses import dataclass, replace
 

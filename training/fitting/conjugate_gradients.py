@@ -1,7 +1,7 @@
-"""Conjugate gradients for many right-hand sides at once (Hestenes & Stiefel 1952).
+"""Solve linear systems for many right-hand sides at once by conjugate gradients (Hestenes & Stiefel 1952).
 
-Each output (model, target) has its own weights on the prompts, so there is no common factorisation; conjugate gradients
-need only products with the matrix.
+Each output (model, target) has its own weights on the prompts. So there is no factorisation that all outputs could
+share. Conjugate gradients need only products with the matrix.
 """
 
 from collections.abc import Callable

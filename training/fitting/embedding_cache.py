@@ -1,19 +1,19 @@
-"""Embeddings kept on disk, so that a transformer reads each text once.
+"""Keep embeddings on disk, so that a transformer encodes each text only once.
 
-`cached` wraps an encoder; what comes back is an encoder, too. Vectors are kept by text and by the encoder's content
-hash, so that of a table with some new prompts only these are encoded. Texts themselves are not kept, only their hashes.
-The static encoder is faster than reading, and bypassed.
+`cached` wraps an encoder and returns an encoder. A vector is stored under its text and the encoder's content hash. So
+if a table has some new prompts, only these are encoded. The cache stores hashes of texts, not the texts. The static
+encoder is faster than reading from disk, so it is not cached.
 
-One SQLite file for each encoder, in ``embeddings`` of `router_model.training.cache_folder.cache_folder`. A batch of
-texts is one transaction: a killed process, or Ctrl-C, leaves whole batches behind, and several processes may write at
-once. Every vector has a checksum. A file holds about `MAX_BYTES` at most, then the oldest vectors go; the folder may be
-deleted at any time.
+There is one SQLite file for each encoder, in ``embeddings`` of `router_model.training.cache_folder.cache_folder`. A
+batch of texts is one transaction, so a killed process or Ctrl-C leaves only whole batches, and several processes may
+write at once. Every vector has a checksum. If a file grows beyond about `MAX_BYTES`, the oldest vectors are deleted.
+The folder may be deleted at any time.
 
-What is damaged is dropped and computed again. A cache that cannot be used (no space, not allowed) is done without. Both
-warn, once a call.
+Damaged vectors are dropped and computed again. If the cache cannot be used (no space, no permission), encoding goes on
+without it. Both cases log one warning for each call.
 
-A transformer's vector of a text depends in the last digits on the texts that it was padded with: the one kept is the
-one computed first, and the same bit for bit from then on.
+The last digits of a transformer's vector depend on the texts that it was batched and padded with. The cache keeps the
+vector that was computed first, so later runs get the same bits.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
-"""Fit evidence, and compute it out of fold for the prompts it was fitted on.
+"""Fit the evidence of a predictor, and compute it out of fold for the prompts that it was fitted on.
 
-A booster that saw in-sample evidence would learn to trust a leak: a prompt is most like itself. So each training
-prompt's evidence comes from heads and kernels of the other folds (stacking; Wolpert 1992).
+A prompt is most similar to itself. So evidence that was computed with the prompt's own outcome would look more reliable
+than it is, and the booster would learn to trust it too much. Therefore the evidence of each training prompt comes from
+heads and kernels that were fitted on the other folds (stacking; Wolpert 1992).
 """
 
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,7 @@
-"""From an outcome table's arrays to a predictor.
+"""Fit a whole predictor from the arrays of an outcome table.
 
-Everything that is chosen (head penalties, rounds, blend, calibration) is chosen out of fold on the training
-prompts; calibration and test prompts are not touched here.
+All choices (head penalties, number of boosting rounds, blend, calibration) are made out of fold on the training
+prompts. Calibration and test prompts are not used here.
 """
 
 from collections.abc import Callable, Sequence

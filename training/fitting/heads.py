@@ -1,7 +1,7 @@
-"""Ridge regression for many outputs with missing pairs, by conjugate gradients.
+"""Fit linear heads: ridge regression for many outputs with missing pairs, by conjugate gradients.
 
-Only products with the vectors are needed (`router_model.training.fitting.conjugate_gradients`), which are dense for
-embeddings and sparse for bags.
+The solver (`router_model.training.fitting.conjugate_gradients`) needs only products with the vectors. Embeddings are
+dense and bags are sparse; both work.
 """
 
 import itertools

@@ -1,19 +1,20 @@
-"""How much each judge counts: grades that the other judges contradict are left out before anything is learned.
+"""Weigh judges: leave out grades of judges that the other judges contradict, before anything is learned.
 
-A judge is whoever graded an answer: the key that sent the feedback, or any name in the column ``judge``. Grades
-without a judge are the operator's own (a benchmark, a grader with the role ``feedback-all``). They are never left out,
-and where there are enough of them they alone are the yardstick.
+A judge is the source of a grade: the key that sent the feedback, or a name in the column ``judge``. Grades without a
+judge are the operator's own (from a benchmark, or a grader with the role ``feedback-all``). They are never left out. If
+there are enough of them, only they serve as the reference.
 
-For each model and judge, the judge's grades are compared with what the others' grades say of the same kinds of prompts.
-The difference is measured in standard errors, and the weight of the judge on this model follows from it as in Hampel's
-redescending estimators (Hampel et al., *Robust Statistics*, 1986): full up to `FULL_Z`, then falling, none from `NO_Z`
-on. So no judge moves a model's record by more than a few standard errors of its own grades, whatever it writes. The
-worst judge is left out first and the others are compared again, as a gross lie makes honest judges look wrong.
+For each model and judge, the judge's grades are compared with the grades of the others on the same kinds of prompts.
+The difference is measured in standard errors. The weight of the judge for this model follows from it as in Hampel's
+redescending estimators (Hampel et al., *Robust Statistics*, 1986): full up to `FULL_Z`, then falling, and zero from
+`NO_Z` on. So a judge cannot move a model's record by more than a few standard errors of its own grades, whatever it
+writes. The worst judge is left out first, and then the others are compared again, because a gross lie makes honest
+judges look wrong.
 
-The same comparison is made within each kind of prompts, so that a judge who lies about one topic only is found there.
+The same comparison is made within each kind of prompts, to find a judge who lies about one topic only.
 
-Simplifies: a judge's weight below one is the share of its grades that are kept, drawn by a hash of prompt and model.
-Everything that is learned, chosen, certified and measured then sees the same grades.
+One simplification: if a judge's weight is below one, that share of its grades is kept, drawn by a hash of prompt and
+model. So learning, certification and measurement all see the same grades.
 """
 
 import json

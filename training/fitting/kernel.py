@@ -1,8 +1,9 @@
-"""Fit the kernel machine: ridge regression in the kernel's space with missing pairs.
+"""Fit the kernel machine: ridge regression in the kernel's feature space, with missing pairs.
 
 For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
-``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``: symmetric and
-positive definite, so conjugate gradients solve it for all outputs and penalties at once; a missing pair has weight 0.
+``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``. This system is
+symmetric and positive definite, so conjugate gradients solve it for all outputs and penalties at once. A missing pair
+has weight 0.
 """
 
 from collections.abc import Sequence

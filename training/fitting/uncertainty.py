@@ -1,4 +1,4 @@
-"""Measure how far success rates of kinds of prompts lie from what was predicted."""
+"""Measure how far the success rates of kinds of prompts lie from the predicted ones."""
 
 import itertools
 import warnings

@@ -1,4 +1,4 @@
-"""Zip files whose members are JSON objects, one record each."""
+"""Read zip files whose members are JSON objects, with one record in each."""
 
 import json
 import re

@@ -1,7 +1,7 @@
-"""Records of a source become rows, a batch at a time.
+"""Convert the records of a source into rows, one batch at a time.
 
-Decides which adapter reads a source, and where the columns that were named come in: before the adapter for
-tables of own columns, after it for the records of tools.
+This module chooses the adapter of a source. It also applies the columns that the user named: before the adapter in a
+user's own tables, and after it in records of known tools.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""JSON files that a tool writes beside the one that is read, such as the summary of an evaluation.
+"""Read JSON files that a tool writes in the same folder as the imported file, such as the summary of an evaluation.
 
-Simplifies: such a file is held in memory, the last few of them at a time.
+Such a file is held in memory as a whole. Only the few files used last are kept.
 """
 
 import json

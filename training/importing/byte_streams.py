@@ -1,6 +1,6 @@
-"""A file as a stream of plain bytes, whatever it is compressed with.
+"""Open a file as a stream of plain bytes, and decompress it if necessary.
 
-Foreign errors (gzip, zlib, zstandard, the system's) are mapped here, once, to `StreamError`.
+Errors of gzip, zlib, zstandard and the operating system are mapped to `StreamError` here and nowhere else.
 """
 
 import gzip

@@ -1,9 +1,9 @@
-"""Conversations as tools and providers write them become chat messages as OpenAI writes them.
+"""Convert conversations from the formats of tools and providers into chat messages in OpenAI's format.
 
-Reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
-messages of OpenTelemetry's parts, LangChain, the Vercel AI SDK, Bedrock and the providers. A message with
-nothing but one text has that text as its content, so that one prompt is equal in all of these shapes.
-Simplifies: parts that are neither text nor tool calls nor tool answers stay as they are.
+It reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
+messages of OpenTelemetry, LangChain, the Vercel AI SDK, Bedrock and the providers. If a message consists of a single
+text, its content becomes that text, so that the same prompt is equal in all of these formats. One simplification: parts
+other than texts, tool calls and tool answers stay as they are.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Text that a chat template made becomes chat messages again.
+"""Convert text that a chat template made back into chat messages.
 
-Evaluations of local models record the text that went into the model, with the marks of its template. Two
-models with different templates would have no prompt in common. Simplifies: the templates of the large families
-are known; text of another template stays text.
+Evaluations of local models record the text that was sent to the model, with the marks of its chat template. Without
+this conversion, two models with different templates would have no prompt in common. One simplification: only the
+templates of the large model families are known. Text of another template stays text.
 """
 
 import re

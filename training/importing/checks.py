@@ -1,8 +1,8 @@
-"""Is this a table of outcomes? The one place where values are judged, for importing and for training alike.
+"""Check the values of an outcome table; importing and training both use these checks.
 
-`check_batch` takes any subset of the outcome columns in any types, says what is wrong, and returns the good
-rows in the canonical types. A value of the wrong type is a problem, never a null. Simplifies: a row with one
-bad value is set aside whole.
+`check_batch` takes any subset of the outcome columns in any types. It says what is wrong, and returns the good rows in
+the types of our schema. A value of the wrong type is a problem and never becomes a null. One simplification: a row with
+one bad value is rejected as a whole.
 """
 
 import hashlib

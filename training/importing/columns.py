@@ -1,9 +1,9 @@
-"""Own columns: which field of a source is which column of ours.
+"""Map the fields of a source to our columns, as the user named them.
 
-``quality=verdict`` names a field, ``quality=result.score`` one inside an object (also where the object is
-JSON text), ``latency_s=took:ms`` its unit, and ``cost_usd=`` says that there is none. A column may be named
-several times; the first field that holds something counts. Records that have our own column and not the named
-field keep it, so that sources of both kinds can be imported together.
+``quality=verdict`` names a field. ``quality=result.score`` names a field inside an object, which may also be JSON text.
+``latency_s=took:ms`` adds the unit. ``cost_usd=`` says that the source has no costs. A column may be named several
+times; the first field with a value counts. If a record has our own column but not the named field, it keeps its column.
+So sources of both kinds can be imported together.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""What converters give back, and small helpers they share."""
+"""The result type of converters, and small helper functions that the adapters share."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence

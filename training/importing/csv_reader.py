@@ -1,7 +1,7 @@
-"""CSV files as records: fields stay text, named by the header.
+"""Read CSV files as records: each field stays text and is named by the header.
 
-Decides the delimiter (comma, semicolon or tab) by counting them in the header alone. Quoting is read
-strictly, so that a stray quote is an error and not a record that swallowed its neighbours.
+The delimiter (comma, semicolon or tab) is found by counting these characters in the header only. Quotes are read
+strictly. So a stray quote is an error, and cannot make a record swallow the records after it.
 """
 
 import csv

@@ -1,7 +1,7 @@
-"""Local dates: 31/01/2025 9:30 PM, 31.01.2025, Jan 31, 2025.
+"""Read local dates: 31/01/2025 9:30 PM, 31.01.2025, Jan 31, 2025.
 
-Decides nothing that a date leaves open: where day and month could be swapped, the order must be stated.
-Simplifies: month names are English, and a time without a zone is in UTC.
+It never guesses: if day and month could be swapped, the user must state their order. Two simplifications: month names
+are English, and a time without a zone is in UTC.
 """
 
 import re

@@ -1,12 +1,12 @@
-"""Whether a (prompt, model) pair has been seen before.
+"""Find out whether a (prompt, model) pair was seen before in an import.
 
-A pair counts once; a second record of it would weigh double, or end up on both sides of a split. A row without
-a grade gives way to any other row of its pair, in whatever order they come: logs often have a call both with
-its grade and without. So a second grade of a pair is a problem, and a second row without one is not.
+A pair counts once. A second record of it would count double, or could be on both sides of a split. A row without a
+grade is replaced by any other row of its pair, whatever their order, because logs often have a call both with and
+without its grade. So a second grade of a pair is a problem, but a second row without a grade is not.
 
-Pairs are known by two 64-bit hashes and kept in sorted numpy runs, 36 bytes a row with their places, so that
-hundreds of millions of rows can be checked while they stream by. Simplifies: two different pairs with both hashes
-alike would be taken for one (about one in 10^30 pairs of rows).
+A pair is identified by two 64-bit hashes. They are kept in sorted numpy arrays, with 36 bytes for each row, so that
+hundreds of millions of rows can be checked as a stream. One simplification: two different pairs with equal hashes would
+be taken for one pair (the probability is about one in 10^30 for two rows).
 """
 
 from typing import Final, NamedTuple

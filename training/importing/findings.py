@@ -1,8 +1,8 @@
-"""What keeps a source from being read as it is, and the command that reads it.
+"""The reasons why a source cannot be imported as it is, and the command that would import it.
 
-A `Finding` is about a whole source: its columns have other names, its qualities another scale, or too many of
-its rows are rejected for one reason. All findings of an import are told in one message, with the command that
-mends all of them.
+A `Finding` concerns a whole source: its columns have other names, its qualities have another scale, or too many of its
+rows are rejected for one reason. All findings of an import are reported in one message, with one command that fixes
+all of them.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Rows become columns without a value changing its meaning.
+"""Turn rows into columns without changing the meaning of any value.
 
-A column of one type gets that type; a mixed one becomes `polars.Object`, so that the checks see every value
-as it was.
+If all values of a column have one type, the column has that type. A mixed column becomes `polars.Object`, so that the
+checks see every value unchanged.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a reader yields: a record, or a row that holds none."""
+"""The items that a reader yields: a record, or a row that could not be read."""
 
 import json
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
-"""A JSON file read one record at a time, without holding the file.
+"""Read a JSON file one record at a time, without holding the whole file in memory.
 
-Three shapes are read. A list is a list of records. An object may hold one list of records, whose path its
-adapter declares; the object's other fields are the records' context (LLMRouterBench names the model there).
-An object without such a list is one record, and more objects may follow it: the console exporter of
-OpenTelemetry and many tools that call their JSON lines ``.json`` write so. As the context may stand behind
-the list, an object with a list is walked twice.
+Three shapes of files are read. A list is a list of records. An object may hold one list of records, whose path the
+adapter declares. The other fields of this object are the context of the records (for example, LLMRouterBench names the
+model there). An object without such a list is one record, and more objects may follow it. OpenTelemetry's console
+exporter writes this shape, and so do tools that call their JSON lines ``.json``. The context may come after the list,
+so an object with a list is read twice.
 """
 
 import codecs

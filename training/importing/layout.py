@@ -1,4 +1,4 @@
-"""Where files of a tool keep their records: what an adapter declares and a reader follows."""
+"""The places in a tool's files where the records are; an adapter declares them and a reader follows them."""
 
 from typing import Final, NamedTuple
 

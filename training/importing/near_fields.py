@@ -1,7 +1,7 @@
-"""Fields of a source whose names are near to ours, and what their values say about them.
+"""Find the fields of a source whose names resemble our columns, and check whether their values fit.
 
-A near name alone is not enough: `label` may be the right answer's text and no quality. So a field is proposed
-only where most of its values could be our column's.
+A similar name is not enough: `label` may hold the text of the right answer and not a quality. So a field is proposed
+only if most of its values could belong to our column.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
-"""Names that other people give to our columns.
+"""The names that other people give to our columns.
 
-A table whose column is called `cost` would be read without its costs. So a field with such a name is never
-left aside in silence: the import stops and proposes the mapping.
+Without them, a table with the column `cost` would be imported without its costs. So the import never ignores such a
+field silently: it stops and proposes the mapping.
 """
 
 import difflib

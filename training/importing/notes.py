@@ -1,9 +1,9 @@
-"""What one record says about an outcome that another record holds.
+"""Join information about one outcome that a tool writes in several records.
 
-Some tools write one call in several records, even in several files: the spans and the evaluations of them,
-the requests of a batch and its answers. An adapter that declares `notes` is shown all its files twice. In the
-first pass its records leave notes under a key, such as the id of a call. In the second pass `convert` asks
-for the notes under the key of the record that it has. Notes lie on the disk, so the memory stays bounded.
+Some tools describe one call in several records or even files: spans and their evaluations, or the requests of a batch
+and its answers. If an adapter declares `notes`, all its files are read twice. In the first pass, its records leave
+notes under a key, such as the id of a call. In the second pass, `convert` looks up the notes under the key of its
+record. Notes are stored on disk, so that memory stays bounded.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Numbers as people and spreadsheets write them: money, thousands, decimal commas, times with their unit.
+"""Read numbers as people and spreadsheets write them: money, thousands, decimal commas, times with a unit.
 
-A text is read only where it can mean one number. ``1,234`` is 1234 to some and 1.234 to others, so it is read
-only once somebody has said which mark stands before the decimals, or where only whole numbers make sense.
+A text is read only if it can mean one number. ``1,234`` is 1234 to some people and 1.234 to others. So it is read only
+if the user has said which mark stands before the decimals, or if only whole numbers make sense.
 """
 
 import re

@@ -1,6 +1,6 @@
-r"""Votes are corrected for how strong the opponents were.
+r"""Correct pairwise votes for the strength of the opponents.
 
-Who is mostly compared with strong models loses more often, whatever its answers are worth; arenas choose
+A model that is mostly compared with strong models loses more often, however good its answers are. Arenas choose
 opponents of similar strength on purpose, which makes all models look alike. The strengths :math:`s_i` are
 those of Bradley and Terry: :math:`P_{ij} = s_i / (s_i + s_j)` is the chance that i wins against j. Let
 :math:`\bar P_i` be its chance against all others on average. A vote q on i against j becomes
@@ -8,9 +8,9 @@ those of Bradley and Terry: :math:`P_{ij} = s_i / (s_i + s_j)` is the chance tha
 .. math:: q' = q \, \bar P_i / P_{ij} \text{ where j is weaker than that, else }
           q' = 1 - (1 - q) (1 - \bar P_i) / (1 - P_{ij})
 
-so that a win against a weak model counts less, a loss against a strong one costs less, and the mean over many
-votes is :math:`\bar P_i`. Models with fewer than `MIN_VOTES` votes are left as they are, and so are votes that
-call both answers bad (docs/decisions/0018-pairwise-votes.md).
+So a win against a weak model counts less, a loss against a strong one costs less, and the mean over many votes is
+:math:`\bar P_i`. Models with fewer than `MIN_VOTES` votes are not corrected, and neither are votes that call both
+answers bad (docs/decisions/0018-pairwise-votes.md).
 
 References
 ----------

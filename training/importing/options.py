@@ -1,4 +1,4 @@
-"""What can be said about an import, as the command and the Python function take it."""
+"""The options of an import, as the command and the Python function take them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

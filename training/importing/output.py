@@ -1,7 +1,7 @@
-"""The files an import leaves: the table, and the rejected rows beside it.
+"""Write the files of an import: the table, and the file of rejected rows beside it.
 
-Everything is written into a hidden folder beside the table and moved into place at the end, so that an
-interrupted import leaves nothing and an earlier table stays until the new one is complete.
+All files are written into a hidden folder beside the table, and moved into place at the end. So an interrupted import
+leaves no files, and an earlier table stays until the new one is complete.
 """
 
 import shutil

@@ -1,7 +1,7 @@
-"""The first rows of sources as an import would read them; nothing is written.
+"""Show the first rows of sources as an import would read them, without writing anything.
 
-Simplifies: it looks at the first batch of the first files, so a scale that shows late in a file is told by the
-import alone.
+One simplification: only the first batch of the first files is read. A scale that shows only later in a file is noticed
+by the import alone.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
-"""What is wrong with a value or a record, and how that is said.
+"""Describe what is wrong with a value or a record, in a form that becomes an error message.
 
-Every complaint of the importers is one `Problem`: what was got, what was expected and what to do. Where it
-was found (file and row) is added by whoever knows it. `RecordError` and `StreamError` carry a problem up
-to `router_model.training.importing.run`, which makes it a `TableError` or an entry of the rejects file; neither
-escapes.
+Every complaint of the importers is one `Problem`: what was got, what was expected and what to do. The code that knows
+the file and the row adds them. `RecordError` and `StreamError` carry a problem up to
+`router_model.training.importing.run`, which turns it into a `TableError` or an entry of the rejects file. Neither
+error leaves this package.
 """
 
 import json

@@ -1,12 +1,13 @@
-"""What the qualities of a whole source look like, and whether they are on the scale they are read on.
+"""Count the kinds of quality values in a whole source, to find out whether it has another scale.
 
-Counts, and keeps no values: a source may be larger than the memory. Decides what is a bad row and what a
-wrong scale:
+Only counts are kept, because a source may be larger than the memory. They decide whether values outside 0 to 1 are bad
+rows or show another scale:
 
-- Whole numbers only, some outside 0 to 1: another scale, however few they are. Ratings of which most are the
-  worst look like marks of 0 and 1 with a few mistakes, and taking them for that would turn them round.
-- Fractions, too: another scale if more than one number, and more than 5 % of all, is outside.
-- Words, percentages, marks such as 4/5: the same 5 %.
+- If all values are whole numbers and some are outside 0 to 1, the scale is another one, however few these are. Ratings
+  that are mostly the worst one look like 0 and 1 with a few mistakes, but read like this the worst rating would be a
+  success.
+- If there are fractions too, the scale is another one if more than one number, and more than 5 % of all, is outside.
+- Words, percentages and marks such as 4/5 show another scale if they are more than 5 % of all.
 """
 
 import math

@@ -1,9 +1,9 @@
-"""Files become source records, one at a time, with the row they stand in.
+"""Read files as source records, one at a time, each with the row that it stands in.
 
-Decides nothing about meaning: a record is what the file says, a dictionary. A record that cannot be read
-becomes `Unreadable` and the next one is tried; where nothing more can be read, the last item says so. Rows
-count from 1: lines of a text file (a CSV file's header is line 1, a record has the line it begins in),
-elements of a JSON list, rows of a Parquet file, members of an archive.
+Readers do not interpret records: a record is a dictionary of what the file says. If a record cannot be read, the reader
+yields `Unreadable` and goes on. If the rest of the file cannot be read, the last item says so. Rows count from 1. A row
+is a line of a text file (the header of a CSV file is line 1, and a record has the line on which it begins), an element
+of a JSON list, a row of a Parquet file, or a member of an archive.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""How the values of a source are written, as far as somebody has said it.
+"""How the values of a source are written (dates, decimal marks, words for qualities), as far as the user has said.
 
-Whatever is left unsaid is read only where it can mean one thing.
+Without such an option, a value is read only if it can mean one thing.
 """
 
 from collections.abc import Iterable, Mapping

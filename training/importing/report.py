@@ -1,4 +1,4 @@
-"""What an import tells while it runs and when it is done."""
+"""The messages of an import: its progress, and its result."""
 
 from dataclasses import dataclass
 from pathlib import Path

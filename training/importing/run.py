@@ -1,10 +1,10 @@
-"""The import itself: sources in, one canonical table out, in bounded memory.
+"""Run an import: read sources and write one table with our columns, in bounded memory.
 
-Records are read, converted and checked in batches; good rows are written at once into a hidden folder. Whether
-a source is read rightly is decided at its end, when all of it has been seen (`survey`): if not, nothing that
-was written counts. With ``on_error="fail"`` a bad row ends the import at the end of its source, so that all
-that is wrong with the source is told at once; with ``"skip"`` single bad rows go to the rejects file. Rows
-written, rejected and skipped add up to the rows read.
+Records are read, converted and checked in batches. Good rows are written at once into a hidden folder. At the end of a
+source, when all of it has been seen, `survey` decides whether it was read correctly. If not, the rows that were written
+do not count. With ``on_error="fail"``, a bad row stops the import at the end of its source, so that all problems of the
+source are reported at once. With ``"skip"``, single bad rows go to the rejects file. The numbers of rows written,
+rejected and skipped add up to the number of rows read.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""The scale that qualities are written in, and how a wrong one is noticed.
+"""The scale on which qualities are written, and how a wrong scale is noticed.
 
-A rating from 1 to 5 that is read as a number from 0 to 1 loses its good answers and keeps the worst one, as a
-success. So the values of a whole source are looked at before anything of it counts.
+If ratings from 1 to 5 were read as numbers from 0 to 1, the good answers would be lost and the worst rating, 1, would
+count as a success. So the values of a whole source are checked before any of them counts.
 """
 
 import math

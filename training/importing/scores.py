@@ -1,9 +1,9 @@
-"""Which of the scores that a tool has for a call is its quality.
+"""Choose the score that is the quality of a call, if a tool has several scores for it.
 
-Tools keep several scores a call, each with a name. The rule is the same for all of them: the score named
-``quality``, else the one named ``correctness``, else the only one there is. Where there are several others,
-none can be taken, as one may measure the harm and another the help. Values of one name, as of two people
-who judged, are averaged. Words such as "good" are no scores.
+Tools keep several scores for each call, each with a name. One rule holds for all tools: the score named ``quality``
+counts, else the one named ``correctness``, else the only one. If there are several others, none is used, because one
+may measure harm and another helpfulness. Values with one name, as from two judges, are averaged. Words such as "good"
+are not scores.
 """
 
 from collections.abc import Iterable, Mapping

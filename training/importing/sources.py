@@ -1,7 +1,7 @@
-"""Which files a list of paths, folders and patterns stands for.
+"""Find the files that a list of paths, folders and patterns stands for.
 
-Folders are read recursively in sorted order, taking known suffixes and JSON without a suffix only and leaving
-hidden files alone; a file that several sources name is read once.
+Folders are searched recursively in sorted order. In folders, only files with a known suffix and JSON files without a
+suffix are taken, and hidden files are not. A file that several sources name is read once.
 """
 
 import glob

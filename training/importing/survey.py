@@ -1,7 +1,7 @@
-"""A whole source looked at while it is read, and why it should not be read as it is.
+"""Watch a whole source while it is read, and say why it should not be imported as it is.
 
-One is kept for each source. At the end of the source it gives its `findings`: named fields that are not there,
-fields with names near to ours, qualities on another scale, and reasons for which too many rows were rejected.
+Each source has one survey. At the end of the source it returns its `findings`: named fields that do not exist, fields
+with names similar to ours, qualities on another scale, and reasons for which too many rows were rejected.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
-"""Columns of any type become columns of the right type; what does not fit is marked, never dropped.
+"""Convert columns of any type into the types of our schema; values that do not fit are marked and never dropped.
 
-Every function takes a series and returns ``(clean, bad)``: the same rows in the canonical type, and a
-boolean mask of rows whose value is there but unusable (null in `clean`). Missing values (null, an empty
-text) stay missing and are not bad. Columns of mixed types come as `polars.Object`.
+Every function takes a series and returns ``(clean, bad)``: the same rows in the right type, and a boolean mask of rows
+with an unusable value (null in `clean`). Missing values (null, an empty text) stay missing and are not bad. Columns of
+mixed types come as `polars.Object`.
 """
 
 import ast

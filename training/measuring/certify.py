@@ -1,14 +1,14 @@
 """Certified success rates: learn-then-test over the value of a success.
 
-The family is the decision rule `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the one
-that always takes the likeliest model down to the one that always takes the cheapest. It was written down before
-any prompt was seen. For a target t and each value in turn, the hypothesis "its success rate is below t" is tested
-with the exact binomial p-value on calibration prompts, and the walk ends at the first that is not rejected
-(fixed-sequence testing). The first true hypothesis on the way is rejected with probability delta at most, so with
-probability 1 - delta every value that was passed succeeds at t or more, and the last one is the cheapest of them.
+The tested rules are `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the value that always
+chooses the likeliest model down to the value that always chooses the cheapest. This list was fixed before any prompt
+was seen. For a target t and each value in turn, the hypothesis "its success rate is below t" is tested with the exact
+binomial p-value on calibration prompts. The first hypothesis that is not rejected ends the walk (fixed-sequence
+testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
+1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
 
-Success need not fall monotonically along the family, and predictions need not be right, for the promise to hold:
-bad predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
+The promise holds even if success does not fall monotonically along the list, and even if predictions are wrong: bad
+predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
 
 References
 ----------

@@ -1,16 +1,17 @@
-"""Whether a retrained router's decisions move further than its new evidence supports.
+"""Check whether a retrained router's decisions changed more than its new evidence supports.
 
-A router that is trained again with the same settings decides differently because of new grades alone. A little new
-evidence may move a little of the traffic. Where it moves much, either the former router stood on the edge between two
-models, or somebody pushed: in both cases a person should look before it serves.
+If a router is trained again with the same settings, only new grades change its decisions. A little new evidence may
+move a little of the traffic. If it moves much, then either the former router was close to a tie between two models, or
+somebody manipulated the grades. In both cases a person should look before the new router serves.
 
-*Moved* is the share of the held-out prompts that the two routers send to different models. *Supported* is
-`MOVES_PER_EVIDENCE` times the share of the grades that are new: those of pairs of prompt and model that the former
-router had not, or had with another outcome. Of each judge at most `LARGEST_JUDGE` of all grades count, as ten thousand
-grades of one judge are one opinion. Grades without a judge are the operator's own and count in full.
+*Moved* is the share of held-out prompts that the two routers send to different models. *Supported* is
+`MOVES_PER_EVIDENCE` times the share of new grades. A grade is new if the former router did not have its pair of prompt
+and model, or had another outcome for it. At most `LARGEST_JUDGE` of all grades count for each judge, because ten
+thousand grades of one judge are one opinion. Grades without a judge are the operator's own and count in full.
 
-Simplifies: the former router's grades are read from its bank, as success at its quality bars. Of tables with more
-prompts than the bank holds, prompts that it was trained on and that are not in the bank count as unchanged.
+One simplification: the former router's grades are read from its bank, as success at its quality bars. If the table has
+more prompts than the bank holds, prompts that the former router was trained on but that are not in its bank count as
+unchanged.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Where a router's decisions cost most in hindsight, prompt by prompt.
+"""Find the prompts on which a router's decisions cost most, in hindsight.
 
-A *regret* is what was given up against the best choice for one prompt, knowing the answers: the highest ``success x
-value - cost`` of any model, minus that of the chosen one, in USD. Some regret is luck: an answer that had a
-probability of 0.9 to be good was not.
+The *regret* of a prompt is what was lost against the best choice, knowing the outcomes: the highest ``success x value -
+cost`` of any model, minus that of the chosen model, in USD. Some regret is bad luck: an answer that succeeds with
+probability 0.9 may fail.
 """
 
 from dataclasses import dataclass

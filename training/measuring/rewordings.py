@@ -1,9 +1,9 @@
-r"""Small rewordings of a prompt that leave its meaning, and so should leave the decision.
+"""Reword prompts slightly without changing their meaning, to test whether the decision stays the same.
 
-Four kinds: case, white space, typos and polite templates. Each is a pure function of the text (typos draw from
-a generator seeded by it). Digits are always kept, and typos stay away from what a machine reads: fenced code, lines
-that look like code, LaTeX commands, identifiers. Case and white space are changed everywhere, code included, which is
-harsher than what people do.
+There are four kinds: case, white space, typos and polite templates. Each is a pure function of the text (typos come
+from a random generator that the text seeds). Digits are always kept. Typos are not made in text that a machine reads:
+fenced code, lines that look like code, LaTeX commands, identifiers. Case and white space are changed everywhere, also
+in code, which is harsher than what people do.
 """
 
 import re

@@ -1,8 +1,8 @@
-"""Robustness: how many decisions change when a prompt is reworded, and what the changes cost.
+"""Robustness: count the decisions that change when prompts are reworded, and measure the cost of the changes.
 
-A flip between models that are as good as tied costs nothing, so flips are reported with three more figures: the
-share of them that gives up more than `WORTH` of the predicted net value, and the change in realised quality and
-cost of all prompts (the outcomes in the table are those of the prompts as they were).
+A change (flip) between two models that are nearly tied costs nothing. So three more figures are reported with the
+flips: the share of flips that give up more than `WORTH` of the predicted net value, and the changes in realised quality
+and in cost over all prompts. The outcomes are those of the original prompts in the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,11 +1,11 @@
 """Paired bootstrap over prompts, for metrics of routers and of predictions (Efron & Tibshirani 1993).
 
 A resample gives every prompt a weight: how often it was drawn. The weights are drawn once and used for every method
-and every split, so differences between methods are paired, and a prompt that is in several test splits counts equally
-often in each. With weights of 1 every metric is the plain one of `frontier` and `prediction`.
+and every split. So differences between methods are paired, and a prompt in several test splits has the same weight in
+each. With all weights equal to 1, a metric is the plain one of `frontier` and `prediction`.
 
-Means of all configurations under all weights are one matrix product. The single models, hence the range of costs and
-the best of them, are part of the sample: they are averaged anew in every resample.
+One matrix product computes the means of all configurations under all weights. The single models belong to the sample
+too. So their means, the range of their costs and the best of them are computed anew in every resample.
 """
 
 import numpy as np

@@ -1,8 +1,9 @@
-"""Metrics of what a router's configurations reach: cost against quality.
+"""Metrics of the cost-quality frontier that a router's configurations reach.
 
-A *configuration* of a router is one setting of its knob, with the mean cost and mean quality it would have had
-on n prompts. A *frontier* is what its configurations reach. Definitions follow RouterBench (Hu et al. 2024; AIQ),
-LLMRouterBench (Li et al. 2026; PerfGain, CostSave, ParetoDist) and RouterArena (Lu et al. 2025; the arena score).
+A *configuration* of a router is one setting of its knob, with the mean cost and mean quality that it would have had on
+n prompts. The *frontier* is the best quality that configurations reach at each cost. Definitions follow RouterBench (Hu
+et al. 2024; AIQ), LLMRouterBench (Li et al. 2026; PerfGain, CostSave, ParetoDist) and RouterArena (Lu et al. 2025; the
+arena score).
 """
 
 from collections.abc import Sequence

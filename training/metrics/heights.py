@@ -1,7 +1,8 @@
-"""What is read off frontiers, of many resamples at once; one resample is a plain evaluation.
+"""Read values off cost-quality frontiers, for many bootstrap resamples at once.
 
-Arrays of configurations are of shape (n_resamples, n_configurations): mean cost and mean quality of each. What has no
-value (a free best model, a quality that is not reached) is NaN. The functions with names and origins are in `frontier`.
+A plain evaluation is a single resample. Arrays of configurations have shape (n_resamples, n_configurations) and hold
+their mean costs and mean qualities. A value that does not exist (the best model is free, or a quality is not reached)
+is NaN. `frontier` has the public metrics with their names and sources.
 """
 
 from typing import NamedTuple

@@ -1,6 +1,6 @@
-"""Metrics of predictions: of P(success), cost and tokens.
+"""Metrics of predictions of P(success), cost and tokens.
 
-Arrays are of shape (n_prompts, n_models); outcomes that are NaN are unknown and left out everywhere.
+Arrays have shape (n_prompts, n_models). Unknown outcomes are NaN, and all metrics leave them out.
 """
 
 from collections.abc import Sequence

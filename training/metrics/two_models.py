@@ -1,8 +1,8 @@
 """Metrics for a choice between two models, a weak and a strong one (RouteLLM, Ong et al. 2024).
 
-A configuration is a share of prompts that go to the strong model, and the mean quality with it. All shares from none
-(the weak model's quality) to all (the strong one's) make a curve; the two ends belong to every router. Between
-configurations it is interpolated linearly, in order of share. The curve need not ascend.
+A configuration is a share of prompts that go to the strong model, and the mean quality at this share. The shares from 0
+(the weak model's quality) to 1 (the strong one's) form a curve. Its two ends are the same for every router. Between
+configurations the curve is interpolated linearly, in order of share. It need not ascend.
 """
 
 import numpy as np

@@ -1,9 +1,10 @@
-"""A new model for a trained router, from the prompts it has answered; no booster is trained.
+"""Add a new model to a trained router from graded prompts that it has answered, without training boosters.
 
-A hundred graded prompts teach a head little, but they say which of the known models the new one resembles. So what
-it would have made of every prompt of the bank is predicted from what the others made of it
-(`router_model.training.new_model.carry_over`), its own answers take the place of predictions where it has them, and its
-evidence is fitted on both as every model's is. docs/decisions/0007 has what was measured.
+A hundred graded prompts are too few to train a head, but they show which known models the new one resembles. So the new
+model's outcome on every prompt of the bank is predicted from the other models' outcomes
+(`router_model.training.new_model.carry_over`). Where the new model has an answer of its own, its outcome replaces the
+prediction. Then the evidence of the new model is fitted on both, in the same way as for every other model.
+docs/decisions/0007 has measurements.
 """
 
 from collections.abc import Mapping

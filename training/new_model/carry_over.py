@@ -1,15 +1,17 @@
-"""From a hundred prompts to thousands: what a new model would have made of prompts that others have answered.
+"""Predict a new model's outcomes on thousands of prompts, from a hundred known ones and the other models' outcomes.
 
-The new model's outcomes are regressed on the other models', in two parts: what they were expected to do on a prompt
-of its kind (from prompts like it), and by how much they did better or worse on the very prompt. The first says which
-models the new one resembles in what it is good at; the second takes out noise, as some prompts are hard for all. The
-first part's weights are then applied to the others' outcomes on every prompt: on average over prompts of a kind these
-are what was expected. What the new model does unlike any mixture of the others is a Gaussian process over prompts,
-with a variance that the answers choose (none, where they show nothing of the kind). A regressor may be an expectation
-where the outcome is unknown: an error that is independent of it does not bias a linear fit (Berkson 1950).
+The new model's outcomes are regressed on those of the other models, in two parts. The first part is what the others
+were expected to do on such a prompt (from similar prompts). It shows which models the new one resembles. The second
+part is how much better or worse they did on this very prompt. It removes noise, because some prompts are hard for all
+models. The weights of the first part are then applied to the others' outcomes on every prompt, which equal their
+expectations on average over prompts of a kind.
 
-The mean over all prompts is the regression estimator of survey sampling (Cochran 1977, chapter 7): where the new
-model was given easier prompts than the others, its record is corrected for that.
+Behaviour that no mixture of the other models explains is a Gaussian process over prompts. The answers determine its
+variance, which is zero if they show no such behaviour. If an outcome of a regressor is unknown, its expectation takes
+its place. This adds an independent error, which does not bias a linear fit (Berkson 1950).
+
+The mean over all prompts is the regression estimator of survey sampling (Cochran 1977, chapter 7). If the new model was
+given easier prompts than the others, its record is corrected for that.
 """
 
 import itertools

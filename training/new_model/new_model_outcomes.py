@@ -1,4 +1,4 @@
-"""What a new model made of some prompts, beside what the known models made of them or are expected to."""
+"""Collect the outcomes of a new model together with the outcomes, known or expected, of the known models."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far ours is ahead of, or behind, each rival."""
+"""Plot how far our method is ahead of, or behind, each other method, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean

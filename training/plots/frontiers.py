@@ -1,4 +1,4 @@
-"""Cost against quality: the frontiers of routers among the single models."""
+"""Plot quality against cost: the frontiers of routing methods, and the single models as points."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

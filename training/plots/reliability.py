@@ -1,4 +1,4 @@
-"""Whether predicted probabilities come true."""
+"""Plot a reliability diagram: predicted probabilities of success against observed success rates."""
 
 from typing import Any
 

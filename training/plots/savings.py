@@ -1,4 +1,4 @@
-"""What routing saves on each task, and what quality it keeps."""
+"""Plot how much cost routing saves on each task, and how much quality it keeps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which models the prompts go to."""
+"""Plot the share of prompts that goes to each model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,8 @@
-"""What all figures share: colours, how names are written, and an axis of costs.
+"""The style that all figures share: colours, names, and the cost axis.
 
-Ours is drawn in one strong colour, rivals thin and muted, bounds dashed black, single models grey. Colours are Okabe
-and Ito's (ours, verdicts) and Paul Tol's muted scheme (rivals), both readable with colour-blindness.
+Our method is drawn in one strong colour, other methods thin and muted, bounds dashed and black, single models grey. The
+colours are Okabe and Ito's (our method, verdicts) and Paul Tol's muted scheme (other methods). Both are readable with
+colour-blindness.
 """
 
 import re

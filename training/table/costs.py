@@ -1,4 +1,4 @@
-"""Costs and tokens that a table leaves out, worked out from what it has."""
+"""Compute costs and token counts that an outcome table leaves out from the columns that it has."""
 
 import math
 from dataclasses import replace

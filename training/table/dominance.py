@@ -1,4 +1,4 @@
-"""Which models are worth having at all: a model is dominated where another is better and no dearer."""
+"""Find dominated models: another model is at least as good and no dearer, and better in one of the two."""
 
 from dataclasses import dataclass
 

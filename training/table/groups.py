@@ -1,4 +1,4 @@
-"""Groups of prompts unlike each other, to learn how predictions fare on prompts unlike those learned from."""
+"""Divide prompts into dissimilar groups, to measure how predictions do on prompts unlike the training prompts."""
 
 from collections.abc import Sequence
 

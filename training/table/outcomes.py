@@ -1,7 +1,7 @@
-"""An outcome table as arrays: one row a prompt, one column a model.
+"""An outcome table as arrays, with one row for each prompt and one column for each model.
 
-Long tables (one row a prompt x model) are what users have and what is stored; matrices are what is learned
-from. Missing pairs are NaN.
+Users have, and files store, long tables with one row for each pair of prompt and model. Learning needs matrices.
+Missing pairs are NaN.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Prices that a catalog lacks, looked up in the `genai-prices` package (a public list, shipped offline)."""
+"""Look up prices that a catalog lacks in the `genai-prices` package, a public price list that works offline."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

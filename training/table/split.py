@@ -1,9 +1,8 @@
-"""The split of prompts into training, calibration and test, and of training prompts into folds.
+"""Split prompts into training, calibration and test prompts, and training prompts into folds.
 
-Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
-the same prompts whatever the order or the size of the table. Where a table knows conversations, their ids stand for
-those of their prompts (`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from
-the one before.
+Both splits depend only on the prompt's id and a seed. So every method, encoder and run is compared on the same prompts,
+whatever the order or the size of the table. If a table knows conversations, their ids replace the prompt ids
+(`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from the turn before it.
 """
 
 from collections.abc import Sequence

@@ -1,26 +1,27 @@
-"""Test prompts that a method has in effect been shown: exact and near duplicates across a split.
+"""Count test prompts that duplicate prompts of the other sides of a split (leakage), and leave them out on request.
 
-*Exact*: the same text after NFKC, case folding and collapsing white space. *Near*: a similarity
-(`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not
-matter, and of a very long prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side
-are counted too, but are no leakage: prompts that come again are what production looks like, and they only weigh more.
+An *exact* duplicate has the same text after NFKC, case folding and collapsing white space. A *near* duplicate has a
+similarity (`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation
+do not matter. Only the part of a very long prompt that is encoded counts (`features.Prompt.text`). Duplicates within
+one side are counted too, but they are not leakage: prompts repeat in production, and repeated ones only weigh more.
 
 The threshold was chosen by reading pairs of all three real tables (``tests/performance/bench_leakage.py --show 20``).
-From 0.8 on they are one question with a letter, a quantity or its wrong options changed, or with a sentence added.
-Between 0.6 and 0.75 they are other questions about one passage, and fillings of one template; between 0.75 and 0.8
-there are some of each, such as two translations to check in the paretobandit sample, alike but for their one short
-sentence (0.785).
+From 0.8 on, both texts of a pair are one question with a letter, a quantity or the wrong options changed, or with a
+sentence added. Between 0.6 and 0.75 they are different questions about one passage, or use one template. Between 0.75
+and 0.8 there are some of each kind. An example is a pair in the paretobandit sample: two translations to check, which
+differ only in their one short sentence (0.785).
 
-Two problems that differ in one number are near duplicates where that is a small part of the text, and are not where it
-is much of it ("add 7 and 5"), like any other change. Numbers are not masked, which would make one of all small sums,
-and get no weight of their own either: zeroeval's four pairs above 0.75 differ in a number or a letter alone, and their
-outcomes agree by 0.7, where 1 is a prompt with itself and 0 any two of a task. In mmlu_pro that is 0.97 for the same
-text, 0.47 above 0.95, and about 0.3 from 0.75 to 0.95, where it is mostly the options that differ.
+Two problems that differ in one number are near duplicates if the number is a small part of the text, and are not if it
+is a large part ("add 7 and 5"). Other changes count in the same way. Numbers are not masked, because all small sums
+would then be one text. They get no extra weight either. In zeroeval, the four pairs above 0.75 differ only in a number
+or a letter, and their outcomes agree by 0.7 (1 is the agreement of a prompt with itself, 0 that of any two prompts of a
+task). In mmlu_pro the agreement is 0.97 for the same text, 0.47 above 0.95, and about 0.3 from 0.75 to 0.95, where
+mostly the options differ.
 
-Leaving out (`without_twins`) takes the twin from the *test* side. The router that is measured is then the one that the
-user gets, trained on all there is, every method learns from the same prompts with and without, and what is measured is
-success on prompts not seen before. Taking it from training instead would change what is measured to keep how it is
-measured. Validation prompts with a twin in training go too, or settings would be chosen for memory.
+Leaving out (`without_twins`) removes the duplicate from the *test* side. The measured router is then the one that the
+user gets, trained on all prompts. Every method learns from the same prompts with and without leaving out. And success
+is measured on prompts not seen before. Removing the training prompt instead would change the router that is measured.
+Validation prompts with a duplicate in training are removed too. Otherwise settings would be chosen that reward memory.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,14 +1,15 @@
-"""Texts that are nearly alike, found without comparing every two.
+"""Find pairs of nearly equal texts without comparing every two.
 
-Similarity is the Jaccard index of two shingle sets in which a shingle of m of the n texts weighs log(1 + n / (m - 1))
-squared, much as in a tf-idf cosine: what many share (a template, "answer the following question") hardly counts; what
-only these two share counts like what only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of
-zeroeval's prompts are similar by 0.6 or more, nearly all by CRUXEval's common instruction; with them, ten.
+The similarity of two texts is the Jaccard index of their shingle sets (`leakage.shingles` makes these). A shingle that
+m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle that many
+texts share (from a template, "answer the following question") hardly counts. A shingle that only these two share
+counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's prompts
+have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
 
-Two sets with a Jaccard index of t or more must share a shingle among the rarest ones that make up 1 - t of the weight
-of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that do are compared, exactly. Unlike
-MinHash this has no chance in it and misses nothing, save where the limits below bound the work: in tables in which
-hundreds of texts have nothing rarer than what they all share.
+If two sets have a Jaccard index of t or more, they share a shingle among the rarest ones that make up 1 - t of the
+weight of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that share such a shingle are
+compared, exactly. Unlike MinHash, this uses no random numbers and misses no pair, with one exception: limits bound the
+work in tables where hundreds of texts have no shingle that is rarer than those they all share.
 """
 
 from collections.abc import Iterator, Sequence

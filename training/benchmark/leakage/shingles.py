@@ -1,8 +1,8 @@
-"""Texts as sets of shingles: what near-duplicates have in common.
+"""Turn texts into sets of shingles, the short stretches of characters that near duplicates have in common.
 
-A shingle is `SHINGLE_CHARS` characters in a row, white space left out. Characters rather than words, so that a space
-lost in a scan, a typo and a script without spaces all cost what they change and no more. Labels of answer options
-("A.", "(b)") are left out and no shingle spans one, so that options in another order are the same set.
+A shingle is `SHINGLE_CHARS` characters in a row, without white space. It consists of characters and not of words, so
+that a lost space, a typo, or a script without spaces changes only a few shingles. Labels of answer options ("A.",
+"(b)") are left out, and shingles do not extend over them, so that options in another order give the same set.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Methods of routing, one family a module; `REGISTRY` names them all."""
+"""The routing methods of the benchmark, with one module for each family; `REGISTRY` lists all of them."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""A booster of its own for every model, on the vector alone."""
+"""The method that trains a separate gradient booster for every model, on the prompt's vector alone."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

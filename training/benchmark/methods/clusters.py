@@ -1,4 +1,4 @@
-"""Profiles of clusters of prompts (Avengers-Pro)."""
+"""The method of Avengers-Pro: cluster the prompts and rank models by how they did in the nearest clusters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

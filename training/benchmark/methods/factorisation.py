@@ -1,4 +1,4 @@
-"""Matrix factorisation: a low-rank projection of the vector meets a learned vector of every model."""
+"""Matrix factorisation: score a model by the product of a projected prompt vector and a learned model vector."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

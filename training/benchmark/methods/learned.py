@@ -1,7 +1,7 @@
-"""What the learned methods share: what they learn from, how they choose on validation, how they answer.
+"""The code that all learned methods share: training targets, choice of settings on validation, and answers.
 
-A learned method predicts *targets* of a prompt from its vector: each model's success, and each model's quality where
-the table is graded. Hyperparameters are those with the least log-loss of success on validation prompts.
+A learned method predicts *targets* of a prompt from its vector: the success of each model and, if the table is graded,
+its quality. The hyperparameters with the least log-loss of success on validation prompts are used.
 """
 
 import time

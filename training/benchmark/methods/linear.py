@@ -1,4 +1,7 @@
-"""Linear heads on the vector, one a model: least squares, with or without predicted costs, and logistic regression."""
+"""Methods with a linear head for each model on the prompt's vector: least squares and logistic regression.
+
+Least squares comes with the models' mean costs or with costs predicted for each prompt.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Logistic loss over known outcomes, and its minimum by L-BFGS."""
+"""Logistic loss over known outcomes, minimised by L-BFGS."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A neural network with one hidden layer and an output for every model."""
+"""The method that trains a neural network with one hidden layer and one output for each model."""
 
 import itertools
 import warnings

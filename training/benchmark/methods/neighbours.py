@@ -1,4 +1,4 @@
-"""Means over the most similar training prompts."""
+"""The nearest-neighbour method: average the outcomes of the most similar training prompts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Our predictor, exactly as `router_model.training.train` fits and serves it."""
+"""Our predictor as a method of the benchmark, exactly as `router_model.training.train` fits and serves it."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Ridge regression with missing outcomes, at many penalties at once; and costs predicted by it."""
+"""Ridge regression with missing outcomes, solved for many penalties at once, and costs predicted with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

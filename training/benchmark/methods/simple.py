@@ -1,4 +1,4 @@
-"""Lines to beat: one model for everything, a random mix, and the oracles that know the answers."""
+"""Baselines and upper bounds: one model for all prompts, a random mix, and oracles that know the outcomes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

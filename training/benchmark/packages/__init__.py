@@ -1,4 +1,4 @@
-"""Rivals as published packages, each run in an environment of its own."""
+"""Run routing methods that others published as packages, each in a separate Python environment."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

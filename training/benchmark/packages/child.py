@@ -1,4 +1,7 @@
-"""Run an adapter in its own process: with a time limit, without the user's keys, ended when we are."""
+"""Run an adapter in a process of its own, with a time limit and without the user's API keys.
+
+The process ends when the benchmark ends.
+"""
 
 import os
 import re

@@ -1,7 +1,7 @@
-"""An environment of its own for a package: made on first use, kept in a cache, never the user's.
+"""Create a Python environment for a published package on first use, and keep it in a cache.
 
-The packages a rival pins need not agree with ours, and what a benchmark tries out should not change what a user has
-installed. pip's own settings (an index of one's own, a proxy) apply as usual.
+The versions that a package pins need not agree with ours, and a benchmark should not change what a user has installed.
+So a package never goes into the user's environment. The settings of pip (an own index, a proxy) apply as usual.
 """
 
 import logging

@@ -1,13 +1,13 @@
-"""What goes to a package's own process and what comes back: arrays in a folder, no code.
+"""The files that we exchange with the process of a published package: arrays in a folder, no code.
 
 ``task.npz`` holds ``vectors_train``, ``vectors_validation`` and ``vectors_test`` of shape (n, d), ``quality_*``,
 ``success_*`` and ``cost_*`` (USD) of train and validation of shape (n, m) with NaN where unknown, ``values`` (USD that
-a success is worth, ascending from 0: for knobs in that unit) and ``seed``. Outcomes of test prompts are not in it.
+a success is worth, ascending from 0: for knobs in that unit) and ``seed``. It does not hold outcomes of test prompts.
 
-``answer.npz`` holds ``choices_validation`` and ``choices_test`` of shape (v, c, n): the chosen column under v variants
-of hyperparameters and c configurations; and, where the package has such, ``p_success_validation`` and
-``p_success_test`` of shape (v, n, m). ``answer.json`` holds ``settings`` (v objects), ``fit_s`` (of all variants) and
-``decide_s`` (of the test prompts, v numbers).
+``answer.npz`` holds ``choices_validation`` and ``choices_test`` of shape (v, c, n): the chosen column for v variants of
+hyperparameters and c configurations. If the package predicts probabilities, it also holds ``p_success_validation`` and
+``p_success_test`` of shape (v, n, m). ``answer.json`` holds ``settings`` (v objects), ``fit_s`` (seconds to fit all
+variants) and ``decide_s`` (v numbers: seconds to decide the test prompts).
 """
 
 import json

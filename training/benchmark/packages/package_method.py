@@ -1,4 +1,4 @@
-"""A rival as published: its package answers in a process of its own, validation chooses among its variants."""
+"""A published package as a method of the benchmark: it answers in its own process, and validation chooses a variant."""
 
 import tempfile
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""The HTML report: one file that loads nothing from anywhere, with figures as embedded SVG.
+"""Write the HTML report: one file with its figures embedded as SVG, which loads nothing from elsewhere.
 
-Everything that comes from a table (model ids, tasks, titles) is escaped by the template; figures are images of their
-own, so that nothing in them can reach the page.
+The template escapes every text that comes from a table (model ids, tasks, titles). Figures are embedded as separate
+images, so that no text in them can change the page.
 """
 
 import base64

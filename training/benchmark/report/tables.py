@@ -1,6 +1,6 @@
-"""The tables of a benchmark as plain text cells, for whatever shows them.
+"""The tables of a benchmark as cells of plain text, for the HTML report and the terminal.
 
-Decides what stands in which column; escapes nothing and knows no markup.
+This module decides which figures stand in which column. It does not escape text and knows no markup.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A benchmark in the terminal: one table, the verdicts below it."""
+"""Print a benchmark in the terminal: one table, and the verdicts below it."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
-"""What an adapter is: how one tool's records are recognised, and what they become.
+"""The interface of an adapter: how it recognises the records of one tool, and how it converts them.
 
-Converters are pure: ``(record, around) -> Conversion``. They move values and never judge them;
-`router_model.training.importing.checks` does. What has no place in the schema goes to ``extra``, except the models'
-answers, which are dropped: nothing is learned from them and they are most of the bytes.
+Converters are pure functions: ``(record, around) -> Conversion``. They move values into our columns and do not judge
+them; `router_model.training.importing.checks` does. Fields without a column of ours go to ``extra``. The models'
+answers are dropped: nothing is learned from them, and they are most of the bytes.
 """
 
 from collections.abc import Callable, Iterable, Mapping

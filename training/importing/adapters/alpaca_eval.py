@@ -1,4 +1,4 @@
-"""AlpacaEval: annotations that say which of two outputs is better."""
+"""Read AlpacaEval: annotations that say which of two outputs is better."""
 
 from typing import Final
 

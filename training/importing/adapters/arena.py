@@ -1,7 +1,7 @@
-"""Chatbot Arena's battles, and votes in the same shape: who of two models answered better.
+"""Read Chatbot Arena's battles and votes in the same format: which of two models answered better.
 
-Decides that a prompt is what the user wrote: the answers in a conversation of several turns are each model's
-own, and both models must have the same prompt.
+The prompt is what the user wrote. In a conversation of several turns, each model saw its own answers, so these are not
+part of the prompt. Both models must have the same prompt.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Every Eval Ever (EvalEval's schema): instances of an evaluation as JSON lines.
+"""Read Every Eval Ever (EvalEval's schema): instances of an evaluation as JSON lines.
 
-Decides that a sample counts once: of several metrics the first that the file has for an evaluation. What a
-score means stands in the summary beside (``<id>.json`` of ``<id>_samples.jsonl``); without it only scores
-that agree with ``is_correct`` are read.
+A sample counts once: if there are several metrics, the first that the file has for an evaluation is used. The summary
+file (``<id>.json`` beside ``<id>_samples.jsonl``) says what a score means. Without it, only scores that agree with
+``is_correct`` are read.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Helicone's exports of requests."""
+"""Read Helicone's exports of requests."""
 
 from typing import Any, Final
 

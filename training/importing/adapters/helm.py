@@ -1,6 +1,6 @@
-"""HELM: the requests of a run (``scenario_state.json``) and the metrics that it writes beside them.
+"""Read HELM: the requests of a run (``scenario_state.json``) and the metrics file in the same folder.
 
-Decides which metric is the quality, as a run does not say: the first of `_QUALITIES` that it has.
+A run does not say which metric is its quality. The first of `_QUALITIES` that it has is used.
 """
 
 import json

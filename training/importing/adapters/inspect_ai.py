@@ -1,7 +1,7 @@
-"""inspect-ai: logs of evaluations, as JSON or as ``.eval`` archives.
+"""Read logs of inspect-ai evaluations, as JSON or as ``.eval`` archives.
 
-Decides which of several scores counts: the headline of the results, else the first. A prompt is what the
-model was shown before its first answer. Epochs ask again; their answers are averaged.
+If there are several scores, the headline of the results counts, or else the first score. The prompt is what the model
+was shown before its first answer. In further epochs the same prompt is asked again; their scores are averaged.
 """
 
 import json

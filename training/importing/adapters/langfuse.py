@@ -1,8 +1,8 @@
-"""Langfuse's observations: of its API, of the exports of its pages and of its exports to buckets.
+"""Read Langfuse's observations, from its API, the exports of its pages or its exports to buckets.
 
-Scores stand in the observation, in columns of their own (CSV) or in other files of the export; the latter are
-joined, and so are traces, which know the session. A score of a whole trace counts for its call only if the
-trace has one call: with more it cannot be said which of them was good.
+Scores are in the observation, in separate columns (CSV) or in other files of the export. Other files are joined by id,
+and so are traces, which hold the session. A score of a whole trace counts only if the trace has exactly one call: with
+several calls, nobody can say which of them was good.
 """
 
 from collections.abc import Iterable

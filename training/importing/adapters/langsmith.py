@@ -1,4 +1,4 @@
-"""LangSmith's runs, of its API, its exports and its bulk export."""
+"""Read LangSmith's runs, from its API, its exports or its bulk export."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

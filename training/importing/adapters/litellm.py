@@ -1,7 +1,7 @@
-"""LiteLLM's logs of calls: what its callbacks write, and the spend logs of its database.
+"""Read LiteLLM's logs of calls: the records of its callbacks, and the spend logs of its database.
 
-Identity is dropped by naming what is kept: keys and their hashes, users, teams, addresses and headers never
-reach the table, whatever later versions call them. Answers are dropped, too.
+Only named fields are kept. So keys and their hashes, users, teams, addresses and headers never reach the table, even if
+a later version renames them. Answers are dropped too.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""LLMRouterBench: graded answers of one model and dataset."""
+"""Read LLMRouterBench: files with the graded answers of one model on one dataset."""
 
 import re
 from collections.abc import Mapping

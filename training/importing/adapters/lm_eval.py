@@ -1,12 +1,12 @@
-"""lm-evaluation-harness: the samples that ``--log_samples`` writes, one file a task.
+"""Read the samples of lm-evaluation-harness, which ``--log_samples`` writes to one file for each task.
 
-Decides three things that the file leaves open. The model stands in the ``results_*.json`` beside it, or in
-the folder's name. Of several filters the first of the file counts, which is the one its task lists first. Of
-several metrics the first that is a number for each sample, and better when higher, is the quality.
+The file leaves three questions open. The model's name comes from the ``results_*.json`` beside the file, or from the
+name of the folder. If there are several filters, the first in the file counts, which is the first in the task's list.
+If there are several metrics, the quality is the first that has a number for each sample and is better when higher.
 
-A prompt is what was sent, with the examples that the harness put in, and without the chat template of the
-model (`router_model.training.importing.chat_templates`): a chat of one message is its text, so that models share
-prompts.
+The prompt is the text that was sent, including the examples that the harness put in. The model's chat template is
+removed (`router_model.training.importing.chat_templates`), and a chat of one message becomes its text, so that all
+models share the same prompts.
 """
 
 import re

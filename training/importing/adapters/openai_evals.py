@@ -1,6 +1,6 @@
-"""OpenAI's evals: the events that ``oaieval`` records, and the output items of the Evals API.
+"""Read OpenAI's evals: the events that ``oaieval`` records, and the output items of the Evals API.
 
-Decides that a sample's first call is the one that is graded: a later one asks a model for the grade.
+The first call of a sample is the one that is graded. A later call asks a model for the grade.
 """
 
 from collections.abc import Mapping

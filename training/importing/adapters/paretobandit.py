@@ -1,4 +1,4 @@
-"""ParetoBandit's samples: a record a prompt, with an arm for each model."""
+"""Read ParetoBandit's samples: one record for each prompt, with an arm for each model."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,7 +1,7 @@
-"""promptfoo: results of ``promptfoo eval`` as JSON or JSON lines.
+"""Read the results of ``promptfoo eval``, as JSON or JSON lines.
 
-Decides that the score is the quality, and that a provider is known by its label where it has one of its own,
-as several settings of one model may be compared. Repeated tests are averaged.
+The score is the quality. A provider with a label is known by its label, because several settings of one model may be
+compared. The scores of repeated tests are averaged.
 """
 
 from collections.abc import Mapping

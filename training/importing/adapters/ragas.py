@@ -1,7 +1,7 @@
-"""ragas: tables of graded answers, which name no model.
+"""Read ragas: tables of graded answers, which do not name the model.
 
-Decides which metric is the quality: the first of `_QUALITIES` that the table has. Metrics of the retrieved
-contexts say nothing about the model and are kept in ``extra``.
+The quality is the first metric of `_QUALITIES` that the table has. Metrics of the retrieved contexts say nothing about
+the model, so they are kept in ``extra``.
 """
 
 from typing import Final

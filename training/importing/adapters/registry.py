@@ -1,4 +1,4 @@
-"""All adapters, in the order in which a record is shown to them."""
+"""The list of all adapters, in the order in which they are tried on a record."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches

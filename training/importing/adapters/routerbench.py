@@ -1,4 +1,4 @@
-"""RouterBench: wide rows with all models of a prompt."""
+"""Read RouterBench: wide rows, each with all models' outcomes on a prompt."""
 
 import ast
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What a convention of attributes is, and what all conventions share."""
+"""The interface of a convention for span attributes, and the functions that all conventions share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple

@@ -1,6 +1,6 @@
-"""Spans become outcomes: each is read by the convention that it follows, with the events told about it.
+"""Convert spans into outcomes, each by the convention that it follows and with the events that belong to it.
 
-Simplifies: a span without the prompt is unusable, as nothing can be learned from it.
+A span without the prompt cannot be used, because nothing can be learned from it.
 """
 
 from collections import Counter

@@ -1,7 +1,7 @@
-"""Attributes ``gen_ai.…``: OpenTelemetry's semantic conventions of today and before 1.37, and OpenLLMetry.
+"""Read the span attributes ``gen_ai.…`` of OpenTelemetry's conventions (before and since 1.37) and of OpenLLMetry.
 
-The prompt stands in attributes, in events of the span or in log records about it, in one of many shapes. The
-newest is looked for first.
+The prompt is in attributes, in events of the span, or in log records about it, in one of many formats. The newest
+format is looked for first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Attributes of OpenInference, as Arize Phoenix records and exports them."""
+"""Read the span attributes of OpenInference, as Arize Phoenix records and exports them."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
-"""How files hold spans: OTLP's JSON, console exporters, Jaeger, Zipkin, and one flat record a span.
+"""Read spans from files: OTLP's JSON, console exporters, Jaeger, Zipkin, and flat records with one span each.
 
-Everything becomes a `Span` with flat attributes, so that a convention is read in one way whatever the file is.
-Log records that belong to a span become its events.
+Every span becomes a `Span` with flat attributes, so that a convention needs one way to read it. Log records that belong
+to a span become events of the span.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,18 +1,19 @@
-"""argrouter 0.1.0a2: heads and neighbours on our vectors, then ``argmax p - lambda x cost``.
+"""Run argrouter 0.1.0a2: heads and neighbours on our vectors, then ``argmax p - lambda x cost``.
 
 What was adapted, and why:
 
-- The package publishes its `Router` and how it decides, not how it is trained ("Training is not part of the
-  open-source package"). Its documentation says what the parts are: a linear classifier per model on the embedding, the
-  graded scores and the billed costs of the nearest prompts. So the heads are scikit-learn's logistic regressions,
-  fitted on every known outcome of a model; graded qualities enter as two weighted labels.
-- Its bank cannot hold unknown outcomes (a vote with NaN is NaN), so only training prompts whose every outcome and cost
-  are known are in it.
-- The regularisation of the heads is not documented: all of `REGULARISATIONS` are answered, and validation chooses; so
-  are the number of neighbours and their weight, around its defaults (50 and 0.5).
-- `lam` is swept over 1 / (USD that a success is worth), the values that every method of the benchmark is tried at.
-- `Router.route_embeddings` predicts anew at every `lam`; here it predicts once, and a sample is checked against it.
-- P(success) comes from the same `Router` built of successes instead of graded scores; on a binary table it is the same.
+- The package publishes its `Router` and how it decides, but not how it is trained ("Training is not part of the
+  open-source package"). Its documentation names the parts: a linear classifier per model on the embedding, and the
+  graded scores and billed costs of the nearest prompts. So the heads are scikit-learn's logistic regressions, fitted on
+  every known outcome of a model. A graded quality enters as two weighted labels.
+- Its bank cannot hold unknown outcomes (a vote with NaN is NaN). So the bank has only those training prompts for which
+  every outcome and cost is known.
+- The regularisation of the heads is not documented. So all of `REGULARISATIONS` are tried, and validation chooses. The
+  number of neighbours and their weight are tried around the package's defaults (50 and 0.5) in the same way.
+- `lam` is swept over 1 / (USD that a success is worth), at the values that every method of the benchmark uses.
+- `Router.route_embeddings` predicts again for every `lam`. Here it predicts once, and a sample is checked against it.
+- P(success) comes from the same `Router`, built from successes instead of graded scores. On a binary table these are
+  equal.
 """
 
 import json

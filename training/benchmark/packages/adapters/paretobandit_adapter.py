@@ -1,24 +1,25 @@
-"""paretobandit 0.1.1: LinUCB warm-started offline on every training outcome, cost penalty swept, frozen.
+"""Run paretobandit 0.1.1: LinUCB, warm-started offline on every training outcome and frozen; its cost penalty is swept.
 
 What was adapted, and why:
 
-- Its best documented start is offline priors of labelled data (`generate_warmup_priors`, then
-  ``BanditRouter.create(priors=path)``), which use the outcomes of *all* models; replaying the table as a stream would
-  show it one outcome a prompt. The priors it ships are of another encoder and other models, and are not used.
-- Our vectors take the place of its sentence encoder: handed to `generate_warmup_priors` as precomputed embeddings, and
-  to the router through `FeatureService.for_precomputed`, whitened by a PCA of the training vectors as its own service
-  does. Its default is 25 components; more are answered too, and validation chooses.
-- Its penalty needs one price a model and takes its logarithm between two market anchors. A price a token ignores how
-  many tokens a model writes, so here it is the mean billed cost of the training prompts, and the anchors are the least
-  and the highest of these (its documentation asks for anchors that do not saturate).
-- The knob is `cost_penalty`: its budget pacer moves exactly this penalty, but by observing the costs of answers, which
-  no method is shown for the prompts it is measured on. For the same reason it is frozen: `BanditRouter.exploit`, its
-  "frozen policy evaluation", no exploration and no feedback. Exploration, forgetting and the strength of the priors
-  have no effect then.
-- `BanditRouter.route` takes prompts one by one; here its score is computed for all at once, and a sample is checked
+- The best start that its documentation describes is offline priors from labelled data (`generate_warmup_priors`, then
+  ``BanditRouter.create(priors=path)``), which use the outcomes of *all* models. Replaying the table as a stream would
+  show it only one outcome for each prompt. The priors that it ships are not used: they belong to another encoder and
+  other models.
+- Our vectors take the place of its sentence encoder. They are passed to `generate_warmup_priors` as precomputed
+  embeddings, and to the router through `FeatureService.for_precomputed`, whitened by a PCA of the training vectors as
+  its own service does. Its default is 25 components. More are tried too, and validation chooses.
+- Its penalty needs one price for each model, and uses the logarithm of the price between two market anchors. A price
+  per token ignores how many tokens a model writes. So the price here is the mean billed cost of the training prompts,
+  and the anchors are the least and the highest of these (its documentation asks for anchors that do not saturate).
+- The knob is `cost_penalty`. Its budget pacer moves exactly this penalty, but by observing the costs of answers, and no
+  method sees these for the prompts that it is measured on. For the same reason the router is frozen:
+  `BanditRouter.exploit`, its "frozen policy evaluation", has no exploration and no feedback. Exploration, forgetting
+  and the strength of the priors then have no effect.
+- `BanditRouter.route` takes prompts one by one. Here its score is computed for all at once, and a sample is checked
   against it.
-- P(success) is its expected reward, clipped to [0, 1], of a router whose rewards are successes; on a binary table it is
-  the same one.
+- P(success) is the expected reward, clipped to [0, 1], of a router whose rewards are successes. On a binary table this
+  is the same router.
 """
 
 import hashlib

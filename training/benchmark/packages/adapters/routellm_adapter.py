@@ -1,21 +1,22 @@
-"""routellm 0.2.0: its matrix factorisation, trained with its own loop on our vectors, threshold swept.
+"""Run routellm 0.2.0: its matrix factorisation, trained with its own loop on our vectors; its threshold is swept.
 
 What was adapted, and why:
 
-- The published router loads a checkpoint from a model hub, trained on vectors of OpenAI's embedding service and on
-  other models. Neither fits our vectors or our models, and nothing here may ask the network; so its training script's
-  own classes and loop (`MFModel_Train`, `train_loops`) are trained on the table, with that script's settings, on a CPU.
-- `OPENAI_CLIENT`, made on import by `routellm.routers.similarity_weighted.utils` and asked for every embedding, is an
-  object that answers with our vectors. That module needs nothing else of the OpenAI, pandas and dataset packages, which
-  are not installed. `routellm.routers.routers` would import them all for its other routers; the class of the matrix
-  factorisation router in there adds nothing to `MFModel.pred_win_rate`, which is what is called here.
-- It knows a fixed list of models: our two are trained under the ids of its default pair, the strong one being that
-  with the higher mean quality of the training prompts.
-- A battle is won by the model with the higher quality. Its script drops ties, its BERT router counts them for the weak
-  model; where both models often pass or fail together most battles are ties, so both are answered, and validation
-  chooses.
+- The published router loads a checkpoint from a model hub. It was trained on vectors of OpenAI's embedding service and
+  on other models, so it does not fit our vectors and models. The network may not be used here either. So the classes
+  and the loop of its training script (`MFModel_Train`, `train_loops`) are trained on the table, with the settings of
+  that script, on a CPU.
+- `routellm.routers.similarity_weighted.utils` creates `OPENAI_CLIENT` on import and asks it for every embedding. Here
+  `OPENAI_CLIENT` is an object that answers with our vectors. The module needs nothing else from the OpenAI, pandas and
+  dataset packages, so these are not installed. `routellm.routers.routers` would import them for its other routers. Its
+  class for the matrix factorisation router adds nothing to `MFModel.pred_win_rate`, so that function is called here.
+- It knows a fixed list of models. Our two models are trained under the ids of its default pair. The strong one is the
+  model with the higher mean quality on the training prompts.
+- The model with the higher quality wins a battle. The training script drops ties; the package's BERT router counts them
+  for the weak model. If both models often pass or fail together, most battles are ties. So both ways are tried, and
+  validation chooses.
 - Thresholds are quantiles of the win rates of the training prompts, as its `calibrate_threshold` sets them.
-- A win rate is not a probability of success; none is given.
+- A win rate is not a probability of success, so no probability is given.
 """
 
 import json
