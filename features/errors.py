@@ -9,7 +9,7 @@ FeatureError(ValueError)
 
 
 class FeatureError(ValueError):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class EncoderError(FeatureError):

@@ -15,7 +15,7 @@ GRID_STEPS = 2**14
 
 
 def on_grid(values: npt.NDArray[np.floating], steps: int = GRID_STEPS) -> npt.NDArray[np.float32]:
-    """Return the nearest multiples of ``1 / steps``, float32, which holds them exactly up to ``2**24 / steps``.
+    """Round to multiples of ``1 / steps``; float32 holds these exactly up to ``2**24 / steps``.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ _ASCII_CLASSES: Final = {
     "math_symbol": "+*^%~=",
 }
 
-# First code point of a block and its class, ascending; Unicode 16 block names group into these.
+# The first code point of each block, ascending, and its class. The blocks of Unicode 16 are grouped into classes.
 _BLOCKS: Final = (
     (0x80, "other"), (0xC0, "latin_extended"), (0x370, "greek"), (0x400, "cyrillic"), (0x530, "other"),
     (0x590, "semitic"), (0x900, "indic"), (0xE00, "other"), (0x1100, "hangul"), (0x1200, "other"),
@@ -73,10 +73,10 @@ SURFACE_NAMES: Final = (
 
 _LOGS: Final = [math.log1p(count) for count in range(1024)]
 """``log(1 + count)`` of counts that are common."""
-_CHUNK: Final = 1024  # prompts whose numbers are Python objects at once
+_CHUNK: Final = 1024  # prompts at once, which bounds the numbers held as Python objects
 
 MEANINGS: Final = {
-    "log_chars": "characters of the whole prompt, before clipping; without surplus white space, as all of these",
+    "log_chars": "characters of the whole prompt, before clipping; like all features without surplus white space",
     "log_words": "runs of non-space characters",
     "log_lines": "line breaks, blank lines left out",
     "mean_word_chars": "mean length of a word, at most 50; long in code, URLs and languages without spaces",
@@ -92,7 +92,7 @@ MEANINGS: Final = {
     "share_greek": "Greek: the language, or variables of a formula",
     "share_cyrillic": "Cyrillic",
     "share_semitic": "Hebrew and Arabic",
-    "share_indic": "Devanagari, Tamil and their kin",
+    "share_indic": "Devanagari, Tamil and related scripts",
     "share_kana": "Japanese syllables",
     "share_han": "Chinese characters",
     "share_hangul": "Korean",
@@ -107,13 +107,13 @@ MEANINGS: Final = {
     "log_long_numbers": "numbers of four digits or more: arithmetic that small models get wrong",
     "log_question_marks": "question marks, also of other scripts",
     "log_question_words": "what, which, who, how and the like",
-    "log_negations": "not, except, never: the questions that are misread",
-    "log_answer_options": "(A), B., c): multiple choice",
+    "log_negations": "not, except, never: questions that are easily misread",
+    "log_answer_options": "(A), B., c): options of multiple choice",
     "log_blanks": "___: gaps to fill in",
     "log_list_items": "lines that begin with a bullet or a number",
     "log_quoted_spans": "text in double quotation marks",
     "log_proper_names": "capitalised words inside sentences: questions of knowledge",
-    "log_asks_json": "JSON, YAML, XML or CSV is named: a machine reads the answer",
+    "log_asks_json": "names JSON, YAML, XML or CSV: a machine reads the answer",
     "log_asks_list_or_table": "a list or table is named",
     "log_asks_steps": "reasoning, a proof or an explanation is asked for: long answers",
     "log_asks_brief": "a short answer is asked for",
@@ -129,7 +129,7 @@ MEANINGS: Final = {
 
 
 def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
-    """Describe prompts by what they look like.
+    """Return the surface features of prompts.
 
     Returns
     -------
@@ -172,10 +172,10 @@ def _describe(prompt: Prompt) -> list[float]:
 
 
 def _log(count: int) -> float:
-    """Return ``log(1 + count)``, from a table where that has it: that takes half the time.
+    """Return ``log(1 + count)``; counts in a table are looked up, which takes half the time.
 
-    Logarithms differ in the last bits of a float64 from one library to the next. Rounded to float32 they do not: up to
-    a million, none is within 1e-7 of a float32 step of the middle between two (a test checks it).
+    Math libraries return logarithms with different last bits in float64. Rounded to float32 they agree: for counts up
+    to a million, no logarithm is within 1e-7 float32 steps of a rounding boundary (a test checks this).
     """
     return _LOGS[count] if count < len(_LOGS) else math.log1p(count)
 

@@ -37,7 +37,7 @@ class TransformerEncoder:
         ``minilm``, a folder or a hub id, as the user gave it.
     model : SentenceTransformer
     content_hash : str
-        Digest of the model's weight file where it is local, otherwise of its weights in memory.
+        Digest of the model's weight file if it is local, otherwise of its weights in memory.
     """
 
     name: str
@@ -53,7 +53,7 @@ class TransformerEncoder:
         ImportError
             If the extra ``encoders`` is not installed.
         EncoderError
-            If there is no such model, or MiniLM's weights are not the published ones.
+            If the model does not exist, or MiniLM's weights are not the published ones.
         """
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415
@@ -88,7 +88,7 @@ class TransformerEncoder:
 
 
 def minilm_source() -> str:
-    """Return the folder of the packaged MiniLM, or its hub id where the package is absent.
+    """Return the folder of the packaged MiniLM, or its hub id if the package is not installed.
 
     Raises
     ------

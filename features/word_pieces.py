@@ -53,7 +53,7 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
 
 
 def load_tokeniser() -> Tokenizer:
-    """Return the tokeniser that is shipped with the package: the reference, which `tokenise` agrees with."""
+    """Return the tokeniser shipped with the package: the reference for `tokenise`, which gives the same pieces."""
     tokeniser = Tokenizer.from_buffer(files("router_model.features").joinpath("assets/word_pieces.json").read_bytes())
     tokeniser.no_truncation()
     tokeniser.no_padding()

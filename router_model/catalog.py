@@ -155,8 +155,8 @@ def _rest(name: str, whole: int, *parts: int) -> int:
     """Return the tokens that are in none of the parts."""
     if min(whole, *parts) < 0 or sum(parts) > whole:
         raise UsageError(
-            f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts from 0 and parts within "
-            "the whole (where the source counts them beside it, add them to it)"
+            f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts of 0 or more whose sum is "
+            "at most the whole (if the source does not include the parts in the whole, add them to it)"
         )
     return whole - sum(parts)
 

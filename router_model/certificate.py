@@ -218,4 +218,4 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
         if p_value > level * (1 + 1e-9):
             broken = [f"what is certified follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
     if broken:
-        raise ArtifactError(f"{where}: it does not hold that {broken[0]}; it may be forged, certify the router again")
+        raise ArtifactError(f"{where}: expected that {broken[0]}; it may be forged, certify the router again")

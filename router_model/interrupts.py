@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NOTHING_SAVED = "what was not finished was not kept, and what was there before is as it was"
+NOTHING_SAVED = "unfinished work was not kept, and earlier files are unchanged"
 
 
 @contextmanager

@@ -284,7 +284,7 @@ class Run:
         except ArtifactError as exc:
             if former is not None:
                 raise
-            warnings.append(f"decisions were not compared with those of the router before: {exc}")
+            warnings.append(f"decisions were not compared with those of the former router: {exc}")
             return None
         if not same_settings(known, asdict(self.config)) or known.encoder_hash != self.encoder.content_hash:
             return None
@@ -339,7 +339,7 @@ class Run:
         rows = self.split.calibration
         known = self.outcomes.take(rows)
         if not len(rows) or not targets:
-            warnings.append("nothing is certified: there are no calibration prompts, or no model ever succeeds")
+            warnings.append("nothing is certified, because there are no calibration prompts or no model ever succeeds")
             return ()
         try:
             found = certify(router, known, targets=targets, delta=self.config.delta, features=self.features.take(rows))
@@ -356,7 +356,7 @@ class Run:
         """Evaluate on the test prompts; warn where partial logs do not allow it."""
         rows = self.split.test
         if np.isnan(self.outcomes.quality[rows]).any(axis=1).all():
-            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured here")
+            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured")
             return None
         # Twins of training prompts stay in, and are counted: the split is by id, as in every published figure.
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
@@ -416,11 +416,11 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
             "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
         )
     dropped = [model for model in outcomes.models if model not in kept]
-    warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]
+    warnings = [f"{model}: left out because none of its answers is graded" for model in dropped]
     learnable = outcomes.select_models(kept)
     rows = graded_prompts(learnable)
     if len(rows) < len(learnable):
-        warnings.append(f"{len(learnable) - len(rows):,} prompts left out, none of their answers is graded")
+        warnings.append(f"{len(learnable) - len(rows):,} prompts left out because none of their answers is graded")
     return learnable.take(rows), warnings
 
 
@@ -446,7 +446,7 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
 def _refusal(moves: Moves, findings: Sequence[Finding]) -> str:
     left_out = f" {len(findings)} judges' grades were left out before: {findings[0]}." if findings else ""
     return (
-        f"the new router is not saved, as its decisions move further than the new evidence supports: {moves}."
+        f"the new router is not saved, because its decisions move further than the new evidence supports: {moves}."
         f"{left_out} Look at who sent the new grades; then leave them out, or say --accept-moves"
     )
 

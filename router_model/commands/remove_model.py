@@ -49,6 +49,6 @@ def _report(before: "Artifact", after: "Artifact", model: str, content_hash: str
         return
     click.echo(f"Removed {model}; left are {', '.join(after.predictor.models)}.")
     if n_dropped:
-        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
+        click.echo(f"note: {n_dropped} certificates dropped, made for the old models; run 'router-model certify'")
     if before.spend_curve is not None and after.spend_curve is None:
-        click.echo("note: the spend curve is dropped, too; measure one (SpendCurve.measure) before pacing a budget")
+        click.echo("note: the spend curve is dropped too; measure one (SpendCurve.measure) before pacing a budget")

@@ -25,8 +25,8 @@ def about_target(decision: "Decision", target_success: float, certificates: Sequ
         return _as_threshold(decision, target_success, certificates)
     if found.certified:
         return (
-            f"nothing is promised: success >= {target_success:g} is certified, but not for requests like this, whose "
-            "constraints rule out a model or whose prices are others; the certified rule decided all the same"
+            f"nothing is promised: success >= {target_success:g} is certified, but not for requests like this. Their "
+            "constraints rule out a model, or their prices differ. The certified rule decided nevertheless"
         )
     left_out = any(exclusion.model == found.safest_model for exclusion in decision.excluded)
     instead = "; it is left out here, so the likeliest of the others to succeed was chosen" if left_out else ""
@@ -44,5 +44,5 @@ def _as_threshold(decision: "Decision", target_success: float, certificates: Seq
     certified = f"certified are {known}" if known else "nothing is certified"
     return (
         f"nothing is promised: success >= {target} has no certificate at quality bar {bar:g} ({certified}; see "
-        f"'router-model certify'), so {target} is asked of this prompt alone{done}"
+        f"'router-model certify'). So {target} is the least P(success) for this prompt alone{done}"
     )

@@ -384,13 +384,15 @@ def _read(path: Path) -> bytes:
     except OSError as exc:
         raise ArtifactError(f"{path}: cannot be read ({exc})") from exc
     if len(payload) > limit:
-        raise ArtifactError(f"{path}: longer than {limit >> 20} MiB, which no router of ours is; train it again")
+        raise ArtifactError(f"{path}: longer than {limit >> 20} MiB; expected a smaller file, train the router again")
     return payload
 
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:
     if Path(name).name != name:
-        raise ArtifactError(f"{folder / MANIFEST}: lists {name!r}, which is not in the folder; it may be forged")
+        raise ArtifactError(
+            f"{folder / MANIFEST}: lists {name!r}; expected a file in the folder; it may be forged, train again"
+        )
     path = folder / name
     if not path.is_file():
         raise ArtifactError(f"{path}: missing, though the manifest lists it; restore it or train again")

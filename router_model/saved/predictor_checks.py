@@ -166,7 +166,7 @@ def _check_amounts(predictor: Predictor) -> None:
             raise ValueError(f"{name}: smearing is not above 0, or the quantiles do not ascend")
         logs = (amount.mean_log, amount.residual_quantiles, np.log(amount.smearing))
         if any((np.abs(log) > np.log(LARGEST)).any() for log in logs):
-            raise ValueError(f"{name}: expected logarithms of amounts that can be, got {logs!s:.200}")
+            raise ValueError(f"{name}: expected logarithms of possible amounts, got {logs!s:.200}")
 
 
 def _check_numbers(predictor: Predictor) -> None:

@@ -96,14 +96,14 @@ _TERMS = (
     Term(
         "aiq_log",
         "AIQ-log",
-        "Mean height of the step frontier over a logarithmic cost axis, same range: what matters where prices span "
-        "decades.",
+        "Mean height of the step frontier over a logarithmic cost axis, same range; useful if prices differ by "
+        "factors of ten and more.",
     ),
     Term("aiq_singles", "AIQ of singles", "AIQ of the single models' hull: the static mix, the line to beat."),
     Term(
         "perf_gain",
         "PerfGain",
-        "Best quality on the frontier over the best single model's, minus 1 (LLMRouterBench).",
+        "Best quality on the frontier divided by the best single model's, minus 1 (LLMRouterBench).",
         form="change",
     ),
     Term(
@@ -221,8 +221,8 @@ _TERMS = (
         "robustness",
         "robustness",
         "Share of reworded copies of test prompts (case, white space, typos, a polite template) that go to the model "
-        "the prompt itself goes to, by the configuration chosen on validation (RouterArena). Who sends everything to "
-        "one model never flips.",
+        "the prompt itself goes to, by the configuration chosen on validation (RouterArena). A method "
+        "that sends every prompt to one model never flips.",
         form="share",
     ),
 )

@@ -187,8 +187,8 @@ def _why_none(side: Side, known: npt.NDArray[np.bool_]) -> str:
     counts = ", ".join(f"{models[column]} {int(known[:, column].sum()):,}" for column in rarest)
     return (
         f"none of {len(side):,} prompts has a graded answer of every model (the fewest: {counts}); methods are "
-        "compared on prompts that all models answered: have the missing answers of a few hundred prompts graded, or "
-        "take models with few answers out of the table"
+        "compared on prompts that all models answered. Have the missing answers of a few hundred prompts graded, or "
+        "leave models with few answers out of the table"
     )
 
 
@@ -203,8 +203,8 @@ def _priced(side: Side, train: Side, where: str, notes: list[str]) -> Side:
     if hopeless.any():
         names = ", ".join(side.outcomes.models[column] for column in np.flatnonzero(hopeless))
         raise TableError(
-            f"{where}: no training prompt tells what a call of {names} costs; give the table cost_usd, or input_tokens "
-            "and output_tokens, for some of its rows"
+            f"{where}: no training prompt shows the cost of a call of {names}; give the table cost_usd, or "
+            "input_tokens and output_tokens, for some of its rows"
         )
     notes.append(f"{where}: {int(unknown.sum()):,} of {unknown.size:,} costs unknown, taken as the model's mean")
     return replace(side, cost_usd=np.where(unknown, means, side.cost_usd))

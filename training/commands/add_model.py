@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--model", required=True, help="Id of the new model, as in TABLE.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Its price and capabilities (TOML) [looked up].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
     artifact: Path,
@@ -98,8 +98,8 @@ def _show(added: "Added", card: "ModelCard", n_dropped: int) -> None:
         f"{added.record:.3f} (standard error {added.standard_error:.3f})."
     )
     if added.auc is None:
-        click.echo("Its AUC could not be measured: that takes 20 graded prompts the router was not trained on.")
+        click.echo("Its AUC could not be measured: 20 graded prompts that the router was not trained on are needed.")
     else:
         click.echo(f"AUC {added.auc:.3f}, cross-validated on {added.n_unseen:,} prompts the router never saw.")
     if n_dropped:
-        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
+        click.echo(f"note: {n_dropped} certificates dropped, made for the old models; run 'router-model certify'")

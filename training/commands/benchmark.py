@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 @click.option("--seeds", default=5, show_default=True, help="Splits to average over.")
 @click.option("--encoder", default="static", show_default=True, help="static, minilm, or a hub id or folder.")
 @click.option(
-    "--methods", default="all", show_default=True, help="all, in-house (no published packages), or names, with commas."
+    "--methods", default="all", show_default=True, help="all, in-house (no published packages), or a list with commas."
 )
 @click.option("--quality-bar", default=0.5, show_default=True, help="Quality that counts as success.")
-@click.option("--models", help="Ids to choose among, with commas [all of TABLE].")
-@click.option("--max-prompts", type=int, help="Learn from and choose on this many prompts [all].")
+@click.option("--models", help="Model ids to choose among, separated by commas [all of TABLE].")
+@click.option("--max-prompts", type=int, help="Learn from and validate on this many prompts [all].")
 @click.option("--dedupe", is_flag=True, help="Leave out test prompts that repeat a training prompt, or nearly.")
 @click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
-@click.option("--resamples", default=1000, show_default=True, help="Of the paired bootstrap, for intervals.")
-@click.option("--title", default="", help="Of the report [the table's name].")
-@click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail where ours has become worse.")
+@click.option("--resamples", default=1000, show_default=True, help="Resamples of the paired bootstrap, for intervals.")
+@click.option("--title", default="", help="Title of the report [the table's name].")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail if our method became worse.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     table: Path,

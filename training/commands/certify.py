@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--delta", type=float, default=0.1, show_default=True, help="Largest chance of an error in any of them.")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
 def command(
     artifact: Path,
@@ -107,8 +107,8 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
 
     console = Console()
     notes = [
-        (found.n_seen, "left out as the router was trained on them"),
-        (found.n_incomplete, "left out for want of an outcome of every model"),
+        (found.n_seen, "left out because the router was trained on them"),
+        (found.n_incomplete, "left out because an outcome of some model is missing"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)

@@ -25,7 +25,7 @@ _TASKS_SHOWN = 20
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
 @click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -90,8 +90,8 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
     notes = [
         (evaluation.n_seen, "of them with a text the router was trained on"),
-        (evaluation.n_left_out, "left out as the router was trained on them"),
-        (evaluation.n_incomplete, "left out for want of an outcome of every model"),
+        (evaluation.n_left_out, "left out because the router was trained on them"),
+        (evaluation.n_incomplete, "left out because an outcome of some model is missing"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     unseen = "" if evaluation.n_seen else " the router was not trained on"

@@ -58,7 +58,7 @@ _WIDTH = 80
     type=click.Choice(FORMAT_NAMES),
     default="auto",
     show_default=True,
-    help="What the sources are; auto tells each file by its first record.",
+    help="Format of the sources; auto finds it from each file's first record.",
 )
 @click.option(
     "--column",
@@ -68,26 +68,28 @@ _WIDTH = 80
     help="Which field is which column: quality=verdict, prompt=input.text (inside an object), latency_s=took:ms "
     "(unit), cost_usd= (none). Repeatable.",
 )
-@click.option("--scale", metavar="WORST:BEST", help="Of the qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1.")
+@click.option(
+    "--scale", metavar="WORST:BEST", help="Scale of qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1."
+)
 @click.option(
     "--values",
     multiple=True,
     metavar="WORD=QUALITY,...",
-    help="What words are worth as qualities: good=1,bad=0,n/a= (nothing: not graded). Repeatable.",
+    help="Qualities that words stand for: good=1,bad=0,n/a= (nothing: not graded). Repeatable.",
 )
-@click.option("--model", metavar="NAME", help="The model of records that name none.")
+@click.option("--model", metavar="NAME", help="The model of records that do not name one.")
 @click.option(
     "--dates", type=click.Choice(["day-first", "month-first"]), help="The order of day and month in 03/04/2025."
 )
 @click.option(
-    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before the decimals in numbers such as 1,234."
+    "--decimal", type=click.Choice(["point", "comma"]), help="The mark before the decimals in numbers such as 1,234."
 )
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="Stop where rows are bad, or set single bad rows aside in <out>.rejects.jsonl.",
+    help="Stop at bad rows, or put single bad rows into <out>.rejects.jsonl.",
 )
 @click.option(
     "--max-rejected",
@@ -95,7 +97,7 @@ _WIDTH = 80
     show_default=True,
     metavar="SHARE|ROWS",
     help="With --on-error skip: stop if more rows of a source are rejected for one reason (20%, 0.2 or 500); one bad "
-    "row is always let pass.",
+    "row is always accepted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:

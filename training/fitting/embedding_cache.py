@@ -178,13 +178,13 @@ class _Store:
             if not _says_damaged(exc):
                 self._warn(f"not usable ({exc}); embeddings are computed and not kept")
                 return otherwise
-            self._warn(f"damaged ({exc}); it is started anew")
+            self._warn(f"damaged ({exc}); a new cache is started")
         try:
             for suffix in ("", "-journal"):
                 self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
             return self._on_file(operation)
         except (sqlite3.Error, OSError) as exc:
-            logger.warning("embedding cache %s: cannot be started anew (%s); embeddings are not kept", self.file, exc)
+            logger.warning("embedding cache %s: cannot be created (%s); embeddings are not kept", self.file, exc)
             self.close()
             return otherwise
 

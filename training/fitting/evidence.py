@@ -176,7 +176,7 @@ class EvidenceFitter:
             for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
                 whole[at] = rows
         if joined is None:
-            raise TrainingError("evidence was asked for of no prompt")
+            raise TrainingError("got no prompt to compute evidence for; expected at least one")
         return joined
 
     def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:

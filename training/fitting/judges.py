@@ -82,7 +82,7 @@ class Finding:
         where = " on prompts of one kind" if self.is_of_topic else ""
         return (
             f"judge {self.judge}: {self.n_left_out:,} of {self.n_grades:,} grades of {self.model} left out: it gave "
-            f"{self.mean:.2f} on average{where}, where the other grades say {self.expected:.2f} ({abs(self.z):.1f} "
+            f"{self.mean:.2f} on average{where}, while the other grades say {self.expected:.2f} ({abs(self.z):.1f} "
             "standard errors)"
         )
 

@@ -124,7 +124,7 @@ def read_lines(plain: BinaryIO) -> Iterator[bytes]:
             if len(line) > MAX_RECORD_BYTES:
                 raise StreamError(
                     f"a line longer than {MAX_RECORD_BYTES:,} bytes",
-                    "one record a line",
+                    "one record per line",
                     "check the line ends and that it is the format its suffix says",
                 )
             yield line

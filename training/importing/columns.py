@@ -143,7 +143,7 @@ def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:
     for text in given:
         ours, equals, theirs = text.partition("=")
         if not equals:
-            raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; write it so")
+            raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; use this form")
         if ours.strip() not in NAMEABLE:
             raise TableError(_unknown_column(ours.strip(), theirs.strip()))
         named.setdefault(ours.strip(), []).append(theirs.strip())

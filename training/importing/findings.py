@@ -81,7 +81,7 @@ def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], 
         lines.append(f"and {len(found) - _MAX_TOLD} more files like these")
     commands = _commands(found, all_paths, call)
     if commands:
-        lines += ["To read it so, type:", *(f"  {command}" for command in commands)]
+        lines += ["To import it like this, type:", *(f"  {command}" for command in commands)]
         lines.append("Add --preview to see three rows first; nothing is written then.")
     notes = dict.fromkeys(finding.otherwise for findings in found.values() for finding in findings if finding.otherwise)
     return "\n".join([*lines, *(line for note in notes for line in _wrapped(note))])

@@ -55,7 +55,7 @@ def record_of(row: int, value: Any, length: int, context: Mapping[str, Any] = NO
     """Return a decoded JSON value as a record, or as unreadable if it is no object."""
     if isinstance(value, dict):
         return Record(row, value, length, context)
-    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object a record")
+    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object for each record")
     return Unreadable(row, problem, json.dumps(value), length)
 
 

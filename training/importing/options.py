@@ -55,7 +55,7 @@ class RejectedLimit:
         if not 0 <= share <= 1:
             raise TableError(
                 f"max_rejected: got {value!r}, expected a share of the rows such as 0.2 or 20%, or a number of rows; "
-                "write it so"
+                "use one of these forms"
             )
         return cls(share=share)
 

@@ -158,7 +158,7 @@ class QualityTally:
         high = max(1.0, self._maximum)
         scale = Scale(high, min(0.0, self._minimum))
         return Finding(
-            f"quality comes from {name!r}, which sounds as if smaller were better; it has {self._range()}",
+            f"quality comes from {name!r}, whose name suggests that smaller is better; it has {self._range()}",
             (("--scale", str(scale)),),
             f"The first number of --scale is the worst; --scale {scale.reversed} if greater is better.",
         )

@@ -152,7 +152,7 @@ def _read_json_lines(stream: BinaryIO) -> Iterator[Item]:
             yield Unreadable(row, encoding_problem("", exc), _as_text(line), len(line))
         except (ValueError, RecursionError) as exc:
             where = f"{exc.msg} at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else str(exc)
-            problem = Problem(0, "", f"broken JSON ({where})", "one JSON object a line", "mend or remove the line")
+            problem = Problem(0, "", f"broken JSON ({where})", "one JSON object per line", "mend or remove the line")
             yield Unreadable(row, problem, _as_text(line), len(line))
         else:
             yield record_of(row, value, len(line))

@@ -81,5 +81,5 @@ def _parse_pair(pair: str) -> tuple[str, float | None]:
 def _words_message(got: str) -> str:
     return (
         f"values: got {got.strip()!r}, expected WORD=QUALITY with a quality from 0 to 1, or WORD= for 'not graded', "
-        "such as good=1,bad=0,n/a=; write it so"
+        "such as good=1,bad=0,n/a=; use this form"
     )

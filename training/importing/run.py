@@ -76,7 +76,7 @@ def import_sources(
     values : mapping of str to float or None, optional
         What words are worth as qualities: ``{"good": 1, "bad": 0, "n/a": None}``; None is "not graded".
     model : str, optional
-        The model of records that name none.
+        The model of records that do not name one.
     dates : {"day-first", "month-first"}, optional
         Order in dates such as 03/04/2025.
     decimal : {"point", "comma"}, optional
@@ -117,7 +117,7 @@ def import_sources(
 
 def _check_target(out: Path, paths: Sequence[Path]) -> None:
     if out.suffix != ".parquet":
-        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; name it so")
+        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; change the name")
     if out.is_dir() or not out.parent.is_dir():
         what = "a folder" if out.is_dir() else "a folder that does not exist"
         raise TableError(f"{out}: got {what}, expected a file to write in a folder that exists; make or name one")

@@ -47,7 +47,7 @@ class Scale:
         if not (math.isfinite(worst) and math.isfinite(best)) or worst == best:
             raise TableError(
                 f"scale: got {text!r}, expected WORST:BEST, two different numbers such as 1:5, or 5:1 if 1 is best; "
-                "write it so"
+                "use this form"
             )
         return cls(worst, best)
 

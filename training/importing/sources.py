@@ -26,7 +26,7 @@ KNOWN_SUFFIXES: Final = (
 """Suffixes the importer reads."""
 
 _KNOWN_IN_WORDS: Final = (
-    f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text ones also with .gz or .zst)"
+    f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text formats also with .gz or .zst)"
 )
 
 

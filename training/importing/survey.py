@@ -246,9 +246,9 @@ class Survey:
         can_go_on = reason.n_rows < self._n_rows or self._is_joined
         return Finding(
             f"{reason.n_rows:,} of {self._n_rows:,} rows ({reason.n_rows / self._n_rows:.0%}) are rejected for one "
-            f"reason, which is more than single bad rows: row {reason.row}{column}: {reason.problem.reason}; {advice}",
+            f"reason, too many for single mistakes: row {reason.row}{column}: {reason.problem.reason}; {advice}",
             (("--max-rejected", str(reason.n_rows)),) if can_go_on else (),
-            "--max-rejected leaves these rows out; look at them first, as what is left may mislead."
+            "--max-rejected leaves these rows out; look at them first: the remaining rows may mislead."
             if can_go_on
             else "",
         )

@@ -287,7 +287,7 @@ def why_not(n_succeeded: int, n_prompts: int, *, target: float, level: float) ->
     """
     needed = prompts_needed(target, level)
     if n_prompts < needed:
-        return f"{n_prompts:,} calibration prompts are too few: it takes {needed:,} or more, even if all succeed"
+        return f"{n_prompts:,} calibration prompts are too few: {needed:,} or more are needed, even if all succeed"
     rate = n_succeeded / n_prompts
     among, best = f"of {n_prompts:,} calibration prompts", "if each goes to the model likeliest to succeed"
     if rate < target:

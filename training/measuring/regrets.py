@@ -84,7 +84,8 @@ def worst_regrets(
     rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~seen_before(router, outcomes.prompts))
     if not len(rows):
         raise TableError(
-            f"no prompt left to look at: all {len(outcomes)} were trained on or lack an outcome or a cost of some model"
+            f"no prompt left to look at: the router was trained on all {len(outcomes)}, or they lack an outcome or a "
+            "cost of some model; give prompts it never saw, answered by every model"
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar

@@ -269,7 +269,10 @@ def _usable(router: Router, outcomes: Outcomes, *, include_seen: bool, max_promp
         usable &= ~seen_before(router, outcomes.prompts)
     rows = np.flatnonzero(usable)
     if not len(rows):
-        raise TableError("no prompt left to reword: all were trained on, or lack an outcome of some model")
+        raise TableError(
+            "no prompt left to reword: the router was trained on all of them, or they lack an outcome of some model; "
+            "give prompts it never saw, answered by every model"
+        )
     if len(rows) > max_prompts:
         rows = np.sort(np.random.default_rng(0).choice(rows, max_prompts, replace=False))
     return outcomes.take(rows)

@@ -85,8 +85,8 @@ def aiq(points: Points, singles: Singles) -> float:
 def aiq_log(points: Points, singles: Singles) -> float:
     """Return the average height of the step frontier over the logarithm of cost, over `aiq`'s range.
 
-    It counts what matters where prices span decades: the cheap end as much as the dear one. Where the cheapest model
-    is free there is no such axis, and the height at the best single model's cost is returned.
+    It counts the cheap end as much as the dear one, which matters if prices differ by factors of ten. If the cheapest
+    model is free, the logarithm does not exist, and the height at the best single model's cost is returned.
     """
     return float(heights.step_height(*_arrays(points), _ends(singles))[0])
 

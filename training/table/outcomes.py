@@ -199,7 +199,7 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
     if missing:
         raise TableError(
             f"{path}: column {', '.join(missing)} missing; got {', '.join(columns)}. "
-            "An outcome table has one row a prompt and model (data/README.md)"
+            "An outcome table has one row for each prompt and model (data/README.md)"
         )
 
 

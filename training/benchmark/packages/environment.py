@@ -89,7 +89,7 @@ class PackageEnvironment:
             except OSError:
                 if not _python_of(self.folder).exists():
                     raise
-                logger.info("another process made %s first", self.folder)
+                logger.info("another process created %s first", self.folder)
 
 
 def _python_of(folder: Path) -> Path:
@@ -104,7 +104,7 @@ def _run(command: Sequence[str], what: str) -> None:
             env=settings, timeout=_INSTALL_LIMIT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as exc:
-        raise MethodUnavailableError(f"{what} was not done after {_INSTALL_LIMIT_S} s") from exc
+        raise MethodUnavailableError(f"{what} did not finish within {_INSTALL_LIMIT_S} s") from exc
     if done.returncode != 0:
         raise MethodUnavailableError(f"{what}: {_reason(done.stderr or done.stdout, done.returncode)}")
 
