@@ -24,13 +24,13 @@ _INT32_LIMIT = 2**31  # entries; below this number, indices fit integers of half
 MOST_COUNTED = 2**15  # a term that occurs more often is counted this many times
 _FREQUENCY_STEPS = 2**20
 WEIGHT_STEPS = 2**12
-"""Steps in 1 of a term's weight before the bag is scaled to unit length: sums of squares are below 2**53 steps."""
+"""Steps per unit of a term's weight before the bag is scaled to unit length; sums of squares are below 2**53 steps."""
 
 TERM_FREQUENCY = np.array(
     [0.0, *(round((1 + math.log(count)) * _FREQUENCY_STEPS) / _FREQUENCY_STEPS for count in range(1, MOST_COUNTED + 1))]
 )
-"""``1 + ln(count)`` by count. Logarithms differ in the last bits from one library to the next, their rounded values do
-not: none is within 1e-6 steps of the middle between two (a test checks it)."""
+"""``1 + ln(count)`` by count. Math libraries return logarithms with different last bits. The rounded values agree,
+because no logarithm is within 1e-6 steps of a rounding boundary (a test checks this)."""
 
 _CHUNK = 4096  # prompts counted at once, so that a term they share becomes a single entry
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 GRID_STEPS = 2**14
-"""Steps in 1 of the grid of vectors of unit length: their entries are integers of 16 bits, their cosines of 30."""
+"""Steps per unit of the grid for vectors of unit length: entries are integers of 16 bits, and cosines of 30 bits."""
 
 
 def on_grid(values: npt.NDArray[np.floating], steps: int = GRID_STEPS) -> npt.NDArray[np.float32]:

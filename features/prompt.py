@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
-"""Characters of a prompt that reach an encoder."""
+"""The most characters of a prompt that an encoder reads."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode's categories of control and format characters and of white space."""

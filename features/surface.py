@@ -26,7 +26,7 @@ CHARACTER_CLASSES: Final = (
     "space", "digit", "lower", "upper", "punctuation", "code_symbol", "math_symbol",
     "latin_extended", "greek", "cyrillic", "semitic", "indic", "kana", "han", "hangul", "emoji", "other",
 )  # fmt: skip
-"""Classes a code point may fall in; each gives a feature ``share_<class>``."""
+"""Classes of code points; each gives a feature ``share_<class>``."""
 
 _ASCII_CLASSES: Final = {
     "space": " \t\n\r\v\f",
@@ -72,7 +72,7 @@ SURFACE_NAMES: Final = (
 """Names of the columns of `surface_features`, in order."""
 
 _LOGS: Final = [math.log1p(count) for count in range(1024)]
-"""``log(1 + count)`` of counts that are common."""
+"""``log(1 + count)`` for small counts, which are common."""
 _CHUNK: Final = 1024  # prompts at once, which bounds the numbers held as Python objects
 
 MEANINGS: Final = {
@@ -125,7 +125,7 @@ MEANINGS: Final = {
     "has_images": "a message holds an image",
     "wants_json": "the request's response_format asks for JSON",
 }
-"""What each feature counts, and why where that is not plain."""
+"""What each feature counts, and why it is counted if that is not obvious."""
 
 
 def surface_features(prompts: Sequence[Prompt]) -> FloatArray:

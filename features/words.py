@@ -42,11 +42,11 @@ _PUNCTUATION: Final = (
     r"\U00012470-\U00012474\U00016a6e\U00016a6f\U00016af5\U00016b37-\U00016b3b\U00016b44\U0001bc9f"
     r"\U0001da87-\U0001da8b"
 )
-"""What the tokeniser takes for punctuation beyond ASCII: that of an older Unicode than Python's (a test compares)."""
+"""Non-ASCII punctuation of the tokeniser, whose Unicode version is older than Python's (a test compares them)."""
 _PART: Final = re.compile(rf"[!-/:-@\[-`{{-~{_PUNCTUATION}]|[^ !-/:-@\[-`{{-~{_PUNCTUATION}]+")
-"""A word or a punctuation mark in a text in normal form, whose only white space is the blank."""
+"""Matches a word or a punctuation mark of a text in normal form, in which blanks are the only white space."""
 _BETWEEN: Final = "!"
-"""Parts words that are normalised together: it is in none of them, and no normal form has it that had not before."""
+"""Separates words that are normalised together; no word contains it, and normalising never creates it."""
 
 _BLANKS: Final = "\t\n\r"  # treated like a space; for other white space the tokeniser has special rules
 _MAX_REMEMBERED: Final = 100_000  # words remembered, with and without punctuation; about 25 MB

@@ -41,22 +41,23 @@ class ModelCard:
     usd_per_mtok_input, usd_per_mtok_output : Decimal
         List price in USD per million tokens.
     usd_per_mtok_cached_input, usd_per_mtok_cache_write : Decimal or None
-        Price of input read from, and written to, the provider's cache; None: as other input.
+        Price of input read from, and written to, the provider's cache; None: the same as other input.
     usd_per_mtok_cache_write_1h : Decimal or None
-        Price of input written to a cache that keeps it for an hour; None: twice that of other input, as Anthropic has
-        it, and not less than that of other writing.
+        Price of input written to a cache that keeps it for an hour; None: twice the price of other input, as Anthropic
+        charges, and not less than the price of other cache writes.
     usd_per_mtok_reasoning : Decimal or None
-        Price of output spent on reasoning; None: as other output.
+        Price of reasoning tokens in the output; None: the same as other output.
     usd_per_request, usd_per_image : Decimal or None
-        Fees for a call and for an image in it, in USD, beside the tokens; None: no fee.
+        Fees for a call and for an image in it, in USD, in addition to the tokens; None: no fee.
     context_window, max_output_tokens : int or None
-        Tokens of input and output together, and of output alone; None where unknown, which filters nothing.
+        Tokens of input and output together, and of output alone; None if unknown, which excludes the model from no
+        prompt.
     provider : str or None
     tools, vision, audio, structured_output : bool or None
-        What it takes (tools, images, audio) and whether it can be held to JSON or a JSON schema;
-        None where unknown, which filters nothing.
+        Whether it accepts tools, images and audio, and whether it can be constrained to JSON or a JSON schema; None if
+        unknown, which excludes the model from no prompt.
     price_source : str
-        ``catalog`` or where the price was looked up.
+        ``catalog``, or the source in which the price was looked up.
     """
 
     model: str
@@ -79,7 +80,7 @@ class ModelCard:
 
     @property
     def usd_per_mtok_1h_write(self) -> Decimal:
-        """Price of input written to a cache for an hour: the card's, or else what Anthropic charges.
+        """Price of input written to a cache for an hour: the card's, or else the one that Anthropic's rule gives.
 
         >>> ModelCard("m", Decimal(3), Decimal(15), usd_per_mtok_cache_write=Decimal("3.75")).usd_per_mtok_1h_write
         Decimal('6')
@@ -115,7 +116,7 @@ class ModelCard:
         Raises
         ------
         UsageError
-            If a count is negative or the parts are more than the whole.
+            If a count is negative, or the parts are more than the whole.
 
         Notes
         -----
@@ -152,7 +153,7 @@ def _else(price: Decimal | None, other: Decimal) -> Decimal:
 
 
 def _rest(name: str, whole: int, *parts: int) -> int:
-    """Return the tokens that are in none of the parts."""
+    """Return the whole minus its parts."""
     if min(whole, *parts) < 0 or sum(parts) > whole:
         raise UsageError(
             f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts of 0 or more whose sum is "
@@ -167,7 +168,7 @@ _NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of control and format characters, surrogates, and ends of lines and paragraphs."""
 _MAX_BYTES: Final = 16 << 20
 _MAX_PRICE: Final = Decimal(10**9)
-"""USD; more is a slip of the pen, and arithmetic with it would not be exact."""
+"""USD. A higher price is taken for a typing error, and arithmetic with it would not be exact."""
 _MAX_DIGITS: Final = 30
 _MAX_TOKENS: Final = 10**12
 
@@ -204,7 +205,7 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If one of them has no card; all that are missing are named.
+            If a model has no card; the message names all missing models.
         """
         wanted = list(models)
         missing = [model for model in wanted if model not in self.cards]
@@ -219,7 +220,7 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If it is missing, is not TOML or has a wrong entry; the message names the file and the entry.
+            If the file is missing, is not TOML or has a wrong entry; the message names the file and the entry.
         """
         try:
             with Path(path).open("rb") as file:
@@ -248,7 +249,7 @@ class Catalog:
 
 
 def missing_price_message(models: list[str]) -> str:
-    """Say how to give a price to models that have none."""
+    """Return the error message for models without a price: how to give them one."""
     tables = "\n".join(f'[models."{model}"]\nusd_per_mtok_input = \nusd_per_mtok_output = ' for model in models)
     return (
         f"no price for {', '.join(models)}; write the provider's prices, in USD per million tokens, behind the equals "

@@ -27,15 +27,15 @@ class CatalogError(RouterModelError, ValueError):
 
 
 class ArtifactError(RouterModelError, ValueError):
-    """Raise when a saved router is damaged, foreign or newer than this version."""
+    """Raise when a saved router is damaged, was written by a newer version, or is not a router."""
 
 
 class TrainingError(RouterModelError, ValueError):
-    """Raise when a table cannot be learned from."""
+    """Raise when a router cannot be trained from a table or with some settings."""
 
 
 class RequestError(RouterModelError, ValueError):
-    """Raise when a decision is asked for with impossible knobs."""
+    """Raise when an argument of a request is out of its range or contradicts another one."""
 
 
 class UsageError(RouterModelError, ValueError):

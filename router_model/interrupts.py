@@ -13,7 +13,7 @@ NOTHING_SAVED = "unfinished work was not kept, and earlier files are unchanged"
 
 @contextmanager
 def after_saving(path: str | Path) -> Iterator[None]:
-    """Let an interrupt of the block carry the note that the router in `path` is saved.
+    """Add the note that the router in `path` is saved to an interrupt of the block.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def after_saving(path: str | Path) -> Iterator[None]:
 
 
 def what_was_saved(interrupt: BaseException) -> str:
-    """Return the first note of an interrupt or of what it came from, and `NOTHING_SAVED` where there is none."""
+    """Return the first note of an interrupt or of its cause, or `NOTHING_SAVED` if there is none."""
     for exc in (interrupt, interrupt.__cause__):
         notes: list[str] = getattr(exc, "__notes__", [])
         if notes:

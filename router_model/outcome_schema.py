@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 SCHEMA_VERSION: Final = 1
-"""Raised by one when a column is renamed, removed or changes its meaning; adding a column does not count."""
+"""Increased by one if a column is renamed, removed or changes its meaning, but not if a column is added."""
 
 
 class ColumnKind(StrEnum):
-    """What a column holds."""
+    """The kind of values that a column holds."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -33,11 +33,11 @@ class OutcomeColumn:
     name : str
     kind : ColumnKind
     unit : str
-        Unit or range of the values; empty where there is none.
+        Unit or range of the values; empty if there is none.
     description : str
     required : bool
-        Whether a table must have the column to be trained on (single qualities may be missing). Of `prompt`
-        and `messages` one is enough, so neither is marked.
+        Whether training needs the column (single qualities may be missing). Either `prompt` or `messages` is enough, so
+        neither is marked.
     """
 
     name: str

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> None:
     """Take a model out of the router in ARTIFACT; nothing is retrained.
 
-    Certificates, measured figures and the spend curve were of the old set of
-    models and are dropped.
+    Certificates, measured figures and the spend curve hold for the old set
+    of models only, so they are dropped.
     """
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import remove_model  # noqa: PLC0415
@@ -35,7 +35,7 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
 
 
 def _report(before: "Artifact", after: "Artifact", model: str, content_hash: str, *, as_json: bool) -> None:
-    """Print what was done and what was dropped."""
+    """Print the removed model, the remaining ones, and what was dropped with it."""
     n_dropped = len(before.certificates) - len(after.certificates)
     if as_json:
         done = {

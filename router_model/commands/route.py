@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from router_model.decision import Decision, PlanStep
 
-_SHOWN = 10  # candidates in the table; all are in --json
+_SHOWN = 10  # candidates shown in the table; --json has all
 
 
 @click.command("route")
@@ -60,8 +60,8 @@ def command(
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
     PROMPT is text, or - to read standard input: text, a JSON chat body with
-    "messages", or a JSON list of messages. What begins like one of these
-    and is not JSON is refused; --text takes it as text.
+    "messages", or a JSON list of messages. Input that begins like one of
+    these and is not valid JSON is refused; --text reads it as text.
     """
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
     from router_model.commands.target import about_target  # noqa: PLC0415

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def about_target(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
-    """Say how a target was met or what was done instead.
+    """Say whether the target is promised for this decision, and what was done otherwise.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def about_target(decision: "Decision", target_success: float, certificates: Sequ
 
 
 def _as_threshold(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
-    """Say that a target without a certificate is asked of the single prompt."""
+    """Say that a target without a certificate becomes a threshold for this single prompt."""
     bar, target = decision.quality_bar, f"{target_success:g}"
     known = ", ".join(f"{c.target_success:g}" for c in certificates if c.certified and c.matches(c.target_success, bar))
     done = {

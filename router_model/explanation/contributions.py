@@ -47,19 +47,19 @@ from router_model.prediction.predictor import Predictor, member_probabilities, p
 Float64Array = npt.NDArray[np.float64]
 
 SOURCES = ("record", "similar_prompts", "learned_scores", "difficulty", "familiarity", "surface")
-"""Where contributions come from: what the trees make of the model's record (and the bar), outcomes of similar
-logged prompts, linear scores of the prompt's topic and wording, the mean of these over all models, how like the prompt
-is to logged ones, and what its text looks like."""
+"""The sources of contributions: the trees' use of the model's record (and the bar), outcomes of similar logged prompts,
+linear scores of the prompt's topic and wording, the mean of these over all models, the similarity of the prompt to
+logged ones, and its surface features."""
 
 N_SURFACE = 3
-"""Surface features that are named."""
+"""Number of surface features that an explanation names."""
 
-_NEAR = 1e-9  # a shorter chord is taken for the tangent
+_NEAR = 1e-9  # for a shorter chord, the tangent is used
 _EDGE = 1e-6  # records are kept this far inside (0, 1), as `router_model.prediction.calibration.logit` does
 
 
 def source_of(column: str) -> str:
-    """Return the source of a column of `router_model.prediction.predictor.pair_names`.
+    """Return the source of evidence that a booster column belongs to (`router_model.prediction.predictor.pair_names`).
 
     >>> [source_of(column) for column in ("bag_head_edge", "kernel_2", "bag_head_difficulty", "log_chars")]
     ['learned_scores', 'similar_prompts', 'difficulty', 'surface']
@@ -87,14 +87,14 @@ def explain_success(
 
     Returns
     -------
-    list of one explanation a column; None where nothing was predicted, as every logged answer meets the bar
+    list with one explanation for each column; None if every logged answer meets the bar, so that nothing was predicted
     """
     chain = _Chain(predictor, features)
     return [chain.explain(column, quality_bar) for column in columns]
 
 
 class _Chain:
-    """The links from columns to probabilities, for one prompt."""
+    """The chain of steps from columns to probabilities, for one prompt."""
 
     def __init__(self, predictor: Predictor, features: PromptFeatures) -> None:
         self.predictor = predictor
@@ -113,13 +113,13 @@ class _Chain:
         self.blended = blended[0].astype(np.float64)
         self.corrected = corrected[0].astype(np.float64)
         self.trust = float(calibration.trust(self.evidence.familiarity)[0])
-        self.changes = cache(self._changes)  # models share the bars, and trees are slow to take apart
+        self.changes = cache(self._changes)  # models share the bars, and splitting the trees' scores is slow
 
     def explain(self, column: int, quality_bar: float) -> SuccessExplanation | None:
-        """Join the ways of the bars that answer `quality_bar`."""
+        """Combine the splits of the learned bars that answer `quality_bar`."""
         grid = self.predictor.grid
         p = float(grid.at(self.corrected[column].astype(np.float32), quality_bar))
-        # The answer is linear in the learned bars' probabilities, whatever the interpolation: so many shares of each.
+        # Whatever the interpolation, the answer is linear in the learned bars' probabilities; these are their shares.
         constant = grid.at(np.zeros(len(grid), dtype=np.float32), quality_bar)
         shares = grid.at(np.eye(len(grid), dtype=np.float32), quality_bar) - constant
         if not shares.any():
@@ -145,7 +145,7 @@ class _Chain:
         )
 
     def _bar_parts(self, column: int, bar: int) -> tuple[float, Float64Array]:
-        """Return what calibration makes of the record, and difficulty and edge of the columns, shape (2, n_columns)."""
+        """Return what calibration adds to the record, and the columns' difficulty and edge, shape (2, n_columns)."""
         answered = int(np.argmax(self.corrected[column] <= self.corrected[column, bar]))  # the first bar as unlikely
         constant, record_slope, difficulty_slope, edge_slope = self.predictor.calibration.slopes[:, answered].tolist()
         start = float(log_odds(self.record[column, answered]))
@@ -156,7 +156,7 @@ class _Chain:
         return constant + record_slope * start - float(log_odds(self.record[column, bar])), parts
 
     def _changes(self, bar: int) -> Float64Array:
-        """Return what each column changes of every model's blended log odds at a bar, shape (n_models, n_columns)."""
+        """Return how much each column changes every model's blended log odds at a bar, shape (n_models, n_columns)."""
         predictor, record, weights = (
             self.predictor,
             self.record[:, bar],
@@ -170,7 +170,7 @@ class _Chain:
         members = np.clip(self.members[:, bar], P_FLOOR, 1 - P_FLOOR)
         for member, name in enumerate(self.evidence.names, start=1):
             changes[:, self.names.index(name)] += weights[member] * (members[:, member] - record)
-        # What is left is the record's: its own share of the blend, the boosters' bias, and the floor of members.
+        # The rest belongs to the record: its own share of the blend, the boosters' bias, and the floor of members.
         blended = self.blended[:, bar]
         changes[:, self.names.index("record")] += blended - record - changes.sum(axis=1)
         return np.asarray(changes * _logit_chord(record, blended)[:, None])
@@ -199,7 +199,7 @@ class _Chain:
 
 
 def _logit_chord(start: npt.ArrayLike, end: npt.ArrayLike) -> Float64Array:
-    """Return the slope of the log odds between two probabilities; of the tangent where they are the same.
+    """Return the slope of the log odds between two probabilities; if they are equal, the slope of the tangent.
 
     >>> float(_logit_chord(0.5, 0.5)), round(float(_logit_chord(0.5, 0.9)), 3)
     (4.0, 5.493)

@@ -29,15 +29,15 @@ _SLICE_BYTES: Final = 32 * 1024 * 1024
 
 
 class SourceFile:
-    """One file of records.
+    """A source file, which yields its records.
 
     Attributes
     ----------
     path : Path
     layout : Layout, optional
-        Where a JSON object or an archive has its records.
+        The places of the records in a JSON object or an archive.
     position : int
-        Bytes of the file read so far; for the progress.
+        Number of bytes of the file read so far, for the progress.
     """
 
     def __init__(self, path: Path, layout: Layout = DEFAULT_LAYOUT) -> None:
@@ -49,7 +49,7 @@ class SourceFile:
     def items(self) -> Iterator[Item]:
         """Yield every row of the file.
 
-        If nothing more can be read, or there was nothing, the last item is `Unreadable` and tells so.
+        If nothing more can be read, or the file has no records, the last item is `Unreadable` and says so.
         """
         row = 0
         try:
@@ -85,7 +85,7 @@ class SourceFile:
             lines = (line.strip() for line in read_lines(stream) if not line.isspace())
             first = next(lines, b"")
             if first == b"{":
-                # An object over several lines goes on with a key; a line that is cut off, with the next record.
+                # An object on several lines continues with a key; after a truncated line, the next record follows.
                 return next(lines, b"").startswith(b'"')
         return first == b"[" or first.startswith(b"[{")
 

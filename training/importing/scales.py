@@ -11,12 +11,12 @@ from typing import Final
 from router_model.errors import TableError
 
 _USUAL_ENDS: Final = (2, 3, 5, 10, 100)
-"""Where the scales that people rate on end."""
+"""Common upper ends of rating scales."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A linear scale.
+    """A linear scale of qualities.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Scale:
         Raises
         ------
         TableError
-            If it is none.
+            If the text is not a scale.
         """
         parts = text.split(":")
         try:
@@ -70,7 +70,7 @@ PERCENT: Final = Scale(0, 100)
 
 
 def guess_scale(minimum: float, maximum: float) -> Scale | None:
-    """Guess the scale of numbers of which some are outside [0, 1]; None where nothing can be said.
+    """Guess the scale of numbers, some of which are outside [0, 1], from their range; None if it is unclear.
 
     >>> [str(guess_scale(*ends)) for ends in [(1, 5), (0, 4), (1, 2), (3, 8), (40, 85), (-1, 1), (-9, 3), (0, 900)]]
     ['1:5', '0:5', '1:2', '1:10', '0:100', '-1:1', 'None', 'None']

@@ -26,7 +26,7 @@ def quality_of(scores: Iterable[tuple[Any, Any]]) -> Any:
     Raises
     ------
     RecordError
-        If there are several scores and none of them is the quality by its name.
+        If there are several scores and none has the name of a quality.
     """
     by_name: dict[str, list[float]] = {}
     for name, value in scores:
@@ -62,9 +62,9 @@ def _number(value: Any) -> float | None:
 
 
 def named_scores(given: Any) -> list[tuple[str, Any]]:
-    """Return names and values of scores, as tools list them or hold them by name.
+    """Return the names and values of scores, from a list or a mapping by name.
 
-    Text values of Langfuse's categorical scores come with a number that means nothing; they are left out.
+    Langfuse's categorical scores come with a number without meaning, so they are left out.
 
     >>> named_scores([{"name": "a", "value": 0.5}, {"name": "b", "value": 0, "dataType": "CATEGORICAL"}])
     [('a', 0.5)]

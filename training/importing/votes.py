@@ -24,7 +24,7 @@ def vote_rows(
     qualities : pair of float
         In [0, 1]; both 0 where both answers are bad.
     extra : mapping
-        What else is kept of the vote.
+        Other facts about the vote to keep.
     shared : object
         Further columns of both rows.
 

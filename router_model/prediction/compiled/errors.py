@@ -2,4 +2,4 @@
 
 
 class NotCompilableError(ValueError):
-    """The predictor has a part that compiled decisions do not cover; it decides by numpy and LightGBM."""
+    """Raised if compiled code does not cover a part of the predictor, which then uses numpy and LightGBM."""

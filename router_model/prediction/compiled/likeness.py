@@ -17,9 +17,9 @@ from router_model.prediction.kernel import EXP_HIGH, EXP_LOW, EXPONENT_STEPS, FO
 
 FloatArray = npt.NDArray[np.float32]
 
-_COMMON_SHARE = 0.2  # of the logged prompts have a common term; measured, docs/decisions/0010
-_MAX_COMMON = 768  # terms; bounds memory at 768 x n_bank floats
-_LONGEST = 1.001  # of vectors of unit length, rounded
+_COMMON_SHARE = 0.2  # share of the logged prompts that have a common term; measured in docs/decisions/0010
+_MAX_COMMON = 768  # common terms at most; bounds memory at 768 x n_bank floats
+_LONGEST = 1.001  # longest length of rounded vectors of unit length
 _MOST_OF_16_BITS = 2**16  # logged prompts
 
 
@@ -62,7 +62,7 @@ def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
 
 
 def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
-    """Return what `router_model.features.grid.on_grid` rounds as integers.
+    """Return vectors as integers, in the steps that `router_model.features.grid.on_grid` rounds to.
 
     >>> in_steps(np.array([0.6, -0.8], dtype=np.float32)).tolist()
     [9830, -13107]
@@ -71,5 +71,5 @@ def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
 
 
 def writable(array: FloatArray) -> FloatArray:
-    """Return an array in the one layout that functions are compiled for, and not a copy where it is in it already."""
+    """Return an array in the layout that functions are compiled for; it is copied only if it has another layout."""
     return np.require(array, dtype=np.float32, requirements=["C", "W"])

@@ -42,7 +42,7 @@ def test_what_a_certificate_says_is_repeated(trained):
 def test_a_certificate_that_does_not_cover_the_request_promises_nothing(trained):
     assert said(trained, 0.8, constraints=Constraints(deny=("large",))) == (
         "nothing is promised: success >= 0.8 is certified, but not for requests like this. Their constraints rule out "
-        "a model or whose prices are others; the certified rule decided all the same"
+        "a model, or their prices differ. The certified rule decided nevertheless"
     )
 
 

@@ -118,7 +118,7 @@ def _is_users(message: object) -> bool:
 
 
 def _list(record: Source, key: str) -> list[Any]:
-    """Return a list, also where it is JSON text; plain text is a list of one."""
+    """Return a list; JSON text is decoded, and plain text becomes a list with one text."""
     value = record.get(key)
     if isinstance(value, str) and value:
         try:
@@ -130,7 +130,7 @@ def _list(record: Source, key: str) -> list[Any]:
 
 
 def _content(content: object) -> object:
-    """Return text where a message has only text."""
+    """Return the content of a message as text if it is only text."""
     if not isinstance(content, list):
         return content
     parts = [_part(part) for part in content]

@@ -13,7 +13,7 @@ def _recognises(record: Source) -> bool:
 
 
 def paretobandit(record: Source, around: Around) -> Conversion:
-    """Unfold a record of ParetoBandit, one outcome an arm.
+    """Turn a record of ParetoBandit into one outcome for each arm.
 
     Fields: ``prompt``, ``arms`` (``{model: {"reward": quality, "cost": USD}}``) and ``source`` (the task).
 

@@ -26,14 +26,14 @@ _QUALITIES: Final = (
     "semantic_similarity", "answer_similarity", "exact_match", "agent_goal_accuracy", "faithfulness",
     "nv_response_groundedness", "answer_relevancy", "response_relevancy",
 )  # fmt: skip
-"""Metrics of an answer from 0 to 1, those that know the reference first."""
+"""Metrics of an answer from 0 to 1; those that use a reference answer come first."""
 
 _ANSWERS: Final = frozenset({"response", "answer", "retrieved_contexts", "contexts", "reference_contexts"})
 
 
 def _recognises(record: Source) -> bool:
     if "quality" in record:
-        return False  # somebody's own table
+        return False  # a user's own table, not ragas
     answered = "user_input" in record and bool({"response", "retrieved_contexts"} & record.keys())
     return answered or {"question", "answer", "contexts"} <= record.keys()
 
