@@ -57,11 +57,11 @@ def command(
 ) -> None:
     """Measure routing methods side by side on the outcomes in TABLE.
 
-    The same prompts, vectors and metrics for every method: simple ones, the
-    ideas of published routers, published packages in environments of their
-    own (installed on first use), and ours. Writes results.json and
-    report.html into the folder OUT. Ends with status 1 where --baseline is
-    given and ours has become worse by more than noise.
+    All methods get the same prompts, vectors and metrics: simple ones, ideas
+    of published routers, published packages in separate environments
+    (installed on first use), and ours. Writes results.json and report.html
+    into the folder OUT. Ends with status 1 if --baseline is given and our
+    method became worse by more than noise.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -127,13 +127,13 @@ def _shifted(bench: "Bench", methods: "list[Method]", bar: "_Bar") -> "Results":
 
 
 def _reproducible(results: "Results") -> "Results":
-    """Say by which command the results were made."""
+    """Add the command that repeats the benchmark to the results' provenance."""
     typed = shlex.join(["router-model", *sys.argv[1:]])
     return replace(results, provenance={"command": typed, **results.provenance})
 
 
 class _Bar:
-    """A line that says what is being done and how much is left."""
+    """A progress line with the current step and the remaining work."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress

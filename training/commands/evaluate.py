@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
 
-    Prompts it was trained on are left out, by the hash of their text.
+    Prompts that it was trained on are left out; they are recognised by the
+    hash of their text.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -180,7 +181,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
 
 
 def show_robustness(robustness: "Robustness", console: "Console") -> None:
-    """Print how decisions fared under rewording."""
+    """Print how many decisions changed under rewording, and at what cost."""
     from rich.table import Table  # noqa: PLC0415
 
     console.print(
@@ -222,7 +223,7 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
 
 
 def _saving(saving: float | None) -> str:
-    """Show a share of cost saved; where the router costs more than twice as much, how many times as much."""
+    """Format a share of cost saved; if the router costs more than twice as much, say how many times as much."""
     if saving is None:
         return "-"
     return f"{saving:.1%}" if saving >= -1 else f"{1 - saving:.0f}x cost"

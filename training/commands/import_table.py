@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from router_model.training.importing import ImportReport, Preview, Progress
 
-# Written out, and pinned by a test: importing the converters would load polars for every --help.
+# This list is repeated here (a test compares it), because importing the converters would load polars for every --help.
 FORMAT_NAMES = (
     "auto",
     "alpaca_eval",
@@ -103,8 +103,8 @@ _WIDTH = 80
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
     r"""Turn outcome tables and logs into one table to train on.
 
-    A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text ones also
-    compressed (.gz, .zst). Where columns have other names or another scale, the import stops and prints the
+    A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text formats also
+    compressed (.gz, .zst). If columns have other names or another scale, the import stops and prints the
     command that reads them. data/README.md describes the columns and formats.
 
     \b
@@ -129,7 +129,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
 
 
 def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ...], **others: Any) -> dict[str, Any]:
-    """Return the parameters of `import_sources` that the options stand for."""
+    """Return the parameters of `import_sources` for the given options."""
     from router_model.training.importing.columns import parse_columns  # noqa: PLC0415 as above
     from router_model.training.importing.reading import parse_words  # noqa: PLC0415
 
@@ -137,7 +137,7 @@ def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ..
 
 
 def summary(report: "ImportReport") -> dict[str, object]:
-    """Return a report as what ``--json`` prints."""
+    """Return a report in the form that ``--json`` prints."""
     fields = asdict(report)
     return fields | {"out": str(report.out), "rejects": report.rejects and str(report.rejects)}
 

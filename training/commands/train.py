@@ -104,7 +104,7 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 
 def _progress(*, hidden: bool) -> Any:
-    """Return a context that gives a function to call after each step."""
+    """Return a context manager that yields a function to call after each step."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -140,7 +140,7 @@ class _Steps:
         self.progress.stop()
 
     def advance(self, step: str) -> None:
-        """Move past a finished step and name the next; anything else is said as it is."""
+        """Move past a finished step and name the next one; any other text is shown as it is."""
         described = step
         if step in self.left:
             del self.left[: self.left.index(step) + 1]
@@ -149,7 +149,7 @@ class _Steps:
 
 
 def _dominance(report: "TrainingReport") -> str:
-    """Say which models another one makes superfluous on average; single prompts may still want them."""
+    """Say which models are dominated by another one on average; for single prompts they may still be best."""
     worth = [record.model for record in report.records if record.dominated_by is None]
     dominated = [f"{record.model} (by {record.dominated_by})" for record in report.records if record.dominated_by]
     said = f"On average worth their price: {', '.join(worth)}."
@@ -184,4 +184,4 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     for warning in report.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
     console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")
-    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may hold a command to copy
+    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may contain a command to copy

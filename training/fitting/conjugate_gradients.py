@@ -21,10 +21,10 @@ def solve(product: Product, right: FloatArray, *, tolerance: float) -> FloatArra
 
     Parameters
     ----------
-    product : takes directions of shape (n, n_outputs), returns their products with A_j in a new array
+    product : function from directions of shape (n, n_outputs) to their products with A_j, in a new array
     right : shape (n, n_outputs)
     tolerance : float
-        Of the residual's length relative to the right-hand side's.
+        Largest length of the residual, relative to the right-hand side's.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from router_model.training.fitting.conjugate_gradients import solve
 
 FloatArray = npt.NDArray[np.float32]
 
-_TOLERANCE = 0.01  # of the residual; 0.001 changed no held-out figure (docs/decisions/0001)
+_TOLERANCE = 0.01  # tolerance of the residual; 0.001 changed no held-out figure (docs/decisions/0001)
 _CHUNK = 512  # rows of the matrix that are computed at once
 
 
@@ -53,7 +53,7 @@ def fit_weights(
     Parameters
     ----------
     matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
-    penalties : of the squared length of f
+    penalties : factors of the squared norm of f
     """
     n_penalties, n_bank, n_outputs = len(penalties), len(bank.outcome), bank.base.size
     residual = (bank.outcome - bank.base).reshape(n_bank, n_outputs)

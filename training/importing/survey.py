@@ -175,7 +175,7 @@ class Survey:
         return found + self._about_rejected(explained, is_alone=not found)
 
     def _about_unseen(self) -> list[Finding]:
-        """Report named fields that do not exist; with several sources, each needs only the fields that every row needs."""
+        """Report named fields that do not exist; of several sources, each needs only what every row needs."""
         if self._is_joined and not self._reasons:
             return []
         matters = {"model", *PROMPTS} if self._is_joined else self.unseen
