@@ -31,9 +31,9 @@ class Reworded:
     ----------
     trial : the extended trial, blinded
     n_test : int
-        Test prompts before.
+        Number of original test prompts.
     originals : intp array, shape (n_copies,)
-        The test prompt that each copy is of.
+        The test prompt from which each copy was made.
     """
 
     trial: Trial
@@ -55,7 +55,7 @@ class Reworded:
         return cls(replace(blind, test=test), n, originals)
 
     def separate(self, routed: Routed) -> tuple[Routed, Routing]:
-        """Return what a method did with the test prompts, and with the copies."""
+        """Return the answers of a method for the test prompts, and those for the copies."""
         test = _part(routed.test, slice(None, self.n_test))
         share = self.n_test / len(self.trial.test)
         own = replace(routed, test=test, decide_s=routed.decide_s * share)

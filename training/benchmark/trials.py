@@ -24,12 +24,12 @@ from router_model.training.table.split import percentiles, split_prompts
 Float64Array = npt.NDArray[np.float64]
 
 _TABLE_TRAIN_BELOW = 85
-_SHIFT_TRAIN_BELOW = 86  # 60 : 10, as in a trial by seed
+_SHIFT_TRAIN_BELOW = 86  # share of training in training and validation, 60 : 10 as in a trial by seed
 
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What all trials of a table share."""
+    """The data and settings that all trials of a table share."""
 
     catalog: Catalog
     encoder: Encoder
@@ -39,7 +39,7 @@ class _Setting:
         return Side.of(outcomes, features, self.catalog, quality_bar=self.quality_bar)
 
     def trial(self, name: str, seed: int, sides: Iterable[Side]) -> Trial:
-        """Keep of training, validation and test prompts what methods can learn from and be measured on."""
+        """Return a trial with those prompts of each side that methods can learn from or be measured on."""
         train, validation, test = sides
         train = train.take(np.flatnonzero(~np.isnan(train.success).all(axis=1)))
         if not len(train):
@@ -76,7 +76,7 @@ def seed_trials(
     Raises
     ------
     TableError
-        If a side has no prompt left, or a cost is known nowhere.
+        If a side has no prompt left, or no cost of a model is known.
     """
     setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
     everything = setting.side(outcomes, features)

@@ -45,7 +45,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A test prompt and the training prompt most like it.
+    """A test prompt and the most similar training prompt, which nearly duplicates it.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Twin:
     test_id, train_id : str
     similarity : in [0, 1]
     exact : bool
-        Whether they are the same text; a near duplicate may have a similarity of 1, too (reordered options).
+        Whether they have the same text; a near duplicate may have a similarity of 1 too (reordered options).
     """
 
     test_row: int
@@ -65,7 +65,7 @@ class Twin:
     exact: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a reader needs to look the two up."""
+        """Return the ids and the similarity as plain JSON types."""
         return {
             "test_id": self.test_id,
             "train_id": self.train_id,
@@ -81,7 +81,7 @@ class Repeats:
     Attributes
     ----------
     n_exact, n_near : int
-        Prompts; of the same text as an earlier one, and of those left, with a near duplicate before them.
+        Numbers of prompts with the same text as an earlier one, and of the others with a near duplicate before them.
     """
 
     n_exact: int
@@ -90,13 +90,13 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True)
 class LeakageAudit:
-    """What of a test side is known from its training side.
+    """The duplicates between the test side and the training side of a split.
 
     Attributes
     ----------
-    n_train, n_test : prompts
+    n_train, n_test : numbers of prompts
     threshold : least similarity of near duplicates
-    twins : one for each test prompt that has any, by test row
+    twins : one for each test prompt that has a duplicate, by test row
     in_train, in_test : repeats within one side
     """
 
@@ -109,22 +109,22 @@ class LeakageAudit:
 
     @property
     def rows(self) -> Rows:
-        """Indices of the test prompts that have a twin in training, ascending."""
+        """Indices of the test prompts that have a duplicate in training, ascending."""
         return np.array([twin.test_row for twin in self.twins], dtype=np.intp)
 
     @property
     def n_exact(self) -> int:
-        """Test prompts whose text is in training."""
+        """Number of test prompts with the same text as a training prompt."""
         return sum(twin.exact for twin in self.twins)
 
     @property
     def n_near(self) -> int:
-        """Test prompts with a near duplicate in training, but no exact one."""
+        """Number of test prompts with a near duplicate in training and no exact one."""
         return len(self.twins) - self.n_exact
 
     @property
     def examples(self) -> tuple[Twin, ...]:
-        """Up to `N_EXAMPLES` twins to judge by: first the near ones, the least similar before the others."""
+        """Up to `N_EXAMPLES` twins for people to check: near ones first, beginning with the least similar."""
         return tuple(sorted(self.twins, key=lambda twin: (twin.exact, twin.similarity, twin.test_row))[:N_EXAMPLES])
 
     def as_dict(self) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class LeakageAudit:
         }
 
     def in_words(self) -> str:
-        """Say it in two sentences."""
+        """Return the counts in two sentences."""
         if not self.twins:
             leaked = f"None of {self.n_test:,} test prompts has a twin among {self.n_train:,} training prompts"
             return f"{leaked} (similarity {self.threshold:g} or more). {self._repeats_in_words()}"
@@ -166,12 +166,12 @@ def audit(
 ) -> LeakageAudit:
     """Find the test prompts that have an exact or near duplicate among the training prompts.
 
-    Takes about 3 s and 400 MB for 12,000 prompts of 650 characters; both grow with the text.
+    It takes about 3 s and 400 MB for 12,000 prompts of 650 characters; both grow with the text.
 
     Parameters
     ----------
     train_prompts, test_prompts : texts or lists of chat messages
-    train_ids, test_ids : names for examples; the indices where not given
+    train_ids, test_ids : names for examples; default: the indices
     threshold : least similarity of near duplicates, above 0 and at most 1
 
     Raises
@@ -210,9 +210,9 @@ def audit_split(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOL
 
 
 def without_twins(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOLD) -> Split:
-    """Leave out calibration prompts with a twin in training, and test prompts with a twin in either.
+    """Leave out calibration prompts with a duplicate in training, and test prompts with a duplicate in either.
 
-    Training prompts stay as they are. Of test prompts that are alike, all stay.
+    Training prompts stay as they are. Test prompts that only duplicate each other stay too.
     """
     calibration = _audit_rows(outcomes, split.train, split.calibration, threshold)
     seen = np.concatenate([split.train, split.calibration])
@@ -244,7 +244,7 @@ def _twins(
 ) -> tuple[Twin, ...]:
     texts, first_row = np.unique(train, return_index=True)
     row_of: Mapping[int, int] = dict(zip(texts.tolist(), first_row.tolist(), strict=True))
-    # Texts were numbered in training first, so that every text that only test has comes after.
+    # Texts of training were numbered first, so every text that only test has comes after them.
     only_test = np.setdiff1d(test, train)
     nearest, similarity = sets.nearest_before(only_test, texts, threshold)
     near = dict(zip(only_test.tolist(), zip(nearest.tolist(), similarity.tolist(), strict=True), strict=True))

@@ -27,16 +27,16 @@ _SIDES = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a package did under one variant of its hyperparameters.
+    """The answers of a package with one variant of its hyperparameters.
 
     Attributes
     ----------
     validation, test : Routing
     settings : hyperparameter -> value
     fit_s : float
-        Seconds to learn, all variants together.
+        Seconds to learn all variants.
     decide_s : float
-        Seconds to answer the test prompts, this variant alone.
+        Seconds to answer the test prompts with this variant.
     """
 
     validation: Routing
@@ -47,7 +47,7 @@ class Variant:
 
 
 def write_task(folder: Path, trial: Trial) -> None:
-    """Write what a package may know of a trial."""
+    """Write the data of a trial that a package may use."""
     arrays: dict[str, npt.NDArray[Any]] = {
         "values": np.array(sweep_values(trial)),
         "seed": np.array(trial.seed),
@@ -62,12 +62,12 @@ def write_task(folder: Path, trial: Trial) -> None:
 
 
 def read_answer(folder: Path, trial: Trial) -> list[Variant]:
-    """Read what a package answered, every shape and value checked.
+    """Read the answer of a package, and check every shape and value.
 
     Raises
     ------
     MethodUnavailableError
-        If it is missing, is not readable, or does not fit the trial.
+        If the answer is missing, is not readable, or does not fit the trial.
     """
     arrays, report = _load(folder)
     settings, decide_s = report.get("settings"), report.get("decide_s")

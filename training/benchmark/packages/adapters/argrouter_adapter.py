@@ -51,7 +51,7 @@ def fit_head(vectors: Any, score: Any, regularisation: float) -> tuple[Any, floa
 
 
 def build(task: Any, target: str, regularisation: float) -> Router:
-    """Return a router of scores `target`, with the package's defaults."""
+    """Return a router with the scores `target` and the package's defaults."""
     vectors = task["vectors_train"].astype(np.float64)
     vectors /= np.clip(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12, None)
     scores, costs = task[f"{target}_train"], task["cost_train"]
@@ -77,13 +77,13 @@ def predict(router: Router, vectors: Any) -> tuple[Any, Any]:
 
 
 def of_heads(router: Router, vectors: Any) -> Any:
-    """Return P(correct) of the heads alone, shape (n, m); its vote has no weight, so one neighbour will do."""
+    """Return P(correct) by the heads only, shape (n, m); the vote has weight 0, so one neighbour is enough."""
     bank = {name: getattr(router, name)[:1] for name in ("train_emb", "train_scores", "train_costs")}
     return predict(replace(router, **bank, knn_weight=0.0), vectors)[0]
 
 
 def decide(p: Any, cost: Any, lambdas: Any) -> Any:
-    """Return the choices at every lambda, shape (n_lambdas, n); as `Router.route_embeddings` makes them."""
+    """Return the choices at every lambda, shape (n_lambdas, n); as `Router.route_embeddings` chooses."""
     return np.array([(p - lam * cost).argmax(axis=1) for lam in lambdas])
 
 
@@ -98,7 +98,7 @@ def check(router: Router, vectors: Any, choices: Any, lambdas: Any) -> None:
 def answer(task: Any, side: str, routers: list[tuple[Router, Router]], lambdas: Any) -> tuple[Any, Any, list[float]]:
     """Return choices (v, l, n), P(success) (v, n, m) and seconds to decide (v) of every variant.
 
-    `Router.predict` blends heads and vote; both are asked for once and blended here for every weight.
+    `Router.predict` blends heads and vote. Here both are computed once, and then blended with every weight.
     """
     vectors = task[f"vectors_{side}"].astype(np.float64)
     choices, p_success, seconds = [], [], []
@@ -126,7 +126,7 @@ def answer(task: Any, side: str, routers: list[tuple[Router, Router]], lambdas: 
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))
     values = task["values"]

@@ -44,7 +44,7 @@ N_CHECKED = 5
 
 
 def project(pca: PCA, vectors: Any) -> Any:
-    """Return whitened components and a bias, shape (n, d + 1), as the package's own feature service makes them."""
+    """Return whitened components and a bias, shape (n, d + 1), as the package's own feature service computes them."""
     scale = 1.0 / np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
     return np.column_stack([pca.transform(vectors) * scale, np.ones(len(vectors))])
 
@@ -61,7 +61,7 @@ def write_priors(path: Path, pca: PCA, vectors: Any, rewards: Any) -> None:
 
 
 def prices(cost: Any) -> Any:
-    """Return each model's mean cost in USD, above 0 (its logarithm is taken), shape (m,)."""
+    """Return each model's mean cost in USD, shape (m,); it is kept above 0, because its logarithm is used."""
     known = ~np.isnan(cost)
     mean = np.where(known, cost, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     positive = mean[mean > 0]
@@ -71,7 +71,7 @@ def prices(cost: Any) -> Any:
 
 def build(pca: PCA, vectors: Any, rewards: Any, price: Any, seed: int) -> BanditRouter:
     """Return a warm router without exploration."""
-    # Its penalty halves the sum of both prices and divides by 1,000, so each is given a thousandfold.
+    # The package halves the sum of both prices and divides by 1,000, so each price is multiplied by 1,000.
     registry = {
         f"model-{i:03d}": {"input_cost_per_m": 1000 * usd, "output_cost_per_m": 1000 * usd}
         for i, usd in enumerate(price.tolist())
@@ -90,12 +90,12 @@ def build(pca: PCA, vectors: Any, rewards: Any, price: Any, seed: int) -> Bandit
 
 
 def expected_rewards(router: BanditRouter, x: Any) -> Any:
-    """Return the mean of every model's posterior, shape (n, m), as `get_expected_reward` does for one prompt."""
+    """Return the posterior mean of every model, shape (n, m), as `get_expected_reward` does for one prompt."""
     return x @ np.array([router.bandit.theta[model] for model in router.bandit.models]).T
 
 
 def decide(router: BanditRouter, x: Any) -> Any:
-    """Return the choices at every penalty, shape (n_penalties, n); as `BanditRouter.route` makes them."""
+    """Return the choices at every penalty, shape (n_penalties, n); as `BanditRouter.route` chooses."""
     reward = expected_rewards(router, x)
     burden = np.array([router._get_normalized_cost(model) for model in router.bandit.models])  # noqa: SLF001
     choices = np.array([(reward - penalty * burden).argmax(axis=1) for penalty in PENALTIES])
@@ -104,14 +104,14 @@ def decide(router: BanditRouter, x: Any) -> Any:
         with router.exploit():
             its_own = [router.bandit.models.index(router.route(row)[0]) for row in x[:N_CHECKED]]
         score = reward[:N_CHECKED] - PENALTIES[at] * burden
-        # Compared by score: it settles ties by lot.
+        # Scores are compared instead of choices, because the package breaks ties at random.
         if (np.take_along_axis(score, np.array(its_own)[:, None], 1)[:, 0] < score.max(axis=1) - 1e-9).any():
             raise SystemExit(f"route chose {its_own}, this adapter {choices[at, :N_CHECKED]}")
     return choices
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     logging.disable(logging.WARNING)
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))

@@ -31,14 +31,14 @@ import numpy as np
 import torch
 
 STRONG, WEAK = "gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1"
-# Of the package's training script.
+# The settings of the package's training script.
 DIM, BATCH_SIZE, N_EPOCHS, LEARNING_RATE, WEIGHT_DECAY, NOISE = 128, 64, 100, 3e-4, 1e-5, 0.1
 TIES = ("dropped", "to the weak")
 SHARES = np.linspace(0, 1, 101)
 
 
 class OurVectors:
-    """Stands in for the OpenAI client: the "prompt" is the row of a table of vectors."""
+    """Replaces the OpenAI client; the "prompt" is a row number of a table of vectors."""
 
     def __init__(self) -> None:
         self.rows = np.empty((0, 0), dtype=np.float32)
@@ -63,7 +63,7 @@ from routellm.routers.matrix_factorization.train_matrix_factorization import (  
 
 
 def battles(strong: Any, weak: Any, ties: str) -> list[dict[str, Any]]:
-    """Return the battles of prompts whose both outcomes are known, from qualities of shape (n,)."""
+    """Return the battles of prompts with both outcomes known, from qualities of shape (n,)."""
     winner = np.where(strong > weak, "model_a", np.where(strong < weak, "model_b", "tie"))
     if ties == "to the weak":
         winner[winner == "tie"] = "model_b"
@@ -73,13 +73,13 @@ def battles(strong: Any, weak: Any, ties: str) -> list[dict[str, Any]]:
 
 
 def train(folder: Path, fights: list[dict[str, Any]], shape: tuple[int, int], seed: int) -> MFModel:
-    """Train as the package's script does and load the result into the class it serves with."""
+    """Train as the package's script does, and load the result into the class that the package serves with."""
     random.seed(seed)
     torch.manual_seed(seed)
     n_prompts, text_dim = shape
     net = MFModel_Train(DIM, len(MODEL_IDS), n_prompts, text_dim=text_dim, npy_path=folder / "vectors.npy")
     batches = PairwiseDataset(fights).get_dataloaders(BATCH_SIZE)
-    # Its loop reports on a second set (of two battles at least) after every epoch and takes nothing from it.
+    # The loop needs a second set (of at least two battles) to report on after every epoch. It does not learn from it.
     reported = PairwiseDataset((fights * 2)[:2]).get_dataloaders(2, shuffle=False)
     train_loops(net, batches, reported, LEARNING_RATE, WEIGHT_DECAY, NOISE, N_EPOCHS, device="cpu")
     served = MFModel(DIM, len(MODEL_IDS), text_dim, 1, use_proj=True)
@@ -99,10 +99,10 @@ def win_rates(model: MFModel, vectors: Any) -> Any:
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))
-    torch.set_num_threads(1)  # the layers are small: more threads only wait for each other
+    torch.set_num_threads(1)  # the layers are small, so more threads would only wait for each other
     vectors = {side: task[f"vectors_{side}"] for side in ("train", "validation", "test")}
     np.save(folder / "vectors.npy", vectors["train"])
     quality = task["quality_train"]
