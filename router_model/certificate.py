@@ -216,6 +216,6 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
         level = certificate.delta / certificate.n_targets
         p_value = float(binomial_p_value(round(n_succeeded), certificate.n_prompts, certificate.target_success))
         if p_value > level * (1 + 1e-9):
-            broken = [f"what is certified follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
+            broken = [f"the certified rate follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
     if broken:
         raise ArtifactError(f"{where}: expected that {broken[0]}; it may be forged, certify the router again")

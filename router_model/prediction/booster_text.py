@@ -136,7 +136,7 @@ def read_booster(text: str) -> BoosterText:
             raise BoosterTextError(f"tree {number}: {exc}") from None
     tail = content[start + sum(sizes) :].decode()
     if not tail.startswith(_END) or _TAIL.fullmatch(tail, len(_END)) is None:
-        raise BoosterTextError("what follows the trees is not what LightGBM writes")
+        raise BoosterTextError("the text after the trees differs from LightGBM's format")
     return BoosterText(names, header["objective"], trees)
 
 

@@ -153,7 +153,7 @@ class LeakageAudit:
 
     def _repeats_in_words(self) -> str:
         n_train, n_test = (side.n_exact + side.n_near for side in (self.in_train, self.in_test))
-        return f"Within one side, which is no leakage, {n_train:,} training and {n_test:,} test prompts come again."
+        return f"Within one side, which is not leakage, {n_train:,} training and {n_test:,} test prompts are repeated."
 
 
 def audit(

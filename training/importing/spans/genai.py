@@ -28,7 +28,7 @@ EVENTS: Final = frozenset({INFERENCE, "gen_ai.content.prompt", *_MESSAGE_EVENTS}
 _CAPTURE: Final = (
     "turn on the capture of message contents in the instrumentation "
     "(OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, TRACELOOP_TRACE_CONTENT); give the export of the log "
-    "records, too, where messages are written as events; or use --on-error skip"
+    "records, too, if messages are written as events; or use --on-error skip"
 )
 
 
