@@ -1,4 +1,4 @@
-"""Errors of the features layer.
+"""The errors that the package `features` raises, about encoders and about prompts.
 
 FeatureError(ValueError)
 ├── EncoderError      an encoder cannot be found, loaded or verified

@@ -1,4 +1,4 @@
-"""The command `router-model`.
+"""The command `router-model`: it finds a sub-command by its name, runs it, and prints expected errors in one line.
 
 Each sub-command lives in the package that does its work, and is imported only when it is called. So deciding never
 loads the libraries that training needs, and ``--help`` loads none of them.

@@ -1,4 +1,4 @@
-"""Certified success rates: learn-then-test over the value of a success.
+"""Certify success rates of a router on calibration prompts, by learn-then-test over the value of a success.
 
 The tested rules are `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the value that always
 chooses the likeliest model down to the value that always chooses the cheapest. This list was fixed before any prompt
