@@ -1,6 +1,6 @@
-"""A prompt becomes numbers here: encoders, a bag of word pieces, surface features.
+"""Turn prompts into numbers: embeddings, a bag of word pieces, and surface features.
 
-Knows nothing of language models, prices or HTTP.
+This package does not know about language models, prices or HTTP.
 """
 
 from router_model.features.bag import BagVocabulary

@@ -1,9 +1,9 @@
-"""A sparse bag of word pieces: single pieces and pairs of neighbours, weighted by tf-idf.
+"""A sparse bag of word pieces: counts of single pieces and of pairs of neighbours, weighted by tf-idf.
 
-Where a mean of token embeddings knows the topic, the bag knows the wording ("which of the following",
-"assert output =="), which is what tells task types apart. Weights: sublinear term frequency times smoothed
-inverse document frequency, rows of unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every step is
-exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
+The mean of token embeddings captures the topic of a prompt. The bag captures its wording ("which of the following",
+"assert output =="), which distinguishes kinds of tasks. The weight is a sublinear term frequency times a smoothed
+inverse document frequency, and rows have unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every
+step is exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
 """
 
 import math
@@ -20,19 +20,19 @@ from router_model.features.word_pieces import N_WORD_PIECES
 
 IntArray = npt.NDArray[np.int64]
 
-_INT32_LIMIT = 2**31  # entries; below it indices take half the memory
-MOST_COUNTED = 2**15  # times that a term may occur; more are counted as so many
+_INT32_LIMIT = 2**31  # entries; below this number, indices fit integers of half the size
+MOST_COUNTED = 2**15  # a term that occurs more often is counted this many times
 _FREQUENCY_STEPS = 2**20
 WEIGHT_STEPS = 2**12
-"""Steps in 1 of a term's weight before the bag is scaled to unit length: sums of squares are below 2**53 steps."""
+"""Steps per unit of a term's weight before the bag is scaled to unit length; sums of squares are below 2**53 steps."""
 
 TERM_FREQUENCY = np.array(
     [0.0, *(round((1 + math.log(count)) * _FREQUENCY_STEPS) / _FREQUENCY_STEPS for count in range(1, MOST_COUNTED + 1))]
 )
-"""``1 + ln(count)`` by count. Logarithms differ in the last bits from one library to the next, their rounded values do
-not: none is within 1e-6 steps of the middle between two (a test checks it)."""
+"""``1 + ln(count)`` by count. Math libraries return logarithms with different last bits. The rounded values agree,
+because no logarithm is within 1e-6 steps of a rounding boundary (a test checks this)."""
 
-_CHUNK = 4096  # prompts whose terms are counted at once; their common terms are then one entry each
+_CHUNK = 4096  # prompts counted at once, so that a term they share becomes a single entry
 
 
 class Bags(NamedTuple):
@@ -43,7 +43,7 @@ class Bags(NamedTuple):
     vectors : float32 CSR array, shape (n, n_terms)
         Rows of unit length on the grid of `router_model.features.grid`.
     n_terms : int64 array, shape (n,)
-        Different terms in the prompt, known or not.
+        Number of different terms in the prompt, in the vocabulary or not.
     """
 
     vectors: sp.csr_array
@@ -51,14 +51,14 @@ class Bags(NamedTuple):
 
     @property
     def coverage(self) -> npt.NDArray[np.float32]:
-        """Share of each prompt's terms that are known, shape (n,); 0 of an empty prompt."""
+        """Share of each prompt's terms that the vocabulary has, shape (n,); 0 for an empty prompt."""
         known = np.diff(self.vectors.indptr)
         return np.asarray(known / np.maximum(self.n_terms, 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class BagVocabulary:
-    """The pieces and pairs a bag counts.
+    """The vocabulary of a bag: the word pieces and pairs of pieces that it counts.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class BagVocabulary:
 
     @classmethod
     def fit(cls, pieces: Sequence[IntArray], *, min_prompts: int, max_terms: int) -> "BagVocabulary":
-        """Keep the terms that occur in at least `min_prompts` prompts, the `max_terms` commonest of them."""
+        """Keep at most `max_terms` terms, the most common of those in at least `min_prompts` prompts."""
         codes, frequency = _prompt_frequency(pieces)
         kept = np.flatnonzero(frequency >= min_prompts)
         if len(kept) > max_terms:
@@ -83,7 +83,7 @@ class BagVocabulary:
         return cls(codes=codes[kept], idf=idf.astype(np.float32))
 
     def transform(self, pieces: Sequence[IntArray]) -> Bags:
-        """Return the weighted bags. A prompt with no known term gets an empty row."""
+        """Return the weighted bags. A prompt without a known term gets an empty row."""
         columns: list[IntArray] = []
         n_terms = np.zeros(len(pieces), dtype=np.int64)
         values: list[npt.NDArray[np.float32]] = []

@@ -1,4 +1,4 @@
-"""What an encoder is."""
+"""The interface of an encoder: an object that turns texts into vectors."""
 
 from typing import Protocol
 
@@ -11,21 +11,21 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors.
+    """An encoder turns texts into vectors of a fixed length.
 
     Attributes
     ----------
     name : str
-        What `router_model.features.load_encoder` takes to find this encoder again.
+        The name by which `router_model.features.load_encoder` finds this encoder again.
     dimension : int
         Length of a vector.
     content_hash : str
-        ``sha256:`` and the hexadecimal digest of what determines the vectors.
+        ``sha256:`` and the hexadecimal digest of the weights that determine the vectors.
     """
 
     @property
     def name(self) -> str:
-        """What `router_model.features.load_encoder` takes."""
+        """The name by which `router_model.features.load_encoder` finds this encoder."""
         ...
 
     @property
@@ -35,11 +35,11 @@ class Encoder(Protocol):
 
     @property
     def content_hash(self) -> str:
-        """Digest of what determines the vectors."""
+        """Digest of the weights that determine the vectors."""
         ...
 
     def encode(self, batch: TextBatch) -> FloatArray:
-        """Return one row a text, shape (n, dimension), of unit length; zeros for an empty text."""
+        """Return a vector of unit length for each text, shape (n, dimension); zeros for an empty text."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""How an encoder is found by its name.
+"""Find an encoder by its name.
 
-An artifact records an encoder's name and content hash; `load_encoder` finds it again and the caller compares
-the hash, so that a router never runs on vectors it was not trained on.
+An artifact records the name and the content hash of its encoder. `load_encoder` loads the encoder, and the caller
+compares the hash, so that a router never uses vectors of an encoder that it was not trained with.
 """
 
 from router_model.features.encoder import Encoder

@@ -1,15 +1,15 @@
-"""Errors of the features layer.
+"""The errors that the package `features` raises, about encoders and about prompts.
 
 FeatureError(ValueError)
 ├── EncoderError      an encoder cannot be found, loaded or verified
 └── PromptError       a value is neither text nor chat messages
 
-``router_model.errors`` re-exports them under its own tree, so callers catch one family.
+``router_model.errors`` has the errors of the other packages.
 """
 
 
 class FeatureError(ValueError):
-    """Base of everything this package raises on purpose."""
+    """Base of all errors that this package raises on purpose."""
 
 
 class EncoderError(FeatureError):

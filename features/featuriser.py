@@ -1,4 +1,4 @@
-"""Prompts to everything a predictor reads of them, with one tokenisation."""
+"""Compute all features of prompts that a predictor reads, and tokenise each prompt only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PromptFeatures:
-    """What is known of n prompts before any model's record is looked at.
+    """The features of n prompts; they do not depend on any model.
 
     Attributes
     ----------
@@ -26,10 +26,10 @@ class PromptFeatures:
     pieces : list of n int64 arrays
         Word-piece ids.
     n_input_tokens : float64 array, shape (n,)
-        Word pieces of the whole prompt; scaled up from the part that was read where it was clipped.
+        Word pieces of the whole prompt; if it was clipped, scaled up from the part that was read.
     n_images : float64 array, shape (n,)
     max_output_tokens : float64 array, shape (n,)
-        The most a request lets a model write; infinite where it does not say.
+        The most tokens that the request lets a model write; infinite if it sets no limit.
     """
 
     embedding: FloatArray
@@ -64,7 +64,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     """
     parsed = [Prompt.parse(prompt) for prompt in prompts]
     batch = tokenise([prompt.text for prompt in parsed])
-    # Lists, and one array of each: for a single prompt every call of numpy is a part of the time that can be seen.
+    # Lists first, then one array of each: for a single prompt, each call of numpy takes a noticeable share of the time.
     lengths = zip(parsed, map(len, batch.pieces), strict=True)
     n_input_tokens = [n * max(prompt.n_chars / max(len(prompt.text), 1), 1.0) for prompt, n in lengths]
     return PromptFeatures(

@@ -1,20 +1,21 @@
-"""Numbers on a grid, whose sums are the same in any order.
+"""Round numbers to a grid (multiples of a power of two), so that their sums are the same in any order.
 
-Processors add the terms of a sum in orders of their own, and floats then differ in the last bits. A booster that
-splits there decides otherwise on another processor. Multiples of a power of two do not differ: as long as a sum stays
-below 2**24 of its steps (float32) or 2**53 (float64), floats hold it, and every part of it, exactly. So what decisions
-read is put on a grid before it is summed, and whoever sums says why the sum stays below (docs/decisions/0013).
+Processors add the terms of a sum in different orders, and the last bits of a float sum depend on the order. If a
+booster's threshold lies between two such sums, the same prompt is decided differently on two processors. Sums of grid
+numbers do not differ: while a sum stays below 2**24 steps (float32) or 2**53 steps (float64), floats hold it and all
+its partial sums exactly. So the inputs of decisions are put on a grid before they are summed. The code that sums says
+why its sums stay below the limit (docs/decisions/0013).
 """
 
 import numpy as np
 import numpy.typing as npt
 
 GRID_STEPS = 2**14
-"""Steps in 1 of the grid of vectors of unit length: their entries are integers of 16 bits, their cosines of 30."""
+"""Steps per unit of the grid for vectors of unit length: entries are integers of 16 bits, and cosines of 30 bits."""
 
 
 def on_grid(values: npt.NDArray[np.floating], steps: int = GRID_STEPS) -> npt.NDArray[np.float32]:
-    """Return the nearest multiples of ``1 / steps``, float32, which holds them exactly up to ``2**24 / steps``.
+    """Round to multiples of ``1 / steps``; float32 holds these exactly up to ``2**24 / steps``.
 
     Parameters
     ----------

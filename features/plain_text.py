@@ -1,8 +1,8 @@
-r"""White space that means nothing, taken out before a prompt's looks are counted.
+"""Remove white space without meaning before surface features are counted.
 
-Doubled blanks, blanks at line ends and blank lines come from copying and typing, not from the question; counts and
-shares that include them change decisions for nothing (docs/decisions/0008). What stays is the line breaks between
-lines with something in them, and that a line is indented, which tells code.
+Doubled blanks, blanks at line ends and blank lines come from copying and typing, not from the question. Counts and
+shares that include them would change decisions without reason (docs/decisions/0008). Line breaks between lines with
+text stay. So does the fact that a line is indented, because it is a sign of code.
 """
 
 import re

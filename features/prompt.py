@@ -1,8 +1,8 @@
-"""One prompt, however it arrives: a string, chat messages, or a whole chat body.
+"""One prompt, in whatever form it arrives: a string, chat messages, or a whole chat body.
 
-Decides which text stands for a conversation when it is encoded. Simplifies: roles are not encoded, only
-contents in their order, so that a single user message and the same plain string give the same vector; and
-of what is very long only a part is read (`conversation_text`).
+This module decides which text of a conversation is encoded. Roles are not encoded, only the contents in their order, so
+that a single user message and the same plain string have the same vector. Only a part of a very long conversation is
+read (`conversation_text`).
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
-"""Characters of a prompt that reach an encoder."""
+"""The most characters of a prompt that an encoder reads."""
 
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode's categories of control and format characters and of white space."""
@@ -29,20 +29,20 @@ class Prompt:
     Attributes
     ----------
     text : str
-        What is encoded: the contents of all messages, joined by a blank line, or the part of them that
+        The text to encode: the contents of all messages, joined by a blank line, or the part of them that
         `conversation_text` keeps.
     n_chars : int
         Length of the whole text before clipping.
     n_turns : int
         Number of messages that are not system or developer instructions (1 for a plain string).
     has_system, has_tools, wants_json, has_audio : bool
-        What the conversation or the request around it asks of a model.
+        Needs of the conversation, or of the request around it, that a model must meet.
     has_files : bool
         Whether a message holds a part that is neither text, image nor audio, such as a PDF.
     n_images : int
         Images in the messages.
     max_output_tokens : int or None
-        The most that the request lets a model write, reasoning included; None where it does not say.
+        The most tokens that the request lets a model write, reasoning included; None if it sets no limit.
 
     Examples
     --------
@@ -71,13 +71,13 @@ class Prompt:
         return self.n_images > 0
 
     def require_content(self) -> "Prompt":
-        """Return the prompt itself, if it asks anything.
+        """Return the prompt itself, or refuse it if it is empty.
 
         Raises
         ------
         PromptError
-            If nothing can be seen of its text (white space, zero-width and control characters), and it has no image,
-            audio or file: whatever is predicted of it says nothing of the call that is to come.
+            If its text has no visible characters (only white space, zero-width and control characters), and it has
+            no image, audio or file. A prediction would say nothing about the call.
         """
         can_be_seen = any(unicodedata.category(sign) not in _UNSEEN for sign in self.text)
         if can_be_seen or self.n_images or self.has_audio or self.has_files:
@@ -91,8 +91,8 @@ class Prompt:
         Raises
         ------
         PromptError
-            If `value` is none of these, or a part of it is not what a chat body has there; the message says what
-            was got.
+            If `value` is none of these, or a part of it has the wrong type for a chat body. The message says what was
+            got.
         """
         if isinstance(value, cls):
             return value
@@ -140,15 +140,15 @@ class Prompt:
 
 
 def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:
-    r"""Join the texts of a conversation, keeping what matters most where not all of it fits.
+    r"""Join the texts of a conversation; if they are too long, keep the most important parts.
 
-    The last user turn is always read first: it is the question. Then whole texts are added from the end of the
-    conversation backwards, as long as they fit; the first that does not is clipped into what is left.
+    The last user turn comes first, because it is the question. Then whole texts are added, from the end of the
+    conversation backwards, as long as they fit. The first text that does not fit is clipped to the remaining length.
 
     Parameters
     ----------
     parts : the texts in their order
-    last_user : index of the last user turn's text; -1 where there is none, which means the last text
+    last_user : index of the last user turn's text; -1 if there is none, which means the last text
 
     Examples
     --------
@@ -187,7 +187,7 @@ def _instead_of_messages(body: Mapping[str, Any]) -> str:
 
 
 def _contents(message: Mapping[str, Any], position: int) -> tuple[list[str], int, int, int]:
-    """Return the texts of one message and the numbers of its images, audio parts and other parts."""
+    """Return the texts of one message, and how many images, audio parts and other parts it has."""
     content = message.get("content")
     texts: list[str] = []
     n_images = n_audio = n_files = 0

@@ -1,8 +1,8 @@
-"""The default encoder: the mean of a table of token vectors.
+"""The default encoder: the mean of the token vectors of a text, read from a fixed table.
 
-The table is distilled from all-MiniLM-L6-v2 by ``python scripts/static_table.py``: every word piece is
-put through the transformer on its own, the vectors are reduced by PCA and weighted down by frequency (the idea of
-model2vec, with the smooth inverse frequency of Arora et al. 2017), then stored as int8 with a scale a row.
+``python scripts/static_table.py`` distils the table from all-MiniLM-L6-v2. It puts every word piece through the
+transformer on its own, reduces the vectors by PCA and gives frequent pieces less weight (the idea of model2vec, with
+the smooth inverse frequency of Arora et al. 2017). The vectors are stored as int8, with one scale for each row.
 """
 
 import hashlib
@@ -17,19 +17,19 @@ from router_model.features.encoder import FloatArray, unit_rows
 from router_model.features.errors import EncoderError
 from router_model.features.word_pieces import N_WORD_PIECES, TextBatch
 
-_AT_ONCE = 128  # pieces whose vectors are in a core's cache at the same time
+_AT_ONCE = 128  # pieces summed at once, so that their vectors fit into a core's cache
 
 
 @dataclass(frozen=True, slots=True)
 class StaticEncoder:
-    """Averages the shipped token vectors; about 0.05 ms a prompt once it is tokenised.
+    """Averages the shipped token vectors; takes about 0.05 ms for a tokenised prompt.
 
     Attributes
     ----------
     table : int8 array, shape (N_WORD_PIECES, dimension)
     scale : float64 array, shape (N_WORD_PIECES,)
-        A piece's vector is its row of `table` times its `scale`. In steps of which the largest has 2**30 at most:
-        sums of 2**16 pieces are then exact.
+        A piece's vector is its row of `table` times its `scale`. Scales are multiples of a step, and the largest has at
+        most 2**30 steps, so that sums of 2**16 pieces are exact.
     content_hash : str
         Digest of the shipped file.
     """
@@ -65,7 +65,7 @@ class StaticEncoder:
 
     @property
     def name(self) -> str:
-        """The name `router_model.features.load_encoder` takes."""
+        """The name by which `router_model.features.load_encoder` finds this encoder."""
         return "static"
 
     @property
@@ -84,8 +84,8 @@ class StaticEncoder:
     def _sum(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the sum of pieces' vectors, shape (dimension,).
 
-        All sums are exact, so that a piece that comes again can be counted, and the order is free. Matrix products of
-        BLAS would wake threads for long texts (docs/decisions/0003).
+        All sums are exact. So repeated pieces can be counted first, and the order does not matter. Matrix products of
+        BLAS are not used, because they would wake threads for long texts (docs/decisions/0003).
         """
         scale = self.scale.take(ids)
         if len(ids) > _AT_ONCE:

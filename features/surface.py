@@ -1,10 +1,10 @@
-"""Surface features: what a prompt looks like, counted without understanding it.
+"""Surface features: properties of a prompt's text that can be counted without understanding it.
 
-Each says something about which model will do: long prompts and other scripts need larger models, code and
-mathematics have their specialists, a requested format or a tool rules candidates out. All are finite for any
-text, also an empty one or lone surrogates; counts are ``log(1 + count)``, shares lie in [0, 1].
-Pattern counts read the clipped text (`router_model.features.prompt.MAX_ENCODED_CHARS`), so a megabyte costs no more
-than a page, and all read it without white space that means nothing (`router_model.features.plain_text`).
+Each feature says something about which models will do well. Long prompts and other scripts need larger models, some
+models specialise in code or mathematics, and a requested format or tool excludes models. All features are finite for
+any text, including an empty one and lone surrogates. Counts are ``log(1 + count)``; shares lie in [0, 1]. Pattern
+counts read the text that is clipped for encoding (`router_model.features.prompt.MAX_ENCODED_CHARS`), so that a megabyte
+costs no more than a page. All features ignore white space without meaning (`router_model.features.plain_text`).
 """
 
 import math
@@ -26,7 +26,7 @@ CHARACTER_CLASSES: Final = (
     "space", "digit", "lower", "upper", "punctuation", "code_symbol", "math_symbol",
     "latin_extended", "greek", "cyrillic", "semitic", "indic", "kana", "han", "hangul", "emoji", "other",
 )  # fmt: skip
-"""Classes a code point may fall in; each gives a feature ``share_<class>``."""
+"""Classes of code points; each gives a feature ``share_<class>``."""
 
 _ASCII_CLASSES: Final = {
     "space": " \t\n\r\v\f",
@@ -38,7 +38,7 @@ _ASCII_CLASSES: Final = {
     "math_symbol": "+*^%~=",
 }
 
-# First code point of a block and its class, ascending; Unicode 16 block names group into these.
+# The first code point of each block, ascending, and its class. The blocks of Unicode 16 are grouped into classes.
 _BLOCKS: Final = (
     (0x80, "other"), (0xC0, "latin_extended"), (0x370, "greek"), (0x400, "cyrillic"), (0x530, "other"),
     (0x590, "semitic"), (0x900, "indic"), (0xE00, "other"), (0x1100, "hangul"), (0x1200, "other"),
@@ -72,11 +72,11 @@ SURFACE_NAMES: Final = (
 """Names of the columns of `surface_features`, in order."""
 
 _LOGS: Final = [math.log1p(count) for count in range(1024)]
-"""``log(1 + count)`` of counts that are common."""
-_CHUNK: Final = 1024  # prompts whose numbers are Python objects at once
+"""``log(1 + count)`` for small counts, which are common."""
+_CHUNK: Final = 1024  # prompts at once, which bounds the numbers held as Python objects
 
 MEANINGS: Final = {
-    "log_chars": "characters of the whole prompt, before clipping; without surplus white space, as all of these",
+    "log_chars": "characters of the whole prompt, before clipping; like all features without surplus white space",
     "log_words": "runs of non-space characters",
     "log_lines": "line breaks, blank lines left out",
     "mean_word_chars": "mean length of a word, at most 50; long in code, URLs and languages without spaces",
@@ -92,7 +92,7 @@ MEANINGS: Final = {
     "share_greek": "Greek: the language, or variables of a formula",
     "share_cyrillic": "Cyrillic",
     "share_semitic": "Hebrew and Arabic",
-    "share_indic": "Devanagari, Tamil and their kin",
+    "share_indic": "Devanagari, Tamil and related scripts",
     "share_kana": "Japanese syllables",
     "share_han": "Chinese characters",
     "share_hangul": "Korean",
@@ -107,13 +107,13 @@ MEANINGS: Final = {
     "log_long_numbers": "numbers of four digits or more: arithmetic that small models get wrong",
     "log_question_marks": "question marks, also of other scripts",
     "log_question_words": "what, which, who, how and the like",
-    "log_negations": "not, except, never: the questions that are misread",
-    "log_answer_options": "(A), B., c): multiple choice",
+    "log_negations": "not, except, never: questions that are easily misread",
+    "log_answer_options": "(A), B., c): options of multiple choice",
     "log_blanks": "___: gaps to fill in",
     "log_list_items": "lines that begin with a bullet or a number",
     "log_quoted_spans": "text in double quotation marks",
     "log_proper_names": "capitalised words inside sentences: questions of knowledge",
-    "log_asks_json": "JSON, YAML, XML or CSV is named: a machine reads the answer",
+    "log_asks_json": "names JSON, YAML, XML or CSV: a machine reads the answer",
     "log_asks_list_or_table": "a list or table is named",
     "log_asks_steps": "reasoning, a proof or an explanation is asked for: long answers",
     "log_asks_brief": "a short answer is asked for",
@@ -125,11 +125,11 @@ MEANINGS: Final = {
     "has_images": "a message holds an image",
     "wants_json": "the request's response_format asks for JSON",
 }
-"""What each feature counts, and why where that is not plain."""
+"""What each feature counts, and why it is counted if that is not obvious."""
 
 
 def surface_features(prompts: Sequence[Prompt]) -> FloatArray:
-    """Describe prompts by what they look like.
+    """Return the surface features of prompts.
 
     Returns
     -------
@@ -172,10 +172,10 @@ def _describe(prompt: Prompt) -> list[float]:
 
 
 def _log(count: int) -> float:
-    """Return ``log(1 + count)``, from a table where that has it: that takes half the time.
+    """Return ``log(1 + count)``; counts in a table are looked up, which takes half the time.
 
-    Logarithms differ in the last bits of a float64 from one library to the next. Rounded to float32 they do not: up to
-    a million, none is within 1e-7 of a float32 step of the middle between two (a test checks it).
+    Math libraries return logarithms with different last bits in float64. Rounded to float32 they agree: for counts up
+    to a million, no logarithm is within 1e-7 float32 steps of a rounding boundary (a test checks this).
     """
     return _LOGS[count] if count < len(_LOGS) else math.log1p(count)
 

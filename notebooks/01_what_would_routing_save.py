@@ -1,9 +1,9 @@
 # %% [markdown]
 # # What would routing save?
 #
-# Three current models answered 3,609 prompts; every answer was graded (0 to 1) and billed. A router learns from 1,785
-# of them; what it would have cost and achieved is measured on the 1,824 others. An answer succeeds here if its grade
-# is at least 0.8. The data is the sample of the package `paretobandit` (extra `sample`).
+# Three current models answered 3,609 prompts, and every answer was graded (0 to 1) and billed. A router learns from
+# 1,785 of these prompts. Its cost and quality are measured on the other 1,824. Here an answer succeeds if its grade is
+# at least 0.8. The data is the sample of the package `paretobandit` (extra `sample`).
 
 # %%
 # %matplotlib inline
@@ -39,17 +39,17 @@ default = evaluate(router, unseen, features=features, quality_bar=QUALITY_BAR)
 # %% [markdown]
 # ## The frontier
 #
-# Every model used for everything is a point; the line is the router, for every value that a success could have. Where
-# the line runs above and left of a point, routing is better and cheaper than that model.
+# Each point is one model that answers all prompts. The line is the router, for every value that a success could have.
+# If the line runs above and to the left of a point, routing is better and cheaper than that model.
 
 # %%
 cost_and_quality(default)
 
 # %% [markdown]
-# ## What it saves for how much quality
+# ## How much it saves at which quality
 #
-# The cheapest setting that kept a share of the best single model's quality. These settings are picked in hindsight,
-# on the prompts they are measured on; `router-model certify` promises without hindsight.
+# For each share of the best single model's quality, this is the cheapest setting that kept it. These settings are
+# chosen in hindsight, on the prompts that they are measured on. `router-model certify` promises without hindsight.
 
 # %%
 settings = {
@@ -63,8 +63,8 @@ for name, tradeoff in settings.items():
 # %% [markdown]
 # ## Which models the prompts go to
 #
-# By default a success is worth what makes the router succeed as often as the best single model; where one model does
-# so for little money, it gets everything. Settings worth more or less spread the prompts.
+# The default value of a success is the least with which the router succeeds as often as the best single model. If one
+# model does so at a low cost, it gets all prompts. Higher and lower values spread the prompts over the models.
 
 # %%
 evaluations = {"by default": default} | {
@@ -86,7 +86,7 @@ decision_shares(
 # %% [markdown]
 # ## Savings by task
 #
-# At the setting that keeps the most quality, against the best single model.
+# This is the setting that keeps the most quality, compared with the best single model.
 
 # %%
 name, evaluation = list(evaluations.items())[1]
@@ -95,8 +95,9 @@ savings_by_task(TaskSaving.of_evaluation(evaluation), title=f"keeping {name}")
 # %% [markdown]
 # ## The worst regrets
 #
-# Prompts where another model would have done better, or the same for less, by most. `p` is the probability of success
-# that the router expected: where it is high for the chosen model, the decision was sound and unlucky.
+# These are the prompts on which another model would have been better, or as good at a lower cost, by the largest
+# amounts. `p` is the predicted probability of success. If it is high for the chosen model, the decision was sound but
+# unlucky.
 
 # %%
 regrets = worst_regrets(

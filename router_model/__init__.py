@@ -1,6 +1,7 @@
-"""The routing library: load a trained router, ask it for decisions.
+"""Choose, for each prompt, the language model to call: load a trained `Router` and ask it for decisions.
 
-Names are imported when first used, so that the command line's ``--help`` does not wait for LightGBM.
+The public names of the library are listed here. Each is imported when it is first used, so that the command line's
+``--help`` does not wait for LightGBM to load.
 
 >>> import router_model
 >>> "Router" in dir(router_model)

@@ -1,4 +1,4 @@
-"""``python -m router_model`` is the command `router-model`."""
+"""Run the command `router-model` by ``python -m router_model``."""
 
 from router_model.cli import main
 

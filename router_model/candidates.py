@@ -1,6 +1,7 @@
-"""What a router knows of its candidates before any prompt comes.
+"""Read what the catalog says about a router's candidate models into arrays.
 
-Prices, limits and capabilities never change while a router lives, so they are read from the cards once, into arrays.
+Prices, limits and capabilities never change during a router's life. So they are read once, when the router is loaded,
+and not once for each prompt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,23 +18,23 @@ from router_model.saved.artifact import Artifact
 from router_model.tradeoff import Dial
 
 NO_OUTCOMES = "no_outcomes"
-"""The reason code of a model that was announced without outcomes."""
+"""The reason code for excluding a model that was announced without outcomes."""
 
 CAPABILITIES: Final = ("tools", "vision", "audio", "structured_output")
-"""What a card says that a model can do, or cannot, or leaves open."""
+"""Capabilities that a card states, denies or leaves open."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CardTable:
-    """What the cards of m models say, as arrays.
+    """The cards of m models as arrays.
 
     Attributes
     ----------
     cards : m cards
     context_window, max_output_tokens : float64 array, shape (m,)
-        Infinite where unknown.
+        Infinite if unknown.
     lacks : capability -> bool array, shape (m,)
-        Which models are known to be without it.
+        True for models that are known not to have the capability.
     """
 
     cards: tuple[ModelCard, ...]
@@ -69,13 +70,13 @@ class Candidates:
     Attributes
     ----------
     table : CardTable
-        Of the candidates, in the order of the predictor's models; as `prices`.
+        Of the candidates, in the order of the predictor's models. `prices` has the same order.
     prices : Prices
     dial : Dial
         From quality to cost, at the prices that the artifact was trained with.
-    without_outcomes : models that the artifact knows the price of and no outcome
+    without_outcomes : models with a price and no outcome in the artifact; they are never chosen
     has_own_prices : bool
-        Whether the catalog is the one the artifact was certified with; another one makes other decisions.
+        Whether the catalog is the one that the artifact was certified with. Another catalog makes other decisions.
     """
 
     table: CardTable
@@ -91,7 +92,7 @@ class Candidates:
         Raises
         ------
         CatalogError
-            If `catalog` or the artifact's own lacks one of the models.
+            If `catalog`, or the artifact's own catalog, lacks one of the models.
         """
         models = artifact.predictor.models
         own = artifact.catalog.only(models)

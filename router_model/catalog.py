@@ -1,20 +1,20 @@
 """The catalog: what each candidate model costs and can do.
 
-A TOML file with one table a model::
+The catalog is a TOML file with one table for each model::
 
     [models."openai/gpt-4o"]
     usd_per_mtok_input = 2.5
     usd_per_mtok_output = 10
-    context_window = 128000          # optional, as everything below
+    context_window = 128000          # this key and all below are optional
     max_output_tokens = 16384
     usd_per_mtok_cached_input = 1.25
     provider = "openai"
     tools = true
     vision = true
 
-`docs/catalog.md` lists all keys and what a missing one means.
+`docs/catalog.md` lists all keys, and says what it means if a key is missing.
 
-Money is `Decimal` here, where it is exact and shown to people; matrices of expected costs are floats.
+Prices are `Decimal` here, because people read and compare the exact amounts. Matrices of expected costs are floats.
 """
 
 import tomllib
@@ -41,22 +41,23 @@ class ModelCard:
     usd_per_mtok_input, usd_per_mtok_output : Decimal
         List price in USD per million tokens.
     usd_per_mtok_cached_input, usd_per_mtok_cache_write : Decimal or None
-        Price of input read from, and written to, the provider's cache; None: as other input.
+        Price of input read from, and written to, the provider's cache; None: the same as other input.
     usd_per_mtok_cache_write_1h : Decimal or None
-        Price of input written to a cache that keeps it for an hour; None: twice that of other input, as Anthropic has
-        it, and not less than that of other writing.
+        Price of input written to a cache that keeps it for an hour; None: twice the price of other input, as Anthropic
+        charges, and not less than the price of other cache writes.
     usd_per_mtok_reasoning : Decimal or None
-        Price of output spent on reasoning; None: as other output.
+        Price of reasoning tokens in the output; None: the same as other output.
     usd_per_request, usd_per_image : Decimal or None
-        Fees for a call and for an image in it, in USD, beside the tokens; None: no fee.
+        Fees for a call and for an image in it, in USD, in addition to the tokens; None: no fee.
     context_window, max_output_tokens : int or None
-        Tokens of input and output together, and of output alone; None where unknown, which filters nothing.
+        Tokens of input and output together, and of output alone; None if unknown, which excludes the model from no
+        prompt.
     provider : str or None
     tools, vision, audio, structured_output : bool or None
-        What it takes (tools, images, audio) and whether it can be held to JSON or a JSON schema;
-        None where unknown, which filters nothing.
+        Whether it accepts tools, images and audio, and whether it can be constrained to JSON or a JSON schema; None if
+        unknown, which excludes the model from no prompt.
     price_source : str
-        ``catalog`` or where the price was looked up.
+        ``catalog``, or the source in which the price was looked up.
     """
 
     model: str
@@ -79,7 +80,7 @@ class ModelCard:
 
     @property
     def usd_per_mtok_1h_write(self) -> Decimal:
-        """Price of input written to a cache for an hour: the card's, or else what Anthropic charges.
+        """Price of input written to a cache for an hour: the card's, or else the one that Anthropic's rule gives.
 
         >>> ModelCard("m", Decimal(3), Decimal(15), usd_per_mtok_cache_write=Decimal("3.75")).usd_per_mtok_1h_write
         Decimal('6')
@@ -115,7 +116,7 @@ class ModelCard:
         Raises
         ------
         UsageError
-            If a count is negative or the parts are more than the whole.
+            If a count is negative, or the parts are more than the whole.
 
         Notes
         -----
@@ -152,11 +153,11 @@ def _else(price: Decimal | None, other: Decimal) -> Decimal:
 
 
 def _rest(name: str, whole: int, *parts: int) -> int:
-    """Return the tokens that are in none of the parts."""
+    """Return the whole minus its parts."""
     if min(whole, *parts) < 0 or sum(parts) > whole:
         raise UsageError(
-            f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts from 0 and parts within "
-            "the whole (where the source counts them beside it, add them to it)"
+            f"{name}={whole} with parts of {' and '.join(map(str, parts))}; expected counts of 0 or more whose sum is "
+            "at most the whole (if the source does not include the parts in the whole, add them to it)"
         )
     return whole - sum(parts)
 
@@ -167,7 +168,7 @@ _NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of control and format characters, surrogates, and ends of lines and paragraphs."""
 _MAX_BYTES: Final = 16 << 20
 _MAX_PRICE: Final = Decimal(10**9)
-"""USD; more is a slip of the pen, and arithmetic with it would not be exact."""
+"""USD. A higher price is taken for a typing error, and arithmetic with it would not be exact."""
 _MAX_DIGITS: Final = 30
 _MAX_TOKENS: Final = 10**12
 
@@ -204,7 +205,7 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If one of them has no card; all that are missing are named.
+            If a model has no card; the message names all missing models.
         """
         wanted = list(models)
         missing = [model for model in wanted if model not in self.cards]
@@ -219,7 +220,7 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If it is missing, is not TOML or has a wrong entry; the message names the file and the entry.
+            If the file is missing, is not TOML or has a wrong entry; the message names the file and the entry.
         """
         try:
             with Path(path).open("rb") as file:
@@ -248,7 +249,7 @@ class Catalog:
 
 
 def missing_price_message(models: list[str]) -> str:
-    """Say how to give a price to models that have none."""
+    """Return the error message for models without a price: how to give them one."""
     tables = "\n".join(f'[models."{model}"]\nusd_per_mtok_input = \nusd_per_mtok_output = ' for model in models)
     return (
         f"no price for {', '.join(models)}; write the provider's prices, in USD per million tokens, behind the equals "

@@ -1,8 +1,9 @@
-"""Certificates: what a router promises of the prompts it routes, with what confidence, and on what evidence.
+"""Certificates: a success rate that a router promises, the confidence of that promise, and the evidence for it.
 
-A certificate is made by `router_model.training.measuring.certify` on prompts the router never saw, stored in the
-artifact, and handed out with every decision that follows it. It promises an *average*: of many prompts like the
-calibration prompts, at least the target share succeeds. It promises nothing of any single prompt.
+`router_model.training.measuring.certify` makes a certificate from prompts that the router never saw. The certificate
+is stored in the artifact (the saved router) and attached to every decision that follows it. It promises an *average*:
+among many prompts like the calibration prompts, at least the target share succeeds. It makes no promise about a single
+prompt.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from scipy.special import betainc
 from router_model.errors import ArtifactError
 
 LIKELIEST_USD = 1e6
-"""A success value in USD so large that the model most likely to succeed is chosen: the safest knob there is."""
+"""A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
 
 ASSUMPTIONS = (
     "Future prompts are drawn as the calibration prompts were, independently of each other; models, prices and the "
@@ -26,39 +27,39 @@ ASSUMPTIONS = (
     "a single prompt, of one kind of prompts, or under drift."
 )
 
-_TOLERANCE = 1e-9  # targets and bars nearer than this are the same
+_TOLERANCE = 1e-9  # targets and bars that differ by less are equal
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A promised success rate, or the reason why none is promised.
+    """A promised success rate, or the reason why no rate is promised.
 
     Attributes
     ----------
     target_success : float
-        Share of prompts that shall succeed, above 0 and below 1.
+        Share of prompts that should succeed, above 0 and below 1.
     quality_bar : float
-        The quality a success has at least.
+        The least quality of a success.
     delta : float
-        Largest probability that any of the targets certified together is promised in error.
+        Largest probability that the promise is wrong for any of the targets that were certified together.
     n_targets : int
         Targets certified together; each was tested at ``delta / n_targets`` (Bonferroni).
     split_hash : str
-        Of the calibration prompts' texts, in any order.
+        Hash of the calibration prompts' texts, which does not depend on their order.
     n_prompts : int
-        Calibration prompts.
+        Number of calibration prompts.
     realised_success : float
-        Share of them that succeeded by the certified rule; by the likeliest model where nothing is certified.
+        Share of them that succeeded by the certified rule, or by the likeliest model if nothing is certified.
     success_value_usd : float or None
-        The certified knob of `router_model.policy.rank_by_value`, in USD; None where nothing is certified.
+        The certified value for `router_model.policy.rank_by_value`, in USD; None if nothing is certified.
     safest_model : str
-        The single model that succeeded on most calibration prompts; all prompts go there where nothing is certified.
+        The single model that succeeded on most calibration prompts. If nothing is certified, all prompts go to it.
     safest_success : float
-        Share of calibration prompts it succeeded on; itself an estimate, not a promise.
+        Share of calibration prompts on which it succeeded. This is an estimate, not a promise.
     reason : str or None
-        Why nothing is certified; None where something is.
+        Why nothing is certified; None if the target is certified.
     assumptions : str
-        What the promise rests on.
+        The conditions under which the promise holds.
     """
 
     target_success: float
@@ -80,14 +81,14 @@ class Certificate:
         return self.success_value_usd is not None
 
     def matches(self, target_success: float, quality_bar: float) -> bool:
-        """Whether this is the certificate of a target at a bar."""
+        """Whether this certificate is for this target and bar."""
         return (
             abs(self.target_success - target_success) <= _TOLERANCE
             and abs(self.quality_bar - quality_bar) <= _TOLERANCE
         )
 
     def in_words(self) -> str:
-        """Say what is promised, or why nothing is."""
+        """Say in words what is promised, or why nothing is promised."""
         if not self.certified:
             why = self.reason or ""
             return (
@@ -119,18 +120,18 @@ def binomial_p_value(
 ) -> npt.NDArray[np.float64]:
     """Return the exact p-value of "the success rate is below the target".
 
-    P(S >= n_succeeded) for S ~ Binomial(n_prompts, target_success): the chance to see at least as many successes
-    if the rate were just the target. The counts broadcast.
+    P(S >= n_succeeded) for S ~ Binomial(n_prompts, target_success): the probability of at least as many successes if
+    the rate were exactly the target. The counts broadcast.
 
     Examples
     --------
-    All of 22 succeed, which at a rate of 0.9 has the chance 0.9 ** 22:
+    All of 22 prompts succeed. At a rate of 0.9 this has the probability 0.9 ** 22:
 
     >>> round(float(binomial_p_value(22, 22, 0.9)), 4), round(0.9**22, 4)
     (0.0985, 0.0985)
     """
     count, n = np.asarray(n_succeeded, dtype=np.float64), np.asarray(n_prompts, dtype=np.float64)
-    # The tail of a binomial is an incomplete beta function, which spares the decision path scipy.stats.
+    # The tail of a binomial is an incomplete beta function. Using it avoids loading scipy.stats for a decision.
     return np.where(count > 0, betainc(np.maximum(count, 1.0), n - count + 1.0, target_success), 1.0)
 
 
@@ -140,18 +141,18 @@ def pack_certificates(certificates: Iterable[Certificate]) -> dict[str, Any]:
 
 
 def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str) -> tuple[Certificate, ...]:
-    """Read certificates, believing nothing that their own numbers do not bear out.
+    """Read certificates and refuse those whose numbers contradict each other or the promise.
 
     Parameters
     ----------
     content : what `pack_certificates` returned, through JSON
     models : ids the router may choose
-    origin : names the file in errors
+    origin : name of the file for error messages
 
     Raises
     ------
     ArtifactError
-        If an entry is malformed, contradicts itself, or promises what its counts do not support.
+        If an entry is malformed, contradicts itself, or makes a promise that its counts do not support.
     """
     entries = content.get("certificates") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not isinstance(content, dict) or set(content) != {"certificates"}:
@@ -169,7 +170,7 @@ def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str
 
 _NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success")
 _COUNTS = ("n_targets", "n_prompts")
-_MANY = 2**53  # beyond this floats are no longer exact
+_MANY = 2**53  # above this, floats do not hold all whole numbers
 _TEXTS = ("split_hash", "safest_model", "assumptions")
 
 
@@ -192,7 +193,7 @@ def _certificate(entry: object, where: str) -> Certificate:
 
 
 def _is_number(value: object) -> bool:
-    # compared rather than asked for finiteness, which whole numbers of 400 digits answer with an OverflowError
+    # compare instead of calling isfinite, which raises OverflowError for whole numbers of 400 digits
     return isinstance(value, int | float) and not isinstance(value, bool) and -_MANY < value < _MANY
 
 
@@ -215,6 +216,6 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
         level = certificate.delta / certificate.n_targets
         p_value = float(binomial_p_value(round(n_succeeded), certificate.n_prompts, certificate.target_success))
         if p_value > level * (1 + 1e-9):
-            broken = [f"what is certified follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
+            broken = [f"the certified rate follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
     if broken:
-        raise ArtifactError(f"{where}: it does not hold that {broken[0]}; it may be forged, certify the router again")
+        raise ArtifactError(f"{where}: expected that {broken[0]}; it may be forged, certify the router again")

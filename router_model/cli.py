@@ -1,7 +1,7 @@
-"""The command `router-model`.
+"""The command `router-model`: it finds a sub-command by its name, runs it, and prints expected errors in one line.
 
-Sub-commands live with what they do, in any of the packages, and are imported only when called: deciding never
-loads what training needs, and ``--help`` loads nothing.
+Each sub-command lives in the package that does its work, and is imported only when it is called. So deciding never
+loads the libraries that training needs, and ``--help`` loads none of them.
 """
 
 import importlib
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the sub-command that is meant; propose the nearest one where there is none of that name."""
+        """Find a sub-command by name; if it does not exist, propose the one with the nearest name."""
         near = get_close_matches(args[0].lower(), COMMANDS, n=1)
         if args[0] not in COMMANDS and near and not args[0].startswith("-"):
             ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
@@ -88,7 +88,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command; expected errors end in one line on standard error and exit status 2."""
+    """Run the command; an expected error prints one line on standard error and exits with status 2."""
     # LightGBM's threads spin while they wait: two trainings on the same cores take ten times as long. Asleep
     # they cost nothing (measured, docs/decisions/0003). Must be set before LightGBM is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -104,7 +104,7 @@ def main() -> None:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(exc))}", highlight=False)
         sys.exit(EXIT_USAGE)
     except BrokenPipeError:
-        # the reader of our output (head, less) went away; that is not an error of ours
+        # the program that reads our output (head, less) has ended; this is not an error
         sys.stderr.close()
         sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)

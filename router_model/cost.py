@@ -1,8 +1,8 @@
-"""Expected cost of a call: input tokens, predicted output tokens and fees, at list prices.
+"""Expected cost of a call at list prices: input tokens, predicted output tokens and fees.
 
-Floats, as decisions compare thousands of them; `router_model.catalog.ModelCard.cost_usd` is the exact cost of
-one call. Simplifies: all predicted output is billed as output, as its share of reasoning is not predicted; writing to a
-cache is billed as reading.
+Amounts are floats, because one decision may compare thousands of them. `router_model.catalog.ModelCard.cost_usd` is
+the exact cost of one call. Two simplifications: all predicted output is billed at the output price, because the share
+of reasoning tokens is not predicted; and tokens written to a cache are billed like tokens read.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ _USD_PER_TOKEN = 1e-6  # prices are per million tokens
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prices:
-    """What m models charge, read from their cards once; float64 arrays of shape (m,).
+    """The prices of m models, read from their cards once; float64 arrays of shape (m,).
 
     Attributes
     ----------
     usd_per_input_token, usd_per_cached_token, usd_per_output_token
     usd_per_request, usd_per_image
-        0 where a card has no fee.
+        0 if a card has no fee.
     """
 
     usd_per_input_token: Float64Array
@@ -84,14 +84,14 @@ def expected_cost_usd(
     Parameters
     ----------
     n_input_tokens : shape (n_prompts,)
-        Our word pieces of each prompt.
+        Number of our word pieces in each prompt.
     tokens_per_piece : shape (n_models,)
-        The model's own input tokens for one of our word pieces, learned from logs.
+        How many of the model's own input tokens correspond to one of our word pieces, learned from logs.
     output_tokens : shape (n_prompts, n_models)
         Expected output tokens.
     cached_input_tokens : shape (n_prompts,) or (n_prompts, n_models), optional
-        The model's own tokens that it would read from a warm cache, at most its input; a session's cache is warm
-        for the models it has used, so the others have 0. Default: none.
+        The model's own tokens that it would read from a warm cache, at most its input. A session's cache is warm for
+        the models that the session has used, so the others have 0. Default: none.
     n_images : shape (n_prompts,), optional
         Images in each prompt. Default: none.
 
@@ -122,7 +122,7 @@ def expected_cost_usd(
 def prices_usd(catalog: Catalog, models: Sequence[str], name: str, *, default: str | None = None) -> Float64Array:
     """Return one price of every model's card, shape (n_models,), in its own unit.
 
-    Where a card has none: its price named `default`, or else 0.
+    If a card lacks this price, its price named `default` is used, or else 0.
     """
     prices = [getattr(catalog[model], name) for model in models]
     if default is not None:

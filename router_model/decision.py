@@ -1,4 +1,4 @@
-"""What a router answers: a ranked plan, what was left out, and why."""
+"""The answer of a router: the ranked plan of models, the excluded models, and the reasons."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -14,22 +14,22 @@ from router_model.explanation_records import Explanation
 
 
 class Reason(StrEnum):
-    """Why the first model of a plan is first."""
+    """The reason why the first model of a plan is first."""
 
     CHEAPEST_ABOVE_BAR = "cheapest_above_bar"
-    """The cheapest candidate whose chance of meeting the bar reaches the threshold."""
+    """The model is the cheapest candidate whose probability of meeting the bar reaches the threshold."""
     NONE_ABOVE_BAR = "none_above_bar"
-    """No candidate reaches the threshold; the one most likely to meet the bar."""
+    """No candidate reaches the threshold; the model is the one most likely to meet the bar."""
     BEST_TRADEOFF = "best_tradeoff"
-    """The highest expected value of a success less its cost."""
+    """The model has the highest expected value of a success minus its cost."""
     OUT_OF_DISTRIBUTION = "out_of_distribution"
-    """The prompt is unlike the logged ones: the router's safe model, or the best tradeoff by overall records."""
+    """The prompt is unlike the logged ones; the model is the safe model, or the best tradeoff by overall records."""
     SAFEST_MODEL = "safest_model"
-    """The target could not be certified; the model that succeeded on most calibration prompts."""
+    """The target could not be certified; the model is the one that succeeded on most calibration prompts."""
     BEST_UNDER_BUDGET = "best_under_budget"
-    """The highest expected value at the price a budget pacer puts on money."""
+    """The model has the highest expected value, at the success value of a budget pacer."""
     ONLY_CANDIDATE = "only_candidate"
-    """Constraints left a single candidate."""
+    """The constraints left this candidate only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,17 @@ class PlanStep:
     ----------
     model : str
     p_success : float
-        Calibrated probability that its quality meets the bar.
+        Calibrated probability that the quality of its answer meets the bar.
     expected_cost_usd : float
     expected_output_tokens : float
     p_interval : lower and upper end, or None
-        The model's success rate on prompts of this kind lies within, 9 times out of 10
+        With probability 0.9, the model's success rate on prompts of this kind lies in it
         (`router_model.prediction.uncertainty`).
     output_token_quantiles : 10 %, 50 % and 90 % quantile, or None
     expected_latency_s : float or None
-        None where the training table had no latencies.
+        None if the training table had no latencies.
     expected_quality : float or None
-        Mean of the quality that is expected, over all bars; of right-or-wrong outcomes the probability of success.
+        Expected quality of the answer; if outcomes are right or wrong, the probability of success.
     """
 
     model: str
@@ -63,22 +63,22 @@ class PlanStep:
     expected_quality: float | None = None
 
 
-# A frozen dataclass fills its fields one by one in Python: of 400 candidates that takes 0.9 ms, field by field a third.
+# A frozen dataclass sets each field by a Python call. For 400 candidates that takes 0.9 ms; this way takes a third.
 _FILL_FIELDS = tuple(PlanStep.__dict__[field.name].__set__ for field in fields(PlanStep))
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """A model that was no candidate, and the constraint that ruled it out.
+    """An excluded model, and the constraint that ruled it out.
 
     Attributes
     ----------
     model : str
     reason : str
         The constraint's short code, e.g. ``context_window`` (`router_model.screening.constraint_checks.CHECKS` has
-        all), or ``no_outcomes`` of a model that was announced and has no graded prompt yet.
+        all), or ``no_outcomes`` for a model that was announced and has no graded prompt yet.
     detail : str
-        What was asked and what the model has, for people: ``needs 130,412 tokens, has 128,000``.
+        The demand and what the model offers, in words: ``needs 130,412 tokens, has 128,000``.
     """
 
     model: str
@@ -95,27 +95,27 @@ class Decision:
     model : str
         The model to call: the first of the plan.
     reason : Reason
-    plan : candidates, best first; call the next where one fails
+    plan : candidates, best first; if a call fails, call the next one
     excluded : models that constraints ruled out
     quality_bar : float
         The quality a success has at least.
     threshold, success_value_usd, quality_value_usd : float or None
-        The knob of the rule that decided (`router_model.policy.Rule`); the others are None. After the safest model of
-        a target that could not be certified, the plan is ranked by a value so large that the likeliest come first.
+        The parameter of the rule that decided (`router_model.policy.Rule`); the others are None. If a target could not
+        be certified, the safest model comes first, and the rest is ranked by a value so large that the likeliest lead.
     familiarity : float
-        Cosine similarity of the nearest logged prompt; low values mean little evidence.
+        Cosine similarity with the nearest logged prompt; a low value means little evidence.
     artifact : str
         Content hash of the router that decided.
     trust : float
-        How far the models' differences on this prompt were believed, 0 to 1; 0 where the router abstained.
+        How much the predicted differences between models on this prompt count, 0 to 1; 0 if the router abstained.
     certificate : Certificate or None
-        What is promised of requests like this one on average, or (``certified`` is false) why nothing is. None
-        where no certificate covers the decision: there is none for its target and bar, the catalog was replaced,
-        or the request's own constraints ruled out a model that the certified rule could have chosen.
+        The promise for requests like this one on average, or (``certified`` is false) why there is no promise. None if
+        no certificate covers the decision: none exists for its target and bar, the catalog was replaced, or the
+        request's own constraints ruled out a model that the certified rule could have chosen.
     explanation : Explanation or None
-        Where it was asked for.
+        Only if it was asked for.
     n_input_tokens : float
-        Our word pieces of the whole prompt.
+        Number of our word pieces in the whole prompt.
     """
 
     model: str
@@ -159,14 +159,14 @@ class PredictionTable:
     p_success : float64 array, shape (n, m)
         Calibrated P(quality >= bar).
     expected_cost_usd : float64 array, shape (n, m)
-        Of one call, in USD.
+        Expected cost of one call, in USD.
     expected_output_tokens : float64 array, shape (n, m)
     familiarity : float64 array, shape (n,)
         Cosine similarity of the nearest logged prompt.
     quality_bar : float
     trust : float64 array, shape (n,), or None
-        How far differences between models on this prompt are believed, 0 to 1; exactly 0 past the point where the
-        router abstains and leans on the models' overall records.
+        How much the predicted differences between models on this prompt count, 0 to 1. It is exactly 0 if the router
+        abstains and relies on the models' overall records.
     p_interval : float64 array, shape (n, m, 2), or None
         See `PlanStep`.
     output_token_quantiles : float64 array, shape (n, m, 3), or None
@@ -187,8 +187,8 @@ class PredictionTable:
     expected_quality: npt.NDArray[np.float64] | None = None
 
     def steps(self, row: int, columns: Iterable[int]) -> tuple[PlanStep, ...]:
-        """Return what is predicted of some models on one prompt, in the order of `columns`."""
-        # in the order of PlanStep's fields; each array becomes Python numbers as a whole, which costs a tenth
+        """Return the predictions for some models on one prompt, in the order of `columns`."""
+        # in the order of PlanStep's fields; converting whole arrays to Python numbers takes a tenth of the time
         known = (
             self.models,
             self.p_success[row].tolist(),
@@ -213,7 +213,7 @@ class PredictionTable:
 
     @property
     def mean_quality(self) -> npt.NDArray[np.float64]:
-        """The expected quality where it is known, else the probability of success, shape (n, m)."""
+        """The expected quality if it is known, else the probability of success, shape (n, m)."""
         return self.p_success if self.expected_quality is None else self.expected_quality
 
     @property

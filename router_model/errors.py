@@ -1,16 +1,16 @@
-"""Every error the project raises on purpose.
+"""All errors that the project raises on purpose.
 
 RouterModelError(Exception)
 ├── TableError(ValueError)       an outcome table or a source of one is unusable
 ├── CatalogError(ValueError)     prices or capabilities are missing or malformed
-├── ArtifactError(ValueError)    a saved router is damaged, foreign or too new
-├── TrainingError(ValueError)    a table cannot be learned from
-├── RequestError(ValueError)     a decision was asked for with impossible knobs
+├── ArtifactError(ValueError)    a saved router is damaged, too new, or not a router
+├── TrainingError(ValueError)    a router cannot be trained from the table or the settings
+├── RequestError(ValueError)     an argument of a request is out of its range or contradicts another
 ├── UsageError(ValueError)       token counts of a call contradict each other
 └── NoCandidateError(LookupError) constraints left no model to choose from (`router_model.screening.screening`)
 
-`features.FeatureError` stands beside the tree: that package knows nothing of this one. Messages say what was
-got, what was expected and what to do.
+`features.FeatureError` is outside the tree, because the package `features` does not import this one. Messages say what
+was got, what was expected, and what to do.
 """
 
 
@@ -27,15 +27,15 @@ class CatalogError(RouterModelError, ValueError):
 
 
 class ArtifactError(RouterModelError, ValueError):
-    """Raise when a saved router is damaged, foreign or newer than this version."""
+    """Raise when a saved router is damaged, was written by a newer version, or is not a router."""
 
 
 class TrainingError(RouterModelError, ValueError):
-    """Raise when a table cannot be learned from."""
+    """Raise when a router cannot be trained from a table or with some settings."""
 
 
 class RequestError(RouterModelError, ValueError):
-    """Raise when a decision is asked for with impossible knobs."""
+    """Raise when an argument of a request is out of its range or contradicts another one."""
 
 
 class UsageError(RouterModelError, ValueError):

@@ -1,4 +1,4 @@
-"""What an explanation consists of: plain values, as JSON-able as the decision that carries them."""
+"""The parts of an explanation as plain values, which can be written as JSON with the decision that carries them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class LoggedOutcome:
-    """What is known of one model's answer to a logged prompt.
+    """What is known about one model's answer to a logged prompt.
 
     Attributes
     ----------
     model : str
     success : bool or None
-        Whether it met the request's quality bar; None where the model was not tried, or where the bar lies between
-        two bars that success was learned at and the answer between them.
+        Whether it met the request's quality bar. None if the model was not tried, or if the bar and the quality lie
+        between the same two learned bars.
     quality_from, quality_to : float or None
-        Bounds of its quality: equal where the table has few levels of quality, else the learned bars around it. None
-        where the model was not tried.
+        Bounds of its quality: equal if the table has few levels of quality, else the learned bars around it. None if
+        the model was not tried.
     """
 
     model: str
@@ -27,19 +27,19 @@ class LoggedOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A logged prompt like the one that is routed.
+    """A logged prompt that is similar to the routed one.
 
     Attributes
     ----------
     prompt_id : str or None
-        None in artifacts of before ids were stored.
+        None in older artifacts, which do not store ids.
     text : str or None
-        Only where the router was trained with ``keep_prompts``.
+        Only if the router was trained with ``keep_prompts``.
     similarity : float
-        The larger of the two below; cosines, 1 for the same words.
+        The larger of the two similarities below, which are cosines; 1 for the same words.
     embedding_similarity, bag_similarity : float
-        Of topic and of wording.
-    outcomes : one a model, in the order of the router's models
+        Similarity of topic, and of wording.
+    outcomes : one for each model, in the order of the router's models
     """
 
     prompt_id: str | None
@@ -52,7 +52,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one source of evidence adds to the log odds of success.
+    """The contribution of one source of evidence to the log odds of success.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class SurfaceContribution:
-    """What one surface feature adds to the log odds of success; a part of the source ``surface``.
+    """The contribution of one surface feature to the log odds of success; it is a part of the source ``surface``.
 
     Attributes
     ----------
     name, meaning : str
         As in `router_model.features.surface.MEANINGS`.
     value : float
-        The feature of this prompt.
+        The value of the feature for this prompt.
     log_odds : float
     """
 
@@ -93,7 +93,7 @@ class SurfaceContribution:
 
 @dataclass(frozen=True, slots=True)
 class SuccessExplanation:
-    """How a model's probability of success came about.
+    """How a model's probability of success follows from its record and the evidence.
 
     ``log_odds = record_log_odds + calibration + sum of the contributions' log_odds``.
 
@@ -107,8 +107,8 @@ class SuccessExplanation:
         The model's overall success rate at the bar, where the sum starts.
     record_log_odds : float
     calibration : float
-        What calibration makes of the record alone.
-    contributions : one a source, in a fixed order
+        The change of the record's log odds by calibration alone.
+    contributions : one for each source, in a fixed order
     surface : the surface features that matter most, strongest first
     """
 
@@ -149,9 +149,9 @@ class Change:
     ----------
     now : float
     flips_at : float
-        On its far side the runner-up wins.
+        The runner-up wins on the far side of this value.
     direction : "above" or "below"
-        Which side that is.
+        The side on which the runner-up wins.
     """
 
     now: float
@@ -161,7 +161,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What would have to change for the runner-up to win: any one of these, None where it could not.
+    """Changes that would each make the runner-up win; None if a change of that kind cannot.
 
     Attributes
     ----------
@@ -172,8 +172,8 @@ class Changes:
     p_success : Change or None
         Of the runner-up's probability of success.
     cost_factor : Change or None
-        The runner-up's expected cost, as a multiple of today's; as costs are linear in prices, so many times all
-        of its prices.
+        The runner-up's expected cost, as a multiple of today's. Costs are linear in prices, so all its prices change by
+        the same factor.
     """
 
     success_value_usd: Change | None = None
@@ -184,20 +184,20 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a decision is what it is.
+    """The explanation of a decision.
 
     Attributes
     ----------
     neighbours : the nearest logged prompts, most similar first
     chosen : SuccessExplanation or None
-        None where every logged answer meets the bar, so that nothing was predicted.
+        None if every logged answer meets the bar, so that nothing was predicted.
     runner_up : SuccessExplanation or None
-        Of the plan's second model; None also where there is none.
+        Of the plan's second model; None also if there is no second model.
     cost : CostGap or None
-        Between the two; None where there is no second model.
+        Cost gap between the two; None if there is no second model.
     changes : Changes or None
-        What would put the second model first; None where there is none, expected quality decides, or a budget rules a
-        model out.
+        What would put the second model first; None if there is no second model, expected quality decides, or a budget
+        rules a model out.
     """
 
     neighbours: tuple[Neighbour, ...]

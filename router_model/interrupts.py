@@ -1,18 +1,19 @@
-"""Ctrl-C after the work was done: what was saved by then stays, and is said to.
+"""Tell the user, after Ctrl-C, whether the router had been saved before the interrupt.
 
-Only the code that saved knows that, and only `router_model.cli` speaks; the note travels with the interrupt.
+Only the code that saved the router knows this, and only `router_model.cli` prints. So a note travels from one to the
+other with the `KeyboardInterrupt`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NOTHING_SAVED = "what was not finished was not kept, and what was there before is as it was"
+NOTHING_SAVED = "unfinished work was not kept, and earlier files are unchanged"
 
 
 @contextmanager
 def after_saving(path: str | Path) -> Iterator[None]:
-    """Let an interrupt of the block carry the note that the router in `path` is saved.
+    """Add the note that the router in `path` is saved to an interrupt of the block.
 
     Examples
     --------
@@ -31,7 +32,7 @@ def after_saving(path: str | Path) -> Iterator[None]:
 
 
 def what_was_saved(interrupt: BaseException) -> str:
-    """Return the first note of an interrupt or of what it came from, and `NOTHING_SAVED` where there is none."""
+    """Return the first note of an interrupt or of its cause, or `NOTHING_SAVED` if there is none."""
     for exc in (interrupt, interrupt.__cause__):
         notes: list[str] = getattr(exc, "__notes__", [])
         if notes:

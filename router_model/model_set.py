@@ -1,8 +1,8 @@
-"""The models of a trained router: one more, one less, or one that is only announced.
+"""Change the models of a trained router without training it again: add one, remove one, or announce one.
 
-Nothing in the boosters or the blend knows a model by name, so a change of models is a change of columns. What was
-promised or measured of the old set of models is not true of the new one: certificates and metrics are dropped. The
-operating point is what a success is worth, and stays.
+The boosters and the blend do not know models by name, so adding or removing a model adds or removes columns of arrays.
+Certificates and metrics were measured with the old set of models. They are not true for the new set, so they are
+dropped. The operating point says what a success is worth, which does not depend on the models, so it stays.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,16 +20,16 @@ from router_model.saved.artifact import Artifact
 from router_model.spend_curve import SpendCurve
 
 MIN_MODELS = 2
-"""A router of fewer models has nothing to decide."""
+"""A router with fewer models would have no choice."""
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Edit = Callable[[Array, Array, int], Array]
-"""Takes an array of the predictor, that of another one and the position of the model axis."""
+"""A function of a predictor's array, the same array of another one, and the position of the model axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelColumn:
-    """Everything a predictor knows of one model: arrays as the predictor's, with a model axis of length 1.
+    """All arrays of a predictor for one model, with a model axis of length 1.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class ModelColumn:
         Aligned with the predictor's bank prompts.
     kernel_weights : float32 array, shape (n_bank, 1, n_targets, n_penalties)
     amounts : amount -> AmountModel
-        Their boosters are not looked at: boosters are shared.
+        Their boosters are ignored, because all models share the predictor's boosters.
     tokens_per_piece : float
     level : float32 array, shape (1, n_bars)
         The calibration's intercept of the model; 0 for a new one.
@@ -54,7 +54,7 @@ class ModelColumn:
 
 
 def with_column(predictor: Predictor, model: str, column: ModelColumn) -> Predictor:
-    """Return a predictor that knows one more model, as its last."""
+    """Return a predictor with one more model, in the last place."""
 
     def append(array: Array, part: Array, axis: int) -> Array:
         return np.concatenate([array, part], axis=axis)
@@ -63,7 +63,7 @@ def with_column(predictor: Predictor, model: str, column: ModelColumn) -> Predic
 
 
 def without_column(predictor: Predictor, model: str) -> Predictor:
-    """Return a predictor that does not know `model`."""
+    """Return a predictor without `model`."""
     position = predictor.models.index(model)
 
     def delete(array: Array, _: Array, axis: int) -> Array:
@@ -95,8 +95,8 @@ def append_model(
 
     Parameters
     ----------
-    spend_curve : of the new set of models
-    change : what is recorded of the change beside the model's id, see `recorded`
+    spend_curve : measured with the new set of models
+    change : facts to record about the change, in addition to the model's id; see `recorded`
     """
     changed = replace(
         artifact,
@@ -111,7 +111,7 @@ def append_model(
 
 
 def announce_model(artifact: Artifact, card: ModelCard) -> Artifact:
-    """Return an artifact that knows a model's prices, though no outcome of it: it is listed and never chosen."""
+    """Return an artifact with a model that has prices but no outcomes yet: it is listed and never chosen."""
     changed = replace(artifact, catalog=Catalog({**artifact.catalog.cards, card.model: card}))
     return recorded(changed, {"announced": card.model})
 
@@ -122,7 +122,7 @@ def remove_model(artifact: Artifact, model: str) -> Artifact:
     Raises
     ------
     ArtifactError
-        If there is no such model, or fewer than `MIN_MODELS` candidates would be left.
+        If the model does not exist, or fewer than `MIN_MODELS` candidates would be left.
     """
     left = Catalog({name: card for name, card in artifact.catalog.cards.items() if name != model})
     predictor = artifact.predictor
@@ -141,7 +141,7 @@ def remove_model(artifact: Artifact, model: str) -> Artifact:
         catalog=left,
         tokens_per_piece=np.delete(artifact.tokens_per_piece, predictor.models.index(model)),
         safe_model=None if artifact.safe_model == model else artifact.safe_model,
-        spend_curve=None,  # measured on training prompts, which an artifact does not hold
+        spend_curve=None,  # it was measured on training prompts, which an artifact does not hold
         certificates=(),
         metrics={},
     )
@@ -149,23 +149,25 @@ def remove_model(artifact: Artifact, model: str) -> Artifact:
 
 
 def graded_prompts_of_added(artifact: Artifact) -> dict[str, int]:
-    """Return the models that were added after training, and how many graded prompts each was added from.
+    """Return each model that was added after training, with the number of graded prompts it was added from.
 
-    In the bank such a model has an outcome of every prompt, most of them carried over from the other models'.
+    In the bank, such a model has an outcome for every prompt. Most of them are predicted from the other models'
+    outcomes.
     """
     changes = [change for change in artifact.provenance.get("changes", []) if change.get("added") is not None]
-    counts = {change["added"]: int(change.get("n_prompts", 0)) for change in changes}  # added again: the last counts
+    # If a model was added twice, the last time counts.
+    counts = {change["added"]: int(change.get("n_prompts", 0)) for change in changes}
     return {model: count for model, count in counts.items() if model in artifact.predictor.models}
 
 
 def recorded(artifact: Artifact, change: Mapping[str, Any]) -> Artifact:
-    """Return an artifact whose provenance lists one more change; what, and never when: there is no clock in it."""
+    """Return an artifact whose provenance lists one more change, without its time: artifacts hold no times."""
     changes = [*artifact.provenance.get("changes", []), dict(change)]
     return replace(artifact, provenance={**artifact.provenance, "changes": changes})
 
 
 def _edited(predictor: Predictor, edit: Edit, column: ModelColumn) -> Predictor:
-    """Apply an edit to every array that has a model axis."""
+    """Apply an edit to every array with a model axis."""
     model = predictor.evidence_model
     evidence_model = EvidenceModel(
         model.vocabulary,

@@ -1,8 +1,8 @@
-"""The outcome record: what serving writes, importers produce and training reads.
+"""The columns of an outcome table, which serving writes, importers produce and training reads.
 
-One record is one prompt and one model. Decides the names, kinds and units of its columns, and nothing of how
-they are stored: any table with these columns will do, and a missing pair is a missing record. Simplifies:
-an outcome is one quality number; where several graders disagree, combine them before.
+One record is the outcome of one model on one prompt. This module fixes the names, kinds and units of the columns. It
+does not fix how the table is stored. If a model did not answer a prompt, the table has no record for that pair. An
+outcome has a single quality number: if several graders disagree, combine their grades before.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Final
 
 SCHEMA_VERSION: Final = 1
-"""Raised by one when a column is renamed, removed or changes its meaning; adding a column does not count."""
+"""Increased by one if a column is renamed, removed or changes its meaning, but not if a column is added."""
 
 
 class ColumnKind(StrEnum):
-    """What a column holds."""
+    """The kind of values that a column holds."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -33,11 +33,11 @@ class OutcomeColumn:
     name : str
     kind : ColumnKind
     unit : str
-        Unit or range of the values; empty where there is none.
+        Unit or range of the values; empty if there is none.
     description : str
     required : bool
-        Whether a table must have the column to be trained on (single qualities may be missing). Of `prompt`
-        and `messages` one is enough, so neither is marked.
+        Whether training needs the column (single qualities may be missing). Either `prompt` or `messages` is enough, so
+        neither is marked.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""Rules that pick a model from probabilities and costs.
+"""Rules that choose a model from probabilities of success and expected costs.
 
-Pure functions over arrays of shape (n_prompts, n_models). Ties go to the cheaper model, then to the earlier
-one, so a decision never depends on anything but its inputs.
+All rules are pure functions of arrays of shape (n_prompts, n_models). Ties go to the cheaper model, then to the earlier
+one, so that the inputs alone determine the decision.
 """
 
 from dataclasses import dataclass

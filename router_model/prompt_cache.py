@@ -1,8 +1,9 @@
-"""Warm prompt caches: what a conversation's next call saves at the model that has read it before.
+"""Compute the saving when a provider still has the conversation in its prompt cache (a *warm* cache).
 
-A provider that has just read a conversation reads it again at a lower price, so the model of a session is cheaper for
-the next turn than for anybody's first one. Decides what is saved; which caches are warm is for the caller to say.
-Simplifies: all that was read is still cached, and nothing is cached of what the model wrote.
+A provider that has just read a conversation reads it again at a lower price. So the model that answered the last turn
+of a session is cheaper for the next turn than for a new conversation. The caller says which caches are warm; this
+module computes the saving. Two simplifications: all tokens that the provider read are still cached, and no tokens that
+the model wrote are cached.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,23 +30,23 @@ def saving_usd(
     n_input_tokens: Float64Array,
     tokens_per_piece: Float64Array,
 ) -> Float64Array:
-    """Return what warm caches save of one call, in USD, shape (n_prompts, n_models).
+    """Return the saving of one call by warm caches, in USD, shape (n_prompts, n_models).
 
-    ``min(warm pieces, pieces) x tokens per piece x (input price - cached price)``: what `expected_cost_usd` takes off
-    for the same tokens as ``cached_input_tokens``. 0 where the catalog has no cached price; negative where reading a
-    cache is dearer.
+    ``min(warm pieces, pieces) x tokens per piece x (input price - cached price)``. `expected_cost_usd` is lower by the
+    same amount with these tokens as ``cached_input_tokens``. The saving is 0 if the catalog has no cached price, and
+    negative if reading a cache is dearer.
 
     Parameters
     ----------
-    warm_caches : n_prompts mappings, or None for a prompt without any
+    warm_caches : n_prompts mappings, or None for a prompt without warm caches
     n_input_tokens : shape (n_prompts,)
-        Our word pieces of each prompt.
+        Number of our word pieces in each prompt.
     tokens_per_piece : shape (n_models,)
-        The model's own input tokens for one of our word pieces.
+        How many of the model's own input tokens correspond to one of our word pieces.
 
     Examples
     --------
-    800 of 1,000 pieces are warm, 1.5 of the model's tokens each: 1,200 tokens at 0.2 instead of 2 USD a million.
+    800 of 1,000 pieces are warm, at 1.5 tokens per piece: 1,200 tokens cost 0.2 instead of 2 USD a million.
 
     >>> from decimal import Decimal
     >>> from router_model.catalog import Catalog, ModelCard
@@ -64,5 +65,5 @@ def saving_usd(
 
 
 def with_warm_caches(table: PredictionTable, saved_usd: Float64Array) -> PredictionTable:
-    """Return a table whose costs are lower by what warm caches save; a call never costs less than nothing."""
+    """Return the table with costs lowered by the savings of warm caches; a cost is never below 0."""
     return replace(table, expected_cost_usd=np.maximum(table.expected_cost_usd - saved_usd, 0.0))

@@ -1,4 +1,4 @@
-"""The router: prompts in, decisions out."""
+"""The `Router`: it takes prompts and decides which model to call for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

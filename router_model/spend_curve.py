@@ -1,4 +1,4 @@
-"""What routing is expected to cost at every value of a success: where a budget pacer starts from."""
+"""The spend curve: the expected mean cost of a request for each value of a success, where a budget pacer starts."""
 
 import math
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from router_model.policy import best_by_value
 Float64Array = npt.NDArray[np.float64]
 
 _N_VALUES = 120
-_TINY = 1e-12  # USD; free models have no logarithm
+_TINY = 1e-12  # USD; the least cost, because free models have no logarithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class SpendCurve:
                 f"a spend curve of {len(values)} values and {len(costs)} costs; expected as many of both, finite and "
                 "ascending, values above 0 (make one with SpendCurve.measure)"
             )
-        # logarithms are taken once: a pacer interpolates twice a request
+        # logarithms are computed once, because a pacer interpolates twice for each request
         object.__setattr__(self, "_log_values", np.log(values))
         object.__setattr__(self, "_log_costs", np.log(np.maximum(costs, _TINY)))
 
@@ -51,12 +51,12 @@ class SpendCurve:
         Parameters
         ----------
         p_success, cost_usd : shape (n_prompts, n_models)
-            Predictions for typical prompts, out of fold where they were trained on.
+            Predictions for typical prompts; out of fold if these are training prompts.
 
         Examples
         --------
-        One model is free and one costs 1 USD; a success worth 2 USD pays for it on the first prompt, one worth 10 USD
-        on both, and the next value of the grid stands for each:
+        One model is free and one costs 1 USD. A success worth 2 USD pays for it on the first prompt, and one worth 10
+        USD on both. The next higher value of the grid stands for each:
 
         >>> curve = SpendCurve.measure(np.array([[0.4, 0.9], [0.4, 0.5]]), np.array([[0.0, 1.0], [0.0, 1.0]]))
         >>> curve.mean_cost_usd, [round(v) for v in curve.success_values_usd[1:]]
@@ -75,7 +75,7 @@ class SpendCurve:
         return cls(tuple(values[index] for index in first), tuple(distinct.tolist()))
 
     def value_at(self, cost_usd: float) -> float:
-        """Return the success value at which a request costs this on average; the nearest end outside the curve."""
+        """Return the success value at which a request has this mean cost; outside the curve, its nearest end."""
         return math.exp(np.interp(_log(cost_usd), self._log_costs, self._log_values))
 
     def cost_at(self, success_value_usd: float) -> float:

@@ -1,7 +1,8 @@
-"""The dial from quality to cost, 0 to 10, as a value of a success.
+"""Turn a cost-quality dial from 0 (quality) to 10 (cost) into the value of a success.
 
-The direction and the default of 7 are those of OpenRouter's and Not Diamond's ``cost_quality_tradeoff``, so that
-clients can keep what they send; what lies between is ours, as theirs is not documented.
+The direction and the default of 7 are those of ``cost_quality_tradeoff`` at OpenRouter and Not Diamond, so that clients
+can keep the values they send. How the positions between map to values is our own choice, because theirs is not
+documented.
 """
 
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Outcome tables and logs become a trained, measured router here."""
+"""Train a router from outcome tables and logs, and measure it."""

@@ -1,4 +1,4 @@
-"""Where files are kept that can be made again: embeddings, environments of other packages."""
+"""Find the cache folder, for files that can be computed again: embeddings, and environments of other packages."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ CACHE_VARIABLE: Final = "ROUTER_MODEL_CACHE"
 def cache_folder() -> Path:
     """Return ``$ROUTER_MODEL_CACHE``, else ``router-model`` in the platform's cache folder.
 
-    On Linux that is ``~/.cache/router-model`` (or in ``$XDG_CACHE_HOME``). All in it may be deleted at any time.
+    On Linux that is ``~/.cache/router-model`` (or in ``$XDG_CACHE_HOME``). All its files may be deleted at any time.
     """
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given).expanduser()

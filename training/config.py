@@ -1,4 +1,4 @@
-"""Settings of a training run from a TOML file.
+"""Read the settings of a training run from a TOML file.
 
 The file mirrors `router_model.training.train.TrainConfig`::
 
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 
 def read_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainConfig:
-    """Return the defaults, changed by a file, changed by `overrides`.
+    """Return the default settings, changed first by a file and then by `overrides`.
 
     Raises
     ------
     TrainingError
-        If the file cannot be read or has a key or a type that is not a setting; the message names it.
+        If the file cannot be read, or has an unknown key or a value of the wrong type; the message names it.
     """
     config = TrainConfig()
     if path is not None:
@@ -43,7 +43,7 @@ def read_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainConfig:
 
 
 def _changed(settings: T, changes: Mapping[str, Any], *, where: str) -> T:
-    """Return a dataclass with some fields changed, tables going into nested dataclasses."""
+    """Return a dataclass with some fields changed; tables change nested dataclasses."""
     known = {item.name for item in fields(settings)}  # type: ignore[arg-type]
     unknown = sorted(set(changes) - known)
     if unknown:
@@ -61,9 +61,9 @@ def _changed(settings: T, changes: Mapping[str, Any], *, where: str) -> T:
 
 
 def _like(current: object, value: object, *, where: str) -> object:
-    """Return `value` in the type of the default it replaces."""
+    """Return `value` with the type of the default that it replaces."""
     if isinstance(current, tuple) and isinstance(value, list):
-        like = current[0] if current else 0.5  # what may be left out entirely are numbers
+        like = current[0] if current else 0.5  # a setting whose default is an empty list holds numbers
         return tuple(_like(like, item, where=where) for item in value)
     if isinstance(current, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

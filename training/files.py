@@ -1,4 +1,4 @@
-"""Files as what they hold."""
+"""Identify a file by the hash of its content."""
 
 import hashlib
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Record training runs in MLflow (extra ``train``), by default in a local SQLite file, with no server.
+"""Record training runs in MLflow (extra ``train``), by default in a local SQLite file without a server.
 
-``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` mean what they always mean, and the default is MLflow's own:
-``mlflow.db`` in the working folder. What is said afterwards names the place, how to look at it and how to do without.
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` have their usual meaning. The default is MLflow's own:
+``mlflow.db`` in the working folder. The message after a run says where it was recorded, how to look at it, and how to
+switch recording off.
 """
 
 import logging
@@ -22,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 
 def track_run(report: TrainingReport, config: TrainConfig) -> str:
-    """Record a run: settings, data hash, metrics, plots, the artifact as plain files.
+    """Record a run: its settings, data hash, metrics and plots, and the artifact as plain files.
 
     Returns
     -------
     str
-        Where it was recorded, or why it was not, for a person to read.
+        A message that says where the run was recorded, or why it was not.
     """
     try:
         import mlflow  # noqa: PLC0415  (extra; two seconds to import)
@@ -38,7 +39,7 @@ def track_run(report: TrainingReport, config: TrainConfig) -> str:
     try:
         name = _record(mlflow, uri, report, config)
     except Exception as exc:
-        # MLflow's stores raise whatever their backends raise; a trace may hold the address with its password
+        # MLflow's stores raise any error of their backends; a traceback could show the address with its password
         logger.debug("MLflow failed", exc_info=exc)
         shown = without_password(uri)
         why = f"{type(exc).__name__}: {exc}".replace(uri, shown)
@@ -47,7 +48,7 @@ def track_run(report: TrainingReport, config: TrainConfig) -> str:
 
 
 def place(uri: str) -> str:
-    """Say where runs are recorded, and how to look at them where no server shows them.
+    """Say where runs are recorded and, without a server, how to look at them.
 
     >>> place("http://mlflow.example:5000")
     'http://mlflow.example:5000'
@@ -64,7 +65,7 @@ def place(uri: str) -> str:
 
 
 def without_password(uri: str) -> str:
-    """Return an address without the user and password that may be in it.
+    """Return an address without the user and password that it may contain.
 
     >>> without_password("https://ann:secret@mlflow.example/runs")
     'https://mlflow.example/runs'
@@ -74,7 +75,7 @@ def without_password(uri: str) -> str:
 
 
 def _record(mlflow: Any, uri: str, report: TrainingReport, config: TrainConfig) -> str:
-    """Record everything and return the run's name."""
+    """Record a run and return its name."""
     mlflow.set_tracking_uri(uri)
     _experiment(mlflow)
     with mlflow.start_run() as run:
@@ -104,7 +105,7 @@ def metrics_of(report: TrainingReport) -> dict[str, float]:
 
 
 def draw_figures(report: TrainingReport, folder: Path) -> list[Path]:
-    """Draw the held-out figures of a report into a folder; none without a held-out evaluation."""
+    """Draw the figures of a report's held-out evaluation into a folder; without one, draw none."""
     if report.held_out is None:
         return []
     from router_model.training.benchmark.plots import cost_and_quality  # noqa: PLC0415  (matplotlib)
@@ -123,7 +124,7 @@ def _experiment(mlflow: Any) -> None:
 
 
 def _quieten() -> None:
-    """Keep MLflow's and alembic's progress chatter out of a terminal; warnings still show."""
+    """Hide the progress messages of MLflow and alembic in a terminal; warnings are still shown."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -1,4 +1,4 @@
-"""Training as a whole: a table in, a saved router and a report out."""
+"""Train a router: read an outcome table, fit and measure a predictor, save the router and return a report."""
 
 import platform
 from collections.abc import Callable, Sequence
@@ -41,40 +41,40 @@ from router_model.training.table.targets import Targets, build_targets
 
 DEFAULT_BARS = (0.5, 0.7, 0.9)
 DEFAULT_BAR = 0.5
-"""The bar a router decides by when a request names none; the highest quality in the table if that is less."""
+"""The quality bar for requests that name none; if the highest quality in the table is less, that is used."""
 MIN_PROMPTS = 50
-"""Fewer training prompts than this are refused: five folds of ten teach nothing."""
+"""The least number of training prompts, because nothing can be learned from five folds of ten."""
 
 STEPS = (
     "read", "features", "evidence", *["boosters"] * N_FOLDS, "other tasks", *["amounts"] * 4, "certify", "evaluate",
     "save",
 )  # fmt: skip
-"""What `advance` is called with, in order; tables without tokens or latencies skip ``amounts``."""
+"""The steps that `advance` is called with, in order; tables without tokens and latencies skip ``amounts``."""
 
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """What a training run is asked for.
+    """The settings of a training run.
 
     Attributes
     ----------
-    quality_bars : bars that matter most, in (0, 1]
-        Any bar can be asked for later; these are answered without interpolation.
+    quality_bars : bars to learn, in (0, 1]
+        Later requests may use any bar; these bars are answered without interpolation.
     encoder : name for `router_model.features.load_encoder`
-    seed : of the split, the folds and the boosters
+    seed : seed of the split, the folds and the boosters
     holdout : bool
-        False trains on the test prompts, too; nothing is then measured.
+        If False, the test prompts are used for training too, and nothing is measured.
     target_success : success rates to certify, above 0 and below 1
-        None given: shares of the best single model's success rate on training prompts, see
+        Default: shares of the best single model's success rate on training prompts, see
         `router_model.training.measuring.certify.default_targets`.
     delta : float
-        Largest probability that any of them is certified in error.
+        Largest probability that the certificate of any target is wrong.
     safe_model : str
-        The model that prompts unlike the logged ones go to; empty lets the models' overall records decide.
+        The model for prompts unlike the logged ones; if empty, the models' overall records decide.
     keep_prompts : bool
-        Store the texts of logged prompts in the artifact, for explanations to show. False stores their ids only.
+        Whether the artifact stores the texts of logged prompts for explanations, or only their ids.
     fit : FitConfig
     """
 
@@ -91,22 +91,22 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What a training run did.
+    """The result of a training run.
 
     Attributes
     ----------
     artifact : Path
     content_hash : str
     n_train, n_calibration, n_test : int
-        Prompts.
+        Numbers of prompts.
     models : ids
-    trust : share of the prediction that comes from each member of the blend
-    records : every model over its training prompts, best first
-    certificates : one a target; none where no calibration prompt has an outcome of every model
+    trust : weight of each member of the blend
+    records : mean results of every model over its training prompts, best first
+    certificates : one for each target; none if no calibration prompt has an outcome of every model
     held_out : Evaluation on test prompts, or None without them
-    findings : judges whose grades were left out; also in ``<artifact>.quarantine.json``
-    moves : what changes against the former router, or None where there is none of the same settings
-    warnings : things a person should look at
+    findings : judges whose grades were left out; also written to ``<artifact>.quarantine.json``
+    moves : changes against the former router, or None without a former router of the same settings
+    warnings : messages about problems that a person should check
     provenance : as stored in the artifact
     """
 
@@ -160,21 +160,21 @@ def train(
     Parameters
     ----------
     table : a Parquet outcome table
-    out : folder of the artifact; replaced if it is one
+    out : folder of the artifact; an artifact there is replaced
     catalog : prices and capabilities; prices it lacks are looked up in genai-prices
     config : TrainConfig
-    former : folder of the router that this one is to replace; default: the one at `out`, if there is one
-        Where it was trained with the same settings, a router whose decisions move further than the new evidence
-        supports is not saved (`router_model.training.measuring.moves`).
+    former : folder of the router that the new one replaces; default: the one at `out`, if there is one
+        If it was trained with the same settings, the new router is not saved if its decisions move further than the new
+        evidence supports (`router_model.training.measuring.moves`).
     accept_moves : bool
-        Save it all the same, with a warning.
+        Save the router nevertheless, with a warning.
     advance : called with the name of each finished step, see `STEPS`
-        And with how far it is while a transformer encodes, as no step takes longer.
+        While a transformer encodes, it is also called with the progress, because this step takes longest.
 
     Raises
     ------
     TableError, TrainingError, CatalogError, ArtifactError
-        Each says what was got, what was expected and what to do.
+        The message says what was got, what was expected and what to do.
     """
     config = config or TrainConfig()
     _check_bars(config.quality_bars)
@@ -214,7 +214,7 @@ def train(
         router.artifact, certificates=certificates, metrics={} if held_out is None else held_out.as_dict()
     )
     records = run.records()
-    content_hash = save_artifact(artifact, out)  # nothing that takes time comes after it
+    content_hash = save_artifact(artifact, out)  # no step after it takes long
     write_quarantine(Path(out), findings)
     advance("save")
     blend = artifact.predictor.blend
@@ -238,9 +238,9 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a training run has gathered before it learns; `train` is the way in.
+    """The prepared data of a training run, and its steps; `train` runs them.
 
-    `table` is where the outcomes were read from, or None where they are of no file.
+    `table` is the file of the outcomes, or None if they do not come from a file.
     """
 
     table: Path | None
@@ -252,7 +252,7 @@ class Run:
     config: TrainConfig
 
     def fit(self, advance: Callable[[str], None]) -> tuple[Router, Targets]:
-        """Learn from the training prompts."""
+        """Fit a predictor on the training prompts."""
         rows = self.split.train
         filled = fill_tokens(self.outcomes, self.catalog, self.features.n_input_tokens)
         targets = build_targets(filled, self.config.quality_bars, rows).take(rows)
@@ -275,7 +275,7 @@ class Run:
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
 
     def compare(self, router: Router, former: str | Path | None, out: Path, warnings: list[str]) -> Moves | None:
-        """Compare with the former router; None where there is none, or one of other settings."""
+        """Compare with the former router; None if there is none, or if it has other settings."""
         held_out = np.concatenate([self.split.calibration, self.split.test])
         if not len(held_out) or (former is None and not (out / MANIFEST).is_file()):
             return None
@@ -284,11 +284,11 @@ class Run:
         except ArtifactError as exc:
             if former is not None:
                 raise
-            warnings.append(f"decisions were not compared with those of the router before: {exc}")
+            warnings.append(f"decisions were not compared with those of the former router: {exc}")
             return None
         if not same_settings(known, asdict(self.config)) or known.encoder_hash != self.encoder.content_hash:
             return None
-        # At today's prices for both: a change of prices is no evidence, and moves traffic with good reason.
+        # Both decide at today's prices, because changed prices move traffic for a good reason and are not evidence.
         cards = self.catalog if set(known.predictor.models) <= set(self.catalog.cards) else None
         before = Router.assemble(known, self.encoder, catalog=cards)
         return measure_moves(before, router, self.outcomes.take(self.split.train), self.features.take(held_out))
@@ -334,12 +334,12 @@ class Run:
         return model_records(known.models, known.quality, realised_costs(known, self.catalog))
 
     def certify(self, router: Router, warnings: list[str]) -> tuple[Certificate, ...]:
-        """Certify the wanted targets on the calibration prompts; warn where that cannot be done."""
+        """Certify the targets on the calibration prompts; warn if that is impossible."""
         targets = self.config.target_success or self._default_targets(router.artifact.operating_point.quality_bar)
         rows = self.split.calibration
         known = self.outcomes.take(rows)
         if not len(rows) or not targets:
-            warnings.append("nothing is certified: there are no calibration prompts, or no model ever succeeds")
+            warnings.append("nothing is certified, because there are no calibration prompts or no model ever succeeds")
             return ()
         try:
             found = certify(router, known, targets=targets, delta=self.config.delta, features=self.features.take(rows))
@@ -353,12 +353,12 @@ class Run:
         return default_targets((np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64), ~np.isnan(quality))
 
     def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
-        """Evaluate on the test prompts; warn where partial logs do not allow it."""
+        """Evaluate on the test prompts; warn if partial logs do not allow it."""
         rows = self.split.test
         if np.isnan(self.outcomes.quality[rows]).any(axis=1).all():
-            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured here")
+            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured")
             return None
-        # Twins of training prompts stay in, and are counted: the split is by id, as in every published figure.
+        # Duplicates of training prompts stay in and are counted: the split is by id, as in every published figure.
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
 
 
@@ -416,16 +416,16 @@ def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:
             "join it with a table of others: 'router-model import a.parquet b.parquet --out c.parquet'"
         )
     dropped = [model for model in outcomes.models if model not in kept]
-    warnings = [f"{model}: left out, none of its answers is graded" for model in dropped]
+    warnings = [f"{model}: left out because none of its answers is graded" for model in dropped]
     learnable = outcomes.select_models(kept)
     rows = graded_prompts(learnable)
     if len(rows) < len(learnable):
-        warnings.append(f"{len(learnable) - len(rows):,} prompts left out, none of their answers is graded")
+        warnings.append(f"{len(learnable) - len(rows):,} prompts left out because none of their answers is graded")
     return learnable.take(rows), warnings
 
 
 def graded_prompts(outcomes: Outcomes) -> npt.NDArray[np.intp]:
-    """Return the prompts of which an answer is graded."""
+    """Return the prompts with a graded answer."""
     return np.flatnonzero((~np.isnan(outcomes.quality)).any(axis=1))
 
 
@@ -446,7 +446,7 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
 def _refusal(moves: Moves, findings: Sequence[Finding]) -> str:
     left_out = f" {len(findings)} judges' grades were left out before: {findings[0]}." if findings else ""
     return (
-        f"the new router is not saved, as its decisions move further than the new evidence supports: {moves}."
+        f"the new router is not saved, because its decisions move further than the new evidence supports: {moves}."
         f"{left_out} Look at who sent the new grades; then leave them out, or say --accept-moves"
     )
 
@@ -501,5 +501,5 @@ def _versions() -> dict[str, str]:
 
 
 def _number(value: float) -> float | None:
-    """Return None for NaN, which JSON has no word for."""
+    """Return a number, or None for NaN, which JSON cannot express."""
     return None if np.isnan(value) else value

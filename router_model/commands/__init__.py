@@ -1,1 +1,1 @@
-"""Sub-commands that need nothing but the library."""
+"""Sub-commands that need only the routing library, not training or serving."""

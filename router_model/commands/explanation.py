@@ -1,4 +1,4 @@
-"""Explanations on a terminal: ``router-model route --explain``."""
+"""Print the explanation of a decision in the terminal, for ``router-model route --explain``."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from router_model.decision import Decision
 from router_model.explanation_records import Changes, CostGap, Explanation, LoggedOutcome, Neighbour, SuccessExplanation
 
 _SHOWN_ID = 10  # characters of an id before a text
-_OTHER_COLUMNS = 49  # characters beside the logged prompts
-_LEAST_CHARS = 24  # of a logged prompt, however narrow the terminal
-_SHOWN_LOG_ODDS = 0.005  # less is nothing
+_OTHER_COLUMNS = 49  # characters left of the logged prompts
+_LEAST_CHARS = 24  # least characters of a logged prompt, however narrow the terminal
+_SHOWN_LOG_ODDS = 0.005  # smaller contributions are not shown
 _ROLES = ("chosen", "runner-up")
 _IN_WORDS = {
     "record": "trees, against the record",
@@ -25,7 +25,7 @@ _IN_WORDS = {
 
 
 def show_explanation(decision: Decision, explanation: Explanation, console: Console) -> None:
-    """Print why a decision is what it is."""
+    """Print the explanation of a decision."""
     models = [step.model for step in decision.plan[:2]]
     console.print()
     console.print(escape(_heading(models)), highlight=False)

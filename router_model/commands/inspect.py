@@ -1,4 +1,4 @@
-"""``router-model inspect``."""
+"""The command ``router-model inspect``: verify a saved router and show what it contains."""
 
 import json
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _CARRIED_OVER = (
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(artifact: Path, *, as_json: bool) -> None:
-    """Verify the router in ARTIFACT and show what is in it."""
+    """Verify the router in ARTIFACT and show its contents."""
     from router_model.saved.artifact import load_artifact  # noqa: PLC0415  (--help stays fast)
 
     description = describe(load_artifact(artifact))
@@ -31,7 +31,7 @@ def command(artifact: Path, *, as_json: bool) -> None:
 
 
 def describe(artifact: "Artifact") -> dict[str, Any]:
-    """Return what a person wants to know of an artifact, as plain JSON types."""
+    """Return the facts about an artifact that people ask for, as plain JSON types."""
     from router_model.model_set import graded_prompts_of_added  # noqa: PLC0415
 
     predictor = artifact.predictor
@@ -119,7 +119,7 @@ def _show(description: dict[str, Any]) -> None:
 
 
 def _certificates(description: dict[str, Any]) -> list[str]:
-    """Say what may be promised, one line a target."""
+    """Return one line for each certified target, which says what is promised."""
     return [
         f"success >= {c['target_success']:g} at bar {c['quality_bar']:g}, delta {c['delta']:g}, on {c['n_prompts']:,} "
         "prompts: "
@@ -129,6 +129,6 @@ def _certificates(description: dict[str, Any]) -> list[str]:
 
 
 def _bars(description: dict[str, Any]) -> str:
-    """Say which bars can be asked for."""
+    """Say which quality bars a request may use."""
     learned = ", ".join(f"{bar:.3g}" for bar in description["quality_bars"])
     return f"any up to {description['quality_range'][1]:g} (learned at {learned})"

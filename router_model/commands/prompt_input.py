@@ -1,7 +1,8 @@
-"""The prompt of ``router-model route``: an argument, or standard input.
+"""Read the prompt of ``router-model route`` from its argument or from standard input.
 
-Standard input is a chat body, a list of chat messages or text. Text may begin with a brace, too (code, LaTeX); only
-what begins as chat bodies do and is no JSON is refused, as half a body would be routed as if somebody had typed it.
+Standard input may hold a chat body, a list of chat messages, or text. A text may begin with a brace too, as code and
+LaTeX do. Input is refused only if it begins like a chat body and is not valid JSON: it is probably half a chat body,
+and would otherwise be routed as if somebody had typed it.
 """
 
 import json
@@ -25,31 +26,31 @@ _LIKE_CHAT = re.compile(
 
 
 def read_prompt(prompt: str, *, plain: bool = False) -> "PromptLike":
-    """Return the prompt, or for ``-`` standard input.
+    """Return the prompt argument or, if it is ``-``, standard input.
 
     Parameters
     ----------
     plain : bool
-        Take standard input as text, whatever it looks like.
+        Read standard input as text, even if it looks like a chat body.
 
     Raises
     ------
     PromptError
-        If standard input begins like a chat body and is not JSON.
+        If standard input begins like a chat body and is not valid JSON.
     """
     if prompt != "-":
         return prompt
-    text = sys.stdin.buffer.read().decode("utf-8-sig", "replace")  # some editors put a byte order mark first
+    text = sys.stdin.buffer.read().decode("utf-8-sig", "replace")  # some editors write a byte order mark first
     return text if plain else parse_input(text)
 
 
 def parse_input(text: str) -> "PromptLike":
-    """Return a chat body or a list of messages where the text is one, and the text otherwise.
+    """Parse the text if it is a chat body or a list of messages; otherwise return the text.
 
     Raises
     ------
     PromptError
-        If it begins like one and is not JSON.
+        If it begins like a chat body and is not valid JSON.
 
     Examples
     --------
@@ -63,7 +64,7 @@ def parse_input(text: str) -> "PromptLike":
     except json.JSONDecodeError as exc:
         _refuse_half_a_body(text, f"{exc.msg} at line {exc.lineno}, column {exc.colno}")
         return text
-    except (ValueError, RecursionError):  # a number of 5,000 digits; brackets in brackets in brackets
+    except (ValueError, RecursionError):  # a number of 5,000 digits, or brackets nested too deeply
         _refuse_half_a_body(text, "numbers too long or brackets too deep")
         return text
     is_body = isinstance(body, dict) and "messages" in body
@@ -72,7 +73,7 @@ def parse_input(text: str) -> "PromptLike":
 
 
 def _refuse_half_a_body(text: str, where: str) -> None:
-    """Refuse what begins like a chat body, which is more likely damaged than meant."""
+    """Raise an error for text that begins like a chat body, because it is more likely damaged than meant as text."""
     if _LIKE_CHAT.match(text):
         raise PromptError(
             f"standard input begins like a chat body but is not JSON ({where}); "

@@ -1,4 +1,4 @@
-"""``router-model remove-model``."""
+"""The command ``router-model remove-model``: take a model out of a saved router."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> None:
     """Take a model out of the router in ARTIFACT; nothing is retrained.
 
-    Certificates, measured figures and the spend curve were of the old set of
-    models and are dropped.
+    Certificates, measured figures and the spend curve hold for the old set
+    of models only, so they are dropped.
     """
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.model_set import remove_model  # noqa: PLC0415
@@ -35,7 +35,7 @@ def command(artifact: Path, *, model: str, out: Path | None, as_json: bool) -> N
 
 
 def _report(before: "Artifact", after: "Artifact", model: str, content_hash: str, *, as_json: bool) -> None:
-    """Print what was done and what was dropped."""
+    """Print the removed model, the remaining ones, and what was dropped with it."""
     n_dropped = len(before.certificates) - len(after.certificates)
     if as_json:
         done = {
@@ -49,6 +49,6 @@ def _report(before: "Artifact", after: "Artifact", model: str, content_hash: str
         return
     click.echo(f"Removed {model}; left are {', '.join(after.predictor.models)}.")
     if n_dropped:
-        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
+        click.echo(f"note: {n_dropped} certificates dropped, made for the old models; run 'router-model certify'")
     if before.spend_curve is not None and after.spend_curve is None:
-        click.echo("note: the spend curve is dropped, too; measure one (SpendCurve.measure) before pacing a budget")
+        click.echo("note: the spend curve is dropped too; measure one (SpendCurve.measure) before pacing a budget")

@@ -1,4 +1,4 @@
-"""``router-model route``."""
+"""The command ``router-model route``: decide which model to call for one prompt."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from router_model.decision import Decision, PlanStep
 
-_SHOWN = 10  # candidates in the table; all are in --json
+_SHOWN = 10  # candidates shown in the table; --json has all
 
 
 @click.command("route")
@@ -23,18 +23,22 @@ _SHOWN = 10  # candidates in the table; all are in --json
     "--cost-quality-tradeoff", type=float, help="0 (likeliest) to 10 (cheapest); 7 is the router's own value."
 )
 @click.option("--allow", multiple=True, metavar="GLOB", help="Only models like this; repeatable.")
-@click.option("--deny", multiple=True, metavar="GLOB", help="No models like this; repeatable.")
-@click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider's; repeatable.")
-@click.option("--ignore-provider", "ignore_providers", multiple=True, metavar="NAME", help="None of its; repeatable.")
+@click.option("--deny", multiple=True, metavar="GLOB", help="Exclude models like this; repeatable.")
+@click.option("--provider", "providers", multiple=True, metavar="NAME", help="Only this provider's models; repeatable.")
+@click.option(
+    "--ignore-provider", "ignore_providers", multiple=True, metavar="NAME", help="Exclude this provider's models."
+)
 @click.option("--max-cost-usd", type=float, help="Largest expected cost of the call.")
-@click.option("--max-price-input", "max_usd_per_mtok_input", type=float, help="Largest price, USD a million tokens in.")
-@click.option("--max-price-output", "max_usd_per_mtok_output", type=float, help="Largest price, USD a million out.")
+@click.option("--max-price-input", "max_usd_per_mtok_input", type=float, help="Largest price, USD per Mtok of input.")
+@click.option(
+    "--max-price-output", "max_usd_per_mtok_output", type=float, help="Largest price, USD per Mtok of output."
+)
 @click.option("--max-price-request", "max_usd_per_request", type=float, help="Largest fee for a call, in USD.")
-@click.option("--max-latency-s", type=float, help="Largest expected latency; a model without one known stays.")
+@click.option("--max-latency-s", type=float, help="Largest expected latency; a model of unknown latency stays.")
 @click.option("--max-output-tokens", type=int, help="The most the model may write; caps the expected cost.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
-@click.option("--text", "plain", is_flag=True, help="With -: read text, even where it looks like a chat body.")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@click.option("--text", "plain", is_flag=True, help="With -: read text, even if it looks like a chat body.")
 @click.option("--explain", is_flag=True, help="Say why: similar logged prompts, contributions, what would change it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 def command(
@@ -56,8 +60,8 @@ def command(
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
     PROMPT is text, or - to read standard input: text, a JSON chat body with
-    "messages", or a JSON list of messages. What begins like one of these
-    and is not JSON is refused; --text takes it as text.
+    "messages", or a JSON list of messages. Input that begins like one of
+    these and is not valid JSON is refused; --text reads it as text.
     """
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
     from router_model.commands.target import about_target  # noqa: PLC0415

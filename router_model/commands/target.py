@@ -1,4 +1,4 @@
-"""What ``router-model route --target-success`` says of the target: what was done, why, and whether it is promised."""
+"""Say in ``router-model route --target-success`` how the target was met, and whether a certificate promises it."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def about_target(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
-    """Say how a target was met or what was done instead.
+    """Say whether the target is promised for this decision, and what was done otherwise.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def about_target(decision: "Decision", target_success: float, certificates: Sequ
         return _as_threshold(decision, target_success, certificates)
     if found.certified:
         return (
-            f"nothing is promised: success >= {target_success:g} is certified, but not for requests like this, whose "
-            "constraints rule out a model or whose prices are others; the certified rule decided all the same"
+            f"nothing is promised: success >= {target_success:g} is certified, but not for requests like this. Their "
+            "constraints rule out a model, or their prices differ. The certified rule decided nevertheless"
         )
     left_out = any(exclusion.model == found.safest_model for exclusion in decision.excluded)
     instead = "; it is left out here, so the likeliest of the others to succeed was chosen" if left_out else ""
@@ -34,7 +34,7 @@ def about_target(decision: "Decision", target_success: float, certificates: Sequ
 
 
 def _as_threshold(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
-    """Say that a target without a certificate is asked of the single prompt."""
+    """Say that a target without a certificate becomes a threshold for this single prompt."""
     bar, target = decision.quality_bar, f"{target_success:g}"
     known = ", ".join(f"{c.target_success:g}" for c in certificates if c.certified and c.matches(c.target_success, bar))
     done = {
@@ -44,5 +44,5 @@ def _as_threshold(decision: "Decision", target_success: float, certificates: Seq
     certified = f"certified are {known}" if known else "nothing is certified"
     return (
         f"nothing is promised: success >= {target} has no certificate at quality bar {bar:g} ({certified}; see "
-        f"'router-model certify'), so {target} is asked of this prompt alone{done}"
+        f"'router-model certify'). So {target} is the least P(success) for this prompt alone{done}"
     )

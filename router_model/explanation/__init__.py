@@ -1,1 +1,1 @@
-"""Why a router decided so: `Router.route` with ``explain=True``."""
+"""Explain a decision: the evidence behind it, and what would change it (`Router.route` with ``explain=True``)."""

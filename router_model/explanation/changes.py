@@ -1,8 +1,9 @@
-"""What would have to change for the runner-up of a plan to be first.
+"""Compute what would have to change so that the second model of a plan (the runner-up) became the first.
 
-Pure functions of a plan's probabilities and costs, in its order. Each change is alone: everything else stays, also
-which models are candidates. The runner-up wins on the far side of a change; at it, the two are level and ties decide
-(but a threshold is met by who is exactly at it).
+All functions are pure functions of the plan's probabilities and costs, in the plan's order. Each change is considered
+alone: everything else stays the same, including the set of candidates. The runner-up wins beyond the point given. At
+the point itself the two models are level and the tie rule decides, except that a model exactly at the threshold meets
+it.
 """
 
 from collections.abc import Sequence
@@ -11,16 +12,16 @@ from router_model.decision import PlanStep
 from router_model.explanation_records import Change, Changes
 from router_model.policy import Rule
 
-_SLIM = 1e-9  # a range of values narrower than this, relatively, is rounding: three models level at once
+_SLIM = 1e-9  # a relative range narrower than this is rounding error: three models are level at one value
 
 
 def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule, *, fixed: bool = False) -> Changes | None:
     """Return what would put the second model of a plan first.
 
-    None where there is no second, and where expected quality decides, as a single probability does not.
+    None if there is no second model, or if expected quality decides, which does not depend on a single probability.
 
-    The safest model of a target that could not be certified is called whatever is predicted: nothing displaces it. Nor
-    does anything where the decision is `fixed`, as a prompt unlike the logged ones that goes to the safe model is.
+    If a target could not be certified, the safest model is called whatever is predicted, and no change displaces it.
+    The same holds if the decision is `fixed`, as for a prompt unlike the logged ones that goes to the safe model.
     """
     if len(plan) < 2 or rule.quality_value_usd is not None:  # noqa: PLR2004  (a first and a second)
         return None
@@ -44,8 +45,8 @@ def changes_by_value(p: Sequence[float], cost_usd: Sequence[float], *, success_v
 
     Examples
     --------
-    At 10 cents a success, 0.9 for 1 cent beats 0.95 for 5 cents, 0.08 to 0.045; they are level at 80 cents, as 5 points
-    are then worth the 4 cents between them:
+    A success is worth 10 cents. So 0.9 for 1 cent beats 0.95 for 5 cents, 0.08 to 0.045. The two are level at 80 cents,
+    because 5 points are then worth the 4 cents between them:
 
     >>> found = changes_by_value([0.9, 0.95], [0.01, 0.05], success_value_usd=0.1)
     >>> round(found.success_value_usd.flips_at, 6), found.p_success
@@ -66,8 +67,8 @@ def changes_by_value(p: Sequence[float], cost_usd: Sequence[float], *, success_v
 def _value_change(p: Sequence[float], cost_usd: Sequence[float], value: float) -> Change | None:
     """Return the success value nearest to today's beyond which the second model beats all others.
 
-    It does between two values, the intersections of its line ``v p1 - c1`` with the others'; nowhere where the
-    lower is not below the upper one.
+    It does between two values, where its line ``v p1 - c1`` meets the lines of the others. If the lower value is not
+    below the upper one, it never does.
     """
     low, high = 0.0, float("inf")
     for place, (p_other, cost_other) in enumerate(zip(p, cost_usd, strict=True)):
@@ -82,7 +83,7 @@ def _value_change(p: Sequence[float], cost_usd: Sequence[float], value: float) -
             return None
     if not low * (1 + _SLIM) < high:
         return None
-    # Today's value is outside of the two, so the nearer one is the one to cross, whatever rounding made of a tie.
+    # Today's value is outside the range, so the nearer end must be crossed, even if rounding has broken a tie.
     return Change(value, low, "above") if abs(value - low) <= abs(value - high) else Change(value, high, "below")
 
 
@@ -95,13 +96,13 @@ def changes_by_threshold(p: Sequence[float], cost_usd: Sequence[float], *, thres
 
     Examples
     --------
-    Both are likely enough and the first is cheaper: a threshold above 0.9 leaves the second, or half its cost:
+    Both are likely enough and the first is cheaper. The second wins at a threshold above 0.9, or at half its cost:
 
     >>> found = changes_by_threshold([0.9, 0.95], [0.01, 0.02], threshold=0.8)
     >>> found.threshold.flips_at, found.threshold.direction, found.cost_factor.flips_at, found.p_success
     (0.9, 'above', 0.5, None)
 
-    Only the first is likely enough, but the second is cheaper: it needs the threshold, or a lower one:
+    Only the first is likely enough, but the second is cheaper. It must reach the threshold, or the threshold must fall:
 
     >>> found = changes_by_threshold([0.9, 0.7], [0.02, 0.01], threshold=0.8)
     >>> found.threshold.flips_at, found.threshold.direction, found.p_success.flips_at, found.cost_factor
@@ -111,9 +112,9 @@ def changes_by_threshold(p: Sequence[float], cost_usd: Sequence[float], *, thres
     lowered = Change(threshold, p[1], "below") if cheaper else None
     factor = cost_usd[0] / cost_usd[1] if cost_usd[1] > 0 else 0.0
     undercut = Change(1.0, factor, "below") if factor > 0 else None
-    if p[0] < threshold:  # none is likely enough: the likeliest is first, of equals the cheapest
+    if p[0] < threshold:  # no model is likely enough: the likeliest is first, and among equals the cheapest
         level = undercut if p[0] == p[1] else None
         return Changes(threshold=lowered, p_success=Change(p[1], p[0], "above"), cost_factor=level)
-    if p[1] < threshold:  # the first alone is
+    if p[1] < threshold:  # only the first is likely enough
         return Changes(threshold=lowered, p_success=Change(p[1], threshold, "above") if cheaper else None)
     return Changes(threshold=Change(threshold, p[0], "above") if p[1] > p[0] else None, cost_factor=undercut)

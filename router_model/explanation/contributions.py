@@ -1,29 +1,31 @@
-r"""Where a probability of success comes from: contributions that add up to its log odds.
+r"""Split a predicted probability of success into contributions that add up to its log odds.
 
-A predictor is a chain: boosters and simpler members are averaged as probabilities (the blend), and the log odds of the
-average are corrected by parts (the calibration). Each link is followed exactly, with one idea for those that are not
-linear: between a start :math:`x_0` and an end :math:`x`, a function changes by its *chord* times the way,
-:math:`f(x) - f(x_0) = s\,(x - x_0)`, so that what the way is a sum of is scaled by one factor and still adds up. Every
-way starts at the model's record: with its success rate :math:`r_k` at the bar and :math:`R_k = logit(r_k)`,
+A predictor is a chain of steps. Boosters and simpler members are averaged as probabilities (the blend). Then the log
+odds of the average are corrected part by part (the calibration). The split follows each step exactly. Steps that are
+not linear are handled by one idea: between a start :math:`x_0` and an end :math:`x`, a function changes by the slope
+:math:`s` of its *chord* times the distance, :math:`f(x) - f(x_0) = s\,(x - x_0)`. If the distance is a sum of
+contributions, each of them is scaled by the same slope, and they still add up. Each distance starts at the model's
+record: with its success rate :math:`r_k` at the bar and :math:`R_k = logit(r_k)`,
 
 1. the boosters' mean score is :math:`z_k = bias + \sum_c \phi_{kc}` over their columns c (TreeSHAP values; Lundberg et
    al. 2020), and :math:`\sigma(z_k) - r_k = s_k (z_k - R_k)`;
-2. the blend is :math:`q_k = \sum_j w_j x_{kj}` and changes by :math:`q_k - r_k = \sum_j w_j (x_{kj} - r_k)`: a simpler
-   member goes to its own column, the boosters' to theirs, as in 1;
+2. the blend is :math:`q_k = \sum_j w_j x_{kj}` and changes by :math:`q_k - r_k = \sum_j w_j (x_{kj} - r_k)`: the share
+   of a simpler member is credited to its own column, that of the boosters to their columns, as in 1;
 3. the log odds change by :math:`C_k = logit(q_k) - R_k = t_k (q_k - r_k)`;
 4. the calibration of model m is :math:`logit(p) = a_0 + b_m + a_1 R_m + a_2 \bar C + a_3 \tau (C_m - \bar C)`, with
    the mean over models :math:`\bar C` and the trust :math:`\tau` (`router_model.prediction.calibration`). A column's
    *difficulty* is its share of the third term, its *edge* that of the fourth; ``calibration`` is :math:`a_0 + b_m +
    (a_1 - 1) R_m`.
 
-Where a bar lies between two learned ones, the probability is a mean of theirs, and the ways are joined by chords
-once more; where a higher bar was predicted more likely than a lower one and is answered as that, the lower one is
-explained. What a chain of chords means is a convention, as in every additive explanation of a curved function; that it
-adds up is not.
+If a bar lies between two learned bars, its probability is a mean of theirs, and the two splits are joined by chords
+once more. If a higher bar was predicted more likely than a lower one, it is answered like the lower one, and the lower
+one is explained. As in every additive explanation of a curved function, the meaning of each share is a convention. That
+the shares add up is exact.
 
-The trees are pooled over models, so their bias is the average pair's, not the model's record. Where a model is much
-better or worse than average, the source ``record`` takes most of that difference back, and evidence that merely
-confirms the record gets the credit for it: compare two models, or two prompts, rather than read one number alone.
+The trees are shared by all models. So their bias belongs to the average pair of prompt and model, and is not the
+model's record. If a model is much better or worse than average, the source ``record`` takes back most of that
+difference, and evidence that merely confirms the record is credited with it. So compare two models, or two prompts,
+rather than read one number alone.
 """
 
 from collections.abc import Sequence
@@ -45,19 +47,19 @@ from router_model.prediction.predictor import Predictor, member_probabilities, p
 Float64Array = npt.NDArray[np.float64]
 
 SOURCES = ("record", "similar_prompts", "learned_scores", "difficulty", "familiarity", "surface")
-"""Where contributions come from: what the trees make of the model's record (and the bar), outcomes of similar
-logged prompts, linear scores of the prompt's topic and wording, the mean of these over all models, how like the prompt
-is to logged ones, and what its text looks like."""
+"""The sources of contributions: the trees' use of the model's record (and the bar), outcomes of similar logged prompts,
+linear scores of the prompt's topic and wording, the mean of these over all models, the similarity of the prompt to
+logged ones, and its surface features."""
 
 N_SURFACE = 3
-"""Surface features that are named."""
+"""Number of surface features that an explanation names."""
 
-_NEAR = 1e-9  # a shorter chord is taken for the tangent
+_NEAR = 1e-9  # for a shorter chord, the tangent is used
 _EDGE = 1e-6  # records are kept this far inside (0, 1), as `router_model.prediction.calibration.logit` does
 
 
 def source_of(column: str) -> str:
-    """Return the source of a column of `router_model.prediction.predictor.pair_names`.
+    """Return the source of evidence that a booster column belongs to (`router_model.prediction.predictor.pair_names`).
 
     >>> [source_of(column) for column in ("bag_head_edge", "kernel_2", "bag_head_difficulty", "log_chars")]
     ['learned_scores', 'similar_prompts', 'difficulty', 'surface']
@@ -85,14 +87,14 @@ def explain_success(
 
     Returns
     -------
-    list of one explanation a column; None where nothing was predicted, as every logged answer meets the bar
+    list with one explanation for each column; None if every logged answer meets the bar, so that nothing was predicted
     """
     chain = _Chain(predictor, features)
     return [chain.explain(column, quality_bar) for column in columns]
 
 
 class _Chain:
-    """The links from columns to probabilities, for one prompt."""
+    """The chain of steps from columns to probabilities, for one prompt."""
 
     def __init__(self, predictor: Predictor, features: PromptFeatures) -> None:
         self.predictor = predictor
@@ -111,13 +113,13 @@ class _Chain:
         self.blended = blended[0].astype(np.float64)
         self.corrected = corrected[0].astype(np.float64)
         self.trust = float(calibration.trust(self.evidence.familiarity)[0])
-        self.changes = cache(self._changes)  # models share the bars, and trees are slow to take apart
+        self.changes = cache(self._changes)  # models share the bars, and splitting the trees' scores is slow
 
     def explain(self, column: int, quality_bar: float) -> SuccessExplanation | None:
-        """Join the ways of the bars that answer `quality_bar`."""
+        """Combine the splits of the learned bars that answer `quality_bar`."""
         grid = self.predictor.grid
         p = float(grid.at(self.corrected[column].astype(np.float32), quality_bar))
-        # The answer is linear in the learned bars' probabilities, whatever the interpolation: so many shares of each.
+        # Whatever the interpolation, the answer is linear in the learned bars' probabilities; these are their shares.
         constant = grid.at(np.zeros(len(grid), dtype=np.float32), quality_bar)
         shares = grid.at(np.eye(len(grid), dtype=np.float32), quality_bar) - constant
         if not shares.any():
@@ -143,7 +145,7 @@ class _Chain:
         )
 
     def _bar_parts(self, column: int, bar: int) -> tuple[float, Float64Array]:
-        """Return what calibration makes of the record, and difficulty and edge of the columns, shape (2, n_columns)."""
+        """Return what calibration adds to the record, and the columns' difficulty and edge, shape (2, n_columns)."""
         answered = int(np.argmax(self.corrected[column] <= self.corrected[column, bar]))  # the first bar as unlikely
         constant, record_slope, difficulty_slope, edge_slope = self.predictor.calibration.slopes[:, answered].tolist()
         start = float(log_odds(self.record[column, answered]))
@@ -154,7 +156,7 @@ class _Chain:
         return constant + record_slope * start - float(log_odds(self.record[column, bar])), parts
 
     def _changes(self, bar: int) -> Float64Array:
-        """Return what each column changes of every model's blended log odds at a bar, shape (n_models, n_columns)."""
+        """Return how much each column changes every model's blended log odds at a bar, shape (n_models, n_columns)."""
         predictor, record, weights = (
             self.predictor,
             self.record[:, bar],
@@ -168,7 +170,7 @@ class _Chain:
         members = np.clip(self.members[:, bar], P_FLOOR, 1 - P_FLOOR)
         for member, name in enumerate(self.evidence.names, start=1):
             changes[:, self.names.index(name)] += weights[member] * (members[:, member] - record)
-        # What is left is the record's: its own share of the blend, the boosters' bias, and the floor of members.
+        # The rest belongs to the record: its own share of the blend, the boosters' bias, and the floor of members.
         blended = self.blended[:, bar]
         changes[:, self.names.index("record")] += blended - record - changes.sum(axis=1)
         return np.asarray(changes * _logit_chord(record, blended)[:, None])
@@ -197,7 +199,7 @@ class _Chain:
 
 
 def _logit_chord(start: npt.ArrayLike, end: npt.ArrayLike) -> Float64Array:
-    """Return the slope of the log odds between two probabilities; of the tangent where they are the same.
+    """Return the slope of the log odds between two probabilities; if they are equal, the slope of the tangent.
 
     >>> float(_logit_chord(0.5, 0.5)), round(float(_logit_chord(0.5, 0.9)), 3)
     (4.0, 5.493)

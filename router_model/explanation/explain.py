@@ -1,4 +1,4 @@
-"""Explanations of decisions, put together."""
+"""Build the explanations of decisions from their parts: similar prompts, contributions, cost gap and changes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,14 +21,14 @@ from router_model.saved.artifact import Artifact
 def explain_decisions(
     decisions: Sequence[Decision], features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
 ) -> list[Decision]:
-    """Return decisions with their explanations. Takes several times as long as deciding.
+    """Return decisions with their explanations; this takes several times as long as deciding.
 
     Parameters
     ----------
     decisions : of n prompts
     features : of the same n prompts
-    catalog : that was decided by
-    rule : that decided
+    catalog : the one that the decisions used
+    rule : the one that the decisions used
     """
     explained = []
     for row, decision in enumerate(decisions):
@@ -65,7 +65,7 @@ def _goes_to_safe_model(decision: Decision, artifact: Artifact) -> bool:
 def cost_gap(
     chosen: PlanStep, runner_up: PlanStep, catalog: Catalog, *, n_input_tokens: npt.NDArray[np.float64]
 ) -> CostGap:
-    """Split the difference of two expected costs into what prices and what tokens make of it.
+    """Split the difference of two expected costs into a part from prices and a part from tokens.
 
     ``t p - u q = (t - u) (p + q) / 2 + (p - q) (t + u) / 2`` for tokens t, u at prices p, q: the mean over
     both orders in which the two could change (Shapley 1953).
@@ -76,8 +76,8 @@ def cost_gap(
 
     Examples
     --------
-    1,000 tokens at 2 USD a million for 500 at 6: 0.002 - 0.003 USD. 500 tokens more at 4 USD in the mean are 0.002
-    USD, 4 USD less for 750 tokens in the mean -0.003 USD:
+    1,000 tokens at 2 USD a million against 500 at 6: 0.002 - 0.003 USD. 500 more tokens at the mean price of 4 USD are
+    0.002 USD. A price that is 4 USD lower, for the mean of 750 tokens, is -0.003 USD:
 
     >>> from decimal import Decimal
     >>> from router_model.catalog import ModelCard
@@ -94,4 +94,4 @@ def cost_gap(
     more_output = chosen.expected_output_tokens - runner_up.expected_output_tokens
     from_tokens = float(more_input * per_input + more_output * per_output)
     difference = chosen.expected_cost_usd - runner_up.expected_cost_usd
-    return CostGap(difference, difference - from_tokens, from_tokens)  # fees are prices, and need no tokens
+    return CostGap(difference, difference - from_tokens, from_tokens)  # fees count as prices

@@ -1,4 +1,4 @@
-"""The logged prompts that are most like a prompt, and what each model made of them."""
+"""Find the logged prompts most similar to a prompt, and say how each model did on them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,23 +11,23 @@ from router_model.prediction.similarity import nearest_rows, similarities
 from router_model.saved.bank_prompts import BankPrompts
 
 N_NEIGHBOURS = 5
-"""Logged prompts that are shown; the predictor reads more."""
+"""Number of logged prompts that are shown; the predictor reads more."""
 
-_TOLERANCE = 1e-6  # of bars as float32
+_TOLERANCE = 1e-6  # rounding error of bars as float32
 
 
 def nearest_prompts(
     predictor: Predictor, features: PromptFeatures, prompts: BankPrompts | None, *, quality_bar: float
 ) -> tuple[Neighbour, ...]:
-    """Return the `N_NEIGHBOURS` logged prompts most similar to one prompt, in topic or wording.
+    """Return the `N_NEIGHBOURS` logged prompts that are most similar to a prompt in topic or wording.
 
-    The nearest in each space are put together, each once, and ranked by the larger of their two similarities. Fewer
-    where there are no more with any likeness.
+    The nearest prompts of both spaces are joined and ranked by the larger of their two similarities. Prompts without
+    any similarity are left out, so there may be fewer.
 
     Parameters
     ----------
     features : of a single prompt
-    prompts : ids and texts of the bank; None where they are not known
+    prompts : ids and texts of the bank; None if the artifact does not have them
     """
     model = predictor.evidence_model
     bags = model.vocabulary.transform(features.pieces).vectors
@@ -35,7 +35,7 @@ def nearest_prompts(
     wording = similarities(bags, model.bag.index)
     found = np.unique([nearest_rows(similarity, N_NEIGHBOURS)[0] for similarity in (topic, wording)])
     larger = np.maximum(topic[0], wording[0])
-    found = found[larger[found] > 0]  # an empty prompt is like none
+    found = found[larger[found] > 0]  # an empty prompt is similar to none
     order = np.argsort(-larger[found], kind="stable")[:N_NEIGHBOURS]
     return tuple(
         Neighbour(
@@ -62,7 +62,7 @@ def _outcomes(predictor: Predictor, row: int, quality_bar: float) -> tuple[Logge
 
 
 def logged_outcome(model: str, met: npt.NDArray[np.float32], grid: BarGrid, quality_bar: float) -> LoggedOutcome:
-    """Return what the bars that an answer met say of its quality.
+    """Return what is known about the quality of an answer from the bars that it met.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def logged_outcome(model: str, met: npt.NDArray[np.float32], grid: BarGrid, qual
     high = low if grid.stepwise else bounds[n_met + 1]
     if low >= quality_bar - _TOLERANCE:
         success: bool | None = True
-    else:  # the bar above was not met, so the upper bound is never reached, but for the highest quality of all
+    else:  # the bar above was not met, so the upper bound is exclusive, except for the highest quality of all
         below = grid.stepwise or (high <= quality_bar + _TOLERANCE and n_met < len(grid))
         success = False if below else None
     return LoggedOutcome(model, success, low, high)

@@ -1,1 +1,1 @@
-"""Budgets: average spend is kept under a limit over a stream of requests."""
+"""Keep average spend within a budget over a stream of requests."""

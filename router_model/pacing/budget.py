@@ -1,4 +1,4 @@
-"""A budget: so many dollars over so many requests, or over so much time."""
+"""A budget: an amount in dollars for a number of requests or for a period of time."""
 
 import math
 from dataclasses import dataclass

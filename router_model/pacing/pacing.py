@@ -1,11 +1,11 @@
-"""Keep average spend under a limit over a stream of requests, at the least loss of quality.
+"""Keep average spend under a limit over a stream of requests, and lose as little quality as possible.
 
-The best that a fixed budget can buy is one price of quality for all requests (the dual variable of the budget, here
-the value of a success): if it differed between two requests, moving money from one to the other would gain. So the
-pacer starts from the value that costs the limit on the training prompts, trusts it, and moves it only to steer what
-is left of the budget to the end of the period; dual descent on the running spend (Balseiro & Gur, "Learning in
-Repeated Auctions with Budgets", Management Science 65(9), 2019) with a step that grows as the period runs out.
-docs/decisions/0005 has what else was tried, and figures.
+The best use of a fixed budget values a success equally in all requests. (This value is the dual variable of the
+budget.) If two requests had different values, moving money from one to the other would gain quality. So the pacer
+starts from the value that spends exactly the limit on the training prompts. It changes this value only as far as is
+needed to use up the rest of the budget by the end of the period. The method is dual descent on the running spend
+(Balseiro & Gur, "Learning in Repeated Auctions with Budgets", Management Science 65(9), 2019), with a step that grows
+as the period runs out. docs/decisions/0005 compares the alternatives that were tried.
 """
 
 import math

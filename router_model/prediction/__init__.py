@@ -1,1 +1,1 @@
-"""From the features of a prompt to what every model is expected to make of it."""
+"""Predict, from the features of a prompt, how well and how expensively each model will answer it."""

@@ -1,7 +1,7 @@
-"""Positive amounts of a call, output tokens and seconds: quantiles and expectation for every model.
+"""Predict the output tokens and the latency of a call, as quantiles and as an expectation, for every model.
 
-A pooled booster predicts the median of ``log(1 + amount)`` less the model's mean of it; what is left over
-(out of fold) gives each model its quantiles and turns the median into a mean.
+A booster shared by all models predicts the median of ``log(1 + amount)`` relative to the model's mean of it. The
+residuals of out-of-fold predictions give the quantiles for each model, and the factor from the median to the mean.
 """
 
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 QUANTILES = (0.1, 0.5, 0.9)
-"""Quantiles that are predicted."""
+"""The predicted quantiles."""
 
 LONGEST_LOG = 15.0
-"""Logarithms of amounts are kept up to it (3 million tokens)."""
+"""Logarithms of amounts are capped at this value (3 million tokens)."""
 
 AMOUNTS = ("output_tokens", "latency_s")
-"""Columns of an outcome table that are learned as amounts, where it has them."""
+"""Columns of an outcome table that are learned as amounts, if the table has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class AmountModel:
-    """Predicts one amount.
+    """Predicts one kind of amount (output tokens or latency) for every model.
 
     Attributes
     ----------
-    boosters : averaged; none predict the model's mean
+    boosters : their predictions are averaged; without boosters, the model's mean is predicted
     mean_log : float32 array, shape (n_models,)
         Mean of ``log(1 + amount)``.
     residual_quantiles : float32 array, shape (n_models, 3)
-        `QUANTILES` of the observed less the predicted logarithm, so that each is met by its share of answers
+        `QUANTILES` of the observed minus the predicted logarithm, so that each covers its share of answers
         (split conformal prediction on the log scale; Papadopoulos et al. 2002).
     smearing : float32 array, shape (n_models,)
         Mean of observed amounts over the mean of predicted medians (Duan 1983).

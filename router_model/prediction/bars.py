@@ -1,4 +1,4 @@
-"""Quality bars: which ones success was learned at, and how any other is answered."""
+"""Quality bars: answer any bar from the probabilities at the few bars that success was learned at."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ _TOLERANCE = 1e-6  # bars are stored as float32
 
 @dataclass(frozen=True, slots=True)
 class BarGrid:
-    """The bars success was learned at.
+    """The quality bars that success was learned at.
 
     Attributes
     ----------
     bars : float32 array, shape (n_bars,), ascending
     low, high : float
-        Least and largest logged quality: everything meets `low`, nothing exceeds `high`.
+        Least and largest logged quality: every answer meets `low`, and no answer exceeds `high`.
     stepwise : bool
         Whether the bars are all the (positive) qualities that occur, as with binary or three-level grades. A bar
-        between two of them then asks the same as the upper one, exactly. With continuous qualities, probabilities
-        are interpolated.
+        between two of them then means the same as the upper one. With continuous qualities, probabilities are
+        interpolated.
     """
 
     bars: FloatArray
@@ -36,7 +36,7 @@ class BarGrid:
         return len(self.bars)
 
     def check(self, bar: float) -> None:
-        """Refuse a bar that is not a quality above 0, or that no logged answer reached.
+        """Raise an error for a bar that is not a quality above 0, or that no logged answer reached.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class BarGrid:
         upper = int(np.searchsorted(self.bars, bar - _TOLERANCE))
         if self.stepwise or (upper < len(self) and abs(self.bars[upper] - bar) <= _TOLERANCE):
             return p[..., min(upper, len(self) - 1)]
-        # Between the ends, where probabilities are 1 and 0 whatever was learned.
+        # At the two ends, probabilities are 1 and 0 whatever was learned.
         below, p_below = (self.bars[upper - 1], p[..., upper - 1]) if upper else (np.float32(self.low), np.float32(1))
         above, p_above = (self.bars[upper], p[..., upper]) if upper < len(self) else (self.high, np.float32(0))
         share = np.float32((bar - below) / max(float(above - below), _TOLERANCE))
@@ -83,8 +83,8 @@ class BarGrid:
     def mean(self, p: FloatArray) -> FloatArray:
         """Return the expected quality, given the probabilities of meeting each of `bars`.
 
-        The area under P(quality >= bar): of steps exactly, between continuous bars by trapezoids, with probability 1 at
-        `low` and 0 just above `high`.
+        This is the area under P(quality >= bar). It is exact for steps and a sum of trapezoids between continuous bars,
+        with probability 1 at `low` and 0 just above `high`.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class BarGrid:
         >>> float(steps.mean(np.array([0.5, 0.25], dtype=np.float32)))
         0.375
 
-        A quality that is uniform between 0 and 1 has mean 1/2, whatever bars it was learned at:
+        A quality that is uniform between 0 and 1 has mean 1/2, at whatever bars it was learned:
 
         >>> grid = BarGrid(np.array([0.2, 0.7], dtype=np.float32), low=0.0, high=1.0, stepwise=False)
         >>> round(float(grid.mean(np.array([0.8, 0.3], dtype=np.float32))), 6)
@@ -108,7 +108,7 @@ class BarGrid:
         return np.asarray(constant + p @ weights, dtype=np.float32)
 
     def mean_weights(self) -> tuple[np.float32, FloatArray]:
-        """Return the constant and the weights, shape (n_bars,), that `mean` sums probabilities with."""
+        """Return the constant and the weights, shape (n_bars,), with which `mean` sums probabilities."""
         if self.stepwise:
             return np.float32(0), np.diff(self.bars, prepend=np.float32(0))
         widths = np.diff(np.concatenate([[self.low], self.bars, [self.high]])).astype(np.float32)

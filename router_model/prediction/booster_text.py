@@ -1,8 +1,9 @@
-"""LightGBM's model text, read by us and checked whole before LightGBM's own reader may see it.
+"""Read LightGBM's text format ourselves and check it completely before LightGBM reads it.
 
-LightGBM trusts the text: a child that is no node, a column that does not exist or a tree's size that is wrong makes it
-read or write outside its arrays, or end the process. So every line is known here, and every number is in its bounds.
-Only what this project trains is allowed: one sum of trees with numerical tests and constant leaves.
+LightGBM trusts the text. If a child is not a node, a column does not exist, or the size of a tree is wrong, it reads or
+writes outside its arrays, or ends the process. So every line must be a known one here, and every number within its
+bounds. Only boosters of the kind that this project trains are allowed: one sum of trees with numerical tests and
+constant leaves.
 """
 
 import json
@@ -15,9 +16,9 @@ from typing import Final, TypeVar
 _T = TypeVar("_T", int, float)
 
 MAX_LEAVES: Final = 131_072
-"""LightGBM's own limit for a tree."""
+"""LightGBM's own limit for the leaves of a tree."""
 OBJECTIVES: Final = {"success": "binary sigmoid:1"}
-"""What a booster was trained for, by what it predicts; the logarithm of an amount is a ``regression_l1``."""
+"""The training objective for each predicted target; the logarithm of an amount has ``regression_l1``."""
 _AMOUNT: Final = "regression_l1"
 
 _END: Final = "end of trees\n\n"
@@ -43,11 +44,11 @@ _TAIL: Final = re.compile(
     re.ASCII,
 )
 _DECISION_TYPES: Final = frozenset(missing << 2 | left for missing in (0, 1, 2) for left in (0, 2))
-"""Numerical tests: bits 2 and 3 say what is missing (nothing, zero, NaN), bit 1 whether it goes left."""
+"""Codes of numerical tests: bits 2 and 3 say which values are missing (none, zero, NaN), bit 1 if these go left."""
 
 
 class BoosterTextError(ValueError):
-    """The text is not one that this project's training writes; the message names the line."""
+    """Raised if this project's training cannot have written the text; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,12 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class BoosterText:
-    """A booster as its text says it.
+    """A booster as read from its text.
 
     Attributes
     ----------
     names : list of str
-        Of the columns.
+        Names of the columns.
     objective : str
     trees : list of Tree
     """
@@ -93,7 +94,7 @@ def check_booster(text: str, *, predicts: str, names: Sequence[str]) -> None:
     ----------
     text : LightGBM's
     predicts : ``success`` or the name of an amount
-    names : of the columns that it must read
+    names : the names of the columns that the booster must read
 
     Raises
     ------
@@ -108,7 +109,7 @@ def check_booster(text: str, *, predicts: str, names: Sequence[str]) -> None:
 
 
 def read_booster(text: str) -> BoosterText:
-    """Read a booster, and check every line and number of it.
+    """Read a booster and check each of its lines and numbers.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def read_booster(text: str) -> BoosterText:
             raise BoosterTextError(f"tree {number}: {exc}") from None
     tail = content[start + sum(sizes) :].decode()
     if not tail.startswith(_END) or _TAIL.fullmatch(tail, len(_END)) is None:
-        raise BoosterTextError("what follows the trees is not what LightGBM writes")
+        raise BoosterTextError("the text after the trees differs from LightGBM's format")
     return BoosterText(names, header["objective"], trees)
 
 
@@ -152,7 +153,7 @@ def _header(head: str) -> dict[str, str]:
 
 
 def _blocks(content: bytes, start: int, sizes: Sequence[int]) -> Iterator[str]:
-    """Yield each tree's text; LightGBM jumps by ``tree_sizes``, so each must be where they say."""
+    """Yield each tree's text; LightGBM jumps by ``tree_sizes``, so each tree must begin where these say."""
     for number, size in enumerate(sizes):
         block = content[start : start + max(size, 0)]
         if size <= 0 or len(block) != size:
@@ -194,9 +195,9 @@ def _tree(block: str, number: int, *, n_columns: int) -> Tree:
 
 
 def _check_statistics(fields: dict[str, str], n_tests: int) -> None:
-    """Check what no prediction reads, but LightGBM reads in."""
+    """Check the statistics that LightGBM reads from the file, though no prediction uses them."""
     for name, read in (("leaf_weight", _numbers), ("leaf_count", _integers)):
-        if n_tests or fields[name]:  # a constant can have none
+        if n_tests or fields[name]:  # a tree with one leaf may lack them
             read(fields, name, n_tests + 1)
     for name in ("internal_value", "internal_weight"):
         _numbers(fields, name, n_tests)
@@ -224,7 +225,7 @@ def _check_children(left: Sequence[int], right: Sequence[int]) -> None:
 
 
 def _fields(lines: Sequence[str], expected: Sequence[str]) -> dict[str, str]:
-    """Return the values by name, if the names are the expected ones, once each."""
+    """Return the values by name; raise an error unless each expected name occurs exactly once."""
     pairs = [line.partition("=") for line in lines]
     found = [name for name, _, _ in pairs]
     if sorted(found) != sorted(expected):

@@ -1,9 +1,9 @@
-"""From scores to probabilities: a convex blend of predictors, then a correction of the log odds.
+"""Turn scores into calibrated probabilities: a convex blend of predictors, then a correction of the log odds.
 
-The blend's weights are those that out-of-fold likelihood chose, so no member can make the whole worse than the
-best member by more than estimation noise (the super learner of van der Laan, Polley & Hubbard 2007). An
-average of probabilities is too timid (Ranjan & Gneiting 2010), most of all about how hard a prompt is, and too bold
-about which model is better on it; the correction stretches and shrinks each (Platt 1999, by parts).
+The weights of the blend maximise the out-of-fold likelihood. So, up to estimation noise, the blend is at least as good
+as its best member (the super learner of van der Laan, Polley & Hubbard 2007). An average of probabilities is too timid
+(Ranjan & Gneiting 2010), most of all about how hard a prompt is. It is also too bold about which model is better on the
+prompt. The correction stretches or shrinks each of these parts separately (Platt 1999, by parts).
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 P_FLOOR = 0.005
-"""Members' probabilities are kept inside [P_FLOOR, 1 - P_FLOOR]: none may be certain."""
+"""Members' probabilities are clipped to [P_FLOOR, 1 - P_FLOOR], so that none is certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Blend:
 
 
 class Parts(NamedTuple):
-    """Log odds as a sum: the model's overall record, the prompt's difficulty, the model's edge on the prompt."""
+    """Log odds as a sum: the model's record, the prompt's difficulty, and the model's edge on the prompt."""
 
     record: FloatArray
     difficulty: FloatArray
@@ -47,7 +47,8 @@ class Parts(NamedTuple):
 def split_logit(p: FloatArray, record: FloatArray) -> Parts:
     """Split the log odds of probabilities of shape (n, n_models, n_bars) into their parts.
 
-    The difficulty, shape (n, 1, n_bars), is the mean over models of what the prompt changes; edges sum to 0.
+    The difficulty, shape (n, 1, n_bars), is the mean over models of the change from their records. The edge is the rest
+    of a model's change; edges sum to 0.
     """
     base = logit(record)
     change = logit(np.clip(p, P_FLOOR / 2, 1 - P_FLOOR / 2)) - base
@@ -57,16 +58,16 @@ def split_logit(p: FloatArray, record: FloatArray) -> Parts:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The parts of the log odds, each stretched or shrunk as held-out prompts showed it should be.
+    """Corrects log odds: each part is multiplied by a slope that was fitted on held-out prompts.
 
     With slopes ``a``, ``logit p = a0 + a1 record + a2 difficulty + a3 trust edge``. The trust falls
-    from 1 towards 0 as prompts get less familiar: on tasks a router never saw, the models' differences from prompt
-    to prompt are mostly noise, and acting on them costs quality (docs/decisions/0006).
+    from 1 towards 0 as prompts get less familiar. On tasks that a router never saw, predicted differences between
+    models are mostly noise, and acting on them costs quality (docs/decisions/0006).
 
     Attributes
     ----------
     slopes : float32 array, shape (4, n_bars)
-        Of 1, record, difficulty and edge; all but the first are positive.
+        Slopes of 1, record, difficulty and edge; all but the first are positive.
     model_intercept : float32 array, shape (n_models, n_bars)
         Added to a model's log odds.
     trust_weights : float32 array, shape (1 + n_familiarity,)
@@ -83,8 +84,8 @@ class Calibration:
     def trust(self, familiarity: FloatArray) -> FloatArray:
         """Return the trust in edges, shape (n,), from familiarities of shape (n, n_familiarity).
 
-        The floor may be the trust in some training prompt. So that this prompt is on the same side of it everywhere,
-        the sum is one of exact products, in one order, and is rounded to float32 last.
+        The floor may equal the trust in some training prompt. This prompt must be on the same side of the floor on
+        every processor. So the sum has exact products, is added in one order, and is rounded to float32 last.
         """
         first, *weights = self.trust_weights.astype(np.float64)
         log_odds = np.full(len(familiarity), first)

@@ -1,9 +1,10 @@
-"""Evidence: what logged prompts say about how each model will do on a new prompt.
+"""Evidence: scores from logged prompts that say how well each model will do on a new prompt.
 
-Two spaces (the embedding and the bag of word pieces) have a linear head each, and a kernel machine
-(`router_model.prediction.kernel`) compares the prompt with logged ones in both and in form. All of it is per model and
-*target*: the targets are success at each quality bar and, where the table has it, the logarithm of the output tokens. A
-missing (prompt, model) pair costs nothing but its own row. Where nothing was learned, every kind of evidence is the
+Prompts are represented in two spaces: their embedding, and their bag of word pieces. Each space has a linear head, a
+ridge regression of the outcomes on the vectors. A kernel machine (`router_model.prediction.kernel`) also compares the
+prompt with logged prompts in both spaces and in form. Each score belongs to one model and one *target*. The targets are
+success at each quality bar and, if the table has output tokens, their logarithm. A missing (prompt, model) pair does
+not remove the other models' outcomes of the prompt. Where nothing could be learned, every kind of evidence equals the
 model's overall record.
 """
 
@@ -25,19 +26,19 @@ FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 
 FAMILIARITY = ("embedding", "bag", "coverage")
-"""Similarity of the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
+"""The similarity with the nearest logged prompt in each space, and the share of the prompt's terms that logs have."""
 
-_CHUNK = 256  # prompts compared with the whole bank at once; bounds memory at a few times 256 x n_bank floats
+_CHUNK = 256  # prompts compared with the whole bank at once; bounds memory to a few times 256 x n_bank floats
 
 
 FAMILIARITY_STEPS = 2**10
-"""Steps in 1 of the similarity of the nearest logged prompt, so few that the prompt itself has 1: lengths of vectors
-on a grid are only near 1."""
+"""Steps per unit of the similarity with the nearest logged prompt. Vectors on a grid have lengths near 1 only. With so
+few steps, the similarity of a prompt with itself is still 1."""
 
 VALUE_STEPS = 2**20
-"""Steps in 1 of evidence: float64 then holds its sum over models exactly, and their mean has the same bits anywhere."""
+"""Steps per unit of evidence: float64 holds sums over models exactly, and their mean has the same bits everywhere."""
 
-_MOST_HEAD_WEIGHT = 2**23 - 1  # steps of a column's largest: nearly all that float32 holds
+_MOST_HEAD_WEIGHT = 2**23 - 1  # steps of a column's largest weight; float32 holds few more
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class LinearHead:
     Attributes
     ----------
     weights : float32 array, shape (dimension, n_models, n_targets)
-        Rounded to multiples of a power of two, one a column, so that scores are exact sums
+        Rounded to multiples of a power of two, one for each column, so that scores are exact sums
         (`router_model.features.grid`).
     bias : float32 array, shape (n_models, n_targets)
     """
@@ -59,9 +60,9 @@ class LinearHead:
         object.__setattr__(self, "weights", rounded_weights(self.weights, _MOST_HEAD_WEIGHT))
 
     def score(self, vectors: Vectors) -> DoubleArray:
-        """Return the score of each prompt, shape (n, n_models, n_targets); success near [0, 1] but not bound to it.
+        """Return the score of each prompt, shape (n, n_models, n_targets); scores of success may leave [0, 1] a little.
 
-        Dense vectors are put on their grid; bags come on it.
+        Dense vectors are rounded to their grid; bags are on it already.
         """
         flat = self.weights.reshape(len(self.weights), self.bias.size)
         if isinstance(vectors, sp.csr_array):
@@ -78,13 +79,13 @@ class Bank:
     Attributes
     ----------
     outcome : float32 array, shape (n_bank, n_models, n_targets)
-        For a quality bar 1 where the quality met it, else 0; for output tokens the logarithm less the
-        model's mean logarithm. 0 where unknown.
+        For a quality bar: 1 if the quality met it, else 0. For output tokens: the logarithm minus the model's mean
+        logarithm. 0 if unknown.
     weight : float32 array, shape (n_bank, n_models, n_targets)
-        0 where the outcome is unknown, else the inverse propensity weight (1 in full tables). Quality and
-        tokens of a call may be known without each other.
+        0 if the outcome is unknown, else the inverse propensity weight (1 in full tables). For a call, the quality may
+        be known without the tokens, and the tokens without the quality.
     base : float32 array, shape (n_models, n_targets)
-        Overall record, the prior that evidence is shrunk to.
+        Overall record: the prior towards which evidence is shrunk.
     """
 
     outcome: FloatArray
@@ -94,14 +95,14 @@ class Bank:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """One representation of prompts, with what was learned in it.
+    """One representation of prompts (embedding or bag), with the linear head that was learned in it.
 
     Attributes
     ----------
     head : LinearHead
     index : Vectors, shape (dimension, n_bank)
-        The bank's vectors by dimension: for bags an inverted index, which a short prompt reads a few rows of. Put on
-        the grid that prompts are compared on.
+        The bank's vectors by dimension. For bags this is an inverted index, and a short prompt reads a few of its rows.
+        Vectors are on the grid for comparisons.
     """
 
     head: LinearHead
@@ -127,9 +128,9 @@ class Evidence:
     values : float32 array, shape (n, n_models, n_targets, n_kinds)
         In steps of `VALUE_STEPS`.
     record : float32 array, shape (n, n_models, n_targets)
-        The models' overall record; of a training prompt, over the other folds.
+        The models' overall record; for a training prompt, the record over the other folds.
     familiarity : float32 array, shape (n, 3)
-        How like the logged prompts: see `FAMILIARITY`.
+        How similar the prompt is to logged prompts: see `FAMILIARITY`.
     """
 
     names: tuple[str, ...]
@@ -144,7 +145,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceModel:
-    """Everything that turns the features of a prompt into evidence."""
+    """Computes evidence from the features of prompts."""
 
     vocabulary: BagVocabulary
     embedding: Space
@@ -158,7 +159,7 @@ class EvidenceModel:
         return ("embedding_head", "bag_head", *self.kernel.names)
 
     def evidence(self, features: PromptFeatures) -> Evidence:
-        """Look the prompts up in both spaces."""
+        """Collect the evidence for prompts in both spaces."""
         bags = self.vocabulary.transform(features.pieces)
         return self.evidence_of(features.embedding, bags.vectors, features.surface, coverage=bags.coverage)
 
@@ -169,7 +170,7 @@ class EvidenceModel:
         ----------
         embedding, bags : vectors of the prompts in each space
         surface : shape (n, n_surface)
-        coverage : shape (n,), share of each prompt's terms that the bag knows
+        coverage : shape (n,), share of each prompt's terms that the vocabulary has
         """
         n, base = len(surface), self.bank.base
         values = np.empty((n, *base.shape, len(self.names)), dtype=np.float32)
@@ -183,7 +184,7 @@ class EvidenceModel:
             rows = slice(start, start + _CHUNK)
             likeness = (compare(embedding[rows]), compare_bags(bags[rows]))
             for column, similarity in enumerate(likeness):
-                # a kind of prompts may be all of a small bank; then nothing outside is like it
+                # one kind of prompts may fill a small bank; then there is no similar prompt outside it
                 familiarity[rows, column] = rounded_to(similarity.max(axis=1, initial=-1.0), FAMILIARITY_STEPS)
             score = base[..., None] + self.kernel.score(*likeness, surface[rows])
             values[rows, ..., 2:] = rounded_to(score, VALUE_STEPS)

@@ -1,15 +1,16 @@
-"""A kernel machine over logged prompts: what was made of prompts like this one.
+"""A kernel machine over logged prompts: it predicts a model's outcome from its outcomes on similar prompts.
 
-Two prompts are as alike as they are in topic, wording *and* form. Their kernel is a product of three::
+Two prompts are similar if they are similar in topic, wording *and* form. So their kernel is a product of three::
 
     k(x, x') = exp(a (cos of embeddings - 1) + b (cos of bags - 1) - c |s - s'|^2 / (2 n_surface))
 
-with standardised surface features s. The score is ridge regression in its feature space, the mean of a Gaussian
-process with this covariance (Rasmussen & Williams 2006, chapter 2): unlike a mean over neighbours it knows that ten
-copies of one prompt say less than ten different ones, and it falls back to the record where nothing is alike.
+with standardised surface features s. The score is a ridge regression in the feature space of this kernel, which is the
+mean of a Gaussian process with this covariance (Rasmussen & Williams 2006, chapter 2). Unlike a mean over neighbours,
+it takes into account that ten copies of one prompt say less than ten different prompts. If no logged prompt is similar,
+it falls back to the model's record.
 
-Cosines, forms, kernel values and weights are on grids, and their sums are exact (`router_model.features.grid`): the
-score of a prompt has the same bits on every processor, alone and among others, plain and compiled.
+Cosines, forms, kernel values and weights are on grids, and their sums are exact (`router_model.features.grid`). So the
+score of a prompt has the same bits on every processor, alone or in a batch, with compiled code or without.
 """
 
 import math
@@ -24,38 +25,38 @@ from router_model.features.grid import on_grid
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 
-MAX_DEVIATIONS = 3.0  # one odd feature must not make a prompt unlike everything
-_MIN_DEVIATION = 1e-6  # a feature that varies less was never compared by, and is left out:
-_LEFT_OUT = 1e9  # logs of lower-case prompts must not make one in capitals unlike them all
-_LEAST_STEP = 2.0**-126  # the least that float32 holds in full
-_BLOCK_FLOATS = 2**16  # of weights as float64, half a MB, so that a copy stays in the processor's cache
+MAX_DEVIATIONS = 3.0  # limits the effect of one odd feature, which would make a prompt unlike all others
+_MIN_DEVIATION = 1e-6  # a feature that varies less in training is left out:
+_LEFT_OUT = 1e9  # a prompt in capitals must not be unlike all logged prompts because these are in lower case
+_LEAST_STEP = 2.0**-126  # the smallest normal float32
+_BLOCK_FLOATS = 2**16  # weights copied to float64 at once: half a MB, which stays in the processor's cache
 
 MOST_WEIGHT = 2**15 - 1
-"""Steps of the largest weight of a kernel machine: an integer of 16 bits."""
+"""Steps in the largest weight of a kernel machine, so that weights are integers of 16 bits."""
 
 FORM_STEPS = 2**10
-"""Steps in 1 of a form's entries. A form has length 3 at most, so that float32 sums products of two exactly."""
+"""Steps per unit of a form's entries. A form has length 3 at most, so that float32 sums products of two exactly."""
 
 KERNEL_STEPS = 2**20
-"""Steps in 1 of a kernel value. With weights of `MOST_WEIGHT` steps, float64 sums 2**18 logged prompts exactly."""
+"""Steps per unit of a kernel value. With weights of `MOST_WEIGHT` steps, float64 sums 2**18 logged prompts exactly."""
 
 EXPONENT_STEPS = 2**16
-"""Steps in 1 of the exponent that a kernel value is looked up by, which moves it by 8e-6 of itself at most."""
+"""Steps per unit of the exponent by which a kernel value is looked up; rounding changes the value by 8e-6 at most."""
 
 LARGEST_EXPONENT = 16 * EXPONENT_STEPS
-"""From it on the kernel is 0 but for a tenth of its step."""
+"""The largest exponent: from it on, the kernel is less than a tenth of its step."""
 
 LOW_BITS = 11
-"""An exponent is looked up in two tables: by these bits, and by those above."""
+"""Exponents are looked up in two tables: one for this number of low bits, and one for the bits above."""
 
-_TABLE_STEPS = 2**26  # products of two entries have 52 bits, which float64 holds
+_TABLE_STEPS = 2**26  # products of two table entries have 52 bits, which float64 holds
 
 
 def _exponentials(step: int, n: int, scale: int) -> DoubleArray:
-    """Return ``scale * exp(-i * step / EXPONENT_STEPS)`` of the first n integers i, rounded to the table's steps.
+    """Return ``scale * exp(-i * step / EXPONENT_STEPS)`` for the first n integers i, rounded to the table's steps.
 
-    Exponentials differ in the last bits from one library to the next. Their rounded values do not: none is within 1e-6
-    steps of the middle between two (a test checks it).
+    Math libraries return exponentials with different last bits. The rounded values agree, because no exponential is
+    within 1e-6 steps of a rounding boundary (a test checks this).
     """
     values = [round(math.exp(-i * step / EXPONENT_STEPS) * _TABLE_STEPS) for i in range(n)]
     return np.array(values, dtype=np.float64) * (scale / _TABLE_STEPS)
@@ -63,19 +64,19 @@ def _exponentials(step: int, n: int, scale: int) -> DoubleArray:
 
 EXP_LOW = _exponentials(1, 2**LOW_BITS, 1)
 EXP_HIGH = _exponentials(2**LOW_BITS, LARGEST_EXPONENT >> LOW_BITS, KERNEL_STEPS)
-"""In steps of the kernel, so that the product with an entry of `EXP_LOW` is."""
+"""In steps of the kernel, so that the product with an entry of `EXP_LOW` is in these steps too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """How fast prompts stop being alike, by what they differ in; 0 leaves a kind of difference out.
+    """How fast the kernel falls with each kind of difference between prompts; 0 ignores that kind.
 
     Attributes
     ----------
     embedding, bag : float
-        Of ``cosine similarity - 1``.
+        Factor of ``cosine similarity - 1``.
     surface : float
-        Of half the mean squared difference of standardised surface features.
+        Factor of half the mean squared difference of standardised surface features.
     """
 
     embedding: float = 2.0
@@ -84,20 +85,20 @@ class Kernel:
 
     @property
     def sharpness(self) -> DoubleArray:
-        """Return the three numbers with the bits of float32: their products with cosines of 29 bits are exact."""
+        """Return the three numbers rounded to float32, so that their products with cosines of 29 bits are exact."""
         return np.array([self.embedding, self.bag, self.surface], dtype=np.float32).astype(np.float64)
 
     def of(self, embedding: DoubleArray, bag: DoubleArray, form: FloatArray, logged_form: FloatArray) -> FloatArray:
         """Return the kernel of n prompts with logged ones, float32, shape (n, n_bank), in steps of `KERNEL_STEPS`.
 
-        Products are exact and are added in one order, in compiled decisions, too; whether the processor rounds between
-        the two then makes no difference.
+        Products are exact, and they are added in the same order as in compiled code. So it makes no difference whether
+        the processor rounds between multiplying and adding.
 
         Parameters
         ----------
         embedding, bag : shape (n, n_bank)
-            Cosine similarities. Both are overwritten: at thousands of logged prompts copies cost more than the
-            arithmetic.
+            Cosine similarities. Both are overwritten, because with thousands of logged prompts copies cost more than
+            the arithmetic.
         form : shape (n, n_surface), see `SurfaceScale.form`
         logged_form : shape (n_surface + 1, n_bank), see `by_feature`
         """
@@ -123,7 +124,8 @@ class SurfaceScale:
     Attributes
     ----------
     centre, deviation : float32 array, shape (n_surface,)
-        Mean and standard deviation over training prompts; huge where a feature is the same in all of them.
+        Mean and standard deviation over training prompts. The deviation is huge if a feature is the same in all of
+        them.
     """
 
     centre: FloatArray
@@ -132,16 +134,16 @@ class SurfaceScale:
     @classmethod
     def of(cls, surface: FloatArray) -> "SurfaceScale":
         """Measure it on features of shape (n, n_surface)."""
-        exact = surface.astype(np.float64)  # so that a constant is its own mean
+        exact = surface.astype(np.float64)  # so that the mean of a constant is exactly this constant
         deviation = exact.std(axis=0)
         deviation[deviation < _MIN_DEVIATION] = _LEFT_OUT
         return cls(exact.mean(axis=0).astype(np.float32), deviation.astype(np.float32))
 
     def form(self, surface: FloatArray) -> FloatArray:
-        """Return standardised features over the root of their number, shape (n, n_surface).
+        """Return standardised features divided by the square root of their number, shape (n, n_surface).
 
-        Squared distances are then mean squared differences, whatever the number of features. On the grid of
-        `FORM_STEPS`.
+        Squared distances are then mean squared differences, whatever the number of features. The values are on the grid
+        of `FORM_STEPS`.
         """
         standard = (surface - self.centre) / self.deviation
         np.clip(standard, -MAX_DEVIATIONS, MAX_DEVIATIONS, out=standard)
@@ -150,7 +152,7 @@ class SurfaceScale:
 
 
 def by_feature(form: FloatArray) -> FloatArray:
-    """Return logged prompts' forms (n_bank, n_surface) as rows of features, and minus half their squared lengths.
+    """Transpose logged prompts' forms (n_bank, n_surface), with minus half their squared lengths as the last row.
 
     Forms are put on the grid of `FORM_STEPS`.
 
@@ -164,7 +166,7 @@ def by_feature(form: FloatArray) -> FloatArray:
 def _exp(exponent: DoubleArray) -> FloatArray:
     """Return exponentials of numbers up to 0, in steps of `KERNEL_STEPS`; overwrites the numbers.
 
-    Numpy's differ in the last bits from one processor to the next.
+    Numpy's own exponentials differ in the last bits between processors.
     """
     exponent *= -EXPONENT_STEPS
     np.clip(exponent, 0, LARGEST_EXPONENT - 1, out=exponent)
@@ -179,9 +181,9 @@ def _exp(exponent: DoubleArray) -> FloatArray:
 
 
 def steps_of(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
-    """Return the step with which each column's weights are integers up to `most`.
+    """Return the step for each column with which its rounded weights are integers up to `most`.
 
-    A power of two, so that floats hold the multiples exactly, and of rounded weights the same again.
+    The step is a power of two, so that floats hold its multiples exactly, and rounded weights have the same step.
 
     Parameters
     ----------
@@ -212,9 +214,9 @@ def rounded_weights(weights: FloatArray, most: int = MOST_WEIGHT) -> FloatArray:
 
 
 def exact_product(left: FloatArray, right: FloatArray) -> DoubleArray:
-    """Return ``left @ right``, summed in float64; exact where both are on grids of which float64 holds the sums.
+    """Return ``left @ right``, summed in float64; exact if float64 holds the sums of both grids' products.
 
-    The right side is read some rows at a time, as a copy of all of it in float64 would leave the processor's cache.
+    The right side is read some rows at a time, because a float64 copy of all of it would not fit the processor's cache.
 
     Parameters
     ----------
@@ -233,7 +235,7 @@ def exact_product(left: FloatArray, right: FloatArray) -> DoubleArray:
 
 
 def sparse_product(left: sp.csr_array, right: FloatArray) -> DoubleArray:
-    """Return `exact_product` of sparse rows, a row at a time: it reads a few rows of the right side."""
+    """Return `exact_product` for sparse rows, one at a time: each reads only a few rows of the right side."""
     total = np.empty((left.shape[0], right.shape[1]))
     for row in range(len(total)):
         start, end = left.indptr[row : row + 2]
@@ -244,19 +246,19 @@ def sparse_product(left: sp.csr_array, right: FloatArray) -> DoubleArray:
 
 @dataclass(frozen=True, slots=True)
 class KernelHead:
-    """Kernel ridge regressions of the outcomes, one a penalty.
+    """Kernel ridge regressions of the outcomes, one for each penalty.
 
     Attributes
     ----------
     kernel : Kernel
     scale : SurfaceScale
     logged_form : float32 array, shape (n_surface + 1, n_bank)
-        Of the bank's prompts, see `by_feature`; put on its grid.
+        Forms of the bank's prompts, see `by_feature`; on the grid of forms.
     penalties : ascending
-        The lower one follows the logged outcomes more closely. How hard a prompt is, which all models tell, bears
-        that better than which model is better on it.
+        A lower penalty follows the logged outcomes more closely. That suits the difficulty of a prompt, which all
+        models' outcomes show, better than the question which model is better on it.
     weights : float32 array, shape (n_bank, n_models, n_targets, n_penalties)
-        Of the bank's prompts; rounded to multiples of `steps_of` them, as compiled decisions read integers.
+        Weights of the bank's prompts, rounded to multiples of their `steps_of`, because compiled code reads integers.
     """
 
     kernel: Kernel
@@ -275,7 +277,7 @@ class KernelHead:
         return tuple(f"kernel_{penalty:g}" for penalty in self.penalties)
 
     def score(self, embedding: DoubleArray, bag: DoubleArray, surface: FloatArray) -> DoubleArray:
-        """Return what prompts differ by from the models' records, shape (n, n_models, n_targets, n_penalties).
+        """Return the predicted deviations from the models' records, shape (n, n_models, n_targets, n_penalties).
 
         Parameters
         ----------

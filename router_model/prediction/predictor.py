@@ -1,8 +1,9 @@
-"""The predictor: prompt features to P(quality >= bar), output tokens and latency, for every model at once.
+"""The predictor: from the features of prompts to P(quality >= bar), output tokens and latency of every model.
 
-Evidence per (prompt, model) goes into pooled gradient-boosted trees (one booster a training fold, averaged);
-their probability is blended with the evidence itself as far as out-of-fold likelihood trusts each, and
-calibrated. Training calls the same functions on out-of-fold evidence, so what is served is what was measured.
+Evidence for each (prompt, model) pair goes into gradient-boosted trees that all models share (one booster for each
+training fold; their scores are averaged). The trees' probability is blended with the evidence itself, with the weights
+that out-of-fold likelihood chose. Then the blend is calibrated. Training calls the same functions on out-of-fold
+evidence, so the predictor that is measured is the one that is served.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,22 +25,22 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the predictor says of n prompts.
+    """The predictions for n prompts.
 
     Attributes
     ----------
     p_success : float32 array, shape (n, n_models)
     expected_quality : float32 array, shape (n, n_models)
     output_tokens : float32 array, shape (n, n_models)
-        Expected.
+        Expected output tokens.
     output_token_quantiles : float32 array, shape (n, n_models, 3)
-        `QUANTILES` of them.
+        `QUANTILES` of the output tokens.
     latency_s : float32 array, shape (n, n_models), or None
-        Expected; None where the training table had no latencies.
+        Expected latency; None if the training table had no latencies.
     familiarity : float32 array, shape (n, 3)
-        As `FAMILIARITY`.
+        The three measures named in `FAMILIARITY`.
     trust : float32 array, shape (n,)
-        How far the models' differences on this prompt are believed; 0 leaves their overall records.
+        How much the predicted differences between models on this prompt count; at 0 only their overall records count.
     p_interval : float32 array, shape (n, n_models, 2)
     """
 
@@ -54,7 +55,7 @@ class Prediction:
 
     @property
     def nearest_similarity(self) -> FloatArray:
-        """Cosine similarity of the nearest logged prompt, in the space where it is nearer, shape (n,)."""
+        """Cosine similarity with the nearest logged prompt: the larger one of both spaces, shape (n,)."""
         return np.asarray(self.familiarity[:, : FAMILIARITY.index("coverage")].max(axis=1))
 
 
@@ -67,11 +68,12 @@ class Predictor:
     models : ids, in the order of every array's model axis
     grid : BarGrid
     evidence_model : EvidenceModel
-    boosters : one a training fold; their scores are averaged on the logit scale
+    boosters : one for each training fold; their scores are averaged on the logit scale
     blend, calibration : fitted on out-of-fold predictions
     uncertainty : Uncertainty
     amounts : amount -> AmountModel
-        In the order of their targets; ``output_tokens`` always, last where it is not a target (has no boosters).
+        In the order of their targets. ``output_tokens`` is always there; if it is not a target, it is last and has no
+        boosters.
     """
 
     models: tuple[str, ...]
@@ -89,7 +91,7 @@ class Predictor:
         Raises
         ------
         RequestError
-            If the predictor was not trained for the bar.
+            If no logged answer reached the bar.
         """
         self.grid.check(quality_bar)
         evidence = self.evidence_model.evidence(features)
@@ -110,7 +112,7 @@ class Predictor:
         )
 
     def boosted(self, evidence: Evidence, features: PromptFeatures) -> FloatArray:
-        """Return the boosters' probabilities alone, shape (n, n_models, n_bars)."""
+        """Return the probabilities by the boosters only, shape (n, n_models, n_bars)."""
         n_bars = len(self.grid)
         rows = pair_rows(evidence, features.surface, self.grid.bars, targets=range(n_bars))
         scores = mean_score(self.boosters, rows).astype(np.float32)
@@ -135,12 +137,12 @@ def mean_score(boosters: Sequence[lgb.Booster], rows: FloatArray) -> npt.NDArray
     return np.asarray(np.mean([raw_scores(booster, rows) for booster in boosters], axis=0))
 
 
-_SINGLE_THREAD_ROWS = 10_000  # waking threads costs more than it saves below, and hurts concurrent callers
+_SINGLE_THREAD_ROWS = 10_000  # with fewer rows, waking threads costs more than it saves and slows concurrent callers
 
 
 def raw_scores(booster: lgb.Booster, rows: FloatArray) -> npt.NDArray[np.float64]:
     """Return a booster's scores on the logit (or log) scale, shape (n_rows,)."""
-    n_threads = 1 if len(rows) < _SINGLE_THREAD_ROWS else 0  # 0: as many as there are cores
+    n_threads = 1 if len(rows) < _SINGLE_THREAD_ROWS else 0  # 0 means one thread for each core
     return np.asarray(booster.predict(rows, raw_score=True, num_threads=n_threads), dtype=np.float64)
 
 
@@ -156,17 +158,17 @@ def pair_names(
 
 
 def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targets: Sequence[int]) -> FloatArray:
-    """Lay evidence out as one row a (prompt, model, target) for the boosters.
+    """Lay out the evidence as one row for each (prompt, model, target), for the boosters.
 
-    Every kind of evidence gives three columns: its value, its mean over models (how hard the prompt is) and
-    the difference (the model's edge on this prompt). The model's identity is not a column: a new model needs
-    evidence, not a new booster (and leaving it out cost nothing; docs/decisions/0001). Where amounts are learned, the
-    first of them, by the first kernel machine, is one more kind of evidence for every target: prompts like those that
-    were answered at length are hard.
+    Every kind of evidence gives three columns: its value, its mean over models (how hard the prompt is) and the
+    difference (the model's edge on this prompt). The model's identity is not a column. So a new model needs evidence
+    and not a new booster, and leaving it out cost no quality (docs/decisions/0001). If amounts are learned, the first
+    amount, as the first kernel machine predicts it, is one more kind of evidence for every target: prompts that are
+    similar to prompts with long answers are hard.
 
     Returns
     -------
-    float32 array, shape (n_prompts * n_models * len(targets), n_columns), columns as `pair_names`
+    float32 array, shape (n_prompts * n_models * len(targets), n_columns), columns named by `pair_names`
     """
     chosen = list(targets)
     values = evidence.values[:, :, chosen]  # (n, n_models, len(targets), n_kinds)
@@ -192,12 +194,12 @@ def pair_rows(evidence: Evidence, surface: FloatArray, bars: FloatArray, *, targ
 
 
 def first_kernel(evidence_names: Sequence[str]) -> int:
-    """Return which kind of evidence is the first kernel machine's."""
+    """Return the index of the first kernel machine among the kinds of evidence."""
     return next(column for column, name in enumerate(evidence_names) if name.startswith("kernel_"))
 
 
 def member_probabilities(evidence: Evidence, boosted: FloatArray) -> FloatArray:
-    """Stack what is blended: the model's record, every kind of evidence, the booster.
+    """Stack the probabilities to blend: the model's record, every kind of evidence, and the booster.
 
     Returns
     -------

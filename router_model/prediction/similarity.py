@@ -1,11 +1,11 @@
-"""Cosine similarities of prompts with logged ones, in a dense or a sparse space.
+"""Cosine similarities between prompts and logged prompts, for dense embeddings and sparse bags.
 
-Vectors are on a grid, and every sum is exact (`router_model.features.grid`): a prompt has the same similarities alone
-and among others, in plain and in compiled decisions (`router_model.prediction.compiled`), and on every processor.
+Vectors are on a grid and every sum is exact (`router_model.features.grid`). So a prompt has the same similarities alone
+or in a batch, with compiled code (`router_model.prediction.compiled`) or without, and on every processor.
 
-Bags of words are compared in two ways. One prompt reads the rows of its own terms in the inverted index. Many prompts
-share the work on the common terms, which make up most of it: there the index is nearly dense, and a dense product is
-ten times as fast.
+Bags are compared in two ways. A single prompt reads the rows of its own terms in the inverted index. Many prompts share
+the work on the common terms, which is most of it: the index is nearly dense there, and a dense product is ten times as
+fast.
 """
 
 from collections.abc import Callable
@@ -22,22 +22,22 @@ DoubleArray = npt.NDArray[np.float64]
 Vectors: TypeAlias = "FloatArray | sp.csr_array"
 """Rows of unit length, dense (embedding) or sparse (bag)."""
 
-_MANY = 64  # queries from which the common terms are worth laying out
-_COMMON_SHARE = 0.04  # of the logged prompts have a common term
-_MAX_COMMON = 768  # terms; bounds memory at 768 x n_bank float64
+_MANY = 64  # least number of queries for which laying out the common terms pays
+_COMMON_SHARE = 0.04  # share of the logged prompts that have a common term
+_MAX_COMMON = 768  # common terms at most; bounds memory at 768 x n_bank float64
 _COARSE_STEPS = 2**9
-_ROWS_AT_ONCE = 32  # of the index, read for both parts of one query while the processor's cache has them
+_ROWS_AT_ONCE = 32  # rows of the index read for both parts of a query while they are in the processor's cache
 
 
 def on_grid(vectors: Vectors) -> Vectors:
-    """Return vectors with entries rounded to the grid that they are compared on."""
+    """Round the entries of vectors to the grid on which they are compared."""
     if not isinstance(vectors, sp.csr_array):
         return grid.on_grid(vectors)
     return sp.csr_array((grid.on_grid(vectors.data), vectors.indices, vectors.indptr), shape=vectors.shape)
 
 
 def comparer(index: Vectors, n_queries: int) -> Callable[[Vectors], DoubleArray]:
-    """Return what compares some of `n_queries` queries, shape (n, dimension), with indexed vectors.
+    """Return a function that compares queries, shape (n, dimension), with indexed vectors.
 
     Its result has shape (n, n_bank).
 
@@ -61,11 +61,12 @@ def similarities(queries: Vectors, index: Vectors) -> DoubleArray:
 
 
 def _dense_cosines(queries: FloatArray, index: FloatArray) -> DoubleArray:
-    """Return products of vectors on the grid in two parts, each of which float32 sums exactly.
+    """Return products of vectors on the grid, computed as two parts that float32 sums exactly.
 
-    The first part of a query is its entries in steps of 2**-9, the second what is left, at most 2**-10. With entries
-    of the index in steps of 2**-14 and lengths up to 1, sums are below 2**24 steps of 2**-23 and of 2**-28, for vectors
-    of up to 4,096 dimensions. A product in float64 takes longer, and a second copy of the index.
+    The first part of a query has its entries in steps of 2**-9. The second part is the remainder, at most 2**-10.
+    Entries of the index are in steps of 2**-14 and lengths are at most 1. So for vectors of up to 4,096 dimensions,
+    sums are below 2**24 steps of 2**-23 and of 2**-28. A product in float64 would take longer and need a second copy of
+    the index.
     """
     coarse = grid.on_grid(queries, _COARSE_STEPS)
     fine = queries - coarse
@@ -83,7 +84,7 @@ def _one_by_one(queries: sp.csr_array, index: sp.csr_array) -> DoubleArray:
     for row in range(len(found)):
         start, end = queries.indptr[row : row + 2]
         lists = index[queries.indices[start:end]]
-        lists.data = _in_steps(lists.data)  # integers of 32 bits, where float64 would take twice the memory
+        lists.data = _in_steps(lists.data)  # integers of 32 bits take half the memory of float64
         found[row] = lists.T @ _in_steps(queries.data[start:end])
     found /= grid.GRID_STEPS**2
     return found
@@ -111,9 +112,9 @@ def _in_two_parts(index: sp.csr_array) -> Callable[[Vectors], DoubleArray]:
 
 
 def nearest_rows(similarity: DoubleArray, k: int) -> tuple[npt.NDArray[np.intp], DoubleArray]:
-    """Return indices and similarities of the `k` largest entries of each row, largest first.
+    """Return the indices and values of the `k` largest entries of each row, largest first.
 
-    Ties go to the smaller index; where there are fewer than `k` columns, all are returned.
+    Ties go to the smaller index. If there are fewer than `k` columns, all are returned.
     """
     found = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     return found, np.take_along_axis(similarity, found, axis=1)

@@ -1,4 +1,4 @@
-"""Work in chunks on two cores; numpy and scipy release the interpreter lock where it matters."""
+"""Run work on chunks of prompts in two threads; numpy and scipy release the interpreter lock in the slow parts."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +7,9 @@ _N_THREADS = 2
 
 
 def in_parallel(work: Callable[[int], None], chunks: Iterable[int]) -> None:
-    """Call `work` for each chunk; a single chunk (every decision has one) runs where it is.
+    """Call `work` for each chunk; a single chunk, as in every decision, runs in the calling thread.
 
-    Chunks must write to places of their own, so that the result does not depend on their order.
+    Chunks must write to separate places, so that the result does not depend on their order.
     """
     starts = list(chunks)
     if len(starts) <= 1:

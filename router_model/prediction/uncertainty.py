@@ -1,9 +1,9 @@
-"""How far a probability may be off: intervals for the success rate among prompts of the same kind.
+"""Intervals for a probability: how far the success rate on prompts of the same kind may differ from it.
 
-Predictions are calibrated over all prompts; on one kind of prompts a model may still do better or worse than
-predicted. That deviation is taken as normal on the log odds, ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
-``s^2 = spread^2 + sampling / (p (1 - p))``. Both were measured on held-out kinds of prompts; the first part is wider
-where a prompt is less familiar, the second is what counting successes on finitely many prompts leaves open.
+Predictions are calibrated over all prompts. On one kind of prompts, a model may still do better or worse than
+predicted. This deviation is modelled as normal on the log odds: ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
+``s^2 = spread^2 + sampling / (p (1 - p))``. Both terms were measured on held-out kinds of prompts. The first is wider
+if a prompt is less familiar. The second is the error of counting successes on finitely many prompts.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from router_model.prediction.calibration import logit, sigmoid
 FloatArray = npt.NDArray[np.float32]
 
 INTERVAL = 0.9
-"""Share of (kind of prompts, model) pairs whose success rate the interval is meant to hold."""
+"""Share of pairs (kind of prompts, model) for which the interval should contain the success rate."""
 
 Z = 1.6448536
 """Standard deviations from the middle to the ends of a central 90 %."""
@@ -24,16 +24,16 @@ Z = 1.6448536
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """The spread of deviations, by trust.
+    """The spread of deviations of success rates, as a function of trust.
 
     Attributes
     ----------
     spread_alike, spread_unlike : float
-        Standard deviation on the log odds on prompts like those learned from, and on other tasks.
+        Standard deviation on the log odds: on prompts similar to the training prompts, and on other tasks.
     sampling : float
-        About one over the number of logged prompts of a kind.
+        About 1 divided by the number of logged prompts of a kind.
     trust_alike, trust_unlike : float
-        Mean trust (`router_model.prediction.calibration.Calibration.trust`) on both; between them spreads are
+        Mean trust (`router_model.prediction.calibration.Calibration.trust`) on both. Between them, spreads are
         interpolated.
     """
 
@@ -66,7 +66,7 @@ class Uncertainty:
 
         Examples
         --------
-        Even odds, spread 1: the log odds go to -1.645 and 1.645.
+        Even odds and a spread of 1: the log odds reach from -1.645 to 1.645.
 
         >>> sure = Uncertainty(1.0, 1.0, 0.0, 1.0, 0.0)
         >>> low, high = sure.interval(np.full((1, 1), 0.5, np.float32), np.ones(1, np.float32))[0, 0]

@@ -1,1 +1,1 @@
-"""A trained router on disk: written whole, read with distrust."""
+"""Save a trained router to disk, and load it with checks that do not trust the files."""

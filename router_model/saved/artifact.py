@@ -1,16 +1,16 @@
-"""A trained router on disk: a folder of open formats that cannot run code.
+"""The artifact: a trained router on disk, as a folder of open file formats that cannot run code.
 
     manifest.json        format, schema version, hash of every file, versions, provenance, metrics
     predictor.json       names and small numbers: models, bars, blend, calibration, operating point, spend curve
     arrays.safetensors   evidence: bank, heads, kernel machines, vocabulary
-    success_<k>.lgb.txt  LightGBM boosters of P(success), one a fold
-    <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, where the table had them
+    success_<k>.lgb.txt  LightGBM boosters of P(success), one for each fold
+    <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, if the table had them
     catalog.toml         prices and capabilities
-    certificates.json    promised success rates and what they rest on; artifacts before them have none
-    bank_prompts.json    ids of the logged prompts, texts only if asked for; artifacts before them have none
+    certificates.json    promised success rates and the evidence for them; missing in older artifacts
+    bank_prompts.json    ids of the logged prompts, texts only if asked for; missing in older artifacts
 
-Every byte is covered: the manifest holds the hashes of the other files and of itself. There is no clock in
-it, so the same table, seed and version give the same bytes.
+The manifest holds the hashes of the other files and of itself, so every byte is verified. It holds no times, so the
+same table, seed and version give the same bytes.
 """
 
 import hashlib
@@ -51,38 +51,38 @@ MANIFEST = "manifest.json"
 REQUIRED_FILES = frozenset({"predictor.json", "arrays.safetensors", "catalog.toml"})
 _MAX_FILES = 1_000
 _MAX_BYTES = {".json": 256 << 20, ".toml": 16 << 20, ".txt": 256 << 20, ".safetensors": 4 << 30}
-"""What is read of a file at most, by its suffix; the largest are the prompts' texts and the evidence."""
+"""The most bytes read from a file, by its suffix; the largest files are the prompts' texts and the evidence."""
 SHIPPED_ENCODERS = ("static", "minilm")
-"""Encoders that an artifact may name and have loaded: a name from a file must not fetch or run anything."""
+"""Encoders that are loaded if an artifact names them; any other name could make us fetch or run foreign code."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Artifact:
-    """Everything a decision needs.
+    """A trained router: everything that a decision needs.
 
     Attributes
     ----------
     predictor : Predictor
     catalog : Catalog
-        Cards beyond the predictor's models are of models without outcomes.
+        Cards of models that the predictor lacks belong to announced models without outcomes.
     tokens_per_piece : float64 array, shape (n_models,)
-        A model's input tokens for one of our word pieces.
+        How many of a model's input tokens correspond to one of our word pieces.
     operating_point : OperatingPoint
     encoder_name, encoder_hash : str
     seen_prompts : uint64 array, sorted
-        Hashes of the prompts that were trained on, so that evaluation can leave them out.
+        Hashes of the training prompts, so that evaluation can leave them out.
     spend_curve : SpendCurve or None
-        Where budget pacing starts; None in artifacts of before it was measured.
+        The start of budget pacing; None in older artifacts, for which it was not measured.
     safe_model : id or None
-        The model that prompts unlike the logged ones go to; None lets the models' overall records decide.
+        The model for prompts unlike the logged ones; if None, the models' overall records decide.
     provenance : hash and size of the training table, split, seed, configuration, and ``changes`` of models since
-    metrics : what training measured
+    metrics : measured in training
     versions : of this project and the libraries that trained it
-    certificates : what may be promised, one a target and quality bar
+    certificates : one for each target and quality bar
     bank_prompts : BankPrompts or None
-        Which prompts the evidence compares with; None in artifacts of before they were stored.
+        The logged prompts that evidence compares with; None in older artifacts, which do not store them.
     content_hash : str
-        Of the manifest; empty until saved.
+        Hash of the manifest; empty until saved.
     """
 
     predictor: Predictor
@@ -110,7 +110,7 @@ class Artifact:
         Raises
         ------
         ArtifactError
-            If it is not one of `SHIPPED_ENCODERS`, or the installed one gives other vectors.
+            If it is not one of `SHIPPED_ENCODERS`, or the installed one computes other vectors.
         """
         if self.encoder_name not in SHIPPED_ENCODERS:
             raise ArtifactError(
@@ -123,7 +123,7 @@ class Artifact:
         return encoder
 
     def check_encoder(self, encoder: Encoder) -> None:
-        """Refuse an encoder that gives other vectors than the one the predictor was trained with.
+        """Raise an error if an encoder computes other vectors than the one that the predictor was trained with.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Artifact:
 
 
 def prompt_hash(text: str) -> int:
-    """Return 64 bits that identify a prompt's text, blind to case and white space."""
+    """Return a 64-bit hash of a prompt's text that ignores case and white space."""
     folded = " ".join(text.casefold().split())
     return int.from_bytes(hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()[:8], "big")
 
@@ -145,7 +145,7 @@ def prompt_hash(text: str) -> int:
 def save_artifact(artifact: Artifact, path: str | Path) -> str:
     """Write an artifact atomically and return its content hash.
 
-    An existing artifact at `path` is replaced as a whole; anything else there is refused.
+    An existing artifact at `path` is replaced as a whole. If something else is there, an error is raised.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def load_artifact(path: str | Path) -> Artifact:
     Raises
     ------
     ArtifactError
-        If the folder is missing, foreign, damaged, or of a newer schema; the message names the file.
+        If the folder is missing, not an artifact, damaged, or of a newer schema; the message names the file.
     """
     folder = Path(path)
     manifest = read_manifest(folder)
@@ -189,7 +189,7 @@ def load_artifact(path: str | Path) -> Artifact:
     except ArtifactError:
         raise
     except Exception as exc:
-        # the hashes fit, so this was written so: a bug or a forgery, whatever type it surfaces as
+        # the hashes fit, so the file was written like this: by a bug or a forger, and any type of error may result
         raise ArtifactError(
             f"{folder}: the files are intact but do not form a router ({type(exc).__name__}: {exc}); train it again"
         ) from exc
@@ -282,7 +282,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
 
 
 def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Sequence[str]) -> tuple[lgb.Booster, ...]:
-    """Read the boosters of success or an amount; native code sees only text that was checked whole."""
+    """Read the boosters of success or an amount; LightGBM sees only text that was checked completely."""
     listed = sorted(name for name in files if re.fullmatch(rf"{re.escape(predicts)}_\d+\.lgb\.txt", name))
     if not is_number(count) or len(listed) != count:
         raise ArtifactError(f"predictor.json: {count!r} boosters of {predicts}, {len(listed)} files; train it again")
@@ -384,13 +384,15 @@ def _read(path: Path) -> bytes:
     except OSError as exc:
         raise ArtifactError(f"{path}: cannot be read ({exc})") from exc
     if len(payload) > limit:
-        raise ArtifactError(f"{path}: longer than {limit >> 20} MiB, which no router of ours is; train it again")
+        raise ArtifactError(f"{path}: longer than {limit >> 20} MiB; expected a smaller file, train the router again")
     return payload
 
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:
     if Path(name).name != name:
-        raise ArtifactError(f"{folder / MANIFEST}: lists {name!r}, which is not in the folder; it may be forged")
+        raise ArtifactError(
+            f"{folder / MANIFEST}: lists {name!r}; expected a file in the folder; it may be forged, train again"
+        )
     path = folder / name
     if not path.is_file():
         raise ArtifactError(f"{path}: missing, though the manifest lists it; restore it or train again")
@@ -403,12 +405,12 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
 
 
 def refuse_foreign(target: Path) -> None:
-    """Refuse to replace anything but an artifact or an empty folder.
+    """Raise an error unless `target` is free, an empty folder, or an artifact without other files.
 
     Raises
     ------
     ArtifactError
-        If something else is there, also beside the files of an artifact; nothing is touched.
+        If other files are there, even together with those of an artifact. No file is changed.
     """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         if target.resolve() == Path.cwd():
@@ -436,7 +438,7 @@ def _write(path: Path, payload: bytes) -> None:
 
 
 def _swap(staging: Path, target: Path) -> None:
-    """Rename `staging` to `target`; what was there is moved aside first, back on failure, and deleted last."""
+    """Rename `staging` to `target`; an old target is moved aside first, back on failure, and deleted last."""
     aside = None
     if target.exists():
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
@@ -455,7 +457,7 @@ def _swap(staging: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
+    """Flush a folder to disk, so that a rename survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,7 +1,7 @@
-"""Which logged prompts a router compares with: their ids, and their texts only where that was asked for.
+"""The ids of the logged prompts that a router compares new prompts with and, only if asked for, their texts.
 
-Prompts are often private, and an artifact travels further than the logs it was learned from; so an id is all that is
-stored by default, enough to look the prompt up where the logs are.
+Prompts are often private, and an artifact is passed on more widely than the logs that it was learned from. So only ids
+are stored by default. With an id, whoever has the logs can look the prompt up.
 """
 
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ class BankPrompts:
     Attributes
     ----------
     ids : n_bank ids of the training table
-    texts : n_bank texts, or None where they were not to be kept
+    texts : n_bank texts, or None if texts are not kept
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types; half a surrogate pair, which files cannot hold, becomes a question mark."""
+        """Return plain JSON types; a lone surrogate, which files cannot hold, becomes a question mark."""
         known = {"ids": self.ids} if self.texts is None else {"ids": self.ids, "texts": self.texts}
         return {name: [_storable(text) for text in texts] for name, texts in known.items()}
 
     @classmethod
     def from_dict(cls, content: object, *, n_bank: int, origin: str) -> "BankPrompts":
-        """Read what `as_dict` gave.
+        """Read the result of `as_dict`.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class BankPrompts:
         Raises
         ------
         ArtifactError
-            If it is not one id, and one text or none, for each prompt of the bank.
+            If there is not exactly one id for each prompt of the bank, and one text for each or no texts at all.
         """
         if not isinstance(content, Mapping) or "ids" not in content or set(content) - {"ids", "texts"}:
             raise ArtifactError(f"{origin}: expected an object with 'ids' and perhaps 'texts'; train again")

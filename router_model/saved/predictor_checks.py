@@ -1,7 +1,7 @@
-"""What the parts of a loaded predictor must satisfy: sizes that fit each other, and numbers that can be.
+"""Check the parts of a loaded predictor: their sizes fit each other and their numbers are possible ones.
 
-LightGBM, scipy and compiled code read past the end of arrays that lie about their size. Numbers that cannot be (two
-models of one name, a probability above 1) would not fail: they would be served.
+If an array has the wrong size, LightGBM, scipy and compiled code read past its end. Impossible values (two models of
+one name, a probability above 1) would raise no error: the router would serve them.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ from router_model.prediction.similarity import Vectors
 _INTEGERS: Final = frozenset({"vocabulary.codes", "seen_prompts"})
 _INTEGER_PARTS: Final = (".indices", ".indptr", ".shape")
 LARGEST: Final = 1e12
-"""No number that is learned comes near; the square of it is still finite in float32."""
+"""The largest number allowed: learned numbers are much smaller, and its square is still finite in float32."""
 _TOKENS_PER_PIECE: Final = (0.01, 100.0)
 
 
 def check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Check that arrays hold numbers of the kind that code expects, all of them finite.
+    """Check that arrays have the number types that code expects, and that all numbers are finite.
 
     Raises
     ------
@@ -42,12 +42,12 @@ def check_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def check_predictor(predictor: Predictor) -> None:
-    """Check that the parts of a predictor fit each other, and that their numbers can be.
+    """Check that the parts of a predictor fit each other and that their numbers are possible.
 
     Raises
     ------
     ValueError
-        Naming the part.
+        The message names the part.
     """
     _check_names(predictor.models)
     _check_grid(predictor)
@@ -57,7 +57,7 @@ def check_predictor(predictor: Predictor) -> None:
 
 
 def check_token_rates(tokens_per_piece: npt.NDArray[np.float64], *, n_models: int) -> None:
-    """Check how many tokens a model makes of one of our word pieces.
+    """Check the numbers of a model's tokens for one of our word pieces.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def check_token_rates(tokens_per_piece: npt.NDArray[np.float64], *, n_models: in
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value from JSON is a number that can be; JSON's true is an int in Python.
+    """Tell whether a value from JSON is a number of possible size; JSON's true is an int in Python.
 
     >>> is_number(0.5), is_number(True), is_number("1"), is_number(1e300)
     (True, False, False, False)
@@ -78,7 +78,7 @@ def is_number(value: object) -> bool:
 
 
 def check_seen_prompts(seen_prompts: npt.NDArray[np.uint64]) -> None:
-    """Check the hashes of the prompts that were trained on; they are searched by halving.
+    """Check that the hashes of the training prompts ascend, because they are found by binary search.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _check_amounts(predictor: Predictor) -> None:
             raise ValueError(f"{name}: smearing is not above 0, or the quantiles do not ascend")
         logs = (amount.mean_log, amount.residual_quantiles, np.log(amount.smearing))
         if any((np.abs(log) > np.log(LARGEST)).any() for log in logs):
-            raise ValueError(f"{name}: expected logarithms of amounts that can be, got {logs!s:.200}")
+            raise ValueError(f"{name}: expected logarithms of possible amounts, got {logs!s:.200}")
 
 
 def _check_numbers(predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""A predictor as JSON-able description, arrays and boosters, and back."""
+"""Split a predictor into JSON values, arrays and boosters for saving, and put it together again on loading."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -29,7 +29,7 @@ _AMOUNT_PARTS = ("mean_log", "residual_quantiles", "smearing")
 
 
 def pack_predictor(predictor: Predictor) -> tuple[dict[str, Any], Arrays]:
-    """Split a predictor (but for its boosters) into a description and arrays."""
+    """Split a predictor, without its boosters, into a description and arrays."""
     model = predictor.evidence_model
     arrays: Arrays = {
         "bars": predictor.grid.bars,
@@ -69,18 +69,18 @@ def unpack_predictor(
     arrays: Arrays,
     read_boosters: Callable[[str, int, Sequence[str]], tuple[lgb.Booster, ...]],
 ) -> Predictor:
-    """Join what `pack_predictor` split, and check that it fits.
+    """Build a predictor from the parts of `pack_predictor`, and check that they fit.
 
     Parameters
     ----------
-    description, arrays : as packed
-    read_boosters : called with what they predict (``success`` or an amount), their number and the names of the columns
-        that they have to read
+    description, arrays : from `pack_predictor`
+    read_boosters : called with the target of the boosters (``success`` or an amount), their number, and the names of
+        the columns that they must read
 
     Raises
     ------
     ValueError
-        Naming the part that is missing, does not fit or cannot be.
+        The message names the part that is missing, does not fit or has impossible values.
     """
     check_arrays(arrays)
     spaces = {
@@ -145,9 +145,10 @@ def _unpack_vectors(arrays: Arrays, name: str) -> Vectors:
     parts = (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"])
     n_rows, n_columns = (int(n) for n in arrays[f"{name}.shape"])
     _, indices, ends = parts
-    if ends[0] != 0 or ends[-1] != len(indices) or (np.diff(ends) < 0).any():  # scipy trusts the last one
+    if ends[0] != 0 or ends[-1] != len(indices) or (np.diff(ends) < 0).any():  # scipy does not check the last end
         raise ValueError(f"{name}: the ends of its rows do not ascend to its {len(indices)} entries")
     index = sp.csr_array(parts, shape=(n_rows, n_columns))
-    if index.nnz < _INT32_LIMIT:  # wide row ends make the column indices wide, too, which are read in every decision
+    # 64-bit row ends would make the column indices 64-bit too, and every decision reads these.
+    if index.nnz < _INT32_LIMIT:
         index.indices, index.indptr = index.indices.astype(np.int32), index.indptr.astype(np.int32)
     return index

@@ -1,1 +1,1 @@
-"""Hard constraints: which models may be called for a prompt at all, and why not the others."""
+"""Apply hard constraints: which models may be called for a prompt, and why the others may not."""

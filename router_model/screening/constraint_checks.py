@@ -1,8 +1,8 @@
-"""The checks behind hard constraints: one a constraint, over all prompts and models at once.
+"""The checks of hard constraints: one check for each constraint, over all prompts and models at once.
 
-Each says which models break it, as an array, and for one of them how, in words. Decides what an unknown is: a
-capability, a context window or a latency that is not known breaks nothing; a provider that is not known is on
-no list, so a list of allowed providers leaves it out.
+Each check returns an array that says which models break the constraint, and can say in words how one of them breaks it.
+The checks also decide what unknown values mean. An unknown capability, context window or latency breaks no constraint.
+An unknown provider is on no list, so a list of allowed providers excludes the model.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,21 +27,21 @@ _NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What n prompts and their request demand, and what is known of m models.
+    """The demands of n prompts and their request, and what is known about m models.
 
     Attributes
     ----------
     constraints : Constraints
     prompts : n prompts
     table : CardTable
-        Of m models.
+        Cards of m models.
     n_input_tokens : float64 array, shape (n, m)
-        The models' own tokens, rounded.
+        Input in each model's own tokens, rounded.
     n_output_tokens : float64 array, shape (n,)
-        The most a model may write; 0 where nothing was asked for.
+        The most tokens that a model may write; 0 if the request sets no limit.
     expected_cost_usd : float64 array, shape (n, m)
     expected_latency_s : float64 array, shape (n, m)
-        NaN where unknown.
+        NaN if unknown.
     """
 
     constraints: Constraints
@@ -59,20 +59,20 @@ class Case:
 
 
 class Check(NamedTuple):
-    """One constraint.
+    """The check of one constraint.
 
     Attributes
     ----------
     reason : str
-        Its short code.
+        The constraint's short code.
     remedy : str
-        How a request relaxes it.
+        How a request can relax the constraint.
     asked : Case -> bool
-        Whether anything is asked for that a model could break; most requests ask for little.
+        Whether the request or a prompt demands anything that a model could break. Most demand little, which saves work.
     broken : Case -> bool array that broadcasts to (n, m)
-        Where it is asked for.
+        Which models break it; called only if `asked`.
     detail : Case, row, column -> str
-        What was asked and what the model has; meaningful where broken.
+        The demand and what the model offers, in words; meaningful only where the constraint is broken.
     per_prompt : bool
         Whether the detail depends on the prompt, not on the model alone.
     """
@@ -86,7 +86,7 @@ class Check(NamedTuple):
 
 
 def _given(name: str) -> Callable[[Case], bool]:
-    """Return a test whether a constraint is given: a list that is not empty, or a number."""
+    """Return a function that tells whether a constraint is set: a non-empty list, or a number."""
 
     def asked(case: Case) -> bool:
         value = getattr(case.constraints, name)
@@ -142,7 +142,7 @@ def _output(case: Case, row: int, column: int) -> str:
 def _capability_check(
     capability: str, need: str, remedy: str, detail: Callable[[Case, int, int], str], *, per_prompt: bool = False
 ) -> Check:
-    """Return a check of what a prompt needs and a card says the model has not."""
+    """Return a check for a capability that a prompt needs and that, by its card, a model lacks."""
 
     def asked(case: Case) -> bool:
         return any(getattr(prompt, need) for prompt in case.prompts)
@@ -164,7 +164,7 @@ def _cost(case: Case, row: int, column: int) -> str:
 
 
 def _dearer(price: str, cap: str) -> Callable[[Case], BoolArray]:
-    """Return a check of a list price. Exact: as floats, a price of 0.3 would be over a cap of 0.3."""
+    """Return a check of a list price. It compares exactly: as floats, a price of 0.3 could exceed a cap of 0.3."""
 
     def broken(case: Case) -> BoolArray:
         most = Decimal(str(getattr(case.constraints, cap)))
@@ -186,7 +186,8 @@ def _price_check(price: str, unit: str) -> Check:
 
 
 def _slower(case: Case) -> BoolArray:
-    return np.asarray(case.expected_latency_s > (case.constraints.max_latency_s or 0))  # NaN, unknown, is not
+    # Unknown latencies are NaN, and NaN is not above any limit.
+    return np.asarray(case.expected_latency_s > (case.constraints.max_latency_s or 0))
 
 
 def _latency(case: Case, row: int, column: int) -> str:
@@ -272,19 +273,19 @@ CHECKS: Final = (
 
 
 def _some(names: Sequence[str]) -> str:
-    """Name the first few: a message about each of many models must not repeat a request's whole list."""
+    """Name only the first few names, because the message for each of many models would repeat the whole list."""
     more = f" and {len(names) - _NAMED} more" * (len(names) > _NAMED)
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def _are_named(cards: Sequence[ModelCard], names: Sequence[str]) -> BoolArray:
-    """Return which cards' providers are among `names`, in any case."""
+    """Tell for each card whether its provider is among `names`, ignoring case."""
     folded = {name.casefold() for name in names}
     return np.array([card.provider is not None and card.provider.casefold() in folded for card in cards], dtype=bool)
 
 
 def _usd(amount: Usd | None) -> str:
-    """Write an amount with six digits and without an exponent.
+    """Format an amount with six significant digits and without an exponent.
 
     >>> _usd(0.00000123456789), _usd(Decimal("2.50"))
     ('0.00000123457', '2.5')

@@ -1,8 +1,8 @@
-"""Hard constraints: what a request demands of its candidates.
+"""Hard constraints: the conditions that a request sets for candidate models.
 
-Values only; `router_model.screening.screening` holds them against models and says why one is left out. What a prompt
-itself needs (room, tools, vision, audio, structured output) is read from the chat body (`features.Prompt`), not given
-here.
+This module holds values only. `router_model.screening.screening` applies them to models and says why a model is left
+out. The needs of the prompt itself (context window, tools, vision, audio, structured output) are not set here: they are
+read from the chat body (`features.Prompt`).
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _PRICE_CAPS = ("max_usd_per_mtok_input", "max_usd_per_mtok_output", "max_usd_per
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """What a request demands of its candidates.
+    """The constraints that a request sets for candidate models.
 
     Attributes
     ----------
@@ -43,14 +43,14 @@ class Constraints:
     max_usd_per_mtok_input, max_usd_per_mtok_output : float, Decimal or None
         Largest list price in USD per million tokens, of input and of output; 0 asks for free models.
     max_usd_per_request : float, Decimal or None
-        Largest fee for a call; a model without one stays.
+        Largest fee for a call; a model without a fee stays.
     max_latency_s : float or None
-        Largest expected time to the end of the answer; a model whose latency is not known stays.
+        Largest expected time to the end of the answer; a model with unknown latency stays.
     max_output_tokens : int or None
-        The most a model may write, reasoning included: counted against context windows, and expected output and cost
-        are capped by it. Where the chat body says so too, the smaller one holds.
+        The most tokens that a model may write, reasoning included. It counts towards context windows, and it caps
+        expected output and cost. If the chat body sets a limit too, the smaller one holds.
     unavailable : model ids
-        Models that cannot be called now, e.g. as no provider that the request allows serves them.
+        Models that cannot be called now, e.g. because no provider that the request allows serves them.
     """
 
     allow: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Constraints:
             raise RequestError(f"max_output_tokens={limit!r}; expected 1 or more, a whole number")
 
     def output_limit(self, prompt: Prompt) -> int | None:
-        """Return the most tokens a model may write: the smaller one of this limit and the prompt's own.
+        """Return the most tokens that a model may write: the smaller of this limit and the prompt's own.
 
         >>> Constraints(max_output_tokens=50).output_limit(Prompt("x", 1, max_output_tokens=80))
         50

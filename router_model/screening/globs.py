@@ -1,7 +1,8 @@
-"""Globs over model ids, compiled once however many models they are held against.
+"""Match model ids against the glob patterns of a request, compiled once for all models.
 
-Most globs are a model's id or a prefix (``openai/*``): those are looked up, all at once. The others become regular
-expressions; compiling one takes about 4 microseconds a character, so what a request may have of them is bounded.
+Most patterns are a model's id or a prefix (``openai/*``). These are looked up in sets. The others become regular
+expressions. Compiling one takes about 4 microseconds for each character, so a request may only have a limited number
+of characters in such patterns.
 """
 
 import re
@@ -13,15 +14,15 @@ from typing import Final
 from router_model.errors import RequestError
 
 MAX_PATTERN_CHARS: Final = 4096
-"""Characters of globs that are neither an id nor a prefix."""
+"""The most characters of all globs that are neither an id nor a prefix."""
 
 _WILD: Final = re.compile(r"[*?\[]")
 _ESCAPED: Final = re.compile(r"\[([*?\[])\]")
-"""A wildcard that stands for itself."""
+"""Matches a wildcard in brackets, which stands for itself."""
 
 
 class Globs:
-    """Several globs, as of `fnmatch.fnmatchcase`.
+    """Several glob patterns, which match as in `fnmatch.fnmatchcase`.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ class Globs:
     Raises
     ------
     RequestError
-        If more than `MAX_PATTERN_CHARS` of them are neither an id nor a prefix.
+        If the patterns that are neither an id nor a prefix have more than `MAX_PATTERN_CHARS` characters.
 
     Examples
     --------
@@ -60,7 +61,7 @@ class Globs:
         self._patterns = [(re.compile(translate(glob)), glob) for glob in patterns]
 
     def match(self, model: str) -> bool:
-        """Return whether any of them matches a model's id."""
+        """Return whether any pattern matches a model's id."""
         return (
             model in self._ids
             or model.startswith(self._starts)
@@ -68,7 +69,7 @@ class Globs:
         )
 
     def first_match(self, model: str) -> str | None:
-        """Return one that matches a model's id: an id before prefixes, and these before all others."""
+        """Return a pattern that matches a model's id, or None; an equal id comes before prefixes, then the others."""
         if model in self._ids:
             return self._ids[model]
         if model.startswith(self._starts):
@@ -78,5 +79,5 @@ class Globs:
 
 @lru_cache(maxsize=32)
 def globs_of(globs: tuple[str, ...]) -> Globs:
-    """Return the globs of a request; several parts of the service ask for the same ones, and callers repeat theirs."""
+    """Return compiled globs from a cache, because callers repeat theirs and several parts of the service use them."""
     return Globs(globs)

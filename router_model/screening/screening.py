@@ -1,6 +1,7 @@
-"""Screening: constraints held against models, for many prompts at once, with reasons.
+"""Screening: apply constraints to all models, for many prompts at once, and give reasons.
 
-Decides who is a candidate, which constraint a model is left out for, and which one to relax where none is left.
+It decides which models are candidates, which constraint is named for each excluded model, and which constraint to relax
+if no candidate is left.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from router_model.features import Prompt
 from router_model.screening.constraint_checks import CHECKS, BoolArray, Case
 from router_model.screening.constraints import Constraints
 
-_NAMED = 5  # models named in a message
+_NAMED = 5  # most models named in a message
 
 
 class NoCandidateError(RouterModelError, LookupError):
@@ -29,7 +30,7 @@ class NoCandidateError(RouterModelError, LookupError):
     excluded : tuple of Exclusion
         Every model, with the constraint that rules it out.
     relax : str or None
-        The constraint to relax: without it alone, most candidates would be left. None where every model breaks several.
+        The constraint to relax: removing it alone would leave most candidates. None if every model breaks several.
     """
 
     def __init__(self, message: str, *, excluded: tuple[Exclusion, ...] = (), relax: str | None = None) -> None:
@@ -40,12 +41,12 @@ class NoCandidateError(RouterModelError, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """Which of m models each of n prompts may use, and why not the others.
+    """Which of m models each of n prompts may use, and why the others are excluded.
 
     Attributes
     ----------
     case : Case
-        What was asked and what is known.
+        The demands, and the facts about the models.
     broken : bool array, shape (len(CHECKS), n, m)
         Every constraint that a model breaks, not only the first.
     eligible : bool array, shape (n, m)
@@ -69,13 +70,13 @@ class Screening:
         return tuple(self._exclusion(row, column, first[column]) for column in left_out)
 
     def require_candidate(self, row: int) -> None:
-        """Refuse an empty set of candidates.
+        """Raise an error if no candidate is left for some prompt.
 
         Raises
         ------
         NoCandidateError
-            Naming the constraints that emptied it, how many models each ruled out, and the one to relax: the one
-            without which most candidates would be left.
+            The message names the constraints, how many models each rules out, and the constraint to relax, which is
+            the one whose removal would leave most candidates.
         """
         if self.eligible[row].any():
             return
@@ -91,13 +92,13 @@ class Screening:
         )
 
     def _relax(self, row: int) -> int | None:
-        """Return the check without which most candidates would be left, or None where each model breaks several."""
+        """Return the check whose removal would leave most candidates, or None if each model breaks several."""
         alone = self.broken[:, row] & (self.broken[:, row].sum(axis=0) == 1)
         freed = alone.sum(axis=1)
         return int(freed.argmax()) if freed.any() else None
 
     def _advice(self, row: int, relax: int | None) -> str:
-        """Say what to do, with what the models freed by it break it with."""
+        """Say which constraint to relax, and how the models that this would allow break it."""
         broken, n_broken = self.broken[:, row], self.broken[:, row].sum(axis=0)
         if relax is not None:
             freed = np.flatnonzero(broken[relax] & (n_broken == 1)).tolist()
@@ -113,7 +114,7 @@ class Screening:
         return f"Each breaks several; {self.case.cards[nearest].model} is nearest and needs {reasons} relaxed"
 
     def _exclusion(self, row: int, column: int, check: int) -> Exclusion:
-        """Return why one model is left out; what does not depend on the prompt is written once."""
+        """Return why one model is left out; text that does not depend on the prompt is made once."""
         found = CHECKS[check]
         known = None if found.per_prompt else self._shared.get((check, column))
         if known is not None:
@@ -133,17 +134,17 @@ def screen(
     expected_cost_usd: npt.NDArray[np.floating],
     expected_latency_s: npt.NDArray[np.floating] | None = None,
 ) -> Screening:
-    """Hold constraints, and what prompts need, against models.
+    """Apply constraints, and the needs of prompts, to models.
 
     Parameters
     ----------
     prompts : n prompts
     cards : m cards, or the table of them
     n_input_tokens : shape (n, m)
-        The models' own tokens of each prompt.
+        Input of each prompt in each model's own tokens.
     expected_cost_usd : shape (n, m)
     expected_latency_s : shape (n, m), optional
-        NaN where unknown, which filters nothing. Default: all unknown.
+        NaN if unknown, which excludes no model. Default: all unknown.
 
     Examples
     --------

@@ -110,9 +110,9 @@ def test_a_tree_that_cannot_be_is_refused(text, name, place, value, match):
         ("Tree=2\n", "Tree=3\n", "tree 2: begins with 'Tree=3'"),
         ("tree_sizes=", "tree_sizes=-5 ", "tree 0 has -5 bytes"),
         ("tree_sizes=", "tree_sizes=99999999 ", "tree 0 has 99999999 bytes"),
-        ("end of trees", "end of tree", "what follows the trees"),
-        ("parameters:\n", "parameters:\nx\n", "what follows the trees"),
-        ("pandas_categorical:null", "pandas_categorical:[[", "what follows the trees"),
+        ("end of trees", "end of tree", "the text after the trees"),
+        ("parameters:\n", "parameters:\nx\n", "the text after the trees"),
+        ("pandas_categorical:null", "pandas_categorical:[[", "the text after the trees"),
     ],
 )
 def test_a_text_that_is_not_ours_is_refused(text, old, new, match):

@@ -56,7 +56,7 @@ def test_parts_without_a_price_of_their_own_cost_as_the_whole():
     [
         (
             {"cached_input_tokens": 11},
-            "input_tokens=10 with parts of 11 and 0; expected counts from 0",
+            "input_tokens=10 with parts of 11 and 0; expected counts of 0 or more",
         ),
         ({"cached_input_tokens": 6, "cache_write_tokens": 5}, "input_tokens=10 with parts of 6 and 5"),
         ({"reasoning_tokens": 6}, "output_tokens=5 with parts of 6"),

@@ -195,7 +195,7 @@ FORGERIES = {
     "both": (lambda _: entry(reason="no"), "a reason is given if and only if nothing is certified"),
     "neither": (lambda _: entry(success_value_usd=None), "a reason is given if and only if"),
     "no whole count": (lambda _: entry(realised_success=0.8512), "realised_success is a share of n_prompts"),
-    "an unearned promise": (lambda _: entry(target_success=0.9), "what is certified follows from the counts"),
+    "an unearned promise": (lambda _: entry(target_success=0.9), "the certified rate follows from the counts"),
     "twice": (lambda c: {"certificates": [c["certificates"][0]] * 2}, "certificate 2: a second one for the same"),
 }
 

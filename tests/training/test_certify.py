@@ -148,7 +148,7 @@ def test_certificates_by_hand():
     pair = certificates_of(counts, np.array([0.91, 0.96]), 100, targets=(0.9, 0.99), **arguments)
     assert pair[0].success_value_usd == SUCCESS_VALUES[0]  # each is tested at 0.05
     assert not pair[1].certified
-    assert "100 calibration prompts are too few: it takes 299 or more, even if all succeed" in pair[1].in_words()
+    assert "100 calibration prompts are too few: 299 or more are needed, even if all succeed" in pair[1].in_words()
     assert "go to b, the best single model on these prompts (0.960)" in pair[1].in_words()
 
 

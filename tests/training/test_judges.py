@@ -142,7 +142,7 @@ def test_left_out_grades_take_their_costs_along_and_are_reported(tmp_path):
     assert gone.sum() < 60
     assert np.isnan(kept.cost_usd[gone]).all()
     assert findings[0].judge == "judge 20"
-    assert str(findings[0]).startswith("judge judge 20: 50 of 50 grades of m left out: it gave 0.00 on average, where")
+    assert str(findings[0]).startswith("judge judge 20: 50 of 50 grades of m left out: it gave 0.00 on average, while")
     write_quarantine(tmp_path / "router", findings)
     written = json.loads((tmp_path / "router.quarantine.json").read_text())
     assert written["left_out"][0]["reason"] == str(findings[0])

@@ -36,7 +36,7 @@ def test_worthless_quality_leaves_no_regret_but_cost(trained, unseen):
 
 def test_without_complete_outcomes_there_is_nothing_to_look_at(trained, unseen):
     blank = replace(unseen, quality=np.full_like(unseen.quality, np.nan))
-    with pytest.raises(TableError, match="no prompt left to look at: all 120 were trained on or lack an outcome"):
+    with pytest.raises(TableError, match="no prompt left to look at: the router was trained on all 120, or"):
         worst_regrets(trained.router, blank)
 
 

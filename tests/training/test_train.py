@@ -173,7 +173,7 @@ def test_ungraded_models_are_left_out_and_named(fit):
     )
     report, router = fit(frame)
     assert router.models == ("large", "small")
-    assert "coder: left out, none of its answers is graded" in report.warnings
+    assert "coder: left out because none of its answers is graded" in report.warnings
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Measure routing methods side by side: the same prompts, the same vectors, the same metrics, every rival."""
+"""Compare routing methods on the same prompts, with the same vectors and the same metrics."""

@@ -1,4 +1,4 @@
-"""A whole benchmark: from outcome tables to `Results`."""
+"""Run a whole benchmark: from outcome tables to the `Results` of all methods."""
 
 import platform
 import time
@@ -37,20 +37,20 @@ _N_EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkConfig:
-    """What to measure.
+    """The settings of a benchmark.
 
     Attributes
     ----------
     n_seeds : int
-        Trials of seeds 0, 1, ...
-    encoder : name, as `router_model.features.load_encoder` takes it
+        Number of trials, with seeds 0, 1, ...
+    encoder : name for `router_model.features.load_encoder`
     quality_bar : the quality that counts as success
-    models : ids to choose among; none given: all of the table
-    max_prompts : prompts to learn from and choose on, at most (6 : 1), drawn by seed; None: all
-        Shows what small tables teach; the test prompts stay as they are.
-    dedupe : leave out test prompts with a twin among the others
-    n_resamples : of the paired bootstrap
-    title : of the report; by default the name of the table's folder or file
+    models : ids to choose among; default: all models of the table
+    max_prompts : most prompts for training and validation together (6 : 1), drawn by seed; None: all
+        This shows how methods do on small tables. The test prompts stay as they are.
+    dedupe : leave out test prompts that have a duplicate among the others
+    n_resamples : number of resamples of the paired bootstrap
+    title : title of the report; default: the name of the table's folder or file
     """
 
     n_seeds: int = 5
@@ -63,7 +63,7 @@ class BenchmarkConfig:
     title: str = ""
 
     def check(self) -> None:
-        """Refuse what cannot be measured.
+        """Raise an error for settings with which nothing can be measured.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Tables that are read and encoded, ready to be split into trials.
+    """Tables after reading and encoding, ready to be split into trials.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Bench:
     catalog : prices; those it lacks are looked up
     encoder : Encoder
     config : BenchmarkConfig
-    provenance : what `Results.provenance` says of the tables
+    provenance : the entries about tables in `Results.provenance`
     """
 
     title: str
@@ -119,9 +119,9 @@ class Bench:
 
         Parameters
         ----------
-        table : outcomes to split, or to learn from where there is a test table
+        table : outcomes to split; with a test table, outcomes to learn from
         test_table : outcomes to test on
-        encoding : called with the numbers of texts encoded and to be encoded
+        encoding : called with the number of texts encoded so far and in all
 
         Raises
         ------
@@ -151,7 +151,7 @@ class Bench:
 
         Parameters
         ----------
-        advance : called with the trial, the method and what it has just done
+        advance : called with the trial, the method and the step that the method has just finished
         """
         seeds = range(self.config.n_seeds)
         if self.test is None:
@@ -216,7 +216,7 @@ class Bench:
         )
 
     def _audited(self, trials: Iterator[Trial], audits: dict[str, LeakageAudit], notes: list[str]) -> Iterator[Trial]:
-        """Yield trials of the wanted size, audited, without twins where that is wanted."""
+        """Yield trials of the configured size after an audit; duplicates are left out if the settings say so."""
         for trial in trials:
             sized = _limited(trial, self.config.max_prompts)
             audits[trial.name] = _audit(sized.train, sized.test)
@@ -251,7 +251,7 @@ def _audit(before: Side, after: Side) -> LeakageAudit:
 
 
 def _without_twins(trial: Trial, found: LeakageAudit) -> Trial:
-    """Leave out validation prompts with a twin in training, and test prompts with a twin in either."""
+    """Leave out validation prompts with a duplicate in training, and test prompts with a duplicate in either."""
     of_validation = _audit(trial.train, trial.validation)
     of_test = np.union1d(found.rows, _audit(trial.validation, trial.test).rows)
     return replace(trial, validation=_except(trial.validation, of_validation.rows), test=_except(trial.test, of_test))
@@ -262,7 +262,7 @@ def _except(side: Side, rows: Any) -> Side:
 
 
 def _leakage(audits: dict[str, LeakageAudit], *, left_out: bool) -> dict[str, Any]:
-    """Say what the audits counted."""
+    """Return the counts of the audits with a sentence."""
     n_test, n_exact, n_near = (
         float(np.mean([getattr(found, name) for found in audits.values()])) for name in ("n_test", "n_exact", "n_near")
     )
@@ -295,6 +295,6 @@ def _versions() -> dict[str, str]:
     for name in _LIBRARIES:
         try:
             found[name] = version(name)
-        except PackageNotFoundError:  # scikit-learn is an extra
+        except PackageNotFoundError:  # scikit-learn belongs to an extra and may be missing
             found[name] = "not installed"
     return found

@@ -1,4 +1,7 @@
-"""What the metrics of a benchmark are called, what they mean, and how they are written: one place for every reader."""
+"""The metrics of a benchmark: their names, what they mean, and how their values are written.
+
+The report, the terminal and the figures all read them here.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +10,12 @@ from typing import Literal
 from router_model.training.benchmark.results import Interval
 
 NOT_DEFINED = "-"
-"""Shown where a method has no value of a metric."""
+"""Shown if a method has no value of a metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A metric, for people.
+    """The name, meaning and format of a metric for readers.
 
     Attributes
     ----------
@@ -23,7 +26,7 @@ class Term:
         ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3 of 0.753.
     lower_is_better : bool
     may_not_be_reached : bool
-        None then means that no configuration got there, rather than that the metric is not defined.
+        None then means that no configuration reached it, and not that the metric is undefined.
     """
 
     key: str
@@ -34,7 +37,7 @@ class Term:
     may_not_be_reached: bool = False
 
     def write(self, value: float | None) -> str:
-        """Write a value of this metric.
+        """Format a value of this metric.
 
         Examples
         --------
@@ -44,7 +47,7 @@ class Term:
         return NOT_DEFINED if value is None else self._format(value, _FORMATS[self.form])
 
     def write_mean(self, interval: Interval | None, n_trials: int) -> str:
-        """Write a mean over trials; an asterisk where only some of the trials have it.
+        """Format a mean over trials, with an asterisk if only some of the trials have a value.
 
         Examples
         --------
@@ -56,7 +59,7 @@ class Term:
         return self.write(interval.value) + ("*" if interval.n_trials < n_trials else "")
 
     def write_difference(self, interval: Interval) -> str:
-        """Write a difference of this metric with its interval.
+        """Format a difference of this metric with its interval.
 
         Examples
         --------
@@ -68,13 +71,13 @@ class Term:
         return f"{self.write_change(interval.value)}{self.write_bounds(interval)}"
 
     def write_bounds(self, interval: Interval) -> str:
-        """Write an interval's bounds, with a space before; nothing where it was not resampled."""
+        """Format an interval's bounds with a space before them; empty without an interval."""
         if interval.low is None or interval.high is None:
             return ""
         return f" [{self.write_change(interval.low)}, {self.write_change(interval.high)}]"
 
     def write_change(self, value: float) -> str:
-        """Write a difference of two values, with its sign."""
+        """Format a difference of two values with its sign."""
         return self._format(value, f"+{_FORMATS[self.form].lstrip('+')}")
 
     def _format(self, value: float, form: str) -> str:
@@ -93,14 +96,14 @@ _TERMS = (
     Term(
         "aiq_log",
         "AIQ-log",
-        "Mean height of the step frontier over a logarithmic cost axis, same range: what matters where prices span "
-        "decades.",
+        "Mean height of the step frontier over a logarithmic cost axis, same range; useful if prices differ by "
+        "factors of ten and more.",
     ),
     Term("aiq_singles", "AIQ of singles", "AIQ of the single models' hull: the static mix, the line to beat."),
     Term(
         "perf_gain",
         "PerfGain",
-        "Best quality on the frontier over the best single model's, minus 1 (LLMRouterBench).",
+        "Best quality on the frontier divided by the best single model's, minus 1 (LLMRouterBench).",
         form="change",
     ),
     Term(
@@ -218,8 +221,8 @@ _TERMS = (
         "robustness",
         "robustness",
         "Share of reworded copies of test prompts (case, white space, typos, a polite template) that go to the model "
-        "the prompt itself goes to, by the configuration chosen on validation (RouterArena). Who sends everything to "
-        "one model never flips.",
+        "the prompt itself goes to, by the configuration chosen on validation (RouterArena). A method "
+        "that sends every prompt to one model never flips.",
         form="share",
     ),
 )
@@ -228,4 +231,4 @@ GLOSSARY: Mapping[str, Term] = {term.key: term for term in _TERMS}
 """Name of a metric in ``results.json`` -> what it is."""
 
 HEADLINE = ("aiq", "aiq_log", "log_loss")
-"""What methods are compared by, in words and with intervals."""
+"""The metrics in which methods are compared, in sentences and with intervals."""

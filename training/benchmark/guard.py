@@ -1,4 +1,4 @@
-"""Whether quality fell: results of today against recorded ones, on the same table."""
+"""Check that quality did not fall: compare today's results with recorded ones on the same table."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from router_model.training.benchmark.glossary import GLOSSARY
 from router_model.training.benchmark.results import Results
 
 MARGINS: Final = {"aiq": 0.003, "aiq_log": 0.003, "auc": 0.005, "log_loss": 0.002}
-"""Falls up to these are noise: trainings that differ in their seed alone spread by a third of that, or less.
+"""The largest falls that count as noise: trainings that differ only in their seed spread by a third of it or less.
 
 `tests/performance/bench_guard.py` prints the spread.
 """
@@ -19,7 +19,7 @@ def falls(results: Results, recorded: Results, *, method: str = "ours") -> list[
     Raises
     ------
     RequestError
-        If the two are not of the same tables and setting, or one lacks the method.
+        If the two were not measured on the same tables with the same settings, or one lacks the method.
     """
     _refuse_other_setting(results, recorded)
     now, before = results.method(method), recorded.method(method)

@@ -1,9 +1,10 @@
-"""How sure the figures of a benchmark are: paired bootstrap over prompts, across trials and methods.
+"""Confidence intervals for the figures of a benchmark, by a paired bootstrap over prompts.
 
-Prompts are drawn once for the whole benchmark (`PromptWeights`); a resample of a metric is its mean over trials, each
-with the same draw. So the interval of a mean over seeds allows for the seeds' test prompts being partly the same, and
-that of a difference between two methods for both having answered the same prompts. What is learned and chosen stays as
-it is: the intervals are about the prompts a method is tested on, not about those it learned from.
+Prompts are drawn once for the whole benchmark (`PromptWeights`). A resample of a metric is its mean over trials, each
+with the same draw. So the interval of a mean over seeds takes into account that the seeds share some of their test
+prompts. In the same way, the interval of a difference takes into account that both methods answered the same prompts.
+Methods are not trained again for a resample. So the intervals cover the choice of test prompts, and not the choice of
+training prompts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +24,10 @@ Float64Array = npt.NDArray[np.float64]
 Resamples = Mapping[str, Float64Array]
 
 DIFFERENCES = ("aiq", "aiq_log", "log_loss", "auc", "brier", "chosen_saving", "chosen_quality_kept")
-"""Metrics that ours is compared in."""
+"""The metrics in which our method is compared with others."""
 
 _JUMPING = ("cost_save", "cost_save_95")
-"""Metrics whose intervals are plain percentiles; see `router_model.training.metrics.interval`."""
+"""The metrics with plain percentile intervals; see `router_model.training.metrics.interval`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class PromptWeights:
     Attributes
     ----------
     position : split key -> column of `weights`
-        The key is a prompt's id, or its conversation where it has one: turns of a conversation are drawn together.
+        The key is a prompt's id or, if it has one, its conversation, so that turns of a conversation are drawn
+        together.
     weights : float32 array, shape (n_resamples, n_keys)
     """
 
@@ -61,8 +63,8 @@ class Run:
     Attributes
     ----------
     card : MethodCard
-    trials : what `measure` found, one a trial
-    resamples : what `resample` returned, in the same order
+    trials : results of `measure`, one for each trial
+    resamples : results of `resample`, in the same order
     """
 
     card: MethodCard
@@ -73,7 +75,7 @@ class Run:
 def resample(weights: PromptWeights, trial: Trial, routed: Routed) -> dict[str, Float64Array]:
     """Return a method's metrics in a trial in every resample, each of shape (n_resamples,).
 
-    The names are those of `measure`. NaN where a metric is not defined or not reached.
+    The names are those of `measure`. NaN if a metric is not defined or not reached.
     """
     drawn, test, routing = weights.of(trial.test), trial.test, routed.test
     metrics = bootstrap_metrics(
@@ -88,7 +90,7 @@ def resample(weights: PromptWeights, trial: Trial, routed: Routed) -> dict[str, 
 
 
 def method_results(runs: Sequence[Run], *, ours: str = "ours") -> tuple[MethodResult, ...]:
-    """Put methods and their intervals together, each beside its difference to the method named `ours`."""
+    """Return methods with their intervals, and with the differences from the method named `ours`."""
     reference = next((run for run in runs if run.card.name == ours), None)
     return tuple(
         MethodResult(
@@ -105,10 +107,10 @@ def method_results(runs: Sequence[Run], *, ours: str = "ours") -> tuple[MethodRe
 
 
 def metric_intervals(run: Run) -> dict[str, Interval]:
-    """Return every metric of a method: mean over the trials that have it, with its interval where it was resampled.
+    """Return every metric of a method: the mean over the trials that have it and, if it was resampled, its interval.
 
-    A resample in which some trials have no value is the mean of the others; `Interval.reached` says how often trials
-    had one.
+    If some trials of a resample have no value, the resample is the mean of the others. `Interval.reached` is the share
+    of trials with a value.
     """
     names = dict.fromkeys(name for trial in run.trials for name in trial.metrics)
     return {
@@ -124,7 +126,7 @@ def metric_intervals(run: Run) -> dict[str, Interval]:
 def differences(ours: Run, other: Run) -> dict[str, Interval]:
     """Return ours minus another method in each of `DIFFERENCES`, paired by trial and resample.
 
-    Over the trials that both have; a metric that one of them never has is left out.
+    Differences are means over the trials that both have. A metric that one of them never has is left out.
     """
     mine, theirs = _by_trial(ours), _by_trial(other)
     common = [trial for trial in mine if trial in theirs]

@@ -1,6 +1,7 @@
-"""How methods stand to the static mix of single models on tasks they never saw: the margin of AIQ over their hull's.
+"""Compare methods on unseen tasks with a random mix of single models: the method's AIQ minus that of the models' hull.
 
-Below 0 a method loses to doing nothing clever; a router for production should not.
+AIQ is the mean quality over the range of costs; the hull is the best that fixed mixes of single models reach. A method
+with a margin below 0 is worse than such a mix. A router for production should not be.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,11 @@ from router_model.training.benchmark.results import MethodResult, Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, ours
 
 LEFT_OUT = " left out"
-"""How the name of a trial ends that tests on a task kept from training."""
+"""The end of the name of a trial that tests on a task left out of training."""
 
 
 def is_shift(results: Results) -> bool:
-    """Return whether the trials are tasks left out, rather than seeds."""
+    """Return whether each trial leaves a task out, instead of using a seed."""
     return bool(results.trials) and all(trial.name.endswith(LEFT_OUT) for trial in results.trials)
 
 
@@ -34,7 +35,7 @@ def by_margin(results: Results) -> list[tuple[MethodResult, Mapping[str, float]]
 
 
 def shift_summary(results: Results) -> list[str]:
-    """Say in sentences who keeps most over the static mix, and where ours falls below it."""
+    """Say in sentences which method has the largest margin, and on which tasks ours is below the static mix."""
     found, reference = by_margin(results), ours(results)
     said = []
     for place, (method, margins) in enumerate(found):

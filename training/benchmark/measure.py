@@ -1,8 +1,9 @@
-"""Measure what a method did in a trial: every metric, on the test prompts.
+"""Compute all metrics of a method in a trial, on the test prompts.
 
-Two columns are kept apart. *Best on test*, as papers report: ``aiq`` to ``cost_save_95`` look at all configurations on
-the test prompts. *Chosen on validation*, what a user gets: one configuration, and the best single model it is compared
-with, are picked on validation prompts and then realised on test prompts (``chosen_...``).
+There are two kinds of metrics. *Best on test* metrics (``aiq`` to ``cost_save_95``) consider all configurations on the
+test prompts, as papers report them. *Chosen on validation* metrics (``chosen_...``) are what a user gets: one
+configuration, and the best single model to compare it with, are chosen on validation prompts and measured on test
+prompts.
 """
 
 from collections.abc import Mapping
@@ -46,12 +47,12 @@ _SHARE_95 = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What validation prompts choose.
+    """The choices made on validation prompts.
 
     Attributes
     ----------
     configuration : index
-    reference : column of the best single model of validation
+    reference : column of the best single model on validation prompts
     """
 
     configuration: int
@@ -64,8 +65,8 @@ def measure(trial: Trial, routed: Routed, card: MethodCard) -> MethodTrial:
     Parameters
     ----------
     trial : with the outcomes of its test prompts
-    routed : what the method did
-    card : names the method in messages
+    routed : the method's answers
+    card : names the method in error messages
 
     Returns
     -------
@@ -121,17 +122,18 @@ def configurations(side: Side, routing: Routing) -> Points:
 def single_models(side: Side) -> Singles:
     """Return mean cost and quality of every model on a side's prompts.
 
-    Added up in the order in which `configurations` are, so that always choosing a model is exactly that model.
+    Sums have the same order as in `configurations`, so that always choosing one model gives exactly its means.
     """
     cost, quality = (np.ascontiguousarray(values.T).mean(axis=1) for values in (side.cost_usd, side.quality))
     return Singles(cost, quality)
 
 
 def choose(trial: Trial, routed: Routed, *, share: float = 1.0) -> Chosen:
-    """Choose on validation prompts.
+    """Choose a configuration and a reference on validation prompts.
 
-    The cheapest configuration whose quality is at least `share` of the best single model's, both on validation.
-    Where none reaches that, the configuration with the highest validation quality (of equals, the cheaper).
+    This is the cheapest configuration with a quality of at least `share` of the best single model's, both on
+    validation. If no configuration reaches it, it is the one with the highest validation quality (of equal ones, the
+    cheaper).
     """
     points, singles = configurations(trial.validation, routed.validation), single_models(trial.validation)
     target = share * singles.quality[singles.best] - _TOLERANCE
@@ -149,9 +151,10 @@ def with_pareto_distances(
 
     Parameters
     ----------
-    routed : name -> what the method did
-        The routers that make the joint frontier; leave methods of kind ``bound`` out, or they are all of it.
-    measured : name -> what `measure` found
+    routed : name -> the method's answers
+        The routers that form the joint frontier. Leave out methods of kind ``bound``, which would otherwise form it
+        alone.
+    measured : name -> result of `measure`
         Methods that are not in `routed` keep None.
     """
     points = {name: configurations(trial.test, each.test) for name, each in routed.items()}
@@ -169,7 +172,7 @@ def check_routed(trial: Trial, routed: Routed, card: MethodCard) -> None:
     Raises
     ------
     ValueError
-        If it did not.
+        If an answer is missing, or does not fit.
     """
     n_models, n_configurations = len(trial.models), len(routed.test.choices)
     if len(routed.validation.choices) != n_configurations:
@@ -255,7 +258,7 @@ def _chosen_metrics(trial: Trial, routed: Routed) -> dict[str, float | None]:
 
 
 def _realised(side: Side, choice: Choices, reference: int, rows: Rows) -> Realised:
-    """Average over `rows` what a choice for every prompt brought, against a single model."""
+    """Return the means over `rows` for one choice of models, compared with a single model."""
     cost = float(side.cost_usd[rows, choice[rows]].mean())
     quality = float(side.quality[rows, choice[rows]].mean())
     reference_cost = float(side.cost_usd[rows, reference].mean())

@@ -1,7 +1,8 @@
-"""What a method of routing is, and the sweep that most methods share.
+"""The interface of a routing method, and the sweep over configurations that most methods share.
 
-A method answers the prompts of a trial at several *configurations* (settings of its one knob, from cheap to good), with
-the same configurations on validation and on test prompts: so one can be chosen on the first and measured on the second.
+A method answers the prompts of a trial at several *configurations*: settings of its one knob, from cheap to good. The
+configurations are the same on validation and on test prompts, so that one can be chosen on the first and measured on
+the second.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,19 +23,19 @@ Kind = Literal["bound", "simple", "learned", "package", "ours"]
 
 @dataclass(frozen=True, slots=True)
 class MethodCard:
-    """What a method is.
+    """The description of a method.
 
     Attributes
     ----------
     name : str
-        Unique; how results, options and plots call it.
+        The unique name in results, options and plots.
     kind : Kind
         ``bound`` (oracles: they read outcomes), ``simple`` (learns no difference between prompts), ``learned``,
-        ``package`` (a rival as published, in an environment of its own), ``ours``.
+        ``package`` (a published package in its own environment), ``ours``.
     origin : str
-        The paper or package whose idea it is.
+        The paper or package that the method comes from.
     knob : str
-        What its configurations differ in.
+        The setting in which its configurations differ.
     """
 
     name: str
@@ -45,16 +46,16 @@ class MethodCard:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What a method did with n prompts.
+    """The answers of a method for n prompts.
 
     Attributes
     ----------
     choices : intp array, shape (n_configurations, n)
         The column of the chosen model.
     p_success : float64 array, shape (n, m), or None
-        P(quality >= bar) of every model, where the method has such.
+        P(quality >= bar) of every model, if the method predicts it.
     expected_cost_usd, expected_output_tokens : float64 arrays, shape (n, m), or None
-        Predicted for each prompt, where the method does.
+        Predictions for each prompt, if the method makes them.
     """
 
     choices: Choices
@@ -65,16 +66,16 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """What a method did in a trial.
+    """The answers of a method in a trial.
 
     Attributes
     ----------
     validation, test : Routing
         With the same configurations, in the same order.
     settings : hyperparameter -> value
-        What it chose on validation, JSON types only.
+        The values that it chose on validation, as JSON types.
     fit_s, decide_s : float
-        Wall-clock seconds: to learn and choose, and to answer the test prompts.
+        Wall-clock seconds to learn and choose, and to answer the test prompts.
     """
 
     validation: Routing
@@ -85,15 +86,15 @@ class Routed:
 
 
 class MethodUnavailableError(Exception):
-    """Raise when a method cannot run here or on this table; the message is the reason, for the report."""
+    """Raise when a method cannot run here or on this table; the report shows the message as the reason."""
 
 
 class Method(Protocol):
-    """A method of routing. Hyperparameters are the arguments of its constructor; `route` is deterministic."""
+    """A routing method. Its hyperparameters are the arguments of its constructor; `route` is deterministic."""
 
     @property
     def card(self) -> MethodCard:
-        """What it is."""
+        """The description of the method."""
         ...
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
@@ -101,24 +102,24 @@ class Method(Protocol):
 
         Parameters
         ----------
-        trial : with the outcomes of its test prompts taken away, except for a method of kind ``bound``
-        advance : called with a few words on what has just been done, for a progress line
+        trial : without the outcomes of its test prompts, except for a method of kind ``bound``
+        advance : called with a few words about the step just finished, for a progress line
 
         Raises
         ------
         MethodUnavailableError
-            If it cannot run here or on such a table.
+            If the method cannot run here or on such a table.
         """
         ...
 
 
 def sweep_values(trial: Trial) -> list[float]:
-    """Return the values of a success, in USD, that every method with a value knob is tried at, ascending."""
+    """Return the values of a success in USD, ascending, at which every method with this knob is measured."""
     return success_values(np.nan_to_num(trial.train.cost_usd))
 
 
 def sweep(p_success: Float64Array, expected_cost_usd: Float64Array, values: Sequence[float]) -> Choices:
-    """Return the choices by expected net value ``p x value - cost``, a row for each value, shape (n_values, n).
+    """Return the choices by expected net value ``p x value - cost``, one row for each value, shape (n_values, n).
 
     Parameters
     ----------

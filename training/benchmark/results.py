@@ -1,7 +1,7 @@
-"""What a benchmark found: plain data, written as ``results.json`` and read by the report, the notebook and the docs.
+"""The results of a benchmark as plain data, written to ``results.json`` for the report, the notebook and the docs.
 
-The schema is stable: fields are only added, and `SCHEMA_VERSION` changes if one ever changes its meaning. A metric
-that is not defined or not reached is None (null).
+The schema is stable: fields are only added. `SCHEMA_VERSION` changes if a field changes its meaning. A metric that is
+not defined or not reached is None (null).
 """
 
 import json
@@ -23,10 +23,10 @@ class Interval:
 
     Attributes
     ----------
-    value : mean over trials; None where no trial has it
-    low, high : None where it was not resampled
-    n_trials : trials that have it (of a metric that may be "not reached")
-    reached : share of resampled trials that have it; `low` and `high` are over these
+    value : mean over trials; None if no trial has it
+    low, high : ends of the interval; None if it was not resampled
+    n_trials : number of trials with a value (a metric may be "not reached")
+    reached : share of resampled trials with a value; `low` and `high` are over these
     """
 
     value: float | None
@@ -42,8 +42,8 @@ class Curve:
 
     Attributes
     ----------
-    x, y : equally long
-    n : outcomes behind each point of a reliability curve; empty for a frontier
+    x, y : of equal length
+    n : number of outcomes of each point of a reliability curve; empty for a frontier
     """
 
     x: tuple[float, ...]
@@ -53,14 +53,14 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Realised:
-    """What one configuration did on the test prompts, or on those of one task.
+    """The result of one configuration on the test prompts, or on those of one task.
 
     Attributes
     ----------
     n_prompts : int
     cost_usd, quality, success : means over prompts
-    saving : 1 - cost over that of the best single model (of validation), same prompts; None where that is free
-    quality_kept : quality over that of the best single model (of validation), same prompts; None where that is 0
+    saving : 1 - cost / cost of the best single model (on validation), on the same prompts; None if that is free
+    quality_kept : quality / quality of the best single model (on validation), same prompts; None if that is 0
     """
 
     n_prompts: int
@@ -80,14 +80,14 @@ class MethodTrial:
     trial : name
     settings : hyperparameters chosen on validation
     fit_s : seconds to learn
-    decide_ms : milliseconds a prompt, in a batch
+    decide_ms : milliseconds per prompt, in a batch
     metrics : name -> value on test prompts; see docs/benchmark.md for the names
-    frontier : of test prompts, ascending in cost
+    frontier : frontier on test prompts, ascending in cost
     reliability : predicted against observed success; None without probabilities
-    chosen : the cheapest configuration that, on validation, had the best single model's quality (else the one with the
-        highest quality there), on test prompts
+    chosen : result on test prompts of the cheapest configuration that had the best single model's quality on
+        validation, or else of the one with the highest quality there
     by_task : task -> the same configuration on the test prompts of the task
-    shares : model -> share of test prompts that configuration sends to it
+    shares : model -> share of test prompts that this configuration sends to it
     auc_by_model, log_loss_by_task : empty without probabilities
     """
 
@@ -112,7 +112,7 @@ class MethodResult:
     Attributes
     ----------
     name, kind, origin, knob : as its `MethodCard`
-    trials : one a trial
+    trials : one for each trial
     metrics : name -> mean over trials with interval
     ours_minus : name of a metric -> `Interval` of (ours - this method), paired; empty for ours
     """
@@ -128,7 +128,7 @@ class MethodResult:
 
 @dataclass(frozen=True, slots=True)
 class SingleModel:
-    """A model used for everything, on the test prompts of a trial (means over prompts)."""
+    """A single model used for all test prompts of a trial (means over prompts)."""
 
     model: str
     cost_usd: float
@@ -158,11 +158,11 @@ class Results:
     provenance : JSON types
         Table hashes and sizes, the setting (encoder, seeds, bar, shift, resamples), versions of packages.
     leakage : JSON types
-        What the leakage audit counted.
-    trials : one a seed, or a task left out
+        The counts of the leakage audit.
+    trials : one for each seed, or for each task left out
     methods : in the order they were run
     not_run : method -> reason
-    seconds : wall clock of the whole
+    seconds : wall-clock time of the whole benchmark
     """
 
     title: str
@@ -174,7 +174,7 @@ class Results:
     seconds: float = 0.0
 
     def method(self, name: str) -> MethodResult | None:
-        """Return a method by name; None where it was not run."""
+        """Return a method by name; None if it was not run."""
         return next((method for method in self.methods if method.name == name), None)
 
     def as_dict(self) -> dict[str, Any]:
@@ -192,7 +192,7 @@ class Results:
         Raises
         ------
         TableError
-            If it is missing, is not JSON, or is of another schema version.
+            If the file is missing, is not JSON, or has another schema version.
         """
         try:
             document = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Robustness of any method: reworded test prompts among the test prompts.
+"""Measure the robustness of any method: mix reworded test prompts into the test prompts and compare its choices.
 
-A method answers them without knowing that they are copies; how many of its choices change is counted afterwards. One
-rewording of each kind (`router_model.training.measuring.rewordings`) of some prompts;
-`router_model.training.measuring.robustness` measures a router with them all.
+The method does not know that they are copies. Afterwards the changed choices are counted. Some prompts are used, with
+one rewording of each kind (`router_model.training.measuring.rewordings`). To measure a single router with all
+rewordings, use `router_model.training.measuring.robustness`.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ class Reworded:
     ----------
     trial : the extended trial, blinded
     n_test : int
-        Test prompts before.
+        Number of original test prompts.
     originals : intp array, shape (n_copies,)
-        The test prompt that each copy is of.
+        The test prompt from which each copy was made.
     """
 
     trial: Trial
@@ -55,7 +55,7 @@ class Reworded:
         return cls(replace(blind, test=test), n, originals)
 
     def separate(self, routed: Routed) -> tuple[Routed, Routing]:
-        """Return what a method did with the test prompts, and with the copies."""
+        """Return the answers of a method for the test prompts, and those for the copies."""
         test = _part(routed.test, slice(None, self.n_test))
         share = self.n_test / len(self.trial.test)
         own = replace(routed, test=test, decide_s=routed.decide_s * share)

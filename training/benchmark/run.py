@@ -1,4 +1,4 @@
-"""Run methods over trials and measure what they did."""
+"""Run every method on every trial, and measure what it chose."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,12 +12,12 @@ from router_model.training.benchmark.reworded import Reworded
 from router_model.training.benchmark.trial import Trial
 
 Advance = Callable[[str, str, str], None]
-"""Called with the trial, the method and what the method has just done."""
+"""Called with the trial, the method and the step that the method has just finished."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What running methods over trials found; see `Results` for the meaning of each part."""
+    """The results of running methods over trials; see `Results` for the meaning of each part."""
 
     trials: tuple[TrialInfo, ...]
     methods: tuple[MethodResult, ...]
@@ -26,7 +26,7 @@ class Measured:
 
 @dataclass(slots=True)
 class _Progress:
-    """What one method has done so far."""
+    """The progress of one method."""
 
     card: MethodCard
     trials: list[MethodTrial] = field(default_factory=list)
@@ -38,7 +38,7 @@ def run_methods(
 ) -> Measured:
     """Run every method on every trial.
 
-    A method that cannot run in one trial is left out of all, with its reason. Only methods of kind ``bound`` get to see
+    A method that cannot run in one trial is left out of all trials, with the reason. Only methods of kind ``bound`` see
     the outcomes of test prompts.
 
     Parameters
@@ -76,7 +76,7 @@ def run_methods(
 def _run(
     method: Method, trial: Trial, reworded: Reworded, advance: Callable[[str], None]
 ) -> tuple[Routed, MethodTrial]:
-    """Let a method answer a trial, and measure it."""
+    """Run a method on a trial and measure its answers."""
     if method.card.kind == "bound":
         routed = method.route(trial, advance)
         return routed, measure(trial, routed, method.card)

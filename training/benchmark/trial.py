@@ -1,8 +1,7 @@
-"""A trial: one split of a table, as every method gets to see it.
+"""A trial: one split of an outcome table, as every method sees it.
 
-What a method may learn from is `train`; what it chooses (hyperparameters, a setting) it may choose on `validation`;
-`test` it only answers. `Trial.blinded` takes the outcomes of the test prompts away, so that no method can read them by
-mistake.
+A method learns from `train`, chooses hyperparameters and settings on `validation`, and only answers `test`.
+`Trial.blinded` removes the outcomes of the test prompts, so that no method can read them by mistake.
 """
 
 from dataclasses import dataclass, replace
@@ -23,18 +22,18 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Prompts of one side of a split, with what is known of them.
+    """The prompts of one side of a split, with their features and outcomes.
 
     Attributes
     ----------
     outcomes : Outcomes
-        Of n prompts x m models.
+        Outcomes of n prompts x m models.
     features : PromptFeatures
-        Of the same prompts; ``features.embedding`` are the vectors every method shares.
+        Features of the same prompts; ``features.embedding`` has the vectors that all methods share.
     success : float64 array, shape (n, m)
-        1 where the quality meets the bar, else 0; NaN where unknown.
+        1 if the quality meets the bar, else 0; NaN if unknown.
     cost_usd : float64 array, shape (n, m)
-        As billed, else tokens at list prices; NaN where unknown.
+        The billed cost, else tokens at list prices; NaN if unknown.
     """
 
     outcomes: Outcomes
@@ -44,7 +43,7 @@ class Side:
 
     @classmethod
     def of(cls, outcomes: Outcomes, features: PromptFeatures, catalog: Catalog, *, quality_bar: float) -> "Side":
-        """Work out successes at a bar and realised costs."""
+        """Compute successes at a bar and realised costs."""
         success = np.where(
             np.isnan(outcomes.quality), np.nan, (outcomes.quality >= quality_bar - 1e-9).astype(np.float64)
         )
@@ -55,7 +54,7 @@ class Side:
 
     @property
     def quality(self) -> Float64Array:
-        """Quality of every answer, shape (n, m); NaN where unknown."""
+        """Quality of every answer, shape (n, m); NaN if unknown."""
         return self.outcomes.quality
 
     def take(self, rows: Rows) -> "Side":
@@ -63,7 +62,7 @@ class Side:
         return Side(self.outcomes.take(rows), self.features.take(rows), self.success[rows], self.cost_usd[rows])
 
     def blinded(self) -> "Side":
-        """Return the prompts alone, with every outcome unknown."""
+        """Return the prompts with every outcome unknown."""
         unknown = np.full_like(self.success, np.nan)
         blank: dict[str, Any] = dict.fromkeys(MATRIX_COLUMNS, unknown)
         return Side(replace(self.outcomes, **blank), self.features, unknown, unknown)
@@ -81,13 +80,13 @@ class Trial:
     models : m ids, in the order of every array's model axis
     catalog : prices of exactly these models
     encoder : Encoder
-        What made the vectors.
+        The encoder of the vectors.
     quality_bar : float
         The quality that counts as success.
     train, validation, test : Side
         Validation and test prompts have an outcome and a cost of every model; training prompts may lack some.
-    notes : what a reader of the figures must know
-        Prompts left out, costs assumed.
+    notes : facts that a reader of the figures must know
+        For example, prompts left out and costs assumed.
     """
 
     name: str

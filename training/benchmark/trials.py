@@ -1,9 +1,9 @@
-"""Split tables into trials: by seed, between two tables, or with one task left out.
+"""Split tables into trials: by seed, with one table for training and another for testing, or with one task left out.
 
-Figures of methods compare only where every model answered every prompt, so validation and test keep the prompts whose
-outcome is known for every model; what is left out is counted in the trial's notes. Training keeps every prompt with an
-outcome. A cost that is neither billed nor follows from tokens and prices is taken to be the model's mean cost on
-training prompts, and that, too, is noted.
+Methods can be compared only on prompts that every model answered. So validation and test keep the prompts with a known
+outcome for every model, and the trial's notes count the prompts left out. Training keeps every prompt with an outcome.
+If a cost was not billed and cannot be computed from tokens and prices, the model's mean cost on training prompts is
+used. The notes count these too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,12 +24,12 @@ from router_model.training.table.split import percentiles, split_prompts
 Float64Array = npt.NDArray[np.float64]
 
 _TABLE_TRAIN_BELOW = 85
-_SHIFT_TRAIN_BELOW = 86  # 60 : 10, as in a trial by seed
+_SHIFT_TRAIN_BELOW = 86  # share of training in training and validation, 60 : 10 as in a trial by seed
 
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What all trials of a table share."""
+    """The data and settings that all trials of a table share."""
 
     catalog: Catalog
     encoder: Encoder
@@ -39,7 +39,7 @@ class _Setting:
         return Side.of(outcomes, features, self.catalog, quality_bar=self.quality_bar)
 
     def trial(self, name: str, seed: int, sides: Iterable[Side]) -> Trial:
-        """Keep of training, validation and test prompts what methods can learn from and be measured on."""
+        """Return a trial with those prompts of each side that methods can learn from or be measured on."""
         train, validation, test = sides
         train = train.take(np.flatnonzero(~np.isnan(train.success).all(axis=1)))
         if not len(train):
@@ -76,7 +76,7 @@ def seed_trials(
     Raises
     ------
     TableError
-        If a side has no prompt left, or a cost is known nowhere.
+        If a side has no prompt left, or no cost of a model is known.
     """
     setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
     everything = setting.side(outcomes, features)
@@ -187,8 +187,8 @@ def _why_none(side: Side, known: npt.NDArray[np.bool_]) -> str:
     counts = ", ".join(f"{models[column]} {int(known[:, column].sum()):,}" for column in rarest)
     return (
         f"none of {len(side):,} prompts has a graded answer of every model (the fewest: {counts}); methods are "
-        "compared on prompts that all models answered: have the missing answers of a few hundred prompts graded, or "
-        "take models with few answers out of the table"
+        "compared on prompts that all models answered. Have the missing answers of a few hundred prompts graded, or "
+        "leave models with few answers out of the table"
     )
 
 
@@ -203,8 +203,8 @@ def _priced(side: Side, train: Side, where: str, notes: list[str]) -> Side:
     if hopeless.any():
         names = ", ".join(side.outcomes.models[column] for column in np.flatnonzero(hopeless))
         raise TableError(
-            f"{where}: no training prompt tells what a call of {names} costs; give the table cost_usd, or input_tokens "
-            "and output_tokens, for some of its rows"
+            f"{where}: no training prompt shows the cost of a call of {names}; give the table cost_usd, or "
+            "input_tokens and output_tokens, for some of its rows"
         )
     notes.append(f"{where}: {int(unknown.sum()):,} of {unknown.size:,} costs unknown, taken as the model's mean")
     return replace(side, cost_usd=np.where(unknown, means, side.cost_usd))

@@ -1,8 +1,8 @@
-"""Who is ahead: what a paired difference says, in one word, and what a benchmark says, in sentences.
+"""Say who is ahead: one word for a paired difference, and sentences for a whole benchmark.
 
-The HTML report, the terminal and the figures all ask here, so that they never disagree. An interval that holds 0 is
-*within noise*, however large its middle. Each interval is a 95 % one of its own; of many comparisons with nothing
-between them, one in twenty is expected outside it.
+The HTML report, the terminal and the figures all use these functions, so that they never disagree. A difference whose
+interval contains 0 is *within noise*, however large it is. Each interval is a separate 95 % interval: among many
+comparisons of equal methods, one in twenty is expected to exclude 0.
 """
 
 from collections import Counter
@@ -14,14 +14,14 @@ from router_model.training.benchmark.glossary import GLOSSARY, HEADLINE, Term
 from router_model.training.benchmark.results import Interval, MethodResult, Results
 
 LEARNED_KINDS = ("learned", "package", "ours")
-"""Kinds of methods that learn differences between prompts."""
+"""The kinds of methods that learn differences between prompts."""
 
 KIND_ORDER = ("ours", "learned", "package", "simple", "bound")
-"""The order in which kinds of methods are shown."""
+"""The kinds of methods, in the order in which they are shown."""
 
 
 class Verdict(StrEnum):
-    """What a paired difference says of ours."""
+    """The verdict on our method from a paired difference."""
 
     AHEAD = "ahead"
     BEHIND = "behind"
@@ -31,14 +31,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Ours against a rival in one metric.
+    """The comparison of our method with another one in one metric.
 
     Attributes
     ----------
     rival : MethodResult
     term : Term
     difference : Interval
-        Ours minus the rival.
+        Our value minus the rival's.
     verdict : Verdict
     """
 
@@ -49,7 +49,7 @@ class Comparison:
 
 
 def verdict(difference: Interval, *, lower_is_better: bool = False) -> Verdict:
-    """Judge a difference, ours minus a rival's, by its interval.
+    """Return the verdict on a difference (ours minus a rival's) by its interval.
 
     Examples
     --------
@@ -68,12 +68,12 @@ def verdict(difference: Interval, *, lower_is_better: bool = False) -> Verdict:
 
 
 def ours(results: Results) -> MethodResult | None:
-    """Return the method that the others are compared with; None where ours was not run."""
+    """Return our method, with which the others are compared; None if it was not run."""
     return results.method("ours") or next((method for method in results.methods if method.kind == "ours"), None)
 
 
 def mean(method: MethodResult, metric: str) -> float | None:
-    """Return a method's mean of a metric over trials; None where it has none."""
+    """Return a method's mean of a metric over trials; None if it has none."""
     interval = method.metrics.get(metric)
     return None if interval is None else interval.value
 
@@ -96,7 +96,7 @@ def by_kind(methods: Iterable[MethodResult]) -> list[MethodResult]:
 
 
 def comparisons(results: Results, metric: str) -> list[Comparison]:
-    """Return ours against every rival that has the metric, the best rival first; bounds are no rivals."""
+    """Return comparisons with every rival that has the metric, the best rival first; bounds are not rivals."""
     term = GLOSSARY[metric]
     return [
         Comparison(rival, term, difference, verdict(difference, lower_is_better=term.lower_is_better))
@@ -108,14 +108,14 @@ def comparisons(results: Results, metric: str) -> list[Comparison]:
 
 
 def summary(results: Results) -> list[str]:
-    """Say in sentences who is first among learned methods in each headline metric, and how ours stands."""
+    """Say in sentences which learned method is first in each headline metric, and how our method compares."""
     if ours(results) is None:
         return ["Ours was not run: nothing is compared with it."]
     return [sentence for metric in HEADLINE for sentence in _sentences(results, metric)]
 
 
 def _sentences(results: Results, metric: str) -> list[str]:
-    """Return a sentence on the rank of ours, and one on the differences."""
+    """Return a sentence about the rank of our method, and one about the differences."""
     reference, term = ours(results), GLOSSARY[metric]
     learned = [
         method for method in results.methods if method.kind in LEARNED_KINDS and mean(method, metric) is not None
@@ -150,7 +150,7 @@ def _rank(order: Sequence[MethodResult], reference: MethodResult, term: Term, ag
 
 
 def _tally(found: Sequence[Comparison]) -> str:
-    """Count the verdicts; name every rival that ours is not ahead of."""
+    """Count the verdicts, and name every rival that our method is not ahead of."""
     counts = Counter(comparison.verdict for comparison in found)
     parts = []
     for each, words in (

@@ -1,1 +1,1 @@
-"""Sub-commands that import, train and evaluate."""
+"""Sub-commands that import tables, train, certify, evaluate and compare routers."""

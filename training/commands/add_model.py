@@ -1,4 +1,4 @@
-"""``router-model add-model``."""
+"""The command ``router-model add-model``: add a model to a saved router from graded prompts, or announce it."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--model", required=True, help="Id of the new model, as in TABLE.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Its price and capabilities (TOML) [looked up].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
     artifact: Path,
@@ -32,11 +32,11 @@ def command(
 ) -> None:
     """Add a model to the router in ARTIFACT from its answers in TABLE.
 
-    50 to 300 graded prompts, a fair sample of those to come; no booster is
-    trained. Without TABLE the model is
-    announced: decisions list it as excluded (no_outcomes) and never choose
-    it. Certificates and measured figures were of the old set of models and
-    are dropped.
+    50 to 300 graded prompts are enough, if they are a fair sample of future
+    ones; no booster is trained. Without TABLE the model is announced:
+    decisions list it as excluded (no_outcomes) and never choose it.
+    Certificates and measured figures hold for the old set of models only, so
+    they are dropped.
     """
     from router_model.errors import TrainingError  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
@@ -51,7 +51,7 @@ def command(
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
     if model in router.models:
         raise TrainingError(f"the router has {model} already; train again, or remove it first (remove-model)")
-    # The table first: a file or id that was mistyped is no reason to ask for a price.
+    # The table is read first, so that a mistyped file or id is reported before a missing price.
     outcomes = None if table is None else graded_prompts(router, read_outcomes(table), model)
     card = _card(router.artifact, model, catalog)
     if table is None or outcomes is None:
@@ -72,7 +72,7 @@ def command(
 
 
 def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard":
-    """Return the new model's card: the file's, else the one it was announced with, else looked up."""
+    """Return the new model's card: from the file, else from its announcement, else looked up."""
     from router_model.catalog import Catalog  # noqa: PLC0415
     from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def _report(done: dict[str, Any], content_hash: str, *, as_json: bool) -> None:
 
 
 def _show(added: "Added", card: "ModelCard", n_dropped: int) -> None:
-    """Print for people what was learned of the model."""
+    """Print what was learned about the model."""
     click.echo(
         f"Added {added.model} from {added.n_prompts:,} graded prompts ({added.n_known:,} of them in the bank), at "
         f"${card.usd_per_mtok_input} in and ${card.usd_per_mtok_output} out per million tokens ({card.price_source})."
@@ -98,8 +98,8 @@ def _show(added: "Added", card: "ModelCard", n_dropped: int) -> None:
         f"{added.record:.3f} (standard error {added.standard_error:.3f})."
     )
     if added.auc is None:
-        click.echo("Its AUC could not be measured: that takes 20 graded prompts the router was not trained on.")
+        click.echo("Its AUC could not be measured: 20 graded prompts that the router was not trained on are needed.")
     else:
         click.echo(f"AUC {added.auc:.3f}, cross-validated on {added.n_unseen:,} prompts the router never saw.")
     if n_dropped:
-        click.echo(f"note: {n_dropped} certificates dropped, they were of the old models; run 'router-model certify'")
+        click.echo(f"note: {n_dropped} certificates dropped, made for the old models; run 'router-model certify'")

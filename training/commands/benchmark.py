@@ -1,4 +1,4 @@
-"""``router-model benchmark``."""
+"""The command ``router-model benchmark``: compare routing methods on outcome tables."""
 
 import json
 import shlex
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 @click.option("--seeds", default=5, show_default=True, help="Splits to average over.")
 @click.option("--encoder", default="static", show_default=True, help="static, minilm, or a hub id or folder.")
 @click.option(
-    "--methods", default="all", show_default=True, help="all, in-house (no published packages), or names, with commas."
+    "--methods", default="all", show_default=True, help="all, in-house (no published packages), or a list with commas."
 )
 @click.option("--quality-bar", default=0.5, show_default=True, help="Quality that counts as success.")
-@click.option("--models", help="Ids to choose among, with commas [all of TABLE].")
-@click.option("--max-prompts", type=int, help="Learn from and choose on this many prompts [all].")
+@click.option("--models", help="Model ids to choose among, separated by commas [all of TABLE].")
+@click.option("--max-prompts", type=int, help="Learn from and validate on this many prompts [all].")
 @click.option("--dedupe", is_flag=True, help="Leave out test prompts that repeat a training prompt, or nearly.")
 @click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
-@click.option("--resamples", default=1000, show_default=True, help="Of the paired bootstrap, for intervals.")
-@click.option("--title", default="", help="Of the report [the table's name].")
-@click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail where ours has become worse.")
+@click.option("--resamples", default=1000, show_default=True, help="Resamples of the paired bootstrap, for intervals.")
+@click.option("--title", default="", help="Title of the report [the table's name].")
+@click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail if our method became worse.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     table: Path,
@@ -57,11 +57,11 @@ def command(
 ) -> None:
     """Measure routing methods side by side on the outcomes in TABLE.
 
-    The same prompts, vectors and metrics for every method: simple ones, the
-    ideas of published routers, published packages in environments of their
-    own (installed on first use), and ours. Writes results.json and
-    report.html into the folder OUT. Ends with status 1 where --baseline is
-    given and ours has become worse by more than noise.
+    All methods get the same prompts, vectors and metrics: simple ones, ideas
+    of published routers, published packages in separate environments
+    (installed on first use), and ours. Writes results.json and report.html
+    into the folder OUT. Ends with status 1 if --baseline is given and our
+    method became worse by more than noise.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -127,13 +127,13 @@ def _shifted(bench: "Bench", methods: "list[Method]", bar: "_Bar") -> "Results":
 
 
 def _reproducible(results: "Results") -> "Results":
-    """Say by which command the results were made."""
+    """Add the command that repeats the benchmark to the results' provenance."""
     typed = shlex.join(["router-model", *sys.argv[1:]])
     return replace(results, provenance={"command": typed, **results.provenance})
 
 
 class _Bar:
-    """A line that says what is being done and how much is left."""
+    """A progress line with the current step and the remaining work."""
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""``router-model certify``."""
+"""The command ``router-model certify``: certify success rates of a saved router on prompts it never saw."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--delta", type=float, default=0.1, show_default=True, help="Largest chance of an error in any of them.")
 @click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
 def command(
     artifact: Path,
@@ -41,12 +41,12 @@ def command(
 ) -> None:
     """Certify success rates of the router in ARTIFACT on the outcomes in TABLE.
 
-    Of the table it was trained on, the calibration prompts are used; of
-    another, every prompt it was not trained on and that every model has
-    answered. Several targets share DELTA: each is tested at DELTA divided by
-    their number. The certificates replace those in ARTIFACT, which is saved
-    anew. Choose targets before you look at results: DELTA covers one run, not
-    the best of several.
+    If TABLE is the one it was trained on, the calibration prompts are used.
+    Of another table, every prompt is used that the router was not trained on
+    and that every model has answered. Several targets share DELTA: each is
+    tested at DELTA divided by their number. The certificates replace those in
+    ARTIFACT, which is saved again. Choose targets before you look at results:
+    DELTA covers one run, not the best of several.
     """
     from dataclasses import replace  # noqa: PLC0415  (--help stays fast)
 
@@ -74,10 +74,10 @@ def command(
 
 
 def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") -> "tuple[npt.NDArray[np.intp], str]":
-    """Return the prompts of a table that may be certified on, and in words which these are.
+    """Return the prompts of a table that may be used to certify, and a description of them.
 
-    The table the router was trained on is known by its hash; of it only the calibration side of the split counts,
-    as the test side has been read already.
+    The router's own training table is recognised by its hash. Only the calibration side of its split is used, because
+    the test side has been measured already.
     """
     import hashlib  # noqa: PLC0415
 
@@ -95,7 +95,7 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
 
 
 def _show_replaced(certificates: "Sequence[Certificate]") -> None:
-    """Name the certificates that this run replaced, so that none is lost unnoticed."""
+    """Print the certificates that this run replaced, so that nobody misses the loss of one."""
     proven = [f"{one.target_success:g} (bar {one.quality_bar:g})" for one in certificates if one.certified]
     if proven:
         click.echo(f"Replaced what was certified before: success >= {', '.join(proven)}.")
@@ -107,8 +107,8 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
 
     console = Console()
     notes = [
-        (found.n_seen, "left out as the router was trained on them"),
-        (found.n_incomplete, "left out for want of an outcome of every model"),
+        (found.n_seen, "left out because the router was trained on them"),
+        (found.n_incomplete, "left out because an outcome of some model is missing"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
@@ -124,7 +124,7 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
 
 
 def show_certificates(certificates: "Sequence[Certificate]", console: "Console") -> None:
-    """Print certificates for people, one a line."""
+    """Print certificates, one per line."""
     from rich.markup import escape  # noqa: PLC0415
 
     for certificate in certificates:

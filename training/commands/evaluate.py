@@ -1,4 +1,4 @@
-"""``router-model evaluate``."""
+"""The command ``router-model evaluate``: measure a saved router on an outcome table."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ _TASKS_SHOWN = 20
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
 @click.option("--include-seen", is_flag=True, help="Count prompts the router was trained on, too.")
 @click.option("--robustness", is_flag=True, help="Reword up to 1,000 of the prompts and report decisions that flip.")
-@click.option("--encoder", help="The encoder, where the router was trained with one of your own (hub id or folder).")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -43,7 +43,8 @@ def command(
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
 
-    Prompts it was trained on are left out, by the hash of their text.
+    Prompts that it was trained on are left out; they are recognised by the
+    hash of their text.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -90,8 +91,8 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
     notes = [
         (evaluation.n_seen, "of them with a text the router was trained on"),
-        (evaluation.n_left_out, "left out as the router was trained on them"),
-        (evaluation.n_incomplete, "left out for want of an outcome of every model"),
+        (evaluation.n_left_out, "left out because the router was trained on them"),
+        (evaluation.n_incomplete, "left out because an outcome of some model is missing"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     unseen = "" if evaluation.n_seen else " the router was not trained on"
@@ -180,7 +181,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
 
 
 def show_robustness(robustness: "Robustness", console: "Console") -> None:
-    """Print how decisions fared under rewording."""
+    """Print how many decisions changed under rewording, and at what cost."""
     from rich.table import Table  # noqa: PLC0415
 
     console.print(
@@ -222,7 +223,7 @@ def _cells(realised: "Realised", label: str) -> tuple[str, str, str, str]:
 
 
 def _saving(saving: float | None) -> str:
-    """Show a share of cost saved; where the router costs more than twice as much, how many times as much."""
+    """Format a share of cost saved; if the router costs more than twice as much, say how many times as much."""
     if saving is None:
         return "-"
     return f"{saving:.1%}" if saving >= -1 else f"{1 - saving:.0f}x cost"

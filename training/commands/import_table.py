@@ -1,4 +1,4 @@
-"""``router-model import``: outcome tables and logs of others become one table to train on."""
+"""The command ``router-model import``: convert outcome tables and logs of other tools into one table to train on."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from router_model.training.importing import ImportReport, Preview, Progress
 
-# Written out, and pinned by a test: importing the converters would load polars for every --help.
+# This list is repeated here (a test compares it), because importing the converters would load polars for every --help.
 FORMAT_NAMES = (
     "auto",
     "alpaca_eval",
@@ -58,7 +58,7 @@ _WIDTH = 80
     type=click.Choice(FORMAT_NAMES),
     default="auto",
     show_default=True,
-    help="What the sources are; auto tells each file by its first record.",
+    help="Format of the sources; auto finds it from each file's first record.",
 )
 @click.option(
     "--column",
@@ -68,26 +68,28 @@ _WIDTH = 80
     help="Which field is which column: quality=verdict, prompt=input.text (inside an object), latency_s=took:ms "
     "(unit), cost_usd= (none). Repeatable.",
 )
-@click.option("--scale", metavar="WORST:BEST", help="Of the qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1.")
+@click.option(
+    "--scale", metavar="WORST:BEST", help="Scale of qualities: 1:5, 0:100, or 5:1 if 1 is best. Default: 0:1."
+)
 @click.option(
     "--values",
     multiple=True,
     metavar="WORD=QUALITY,...",
-    help="What words are worth as qualities: good=1,bad=0,n/a= (nothing: not graded). Repeatable.",
+    help="Qualities that words stand for: good=1,bad=0,n/a= (nothing: not graded). Repeatable.",
 )
-@click.option("--model", metavar="NAME", help="The model of records that name none.")
+@click.option("--model", metavar="NAME", help="The model of records that do not name one.")
 @click.option(
     "--dates", type=click.Choice(["day-first", "month-first"]), help="The order of day and month in 03/04/2025."
 )
 @click.option(
-    "--decimal", type=click.Choice(["point", "comma"]), help="What stands before the decimals in numbers such as 1,234."
+    "--decimal", type=click.Choice(["point", "comma"]), help="The mark before the decimals in numbers such as 1,234."
 )
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),
     default="fail",
     show_default=True,
-    help="Stop where rows are bad, or set single bad rows aside in <out>.rejects.jsonl.",
+    help="Stop at bad rows, or put single bad rows into <out>.rejects.jsonl.",
 )
 @click.option(
     "--max-rejected",
@@ -95,14 +97,14 @@ _WIDTH = 80
     show_default=True,
     metavar="SHARE|ROWS",
     help="With --on-error skip: stop if more rows of a source are rejected for one reason (20%, 0.2 or 500); one bad "
-    "row is always let pass.",
+    "row is always accepted.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
     r"""Turn outcome tables and logs into one table to train on.
 
-    A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text ones also
-    compressed (.gz, .zst). Where columns have other names or another scale, the import stops and prints the
+    A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text formats also
+    compressed (.gz, .zst). If columns have other names or another scale, the import stops and prints the
     command that reads them. data/README.md describes the columns and formats.
 
     \b
@@ -127,7 +129,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
 
 
 def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ...], **others: Any) -> dict[str, Any]:
-    """Return the parameters of `import_sources` that the options stand for."""
+    """Return the parameters of `import_sources` for the given options."""
     from router_model.training.importing.columns import parse_columns  # noqa: PLC0415 as above
     from router_model.training.importing.reading import parse_words  # noqa: PLC0415
 
@@ -135,7 +137,7 @@ def _chosen(*, format_name: str, columns: tuple[str, ...], values: tuple[str, ..
 
 
 def summary(report: "ImportReport") -> dict[str, object]:
-    """Return a report as what ``--json`` prints."""
+    """Return a report in the form that ``--json`` prints."""
     fields = asdict(report)
     return fields | {"out": str(report.out), "rejects": report.rejects and str(report.rejects)}
 

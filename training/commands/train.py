@@ -1,4 +1,4 @@
-"""``router-model train``."""
+"""The command ``router-model train``: train a router from an outcome table and save it."""
 
 import json
 from contextlib import nullcontext
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the trained router.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML).")
 @click.option("--encoder", help="static, minilm, or a hub id or folder of a sentence-transformers model [static].")
-@click.option("--quality-bars", metavar="B,B,...", help="Bars that matter most; any can be asked for [0.5,0.7,0.9].")
-@click.option("--seed", type=int, help="Of the split, folds and boosters [0].")
+@click.option("--quality-bars", metavar="B,B,...", help="Bars to learn; requests may use others too [0.5,0.7,0.9].")
+@click.option("--seed", type=int, help="Seed of the split, folds and boosters [0].")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings (TOML); options given here win.")
 @click.option("--holdout/--no-holdout", default=None, help="Keep 30 % of prompts to measure on [holdout].")
 @click.option(
     "--target-success", type=float, multiple=True, help="Rate to certify; repeatable [95 and 90 % of the best model's]."
 )
 @click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
-@click.option("--safe-model", help="Where prompts unlike all logged ones go [what the models' overall records say].")
+@click.option("--safe-model", help="Model for prompts unlike all logged ones [the best by overall record].")
 @click.option(
     "--keep-prompts/--no-keep-prompts",
     default=None,
-    help="Store prompt texts in the router, for 'route --explain' to show; else ids only [no-keep-prompts].",
+    help="Store prompt texts in the router, so that 'route --explain' shows them; else only ids [no-keep-prompts].",
 )
 @click.option(
     "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--former",
     type=click.Path(path_type=Path, file_okay=False),
-    help="The router that this one is to replace; its decisions are compared [the one at --out, if any].",
+    help="The router that the new one replaces; decisions are compared with its [the one at --out, if any].",
 )
 @click.option(
     "--accept-moves",
@@ -99,12 +99,12 @@ def _numbers(text: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(
-            f"got {text!r}, expected numbers with commas between, e.g. 0.5,0.9", param_hint="--quality-bars"
+            f"got {text!r}, expected numbers separated by commas, e.g. 0.5,0.9", param_hint="--quality-bars"
         ) from None
 
 
 def _progress(*, hidden: bool) -> Any:
-    """Return a context that gives a function to call after each step."""
+    """Return a context manager that yields a function to call after each step."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
@@ -140,7 +140,7 @@ class _Steps:
         self.progress.stop()
 
     def advance(self, step: str) -> None:
-        """Move past a finished step and name the next; anything else is said as it is."""
+        """Move past a finished step and name the next one; any other text is shown as it is."""
         described = step
         if step in self.left:
             del self.left[: self.left.index(step) + 1]
@@ -149,7 +149,7 @@ class _Steps:
 
 
 def _dominance(report: "TrainingReport") -> str:
-    """Say which models another one makes superfluous on average; single prompts may still want them."""
+    """Say which models are dominated by another one on average; for single prompts they may still be best."""
     worth = [record.model for record in report.records if record.dominated_by is None]
     dominated = [f"{record.model} (by {record.dominated_by})" for record in report.records if record.dominated_by]
     said = f"On average worth their price: {', '.join(worth)}."
@@ -174,14 +174,14 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     console.print(escape(_dominance(report)), highlight=False)
     show_certificates(report.certificates, console)
     if report.held_out is None:
-        console.print("Nothing was held out that could be measured on.")
+        console.print("No held-out prompts could be measured.")
     else:
         show_evaluation(report.held_out, console)
     for finding in report.findings:
         console.print(f"[yellow]left out:[/] {escape(str(finding))}", highlight=False)
     if report.moves is not None and report.moves.is_supported:
-        console.print(f"Against the router before: {escape(str(report.moves))}.", highlight=False)
+        console.print(f"Against the former router: {escape(str(report.moves))}.", highlight=False)
     for warning in report.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", highlight=False)
     console.print(f"Router saved to [bold]{escape(str(report.artifact))}[/] ({report.content_hash[:19]}…)")
-    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may hold a command to copy
+    console.print(escape(f"Run {tracked}"), highlight=False, soft_wrap=True)  # it may contain a command to copy

@@ -1,1 +1,1 @@
-"""From a table's arrays to a predictor: every part that is learned."""
+"""Fit every learned part of a predictor from the arrays of an outcome table."""

@@ -1,4 +1,4 @@
-"""What is left over once an amount is predicted: its quantiles, and the step from a median to a mean."""
+"""Fit the residuals of predicted amounts (tokens, seconds): their quantiles, and the factor from a median to a mean."""
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ def residual_quantiles(error: npt.NDArray[np.float64], known: BoolArray) -> Floa
     Parameters
     ----------
     error : shape (n, n_models)
-        Observed less predicted logarithm, anything where not `known`.
+        Observed minus predicted logarithm; any value if not `known`.
     """
     n_models = error.shape[1]
     if not known.any():
@@ -32,7 +32,7 @@ def residual_quantiles(error: npt.NDArray[np.float64], known: BoolArray) -> Floa
 
 
 def smearing(predicted: npt.NDArray[np.float64], observed: npt.NDArray[np.float64], known: BoolArray) -> FloatArray:
-    """Return mean observed over mean predicted amount of each model, shape (n_models,); 1 where none is known.
+    """Return each model's mean observed amount divided by its mean predicted one, shape (n_models,); 1 if unknown.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Fit the pooled boosters on out-of-fold evidence."""
+"""Fit the boosters that all models share, on evidence that was computed out of fold."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 
 N_THREADS = 2
-"""Fixed, because the number of threads changes the order of sums and so the last bits of a booster."""
+"""Fixed, because the number of threads changes the order of sums and therefore the last bits of a booster."""
 
-_CHUNK_ROWS = 200_000  # of about 80 columns, 64 MB
+_CHUNK_ROWS = 200_000  # rows laid out at once: 64 MB with about 80 columns
 
 
 @dataclass(frozen=True, slots=True)
 class BoosterConfig:
-    """LightGBM's parameters that matter here; the defaults are argued in docs/decisions/0001.
+    """The settings of LightGBM that matter here; docs/decisions/0001 gives reasons for the defaults.
 
     Attributes
     ----------
-    max_rounds, patience : early stopping on each fold's own prompts
-    max_rows : of more rows than this, a sample is fitted and stopped on
+    max_rounds, patience : early stopping, measured on each fold's own prompts
+    max_rows : if there are more rows, a sample of this size is used for fitting and stopping
     """
 
     num_leaves: int = 15
@@ -59,13 +59,13 @@ class BoosterConfig:
 
 @dataclass(frozen=True, slots=True)
 class PairTable:
-    """Rows to learn from, laid out a few prompts at a time: all at once they would not fit into memory.
+    """Training rows that are laid out a few prompts at a time, because all rows together would not fit into memory.
 
     Attributes
     ----------
     layout : Callable
-        Prompts (indices) to their rows, float32 array of shape (len(prompts) * n_outputs, n_columns).
-    names : of the columns
+        Function from prompts (indices) to their rows, a float32 array of shape (len(prompts) * n_outputs, n_columns).
+    names : names of the columns
     target, weight : float32 arrays, shape (n_prompts, n_outputs)
         An output is a (model, bar), or a model. Rows of weight 0 are left out of fitting.
     folds : shape (n_prompts,)
@@ -84,7 +84,7 @@ class PairTable:
             yield prompts[start : start + size]
 
     def gather(self, pairs: Rows) -> FloatArray:
-        """Lay out some rows, given by ascending indices into the flattened table."""
+        """Lay out the rows with some ascending indices into the flattened table."""
         n_outputs = self.target.shape[1]
         prompts, first = np.unique(pairs // n_outputs, return_index=True)
         ends = np.append(first, len(pairs))
@@ -100,11 +100,11 @@ class PairTable:
 
 @dataclass(frozen=True, slots=True)
 class FoldBoosters:
-    """Boosters of all folds, and what each said of its own held-out prompts.
+    """The boosters of all folds, and the scores of each for its own held-out prompts.
 
     Attributes
     ----------
-    boosters : one a fold
+    boosters : one for each fold
     out_of_fold : float64 array, shape (n_prompts, n_outputs)
         Scores on the logit (or log) scale.
     """
@@ -116,7 +116,7 @@ class FoldBoosters:
 def fit_boosters(
     table: PairTable, *, objective: str, config: BoosterConfig, seed: int, advance: Callable[[], None]
 ) -> FoldBoosters:
-    """Fit one booster a fold on the other folds' rows, stopped early on its own.
+    """Fit one booster for each fold on the other folds' rows, with early stopping on its own rows.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def out_of_fold_scores(boosters: Sequence[lgb.Booster], table: PairTable) -> npt
 
     Parameters
     ----------
-    boosters : one a fold of the table, in order
+    boosters : one for each fold of the table, in order
     """
     scores = np.zeros(table.target.shape)
     for fold, booster in zip(np.unique(table.folds), boosters, strict=True):
@@ -167,7 +167,7 @@ def _sampled(pairs: Rows, size: int, seed: int) -> Rows:
 def _grow(
     fitted: lgb.Dataset, held_out: lgb.Dataset, parameters: dict[str, Any], config: BoosterConfig
 ) -> tuple[lgb.Booster, list[float]]:
-    """Fit until the held-out loss has not fallen for `patience` rounds; return the loss after each round, too."""
+    """Fit until the held-out loss has not fallen for `patience` rounds; also return the loss after each round."""
     curves: dict[str, dict[str, list[float]]] = {}
     booster = lgb.train(
         parameters,
@@ -182,10 +182,10 @@ def _grow(
 
 
 def _best_rounds(curves: list[list[float]]) -> int:
-    """Return the number of rounds, among those every fold reached, with the least mean held-out loss.
+    """Return the number of rounds with the least mean held-out loss, among those that every fold reached.
 
-    One number for all folds, as in `lightgbm.cv`: a fold that chose its own would make its held-out predictions
-    look better than they are, and the blend would trust the boosters too much on small tables.
+    All folds use the same number, as in `lightgbm.cv`. If each fold chose its own, its held-out predictions would look
+    better than they are, and the blend would trust the boosters too much on small tables.
     """
     shortest = min(map(len, curves))
     mean = np.mean([curve[:shortest] for curve in curves], axis=0)
@@ -193,7 +193,7 @@ def _best_rounds(curves: list[list[float]]) -> int:
 
 
 def _cut(booster: lgb.Booster, n_rounds: int) -> lgb.Booster:
-    """Return a copy of the first rounds, so that what is saved is what is used."""
+    """Return a copy with the first rounds only, so that the saved booster is the one that is used."""
     return lgb.Booster(model_str=booster.model_to_string(num_iteration=n_rounds))
 
 
@@ -210,6 +210,6 @@ def _parameters(objective: str, config: BoosterConfig, *, n_rows: int) -> dict[s
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": N_THREADS,
-        "feature_pre_filter": False,  # the folds share one set of bins
+        "feature_pre_filter": False,  # all folds share one set of bins
         "verbose": -1,
     }

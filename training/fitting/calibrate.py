@@ -1,4 +1,4 @@
-"""Fit the blend and its correction on held-out predictions."""
+"""Fit the blend of predictors and the correction of its log odds on held-out predictions."""
 
 from dataclasses import dataclass, replace
 
@@ -17,24 +17,24 @@ _NEWTON_STEPS = 8
 _PRIOR_ROWS = 50
 _MIN_SLOPE = 0.05
 ABSTAINED_SHARE = 0.01
-"""Share of prompts like those learned from that the router abstains on: the price of abstaining on others."""
+"""Share of familiar prompts on which the router may abstain: the price of abstaining on unfamiliar ones."""
 
 ABSTAIN_BELOW = 0.5
-"""It abstains only where less than this share of the usual trust is left."""
+"""The router abstains only if less than this share of the usual trust is left."""
 
 _FULL_TRUST = np.array([np.inf], dtype=np.float32)
-_PRIOR_VARIANCE = 0.05  # of models' intercepts, on the log odds
+_PRIOR_VARIANCE = 0.05  # prior standard deviation of models' intercepts, on the log odds
 
-_NEGLIGIBLE = 1e-3  # weights below this are dropped
-_TRUSTING = 4.0  # log odds of a trust of 0.98: where nothing speaks against it
+_NEGLIGIBLE = 1e-3  # smaller weights are set to 0
+_TRUSTING = 4.0  # log odds of a trust of 0.98, the prior
 
 
 def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weight: FloatArray) -> Blend:
     """Choose convex weights by likelihood, with a prior that all members are equally good.
 
-    Expectation maximisation for a mixture whose components are fixed: each weight becomes the mean
-    responsibility of its member, with `_PRIOR_ROWS` pseudo-rows shared by all. The start (equal weights) makes
-    it deterministic. The prior matters on tables of a few hundred rows only (docs/decisions/0001).
+    The method is expectation maximisation for a mixture with fixed components: each weight becomes the mean
+    responsibility of its member, with `_PRIOR_ROWS` pseudo-rows shared by all members. It starts from equal weights, so
+    it is deterministic. The prior matters only for tables of a few hundred rows (docs/decisions/0001).
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weig
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What prompts were predicted by models that had not seen them, and what came of it.
+    """Held-out predictions of prompts, together with their outcomes.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class HeldOut:
         Blended probability and the models' record.
     familiarity : float32 array, shape (n, n_familiarity)
     success, weight : float32 arrays, shape (n, n_models, n_bars)
-        Weight 0 where the outcome is unknown.
+        The weight is 0 if the outcome is unknown.
     """
 
     p: FloatArray
@@ -80,10 +80,10 @@ class HeldOut:
 
 
 def fit_calibration(alike: HeldOut, unlike: HeldOut) -> Calibration:
-    """Fit the slopes on prompts like those learned from, then the trust on both kinds.
+    """Fit the slopes on familiar prompts, then the trust on familiar and unfamiliar ones.
 
-    Penalties of one pseudo-observation towards leaving everything as it is matter for a handful of prompts, and
-    for models that never fail.
+    A penalty worth one pseudo-observation pulls towards no correction. It matters if there are few prompts, and for
+    models that never fail.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def _fit_slopes(held_out: HeldOut, bar: int) -> Float64Array:
 
 
 def _fit_model_intercepts(held_out: HeldOut, slopes: FloatArray, bar: int) -> Float64Array:
-    """Return what each model's log odds lack on average at one bar, shape (n_models,), shrunk to 0; Newton's method."""
+    """Return the mean error of each model's log odds at one bar, shape (n_models,), shrunk to 0, by Newton's method."""
     parts = split_logit(held_out.p, held_out.record)
     columns = (1.0, *(np.broadcast_to(part, held_out.p.shape)[:, :, bar].astype(np.float64) for part in parts))
     score = sum(slope * column for slope, column in zip(slopes[:, bar], columns, strict=True))
@@ -133,7 +133,7 @@ def _fit_model_intercepts(held_out: HeldOut, slopes: FloatArray, bar: int) -> Fl
 
 
 def _fit_trust(trusted: Calibration, alike: HeldOut, unlike: HeldOut) -> FloatArray:
-    """Return the trust's weights of greatest likelihood over both kinds of prompts, counted alike."""
+    """Return the weights of the trust with the greatest likelihood; both kinds of prompts count equally."""
     centre = alike.familiarity.mean(axis=0).astype(np.float64)
     spread = alike.familiarity.std(axis=0).astype(np.float64) + 1e-3
     sides = [_TrustSide.of(trusted, held_out, centre, spread) for held_out in (alike, unlike)]

@@ -1,7 +1,7 @@
-"""Conjugate gradients for many right-hand sides at once (Hestenes & Stiefel 1952).
+"""Solve linear systems for many right-hand sides at once by conjugate gradients (Hestenes & Stiefel 1952).
 
-Each output (model, target) has its own weights on the prompts, so there is no common factorisation; conjugate gradients
-need only products with the matrix.
+Each output (model, target) has its own weights on the prompts. So there is no factorisation that all outputs could
+share. Conjugate gradients need only products with the matrix.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ def solve(product: Product, right: FloatArray, *, tolerance: float) -> FloatArra
 
     Parameters
     ----------
-    product : takes directions of shape (n, n_outputs), returns their products with A_j in a new array
+    product : function from directions of shape (n, n_outputs) to their products with A_j, in a new array
     right : shape (n, n_outputs)
     tolerance : float
-        Of the residual's length relative to the right-hand side's.
+        Largest length of the residual, relative to the right-hand side's.
 
     Returns
     -------

@@ -1,19 +1,19 @@
-"""Embeddings kept on disk, so that a transformer reads each text once.
+"""Keep embeddings on disk, so that a transformer encodes each text only once.
 
-`cached` wraps an encoder; what comes back is an encoder, too. Vectors are kept by text and by the encoder's content
-hash, so that of a table with some new prompts only these are encoded. Texts themselves are not kept, only their hashes.
-The static encoder is faster than reading, and bypassed.
+`cached` wraps an encoder and returns an encoder. A vector is stored under its text and the encoder's content hash. So
+if a table has some new prompts, only these are encoded. The cache stores hashes of texts, not the texts. The static
+encoder is faster than reading from disk, so it is not cached.
 
-One SQLite file for each encoder, in ``embeddings`` of `router_model.training.cache_folder.cache_folder`. A batch of
-texts is one transaction: a killed process, or Ctrl-C, leaves whole batches behind, and several processes may write at
-once. Every vector has a checksum. A file holds about `MAX_BYTES` at most, then the oldest vectors go; the folder may be
-deleted at any time.
+There is one SQLite file for each encoder, in ``embeddings`` of `router_model.training.cache_folder.cache_folder`. A
+batch of texts is one transaction, so a killed process or Ctrl-C leaves only whole batches, and several processes may
+write at once. Every vector has a checksum. If a file grows beyond about `MAX_BYTES`, the oldest vectors are deleted.
+The folder may be deleted at any time.
 
-What is damaged is dropped and computed again. A cache that cannot be used (no space, not allowed) is done without. Both
-warn, once a call.
+Damaged vectors are dropped and computed again. If the cache cannot be used (no space, no permission), encoding goes on
+without it. Both cases log one warning for each call.
 
-A transformer's vector of a text depends in the last digits on the texts that it was padded with: the one kept is the
-one computed first, and the same bit for bit from then on.
+The last digits of a transformer's vector depend on the texts that it was batched and padded with. The cache keeps the
+vector that was computed first, so later runs get the same bits.
 """
 
 import hashlib
@@ -36,28 +36,28 @@ from router_model.training.cache_folder import cache_folder
 logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 1 << 30
-"""Of the vectors of one encoder: 650,000 of MiniLM."""
+"""The most bytes for the vectors of one encoder: 650,000 vectors of MiniLM."""
 TEXTS_AT_ONCE: Final = 128
-"""Texts that are encoded between two transactions: about 5 s of MiniLM's work."""
+"""Number of texts that are encoded between two transactions, which takes MiniLM about 5 s."""
 
 Advance = Callable[[int, int], None]
 Result = TypeVar("Result")
 
 _FORMAT: Final = 1
-_KEYS_AT_ONCE: Final = 500  # variables of a statement; SQLite allows 999 or more
+_KEYS_AT_ONCE: Final = 500  # variables in a statement; SQLite allows 999 or more
 _BUSY_LIMIT_S: Final = 60
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS vectors (text BLOB NOT NULL UNIQUE, vector BLOB, checksum INTEGER)"
 
 
 def cached(encoder: Encoder, *, folder: Path | None = None, advance: Advance = lambda _n_done, _n: None) -> Encoder:
-    """Return the encoder with a memory on disk; the static encoder as it is.
+    """Return an encoder that keeps its vectors on disk; the static encoder is returned unchanged.
 
     Parameters
     ----------
     encoder : Encoder
-    folder : where to keep vectors; ``embeddings`` in the cache folder where not given
-    advance : called after each batch with the numbers of texts encoded and to be encoded, those known not counted
+    folder : folder for the vectors; default: ``embeddings`` in the cache folder
+    advance : called after each batch with the number of texts encoded so far and in all, without the cached ones
     """
     if encoder.name == "static":
         return encoder
@@ -67,12 +67,12 @@ def cached(encoder: Encoder, *, folder: Path | None = None, advance: Advance = l
 
 @dataclass(frozen=True, slots=True)
 class CachedEncoder:
-    """An encoder that looks texts up before it encodes them; see `cached`.
+    """An encoder that looks up texts on disk before it encodes them; see `cached`.
 
     Attributes
     ----------
     encoder : Encoder
-        Has the same name and content hash.
+        The wrapped encoder, which has the same name and content hash.
     file : Path
     advance : progress of a call, see `cached`
     """
@@ -83,7 +83,7 @@ class CachedEncoder:
 
     @property
     def name(self) -> str:
-        """What `router_model.features.load_encoder` takes."""
+        """The name by which `router_model.features.load_encoder` finds this encoder."""
         return self.encoder.name
 
     @property
@@ -93,16 +93,16 @@ class CachedEncoder:
 
     @property
     def content_hash(self) -> str:
-        """Digest of what determines the vectors."""
+        """Digest of the weights that determine the vectors."""
         return self.encoder.content_hash
 
     def encode(self, batch: TextBatch) -> FloatArray:
-        """Return one row a text, shape (n, dimension): those known from disk, the others encoded and kept."""
+        """Return a vector for each text, shape (n, dimension); known vectors are read, the others computed and kept."""
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in batch.texts]
         with closing(_Store(self.file, self.dimension)) as store:
             vectors = store.read(list(dict.fromkeys(keys)))
             first = {key: row for row, key in reversed(list(enumerate(keys))) if key not in vectors}
-            # Texts of about one length are padded least.
+            # Batches of texts of about the same length need the least padding.
             missing = sorted(first.values(), key=lambda row: (-len(batch.pieces[row]), row))
             for start in range(0, len(missing), TEXTS_AT_ONCE):
                 rows = missing[start : start + TEXTS_AT_ONCE]
@@ -117,7 +117,7 @@ class CachedEncoder:
 
 
 class _Store:
-    """Vectors in a SQLite file; without one, nothing is found and nothing is kept."""
+    """Vectors in a SQLite file; if the file cannot be used, no vector is found or kept."""
 
     def __init__(self, file: Path, dimension: int) -> None:
         self.file = file
@@ -127,13 +127,13 @@ class _Store:
         self._attempt(lambda _: None, otherwise=None, connect=True)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        """Return the vectors that are there, by key."""
+        """Return the stored vectors among some keys, by key."""
         known: dict[bytes, FloatArray] = {}
         n_damaged = 0
         for start in range(0, len(keys), _KEYS_AT_ONCE):
@@ -147,7 +147,7 @@ class _Store:
         return known
 
     def write(self, vectors: dict[bytes, FloatArray]) -> None:
-        """Keep vectors: all of them, or none if the process ends before they are."""
+        """Store vectors in one transaction: all of them, or none if the process ends before."""
         blobs = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
         rows = [(key, blob, zlib.crc32(key + blob)) for key, blob in blobs]
         most = MAX_BYTES // (4 * self.dimension + 100)
@@ -168,7 +168,7 @@ class _Store:
     def _attempt(
         self, operation: Callable[[sqlite3.Connection], Result], *, otherwise: Result, connect: bool = False
     ) -> Result:
-        """Return what an operation on the file returns, a new file taking the place of a damaged one."""
+        """Run an operation on the file and return its result; a damaged file is replaced by a new one first."""
         if self.connection is None and not connect:
             return otherwise
         try:
@@ -178,13 +178,13 @@ class _Store:
             if not _says_damaged(exc):
                 self._warn(f"not usable ({exc}); embeddings are computed and not kept")
                 return otherwise
-            self._warn(f"damaged ({exc}); it is started anew")
+            self._warn(f"damaged ({exc}); a new cache is started")
         try:
             for suffix in ("", "-journal"):
                 self.file.with_name(self.file.name + suffix).unlink(missing_ok=True)
             return self._on_file(operation)
         except (sqlite3.Error, OSError) as exc:
-            logger.warning("embedding cache %s: cannot be started anew (%s); embeddings are not kept", self.file, exc)
+            logger.warning("embedding cache %s: cannot be created (%s); embeddings are not kept", self.file, exc)
             self.close()
             return otherwise
 
@@ -206,5 +206,5 @@ def _is_sound(key: bytes, blob: object, checksum: object, dimension: int) -> boo
 
 
 def _says_damaged(exc: Exception) -> bool:
-    """Return whether the file, not what surrounds it, is at fault; SQLite's extended codes keep the plain one below."""
+    """Return whether an error means a damaged file; the low byte of SQLite's extended codes is the plain code."""
     return isinstance(exc, sqlite3.Error) and getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED

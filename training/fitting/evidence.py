@@ -1,7 +1,8 @@
-"""Fit evidence, and compute it out of fold for the prompts it was fitted on.
+"""Fit the evidence of a predictor, and compute it out of fold for the prompts that it was fitted on.
 
-A booster that saw in-sample evidence would learn to trust a leak: a prompt is most like itself. So each training
-prompt's evidence comes from heads and kernels of the other folds (stacking; Wolpert 1992).
+A prompt is most similar to itself. So evidence that was computed with the prompt's own outcome would look more reliable
+than it is, and the booster would learn to trust it too much. Therefore the evidence of each training prompt comes from
+heads and kernels that were fitted on the other folds (stacking; Wolpert 1992).
 """
 
 from dataclasses import asdict, dataclass, field
@@ -24,24 +25,25 @@ FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
 
 MAX_SHARPNESS = 1000.0
-"""A kernel so sharp is 0 between any two different prompts."""
+"""The largest sharpness of a kernel: beyond it, the kernel of any two different prompts is 0."""
 
 _PENALTY_PROMPTS = 20_000
-"""Prompts that choose the penalties: of three values a factor of four apart, more of them choose none better."""
+"""Number of prompts that choose the penalties; more would not choose better among values a factor of four apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceConfig:
-    """Choices about evidence; the defaults are argued in docs/decisions/0001.
+    """The settings of evidence; docs/decisions/0001 gives reasons for the defaults.
 
     Attributes
     ----------
-    head_penalties : tried for each space's head; out-of-fold squared error chooses
+    head_penalties : values to try for each space's head; the out-of-fold squared error chooses
     kernel : Kernel
-    kernel_penalties : ascending, of the kernel machines
+    kernel_penalties : penalties of the kernel machines, ascending
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
-    max_bank : prompts that prompts are compared with; of more, this many are drawn
-        Heads learn from all prompts. The bank costs time in every decision, and its square times 4 bytes in training.
+    max_bank : number of logged prompts to compare with; if there are more, this many are drawn
+        Heads learn from all prompts. A larger bank costs time in every decision. Training needs its square times 4
+        bytes.
     """
 
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
@@ -88,13 +90,13 @@ def overall_record(outcome: FloatArray, weight: FloatArray, prior: FloatArray) -
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFitter:
-    """Fits evidence on some of n training prompts, so that the others' evidence is out of sample.
+    """Fits evidence on some of n training prompts, so that the evidence of the others is out of sample.
 
     Attributes
     ----------
     vocabulary : BagVocabulary
     vectors : space -> vectors of all n prompts
-    n_terms : shape (n,), different terms of each prompt
+    n_terms : shape (n,), number of different terms of each prompt
     targets : of all n prompts
     penalties : space -> penalty of its head
     surface : float32 array, shape (n, n_surface)
@@ -126,7 +128,7 @@ class EvidenceFitter:
         Parameters
         ----------
         features, targets : of n prompts
-        folds : shape (n,); the first one's prompts choose the penalties
+        folds : shape (n,); the prompts of the first fold choose the penalties
         """
         vocabulary = BagVocabulary.fit(
             features.pieces, min_prompts=config.min_prompts_per_term, max_terms=config.max_terms
@@ -156,15 +158,15 @@ class EvidenceFitter:
         return self.fit_outside(np.zeros(len(self.surface), dtype=np.bool_))
 
     def out_of_fold(self, folds: npt.NDArray[np.int64], asked: Rows | None = None) -> Evidence:
-        """Return the evidence for prompts from the prompts of other folds.
+        """Return the evidence for each prompt, computed from the prompts of the other folds.
 
         Parameters
         ----------
         folds : shape (n,)
-            Random folds give the evidence of prompts like those learned from; folds of whole tasks give that of
-            prompts unlike them.
-        asked : indices of the prompts that evidence is wanted for, ascending; default: all
-            All prompts are learned from.
+            Random folds give the evidence of familiar prompts; folds of whole tasks give the evidence of unfamiliar
+            prompts.
+        asked : indices of the prompts for which evidence is computed, ascending; default: all
+            In either case the evidence is learned from all prompts.
         """
         asked = np.arange(len(folds)) if asked is None else asked
         joined: Evidence | None = None
@@ -175,7 +177,7 @@ class EvidenceFitter:
             for whole, rows in zip(_arrays(joined), _arrays(part), strict=True):
                 whole[at] = rows
         if joined is None:
-            raise TrainingError("evidence was asked for of no prompt")
+            raise TrainingError("got no prompt to compute evidence for; expected at least one")
         return joined
 
     def _evidence_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> Evidence:
@@ -187,7 +189,7 @@ class EvidenceFitter:
         )
 
     def _coverage_from_outside(self, inside: npt.NDArray[np.bool_], asked: Rows) -> FloatArray:
-        """Return the share of each asked prompt's terms that enough prompts outside have, shape (n_asked,)."""
+        """Return the share of each asked prompt's terms that enough prompts of other folds have, shape (n_asked,)."""
         bags = sp.csr_array(self.vectors["bag"])
         n_prompts = np.bincount(bags[np.flatnonzero(~inside)].indices, minlength=bags.shape[1])
         own = bags[asked].astype(bool).astype(np.float32)
@@ -195,7 +197,7 @@ class EvidenceFitter:
         return np.asarray(own @ known / np.maximum(self.n_terms[asked], 1), dtype=np.float32)
 
     def fit_outside(self, inside: npt.NDArray[np.bool_]) -> EvidenceModel:
-        """Fit on the prompts that are not inside a fold, a mask of shape (n,)."""
+        """Fit on the prompts outside a fold; `inside` is a mask of shape (n,)."""
         rows = np.flatnonzero(~inside)
         bank = _bank(self.targets, rows)
         within = np.flatnonzero(~inside[self.in_bank])  # rows of the matrix
@@ -218,7 +220,7 @@ class EvidenceFitter:
 
 
 def bank_rows(n: int, config: EvidenceConfig) -> Rows:
-    """Return which of `n` training prompts the bank keeps, in its order: those `EvidenceFitter.fit` keeps."""
+    """Return the indices of those of `n` training prompts that `EvidenceFitter.fit` keeps in the bank, in its order."""
     return _sample(n, config.max_bank)
 
 
@@ -228,7 +230,7 @@ def _bank(targets: Targets, rows: Rows) -> Bank:
 
 
 def _sample(n: int, size: int) -> Rows:
-    """Return all of ``range(n)``, or `size` of it drawn with a fixed seed, ascending."""
+    """Return all of ``range(n)``, or `size` numbers of it drawn with a fixed seed, ascending."""
     if n <= size:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, size, replace=False))
@@ -239,7 +241,7 @@ def _arrays(evidence: Evidence) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def _empty_like(part: Evidence, n: int) -> Evidence:
-    """Return room for the evidence of n prompts: joining the folds' at the end would hold all of it twice."""
+    """Return empty arrays for the evidence of n prompts; joining the folds' arrays would need twice the memory."""
     return Evidence(part.names, *(np.empty((n, *array.shape[1:]), array.dtype) for array in _arrays(part)))
 
 

@@ -1,7 +1,7 @@
-"""From an outcome table's arrays to a predictor.
+"""Fit a whole predictor from the arrays of an outcome table.
 
-Everything that is chosen (head penalties, rounds, blend, calibration) is chosen out of fold on the training
-prompts; calibration and test prompts are not touched here.
+All choices (head penalties, number of boosting rounds, blend, calibration) are made out of fold on the training
+prompts. Calibration and test prompts are not used here.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,12 +37,12 @@ Rows = npt.NDArray[np.intp]
 Advance = Callable[[str], None]
 
 UNLIKE_PROMPTS = 20_000
-"""Prompts whose evidence from other groups is looked up: it fits the four numbers of the trust and nothing else."""
+"""The most prompts for which evidence from other groups is computed; it only fits the four numbers of the trust."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """How a predictor is fitted."""
+    """The settings for fitting a predictor."""
 
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     boosters: BoosterConfig = field(default_factory=BoosterConfig)
@@ -51,7 +51,7 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True)
 class OutOfFold:
-    """What each training prompt was predicted by models that had not seen it.
+    """Predictions for training prompts by predictors that had not seen them.
 
     Attributes
     ----------
@@ -82,9 +82,9 @@ def fit_predictor(
     models : ids, in the order of the targets' model axis
     folds : shape (n,)
     groups : shape (n,)
-        Kinds of prompts unlike each other (`router_model.training.table.groups`), to learn how far to trust predictions
-        on new kinds.
-    advance : called with the name of each step that is done
+        Groups of dissimilar prompts (`router_model.training.table.groups`), to learn how far to trust predictions on
+        new kinds of prompts.
+    advance : called with the name of each finished step
     """
     fitter = EvidenceFitter.prepare(features, targets, folds, config.evidence)
     evidence = fitter.out_of_fold(folds)
@@ -111,7 +111,7 @@ def fit_predictor(
 
 @dataclass(frozen=True, slots=True)
 class _Probabilities:
-    """How members become probabilities, and the out-of-fold probabilities that gives, (n, n_models, n_bars)."""
+    """The fitted blend and corrections, and the out-of-fold probabilities by them, shape (n, n_models, n_bars)."""
 
     blend: Blend
     calibration: Calibration
@@ -120,13 +120,13 @@ class _Probabilities:
 
 
 def _sample(n: int, size: int, seed: int) -> Rows:
-    """Return all of ``range(n)``, or `size` of it, ascending."""
+    """Return all of ``range(n)``, or `size` numbers drawn from it, ascending."""
     return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
 
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """What both kinds of boosters are fitted on."""
+    """The data on which the boosters of success and of amounts are fitted."""
 
     features: PromptFeatures
     targets: Targets
@@ -136,7 +136,7 @@ class _Stage:
     advance: Advance
 
     def pairs(self, columns: Sequence[int], folds: npt.NDArray[np.int64]) -> PairTable:
-        """Return the rows of some targets."""
+        """Return the training rows of some targets."""
         n, shown = len(self.features), list(columns)
 
         def layout(prompts: npt.NDArray[np.intp]) -> FloatArray:
@@ -154,7 +154,7 @@ class _Stage:
         )
 
     def fit_success(self, config: BoosterConfig) -> FoldBoosters:
-        """Fit success at every bar, pooled over models and bars."""
+        """Fit the boosters of success, shared by all models and bars."""
         return fit_boosters(
             self.pairs(range(self.targets.n_bars), self.folds),
             objective="binary",
@@ -171,7 +171,7 @@ class _Stage:
         Parameters
         ----------
         boosters : fitted on the out-of-fold evidence
-        unlike : evidence from other groups of prompts, for the prompts `rows`
+        unlike : evidence for the prompts `rows`, computed from other groups of prompts
         groups : shape (n,)
         """
         n_bars, names = self.targets.n_bars, ("record", *self.evidence.names, "booster")
@@ -187,10 +187,10 @@ class _Stage:
             unlike.record[:, :, :n_bars],
             unlike.familiarity,
             success[rows],
-            weight[rows] * np.float32(len(weight) / len(rows)),  # both kinds of prompts are to count alike
+            weight[rows] * np.float32(len(weight) / len(rows)),  # so that both kinds of prompts count equally
         )
         calibration = fit_calibration(alike, far)
-        # Over all folds a kind's deviations cancel, as each fold is predicted from the others: so a fold at a time.
+        # One fold at a time: over all folds, deviations of a kind cancel, as each fold is predicted from the others.
         kinds = kinds_of(self.features.embedding[rows], seed=self.seed) * (int(self.folds.max()) + 1) + self.folds[rows]
         return _Probabilities(
             blend,
@@ -200,12 +200,12 @@ class _Stage:
         )
 
     def members(self, boosters: tuple[lgb.Booster, ...]) -> FloatArray:
-        """Return what is blended, each prompt's from the booster that did not see its fold."""
+        """Return the members of the blend; each prompt's booster is the one that did not see its fold."""
         scores = out_of_fold_scores(boosters, self.pairs(range(self.targets.n_bars), self.folds))
         return member_probabilities(self.evidence, self._boosted(scores))
 
     def _take(self, rows: Rows, evidence: Evidence) -> "_Stage":
-        """Return the stage of some prompts, with other evidence for them."""
+        """Return the stage for some prompts, with their evidence replaced."""
         features, targets = self.features.take(rows), self.targets.take(rows)
         return replace(self, features=features, targets=targets, folds=self.folds[rows], evidence=evidence)
 
@@ -213,7 +213,7 @@ class _Stage:
         return sigmoid(scores.astype(np.float32)).reshape(len(scores), -1, self.targets.n_bars)
 
     def fit_amounts(self, config: BoosterConfig) -> tuple[dict[str, AmountModel], FloatArray]:
-        """Fit every amount; return the models with the out-of-fold expected output tokens."""
+        """Fit every amount; return their models and the out-of-fold expected output tokens."""
         targets = self.targets
         fitted = {name: self._fit_amount(name, config) for name in targets.amounts}
         models = {name: model for name, (model, _) in fitted.items()}
@@ -226,7 +226,7 @@ class _Stage:
         return {**models, "output_tokens": flat}, flat.expected(np.zeros(targets.outcome.shape[:2]))
 
     def _fit_amount(self, name: str, config: BoosterConfig) -> tuple[AmountModel, FloatArray]:
-        """Fit one amount in two halves, both of which serve; return it with its out-of-fold expectation."""
+        """Fit one amount in two halves, whose boosters are both served; return it with its out-of-fold expectation."""
         column, mean_log = self.targets.column(name), self.targets.mean_log[name]
         fitted = fit_boosters(
             self.pairs([column], self.folds % 2),

@@ -1,7 +1,7 @@
-"""Ridge regression for many outputs with missing pairs, by conjugate gradients.
+"""Fit linear heads: ridge regression for many outputs with missing pairs, by conjugate gradients.
 
-Only products with the vectors are needed (`router_model.training.fitting.conjugate_gradients`), which are dense for
-embeddings and sparse for bags.
+The solver (`router_model.training.fitting.conjugate_gradients`) needs only products with the vectors. Embeddings are
+dense and bags are sparse; both work.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from router_model.training.fitting.conjugate_gradients import Product, solve
 FloatArray = npt.NDArray[np.float32]
 
 _TOLERANCE = 0.03
-_N_BLOCKS = 4  # of a sparse matrix; more than there are threads, as terms differ in how fast they are read
+_N_BLOCKS = 4  # blocks of a sparse matrix; more than threads, because terms differ in how fast they are read
 
 
 def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
@@ -28,11 +28,11 @@ def fit_head(vectors: Vectors, bank: Bank, *, penalty: float) -> LinearHead:
     ----------
     vectors : shape (n, dimension), aligned with the bank
     penalty : float
-        Of the squared weights.
+        Penalty of the squared weights.
     """
     residual = (bank.outcome - bank.base).reshape(len(bank.outcome), -1)
     weight = bank.weight.reshape(len(residual), -1)
-    # Dense vectors are centred, so that the record stays the intercept; centring would fill sparse ones.
+    # Dense vectors are centred, so that the record stays the intercept. Sparse ones would become dense by centring.
     centre = None if sp.issparse(vectors) else np.asarray(vectors.mean(axis=0))
     flat = solve_ridge(vectors if centre is None else vectors - centre, residual, weight, penalty=penalty)
     offset = 0.0 if centre is None else (centre @ flat).reshape(bank.base.shape)
@@ -51,8 +51,8 @@ def solve_ridge(
     vectors : shape (n, dimension)
     target, weight : shape (n, n_outputs)
     tolerance : float
-        Of the residual relative to the start. Loose by default: stopping early regularises, too, and tighter
-        ones changed no held-out figure (docs/decisions/0001).
+        Largest residual relative to the start. The default is loose, because stopping early regularises too, and a
+        tighter one changed no held-out figure (docs/decisions/0001).
 
     Returns
     -------
@@ -78,9 +78,9 @@ def _products(vectors: Vectors) -> tuple[Product, Product]:
 
 
 def _in_blocks(matrix: sp.csr_array) -> Product:
-    """Return the product with a sparse matrix, on two cores: scipy's own uses one.
+    """Return the product with a sparse matrix, computed on two cores; scipy's own product uses one.
 
-    A row of the result is one thread's sum, so the blocks do not change its last bits.
+    One thread sums each row of the result, so the blocks do not change its last bits.
     """
     n_rows = matrix.shape[0]
     goals = np.linspace(0, matrix.nnz, _N_BLOCKS + 1)[1:-1]

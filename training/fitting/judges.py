@@ -1,19 +1,20 @@
-"""How much each judge counts: grades that the other judges contradict are left out before anything is learned.
+"""Weigh judges: leave out grades of judges that the other judges contradict, before anything is learned.
 
-A judge is whoever graded an answer: the key that sent the feedback, or any name in the column ``judge``. Grades
-without a judge are the operator's own (a benchmark, a grader with the role ``feedback-all``). They are never left out,
-and where there are enough of them they alone are the yardstick.
+A judge is the source of a grade: the key that sent the feedback, or a name in the column ``judge``. Grades without a
+judge are the operator's own (from a benchmark, or a grader with the role ``feedback-all``). They are never left out. If
+there are enough of them, only they serve as the reference.
 
-For each model and judge, the judge's grades are compared with what the others' grades say of the same kinds of prompts.
-The difference is measured in standard errors, and the weight of the judge on this model follows from it as in Hampel's
-redescending estimators (Hampel et al., *Robust Statistics*, 1986): full up to `FULL_Z`, then falling, none from `NO_Z`
-on. So no judge moves a model's record by more than a few standard errors of its own grades, whatever it writes. The
-worst judge is left out first and the others are compared again, as a gross lie makes honest judges look wrong.
+For each model and judge, the judge's grades are compared with the grades of the others on the same kinds of prompts.
+The difference is measured in standard errors. The weight of the judge for this model follows from it as in Hampel's
+redescending estimators (Hampel et al., *Robust Statistics*, 1986): full up to `FULL_Z`, then falling, and zero from
+`NO_Z` on. So a judge cannot move a model's record by more than a few standard errors of its own grades, whatever it
+writes. The worst judge is left out first, and then the others are compared again, because a gross lie makes honest
+judges look wrong.
 
-The same comparison is made within each kind of prompts, so that a judge who lies about one topic only is found there.
+The same comparison is made within each kind of prompts, to find a judge who lies about one topic only.
 
-Simplifies: a judge's weight below one is the share of its grades that are kept, drawn by a hash of prompt and model.
-Everything that is learned, chosen, certified and measured then sees the same grades.
+One simplification: if a judge's weight is below one, that share of its grades is kept, drawn by a hash of prompt and
+model. So learning, certification and measurement all see the same grades.
 """
 
 import json
@@ -33,24 +34,24 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 FULL_Z: Final = 2.5
-"""Up to this many standard errors from the others, a judge counts in full: chance does that to one in eighty."""
+"""Up to this many standard errors from the others, a judge counts in full; by chance, one in eighty exceeds it."""
 NO_Z: Final = 4.0
-"""From this many on, a judge does not count: chance does that to one in sixteen thousand."""
+"""From this many standard errors on, a judge does not count; by chance, one in sixteen thousand exceeds it."""
 MIN_YARDSTICK: Final = 100
-"""From this many grades without a judge on, a model's judges are compared with those alone."""
+"""If a model has this many grades without a judge, its judges are compared with only these."""
 
 _TOPIC_SPREAD: Final = 0.15  # standard deviation of a kind's mean grade around the model's level
-_GRACE: Final = 1.0  # grades that any judge may be off by: one thumb down is not a lie
+_GRACE: Final = 1.0  # a judge may always differ by this many grades, because one thumb down is not a lie
 _FEW_JUDGES: Final = 5
-_SPREADS: Final = np.geomspace(0.01, 0.1, 20)  # standard deviations between honest judges that are believed
+_SPREADS: Final = np.geomspace(0.01, 0.1, 20)  # allowed range of the standard deviation between honest judges
 _LEAST_VARIANCE: Final = 0.005
-_MEDIAN_Z: Final = 0.6745  # of the absolute value of a standard normal
-_MEDIAN_ERROR: Final = 0.787  # standard error of that median, times the root of the number of values
+_MEDIAN_Z: Final = 0.6745  # median of the absolute value of a standard normal
+_MEDIAN_ERROR: Final = 0.787  # standard error of that median, times the square root of the number of values
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one judge and one model.
+    """The finding that one judge's grades of one model were left out.
 
     Attributes
     ----------
@@ -58,13 +59,13 @@ class Finding:
     n_grades, n_left_out : int
         Grades of this model by this judge, and how many of them were left out.
     mean : float
-        Of the judge's grades that were found wanting.
+        Mean of the judge's grades that others contradict.
     expected : float
-        What the others' grades of the same kinds of prompts say.
+        Mean that follows from the others' grades of the same kinds of prompts.
     z : float
         The difference in standard errors.
     is_of_topic : bool
-        Whether it is about one kind of prompts; else about all of the judge's grades of the model.
+        Whether it concerns one kind of prompts only, or all of the judge's grades of the model.
     """
 
     judge: str
@@ -77,30 +78,30 @@ class Finding:
     is_of_topic: bool = False
 
     def __str__(self) -> str:
-        """Say it in a sentence."""
+        """Describe the finding in a sentence."""
         where = " on prompts of one kind" if self.is_of_topic else ""
         return (
             f"judge {self.judge}: {self.n_left_out:,} of {self.n_grades:,} grades of {self.model} left out: it gave "
-            f"{self.mean:.2f} on average{where}, where the other grades say {self.expected:.2f} ({abs(self.z):.1f} "
+            f"{self.mean:.2f} on average{where}, while the other grades say {self.expected:.2f} ({abs(self.z):.1f} "
             "standard errors)"
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON types."""
+        """Return the finding as plain JSON types."""
         return asdict(self)
 
 
 def leave_out_contradicted(
     outcomes: Outcomes, embedding: npt.NDArray[np.float32], *, seed: int
 ) -> tuple[Outcomes, tuple[Finding, ...]]:
-    """Return the outcomes without the grades that the other judges contradict, and what was left out.
+    """Return the outcomes without the grades that other judges contradict, and findings about these grades.
 
     Parameters
     ----------
     outcomes : of n prompts
     embedding : shape (n, dimension)
     seed : int
-        Of the kinds of prompts, and of which grades are kept of a judge that counts in part.
+        Seed of the kinds of prompts, and of the choice of grades that are kept of a judge who counts in part.
     """
     if outcomes.judge is None:
         return outcomes, ()
@@ -114,7 +115,7 @@ def leave_out_contradicted(
         weight, found = screen(grades)
         gone[rows, column] = drawn[rows] >= weight
         findings += [_finding(each, grades, gone[rows, column], model, outcomes.judge_names) for each in found]
-    # With the grade goes what else its sender may have made up: tokens, cost and latency.
+    # The grade's tokens, cost and latency are removed too, because its sender may have made them up.
     kept: dict[str, Any] = {name: np.where(gone, np.nan, getattr(outcomes, name)) for name in MATRIX_COLUMNS}
     return replace(outcomes, **kept), tuple(findings)
 
@@ -152,7 +153,7 @@ class Contradiction:
     ----------
     judge : int
     kind : int or None
-        None: all kinds.
+        None means all kinds.
     rows : indices of its grades
     mean, expected, z : float
         See `Finding`.
@@ -167,12 +168,12 @@ class Contradiction:
 
 
 def screen(grades: Grades) -> tuple[FloatArray, list[Contradiction]]:
-    """Weigh the grades of one model by how far their judges are from the others.
+    """Weigh the grades of one model by how far their judges differ from the others.
 
     Returns
     -------
     weight : float64 array, shape (n,), from 0 to 1
-    contradictions : judges that count in part or not at all
+    contradictions : judges who count in part or not at all
     """
     weight = np.ones(len(grades))
     found: list[Contradiction] = []
@@ -180,7 +181,7 @@ def screen(grades: Grades) -> tuple[FloatArray, list[Contradiction]]:
         liars = [each for each in suspects if abs(each.z) >= NO_Z]
         if not liars:
             break
-        # Whole judges first: without its worst topics, a liar would look better than it is.
+        # Judges are first compared over all topics: a liar without its worst topics would look better than it is.
         worst = max(liars, key=lambda each: (each.kind is None, abs(each.z)))
         weight[worst.rows] = 0.0
         found.append(worst)
@@ -190,9 +191,9 @@ def screen(grades: Grades) -> tuple[FloatArray, list[Contradiction]]:
 
 
 def _suspects(grades: Grades, weight: FloatArray) -> list[Contradiction]:
-    """Compare every judge with the others, over all kinds of prompts and within each; return those that differ.
+    """Compare each judge with the others, over all kinds of prompts and within each; return those who differ.
 
-    A judge with most of the grades is the yardstick for the others, and is left in.
+    A judge with most of the grades is the reference for the others, and is not left out.
     """
     counted = np.flatnonzero(weight > 0)
     cells = _Cells.of(grades, counted)
@@ -204,14 +205,14 @@ def _suspects(grades: Grades, weight: FloatArray) -> list[Contradiction]:
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """Grades of judges, added up: a cell a judge, or a judge and kind.
+    """Sums of judges' grades: one cell for each judge, or for each judge and kind.
 
     Attributes
     ----------
     judge, kind : int arrays, shape (n_cells,)
-        `kind` is -1 where all kinds are added up.
+        `kind` is -1 if all kinds are added up.
     n, total, expected, variance : float64 arrays, shape (n_cells,)
-        Number of grades, their sum, the sum that the others' grades say, and the variance of the difference.
+        Number of grades, their sum, the sum expected from the others' grades, and the variance of the difference.
     """
 
     judge: IntArray
@@ -223,7 +224,7 @@ class _Cells:
 
     @classmethod
     def of(cls, grades: Grades, counted: npt.NDArray[np.intp]) -> "_Cells | None":
-        """Add up the grades that count; None where there is nobody to compare."""
+        """Add up the grades that count; None if there are no judges to compare."""
         quality, judge, kind = grades.quality[counted], grades.judge[counted], grades.kind[counted]
         unnamed = judge < 0
         is_yardstick = unnamed if unnamed.sum() >= MIN_YARDSTICK else np.ones(len(judge), dtype=bool)
@@ -239,21 +240,23 @@ class _Cells:
         others_total = np.bincount(kind[is_yardstick], quality[is_yardstick], minlength=n_kinds)[of_kind] - own * total
         level = _level_of_others(quality[is_yardstick], of_judge, own * n, own * total)
         variance = _variance(quality[is_yardstick], kind[is_yardstick])
-        prior = variance / _TOPIC_SPREAD**2  # grades that the level is worth where the others say little of a kind
+        # If the others have few grades of a kind, the level counts like this many grades.
+        prior = variance / _TOPIC_SPREAD**2
         expected = (others_total + prior * level) / (others_n + prior)
         return cls(of_judge, of_kind, n, total, n * expected, variance * (n + n**2 / (others_n + prior)))
 
     def by_judge(self) -> "_Cells":
-        """Add up each judge's cells."""
+        """Add up the cells of each judge."""
         judges, at = np.unique(self.judge, return_inverse=True)
         sums = (_summed(at, each) for each in (self.n, self.total, self.expected, self.variance))
         return _Cells(judges, np.full(len(judges), -1), *sums)
 
     def z(self) -> FloatArray:
-        """Return how many standard errors each cell's grades are from the others', shape (n_cells,).
+        """Return by how many standard errors each cell's grades differ from the others', shape (n_cells,).
 
-        Honest judges differ by more than chance: their users and prompts differ. By how much, the median judge says,
-        whom a minority of liars hardly moves; where there are few judges, the largest of `_SPREADS` is assumed.
+        Honest judges differ by more than chance, because their users and prompts differ. The median judge shows by how
+        much, and a minority of liars hardly moves the median. If there are few judges, the largest of `_SPREADS` is
+        assumed.
         """
         difference, base = self.total - self.expected, self.variance + _GRACE
 
@@ -267,7 +270,7 @@ class _Cells:
         return scaled(next(wide_enough, _SPREADS[-1]))
 
     def contradictions(self, grades: Grades, counted: npt.NDArray[np.intp]) -> list[Contradiction]:
-        """Return the cells that are further from the others than `FULL_Z`."""
+        """Return the cells that differ from the others by more than `FULL_Z`."""
         z, found = self.z(), []
         for cell in np.flatnonzero(np.abs(z) > FULL_Z).tolist():
             judge, kind = int(self.judge[cell]), int(self.kind[cell])
@@ -289,7 +292,7 @@ class _Cells:
 
 
 def _median_deviation(values: FloatArray) -> float:
-    """Return the median distance from the median: one large liar shifts all others the same way."""
+    """Return the median distance from the median, because one large liar shifts all others in the same direction."""
     return float(np.median(np.abs(values - np.median(values))))
 
 
@@ -298,7 +301,7 @@ def _summed(cell: IntArray, values: FloatArray) -> FloatArray:
 
 
 def _level_of_others(quality: FloatArray, judge: IntArray, own_n: FloatArray, own_total: FloatArray) -> FloatArray:
-    """Return the mean of the yardstick's grades without the judge's own, shape (n_cells,)."""
+    """Return the mean of the reference grades without the judge's own, shape (n_cells,)."""
     _, at = np.unique(judge, return_inverse=True)
     n = len(quality) - np.bincount(at, own_n)[at]
     total = quality.sum() - np.bincount(at, own_total)[at]
@@ -313,7 +316,7 @@ def _variance(quality: FloatArray, kind: IntArray) -> float:
 
 
 def write_quarantine(artifact: Path, findings: Sequence[Finding]) -> None:
-    """Write what was left out beside a router, as ``<artifact>.quarantine.json``; no file where nothing was."""
+    """Write the findings beside a router, as ``<artifact>.quarantine.json``; without findings there is no file."""
     path = artifact.with_name(f"{artifact.name}.quarantine.json")
     if not findings:
         path.unlink(missing_ok=True)

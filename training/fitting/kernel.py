@@ -1,8 +1,9 @@
-"""Fit the kernel machine: ridge regression in the kernel's space with missing pairs.
+"""Fit the kernel machine: ridge regression in the kernel's feature space, with missing pairs.
 
 For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + penalty |f|^2`` is least for
-``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``: symmetric and
-positive definite, so conjugate gradients solve it for all outputs and penalties at once; a missing pair has weight 0.
+``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``. This system is
+symmetric and positive definite, so conjugate gradients solve it for all outputs and penalties at once. A missing pair
+has weight 0.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from router_model.training.fitting.conjugate_gradients import solve
 
 FloatArray = npt.NDArray[np.float32]
 
-_TOLERANCE = 0.01  # of the residual; 0.001 changed no held-out figure (docs/decisions/0001)
+_TOLERANCE = 0.01  # tolerance of the residual; 0.001 changed no held-out figure (docs/decisions/0001)
 _CHUNK = 512  # rows of the matrix that are computed at once
 
 
@@ -52,7 +53,7 @@ def fit_weights(
     Parameters
     ----------
     matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
-    penalties : of the squared length of f
+    penalties : factors of the squared norm of f
     """
     n_penalties, n_bank, n_outputs = len(penalties), len(bank.outcome), bank.base.size
     residual = (bank.outcome - bank.base).reshape(n_bank, n_outputs)

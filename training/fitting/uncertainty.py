@@ -1,4 +1,4 @@
-"""Measure how far success rates of kinds of prompts lie from what was predicted."""
+"""Measure how far the success rates of kinds of prompts lie from the predicted ones."""
 
 import itertools
 import warnings
@@ -20,7 +20,7 @@ _PRIOR_SPREAD = 0.2
 _PRIOR_SAMPLING = 0.01
 _SAMPLINGS = np.geomspace(0.0005, 0.1, 12)
 _SPREADS = np.geomspace(0.05, 3, 20)
-_DEVIATIONS = np.sinh(np.linspace(-3, 3, 49)) / 2  # from -5 to 5, finest around 0
+_DEVIATIONS = np.sinh(np.linspace(-3, 3, 49)) / 2  # grid from -5 to 5, finest around 0
 
 
 def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMPTS_PER_KIND) -> npt.NDArray[np.int64]:
@@ -28,19 +28,19 @@ def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMP
     n_kinds = max(len(embedding) // prompts_per_kind, 1)
     centred = embedding.astype(np.float64) - embedding.mean(axis=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster: there are fewer kinds, then
+        warnings.simplefilter("ignore", UserWarning)  # kmeans2 warns about an empty cluster; there are fewer kinds then
         _, labels = kmeans2(centred, n_kinds, minit="++", rng=np.random.default_rng(seed))
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Held-out prompts of one model and kind, taken together.
+    """Held-out outcomes, grouped into cells of one model and one kind of prompts.
 
     Attributes
     ----------
     log_likelihood : float64 array, shape (n_deviations, n_cells)
-        Of the cell's outcomes if its log odds were off by each of `_DEVIATIONS`.
+        Log likelihood of the cell's outcomes if its log odds deviated by each of `_DEVIATIONS`.
     inverse_variance : float64 array, shape (n_cells,)
         Mean of ``1 / (p (1 - p))``.
     """
@@ -50,12 +50,12 @@ class Cells:
 
     @classmethod
     def of(cls, p: FloatArray, success: FloatArray, weight: FloatArray, kinds: npt.NDArray[np.int64]) -> "Cells":
-        """Gather cells.
+        """Group outcomes into cells.
 
         Parameters
         ----------
         p, success, weight : shape (n, n_models)
-            Held-out probabilities; weight 0 where the outcome is unknown.
+            Held-out probabilities; the weight is 0 if the outcome is unknown.
         kinds : shape (n,)
         """
         kinds = np.unique(kinds, return_inverse=True)[1]
@@ -87,10 +87,10 @@ def fit_uncertainty(
     alike: tuple[HeldOut, npt.NDArray[np.int64]],
     unlike: tuple[HeldOut, npt.NDArray[np.int64]],
 ) -> Uncertainty:
-    """Measure the spread on prompts like those learned from, by small kinds, and on other tasks, by task.
+    """Measure the spread of deviations: on familiar prompts by small kinds, and on other tasks by task.
 
-    Spreads of greatest marginal likelihood, deviations integrated out on a grid; log-normal priors decide where there
-    are a handful of prompts.
+    The spreads maximise the marginal likelihood, in which deviations are integrated out on a grid. With few prompts,
+    the log-normal priors decide.
     """
     sides, trusts = [], []
     for held_out, kinds in (alike, unlike):

@@ -1,7 +1,8 @@
-"""Outcome tables and logs of others become one canonical table.
+"""Convert outcome tables and logs of other tools into one table with our columns.
 
 Files → source records (`readers`) → rows of the schema (`adapters`, `batches`) → checked columns (`checks`) →
-one Parquet file (`run`). What is special about a user's own tables is said in `options`, and noticed by `survey`.
+one Parquet file (`run`). With `options` a user says how a table differs from ours. `survey` notices differences that
+nobody mentioned.
 """
 
 from router_model.training.importing.checks import CANONICAL_SCHEMA, check_batch, default_prompt_id

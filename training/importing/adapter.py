@@ -1,8 +1,8 @@
-"""What an adapter is: how one tool's records are recognised, and what they become.
+"""The interface of an adapter: how it recognises the records of one tool, and how it converts them.
 
-Converters are pure: ``(record, around) -> Conversion``. They move values and never judge them;
-`router_model.training.importing.checks` does. What has no place in the schema goes to ``extra``, except the models'
-answers, which are dropped: nothing is learned from them and they are most of the bytes.
+Converters are pure functions: ``(record, around) -> Conversion``. They move values into our columns and do not judge
+them; `router_model.training.importing.checks` does. Fields without a column of ours go to ``extra``. The models'
+answers are dropped: nothing is learned from them, and they are most of the bytes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,16 +22,16 @@ def _no_notes(key: str) -> list[Any]:
 
 
 class Around(NamedTuple):
-    """What is known of a record beside the record itself.
+    """The surroundings of a record: its file, the object around it, and the notes of other records.
 
     Attributes
     ----------
     path : Path
-        The file; some tools write the model only into its name or its folder.
+        The file. Some tools write the model only into the name of the file or its folder.
     fields : mapping
         Fields of the JSON object around the record's list.
     notes_of : callable
-        Return what other records noted under a key (see `router_model.training.importing.notes`), in their order.
+        Return the notes that other records left under a key (`router_model.training.importing.notes`), in their order.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class Around(NamedTuple):
 
 
 NOWHERE: Final = Around(Path("records"))
-"""Of a record that stands alone, as in examples."""
+"""The surroundings of a record that stands alone, as in examples."""
 
 Converter: TypeAlias = Callable[[Source, Around], Conversion]
 NoteTaker: TypeAlias = Callable[[Source, Around], Iterable[Note]]
@@ -53,25 +53,25 @@ class Adapter:
     Attributes
     ----------
     name : str
-        As ``--format`` has it.
+        The name for ``--format``.
     tool : str
-        As messages and the documentation name it.
+        The name in messages and in the documentation.
     recognises : callable
-        Tell by its first record whether a file is of this tool.
+        Tell from the first record of a file whether the file is of this tool.
     convert : callable
-        Turn a record into outcomes; raises `RecordError` where it cannot be used.
+        Turn a record into outcomes; raises `RecordError` if it cannot be used.
     lists : tuple of str
-        Where a JSON object of the tool may have its list of records: ``"samples"``, ``"results.results"``.
+        Paths at which a JSON object of the tool may have its list of records: ``"samples"``, ``"results.results"``.
     archives : tuple of Archive
         How the tool's zip files hold their records.
     notes : callable, optional
-        Return what a record says about outcomes that other records hold (see `router_model.training.importing.notes`);
-        raises `RecordError` only where `convert` does, which is where the error is told.
+        Return a record's notes about outcomes that other records hold (`router_model.training.importing.notes`). It
+        raises `RecordError` only if `convert` does too, and `convert` reports the error.
     fields : tuple of str
-        Names that the tool's records have, by which a record that is not recognised is known to be nearly one.
+        Field names of the tool's records, by which messages say that an unknown record resembles this tool's.
     averages : bool
-        Whether several answers of a model to one prompt are averaged: evaluations and votes ask again on
-        purpose. In logs of calls a second answer is a duplicate.
+        Whether several answers of a model to one prompt are averaged, because evaluations and votes ask again on
+        purpose. In logs of calls, a second answer is a duplicate.
     votes : bool
         Whether the outcomes are votes between two models (see `router_model.training.importing.votes`).
     """

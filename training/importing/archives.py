@@ -1,4 +1,4 @@
-"""Zip files whose members are JSON objects, one record each."""
+"""Read zip files whose members are JSON objects, with one record in each."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def read_archive(path: Path, archive: Archive) -> Iterator[Item]:
     Raises
     ------
     StreamError
-        If the file is no complete zip file, or a member cannot be read.
+        If the file is not a complete zip file, or a member cannot be read.
     """
     with mapped_errors(), _mapped_zip_errors(), zipfile.ZipFile(path) as file:
         names = file.namelist()
@@ -40,7 +40,7 @@ def read_archive(path: Path, archive: Archive) -> Iterator[Item]:
 
 
 _ZSTANDARD: Final = 93
-"""The method's number in zip files. inspect-ai uses it, and Python's zipfile knows it from 3.14 on only."""
+"""The number of zstandard compression in zip files. inspect-ai uses it; Python's zipfile knows it only from 3.14 on."""
 
 _LOCAL_HEADER_BYTES: Final = 30
 
@@ -51,7 +51,7 @@ def _zstd_bytes(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
         raise StreamError("an archive that was closed", "an open one", "import it again")
     stream.seek(info.header_offset)
     header = stream.read(_LOCAL_HEADER_BYTES)
-    # the lengths of the name and of the extra field, which lie between the header and the data
+    # the lengths of the name and of the extra field, which stand between the header and the data
     lengths = header[26:28], header[28:30]
     stream.seek(sum(int.from_bytes(length, "little") for length in lengths), 1)
     packed = stream.read(info.compress_size)

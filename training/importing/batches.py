@@ -1,7 +1,7 @@
-"""Records of a source become rows, a batch at a time.
+"""Convert the records of a source into rows, one batch at a time.
 
-Decides which adapter reads a source, and where the columns that were named come in: before the adapter for
-tables of own columns, after it for the records of tools.
+This module chooses the adapter of a source. It also applies the columns that the user named: before the adapter in a
+user's own tables, and after it in records of known tools.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ _OWN: Final = ADAPTERS["outcomes"]
 
 
 class Rejected(NamedTuple):
-    """A row set aside, with the place it comes from."""
+    """A rejected row and the place it comes from."""
 
     row: int
     problems: list[Problem]
@@ -35,7 +35,7 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Converted rows of one file with the source row of each, and what could not be converted."""
+    """Converted rows of one file with the source row of each, and the rows that could not be converted."""
 
     rows: list[Row] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
@@ -55,7 +55,7 @@ class BatchReader:
     Attributes
     ----------
     adapter : Adapter or None
-        Of the source, once a record has told it.
+        The adapter of the source, once a record has shown which it is.
     """
 
     def __init__(self, source: SourceFile, options: ImportOptions, survey: Survey, notes: Notes) -> None:
@@ -111,7 +111,7 @@ class BatchReader:
         return rows, skipped, failed
 
     def _adapter_of(self, record: Source) -> Adapter:
-        """Tell who reads the source; raise `RecordError` where nobody can."""
+        """Return the adapter of the source; raise `RecordError` if no adapter can read it."""
         if self._mapping.names_prompts:
             return _OWN
         try:
@@ -128,24 +128,24 @@ class BatchReader:
         return {**own, "model": self._options.model} if self._options.model and is_missing(own.get("model")) else own
 
     def _context(self, item: Record) -> Mapping[str, Any]:
-        """Return what stands around a record; the model that was named counts where none stands there."""
+        """Return the fields around a record; if they do not name the model, the model that the user named is used."""
         return {"model": self._options.model, **item.context} if self._options.model else item.context
 
 
 def open_source(path: Path, options: ImportOptions) -> SourceFile:
-    """Return a file's records, from where its format keeps them."""
+    """Return a file as a source that reads records from the places of its format."""
     return SourceFile(path, layout_of(options.format))
 
 
 def take_notes(paths: Sequence[Path], options: ImportOptions, notes: Notes) -> None:
-    """Read the files whose adapters join records for the first time; see `router_model.training.importing.notes`."""
+    """Make the first pass over the files whose adapters join records; see `router_model.training.importing.notes`."""
     if options.mapping.names_prompts:
-        return  # tables of own columns join nothing
+        return  # tables with own columns do not join records
     for path in paths:
         adapter = ADAPTERS.get(options.format)
         for item in open_source(path, options).items():
             if not isinstance(item, Record):
-                continue  # the second pass tells what is wrong with it
+                continue  # the second pass reports the problem
             adapter = adapter or _recognised(item.value)
             if adapter is not None and adapter.notes is None:
                 break
@@ -169,6 +169,6 @@ def _notes_of(record: Record, adapter: Adapter | None, path: Path, notes: Notes)
 
 
 def _repeated_chars(rows: Sequence[Row]) -> int:
-    """Return how much longer the rows are than the record, which has the prompt of a wide row once."""
+    """Return by how many characters rows exceed their record: a wide record has its prompt once, rows repeat it."""
     prompt = rows[0].get("prompt") if len(rows) > 1 else None
     return len(prompt) * (len(rows) - 1) if isinstance(prompt, str) else 0

@@ -1,6 +1,6 @@
-"""JSON files that a tool writes beside the one that is read, such as the summary of an evaluation.
+"""Read JSON files that a tool writes in the same folder as the imported file, such as the summary of an evaluation.
 
-Simplifies: such a file is held in memory, the last few of them at a time.
+Such a file is held in memory as a whole. Only the few files used last are kept.
 """
 
 import json
@@ -19,20 +19,20 @@ def _as_written(value: Any) -> Any:
 
 
 def read_beside(path: Path, name: str, arrange: Callable[[Any], Any] = _as_written) -> Any:
-    """Return what the JSON file `name` in the folder of `path` holds; None if there is no such file.
+    """Return the content of the JSON file `name` in the folder of `path`; None if the file does not exist.
 
     Parameters
     ----------
     path : Path
-        The file that is read.
+        The file that is imported.
     name : str
     arrange : callable, optional
-        Makes of the file's value what is wanted of it, once for all records.
+        Function that prepares the content, called once for all records.
 
     Raises
     ------
     RecordError
-        If the file is there and cannot be read.
+        If the file exists and cannot be read.
     """
     file = path.with_name(name)
     return _read(file, file.stat().st_mtime_ns, arrange) if file.is_file() else None
@@ -44,7 +44,7 @@ def names_beside(path: Path) -> tuple[str, ...]:
     return _names(folder, folder.stat().st_mtime_ns) if folder.is_dir() else ()
 
 
-# The times of change in the arguments make a file that was written anew a new one.
+# The modification times are arguments so that a changed file is read again and not taken from the cache.
 
 
 @lru_cache(maxsize=_KEPT)

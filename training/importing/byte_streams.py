@@ -1,6 +1,6 @@
-"""A file as a stream of plain bytes, whatever it is compressed with.
+"""Open a file as a stream of plain bytes, and decompress it if necessary.
 
-Foreign errors (gzip, zlib, zstandard, the system's) are mapped here, once, to `StreamError`.
+Errors of gzip, zlib, zstandard and the operating system are mapped to `StreamError` here and nowhere else.
 """
 
 import gzip
@@ -26,7 +26,7 @@ _UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
 class _ZstdReader(io.RawIOBase):
     """Reads zstandard frames one after another.
 
-    `zstandard`'s own reader takes a truncated file for a complete one; this one does not.
+    `zstandard`'s own reader takes a truncated file for a complete one; this reader raises an error.
     """
 
     def __init__(self, raw: BinaryIO) -> None:
@@ -57,7 +57,7 @@ class _ZstdReader(io.RawIOBase):
 
 @contextmanager
 def mapped_errors() -> Iterator[None]:
-    """Turn what damaged files raise into `StreamError`."""
+    """Turn the errors of damaged files into `StreamError`."""
     try:
         yield
     except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError, EOFError) as exc:
@@ -74,12 +74,12 @@ def mapped_errors() -> Iterator[None]:
 
 @contextmanager
 def open_bytes(path: Path, compression: str) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a file for reading, decompressed and past a UTF-8 byte order mark.
+    """Open a file for reading, decompress it and skip a UTF-8 byte order mark.
 
     Yields
     ------
     (plain, raw) : two binary streams
-        What is read, and the file itself, whose position tells the progress.
+        The decompressed content, and the file itself, whose position shows the progress.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def read_lines(plain: BinaryIO) -> Iterator[bytes]:
             if len(line) > MAX_RECORD_BYTES:
                 raise StreamError(
                     f"a line longer than {MAX_RECORD_BYTES:,} bytes",
-                    "one record a line",
+                    "one record per line",
                     "check the line ends and that it is the format its suffix says",
                 )
             yield line

@@ -1,9 +1,9 @@
-"""Conversations as tools and providers write them become chat messages as OpenAI writes them.
+"""Convert conversations from the formats of tools and providers into chat messages in OpenAI's format.
 
-Reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
-messages of OpenTelemetry's parts, LangChain, the Vercel AI SDK, Bedrock and the providers. A message with
-nothing but one text has that text as its content, so that one prompt is equal in all of these shapes.
-Simplifies: parts that are neither text nor tool calls nor tool answers stay as they are.
+It reads request bodies (chat, text completion, OpenAI's Responses, Anthropic's Messages, Gemini's contents) and
+messages of OpenTelemetry, LangChain, the Vercel AI SDK, Bedrock and the providers. If a message consists of a single
+text, its content becomes that text, so that the same prompt is equal in all of these formats. One simplification: parts
+other than texts, tool calls and tool answers stay as they are.
 """
 
 import json
@@ -25,14 +25,14 @@ _LANGCHAIN_ROLES: Final = {
 _PROMPT_KEYS: Final = (
     "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
 )  # fmt: skip
-"""Where an object holds its prompt, the surest first."""
+"""Keys at which an object may hold its prompt, the surest first."""
 _PLACEHOLDERS: Final = frozenset(
     {
         "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
         "***", "[hidden]", "<hidden>", "[content hidden]", "<hidden due to privacy settings>",
     }
 )  # fmt: skip
-"""What tools write in place of a whole message."""
+"""Texts that tools write in place of a redacted message."""
 _MESSAGE_TYPES: Final = frozenset({"human", "ai", "system", "tool", "function", "chat", "constructor", "message"})
 _CALL_PARTS: Final = frozenset({"tool_call", "tool-call", "tool_use", "function_call"})
 _TEXT_PARTS: Final = frozenset({"", "text", "input_text", "output_text"})
@@ -40,9 +40,9 @@ _ANSWER_PARTS: Final = frozenset({"tool_call_response", "tool-result", "tool_res
 
 
 def chat_fields(value: Any) -> Row:
-    """Return ``{"messages": …}`` or ``{"prompt": …}`` of what a tool calls the input; empty if nothing is there.
+    """Convert the input of a tool's record to ``{"messages": …}`` or ``{"prompt": …}``; empty if there is none.
 
-    JSON text is decoded, and a request's body is looked into.
+    JSON text is decoded, and the prompt is looked for inside request bodies.
 
     >>> chat_fields('[{"role": "user", "parts": [{"type": "text", "content": "Hi"}]}]')
     {'messages': [{'role': 'user', 'content': 'Hi'}]}
@@ -62,7 +62,7 @@ def chat_fields(value: Any) -> Row:
 
 
 def decoded(value: Any) -> Any:
-    """Decode JSON text of a list or an object; anything else stays as it is."""
+    """Decode text that is a JSON list or object; any other value stays as it is."""
     if not isinstance(value, str) or not value.lstrip().startswith(("[", "{", '"')):
         return value
     try:
@@ -73,7 +73,7 @@ def decoded(value: Any) -> Any:
 
 def _of_list(values: list[Any]) -> Row:
     if len(values) == 1 and isinstance(values[0], list | str) and not _is_pair(values[0]):
-        return chat_fields(values[0])  # a batch of one
+        return chat_fields(values[0])  # a batch with a single prompt
     messages = [message for value in values if (message := _message_or_none(value))]
     return {"messages": messages} if len(messages) == len(values) else {}
 
@@ -101,7 +101,7 @@ def _system_message(system: Any) -> Row:
 
 
 def chat_messages(values: Sequence[Any]) -> list[Row]:
-    """Bring a list of messages into OpenAI's shape."""
+    """Convert a list of messages to OpenAI's format."""
     return [message for value in values if (message := _message_or_none(value)) is not None]
 
 
@@ -116,7 +116,7 @@ def _message_or_none(value: Any) -> Row | None:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether a list is a message as LangChain takes it: a role and a text."""
+    """Whether a list is a message in LangChain's short form: a role and a text."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         return False
     return len(value) == 2 and value[0] in _PAIR_ROLES  # noqa: PLR2004 role and text
@@ -129,7 +129,7 @@ def _is_message(value: Source) -> bool:
 
 
 def chat_message(message: Source) -> Row:
-    """Bring one message into OpenAI's shape.
+    """Convert one message to OpenAI's format.
 
     >>> chat_message({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"],
     ...               "kwargs": {"content": "Hi", "type": "human"}})
@@ -157,7 +157,7 @@ def chat_message(message: Source) -> Row:
 
 
 def _kind(value: Source) -> str:
-    """Return the type that a message or a part names; empty if it names none."""
+    """Return the type that a message or a part names; empty without a name."""
     return str(value.get("type") or "")
 
 
@@ -212,7 +212,7 @@ def _content(part: object) -> Any:
 
 
 def _joined(contents: list[Any]) -> Any:
-    """Return a single text as text, as most clients write it."""
+    """Return a single text part as plain text, as most clients write it."""
     if len(contents) == 1 and isinstance(contents[0], Mapping) and _kind(contents[0]) == "text":
         return contents[0].get("text")
     return contents or None
@@ -231,16 +231,16 @@ def _tool_call(call: Source) -> Row:
 
 
 def require_prompt(fields: Row, tool: str, advice: str, given: Any = None) -> Row:
-    """Return the fields of a prompt if there is one and no placeholder stands for it.
+    """Return the fields of a prompt; raise an error if there is no prompt or only a placeholder.
 
     Parameters
     ----------
     fields : dict
-        What `chat_fields` made.
+        Result of `chat_fields`.
     tool, advice : str
-        For the message.
+        Name of the tool and advice for the error message.
     given : Any, optional
-        What `fields` were made of; shown where it is there and no prompt is in it.
+        The input that `fields` were made of; shown in the message if it holds no prompt.
 
     >>> require_prompt({"prompt": "__REDACTED__"}, "Phoenix", "log it")
     Traceback (most recent call last):
@@ -267,7 +267,7 @@ def require_prompt(fields: Row, tool: str, advice: str, given: Any = None) -> Ro
 
 
 def usage_tokens(usage: Any) -> tuple[Any, Any]:
-    """Return input tokens with cached ones and output tokens with reasoning, of a provider's usage.
+    """Return a provider's counts of input tokens, cached ones included, and of output tokens, reasoning included.
 
     Anthropic's ``input_tokens`` leave cached ones out; Gemini's candidates leave thoughts out.
 
@@ -288,7 +288,7 @@ def usage_tokens(usage: Any) -> tuple[Any, Any]:
 
 
 def _sum(first: Any, *more: Any) -> Any:
-    """Add counts to a count; what is no number is left for the checks to name."""
+    """Add counts to a count; other values stay as they are, so that the checks report them."""
     if not isinstance(first, int):
         return first
     return first + sum(one for one in more if isinstance(one, int))

@@ -1,8 +1,8 @@
-"""Text that a chat template made becomes chat messages again.
+"""Convert text that a chat template made back into chat messages.
 
-Evaluations of local models record the text that went into the model, with the marks of its template. Two
-models with different templates would have no prompt in common. Simplifies: the templates of the large families
-are known; text of another template stays text.
+Evaluations of local models record the text that was sent to the model, with the marks of its chat template. Without
+this conversion, two models with different templates would have no prompt in common. One simplification: only the
+templates of the large model families are known. Text of another template stays text.
 """
 
 import re
@@ -21,7 +21,7 @@ _TURNS: Final = tuple(
         r"<start_of_turn>(?P<role>\w+)\n(?P<content>.*?)<end_of_turn>",  # Gemma
         r"<\|(?P<role>system|user|assistant)\|>\n?(?P<content>.*?)(?:<\|end\|>|</s>|<\|endoftext\|>)",  # Phi, Zephyr
         r"<\|start\|>(?P<role>\w+)<\|message\|>(?P<content>.*?)<\|end\|>",  # gpt-oss
-        # DeepSeek, whose bars are wider ones
+        # DeepSeek, which uses wider bars
         r"<\uff5c(?P<role>User|Assistant)\uff5c>(?P<content>.*?)(?=<\uff5c(?:User|Assistant|end))",
         r"(?P<role>\[/?INST\])(?P<content>.*?)(?=\[/?INST\]|</s>)",  # Mistral and Llama 2
     )
@@ -39,7 +39,7 @@ _ROLES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def messages_of(text: str) -> list[Message]:
-    r"""Return the messages in a text; none if it has no marks of a known template.
+    r"""Return the messages in a text; an empty list if it has no marks of a known template.
 
     >>> messages_of("<bos><start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n")
     [{'role': 'user', 'content': 'Hi'}]

@@ -1,8 +1,8 @@
-"""Is this a table of outcomes? The one place where values are judged, for importing and for training alike.
+"""Check the values of an outcome table; importing and training both use these checks.
 
-`check_batch` takes any subset of the outcome columns in any types, says what is wrong, and returns the good
-rows in the canonical types. A value of the wrong type is a problem, never a null. Simplifies: a row with one
-bad value is set aside whole.
+`check_batch` takes any subset of the outcome columns in any types. It says what is wrong, and returns the good rows in
+the types of our schema. A value of the wrong type is a problem and never becomes a null. One simplification: a row with
+one bad value is rejected as a whole.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ CANONICAL_SCHEMA: Final = {
 """Types of the columns `check_batch` returns, in order."""
 
 PROMPT_ID_DIGITS: Final = 24
-"""Hexadecimal digits of a default prompt id: 96 bits, so that a billion prompts do not collide."""
+"""Number of hexadecimal digits of a default prompt id: 96 bits, so that a billion prompts do not collide."""
 
 EXPECTED_ONE_NUMBER: Final = "a number that can be read in one way only"
 EXPECTED_ONE_DATE: Final = "a date whose day and month cannot be swapped"
@@ -40,7 +40,7 @@ _SKIP: Final = "or use --on-error skip to set such rows aside"
 _AMOUNT: Final = "a finite number from 0"
 _COUNT: Final = "a whole number from 0"
 _MIN_EPOCH_MS: Final = 946_684_800_000
-"""Beginning of the year 2000; greater numbers are no seconds."""
+"""The beginning of the year 2000 in seconds."""
 
 Hint: TypeAlias = Callable[[object], tuple[str, str] | None]
 
@@ -53,7 +53,7 @@ class _Rule(NamedTuple):
     clean : callable
     expected, advice : str
     hint : callable, optional
-        Return (expected, advice) for a value of which more can be said.
+        Return (expected, advice) for a value for which a more specific message is possible.
     """
 
     clean: Callable[[pl.Series, Reading], values.Cleaned]
@@ -63,7 +63,7 @@ class _Rule(NamedTuple):
 
 
 def _plain(clean: Callable[[pl.Series], values.Cleaned]) -> Callable[[pl.Series, Reading], values.Cleaned]:
-    """Adapt a function to which the reading makes no difference."""
+    """Adapt a function that does not depend on the reading."""
     return lambda series, _: clean(series)
 
 
@@ -119,7 +119,7 @@ def _rule_of(column: str, reading: Reading) -> _Rule:
 
 
 def check_batch(frame: pl.DataFrame, reading: Reading = AS_WRITTEN) -> tuple[pl.DataFrame, list[Problem]]:
-    """Check rows of outcomes and bring them into the canonical types.
+    """Check rows of outcomes and convert them to the types of the schema.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _problem_of(index: int, column: str, value: object, rule: _Rule) -> Problem:
 
 
 def _got(value: object) -> str:
-    """Show a value; series of lists give series back."""
+    """Return a value of a series for a message; values of list columns come as series and become lists."""
     return shown(value.to_list() if isinstance(value, pl.Series) else value)
 
 
@@ -214,12 +214,12 @@ def default_prompt_id(text: str) -> str:
 
 
 def _with_prompt_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fill in missing ids: from the messages where there are some, as two chats may end in one prompt."""
+    """Fill in missing ids, from the messages if there are any, because two chats may end in the same prompt."""
     if not frame["prompt_id"].has_nulls():
         return frame
     given = frame["prompt_id"].to_list()
     texts = frame["messages"].fill_null(frame["prompt"]).to_list()
-    # The rows of one prompt stand together in most tables, and hashing is a tenth of an import.
+    # Hashing takes a tenth of an import, and the rows of one prompt stand together in most tables.
     id_of = {text: default_prompt_id(text) for text in set(texts)}
     ids = [id_of[text] if known is None else known for known, text in zip(given, texts, strict=True)]
     return frame.with_columns(pl.Series("prompt_id", ids, dtype=pl.String))

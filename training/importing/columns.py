@@ -1,9 +1,9 @@
-"""Own columns: which field of a source is which column of ours.
+"""Map the fields of a source to our columns, as the user named them.
 
-``quality=verdict`` names a field, ``quality=result.score`` one inside an object (also where the object is
-JSON text), ``latency_s=took:ms`` its unit, and ``cost_usd=`` says that there is none. A column may be named
-several times; the first field that holds something counts. Records that have our own column and not the named
-field keep it, so that sources of both kinds can be imported together.
+``quality=verdict`` names a field. ``quality=result.score`` names a field inside an object, which may also be JSON text.
+``latency_s=took:ms`` adds the unit. ``cost_usd=`` says that the source has no costs. A column may be named several
+times; the first field with a value counts. If a record has our own column but not the named field, it keeps its column.
+So sources of both kinds can be imported together.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from router_model.training.importing.conversion import Row, Source, is_missing
 from router_model.training.importing.number_text import DecimalMark, read_number
 
 NAMEABLE: Final = tuple(name for name in OUTCOME_COLUMN_NAMES if name != "extra")
-"""Columns that ``--column`` may name."""
+"""The columns that ``--column`` may name."""
 
 _UNITS: Final[Mapping[str, Mapping[str, float]]] = {
     "latency_s": {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60},
@@ -46,7 +46,7 @@ class Field(NamedTuple):
     path : str
         Its name, or a path with dots.
     factor : float
-        What a number is multiplied with to be in the unit of our column.
+        Factor that converts a number to the unit of our column.
     """
 
     path: str
@@ -54,14 +54,14 @@ class Field(NamedTuple):
 
 
 class ColumnMapping:
-    """Which fields are which columns.
+    """The user's mapping from our columns to the fields of a source.
 
     Parameters
     ----------
     named : mapping of str to sequence of str
-        Fields by our columns, as in ``--column``.
+        Fields for each of our columns, as in ``--column``.
     decimal : {"point", "comma"}, optional
-        What stands before the decimals of numbers that are texts.
+        The mark before the decimals in numbers written as text.
 
     Raises
     ------
@@ -86,7 +86,7 @@ class ColumnMapping:
 
     @property
     def names_prompts(self) -> bool:
-        """Whether the prompt is named, which makes every source one of own columns."""
+        """Whether the user named the prompt, so that every source counts as a user's own table."""
         return bool(self._fields.get("prompt") or self._fields.get("messages"))
 
     @property
@@ -95,7 +95,7 @@ class ColumnMapping:
         return [(ours, field.path) for ours, fields in self._fields.items() for field in fields]
 
     def values(self, record: Source) -> Row:
-        """Return what the record holds of the named columns."""
+        """Return the values of the named columns in a record."""
         found: Row = {}
         for ours, fields in self._fields.items():
             for field in fields:
@@ -106,14 +106,14 @@ class ColumnMapping:
         return found
 
     def own_record(self, record: Source) -> Source:
-        """Return the record with our names; fields that were renamed are left out, objects are kept whole."""
+        """Return the record under our names; renamed fields are removed, and objects are kept whole."""
         if not self._fields and not self.absent:
             return record
         found = self.values(record)
         renamed = {field.path for ours in found for field in self._fields[ours]}
         kept = {key: value for key, value in record.items() if key not in renamed and key not in self.absent}
         if len(found.keys() & _PROMPTS) == 1:
-            # A prompt of the record's own would stand beside, or instead of, the one that was named.
+            # A prompt that the record already has would otherwise compete with the named one.
             kept = {key: value for key, value in kept.items() if key not in _PROMPTS}
         if isinstance(found.get("prompt"), list):
             found["messages"] = found.pop("prompt")
@@ -122,10 +122,10 @@ class ColumnMapping:
     def _in_our_unit(self, value: Any, factor: float) -> Any:
         try:
             number = read_number(value.strip(), self._decimal) if isinstance(value, str) else value
-            # Rounded, as 1100 * 1e-3 is not quite 1.1; times in microseconds keep their digits.
+            # Rounded, because 1100 * 1e-3 is not exactly 1.1; times in microseconds keep their digits.
             return round(number * factor, 9) if not isinstance(number, bool) else value
         except (ValueError, TypeError):
-            return value  # the checks tell what is wrong with it
+            return value  # the checks report the problem
 
 
 def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:
@@ -137,13 +137,13 @@ def parse_columns(given: Iterable[str]) -> dict[str, list[str]]:
     Raises
     ------
     TableError
-        If one is no such pair, or a column is not one of ours.
+        If a text is not such a pair, or a column is not one of ours.
     """
     named: dict[str, list[str]] = {}
     for text in given:
         ours, equals, theirs = text.partition("=")
         if not equals:
-            raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; write it so")
+            raise TableError(f"column: got {text!r}, expected OURS=THEIRS such as quality=verdict; use this form")
         if ours.strip() not in NAMEABLE:
             raise TableError(_unknown_column(ours.strip(), theirs.strip()))
         named.setdefault(ours.strip(), []).append(theirs.strip())
@@ -167,7 +167,7 @@ def _field_of(ours: str, text: str) -> Field:
 
 
 def unit_in_name(name: str) -> str | None:
-    """Return the unit that a field's name ends with.
+    """Return the unit with which a field's name ends.
 
     >>> unit_in_name("latency_ms"), unit_in_name("durationMs"), unit_in_name("costCents"), unit_in_name("items")
     ('ms', 'ms', 'cents', None)
@@ -176,7 +176,7 @@ def unit_in_name(name: str) -> str | None:
 
 
 def words_of(name: str) -> list[str]:
-    """Return the words that a name is made of, in lower case.
+    """Split a name into its words, in lower case.
 
     >>> words_of("tokensIn"), words_of("USER_input.text"), words_of("Cost (USD)")
     (['tokens', 'in'], ['user', 'input', 'text'], ['cost', 'usd'])

@@ -1,4 +1,4 @@
-"""What converters give back, and small helpers they share."""
+"""The result type of converters, and small helper functions that the adapters share."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -13,16 +13,16 @@ Row: TypeAlias = dict[str, Any]
 
 
 class Conversion(NamedTuple):
-    """Rows made of one source record.
+    """The rows that one source record was converted to.
 
     Attributes
     ----------
     rows : list of dict
         Outcome columns; ``extra`` is a dict.
     skipped : mapping of str to int
-        How many parts of the record are left out on purpose, by what they are: "spans of other operations".
+        Numbers of parts of the record that are left out on purpose, by their kind: "spans of other operations".
     failed : sequence of (Problem, part)
-        Parts that should be outcomes and are unusable.
+        Parts that should be outcomes but are unusable.
     """
 
     rows: list[Row]
@@ -45,7 +45,7 @@ def as_number(value: object) -> float | None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether a field is there only in name: null, an empty text or NaN.
+    """Whether a field has no value: null, an empty text or NaN.
 
     >>> is_missing(None), is_missing(""), is_missing(float("nan")), is_missing(0)
     (True, True, True, False)
@@ -54,7 +54,7 @@ def is_missing(value: object) -> bool:
 
 
 def present(record: Source, without: Collection[str] = ()) -> Row:
-    """Return the fields that hold something, but for those named.
+    """Return the fields with a value, except those in `without`.
 
     >>> present({"a": 1, "b": None, "c": 2}, without={"c"})
     {'a': 1}
@@ -68,12 +68,12 @@ def present(record: Source, without: Collection[str] = ()) -> Row:
 
 
 def first_present(record: Source, *keys: str) -> Any:
-    """Return the first of several fields that holds something; None if none does."""
+    """Return the value of the first of several fields that has one; None if none does."""
     return next((record[key] for key in keys if not is_missing(record.get(key))), None)
 
 
 def as_object(value: object, column: str) -> Source:
-    """Return a field that must be an object; missing is empty, JSON text is decoded.
+    """Return a field that must be an object; a missing one is empty, and JSON text is decoded.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def as_object(value: object, column: str) -> Source:
 
 
 def objects_of(value: Any) -> list[Source]:
-    """Return the objects of a list; none if it is no list.
+    """Return the objects in a list; an empty list if the value is not a list.
 
     >>> objects_of([{"a": 1}, "b"]), objects_of(None)
     ([{'a': 1}], [])
@@ -130,7 +130,7 @@ def chat_fields(value: object) -> Row:
 
 
 def latency_s(record: Source, start: str, end: str) -> float | None:
-    """Return the seconds between two fields that hold times; None if one is missing.
+    """Return the seconds between the times in two fields; None if one is missing.
 
     >>> latency_s({"a": 1738312200, "b": "2025-01-31T08:30:01.5Z"}, "a", "b")
     1.5
@@ -138,7 +138,7 @@ def latency_s(record: Source, start: str, end: str) -> float | None:
     Raises
     ------
     RecordError
-        If one of them is no time.
+        If one of them is not a time.
     """
     first, last = time_s(record, start), time_s(record, end)
     return None if first is None or last is None else round(last - first, 6)
@@ -147,8 +147,8 @@ def latency_s(record: Source, start: str, end: str) -> float | None:
 def time_s(record: Source, key: str) -> float | None:
     """Return a time as seconds since 1970; None if it is missing.
 
-    Whole seconds, milliseconds, microseconds and nanoseconds since 1970 are told by their size: each is in its
-    unit from 1973 to 5138, so that they do not overlap.
+    The unit of a number since 1970 (seconds, milliseconds, microseconds or nanoseconds) follows from its size: in each
+    unit it lies between 1973 and 5138, and these ranges do not overlap.
 
     >>> time_s({"a": "1740823200000000000"}, "a"), time_s({"a": "2025-03-01 10:00:00"}, "a")
     (1740823200.0, 1740823200.0)

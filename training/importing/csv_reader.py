@@ -1,7 +1,7 @@
-"""CSV files as records: fields stay text, named by the header.
+"""Read CSV files as records: each field stays text and is named by the header.
 
-Decides the delimiter (comma, semicolon or tab) by counting them in the header alone. Quoting is read
-strictly, so that a stray quote is an error and not a record that swallowed its neighbours.
+The delimiter (comma, semicolon or tab) is found by counting these characters in the header only. Quotes are read
+strictly. So a stray quote is an error, and cannot make a record swallow the records after it.
 """
 
 import csv
@@ -16,7 +16,7 @@ _DELIMITERS: Final = ",;\t"
 
 
 class _Lines:
-    """Decoded lines for `csv.reader`, which remembers those of the record being read."""
+    """An iterator of decoded lines for `csv.reader` that remembers the lines of the current record."""
 
     def __init__(self, lines: Iterator[bytes]) -> None:
         self._lines = lines
@@ -32,7 +32,7 @@ class _Lines:
             text = line.decode("utf-8")
         except UnicodeDecodeError as exc:
             self.encoding_error = exc
-            # Bad bytes become surrogates, by which the column is found once the line is split.
+            # Bad bytes become surrogates, so that their column can be found after the line is split.
             text = line.decode("utf-8", errors="surrogateescape")
         self.taken.append(text)
         return text
@@ -47,14 +47,14 @@ class _Lines:
 
 
 def read_csv(stream: BinaryIO) -> Iterator[Item]:
-    """Yield the records of a CSV file; a record has the line it begins in, the header being line 1.
+    """Yield the records of a CSV file, each with the line on which it begins; the header is line 1.
 
     Raises
     ------
     StreamError
         If the header is unusable or the stream damaged.
     """
-    # The limit belongs to the whole process; its default of 131,072 characters is less than a long prompt.
+    # The limit holds for the whole process. Its default of 131,072 characters is shorter than a long prompt.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
     binary = read_lines(stream)
     header_line = next(binary, b"")
@@ -80,7 +80,7 @@ _QUOTE_ADVICE: Final = 'close the quote and write a quote inside a quoted field 
 
 
 def delimiter_of(header: bytes) -> str:
-    r"""Return the commonest of comma, semicolon and tab; a comma if there is none.
+    r"""Return the most common of comma, semicolon and tab; a comma if there is none.
 
     >>> delimiter_of(b"prompt;model;quality\n"), delimiter_of(b"prompt\tmodel"), delimiter_of(b"prompt")
     (';', '\t', ',')

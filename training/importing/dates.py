@@ -1,7 +1,7 @@
-"""Local dates: 31/01/2025 9:30 PM, 31.01.2025, Jan 31, 2025.
+"""Read local dates: 31/01/2025 9:30 PM, 31.01.2025, Jan 31, 2025.
 
-Decides nothing that a date leaves open: where day and month could be swapped, the order must be stated.
-Simplifies: month names are English, and a time without a zone is in UTC.
+It never guesses: if day and month could be swapped, the user must state their order. Two simplifications: month names
+are English, and a time without a zone is in UTC.
 """
 
 import re
@@ -36,7 +36,7 @@ _DATED: Final = tuple(
 
 
 class AmbiguousDateError(ValueError):
-    """Raise where day and month could be swapped."""
+    """Raised if day and month of a date could be swapped."""
 
 
 def read_date(text: str, order: DateOrder | None = None) -> datetime:
@@ -48,9 +48,9 @@ def read_date(text: str, order: DateOrder | None = None) -> datetime:
     Raises
     ------
     AmbiguousDateError
-        If the order of day and month must be known, and is not.
+        If the date depends on the order of day and month, and the order is not known.
     ValueError
-        If it is no date.
+        If the text is not a date.
     """
     if len(text) > _MAX_CHARS:
         raise ValueError(f"no date: {text[:_MAX_CHARS]!r}…")
@@ -85,7 +85,7 @@ def order_of(values: Iterable[object]) -> DateOrder | None:
 
 
 def is_ambiguous(value: object) -> bool:
-    """Whether a value is a date of which day and month could be swapped.
+    """Whether a value is a date in which day and month could be swapped.
 
     >>> is_ambiguous("03/04/2025"), is_ambiguous("31/01/2025"), is_ambiguous("soon")
     (True, False, False)
@@ -102,7 +102,7 @@ def is_ambiguous(value: object) -> bool:
 
 
 def _order_of(first: int, second: int, year: int) -> DateOrder:
-    # A year of two digits could be a day, too. Where both numbers are equal, the order does not matter.
+    # A year of two digits could be a day too. If both numbers are equal, the order does not matter.
     is_open = max(first, second) <= _N_MONTHS and first != second
     if is_open or year <= 99:  # noqa: PLR2004 two digits
         raise AmbiguousDateError(f"{first}, {second}")

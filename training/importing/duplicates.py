@@ -1,12 +1,12 @@
-"""Whether a (prompt, model) pair has been seen before.
+"""Find out whether a (prompt, model) pair was seen before in an import.
 
-A pair counts once; a second record of it would weigh double, or end up on both sides of a split. A row without
-a grade gives way to any other row of its pair, in whatever order they come: logs often have a call both with
-its grade and without. So a second grade of a pair is a problem, and a second row without one is not.
+A pair counts once. A second record of it would count double, or could be on both sides of a split. A row without a
+grade is replaced by any other row of its pair, whatever their order, because logs often have a call both with and
+without its grade. So a second grade of a pair is a problem, but a second row without a grade is not.
 
-Pairs are known by two 64-bit hashes and kept in sorted numpy runs, 36 bytes a row with their places, so that
-hundreds of millions of rows can be checked while they stream by. Simplifies: two different pairs with both hashes
-alike would be taken for one (about one in 10^30 pairs of rows).
+A pair is identified by two 64-bit hashes. They are kept in sorted numpy arrays, with 36 bytes for each row, so that
+hundreds of millions of rows can be checked as a stream. One simplification: two different pairs with equal hashes would
+be taken for one pair (the probability is about one in 10^30 for two rows).
 """
 
 from typing import Final, NamedTuple
@@ -22,7 +22,7 @@ DUPLICATE_ADVICE: Final = (
 )
 EXPECTED_ONCE: Final = "each prompt and model once"
 
-_LARGEST_MERGED: Final = 1 << 20  # rows; bounds what merging holds twice
+_LARGEST_MERGED: Final = 1 << 20  # rows; bounds the memory that merging needs twice
 _SEEDS: Final = (20_250_131, 77_003)
 
 HashArray = npt.NDArray[np.uint64]
@@ -32,8 +32,8 @@ PlaceArray = npt.NDArray[np.int64]
 class _Run(NamedTuple):
     """Pairs sorted by `pair`; all arrays have shape (n_rows,).
 
-    `number` counts the rows of the table; that of a row without a grade is stored as its complement, which is
-    negative.
+    `number` is the number of the row in the table. For a row without a grade, its bitwise complement is stored, which
+    is negative.
     """
 
     pair: HashArray
@@ -44,16 +44,16 @@ class _Run(NamedTuple):
 
 
 class Repeats(NamedTuple):
-    """What a batch has of pairs that come more than once.
+    """The repeated pairs of a batch.
 
     Attributes
     ----------
     again : list of (index, file, row)
-        For every row with a second grade: its index, and the place of the first.
+        For every row with a second grade: its index, and the place of the first row.
     ungraded : list of int
-        Indices of rows that give way.
+        Indices of rows of the batch that are dropped.
     replaced : list of int
-        Numbers of rows of the table that give way to rows of this batch.
+        Numbers of rows of the table that rows of this batch replace.
     """
 
     again: list[tuple[int, int, int]]
@@ -62,7 +62,7 @@ class Repeats(NamedTuple):
 
 
 def find_duplicates(frame: pl.DataFrame) -> list[Problem]:
-    """Return a problem for every row whose (prompt_id, model) stands in an earlier row of the frame.
+    """Return a problem for every row whose (prompt_id, model) occurs in an earlier row of the frame.
 
     >>> frame = pl.DataFrame({"prompt_id": ["a", "a", "a"], "model": ["m", "n", "m"]})
     >>> [(problem.index, problem.got) for problem in find_duplicates(frame)]
@@ -77,34 +77,34 @@ def find_duplicates(frame: pl.DataFrame) -> list[Problem]:
 
 
 def duplicate_problem(index: int, prompt_id: str, model: str, first: str) -> Problem:
-    """Word the problem of a pair that comes again."""
+    """Return the problem of a repeated pair."""
     got = f"{prompt_id!r} with model {model!r} again, first in {first}"
     return Problem(index, "prompt_id", got, EXPECTED_ONCE, DUPLICATE_ADVICE)
 
 
 class SeenPairs:
-    """Remembers pairs and the places they were first seen in."""
+    """Remembers pairs and the places where they were first seen."""
 
     def __init__(self) -> None:
         self._runs: list[_Run] = []
         self._n_rows = 0
 
     def add(self, frame: pl.DataFrame, file: int, rows: PlaceArray) -> Repeats:
-        """Remember the pairs of a batch; of equals the first with a grade stays, or else the first.
+        """Remember the pairs of a batch; of equal pairs the first with a grade stays, or else the first.
 
         Parameters
         ----------
         frame : polars.DataFrame
-            With `prompt_id` and `model`, neither missing, and `quality`. Rows that do not repeat become the next
+            With `prompt_id` and `model`, both always present, and `quality`. Rows that do not repeat become the next
             rows of the table.
         file : int
             Number of the source.
         rows : int64 array, shape (frame.height,)
-            Where in the source.
+            Row numbers in the source.
         """
         is_graded = frame["quality"].is_not_null().to_numpy()
         batch = _run_of(frame, file, rows)
-        order = np.lexsort((~is_graded, batch.pair))  # stable: of equals the first comes first
+        order = np.lexsort((~is_graded, batch.pair))  # a stable sort keeps equal pairs in their order
         batch, is_graded = _take(batch, order), is_graded[order]
         repeated, first = _repeated(batch)
         first_file, first_row = batch.file[first], batch.row[first]
@@ -117,7 +117,7 @@ class SeenPairs:
             if better.any():
                 replaced.append((run, at[better], np.flatnonzero(better)))
                 replacing |= better
-            found &= ~better[first]  # the others of its pair repeat the better row
+            found &= ~better[first]  # the other rows of this pair repeat the better row
             first_file[found], first_row[found] = run.file[at[found]], run.row[at[found]]
             repeated |= found
         batch = self._numbered(batch, order, is_graded, ~repeated)
@@ -130,7 +130,7 @@ class SeenPairs:
     def _numbered(
         self, batch: _Run, order: npt.NDArray[np.intp], is_graded: npt.NDArray[np.bool_], kept: npt.NDArray[np.bool_]
     ) -> _Run:
-        """Give the kept rows of a sorted batch their numbers in the table."""
+        """Assign table row numbers to the kept rows of a sorted batch."""
         is_kept = np.zeros(len(order), dtype=np.bool_)
         is_kept[order] = kept
         numbers = (self._n_rows - 1 + np.cumsum(is_kept))[order]
@@ -146,7 +146,7 @@ class SeenPairs:
         return 1 + int(np.count_nonzero(prompts[1:] != prompts[:-1]))
 
     def _append(self, run: _Run) -> None:
-        """Add a run and merge those of about one size, so that there are few of them."""
+        """Add a run and merge runs of about the same size, so that there are few."""
         if not len(run.pair):
             return
         self._runs.append(run)
@@ -162,7 +162,7 @@ class SeenPairs:
 
 
 def _run_of(frame: pl.DataFrame, file: int, rows: PlaceArray) -> _Run:
-    # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+    # The length in front distinguishes ("ab", "c") from ("a", "bc").
     key = pl.concat_str(pl.col("prompt_id").str.len_bytes(), pl.lit(":"), "prompt_id", "model")
     hashes = frame.select(pair=key.hash(_SEEDS[0]), prompt=pl.col("prompt_id").hash(_SEEDS[1]))
     return _Run(
@@ -179,7 +179,7 @@ def _take(run: _Run, indices: npt.NDArray[np.intp]) -> _Run:
 
 
 def _replace(run: _Run, at: npt.NDArray[np.intp], by: _Run) -> list[int]:
-    """Put better rows of the same pairs into a run; return the numbers of those that were there."""
+    """Replace rows of a run by better rows of the same pairs; return the numbers of the replaced rows."""
     freed: list[int] = (~run.number[at]).tolist()
     run.file[at], run.row[at], run.number[at] = by.file, by.row, by.number
     return freed
@@ -196,7 +196,7 @@ def _merge(a: _Run, b: _Run, order: npt.NDArray[np.intp]) -> _Run:
 
 
 def _repeated(run: _Run) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.intp]]:
-    """Return which rows of a sorted run repeat the one before, and the first row of each group of equals."""
+    """Return which rows of a sorted run repeat the row before, and the first row of each group of equal pairs."""
     repeated = np.zeros(len(run.pair), dtype=np.bool_)
     repeated[1:] = (run.pair[1:] == run.pair[:-1]) & (run.prompt[1:] == run.prompt[:-1])
     first = np.maximum.accumulate(np.where(repeated, 0, np.arange(len(repeated))))

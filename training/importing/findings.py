@@ -1,8 +1,8 @@
-"""What keeps a source from being read as it is, and the command that reads it.
+"""The reasons why a source cannot be imported as it is, and the command that would import it.
 
-A `Finding` is about a whole source: its columns have other names, its qualities another scale, or too many of
-its rows are rejected for one reason. All findings of an import are told in one message, with the command that
-mends all of them.
+A `Finding` concerns a whole source: its columns have other names, its qualities have another scale, or too many of its
+rows are rejected for one reason. All findings of an import are reported in one message, with one command that fixes
+all of them.
 """
 
 import re
@@ -18,28 +18,28 @@ Arguments = tuple[tuple[str, str], ...]
 
 _REPEATABLE: Final = ("--column", "--values")
 _BY_SOURCE: Final = ("--scale", "--dates", "--decimal")
-"""Options that would change how sources are read which need none."""
+"""Options that would also change how sources without a finding are read."""
 
 _MAX_TOLD: Final = 5
 _WIDTH: Final = 80
 _SOME_TABLE: Final = "outcomes.parquet"
-"""Written by the proposed command, where no table was named."""
+"""The table in the proposed command if the user named none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing about a source.
+    """One reason why a source cannot be imported as it is.
 
     Attributes
     ----------
     seen : str
-        What was found, and what was expected.
+        The observation: what was got, and what was expected.
     add : tuple of (str, str)
-        Options that read it; none where it can only be mended in the source.
+        Options with which the source can be read; empty if only the source itself can be changed.
     otherwise : str
-        What to type instead, if the options are not what is meant.
+        What to type instead, if the options are not what the user means.
     drop : tuple of (str, str)
-        Given options that they stand for.
+        Given options that the added ones replace.
     """
 
     seen: str
@@ -49,7 +49,7 @@ class Finding:
 
 
 class Call(NamedTuple):
-    """What was typed, or would have been.
+    """The user's call of the command, or the equivalent call of the Python function.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], 
     Parameters
     ----------
     found : mapping of path to findings
-        None of them empty.
+        Findings by file, none of them empty.
     all_paths : sequence of paths
         The files of the import.
     call : Call
@@ -81,14 +81,14 @@ def message(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], 
         lines.append(f"and {len(found) - _MAX_TOLD} more files like these")
     commands = _commands(found, all_paths, call)
     if commands:
-        lines += ["To read it so, type:", *(f"  {command}" for command in commands)]
+        lines += ["To import it like this, type:", *(f"  {command}" for command in commands)]
         lines.append("Add --preview to see three rows first; nothing is written then.")
     notes = dict.fromkeys(finding.otherwise for findings in found.values() for finding in findings if finding.otherwise)
     return "\n".join([*lines, *(line for note in notes for line in _wrapped(note))])
 
 
 def _wrapped(note: str) -> list[str]:
-    """Break a note into lines; an option stays together with its value."""
+    """Break a note into lines; an option stays on one line with its value."""
     joined = re.sub(r"(--[\w-]+) (?=\S)", "\\1\0", note)
     lines = textwrap.wrap(joined, _WIDTH, break_long_words=False, break_on_hyphens=False)
     return [line.replace("\0", " ") for line in lines]
@@ -103,7 +103,7 @@ def _told(path: Path, findings: Sequence[Finding]) -> Iterable[str]:
 
 
 def _commands(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path], call: Call) -> list[str]:
-    """Return one command; or one for each way of reading, and one that joins their tables."""
+    """Return one command, or one for each way of reading and one more that joins their tables."""
     if not any(finding.add for findings in found.values() for finding in findings):
         return []
     dropped = {pair for findings in found.values() for finding in findings for pair in finding.drop}
@@ -125,7 +125,7 @@ def _commands(found: Mapping[Path, Sequence[Finding]], all_paths: Sequence[Path]
 
 
 def merged(given: Arguments, added: Arguments) -> Arguments:
-    """Add options to those given; of an option that counts once, the added one stays.
+    """Add options to the given ones; an added option replaces the given one unless it may be repeated.
 
     >>> merged((("--scale", "1:5"), ("--column", "quality=a")), (("--scale", "5:1"), ("--column", "model=b")))
     (('--column', 'quality=a'), ('--scale', '5:1'), ('--column', 'model=b'))
@@ -135,7 +135,7 @@ def merged(given: Arguments, added: Arguments) -> Arguments:
 
 
 def command_line(sources: Sequence[str], out: str, arguments: Arguments) -> str:
-    """Return a command as it is typed into a shell.
+    """Return a command line for a shell, with quotes where necessary.
 
     >>> command_line(["my log.csv"], "o.parquet", (("--scale", "1:5"),))
     "router-model import 'my log.csv' --scale 1:5 --out o.parquet"

@@ -1,7 +1,7 @@
-"""Rows become columns without a value changing its meaning.
+"""Turn rows into columns without changing the meaning of any value.
 
-A column of one type gets that type; a mixed one becomes `polars.Object`, so that the checks see every value
-as it was.
+If all values of a column have one type, the column has that type. A mixed column becomes `polars.Object`, so that the
+checks see every value unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def frame_of_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def series_of(name: str, values: list[Any]) -> pl.Series:
-    """Return values as a column of one type, or of objects if they are mixed."""
+    """Return values as a column of one type, or as a column of objects if types are mixed."""
     types = set(map(type, values)) - {NoneType}
     try:
         if not types:
@@ -39,6 +39,6 @@ def series_of(name: str, values: list[Any]) -> pl.Series:
         if types <= {int, float}:
             return pl.Series(name, values, dtype=pl.Float64)
     except (UnicodeEncodeError, OverflowError, TypeError):
-        # Lone surrogates and huge integers have no place in a typed column.
+        # Typed columns cannot hold lone surrogates and huge integers.
         pass
     return pl.Series(name, values, dtype=pl.Object)

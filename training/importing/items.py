@@ -1,4 +1,4 @@
-"""What a reader yields: a record, or a row that holds none."""
+"""The items that a reader yields: a record, or a row that could not be read."""
 
 import json
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ NO_CONTEXT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Record(NamedTuple):
-    """What a source says in one row.
+    """One record of a source, with its place.
 
     Attributes
     ----------
@@ -19,9 +19,9 @@ class Record(NamedTuple):
         Line or record of the file, from 1.
     value : dict
     n_bytes : int
-        About how much of the file it is.
+        About how many bytes of the file the record takes.
     context : mapping
-        Fields of the JSON object around it.
+        Fields of the JSON object around the record.
     """
 
     row: int
@@ -31,7 +31,7 @@ class Record(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A row that holds no record, or the place where reading stopped.
+    """A row that cannot be read as a record, or the place where reading stopped.
 
     Attributes
     ----------
@@ -52,10 +52,10 @@ Item: TypeAlias = Record | Unreadable
 
 
 def record_of(row: int, value: Any, length: int, context: Mapping[str, Any] = NO_CONTEXT) -> Item:
-    """Return a decoded JSON value as a record, or as unreadable if it is no object."""
+    """Return a decoded JSON value as a record, or as unreadable if it is not an object."""
     if isinstance(value, dict):
         return Record(row, value, length, context)
-    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object a record")
+    problem = Problem(0, "", shown(value), "a JSON object with named fields", "write one object for each record")
     return Unreadable(row, problem, json.dumps(value), length)
 
 

@@ -1,10 +1,10 @@
-"""A JSON file read one record at a time, without holding the file.
+"""Read a JSON file one record at a time, without holding the whole file in memory.
 
-Three shapes are read. A list is a list of records. An object may hold one list of records, whose path its
-adapter declares; the object's other fields are the records' context (LLMRouterBench names the model there).
-An object without such a list is one record, and more objects may follow it: the console exporter of
-OpenTelemetry and many tools that call their JSON lines ``.json`` write so. As the context may stand behind
-the list, an object with a list is walked twice.
+Three shapes of files are read. A list is a list of records. An object may hold one list of records, whose path the
+adapter declares. The other fields of this object are the context of the records (for example, LLMRouterBench names the
+model there). An object without such a list is one record, and more objects may follow it. OpenTelemetry's console
+exporter writes this shape, and so do tools that call their JSON lines ``.json``. The context may come after the list,
+so an object with a list is read twice.
 """
 
 import codecs
@@ -16,7 +16,7 @@ from router_model.training.importing.byte_streams import MAX_RECORD_BYTES, mappe
 from router_model.training.importing.problems import StreamError
 
 _CHUNK_BYTES: Final = 256 * 1024
-_LONGEST_PARTIAL: Final = 16  # a literal or escape cut off by the end of the buffer is shorter than this
+_LONGEST_PARTIAL: Final = 16  # a literal or escape that the end of the buffer cuts off is shorter than this
 
 
 class JsonCursor:
@@ -53,7 +53,7 @@ class JsonCursor:
         return character
 
     def take(self, expected: str) -> str:
-        """Step over one of the characters `expected` and return it."""
+        """Read one of the characters `expected` and return it."""
         character = self.expect(expected)
         self._position += 1
         return character
@@ -88,7 +88,7 @@ class JsonCursor:
                 "write one record a line (.jsonl)",
             )
         with mapped_errors():
-            # doubling keeps the work of decoding a long record again linear
+            # doubling keeps the total work linear, although a long record is decoded again and again
             chunk = self._stream.read(max(_CHUNK_BYTES, pending))
         self._at_end = not chunk
         try:
@@ -106,16 +106,16 @@ _Path: TypeAlias = tuple[str, ...]
 
 
 class Outline(NamedTuple):
-    """How a JSON file holds its records.
+    """The structure of a JSON file: where its records are.
 
     Attributes
     ----------
     list_path : tuple of str or None
-        Where in the one object its list of records stands; None if the file has no such list.
+        Path of the list of records in the file's one object; None if the file has no such list.
     fields : dict
-        The one object's fields beside that list.
+        The other fields of that object.
     is_one_record : bool
-        Whether the file is one object without a list of records; `fields` is the record then.
+        Whether the file is one object without a list of records. Then `fields` is the record.
     """
 
     list_path: _Path | None
@@ -127,9 +127,9 @@ _MANY_VALUES: Final = Outline(None, {}, is_one_record=False)
 
 
 def read_outline(stream: BinaryIO, lists: Collection[str]) -> Outline:
-    """Tell how a file holds its records.
+    """Find out how a file holds its records.
 
-    What follows damage is not seen here; `read_records` will report it.
+    Damage is not reported here and ends the search; `read_records` will report it.
 
     Parameters
     ----------
@@ -175,12 +175,12 @@ def read_records(stream: BinaryIO, list_path: _Path | None) -> Iterator[tuple[An
     ----------
     stream : binary stream
     list_path : tuple of str, optional
-        Where an object has its list of records (see `read_outline`); without it objects are records.
+        Path of an object's list of records (see `read_outline`). Without it, objects are records.
 
     Raises
     ------
     StreamError
-        If the text is not JSON; records before the damage have been yielded.
+        If the text is not JSON. Records before the damage have been yielded by then.
     """
     cursor = JsonCursor(stream)
     while cursor.peek():
@@ -204,7 +204,7 @@ class _Piece(NamedTuple):
 
 
 def _walk(cursor: JsonCursor, lists: set[_Path], at: _Path = ()) -> Iterator[_Piece]:
-    """Yield what an object holds: the elements of the lists named, other values whole."""
+    """Yield the contents of an object: named lists as single elements, other values whole."""
     for key in _keys(cursor):
         path = (*at, key)
         if path in lists and cursor.peek() == "[":

@@ -1,23 +1,23 @@
-"""Where files of a tool keep their records: what an adapter declares and a reader follows."""
+"""The places in a tool's files where the records are; an adapter declares them and a reader follows them."""
 
 from typing import Final, NamedTuple
 
 COMMON_LISTS: Final = ("records", "results", "data")
-"""Names that many tools give to an object's list of records."""
+"""Keys under which many tools put the list of records in an object."""
 
 
 class Archive(NamedTuple):
-    """How a zip file holds records: one JSON object a member.
+    """How a zip file holds records: one JSON object in each member.
 
     Attributes
     ----------
     suffix : str
-        Of the file's name, as ``".eval"``; it must be one of
+        Suffix of the file's name, such as ``".eval"``; it must be one of
         `router_model.training.importing.sources.ARCHIVE_SUFFIXES`.
     records : str
-        Regular expression of the names of the members that are records.
+        Regular expression for the names of the members that are records.
     context : tuple of str
-        Members with an object about all records; the first that is there becomes their context.
+        Names of members with an object about all records. The first that exists becomes the context of the records.
     """
 
     suffix: str
@@ -26,12 +26,12 @@ class Archive(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where records are looked for.
+    """The places where records are looked for.
 
     Attributes
     ----------
     lists : tuple of str
-        Paths of lists of records in a JSON object, dots between the keys.
+        Paths of lists of records in a JSON object, with dots between the keys.
     archives : tuple of Archive
     """
 

@@ -1,7 +1,7 @@
-"""Fields of a source whose names are near to ours, and what their values say about them.
+"""Find the fields of a source whose names resemble our columns, and check whether their values fit.
 
-A near name alone is not enough: `label` may be the right answer's text and no quality. So a field is proposed
-only where most of its values could be our column's.
+A similar name is not enough: `label` may hold the text of the right answer and not a quality. So a field is proposed
+only if most of its values could belong to our column.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,15 +22,15 @@ from router_model.training.importing.reading import AS_WRITTEN, Reading
 
 PROMPTS: Final = ("prompt", "messages")
 OPEN: Final = (EXPECTED_ONE_DATE, EXPECTED_ONE_NUMBER)
-"""What is expected of values that could be read in two ways."""
+"""The expectations in problems of values that could be read in two ways."""
 
 _MAX_SAMPLES: Final = 50
 _N_LOOKED_INTO: Final = 1_000
-"""Records of which objects are looked into."""
+"""Number of records in which nested objects are searched."""
 _MAX_DEPTH: Final = 3
 _MAX_NESTED: Final = 200
 _FEWEST_MS: Final = 50
-"""Calls that take at least so many whole numbers, in the middle, are timed in milliseconds rather than seconds."""
+"""If the median of whole-numbered latencies is at least this, they are milliseconds and not seconds."""
 _FEWEST_NS: Final = 10_000_000
 _EPOCHS: Final = (("ms", 1e11), ("us", 1e14), ("ns", 1e17))
 _UNIT_WORDS: Final = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -57,17 +57,17 @@ class _NearField:
 
 
 class Proposal(NamedTuple):
-    """A field that looks like a column of ours.
+    """A field that probably is one of our columns.
 
     Attributes
     ----------
     ours, theirs : str
     unit : str
-        In which its values seem to be, where the name does not say it.
+        Probable unit of its values, if the name does not say it.
     others : list of str
-        Further fields with names near to this column.
+        Further fields with names similar to this column's.
     qualities : QualityTally
-        Of its values, if it looks like a quality.
+        Counts of its values, if it looks like a quality.
     samples : list
         Its first values.
     """
@@ -85,7 +85,7 @@ class Proposal(NamedTuple):
         return next((problem for problem in problems if problem.expected in OPEN), None)
 
     def finding(self) -> Finding:
-        """Say it."""
+        """Return the finding that proposes this field."""
         also = f" (or {', '.join(map(repr, self.others))})" if self.others else ""
         unit = f" in {_UNIT_WORDS[self.unit]}" if self.unit else ""
         theirs = f"{self.theirs}:{self.unit}" if self.unit else self.theirs
@@ -97,7 +97,7 @@ class Proposal(NamedTuple):
 
 
 class NearFields:
-    """Collects the fields of one source."""
+    """Collects the fields of one source that may be our columns."""
 
     def __init__(self, options: ImportOptions) -> None:
         self._options = options
@@ -106,13 +106,13 @@ class NearFields:
         self._n_records = 0
 
     def see(self, own: Source) -> None:
-        """Look at a record, in which the columns that were named have our names."""
+        """Note the fields of a record, in which the columns that the user named have our names."""
         self._n_records += 1
         if self._n_records <= _N_LOOKED_INTO and dict in map(type, own.values()):
             own = {**dict(_nested(own)), **own}
         for ours, theirs in near_columns(tuple(own)):
             if own.get(ours):
-                continue  # nearly always; this runs for every record
+                continue  # nearly always true; this runs for every record
             value = own[theirs]
             if not is_missing(value) and self._is_wanting(own, ours):
                 near = self._fields.setdefault((ours, theirs), _NearField())
@@ -128,7 +128,7 @@ class NearFields:
             near.end_batch(self._options)
 
     def proposals(self) -> list[Proposal]:
-        """Return the likeliest field for each column that is wanting, in the order of our columns."""
+        """Return the likeliest field for each missing column, in the order of our columns."""
         chosen: dict[str, tuple[str, str]] = {}
         for (ours, theirs), near in sorted(self._fields.items(), key=_likeliness):
             unit = _guess_unit(ours, theirs, near.samples)
@@ -139,7 +139,7 @@ class NearFields:
         return [self._proposal(ours, *field, chosen) for ours, field in chosen.items()]
 
     def _column_of(self, ours: str, theirs: str, unit: str, near: _NearField) -> str:
-        """Return the column that a field's values fit; empty if they fit none."""
+        """Return the column that the values of a field fit; empty if they fit none."""
         if ours == "quality":
             return ours if near.qualities.has_qualities else ""
         if ours in PROMPTS:
@@ -155,7 +155,7 @@ class NearFields:
 
 
 def _likeliness(field: tuple[tuple[str, str], _NearField]) -> tuple[int, int, int]:
-    """Sort by our columns; fields at the top before those inside objects; then the likeliest name first."""
+    """Sort key: by our columns, then top fields before fields inside objects, then the likeliest name first."""
     (ours, theirs), _ = field
     near = near_column(theirs)
     return OUTCOME_COLUMN_NAMES.index(ours), theirs.count("."), near[1] if near else 0
@@ -185,7 +185,7 @@ def _problems(ours: str, theirs: str, unit: str, samples: list[Any], reading: Re
 
 
 def _guess_unit(ours: str, theirs: str, samples: list[Any]) -> str:
-    """Guess the unit of times from whole numbers and their size, where the name does not say it."""
+    """Guess the unit of times from the size of whole numbers, if the name does not say it."""
     numbers = sorted(values.count(series_of("", samples))[0].drop_nulls().to_list())
     if not numbers or unit_in_name(theirs):
         return ""

@@ -1,7 +1,7 @@
-"""Names that other people give to our columns.
+"""The names that other people give to our columns.
 
-A table whose column is called `cost` would be read without its costs. So a field with such a name is never
-left aside in silence: the import stops and proposes the mapping.
+Without them, a table with the column `cost` would be imported without its costs. So the import never ignores such a
+field silently: it stops and proposes the mapping.
 """
 
 import difflib
@@ -54,7 +54,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "session_id": "conversation_id thread_id chat_id session dialog_id dialogue_id conv_id",
     "prompt_id": "question_id query_id",
 }
-"""Names of fields by our columns, the likeliest first."""
+"""Names of fields for each of our columns, the likeliest first."""
 
 _LOWER_IS_BETTER: Final = frozenset(
     ("loss", "error", "errors", "err", "wer", "cer", "perplexity", "ppl", "distance", "rank", "penalty", "toxicity")
@@ -78,7 +78,7 @@ _OWN_KEYS: Final = {_key(ours): ours for ours in NAMEABLE if ours in _NAMES}
 
 @lru_cache(maxsize=4096)
 def near_column(name: str) -> tuple[str, int] | None:
-    """Return which column a field's name is near to, and how far down its list it stands.
+    """Return the column that a field's name resembles, and the position of the name in the column's list.
 
     >>> [near_column(name) for name in ("modelName", "latency_ms", "Prompt", "qualty", "usage.prompt_tokens")]
     [('model', 1), ('latency_s', 1), ('prompt', 0), ('quality', 99), ('input_tokens', 2)]
@@ -94,7 +94,7 @@ def near_column(name: str) -> tuple[str, int] | None:
 def _known(name: str) -> tuple[str, int] | None:
     found = _OURS_OF.get(_key(name))
     if found is None and unit_in_name(name):
-        # latency_ms is latency, timestamp_ms timestamp.
+        # latency_ms counts as latency, and timestamp_ms as timestamp.
         words = words_of(name)[:-1]
         found = _OURS_OF.get("".join(words)) or _OURS_OF.get("".join(words) + "s")
     return found
@@ -109,7 +109,7 @@ def _mistyped(name: str) -> tuple[str, int] | None:
 
 @lru_cache(maxsize=1024)
 def near_columns(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return (our column, field) for the fields with a near name, the likeliest first.
+    """Return (our column, field) for the fields with a similar name, the likeliest first.
 
     >>> near_columns(("prompt", "model", "rating", "score", "cost"))
     (('quality', 'score'), ('cost_usd', 'cost'), ('quality', 'rating'))
@@ -119,7 +119,7 @@ def near_columns(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 
 def sounds_lower_is_better(name: str) -> bool:
-    """Whether a name is that of a measure which is best when it is small.
+    """Whether the name suggests a measure that is best when it is small.
 
     >>> sounds_lower_is_better("eval_loss"), sounds_lower_is_better("score")
     (True, False)
@@ -128,7 +128,7 @@ def sounds_lower_is_better(name: str) -> bool:
 
 
 def similar_fields(name: str, fields: Iterable[str]) -> list[str]:
-    """Return fields that a mistyped name may mean.
+    """Return the fields whose names resemble a mistyped name.
 
     >>> similar_fields("verdit", ["verdict", "answer"])
     ['verdict']

@@ -1,9 +1,9 @@
-"""What one record says about an outcome that another record holds.
+"""Join information about one outcome that a tool writes in several records.
 
-Some tools write one call in several records, even in several files: the spans and the evaluations of them,
-the requests of a batch and its answers. An adapter that declares `notes` is shown all its files twice. In the
-first pass its records leave notes under a key, such as the id of a call. In the second pass `convert` asks
-for the notes under the key of the record that it has. Notes lie on the disk, so the memory stays bounded.
+Some tools describe one call in several records or even files: spans and their evaluations, or the requests of a batch
+and its answers. If an adapter declares `notes`, all its files are read twice. In the first pass, its records leave
+notes under a key, such as the id of a call. In the second pass, `convert` looks up the notes under the key of its
+record. Notes are stored on disk, so that memory stays bounded.
 """
 
 import json
@@ -19,14 +19,14 @@ _NOTES_A_WRITE: Final = 1_000
 
 
 class Note(NamedTuple):
-    """A fact and what it belongs to.
+    """A fact, and the key of the outcome that it belongs to.
 
     Attributes
     ----------
     key : str
-        Begins with the name of the format, as all formats share one store: ``"otel:5b8e:0515"``.
+        Begins with the name of the format, because all formats share one store: ``"otel:5b8e:0515"``.
     value : Any
-        Whatever JSON can hold.
+        Any value that JSON can hold.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Notes:
     Parameters
     ----------
     folder : Path
-        Where they are kept; the caller removes it.
+        Folder for the notes; the caller removes it.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Notes:
             self._database.close()
 
     def add(self, notes: Iterable[Note]) -> None:
-        """Keep notes, in their order."""
+        """Store notes, in their order."""
         self._pending += [(key, json.dumps(value, default=str)) for key, value in notes]
         if len(self._pending) >= _NOTES_A_WRITE:
             self._write()
@@ -99,7 +99,7 @@ class Notes:
 
 def _new_database(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
-    # Nothing has to survive a crash: the folder is thrown away with the import.
+    # The notes need not survive a crash, because the folder is deleted at the end of the import.
     database.execute("PRAGMA journal_mode = OFF")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("CREATE TABLE notes (number INTEGER PRIMARY KEY, key TEXT, value TEXT)")

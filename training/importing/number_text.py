@@ -1,7 +1,7 @@
-"""Numbers as people and spreadsheets write them: money, thousands, decimal commas, times with their unit.
+"""Read numbers as people and spreadsheets write them: money, thousands, decimal commas, times with a unit.
 
-A text is read only where it can mean one number. ``1,234`` is 1234 to some and 1.234 to others, so it is read
-only once somebody has said which mark stands before the decimals, or where only whole numbers make sense.
+A text is read only if it can mean one number. ``1,234`` is 1234 to some people and 1.234 to others. So it is read only
+if the user has said which mark stands before the decimals, or if only whole numbers make sense.
 """
 
 import re
@@ -12,7 +12,7 @@ DecimalMark: TypeAlias = Literal["point", "comma"]
 DECIMAL_MARKS: Final[tuple[DecimalMark, ...]] = ("point", "comma")
 
 MAX_CHARS: Final = 60
-"""Longer texts are no numbers; the bound keeps hostile ones cheap."""
+"""Longer texts are not numbers; the limit keeps hostile texts cheap."""
 
 _DOLLARS: Final = re.compile(r"^(?P<sign>[+-]?)\s*(?:US\$|USD|\$)\s*|\s*(?:US\$|USD|\$)$", re.IGNORECASE)
 _PLAIN: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -25,19 +25,19 @@ _SECONDS_OF: Final = {"n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "ms": 1e-3, 
 
 
 class AmbiguousNumberError(ValueError):
-    """Raise where a comma may stand before decimals as well as between thousands."""
+    """Raised if a comma may stand before decimals or between thousands."""
 
 
 def read_number(text: str, decimal: DecimalMark | None = None, *, whole: bool = False) -> float:
-    """Read a number, an amount of US dollars included.
+    """Read a number or an amount of US dollars.
 
     Parameters
     ----------
     text : str
     decimal : {"point", "comma"}, optional
-        What stands before the decimals, where it has been said.
+        The mark before the decimals, if the user has said it.
     whole : bool, default False
-        Only whole numbers make sense, so that a lone comma before three digits stands between thousands.
+        Whether only whole numbers make sense. Then a single comma before three digits stands between thousands.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def read_number(text: str, decimal: DecimalMark | None = None, *, whole: bool = 
     AmbiguousNumberError
         If it can mean two numbers.
     ValueError
-        If it is no number, or an amount in another currency.
+        If the text is not a number, or is an amount in another currency.
     """
     if len(text) > MAX_CHARS:
         raise ValueError(f"no number: {text[:MAX_CHARS]!r}…")
@@ -68,9 +68,9 @@ def read_number(text: str, decimal: DecimalMark | None = None, *, whole: bool = 
 
 
 def _mark_of(digits: str, *, whole: bool) -> DecimalMark:
-    """Tell from the digits alone what stands before the decimals."""
+    """Find the mark before the decimals from the digits alone."""
     if "." in digits:
-        # Of two kinds of marks the last stands before the decimals; several points stand between thousands.
+        # If there are two kinds of marks, the last stands before the decimals. Several points stand between thousands.
         return "comma" if digits.rfind(",") > digits.rfind(".") or "," not in digits else "point"
     if digits.count(",") > 1:
         return "point"
@@ -81,7 +81,7 @@ def _mark_of(digits: str, *, whole: bool) -> DecimalMark:
 
 
 def _with_point(digits: str, mark: DecimalMark) -> str:
-    """Write the digits as Python reads them."""
+    """Return the digits in the form that Python reads."""
     point = "." if mark == "point" else ","
     before, _, decimals = digits.partition(point)
     if not before.isdigit() and before and not _GROUPED[mark].fullmatch(before):
@@ -90,7 +90,7 @@ def _with_point(digits: str, mark: DecimalMark) -> str:
 
 
 def is_ambiguous(value: object) -> bool:
-    """Whether a value is a text that `read_number` could take for two numbers.
+    """Whether a value is a text that `read_number` could read as two different numbers.
 
     >>> is_ambiguous("1,234"), is_ambiguous("1,5"), is_ambiguous("many")
     (True, False, False)
@@ -107,7 +107,7 @@ def is_ambiguous(value: object) -> bool:
 
 
 def mark_of(values: Iterable[object]) -> DecimalMark | None:
-    """Tell from texts of which some can be read in one way only what stands before the decimals.
+    """Find the mark before the decimals from those texts that can be read in only one way.
 
     >>> mark_of(["1,234", "0,5"]), mark_of(["1,234", "0.5"]), mark_of(["1,234"])
     ('comma', 'point', None)
@@ -135,7 +135,7 @@ def read_seconds(text: str, decimal: DecimalMark | None = None) -> float:
     Raises
     ------
     ValueError
-        If it is none.
+        If the text is not a time span.
     """
     match = _UNIT.fullmatch(text.strip().lower()) if len(text) <= MAX_CHARS else None
     if not match:

@@ -1,6 +1,6 @@
-r"""Votes are corrected for how strong the opponents were.
+r"""Correct pairwise votes for the strength of the opponents.
 
-Who is mostly compared with strong models loses more often, whatever its answers are worth; arenas choose
+A model that is mostly compared with strong models loses more often, however good its answers are. Arenas choose
 opponents of similar strength on purpose, which makes all models look alike. The strengths :math:`s_i` are
 those of Bradley and Terry: :math:`P_{ij} = s_i / (s_i + s_j)` is the chance that i wins against j. Let
 :math:`\bar P_i` be its chance against all others on average. A vote q on i against j becomes
@@ -8,9 +8,9 @@ those of Bradley and Terry: :math:`P_{ij} = s_i / (s_i + s_j)` is the chance tha
 .. math:: q' = q \, \bar P_i / P_{ij} \text{ where j is weaker than that, else }
           q' = 1 - (1 - q) (1 - \bar P_i) / (1 - P_{ij})
 
-so that a win against a weak model counts less, a loss against a strong one costs less, and the mean over many
-votes is :math:`\bar P_i`. Models with fewer than `MIN_VOTES` votes are left as they are, and so are votes that
-call both answers bad (docs/decisions/0018-pairwise-votes.md).
+So a win against a weak model counts less, a loss against a strong one costs less, and the mean over many votes is
+:math:`\bar P_i`. Models with fewer than `MIN_VOTES` votes are not corrected, and neither are votes that call both
+answers bad (docs/decisions/0018-pairwise-votes.md).
 
 References
 ----------
@@ -27,9 +27,9 @@ import polars as pl
 FloatArray = npt.NDArray[np.float64]
 
 MIN_VOTES: Final = 30
-"""Of each of the two models; the strength of one with fewer is a guess."""
+"""Least number of votes of each model; with fewer votes, a strength is only a guess."""
 
-_PRIOR_VOTES: Final = 1.0  # a model's ties with all others together, so that nobody is infinitely strong
+_PRIOR_VOTES: Final = 1.0  # ties added to each model, shared among the others, so that no strength is infinite
 _MAX_STEPS: Final = 1_000
 _TOLERANCE: Final = 1e-9
 
@@ -40,7 +40,7 @@ def strengths(wins: FloatArray) -> FloatArray:
     Parameters
     ----------
     wins : array, shape (n_models, n_models)
-        How often the model of the row won against that of the column; a tie is half a win of both.
+        How often the model of the row won against the model of the column; a tie is half a win for both.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def strengths(wins: FloatArray) -> FloatArray:
 
     Examples
     --------
-    Three wins in four games are a strength of 3 : 1, here drawn together by the prior's tie:
+    Three wins in four games are strengths of 3 : 1, which the added ties bring a little closer together:
 
     >>> first, second = strengths(np.array([[0.0, 300.0], [100.0, 0.0]]))
     >>> round(float(first / second), 2)
@@ -70,12 +70,12 @@ def strengths(wins: FloatArray) -> FloatArray:
 
 
 def corrected(votes: pl.LazyFrame) -> pl.LazyFrame:
-    """Return votes with their quality corrected.
+    """Return votes with corrected qualities.
 
     Parameters
     ----------
     votes : polars.LazyFrame
-        Outcomes with the opponent's name as ``opponent`` in ``extra``, and ``both_bad`` where that was the vote.
+        Outcomes with the opponent's name as ``opponent`` in ``extra``, and ``both_bad`` if the vote called both bad.
     """
     extra = pl.col("extra").str
     opponent = pl.when(extra.json_path_match("$.both_bad").is_null()).then(extra.json_path_match("$.opponent"))
@@ -87,7 +87,7 @@ def corrected(votes: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _lines(votes: pl.LazyFrame) -> pl.DataFrame:
-    """Return the slope and the intercept of the correction, a row a model and opponent."""
+    """Return the slope and the intercept of the correction, one row for each model and opponent."""
     pairs = (
         votes.filter(pl.col("opponent").is_not_null() & pl.col("quality").is_not_null())
         .group_by("model", "opponent")

@@ -1,4 +1,4 @@
-"""What can be said about an import, as the command and the Python function take it."""
+"""The options of an import, as the command and the Python function take them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,14 @@ DEFAULT_MAX_REJECTED: Final = "5%"
 
 @dataclass(frozen=True, slots=True)
 class RejectedLimit:
-    """How many rows of a source may be rejected for one reason.
+    """The limit of rows of a source that may be rejected for one reason.
 
     Attributes
     ----------
     share : float, optional
-        Of the source's rows, 0 to 1.
+        Share of the source's rows, 0 to 1.
     count : int, optional
-        Where there is no share.
+        Number of rows, if there is no share.
     """
 
     share: float = 0.05
@@ -43,7 +43,7 @@ class RejectedLimit:
         Raises
         ------
         TableError
-            If it is neither.
+            If the value is neither.
         """
         text = str(value).strip()
         try:
@@ -55,7 +55,7 @@ class RejectedLimit:
         if not 0 <= share <= 1:
             raise TableError(
                 f"max_rejected: got {value!r}, expected a share of the rows such as 0.2 or 20%, or a number of rows; "
-                "write it so"
+                "use one of these forms"
             )
         return cls(share=share)
 
@@ -63,9 +63,9 @@ class RejectedLimit:
         return f"{self.share:g}" if self.count is None else str(self.count)
 
     def is_passed(self, n_rejected: int, n_rows: int) -> bool:
-        """Whether so many rejected rows are a wrong reading.
+        """Whether so many rejected rows show that the source was read in a wrong way.
 
-        One bad row is a bad row, also among three.
+        A single bad row is always allowed, even in a source of three rows.
 
         >>> [RejectedLimit().is_passed(n, of) for n, of in [(1, 3), (2, 3), (1, 1), (5, 100), (6, 100)]]
         [False, True, False, False, True]
@@ -77,16 +77,16 @@ class RejectedLimit:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How sources are read.
+    """The options that say how sources are read.
 
     Attributes
     ----------
     format : str
     on_error : {"fail", "skip"}
     columns : mapping of str to sequence of str
-        Fields of the sources by our columns.
+        Fields of the sources for each of our columns.
     model : str
-        Of records that name none.
+        The model of records that do not name one.
     reading : Reading
         How values are written.
     max_rejected : RejectedLimit
@@ -105,12 +105,12 @@ class ImportOptions:
         return ColumnMapping(self.columns, self.reading.decimal)
 
     def for_own_table(self) -> "ImportOptions":
-        """Return what holds for a table that an import wrote: it is in the schema, whatever the others are like."""
+        """Return the options for a table that an import wrote: it has our schema, so only some of the options apply."""
         return replace(self, columns={}, model="", reading=Reading())
 
     @property
     def given(self) -> Arguments:
-        """What is not as by default, as options of the command."""
+        """The options that differ from their defaults, as options of the command."""
         reading = self.reading
         limit = self.max_rejected
         words = ",".join(f"{word}={'' if value is None else f'{value:g}'}" for word, value in reading.words.items())
@@ -140,12 +140,12 @@ def make_options(
     decimal: DecimalMark | None = None,
     max_rejected: str | float = DEFAULT_MAX_REJECTED,
 ) -> ImportOptions:
-    """Check the parameters of `import_sources` and put them together.
+    """Check the parameters of `import_sources` and return them as options.
 
     Raises
     ------
     TableError
-        If one of them is unusable.
+        If a parameter is unusable.
     """
     _check_choice("format", format, FORMATS)
     _check_choice("on_error", on_error, ("fail", "skip"))
@@ -164,7 +164,7 @@ def make_options(
         ),
         max_rejected=RejectedLimit.parse(max_rejected),
     )
-    _ = options.mapping  # raises for columns that are not ours
+    _ = options.mapping  # raises an error for columns that are not ours
     return options
 
 

@@ -1,7 +1,7 @@
-"""The files an import leaves: the table, and the rejected rows beside it.
+"""Write the files of an import: the table, and the file of rejected rows beside it.
 
-Everything is written into a hidden folder beside the table and moved into place at the end, so that an
-interrupted import leaves nothing and an earlier table stays until the new one is complete.
+All files are written into a hidden folder beside the table, and moved into place at the end. So an interrupted import
+leaves no files, and an earlier table stays until the new one is complete.
 """
 
 import shutil
@@ -25,7 +25,7 @@ _VERSION_KEY = "router_model.schema_version"
 
 
 def rejects_path(out: Path) -> Path:
-    """Return where the rejected rows of an import into `out` go.
+    """Return the path of the rejects file of an import into `out`.
 
     >>> rejects_path(Path("tables/may.parquet")).as_posix()
     'tables/may.rejects.jsonl'
@@ -40,11 +40,11 @@ def is_own_table(path: Path) -> bool:
     try:
         return _VERSION_KEY in pl.read_parquet_metadata(path)
     except (pl.exceptions.PolarsError, OSError):
-        return False  # reading it tells what is wrong with it
+        return False  # reading the file will report the problem
 
 
 class _Part(NamedTuple):
-    """A part of the table.
+    """A part of the table in a file.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class _Part(NamedTuple):
     first : int
         Number of its first row in the table.
     removed : list of int
-        Rows of the part that do not stay.
+        Rows of the part that will be removed.
     are_votes : bool
         Whether the rows are votes between two models.
     """
@@ -63,7 +63,7 @@ class _Part(NamedTuple):
     are_votes: bool
 
     def rewrite(self) -> None:
-        """Write the part again without the rows that do not stay."""
+        """Write the part again without the removed rows."""
         if self.removed:
             frame = pl.read_parquet(self.path)
             kept = pl.Series([True]).new_from_index(0, frame.height).scatter(self.removed, values=False)
@@ -71,12 +71,12 @@ class _Part(NamedTuple):
 
 
 class TableOutput:
-    """Collects checked batches and rejects; nothing is visible before `finish`.
+    """Collects checked batches and rejects; their files appear only with `finish`.
 
     Attributes
     ----------
     folder : Path
-        Hidden, beside the table, and removed at the end.
+        A hidden folder beside the table, removed at the end.
     n_rows, n_rejected, n_with_quality : int
     models : set of str
     """
@@ -111,12 +111,12 @@ class TableOutput:
         self.models.update(frame["model"].unique())
 
     def add_repeats(self, frame: pl.DataFrame, *, are_votes: bool = False) -> None:
-        """Add further answers to prompts whose models have a row; they are averaged into it."""
+        """Add further answers of models that already have a row for the prompt; they are averaged into it."""
         if not frame.is_empty():
             self._repeats.append(self._write("repeats", len(self._repeats), frame, are_votes=are_votes))
 
     def remove(self, numbers: Iterable[int]) -> None:
-        """Take rows without a quality out of the table; they are numbered from 0, as they were added."""
+        """Remove rows without a quality from the table; rows are numbered from 0 in the order they were added."""
         for number in numbers:
             part = self._parts[bisect_right(self._parts, number, key=lambda part: part.first) - 1]
             part.removed.append(number - part.first)
@@ -148,7 +148,7 @@ class TableOutput:
         return rejects
 
     def _merged(self) -> pl.LazyFrame:
-        """Return all parts as one table, with a row a prompt and model."""
+        """Return all parts as one table with one row for each prompt and model."""
         parts = (*self._parts, *self._repeats)
         votes = [part.path for part in parts if part.are_votes]
         others = [part.path for part in parts if not part.are_votes]
@@ -168,7 +168,7 @@ class TableOutput:
 
 
 def averaged(table: pl.LazyFrame) -> pl.LazyFrame:
-    """Return a table with one row a prompt and model: means of the numbers, else what the first row has.
+    """Return one row for each prompt and model, with means of the numbers and other values from the first row.
 
     >>> rows = {"prompt_id": ["p", "p"], "model": ["m", "m"], "quality": [1.0, 0.0], "input_tokens": [8, 9],
     ...         "output_tokens": [1, 2], "cost_usd": [None, 0.5], "latency_s": [1.0, 2.0], "task": ["t", "u"]}
@@ -188,18 +188,18 @@ def _entry_json(entry: dict[str, Any]) -> str:
     try:
         return safe_json(entry)
     except RecursionError:
-        # Just shallow enough to be read, and too deep to be written inside an entry.
+        # The value was shallow enough to be read, but is too deep to be written inside an entry.
         return safe_json(entry | {"record": "nested too deeply to be shown here; see the file and row"})
 
 
 @contextmanager
 def open_output(out: Path) -> Iterator[TableOutput]:
-    """Make a hidden folder beside `out` to write into; it is gone afterwards, whatever happens.
+    """Make a hidden folder beside `out` to write into; it is always removed afterwards.
 
     Raises
     ------
     TableError
-        If nothing can be written there.
+        If the folder cannot be written to.
     """
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))

@@ -1,7 +1,7 @@
-"""The first rows of sources as an import would read them; nothing is written.
+"""Show the first rows of sources as an import would read them, without writing anything.
 
-Simplifies: it looks at the first batch of the first files, so a scale that shows late in a file is told by the
-import alone.
+One simplification: only the first batch of the first files is read. A scale that shows only later in a file is noticed
+by the import alone.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ _MAX_FILES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PreviewedRow:
-    """One row as it would be read.
+    """One row as an import would read it.
 
     Attributes
     ----------
     row : int
-        Of the source.
+        Row of the source.
     values : dict of str to object
-        What it has of our columns; empty if it cannot be read.
+        Values of our columns; empty if the row cannot be read.
     problems : tuple of str
-        What is wrong with it.
+        The problems of the row, in words.
     """
 
     row: int
@@ -52,11 +52,11 @@ class Preview:
     Attributes
     ----------
     files : tuple of (Path, str, tuple of PreviewedRow)
-        A file, its format and its rows.
+        The path, format and rows of each file.
     n_more_files : int
-        Files that were not looked at.
+        Number of files that were not read.
     objection : str
-        Why the import would stop, as far as it shows; empty if it would not.
+        Why the import would stop, as far as these rows show; empty if they show no reason.
     """
 
     files: tuple[tuple[Path, str, tuple[PreviewedRow, ...]], ...]
@@ -74,16 +74,16 @@ def preview_sources(
     sources : sequence of paths
         Files, folders and glob patterns.
     options : ImportOptions
-        Made by `options.make_options`, with the parameters of `import_sources`.
+        From `options.make_options`, which takes the parameters of `import_sources`.
     out : str, optional
-        The table that the import would write; for the command that is proposed.
+        The table that the import would write; used in the proposed command.
     n_rows : int, default 3
         Rows shown of each file.
 
     Raises
     ------
     TableError
-        If there are no such sources.
+        If the sources do not exist.
     """
     paths = expand_sources(sources)
     files: list[tuple[Path, str, tuple[PreviewedRow, ...]]] = []

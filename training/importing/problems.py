@@ -1,9 +1,9 @@
-"""What is wrong with a value or a record, and how that is said.
+"""Describe what is wrong with a value or a record, in a form that becomes an error message.
 
-Every complaint of the importers is one `Problem`: what was got, what was expected and what to do. Where it
-was found (file and row) is added by whoever knows it. `RecordError` and `StreamError` carry a problem up
-to `router_model.training.importing.run`, which makes it a `TableError` or an entry of the rejects file; neither
-escapes.
+Every complaint of the importers is one `Problem`: what was got, what was expected and what to do. The code that knows
+the file and the row adds them. `RecordError` and `StreamError` carry a problem up to
+`router_model.training.importing.run`, which turns it into a `TableError` or an entry of the rejects file. Neither
+error leaves this package.
 """
 
 import json
@@ -15,14 +15,14 @@ MAX_SHOWN_CHARS = 80
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One unusable value, or an unusable record.
+    """A problem with one value or one record.
 
     Attributes
     ----------
     index : int
-        Position of the row in the checked frame, from 0; 0 where there is no frame.
+        Position of the row in the checked frame, from 0; 0 without a frame.
     column : str
-        Empty if the whole record is meant.
+        Empty if the problem concerns the whole record.
     got, expected, advice : str
     """
 
@@ -42,7 +42,7 @@ class Problem:
         return f"got {self.got}, expected {self.expected}"
 
     def message(self, file: object, row: int, *, n_alike: int = 1) -> str:
-        """Return the whole sentence.
+        """Return the whole error message.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Problem:
         row : int
             Line or record of the source, from 1.
         n_alike : int, default 1
-            Rows with the same problem, this one included.
+            Number of rows with the same problem, this one included.
 
         Examples
         --------
@@ -64,12 +64,12 @@ class Problem:
         return f"{file}, row {row}{column}: {self.reason}; {self.advice}{more}"
 
     def is_like(self, other: "Problem") -> bool:
-        """Whether two problems are of one kind: the same column, and the same thing expected of it."""
+        """Whether two problems are of the same kind: they have the same column and the same expectation."""
         return (self.column, self.expected) == (other.column, other.expected)
 
 
 class RecordError(ValueError):
-    """Raise when one source record cannot be read or converted; the next one may be fine.
+    """Raise when one record cannot be read or converted; the next one may be usable.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class StreamError(RecordError):
 
 
 def shown(value: object) -> str:
-    """Show a value in a message: words quoted, JSON as it is written, nothing longer than a line.
+    """Format a value for a message: texts in quotes, other values as JSON, at most one line long.
 
     >>> shown(None), shown(""), shown("1.7"), shown("abc"), shown({"a": [True]})
     ('nothing', "''", '1.7', "'abc'", '{"a": [true]}')
@@ -97,7 +97,7 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of 0.5 and 50 has become 0.5 and 50.0
+        value = int(value)  # 50 in a column with 0.5 has become 50.0, so whole floats are shown without decimals
     if isinstance(value, dict | list | bool):
         text = _shown_json(value)
     else:

@@ -1,12 +1,13 @@
-"""What the qualities of a whole source look like, and whether they are on the scale they are read on.
+"""Count the kinds of quality values in a whole source, to find out whether it has another scale.
 
-Counts, and keeps no values: a source may be larger than the memory. Decides what is a bad row and what a
-wrong scale:
+Only counts are kept, because a source may be larger than the memory. They decide whether values outside 0 to 1 are bad
+rows or show another scale:
 
-- Whole numbers only, some outside 0 to 1: another scale, however few they are. Ratings of which most are the
-  worst look like marks of 0 and 1 with a few mistakes, and taking them for that would turn them round.
-- Fractions, too: another scale if more than one number, and more than 5 % of all, is outside.
-- Words, percentages, marks such as 4/5: the same 5 %.
+- If all values are whole numbers and some are outside 0 to 1, the scale is another one, however few these are. Ratings
+  that are mostly the worst one look like 0 and 1 with a few mistakes, but read like this the worst rating would be a
+  success.
+- If there are fractions too, the scale is another one if more than one number, and more than 5 % of all, is outside.
+- Words, percentages and marks such as 4/5 show another scale if they are more than 5 % of all.
 """
 
 import math
@@ -54,11 +55,11 @@ _FAMILIES: Final[tuple[Mapping[str, float], ...]] = (
     {"c": 1.0, "p": 0.5, "i": 0.0, "n": 0.0},
     {"a": 1.0, "b": 0.75, "c": 0.5, "d": 0.25, "e": 0.0, "f": 0.0},
 )
-"""Words that go together, and what each is worth."""
+"""Families of words that occur together, with the quality of each word."""
 
 
 class QualityTally:
-    """Counts the qualities of one source."""
+    """Counts the kinds of quality values of one source."""
 
     def __init__(self) -> None:
         self._n_known = 0
@@ -71,7 +72,7 @@ class QualityTally:
         self._words: Counter[str] = Counter()
 
     def add(self, series: pl.Series, reading: Reading) -> None:
-        """Count the values of a column as they came."""
+        """Count the values of a column before they are converted."""
         numbers, known, unreadable = quality_values(series, reading)
         self._n_known += known.count()
         numbers = numbers.filter(numbers.is_finite().fill_null(value=False))
@@ -94,19 +95,19 @@ class QualityTally:
 
     @property
     def has_qualities(self) -> bool:
-        """Whether most of the values can be qualities: numbers, or words that are known."""
+        """Whether most of the values can be qualities: numbers or known words."""
         known = sum(n for word, n in self._words.items() if _family_of({word}) or _mark_of(word))
         n_all = self._n_known + self._n_numbers + self._n_words
         return n_all > 0 and 2 * (self._n_words - known) <= n_all
 
     def finding(self, options: ImportOptions, name: str, *, is_joined: bool = False) -> Finding | None:
-        """Tell what keeps the qualities from being read; None if nothing does.
+        """Return the reason why the qualities cannot be read as they are; None if they can.
 
         Parameters
         ----------
         options : ImportOptions
         name : str
-            Of the field in the source.
+            Name of the field in the source.
         is_joined : bool, default False
             Whether other sources are read in the same way.
         """
@@ -129,7 +130,7 @@ class QualityTally:
         return f"{self._n_numbers:,} {kind} from {self._minimum:g} to {self._maximum:g}"
 
     def _about_numbers(self, name: str) -> Finding | None:
-        """Tell whether numbers that are read as they are have another scale."""
+        """Return a finding if numbers that are read as 0 to 1 have another scale."""
         if sounds_lower_is_better(name) and self._n_numbers:
             return self._about_losses(name)
         is_other_scale = self._n_outside > 0 and (not self._n_fractions or self._are_many(self._n_outside))
@@ -157,13 +158,13 @@ class QualityTally:
         high = max(1.0, self._maximum)
         scale = Scale(high, min(0.0, self._minimum))
         return Finding(
-            f"quality comes from {name!r}, which sounds as if smaller were better; it has {self._range()}",
+            f"quality comes from {name!r}, whose name suggests that smaller is better; it has {self._range()}",
             (("--scale", str(scale)),),
             f"The first number of --scale is the worst; --scale {scale.reversed} if greater is better.",
         )
 
     def _about_scale(self, scale: Scale, *, is_joined: bool) -> Finding | None:
-        """Tell whether numbers are on another scale than the one that was stated."""
+        """Return a finding if numbers do not fit the scale that the user stated."""
         low, high = scale.range
         is_wider = high - low > 1
         within_unit = self._n_numbers > 0 and self._minimum >= 0 >= self._maximum - 1
@@ -176,7 +177,7 @@ class QualityTally:
         )
 
     def _about_marks(self) -> Finding | None:
-        """Tell of percentages and marks such as 4/5, if all words are of one such kind."""
+        """Return a finding about percentages or marks such as 4/5, if all words are of one such kind."""
         marks = {_mark_of(word) for word in self._words}
         scale = marks.pop() if len(marks) == 1 else None
         if scale is None:
@@ -189,7 +190,7 @@ class QualityTally:
 
 
 def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
-    """Propose what words are worth."""
+    """Return a finding that proposes a quality for each word."""
     listed = ", ".join(f"{shown(word)} ({n:,})" for word, n in words.most_common(_MAX_WORDS))
     if len(words) > _MAX_WORDS:
         return Finding(
@@ -210,7 +211,7 @@ def _about_words(name: str, words: Counter[str], n_words: int) -> Finding:
 
 
 def _family_of(words: "Counter[str] | set[str]") -> Mapping[str, float] | None:
-    """Return the family that has all the words which mean something."""
+    """Return the family with all those words that have a meaning."""
     meant = set(words) - _UNGRADED
     return next((family for family in _FAMILIES if meant and meant <= family.keys()), None)
 
@@ -222,7 +223,7 @@ def _worth(word: str, family: Mapping[str, float] | None) -> str:
 
 
 def _mark_of(word: str) -> Scale | None:
-    """Return the scale of a mark that names its end."""
+    """Return the scale of marks that name their upper end, such as 4/5."""
     if _PERCENT.fullmatch(word):
         return PERCENT
     match = _OUT_OF.fullmatch(word)

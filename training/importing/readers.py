@@ -1,9 +1,9 @@
-"""Files become source records, one at a time, with the row they stand in.
+"""Read files as source records, one at a time, each with the row that it stands in.
 
-Decides nothing about meaning: a record is what the file says, a dictionary. A record that cannot be read
-becomes `Unreadable` and the next one is tried; where nothing more can be read, the last item says so. Rows
-count from 1: lines of a text file (a CSV file's header is line 1, a record has the line it begins in),
-elements of a JSON list, rows of a Parquet file, members of an archive.
+Readers do not interpret records: a record is a dictionary of what the file says. If a record cannot be read, the reader
+yields `Unreadable` and goes on. If the rest of the file cannot be read, the last item says so. Rows count from 1. A row
+is a line of a text file (the header of a CSV file is line 1, and a record has the line on which it begins), an element
+of a JSON list, a row of a Parquet file, or a member of an archive.
 """
 
 import json
@@ -29,15 +29,15 @@ _SLICE_BYTES: Final = 32 * 1024 * 1024
 
 
 class SourceFile:
-    """One file of records.
+    """A source file, which yields its records.
 
     Attributes
     ----------
     path : Path
     layout : Layout, optional
-        Where a JSON object or an archive has its records.
+        The places of the records in a JSON object or an archive.
     position : int
-        Bytes of the file read so far; for the progress.
+        Number of bytes of the file read so far, for the progress.
     """
 
     def __init__(self, path: Path, layout: Layout = DEFAULT_LAYOUT) -> None:
@@ -49,7 +49,7 @@ class SourceFile:
     def items(self) -> Iterator[Item]:
         """Yield every row of the file.
 
-        If nothing more can be read, or there was nothing, the last item is `Unreadable` and tells so.
+        If nothing more can be read, or the file has no records, the last item is `Unreadable` and says so.
         """
         row = 0
         try:
@@ -85,7 +85,7 @@ class SourceFile:
             lines = (line.strip() for line in read_lines(stream) if not line.isspace())
             first = next(lines, b"")
             if first == b"{":
-                # An object over several lines goes on with a key; a line that is cut off, with the next record.
+                # An object on several lines continues with a key; after a truncated line, the next record follows.
                 return next(lines, b"").startswith(b'"')
         return first == b"[" or first.startswith(b"[{")
 
@@ -152,7 +152,7 @@ def _read_json_lines(stream: BinaryIO) -> Iterator[Item]:
             yield Unreadable(row, encoding_problem("", exc), _as_text(line), len(line))
         except (ValueError, RecursionError) as exc:
             where = f"{exc.msg} at character {exc.pos + 1}" if isinstance(exc, json.JSONDecodeError) else str(exc)
-            problem = Problem(0, "", f"broken JSON ({where})", "one JSON object a line", "mend or remove the line")
+            problem = Problem(0, "", f"broken JSON ({where})", "one JSON object per line", "mend or remove the line")
             yield Unreadable(row, problem, _as_text(line), len(line))
         else:
             yield record_of(row, value, len(line))

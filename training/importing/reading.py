@@ -1,6 +1,6 @@
-"""How the values of a source are written, as far as somebody has said it.
+"""How the values of a source are written (dates, decimal marks, words for qualities), as far as the user has said.
 
-Whatever is left unsaid is read only where it can mean one thing.
+Without such an option, a value is read only if it can mean one thing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,17 @@ from router_model.training.importing.scales import Scale
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are written.
+    """The options that say how values are written.
 
     Attributes
     ----------
     scale : Scale, optional
-        Of the qualities; 0 to 1 where it is not said.
+        Scale of the qualities; 0 to 1 by default.
     words : mapping of str to (float or None)
-        Qualities of words in lower case, also of single numbers; None: not graded.
+        Qualities of words in lower case, and of single numbers; None means not graded.
     dates : {"day-first", "month-first"}, optional
     decimal : {"point", "comma"}, optional
-        What stands before the decimals of numbers that are texts.
+        The mark before the decimals in numbers written as text.
     """
 
     scale: Scale | None = None
@@ -35,11 +35,11 @@ class Reading:
 
 
 AS_WRITTEN: Final = Reading()
-"""Nothing has been said."""
+"""The reading without any options."""
 
 
 def parse_words(given: Iterable[str]) -> dict[str, float | None]:
-    """Read ``good=1,bad=0,n/a=``: words and their quality, or nothing for "not graded".
+    """Parse ``good=1,bad=0,n/a=``: words with their qualities, where an empty quality means "not graded".
 
     >>> parse_words(["Good=1,bad=0", "n/a="])
     {'good': 1.0, 'bad': 0.0, 'n/a': None}
@@ -47,7 +47,7 @@ def parse_words(given: Iterable[str]) -> dict[str, float | None]:
     Raises
     ------
     TableError
-        If something else is given.
+        If a text has another form.
     """
     pairs = [pair for text in given for pair in text.split(",") if pair.strip()]
     return checked_words(_parse_pair(pair) for pair in pairs)
@@ -59,7 +59,7 @@ def checked_words(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float 
     Raises
     ------
     TableError
-        If a quality is not one.
+        If a quality is not a number from 0 to 1.
     """
     words = {word.strip().lower(): value for word, value in pairs}
     for word, value in words.items():
@@ -81,5 +81,5 @@ def _parse_pair(pair: str) -> tuple[str, float | None]:
 def _words_message(got: str) -> str:
     return (
         f"values: got {got.strip()!r}, expected WORD=QUALITY with a quality from 0 to 1, or WORD= for 'not graded', "
-        "such as good=1,bad=0,n/a=; write it so"
+        "such as good=1,bad=0,n/a=; use this form"
     )

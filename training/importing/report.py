@@ -1,4 +1,4 @@
-"""What an import tells while it runs and when it is done."""
+"""The messages of an import: its progress, and its result."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import is.
+    """The progress of an import.
 
     Attributes
     ----------
     path : Path
         The file being read.
     bytes_read, bytes_total : int
-        Of all files, as they lie on the disk.
+        Bytes of all files as they are on disk, compressed ones as they are.
     """
 
     path: Path
@@ -23,7 +23,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did.
+    """The result of an import.
 
     Attributes
     ----------
@@ -32,16 +32,16 @@ class ImportReport:
     n_rows : int
         Rows written.
     n_rejected : int
-        Rows set aside; with `n_rows` they are all rows read.
+        Rows rejected. Rows skipped, rejected and written add up to the rows read.
     skipped : dict of str to int
-        How many parts of the sources were left out on purpose, by what they are: "spans of other operations".
+        Numbers of parts of the sources that were left out on purpose, by their kind: "spans of other operations".
     n_prompts, n_models, n_with_quality : int
     rejects : Path or None
-        Where the rejected rows are.
+        The file with the rejected rows.
     unknown_columns : tuple of str
-        Fields the schema does not know, kept in `extra`.
+        Fields that the schema does not have; they are kept in `extra`.
     formats : dict of str to str
-        The format of each file; ``unknown`` where not even one record could be read.
+        The format of each file; ``unknown`` if no record of it could be read.
     """
 
     out: Path

@@ -1,10 +1,10 @@
-"""The import itself: sources in, one canonical table out, in bounded memory.
+"""Run an import: read sources and write one table with our columns, in bounded memory.
 
-Records are read, converted and checked in batches; good rows are written at once into a hidden folder. Whether
-a source is read rightly is decided at its end, when all of it has been seen (`survey`): if not, nothing that
-was written counts. With ``on_error="fail"`` a bad row ends the import at the end of its source, so that all
-that is wrong with the source is told at once; with ``"skip"`` single bad rows go to the rejects file. Rows
-written, rejected and skipped add up to the rows read.
+Records are read, converted and checked in batches. Good rows are written at once into a hidden folder. At the end of a
+source, when all of it has been seen, `survey` decides whether it was read correctly. If not, the rows that were written
+do not count. With ``on_error="fail"``, a bad row stops the import at the end of its source, so that all problems of the
+source are reported at once. With ``"skip"``, single bad rows go to the rejects file. The numbers of rows written,
+rejected and skipped add up to the number of rows read.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ from router_model.training.importing.sources import expand_sources, total_bytes
 from router_model.training.importing.survey import Survey, unseen_findings
 
 MAX_UNKNOWN_COLUMNS: Final = 1_000
-"""More names of unknown columns are not listed; their values are kept all the same."""
+"""The most names of unknown columns that are listed; the values of further ones are kept too."""
 
 _AVERAGED: Final = "answers averaged with others of the same prompt and model"
 _UNGRADED: Final = "repeated calls without a grade"
@@ -65,22 +65,23 @@ def import_sources(
     out : path
         The table, a Parquet file; an earlier one is replaced once the import is complete.
     format : one of `FORMATS`
-        With ``auto`` each file's format is told by its first record.
+        With ``auto``, the format of each file is found from its first record.
     on_error : {"fail", "skip"}
-        End the import where a row is bad, or write bad rows to ``<out stem>.rejects.jsonl``.
+        Whether a bad row ends the import, or is written to ``<out stem>.rejects.jsonl``.
     columns : mapping of str to str, optional
-        Fields of the sources by our columns: ``{"quality": "verdict", "prompt": "input.text"}``. A list of fields
-        is tried in its order; an empty name says that there is none; ``took:ms`` names a unit (`columns`).
+        Fields of the sources for each of our columns: ``{"quality": "verdict", "prompt": "input.text"}``. A list of
+        fields is tried in its order. An empty name says that there is no such field. ``took:ms`` adds a unit
+        (`columns`).
     scale : (float, float) or str, optional
         The worst and the best quality of the sources, such as ``(1, 5)`` or ``"1:5"``; 0 and 1 by default.
     values : mapping of str to float or None, optional
-        What words are worth as qualities: ``{"good": 1, "bad": 0, "n/a": None}``; None is "not graded".
+        Qualities of words: ``{"good": 1, "bad": 0, "n/a": None}``; None is "not graded".
     model : str, optional
-        The model of records that name none.
+        The model of records that do not name one.
     dates : {"day-first", "month-first"}, optional
         Order in dates such as 03/04/2025.
     decimal : {"point", "comma"}, optional
-        What stands before the decimals of numbers that are texts; needed for texts such as ``1,234``.
+        The mark before the decimals in numbers written as text; needed for texts such as ``1,234``.
     max_rejected : float, int or str, default "5%"
         How many rows of a source may be rejected for one reason with ``on_error="skip"``: a share (a float up to
         1, ``"20%"``) or a number of rows (an int). One bad row is always allowed, unless a number of rows is given.
@@ -90,7 +91,7 @@ def import_sources(
     Raises
     ------
     TableError
-        If a source cannot be imported or is not read rightly, or the table not be written; no file has been
+        If a source cannot be imported or is read in a wrong way, or the table cannot be written. No file has been
         changed then. If every row is rejected one by one, the rejects file is kept.
     """
     options = make_options(
@@ -117,7 +118,7 @@ def import_sources(
 
 def _check_target(out: Path, paths: Sequence[Path]) -> None:
     if out.suffix != ".parquet":
-        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; name it so")
+        raise TableError(f"{out}: got a table ending in {out.suffix!r}, expected '.parquet'; change the name")
     if out.is_dir() or not out.parent.is_dir():
         what = "a folder" if out.is_dir() else "a folder that does not exist"
         raise TableError(f"{out}: got {what}, expected a file to write in a folder that exists; make or name one")
@@ -160,7 +161,7 @@ class _Run:
         self._fields: dict[str, None] = {}
         self._unseen = {ours for ours, _ in options.mapping.paths}
         self._is_lost = False
-        """Whether nothing more needs to be written, as the import will end in an error."""
+        """Whether writing can stop, because the import will end in an error."""
 
     def import_file(self, number: int) -> None:
         path = self._paths[number]
@@ -198,7 +199,7 @@ class _Run:
     # --- one batch ---
 
     def _finish_batch(self, number: int, batch: Batch, survey: Survey) -> None:
-        """Check a batch, write its good rows and deal with the bad ones."""
+        """Check a batch, write its good rows, and record or reject its bad rows."""
         for row in batch.rows:
             self._complete(row, self._paths[number])
         frame = frame_of_rows(batch.rows)
@@ -223,7 +224,7 @@ class _Run:
     def _without_repeats(
         self, number: int, batch: Batch, good: pl.DataFrame, by_index: dict[int, list[Problem]]
     ) -> pl.DataFrame:
-        """Leave out the rows of pairs that were seen before; second grades join the problems."""
+        """Remove rows of pairs that were seen before; a second grade of a pair is added to the problems."""
         kept = np.delete(np.arange(len(batch.rows)), list(by_index))
         places = np.asarray(batch.places, dtype=np.int64)[kept]
         again, ungraded, replaced = self._seen.add(good, number, places)
@@ -251,12 +252,12 @@ class _Run:
         return adapter is not None and adapter.votes
 
     def _are_averaged(self, number: int, earlier: int) -> bool:
-        """Whether answers to one prompt in two files (or in one) are of a tool that asks again on purpose."""
+        """Whether repeated answers to one prompt, in one file or two, come from a tool that asks again on purpose."""
         adapter = self._adapter_of_file(number)
         return adapter is not None and adapter.averages and adapter is self._adapter_of_file(earlier)
 
     def _complete(self, row: Row, path: Path) -> None:
-        """Fill in where a row comes from and note what the schema does not know."""
+        """Fill in the source of each row, and note the columns that the schema does not have."""
         if not row.get("source"):
             row["source"] = path.name
         extra = row.get("extra")
@@ -274,7 +275,7 @@ class _Run:
     # --- the end of a source ---
 
     def _judge(self, survey: Survey) -> None:
-        """Decide whether a source was read rightly, now that all of it has been seen."""
+        """Decide at the end of a source whether it was read in the right way."""
         self._fields.update(survey.fields)
         self._unseen &= survey.unseen
         found = survey.findings()

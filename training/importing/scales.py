@@ -1,7 +1,7 @@
-"""The scale that qualities are written in, and how a wrong one is noticed.
+"""The scale on which qualities are written, and how a wrong scale is noticed.
 
-A rating from 1 to 5 that is read as a number from 0 to 1 loses its good answers and keeps the worst one, as a
-success. So the values of a whole source are looked at before anything of it counts.
+If ratings from 1 to 5 were read as numbers from 0 to 1, the good answers would be lost and the worst rating, 1, would
+count as a success. So the values of a whole source are checked before any of them counts.
 """
 
 import math
@@ -11,12 +11,12 @@ from typing import Final
 from router_model.errors import TableError
 
 _USUAL_ENDS: Final = (2, 3, 5, 10, 100)
-"""Where the scales that people rate on end."""
+"""Common upper ends of rating scales."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A linear scale.
+    """A linear scale of qualities.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Scale:
         Raises
         ------
         TableError
-            If it is none.
+            If the text is not a scale.
         """
         parts = text.split(":")
         try:
@@ -47,7 +47,7 @@ class Scale:
         if not (math.isfinite(worst) and math.isfinite(best)) or worst == best:
             raise TableError(
                 f"scale: got {text!r}, expected WORST:BEST, two different numbers such as 1:5, or 5:1 if 1 is best; "
-                "write it so"
+                "use this form"
             )
         return cls(worst, best)
 
@@ -70,7 +70,7 @@ PERCENT: Final = Scale(0, 100)
 
 
 def guess_scale(minimum: float, maximum: float) -> Scale | None:
-    """Guess the scale of numbers of which some are outside [0, 1]; None where nothing can be said.
+    """Guess the scale of numbers, some of which are outside [0, 1], from their range; None if it is unclear.
 
     >>> [str(guess_scale(*ends)) for ends in [(1, 5), (0, 4), (1, 2), (3, 8), (40, 85), (-1, 1), (-9, 3), (0, 900)]]
     ['1:5', '0:5', '1:2', '1:10', '0:100', '-1:1', 'None', 'None']

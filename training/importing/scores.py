@@ -1,9 +1,9 @@
-"""Which of the scores that a tool has for a call is its quality.
+"""Choose the score that is the quality of a call, if a tool has several scores for it.
 
-Tools keep several scores a call, each with a name. The rule is the same for all of them: the score named
-``quality``, else the one named ``correctness``, else the only one there is. Where there are several others,
-none can be taken, as one may measure the harm and another the help. Values of one name, as of two people
-who judged, are averaged. Words such as "good" are no scores.
+Tools keep several scores for each call, each with a name. One rule holds for all tools: the score named ``quality``
+counts, else the one named ``correctness``, else the only one. If there are several others, none is used, because one
+may measure harm and another helpfulness. Values with one name, as from two judges, are averaged. Words such as "good"
+are not scores.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ def quality_of(scores: Iterable[tuple[Any, Any]]) -> Any:
     Raises
     ------
     RecordError
-        If there are several scores and none of them is the quality by its name.
+        If there are several scores and none has the name of a quality.
     """
     by_name: dict[str, list[float]] = {}
     for name, value in scores:
@@ -62,9 +62,9 @@ def _number(value: Any) -> float | None:
 
 
 def named_scores(given: Any) -> list[tuple[str, Any]]:
-    """Return names and values of scores, as tools list them or hold them by name.
+    """Return the names and values of scores, from a list or a mapping by name.
 
-    Text values of Langfuse's categorical scores come with a number that means nothing; they are left out.
+    Langfuse's categorical scores come with a number without meaning, so they are left out.
 
     >>> named_scores([{"name": "a", "value": 0.5}, {"name": "b", "value": 0, "dataType": "CATEGORICAL"}])
     [('a', 0.5)]

@@ -1,7 +1,7 @@
-"""Which files a list of paths, folders and patterns stands for.
+"""Find the files that a list of paths, folders and patterns stands for.
 
-Folders are read recursively in sorted order, taking known suffixes and JSON without a suffix only and leaving
-hidden files alone; a file that several sources name is read once.
+Folders are searched recursively in sorted order. In folders, only files with a known suffix and JSON files without a
+suffix are taken, and hidden files are not. A file that several sources name is read once.
 """
 
 import glob
@@ -16,29 +16,29 @@ CSV_SUFFIXES: Final = (".csv", ".tsv")
 JSON_LINES_SUFFIXES: Final = (".jsonl", ".ndjson")
 TEXT_SUFFIXES: Final = (*CSV_SUFFIXES, *JSON_LINES_SUFFIXES, ".json")
 ARCHIVE_SUFFIXES: Final = (".eval",)
-"""Zip files of JSON; how one is read, an adapter declares (`router_model.training.importing.layout`)."""
+"""Suffixes of zip files with JSON members; an adapter declares how to read them (`importing.layout`)."""
 KNOWN_SUFFIXES: Final = (
     ".parquet",
     *ARCHIVE_SUFFIXES,
     *TEXT_SUFFIXES,
     *(text + compression for text in TEXT_SUFFIXES for compression in COMPRESSIONS),
 )
-"""Suffixes the importer reads."""
+"""All suffixes that the importer reads."""
 
 _KNOWN_IN_WORDS: Final = (
-    f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text ones also with .gz or .zst)"
+    f".parquet, {', '.join((*ARCHIVE_SUFFIXES, *TEXT_SUFFIXES))} (the text formats also with .gz or .zst)"
 )
 
 
 def kind_of(path: Path) -> tuple[str, str]:
-    """Return a file's kind and compression by its name, or by its text where the name has no suffix.
+    """Return a file's kind and compression from its name, or from its content if the name has no suffix.
 
-    Object stores hold JSON under names without one: LiteLLM's bucket of Google names its objects by the call.
+    Object stores may hold JSON under names without a suffix: in a Google bucket, LiteLLM names objects by the call.
 
     Raises
     ------
     TableError
-        If it is none of the kinds that are read.
+        If the file is of no kind that can be read.
     """
     return (".json", "") if _is_json_without_suffix(path) else split_suffix(path)
 
@@ -51,7 +51,7 @@ def _is_json_without_suffix(path: Path) -> bool:
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
-    """Return what kind of file a name promises, and its compression.
+    """Return the kind and the compression of a file by the suffixes of its name.
 
     >>> split_suffix(Path("a.b/Log.JSONL.gz")), split_suffix(Path("table.parquet"))
     (('.jsonl', '.gz'), ('.parquet', ''))

@@ -1,7 +1,7 @@
-"""A whole source looked at while it is read, and why it should not be read as it is.
+"""Watch a whole source while it is read, and say why it should not be imported as it is.
 
-One is kept for each source. At the end of the source it gives its `findings`: named fields that are not there,
-fields with names near to ours, qualities on another scale, and reasons for which too many rows were rejected.
+Each source has one survey. At the end of the source it returns its `findings`: named fields that do not exist, fields
+with names similar to ours, qualities on another scale, and reasons for which too many rows were rejected.
 """
 
 from collections import Counter
@@ -31,14 +31,14 @@ _ADVICE_TO_SKIP: Final = "--on-error skip"
 
 
 class Reason:
-    """Rows that are rejected for one reason.
+    """The rows of a source that are rejected for one reason.
 
     Attributes
     ----------
     row : int
-        The first of them.
+        The first rejected row.
     problem : Problem
-        Of that row.
+        The problem of that row.
     n_rows : int
     """
 
@@ -48,20 +48,20 @@ class Reason:
         self.n_rows = 0
 
     def message(self, path: Path, limit: RejectedLimit, n_rows: int) -> str:
-        """Return the problem of the first row, and how many are like it."""
+        """Return the problem of the first row, and the number of rows with the same problem."""
         message = self.problem.message(path, self.row, n_alike=self.n_rows)
         if self.is_wrong_reading(limit, n_rows):
-            # Without it the advice would end in the next error.
+            # Following the advice without this option would lead to the next error.
             return message.replace(_ADVICE_TO_SKIP, f"{_ADVICE_TO_SKIP} --max-rejected {self.n_rows}")
         return message
 
     def is_wrong_reading(self, limit: RejectedLimit, n_rows: int) -> bool:
-        """Whether so many rows cannot be mistakes; repeated calls are none, and belong to logs."""
+        """Whether the rows are too many for single mistakes; repeated calls, which logs often have, do not count."""
         return self.problem.expected != EXPECTED_ONCE and limit.is_passed(self.n_rows, n_rows)
 
 
 class Survey:
-    """What one source is like.
+    """Collects facts about one source while it is read.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ class Survey:
     Attributes
     ----------
     fields : dict of str to None
-        Names of the source's fields, the first of them.
+        The first names of the source's fields.
     unseen : set of str
-        Columns that were named with ``--column``, and that no record has so far.
+        Columns that the user named with ``--column`` and that no record has had so far.
     """
 
     def __init__(self, path: Path, options: ImportOptions, *, is_joined: bool) -> None:
@@ -97,13 +97,13 @@ class Survey:
     # --- while the source is read ---
 
     def see_own(self, own: Source, *, is_known: bool) -> None:
-        """Look at a record of own columns, or of no known tool; the named columns have our names.
+        """Note a record with own columns or of an unknown tool, after its named columns were given our names.
 
         Parameters
         ----------
         own : mapping
         is_known : bool
-            Whether it can be read.
+            Whether an adapter can read it.
         """
         self._near.see(own)
         if not is_known:
@@ -112,7 +112,7 @@ class Survey:
                 self._wanting[names[0]] += all(is_missing(own.get(name)) for name in names)
 
     def see_record(self, record: Source) -> None:
-        """Look at a record as it came."""
+        """Note the fields of a record as it is in the source."""
         names = tuple(record)
         if names != self._last_names and len(self.fields) < _MAX_FIELDS:
             self.fields.update(dict.fromkeys(map(str, names)))
@@ -126,7 +126,7 @@ class Survey:
         Parameters
         ----------
         frame : polars.DataFrame
-            Converted rows as they came.
+            Rows after conversion and before the checks.
         n_rows : int
             Rows read, those that could not be converted included.
         rejected : iterable of (row, problems)
@@ -147,7 +147,7 @@ class Survey:
 
     @property
     def reading(self) -> Reading:
-        """How the source's values are written."""
+        """How the values of the source are written."""
         return self._options.reading
 
     @property
@@ -161,7 +161,7 @@ class Survey:
         return [reason.message(self.path, self._options.max_rejected, self._n_rows) for reason in reasons]
 
     def findings(self) -> list[Finding]:
-        """Return what keeps the source from being read as it is; none if only single rows are bad."""
+        """Return the reasons why the source cannot be imported as it is; empty if only single rows are bad."""
         proposals = self._near.proposals()
         found = [*self._about_unseen(), *(proposal.finding() for proposal in proposals)]
         found += self._about_wanting(proposals, found)
@@ -175,14 +175,14 @@ class Survey:
         return found + self._about_rejected(explained, is_alone=not found)
 
     def _about_unseen(self) -> list[Finding]:
-        """Tell of named fields that are nowhere; of several sources, each must have only what every row needs."""
+        """Report named fields that do not exist; of several sources, each needs only what every row needs."""
         if self._is_joined and not self._reasons:
             return []
         matters = {"model", *PROMPTS} if self._is_joined else self.unseen
         return unseen_findings(self.unseen & matters, self._options, self.fields)
 
     def _about_wanting(self, proposals: Sequence[Proposal], found: Sequence[Finding]) -> list[Finding]:
-        """Tell what else is needed of records that were not known, once some of it is."""
+        """Report which other columns records of unknown tools need, once some of these are found."""
         is_begun = bool(found) or bool(self._options.columns) or bool(self._options.model)
         if not (self._n_unknown and is_begun):
             return []
@@ -214,7 +214,7 @@ class Survey:
         return self._qualities.finding(self._options, name, is_joined=self._is_joined)
 
     def _about_open_values(self, proposals: Sequence[Proposal]) -> list[Finding]:
-        """Tell of dates and numbers that could be read in two ways, also in the fields that are proposed."""
+        """Report dates and numbers that could be read in two ways, including those in proposed fields."""
         found: dict[str, Finding] = {}
         fails, limit = self._options.on_error == "fail", self._options.max_rejected
         for (column, expected), reason in self._reasons.items():
@@ -228,7 +228,7 @@ class Survey:
         return list(found.values())
 
     def _about_rejected(self, explained: set[str], *, is_alone: bool) -> list[Finding]:
-        """Tell for which reasons more rows were rejected than single mistakes would be."""
+        """Report the reasons for which too many rows were rejected to be single mistakes."""
         limit, found = self._options.max_rejected, []
         for reason in sorted(self._reasons.values(), key=lambda reason: reason.row):
             is_wrong = reason.is_wrong_reading(limit, self._n_rows)
@@ -246,16 +246,16 @@ class Survey:
         can_go_on = reason.n_rows < self._n_rows or self._is_joined
         return Finding(
             f"{reason.n_rows:,} of {self._n_rows:,} rows ({reason.n_rows / self._n_rows:.0%}) are rejected for one "
-            f"reason, which is more than single bad rows: row {reason.row}{column}: {reason.problem.reason}; {advice}",
+            f"reason, too many for single mistakes: row {reason.row}{column}: {reason.problem.reason}; {advice}",
             (("--max-rejected", str(reason.n_rows)),) if can_go_on else (),
-            "--max-rejected leaves these rows out; look at them first, as what is left may mislead."
+            "--max-rejected leaves these rows out; look at them first: the remaining rows may mislead."
             if can_go_on
             else "",
         )
 
 
 def unseen_findings(unseen: Collection[str], options: ImportOptions, fields: Collection[str]) -> list[Finding]:
-    """Say that named fields are nowhere.
+    """Return findings about named fields that do not exist.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def unseen_findings(unseen: Collection[str], options: ImportOptions, fields: Col
         Our columns.
     options : ImportOptions
     fields : collection of str
-        What the sources have.
+        The fields of the sources.
     """
     return [
         _about_field(ours, path, f"{ours}={theirs}", fields)

@@ -1,8 +1,8 @@
-"""Columns of any type become columns of the right type; what does not fit is marked, never dropped.
+"""Convert columns of any type into the types of our schema; values that do not fit are marked and never dropped.
 
-Every function takes a series and returns ``(clean, bad)``: the same rows in the canonical type, and a
-boolean mask of rows whose value is there but unusable (null in `clean`). Missing values (null, an empty
-text) stay missing and are not bad. Columns of mixed types come as `polars.Object`.
+Every function takes a series and returns ``(clean, bad)``: the same rows in the right type, and a boolean mask of rows
+with an unusable value (null in `clean`). Missing values (null, an empty text) stay missing and are not bad. Columns of
+mixed types come as `polars.Object`.
 """
 
 import ast
@@ -29,9 +29,9 @@ TIME_TYPE: Final = pl.Datetime("us", "UTC")
 _FIRST_EPOCH_S: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LAST_EPOCH_S: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 MAX_PYTHON_CHARS: Final = 1_000_000
-"""Longer texts are not tried as Python: its parser takes about a hundred times a text's memory."""
-_MAX_COUNT: Final = 2**53  # the largest float that still counts in ones
-# Made once: json.dumps would make an encoder a value.
+"""Longer texts are not parsed as Python, because the parser takes about a hundred times the memory of the text."""
+_MAX_COUNT: Final = 2**53  # up to here, floats hold every whole number
+# Made once, because json.dumps would make an encoder for each value.
 _WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 _CANONICAL_WRITER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 _TEXT_LIKE: Final = (pl.String, pl.Categorical, pl.Enum)
@@ -41,16 +41,16 @@ _TEXT_LIKE: Final = (pl.String, pl.Categorical, pl.Enum)
 
 
 class QualityValues(NamedTuple):
-    """A column of qualities taken apart; all series have its length.
+    """A column of qualities, split by kind of value; all series have the length of the column.
 
     Attributes
     ----------
     numbers : float series
-        What is written as a number, on the scale of the source.
+        Values written as numbers, on the scale of the source.
     known : float series
-        Qualities of words, of true and false: 0 to 1, whatever the scale.
+        Qualities of words and of true and false: 0 to 1, whatever the scale.
     unreadable : boolean series
-        Values that are there and neither.
+        Values that are neither numbers nor known words.
     """
 
     numbers: pl.Series
@@ -59,7 +59,7 @@ class QualityValues(NamedTuple):
 
 
 def quality(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
-    """Read qualities and bring them to [0, 1]; true and false are 1 and 0, NaN is missing.
+    """Read qualities and scale them to [0, 1]; true and false are 1 and 0, and NaN is missing.
 
     >>> clean, bad = quality(pl.Series(["0.5", "True", "nan", "", "1.7", "good"]))
     >>> clean.to_list(), bad.to_list()
@@ -77,7 +77,7 @@ def quality(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
 
 
 def quality_values(series: pl.Series, reading: Reading) -> QualityValues:
-    """Tell numbers from words in a column of qualities."""
+    """Separate numbers from words in a column of qualities."""
     if series.dtype == pl.Boolean:
         return QualityValues(_nulls(series, pl.Float64), series.cast(pl.Float64), _none_of(series))
     if series.dtype == pl.Object:
@@ -96,7 +96,7 @@ def quality_values(series: pl.Series, reading: Reading) -> QualityValues:
 
 
 def _without_ends(text: pl.Series, scale: Scale | None) -> pl.Series:
-    """Take the scale's end off texts that name it: 85% from 0 to 100, 4/5 from 1 to 5."""
+    """Remove the end of the scale from texts that name it: 85% on 0 to 100, 4/5 on 1 to 5."""
     if scale is None:
         return text
     best = f"{scale.range[1]:g}"
@@ -105,7 +105,7 @@ def _without_ends(text: pl.Series, scale: Scale | None) -> pl.Series:
 
 
 def _known_numbers(numbers: pl.Series, words: Mapping[str, float | None]) -> tuple[pl.Series, pl.Series]:
-    """Return the qualities of numbers that ``--values`` names, and where they stand."""
+    """Return the qualities of numbers that ``--values`` names, and a mask of these numbers."""
     known, is_known = _nulls(numbers, pl.Float64), _none_of(numbers)
     for word, value in words.items():
         try:
@@ -118,7 +118,7 @@ def _known_numbers(numbers: pl.Series, words: Mapping[str, float | None]) -> tup
 
 
 def amount(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
-    """Read finite numbers from 0: costs.
+    """Read costs: finite numbers of 0 or more.
 
     >>> amount(pl.Series(["$0.25", "0,5", "7 €"]))[0].to_list()
     [0.25, 0.5, None]
@@ -127,7 +127,7 @@ def amount(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
 
 
 def seconds(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
-    """Read time spans from 0; a text may have its unit.
+    """Read time spans of 0 or more; a text may have a unit.
 
     >>> seconds(pl.Series(["850 ms", "2"]))[0].to_list()
     [0.85, 2.0]
@@ -141,13 +141,13 @@ def _finite(read: Cleaned) -> Cleaned:
 
 
 def probability(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
-    """Read numbers above 0, up to 1."""
+    """Read probabilities: numbers above 0 and up to 1."""
     numbers, bad = _floats(series, _number(reading))
     return _within(numbers, bad, (numbers > 0) & (numbers <= 1))
 
 
 def count(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
-    """Read whole numbers from 0, also where they are written as 12.0, 1e3 or 1,234.
+    """Read whole numbers of 0 or more, also written as 12.0, 1e3 or 1,234.
 
     >>> clean, bad = count(pl.Series([12.0, 12.5, -1.0, None]))
     >>> clean.to_list(), bad.to_list()
@@ -166,7 +166,7 @@ def _within(numbers: pl.Series, bad: pl.Series, usable: pl.Series) -> Cleaned:
 
 
 class _NumberReader(NamedTuple):
-    """How a text becomes a number where polars knows none."""
+    """How to read a text as a number if polars cannot read it."""
 
     read: Callable[[str], float]
     trusts_points: bool = True
@@ -194,7 +194,7 @@ def _floats_of_text(text: pl.Series, reader: _NumberReader) -> Cleaned:
     numbers = text.cast(pl.Float64, strict=False)
     unread = text.is_not_null() & (text != "") & numbers.is_null()
     if not reader.trusts_points:
-        unread |= text.str.contains(r"[.,]")  # 1.234 is 1234 where the comma stands before decimals
+        unread |= text.str.contains(r"[.,]")  # 1.234 is 1234 if the comma stands before decimals
     unread = unread.fill_null(value=False)
     if not unread.any():
         return numbers, unread
@@ -203,7 +203,7 @@ def _floats_of_text(text: pl.Series, reader: _NumberReader) -> Cleaned:
 
 
 def _scalars_as_text(series: pl.Series) -> pl.Series:
-    """Write mixed values as text that reads back as the same number, if it is one."""
+    """Write mixed values as text; the text of a number reads back as the same number."""
     return pl.Series(series.name, [_scalar_text(value) for value in series.to_list()], dtype=pl.String)
 
 
@@ -221,14 +221,14 @@ def _scalar_text(value: object) -> str | None:
 
 
 def text(series: pl.Series) -> Cleaned:
-    """Read text; white space alone is missing, whole numbers are written out."""
+    """Read text; text of white space only is missing, and whole numbers become text."""
     clean, bad = _texts(series)
     blank = (clean.str.strip_chars() == "").fill_null(value=False)
     return _null_where(blank, clean), bad
 
 
 def name(series: pl.Series) -> Cleaned:
-    """Read text and strip the white space around it, so that one name is not two."""
+    """Read names; white space around them is removed, so that one name does not become two."""
     clean, bad = text(series)
     return clean.str.strip_chars(), bad
 
@@ -256,9 +256,9 @@ def _one_text(value: object) -> str:
 def moment(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     """Read dates and times, and seconds since 1970; without a zone they are in UTC.
 
-    Local dates are read where the order of day and month is plain or stated (see `dates`).
+    Local dates are read if the order of day and month is clear or stated (see `dates`).
 
-    Seconds must fall between 2000 and 2100, so that milliseconds are not taken for them.
+    Seconds must lie between the years 2000 and 2100, so that milliseconds are not taken for seconds.
 
     >>> clean, bad = moment(pl.Series(["2025-01-31T09:30:00+01:00", "1738312200", "1738312200000", "soon"]))
     >>> [str(value) for value in clean.to_list()], bad.to_list()
@@ -309,7 +309,7 @@ def _of_epoch(value: object) -> datetime:
 
 
 def json_object(series: pl.Series) -> Cleaned:
-    """Read JSON objects, as text or as they are; an empty one is missing."""
+    """Read JSON objects, as text or as objects; an empty one is missing."""
     return _each(series, _one_object, pl.String)
 
 
@@ -323,7 +323,7 @@ def _one_object(value: object) -> str | None:
 
 
 def messages(series: pl.Series) -> Cleaned:
-    """Read lists of chat messages, as JSON text or as they are; each becomes its `canonical_messages`."""
+    """Read lists of chat messages, as JSON text or as lists; each becomes its `canonical_messages`."""
     return _each(series, _one_conversation, pl.String)
 
 
@@ -333,7 +333,7 @@ def _one_conversation(value: object) -> str | None:
         return None
     if not isinstance(decoded, list) or not decoded:
         raise TypeError(type(decoded).__name__)
-    prompt = Prompt.parse(decoded)  # its PromptError is a ValueError
+    prompt = Prompt.parse(decoded)  # the PromptError that it raises is a ValueError
     if not (prompt.n_chars or prompt.has_images or prompt.has_audio):
         raise ValueError("no text")
     canonical = canonical_messages(decoded)
@@ -342,7 +342,7 @@ def _one_conversation(value: object) -> str | None:
 
 
 def decode_list(text: str) -> Any:
-    """Decode JSON, or a list as Python prints it; pandas writes lists into CSV files so.
+    """Decode JSON, or a list as Python prints it, because pandas writes lists into CSV files like this.
 
     >>> decode_list("[{'role': 'user', 'content': None}]")
     [{'role': 'user', 'content': None}]
@@ -350,7 +350,7 @@ def decode_list(text: str) -> Any:
     Raises
     ------
     ValueError
-        If the text is neither, or too long to be tried as Python.
+        If the text is neither, or is too long to be parsed as Python.
     """
     try:
         return json.loads(text)
@@ -358,7 +358,7 @@ def decode_list(text: str) -> Any:
         if not text.lstrip().startswith("[") or len(text) > MAX_PYTHON_CHARS:
             raise
     try:
-        # Literals only: nothing is run. The parser's own limits on nesting end as one of the errors below.
+        # Only literals are parsed and no code is run. Too much nesting raises one of the errors below.
         with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
             return ast.literal_eval(text.strip())
     except (SyntaxError, MemoryError, RecursionError, TypeError) as exc:
@@ -366,10 +366,10 @@ def decode_list(text: str) -> Any:
 
 
 def canonical_messages(conversation: Sequence[Mapping[str, Any]]) -> str:
-    """Write messages so that equal conversations are equal texts.
+    """Write messages as JSON text, so that equal conversations have equal texts.
 
-    Keys are sorted and null fields left out: to a chat API they are the same as absent ones, and Parquet
-    cannot tell them apart.
+    Keys are sorted. Null fields are left out, because a chat API treats them like absent ones, and Parquet cannot
+    distinguish the two.
 
     >>> canonical_messages([{"role": "user", "content": "Hi", "name": None}])
     '[{"content":"Hi","role":"user"}]'
@@ -387,7 +387,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 def safe_json(value: object) -> str:
-    r"""Write JSON that any UTF-8 file can hold: lone surrogates are escaped, other letters are not.
+    r"""Write JSON that any UTF-8 file can hold: lone surrogates are escaped, other characters are not.
 
     >>> safe_json({"é": "\ud800"})
     '{"é": "\\ud800"}'
@@ -400,7 +400,7 @@ def safe_json(value: object) -> str:
 
 
 def _each(series: pl.Series, read: Callable[[Any], Any], dtype: Any) -> Cleaned:
-    """Read values one by one; the errors `read` raises on purpose mark them as bad."""
+    """Read values one by one; a value for which `read` raises one of its errors is marked as bad."""
     clean: list[Any] = []
     bad: list[bool] = []
     for value in series.to_list():

@@ -1,6 +1,6 @@
-"""Votes between two answers become qualities of both (docs/decisions/0018-pairwise-votes.md).
+"""Convert votes between two answers into qualities of both (docs/decisions/0018-pairwise-votes.md).
 
-A win is 1, a tie 0.5, a loss 0. The opponent goes to ``extra``: the import corrects the qualities for its
+A win is 1, a tie 0.5, a loss 0. The opponent goes to ``extra``. The import corrects the qualities for the opponent's
 strength (`router_model.training.importing.opponents`) and averages several votes for a prompt and model.
 """
 
@@ -24,7 +24,7 @@ def vote_rows(
     qualities : pair of float
         In [0, 1]; both 0 where both answers are bad.
     extra : mapping
-        What else is kept of the vote.
+        Other facts about the vote to keep.
     shared : object
         Further columns of both rows.
 

@@ -1,1 +1,1 @@
-"""What a trained router is worth: replayed on a table, certified, and tried on reworded prompts."""
+"""Measure a trained router: evaluate it on a table, certify its success rate, and test it on reworded prompts."""

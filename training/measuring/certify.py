@@ -1,14 +1,14 @@
-"""Certified success rates: learn-then-test over the value of a success.
+"""Certify success rates of a router on calibration prompts, by learn-then-test over the value of a success.
 
-The family is the decision rule `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the one
-that always takes the likeliest model down to the one that always takes the cheapest. It was written down before
-any prompt was seen. For a target t and each value in turn, the hypothesis "its success rate is below t" is tested
-with the exact binomial p-value on calibration prompts, and the walk ends at the first that is not rejected
-(fixed-sequence testing). The first true hypothesis on the way is rejected with probability delta at most, so with
-probability 1 - delta every value that was passed succeeds at t or more, and the last one is the cheapest of them.
+The tested rules are `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the value that always
+chooses the likeliest model down to the value that always chooses the cheapest. This list was fixed before any prompt
+was seen. For a target t and each value in turn, the hypothesis "its success rate is below t" is tested with the exact
+binomial p-value on calibration prompts. The first hypothesis that is not rejected ends the walk (fixed-sequence
+testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
+1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
 
-Success need not fall monotonically along the family, and predictions need not be right, for the promise to hold:
-bad predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
+The promise holds even if success does not fall monotonically along the list, and even if predictions are wrong: bad
+predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
 
 References
 ----------
@@ -41,26 +41,26 @@ Int64Array = npt.NDArray[np.int64]
 
 DEFAULT_DELTA = 0.1
 DEFAULT_SHARES = (0.95, 0.9)
-"""Default targets, as shares of the best single model's success rate on training prompts."""
+"""The default targets, as shares of the best single model's success rate on training prompts."""
 
 SUCCESS_VALUES = (
     LIKELIEST_USD,
     *(float(f"{value:.3g}") for value in np.geomspace(1e4, 1e-7, 221)),
     0.0,
 )
-"""The values of a success that are tried, in USD, in this order: twenty a decade, wider than calls are priced."""
+"""The tested values of a success in USD, in this order: twenty per factor of ten, beyond the range of prices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """Certificates and the prompts they rest on.
+    """Certificates, and the numbers of prompts that they are based on.
 
     Attributes
     ----------
-    certificates : one a target, ascending
+    certificates : one for each target, ascending
     n_prompts, n_seen, n_incomplete : int
-        Prompts that counted; left out because the router was trained on them; left out for want of an outcome of
-        every model.
+        Prompts that counted; prompts left out because the router was trained on them; prompts left out because an
+        outcome of some model is missing.
     """
 
     certificates: tuple[Certificate, ...]
@@ -92,10 +92,10 @@ def certify(
     Parameters
     ----------
     outcomes : calibration prompts, with every model of the router
-        Prompts it was trained on and prompts without an outcome of every model are left out.
+        Training prompts, and prompts without an outcome of every model, are left out.
     targets : success rates, above 0 and below 1
     delta : float
-        Largest probability that any of them is certified in error.
+        Largest probability that the certificate of any target is wrong.
     quality_bar : float, optional
         Default: the artifact's.
     features : of the same prompts, if already computed
@@ -142,12 +142,12 @@ def certify(
 
 
 def check_targets(targets: Sequence[float], delta: float) -> tuple[float, ...]:
-    """Return the targets without repetition, ascending.
+    """Return the targets in ascending order without repetition.
 
     Raises
     ------
     TrainingError
-        If there is none, or one or `delta` is not above 0 and below 1.
+        If there are no targets, or one of them or `delta` is not above 0 and below 1.
     """
     distinct = sorted({round(float(target), 8) for target in targets})
     if not distinct or not all(0 < target < 1 for target in distinct):
@@ -158,11 +158,11 @@ def check_targets(targets: Sequence[float], delta: float) -> tuple[float, ...]:
 
 
 def default_targets(success: Float64Array, known: BoolArray) -> tuple[float, ...]:
-    """Return targets for want of others: `DEFAULT_SHARES` of the best single model's rate, rounded down to percents.
+    """Return the default targets: `DEFAULT_SHARES` of the best single model's rate, rounded down to percents.
 
     Parameters
     ----------
-    success : shape (n_prompts, n_models); 1 or 0 on *training* prompts, anything where not `known`
+    success : shape (n_prompts, n_models); 1 or 0 on *training* prompts, any value if not `known`
     known : shape (n_prompts, n_models)
 
     Examples
@@ -202,9 +202,9 @@ def last_rejected(
     Parameters
     ----------
     n_succeeded : shape (n_values,) or (n_values, n_draws)
-        Of `n_prompts`, in the order of the walk.
+        Successes among `n_prompts`, in the order of the walk.
     n_prompts : int or int64 array of shape (n_draws,)
-    level : the probability of an error that is allowed for this target
+    level : the allowed probability of an error for this target
 
     Returns
     -------
@@ -212,7 +212,7 @@ def last_rejected(
 
     Examples
     --------
-    Of 100 prompts, at least 95 must succeed for "0.9 at level 0.1"; the fourth value is not looked at:
+    For "0.9 at level 0.1", at least 95 of 100 prompts must succeed. The walk ends before the fourth value:
 
     >>> int(last_rejected(np.array([97, 95, 94, 99]), 100, target=0.9, level=0.1))
     1
@@ -275,10 +275,10 @@ def certificates_of(
 
 
 def why_not(n_succeeded: int, n_prompts: int, *, target: float, level: float) -> str:
-    r"""Say why a target is not certified by what the likeliest model achieved.
+    r"""Say why a target is not certified, from the successes of the likeliest model.
 
     >>> why_not(20, 20, target=0.9, level=0.1)
-    '20 calibration prompts are too few: it takes 22 or more, even if all succeed'
+    '20 calibration prompts are too few: 22 or more are needed, even if all succeed'
     >>> why_not(850, 1200, target=0.9, level=0.1)
     'of 1,200 calibration prompts only 0.708 succeed even if each goes to the model likeliest to succeed'
     >>> print(why_not(1083, 1200, target=0.9, level=0.1).replace("; ", ";\n"))
@@ -287,7 +287,7 @@ def why_not(n_succeeded: int, n_prompts: int, *, target: float, level: float) ->
     """
     needed = prompts_needed(target, level)
     if n_prompts < needed:
-        return f"{n_prompts:,} calibration prompts are too few: it takes {needed:,} or more, even if all succeed"
+        return f"{n_prompts:,} calibration prompts are too few: {needed:,} or more are needed, even if all succeed"
     rate = n_succeeded / n_prompts
     among, best = f"of {n_prompts:,} calibration prompts", "if each goes to the model likeliest to succeed"
     if rate < target:

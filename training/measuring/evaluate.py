@@ -1,7 +1,6 @@
-"""What a router would have done on a table: cost, quality and savings against every single model.
+"""Evaluate a router on an outcome table: its cost, quality and savings against every single model.
 
-Only prompts with a known outcome of every candidate count: what another model would have done is not
-guessed here. Reads outcomes, predictions and costs; decides nothing.
+Only prompts with a known outcome of every candidate model count, because outcomes of other models are never guessed.
 """
 
 from collections.abc import Sequence

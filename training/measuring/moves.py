@@ -1,16 +1,17 @@
-"""Whether a retrained router's decisions move further than its new evidence supports.
+"""Check whether a retrained router's decisions changed more than its new evidence supports.
 
-A router that is trained again with the same settings decides differently because of new grades alone. A little new
-evidence may move a little of the traffic. Where it moves much, either the former router stood on the edge between two
-models, or somebody pushed: in both cases a person should look before it serves.
+If a router is trained again with the same settings, only new grades change its decisions. A little new evidence may
+move a little of the traffic. If it moves much, then either the former router was close to a tie between two models, or
+somebody manipulated the grades. In both cases a person should look before the new router serves.
 
-*Moved* is the share of the held-out prompts that the two routers send to different models. *Supported* is
-`MOVES_PER_EVIDENCE` times the share of the grades that are new: those of pairs of prompt and model that the former
-router had not, or had with another outcome. Of each judge at most `LARGEST_JUDGE` of all grades count, as ten thousand
-grades of one judge are one opinion. Grades without a judge are the operator's own and count in full.
+*Moved* is the share of held-out prompts that the two routers send to different models. *Supported* is
+`MOVES_PER_EVIDENCE` times the share of new grades. A grade is new if the former router did not have its pair of prompt
+and model, or had another outcome for it. At most `LARGEST_JUDGE` of all grades count for each judge, because ten
+thousand grades of one judge are one opinion. Grades without a judge are the operator's own and count in full.
 
-Simplifies: the former router's grades are read from its bank, as success at its quality bars. Of tables with more
-prompts than the bank holds, prompts that it was trained on and that are not in the bank count as unchanged.
+One simplification: the former router's grades are read from its bank, as success at its quality bars. If the table has
+more prompts than the bank holds, prompts that the former router was trained on but that are not in its bank count as
+unchanged.
 """
 
 import json
@@ -29,9 +30,9 @@ from router_model.training.table.outcomes import Outcomes
 
 MOVES_PER_EVIDENCE: Final = 3.0
 LARGEST_JUDGE: Final = 0.05
-"""The most that one judge's new grades count for, as a share of all grades."""
+"""The most that the new grades of one judge count, as a share of all grades."""
 ALWAYS_SUPPORTED: Final = 0.05
-"""Moves up to this share are not worth a question: two trainings on halves of a table differ by more."""
+"""Moves up to this share are always allowed, because two trainings on halves of a table differ by more."""
 
 _UNNAMED: Final = "your own graders"
 _BAR_TOLERANCE: Final = 1e-6
@@ -39,21 +40,21 @@ _BAR_TOLERANCE: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What a retrain changes.
+    """The changes of decisions by training again.
 
     Attributes
     ----------
     former : str
-        Content hash of the router that it is compared with.
+        Content hash of the former router.
     n_prompts : int
-        Held-out prompts that were decided by both.
+        Number of held-out prompts that both routers decided.
     moved, supported : float
-        Shares of those prompts, see the module.
+        Shares of these prompts; see the module.
     new_grades : int
     n_grades : int
-        All grades that the new router learned from.
-    by_judge : judge -> its new grades, most first
-    main_move : (from, to, share) of the largest flow, or None where nothing moved
+        Number of all grades that the new router learned from.
+    by_judge : judge -> number of its new grades, the largest first
+    main_move : (from, to, share) of the largest move between two models, or None if no prompt moved
     """
 
     former: str
@@ -67,11 +68,11 @@ class Moves:
 
     @property
     def is_supported(self) -> bool:
-        """Whether the evidence is enough."""
+        """Whether the new evidence supports the moves."""
         return self.moved <= self.supported
 
     def __str__(self) -> str:
-        """Say it in a sentence or two."""
+        """Describe the moves in a sentence or two."""
         said = f"{self.moved:.1%} of {self.n_prompts:,} held-out prompts go to another model than before"
         if self.main_move is not None:
             origin, goal, share = self.main_move
@@ -96,8 +97,8 @@ def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: P
 
     Parameters
     ----------
-    former, router : of the same encoder
-    learned : what `router` was trained on
+    former, router : routers with the same encoder
+    learned : the outcomes that `router` was trained on
     held_out : features of prompts that it was not trained on
     """
     before, after = (chosen_models(each, held_out) for each in (former, router))
@@ -118,7 +119,7 @@ def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: P
 
 
 def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
-    """Return which grades the former router did not have, or had with another outcome, shape (n_prompts, n_models)."""
+    """Return a mask of the grades that the former router lacked or had with another outcome, (n_prompts, n_models)."""
     known = ~np.isnan(learned.quality)
     if former.bank_prompts is None:
         return known
@@ -136,7 +137,8 @@ def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
         was_known = bank.weight[rows[in_bank], old, 0] > 0
         same[in_bank, column] = was_known & (met == had).all(axis=1)
     unbanked = np.flatnonzero(rows < 0)
-    if len(former.bank_prompts.ids) < len(former.seen_prompts):  # else the bank holds all that it was trained on
+    # Otherwise the bank holds all prompts that the former router was trained on.
+    if len(former.bank_prompts.ids) < len(former.seen_prompts):
         hashes = np.array([_hash(learned, row) for row in unbanked.tolist()], dtype=np.uint64)
         same[unbanked[np.isin(hashes, former.seen_prompts)]] = True
     return known & ~same
@@ -147,7 +149,7 @@ def _hash(outcomes: Outcomes, row: int) -> int:
 
 
 def chosen_models(router: Router, features: PromptFeatures) -> npt.NDArray[np.str_]:
-    """Return the model that each prompt goes to by the default rule, shape (n_prompts,)."""
+    """Return the model that the default rule chooses for each prompt, shape (n_prompts,)."""
     point = router.artifact.operating_point
     table = router.predict_features(features, point.quality_bar)
     eligible = np.ones(table.p_success.shape, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Choose how a router decides when a request does not say."""
+"""Choose the operating point: the value of a success that a router uses if a request does not give a goal."""
 
 import numpy as np
 import numpy.typing as npt

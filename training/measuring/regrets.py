@@ -1,8 +1,8 @@
-"""Where a router's decisions cost most in hindsight, prompt by prompt.
+"""Find the prompts on which a router's decisions cost most, in hindsight.
 
-A *regret* is what was given up against the best choice for one prompt, knowing the answers: the highest ``success x
-value - cost`` of any model, minus that of the chosen one, in USD. Some regret is luck: an answer that had a
-probability of 0.9 to be good was not.
+The *regret* of a prompt is what was lost against the best choice, knowing the outcomes: the highest ``success x value -
+cost`` of any model, minus that of the chosen model, in USD. Some regret is bad luck: an answer that succeeds with
+probability 0.9 may fail.
 """
 
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ _EXCERPT = 110
 
 @dataclass(frozen=True, slots=True)
 class Regret:
-    """One prompt that another model would have answered better, or for less.
+    """A prompt that another model would have answered better or at lower cost.
 
     Attributes
     ----------
     regret_usd : float
-        What the decision gave up, at the value of a success.
+        The net value that the decision lost, at the value of a success.
     prompt : str
         The beginning of its text.
     task : str
     chosen, better : str
-        The model that was called, and the one that would have been best.
+        The chosen model, and the one that would have been best.
     p_chosen, p_better : float
-        P(success) that the router expected of each.
+        The predicted P(success) of each.
     quality_chosen, quality_better : float
-        Of their answers.
+        The qualities of their answers.
     cost_chosen_usd, cost_better_usd : float
     """
 
@@ -60,18 +60,18 @@ def worst_regrets(
     quality_bar: float | None = None,
     quality_value_usd: float | None = None,
 ) -> list[Regret]:
-    """Return the decisions that gave up most net value (quality x its value - cost), the worst first.
+    """Return the decisions that lost the most net value (quality x its value - cost), the worst first.
 
-    None that gave up nothing.
+    Decisions that lost no net value are left out.
 
-    Prompts the router was trained on, and those without an outcome and a cost of every model, are left out.
+    So are prompts that the router was trained on, and prompts without an outcome and a cost of every model.
 
     Parameters
     ----------
     outcomes : must have every model of the router
     n_worst : int
         Largest number to return.
-    quality_bar : of the probabilities that are shown; the artifact's by default
+    quality_bar : bar of the probabilities that are shown; the artifact's by default
     quality_value_usd : see `Router.route`; the artifact's value of a success by default
 
     Raises
@@ -84,7 +84,8 @@ def worst_regrets(
     rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~seen_before(router, outcomes.prompts))
     if not len(rows):
         raise TableError(
-            f"no prompt left to look at: all {len(outcomes)} were trained on or lack an outcome or a cost of some model"
+            f"no prompt left to look at: the router was trained on all {len(outcomes)}, or they lack an outcome or a "
+            "cost of some model; give prompts it never saw, answered by every model"
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar

@@ -1,9 +1,9 @@
-r"""Small rewordings of a prompt that leave its meaning, and so should leave the decision.
+"""Reword prompts slightly without changing their meaning, to test whether the decision stays the same.
 
-Four kinds: case, white space, typos and polite templates. Each is a pure function of the text (typos draw from
-a generator seeded by it). Digits are always kept, and typos stay away from what a machine reads: fenced code, lines
-that look like code, LaTeX commands, identifiers. Case and white space are changed everywhere, code included, which is
-harsher than what people do.
+There are four kinds: case, white space, typos and polite templates. Each is a pure function of the text (typos come
+from a random generator that the text seeds). Digits are always kept. Typos are not made in text that a machine reads:
+fenced code, lines that look like code, LaTeX commands, identifiers. Case and white space are changed everywhere, also
+in code, which is harsher than what people do.
 """
 
 import re
@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 TYPO_RATE: Final = 0.02
-"""Expected typos a letter, in words that may have one."""
+"""Expected number of typos per letter, in words that may have one."""
 
 _FENCE: Final = "```"
 _CODE_LINE: Final = re.compile(
@@ -89,7 +89,7 @@ def spaces_to_tabs(text: str) -> str:
 
 
 def pad(text: str) -> str:
-    r"""Add blanks at the end of every line, and blank lines around the whole.
+    r"""Add blanks at the end of every line, and blank lines before and after the text.
 
     >>> pad("a\nb")
     '\n a  \nb  \n\n'
@@ -98,7 +98,7 @@ def pad(text: str) -> str:
 
 
 def wrap_lines(text: str) -> str:
-    r"""Break lines at every tenth space, as in a text that is pasted from a mail.
+    r"""Break lines at every tenth space, as in a text pasted from an e-mail.
 
     >>> wrap_lines("1 2 3 4 5 6 7 8 9 10 11")
     '1 2 3 4 5 6 7 8 9 10\n11'
@@ -109,14 +109,14 @@ def wrap_lines(text: str) -> str:
 
 
 def with_typos(text: str, slip: Callable[[str, int], str], *, seed: int = 0, rate: float = TYPO_RATE) -> str:
-    """Let slips into plain words of four letters or more, at most one a word, never at its first letter.
+    """Make typos in plain words of four letters or more: at most one in a word, and never at its first letter.
 
     Parameters
     ----------
     text : str
-    slip : a word and a position in it (from 1, not the last) to the mistyped word
-    seed : together with the text determines every slip
-    rate : expected slips a letter
+    slip : function from a word and a position in it (from 1, not the last) to the mistyped word
+    seed : determines every typo, together with the text
+    rate : expected number of typos per letter
     """
     digest = sha256(f"{seed}:{text}".encode("utf-8", "surrogatepass")).digest()
     rng = np.random.default_rng(int.from_bytes(digest[:8]))
@@ -191,4 +191,4 @@ REWORDINGS: Final = (
     Rewording("need help", "template", partial(in_template, before="I need help with this: ", after="")),
     Rewording("assistant", "template", partial(in_template, before="You are a helpful assistant. ", after="")),
 )
-"""What robustness is measured with."""
+"""The rewordings with which robustness is measured."""

@@ -1,8 +1,8 @@
-"""Robustness: how many decisions change when a prompt is reworded, and what the changes cost.
+"""Robustness: count the decisions that change when prompts are reworded, and measure the cost of the changes.
 
-A flip between models that are as good as tied costs nothing, so flips are reported with three more figures: the
-share of them that gives up more than `WORTH` of the predicted net value, and the change in realised quality and
-cost of all prompts (the outcomes in the table are those of the prompts as they were).
+A change (flip) between two models that are nearly tied costs nothing. So three more figures are reported with the
+flips: the share of flips that give up more than `WORTH` of the predicted net value, and the changes in realised quality
+and in cost over all prompts. The outcomes are those of the original prompts in the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +29,13 @@ Float64Array = npt.NDArray[np.float64]
 Chosen = npt.NDArray[np.intp]
 
 WORTH = 0.05
-"""Share of the predicted net value from which a flip is no near-tie."""
+"""If a flip gives up more than this share of the predicted net value, the models were not nearly tied."""
 MAX_PROMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Flips:
-    """What one rewording, or all of a kind, did to n decisions.
+    """The effect of one rewording, or of all of a kind, on n decisions.
 
     Attributes
     ----------
@@ -43,11 +43,12 @@ class Flips:
     flipped : float
         Share of prompts for which another model is chosen.
     costly : float
-        Share of *prompts* whose flip gives up more than `WORTH` of the net value predicted for the prompt as it was.
+        Share of *prompts* with a flip that gives up more than `WORTH` of the net value predicted for the original
+        prompt.
     quality_change : float
-        Mean realised quality after less before.
+        Mean realised quality after the rewording minus the mean before.
     cost_change : float
-        Mean realised cost after over before, less 1.
+        Mean realised cost after the rewording divided by the mean before, minus 1.
     """
 
     name: str
@@ -60,17 +61,17 @@ class Flips:
 
 @dataclass(frozen=True, slots=True)
 class Robustness:
-    """Flips of a router on a table.
+    """The robustness of a router's decisions on a table.
 
     Attributes
     ----------
     n_prompts : int
     rule : the rule, in words
-    quality, cost_usd : means of the decisions on the prompts as they were
+    quality, cost_usd : means of the decisions on the original prompts
     chance : float
-        Share of flips if each prompt got another prompt's decision: what a router that reads nothing would reach,
-        and small where nearly all prompts go to one model.
-    rewordings : one each, in order
+        Share of flips if each prompt got the decision of another prompt. A router that ignores prompts would reach
+        this. It is small if nearly all prompts go to one model.
+    rewordings : the flips of each rewording, in order
     kinds : the mean of each kind's rewordings, then of all of them
     """
 
@@ -95,7 +96,7 @@ class Robustness:
 def flip_rates(
     router: Router, prompts: Sequence[PromptLike], *, rewordings: Sequence[Rewording] = REWORDINGS
 ) -> dict[str, float]:
-    """Return the share of prompts whose model changes, by rewording and over ``all``, under the default rule."""
+    """Return the share of prompts with a changed model, for each rewording and for ``all``, under the default rule."""
     rule = _default_rule(router)
     _, before = choose(router, prompts, rule)
     rates = {
@@ -115,7 +116,7 @@ def measure_robustness(
     include_seen: bool = False,
     max_prompts: int = MAX_PROMPTS,
 ) -> Robustness:
-    """Reword prompts of a table and look up what the decisions bring.
+    """Reword prompts of a table, decide again, and look up the outcomes of the decisions.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def measure_robustness(
     include_seen : bool
         Use prompts the router was trained on, too.
     max_prompts : int
-        Of more, this many are drawn (seeded).
+        If there are more prompts, this many are drawn (with a fixed seed).
 
     Raises
     ------
@@ -170,7 +171,7 @@ def chance_of_flips(chosen: Chosen) -> float:
 def choose(
     router: Router, prompts: Sequence[PromptLike], rule: Rule, quality_bar: float | None = None
 ) -> tuple[PredictionTable, Chosen]:
-    """Predict and decide; a prompt that fits no model may go to any.
+    """Predict and decide; a prompt for which no model is eligible may go to any model.
 
     Returns
     -------
@@ -186,7 +187,7 @@ def choose(
 
 
 def reword_all(prompts: Sequence[PromptLike], change: Callable[[str], str]) -> list[PromptLike]:
-    """Reword texts, and the last user message of conversations where that is text.
+    """Reword texts; in conversations, reword the last user message if it is text.
 
     >>> reword_all(["Hi", [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]], str.upper)
     ['HI', [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'HI'}]]
@@ -211,7 +212,7 @@ def _reworded(prompt: PromptLike, change: Callable[[str], str]) -> PromptLike:
 
 @dataclass(frozen=True, slots=True)
 class _Ledger:
-    """Decisions on the prompts as they were, and what any others would bring; arrays of shape (n, n_models)."""
+    """The decisions on the original prompts, and the outcomes of all others; arrays of shape (n, n_models)."""
 
     before: Chosen
     quality: Float64Array
@@ -258,7 +259,7 @@ def _default_rule(router: Router) -> Rule:
 
 
 def _success_value(router: Router, rule: Rule) -> float:
-    """Return what a success is worth under the rule; under a threshold, what the artifact holds it worth."""
+    """Return the value of a success under the rule; under a threshold, the artifact's value."""
     own = rule.success_value_usd
     return router.artifact.operating_point.success_value_usd if own is None else own
 
@@ -269,7 +270,10 @@ def _usable(router: Router, outcomes: Outcomes, *, include_seen: bool, max_promp
         usable &= ~seen_before(router, outcomes.prompts)
     rows = np.flatnonzero(usable)
     if not len(rows):
-        raise TableError("no prompt left to reword: all were trained on, or lack an outcome of some model")
+        raise TableError(
+            "no prompt left to reword: the router was trained on all of them, or they lack an outcome of some model; "
+            "give prompts it never saw, answered by every model"
+        )
     if len(rows) > max_prompts:
         rows = np.sort(np.random.default_rng(0).choice(rows, max_prompts, replace=False))
     return outcomes.take(rows)

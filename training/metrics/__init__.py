@@ -1,7 +1,7 @@
-"""Metrics of predictions and of routers, each of arrays, with its formula and source.
+"""Metrics of predictions and of routers, computed from arrays, each with its formula and source.
 
-`frontier` measures configurations, `two_models` a choice between two, `prediction` probabilities and amounts;
-`bootstrap` says how sure all that is.
+`frontier` measures a router's configurations, `two_models` a choice between two models, and `prediction` the predicted
+probabilities and amounts. `bootstrap` gives confidence intervals for all of them.
 """
 
 from router_model.training.metrics.bootstrap import bootstrap_metrics, bootstrap_realised, interval, resample_weights

@@ -1,11 +1,11 @@
 """Paired bootstrap over prompts, for metrics of routers and of predictions (Efron & Tibshirani 1993).
 
 A resample gives every prompt a weight: how often it was drawn. The weights are drawn once and used for every method
-and every split, so differences between methods are paired, and a prompt that is in several test splits counts equally
-often in each. With weights of 1 every metric is the plain one of `frontier` and `prediction`.
+and every split. So differences between methods are paired, and a prompt in several test splits has the same weight in
+each. With all weights equal to 1, a metric is the plain one of `frontier` and `prediction`.
 
-Means of all configurations under all weights are one matrix product. The single models, hence the range of costs and
-the best of them, are part of the sample: they are averaged anew in every resample.
+One matrix product computes the means of all configurations under all weights. The single models belong to the sample
+too. So their means, the range of their costs and the best of them are computed anew in every resample.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ Float64Array = npt.NDArray[np.float64]
 Choices = npt.NDArray[np.integer]
 
 _AT_ONCE = 128
-"""Resamples that are worked on together: bounds the memory, and fits the cache."""
+"""Number of resamples that are computed together, so that memory is bounded and the cache suffices."""
 
 
 def resample_weights(n_prompts: int, n_resamples: int = 1000, *, seed: int = 0) -> Float32Array:
@@ -57,16 +57,16 @@ def bootstrap_metrics(
     choices : integer array, shape (n_configurations, n_prompts)
         The column of the chosen model.
     quality, cost_usd : shape (n_prompts, n_models)
-        Realised; all known.
+        Realised values, all known.
     p_success : shape (n_prompts, n_models), or None
-        Without it, there are no metrics of predictions.
-    success : shape (n_prompts, n_models); NaN where unknown
+        If None, there are no metrics of predictions.
+    success : shape (n_prompts, n_models); NaN if unknown
 
     Returns
     -------
     dict of float64 arrays, shape (n_resamples,)
-        ``aiq``, ``aiq_log``, ``perf_gain``, ``cost_save``, ``cost_save_95`` and, of `p_success`, ``auc``,
-        ``log_loss``, ``brier``. NaN where a metric is not defined or not reached.
+        ``aiq``, ``aiq_log``, ``perf_gain``, ``cost_save``, ``cost_save_95`` and, with `p_success`,
+        ``auc``, ``log_loss``, ``brier``. NaN if a metric is not defined or not reached.
     """
     metrics = bootstrap_frontier(weights, choices, quality, cost_usd)
     return metrics if p_success is None else metrics | bootstrap_predictions(weights, p_success, success)
@@ -76,7 +76,7 @@ def bootstrap_frontier(
     weights: FloatArray, choices: Choices, quality: Float64Array, cost_usd: Float64Array
 ) -> dict[str, Float64Array]:
     """Return the metrics of `frontier` in every resample; see `bootstrap_metrics`."""
-    drawn = np.flatnonzero(weights.any(axis=1))  # a few prompts out of many may all be missing from a resample
+    drawn = np.flatnonzero(weights.any(axis=1))  # a resample may lack all of a few prompts
     kept = weights if len(drawn) == len(weights) else weights[drawn]
     chosen = _distinct(choices)
     rows, n_chosen = np.arange(len(quality)), len(chosen)
@@ -106,9 +106,9 @@ def bootstrap_predictions(weights: FloatArray, p_success: FloatArray, success: F
 def bootstrap_auc(weights: FloatArray, p_success: FloatArray, success: Float64Array) -> Float64Array:
     """Return the mean over models of the area under the ROC curve in every resample, shape (n_resamples,).
 
-    Over the models that have both successes and failures in the resample, as `mean_auc` does.
+    Only models with both successes and failures in the resample count, as in `mean_auc`.
     """
-    weights = np.ascontiguousarray(weights)  # columns that were picked by index are not, and three times slower
+    weights = np.ascontiguousarray(weights)  # columns picked by index are not contiguous, which is three times slower
     total, n_models = np.zeros((2, len(weights)))
     for part in _parts(len(weights)):
         for model in range(p_success.shape[1]):
@@ -121,7 +121,7 @@ def bootstrap_auc(weights: FloatArray, p_success: FloatArray, success: Float64Ar
 def bootstrap_realised(
     weights: FloatArray, chosen: Choices, reference: int, quality: Float64Array, cost_usd: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Return what one fixed configuration saves and keeps against one fixed single model, in every resample.
+    """Return the saving and the kept quality of one configuration against one single model, in every resample.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def bootstrap_realised(
     Returns
     -------
     saving, quality_kept : float64 arrays, shape (n_resamples,)
-        ``1 - cost / cost of the reference`` and ``quality / quality of the reference``; NaN where that is 0.
+        ``1 - cost / cost of the reference`` and ``quality / quality of the reference``; NaN if the reference has 0.
     """
     rows = np.arange(len(quality))
     values = [cost_usd[rows, chosen], cost_usd[:, reference], quality[rows, chosen], quality[:, reference]]
@@ -141,22 +141,22 @@ def bootstrap_realised(
 
 
 def interval(resamples: FloatArray, value: float | None = None, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the bias-corrected percentile interval of a metric; without its value, the plain percentile one.
+    """Return the bias-corrected percentile interval of a metric, or without its value the plain percentile interval.
 
-    AIQ looks for the best configurations on the prompts it measures them on, so it is a little too high in a sample and
-    higher again in its resamples. With ``z = inverse normal of the share of resamples below value``, the quantiles at
-    ``normal(2 z -+ 1.96)`` are taken (Efron 1981; Efron & Tibshirani 1993, chapter 14), and `value` is never left out.
-    In simulations (tests, `slow`) intervals of AIQ cover the truth 93 times in 100 for a router whose configurations
-    differ by chance, where plain percentiles cover it 80 times; for sweeps of a value, and for the other metrics, it is
-    91 to 96 times.
+    AIQ chooses the best configurations on the prompts that it measures them on. So it is a little too high in a sample,
+    and higher again in its resamples. With ``z = inverse normal of the share of resamples below value``, the quantiles
+    at ``normal(2 z -+ 1.96)`` are taken (Efron 1981; Efron & Tibshirani 1993, chapter 14), and `value` is never left
+    out. In simulations (tests, `slow`) intervals of AIQ cover the truth 93 times in 100 for a router whose
+    configurations differ by chance. Plain percentile intervals cover it 80 times. For sweeps of a value, and for the
+    other metrics, the coverage is 91 to 96 times.
 
-    CostSave is a jump where the quality is just reached, so that a share below its value means little: do without.
-    Where it is rarely reached, its interval is too narrow and too favourable.
+    CostSave jumps where the quality is just reached, so the share of resamples below its value means little: give no
+    value for it. If the quality is rarely reached, its interval is too narrow and too favourable.
 
     Parameters
     ----------
     resamples : float array
-        Those that are NaN (not reached) are left out.
+        NaN (not reached) is left out.
     value : the metric of the sample itself
 
     Raises
@@ -197,7 +197,7 @@ def _parts(n_resamples: int) -> list[slice]:
 
 
 def _distinct(choices: Choices) -> Choices:
-    """Return the configurations that choose differently: neighbouring settings of a knob often do not."""
+    """Return the configurations with different choices; neighbouring settings of a knob often choose the same."""
     first = {row.tobytes(): index for index, row in reversed(list(enumerate(choices)))}
     return choices[sorted(first.values())]
 

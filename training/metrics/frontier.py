@@ -1,8 +1,9 @@
-"""Metrics of what a router's configurations reach: cost against quality.
+"""Metrics of the cost-quality frontier that a router's configurations reach.
 
-A *configuration* of a router is one setting of its knob, with the mean cost and mean quality it would have had
-on n prompts. A *frontier* is what its configurations reach. Definitions follow RouterBench (Hu et al. 2024; AIQ),
-LLMRouterBench (Li et al. 2026; PerfGain, CostSave, ParetoDist) and RouterArena (Lu et al. 2025; the arena score).
+A *configuration* of a router is one setting of its knob, with the mean cost and mean quality that it would have had on
+n prompts. The *frontier* is the best quality that configurations reach at each cost. Definitions follow RouterBench (Hu
+et al. 2024; AIQ), LLMRouterBench (Li et al. 2026; PerfGain, CostSave, ParetoDist) and RouterArena (Lu et al. 2025; the
+arena score).
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Singles:
-    """Every model used for everything: what routers are compared with.
+    """The single models, each used for all prompts; routers are compared with them.
 
     Attributes
     ----------
@@ -74,9 +75,9 @@ def undominated(points: Points) -> Points:
 def aiq(points: Points, singles: Singles) -> float:
     """Return the average height of the frontier's concave hull over linear cost (RouterBench's AIQ).
 
-    ``1 / (high - low) x integral of hull(c) dc``: the hull of the configurations and the cheapest single model,
-    non-decreasing and extended flat, from the cheapest single model's cost to the best one's. Where those are the
-    same model there is no range, and the hull's height at that cost is returned.
+    ``1 / (high - low) x integral of hull(c) dc``, from the cost of the cheapest single model to the cost of the best
+    one. The hull is that of the configurations and the cheapest single model, non-decreasing and extended flat. If the
+    cheapest model is also the best, there is no range, and the hull's height at this cost is returned.
     """
     return float(heights.hull_height(*_arrays(points), _ends(singles))[0])
 
@@ -84,14 +85,14 @@ def aiq(points: Points, singles: Singles) -> float:
 def aiq_log(points: Points, singles: Singles) -> float:
     """Return the average height of the step frontier over the logarithm of cost, over `aiq`'s range.
 
-    It counts what matters where prices span decades: the cheap end as much as the dear one. Where the cheapest model
-    is free there is no such axis, and the height at the best single model's cost is returned.
+    It counts the cheap end as much as the dear one, which matters if prices differ by factors of ten. If the cheapest
+    model is free, the logarithm does not exist, and the height at the best single model's cost is returned.
     """
     return float(heights.step_height(*_arrays(points), _ends(singles))[0])
 
 
 def perf_gain(points: Points, singles: Singles) -> float | None:
-    """Return the best quality of any configuration over the best single model's, minus 1; None if that is 0.
+    """Return the best quality of a configuration divided by the best single model's, minus 1; None if that is 0.
 
     LLMRouterBench's PerfGain: ``max quality / quality of the best single - 1``.
     """
@@ -102,7 +103,7 @@ def cost_save(points: Points, singles: Singles, *, share: float = 1.0) -> float 
     """Return the share of the best single model's cost saved at `share` of its quality; None if not reached or free.
 
     LLMRouterBench's CostSave: ``1 - (least cost with quality >= share x best single's) / best single's cost``;
-    negative where the quality is reached, but dearer.
+    negative if the quality is reached at a higher cost.
     """
     return _or_none(heights.saving(*_arrays(points), _ends(singles), share=share))
 
@@ -110,9 +111,9 @@ def cost_save(points: Points, singles: Singles, *, share: float = 1.0) -> float 
 def pareto_distance(points: Points, others: Sequence[Points]) -> float:
     """Return the mean distance of a router's configurations to the joint frontier (LLMRouterBench's ParetoDist).
 
-    The joint frontier is made of the undominated configurations of this router and the others. Cost and quality are
-    min-max scaled over all configurations; a configuration's distance is the Euclidean one to the nearest point of
-    the frontier, so 0 means that nobody does better anywhere.
+    The joint frontier consists of the undominated configurations of this router and the others. Cost and quality are
+    min-max scaled over all configurations. The distance of a configuration is the Euclidean distance to the nearest
+    point of the frontier. So 0 means that no other router is better anywhere.
     """
     together = [points, *others]
     cost = np.concatenate([each.cost_usd for each in together])
@@ -124,7 +125,7 @@ def pareto_distance(points: Points, others: Sequence[Points]) -> float:
 
 
 def arena_score(accuracy: float, cost_usd: float) -> float:
-    """Return RouterArena's score of one configuration: accuracy and logarithmic cost, the first counting more.
+    """Return RouterArena's score of one configuration, from accuracy and logarithmic cost; accuracy counts more.
 
     ``C = (log2 200 - log2 c) / (log2 200 - log2 0.0044)`` with c the USD per 1,000 prompts, clamped to that range,
     and ``S = 1.1 A C / (0.1 A + C)``.

@@ -1,7 +1,8 @@
-"""What is read off frontiers, of many resamples at once; one resample is a plain evaluation.
+"""Read values off cost-quality frontiers, for many bootstrap resamples at once.
 
-Arrays of configurations are of shape (n_resamples, n_configurations): mean cost and mean quality of each. What has no
-value (a free best model, a quality that is not reached) is NaN. The functions with names and origins are in `frontier`.
+A plain evaluation is a single resample. Arrays of configurations have shape (n_resamples, n_configurations) and hold
+their mean costs and mean qualities. A value that does not exist (the best model is free, or a quality is not reached)
+is NaN. `frontier` has the public metrics with their names and sources.
 """
 
 from typing import NamedTuple
@@ -21,7 +22,7 @@ class Ends(NamedTuple):
     Attributes
     ----------
     low, high : float64 arrays, shape (n_resamples,)
-        Mean costs of the two: the range that heights are averaged over.
+        Mean costs of the two, which are the ends of the range over which heights are averaged.
     cheapest_quality, best_quality : float64 arrays, shape (n_resamples,)
     """
 
@@ -32,7 +33,7 @@ class Ends(NamedTuple):
 
     @classmethod
     def of(cls, cost: Float64Array, quality: Float64Array) -> "Ends":
-        """Look them up among the single models, arrays of shape (n_resamples, n_models)."""
+        """Find both models among the single models, given as arrays of shape (n_resamples, n_models)."""
         rows = np.arange(len(cost))
         low, high = cheapest(cost, quality), best(cost, quality)
         return cls(cost[rows, low], cost[rows, high], quality[rows, low], quality[rows, high])
@@ -52,8 +53,8 @@ def hull_height(cost: Float64Array, quality: Float64Array, ends: Ends) -> Float6
     """Return the mean height of the non-decreasing concave hull over linear cost, shape (n_resamples,).
 
     The hull is walked corner by corner from the cheapest point, always up the steepest slope (gift wrapping, Jarvis
-    1973), in all resamples at once; from the last corner on it is flat. Where the range of costs has no width, the
-    height at that cost.
+    1973), in all resamples at once. From the last corner on it is flat. If the range of costs has no width, the height
+    at that cost is returned.
     """
     cost, quality = _with_cheapest(cost, quality, ends)
     rows = np.arange(len(cost))
@@ -83,8 +84,8 @@ def hull_height(cost: Float64Array, quality: Float64Array, ends: Ends) -> Float6
 def step_height(cost: Float64Array, quality: Float64Array, ends: Ends) -> Float64Array:
     """Return the mean height of the step frontier over the logarithm of cost, shape (n_resamples,).
 
-    At a cost, the frontier has the best quality of what costs at most that. Where the range of costs has no width
-    or starts at 0, the height at its upper end.
+    At each cost, the frontier has the best quality of all points that cost at most that. If the range of costs has no
+    width or starts at 0, the height at its upper end is returned.
     """
     cost, quality = _with_cheapest(cost, quality, ends)
     order = cost.argsort(axis=1)
@@ -99,14 +100,14 @@ def step_height(cost: Float64Array, quality: Float64Array, ends: Ends) -> Float6
 
 
 def gain(quality: Float64Array, ends: Ends) -> Float64Array:
-    """Return the best quality over the best single model's, minus 1, shape (n_resamples,); NaN where that is 0."""
+    """Return the best quality divided by the best single model's, minus 1, shape (n_resamples,); NaN if that is 0."""
     return _ratio(quality.max(axis=1), ends.best_quality) - 1
 
 
 def saving(cost: Float64Array, quality: Float64Array, ends: Ends, *, share: float) -> Float64Array:
     """Return the share of the best single model's cost saved at `share` of its quality, shape (n_resamples,).
 
-    NaN where that quality is not reached, or the best single model is free.
+    NaN if that quality is not reached, or if the best single model is free.
     """
     reached = quality >= (share * ends.best_quality - _TOLERANCE)[:, None]
     least = np.where(reached, cost, np.inf).min(axis=1)

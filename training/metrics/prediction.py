@@ -1,6 +1,6 @@
-"""Metrics of predictions: of P(success), cost and tokens.
+"""Metrics of predictions of P(success), cost and tokens.
 
-Arrays are of shape (n_prompts, n_models); outcomes that are NaN are unknown and left out everywhere.
+Arrays have shape (n_prompts, n_models). Unknown outcomes are NaN, and all metrics leave them out.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,9 @@ _EPSILON = 1e-4
 def weighted_auc(p: FloatArray, success: FloatArray, weights: FloatArray) -> Float64Array:
     """Return one model's area under the ROC curve for many weightings of the prompts, shape (n_weightings,).
 
-    The weighted share of (success, failure) pairs whose success has the higher probability, ties counting one half
-    (Mann & Whitney 1947). Sorts once; for each weighting, failures are added up in order of probability.
+    This is the weighted share of (success, failure) pairs in which the success has the higher probability; ties count
+    one half (Mann & Whitney 1947). Pairs are sorted once. For each weighting, failures are added up in order of
+    probability.
 
     Parameters
     ----------
@@ -29,7 +30,7 @@ def weighted_auc(p: FloatArray, success: FloatArray, weights: FloatArray) -> Flo
     Returns
     -------
     float64 array, shape (n_weightings,)
-        NaN where only successes or only failures have weight.
+        NaN if only successes or only failures have weight.
     """
     known = ~np.isnan(success)
     positive, negative = np.flatnonzero(known & (success > 0)), np.flatnonzero(known & (success <= 0))
@@ -46,7 +47,7 @@ def weighted_auc(p: FloatArray, success: FloatArray, weights: FloatArray) -> Flo
 
 
 def auc_by_model(p: FloatArray, success: FloatArray) -> Float64Array:
-    """Return each model's area under the ROC curve, shape (n_models,); NaN for one that only succeeds or fails."""
+    """Return each model's area under the ROC curve, shape (n_models,); NaN for a model that only succeeds or fails."""
     once = np.ones((1, len(p)))
     return np.array([weighted_auc(p[:, model], success[:, model], once)[0] for model in range(p.shape[1])])
 
@@ -54,8 +55,8 @@ def auc_by_model(p: FloatArray, success: FloatArray) -> Float64Array:
 def mean_auc(p: FloatArray, success: FloatArray) -> float:
     """Return the mean over models of the area under the ROC curve, of arrays (n, n_models).
 
-    NaN successes are left out; models that only ever succeed or fail have no AUC and are left out. NaN where
-    no model has one.
+    NaN successes are left out. Models that only succeed or only fail have no AUC and are left out. NaN if no model has
+    an AUC.
     """
     areas = auc_by_model(p, success)
     defined = areas[~np.isnan(areas)]
@@ -65,7 +66,8 @@ def mean_auc(p: FloatArray, success: FloatArray) -> float:
 def log_losses(p: FloatArray, success: FloatArray) -> Float64Array:
     """Return ``-ln p`` of each success and ``-ln(1 - p)`` of each failure, `p` clipped to [1e-4, 1 - 1e-4].
 
-    Of the shape of both; NaN where the outcome is unknown. The clip keeps one certain error from deciding a mean.
+    The result has the shape of both; NaN if the outcome is unknown. Clipping keeps one certain error from dominating a
+    mean.
     """
     inside = np.clip(p.astype(np.float64), _EPSILON, 1 - _EPSILON)
     return np.where(np.isnan(success), np.nan, -np.where(success > 0, np.log(inside), np.log1p(-inside)))
@@ -83,7 +85,7 @@ def log_loss_by_task(p: FloatArray, success: FloatArray, tasks: Sequence[str]) -
 
 
 def squared_errors(p: FloatArray, success: FloatArray) -> Float64Array:
-    """Return ``(p - success)^2``, of the shape of both; NaN where the outcome is unknown."""
+    """Return ``(p - success)^2``, in the shape of both; NaN if the outcome is unknown."""
     return np.asarray((p.astype(np.float64) - success) ** 2)
 
 
@@ -100,7 +102,7 @@ class Reliability(NamedTuple):
     predicted, observed : float64 arrays, shape (n_bins,)
         Means over the outcomes of a bin; `predicted` ascends.
     n : intp array, shape (n_bins,)
-        Outcomes.
+        Number of outcomes in a bin.
     """
 
     predicted: Float64Array
@@ -109,7 +111,7 @@ class Reliability(NamedTuple):
 
 
 def reliability_curve(p: FloatArray, success: FloatArray, *, n_bins: int = 15) -> Reliability:
-    """Return the reliability curve over bins of equal mass; fewer bins than asked for where outcomes are fewer.
+    """Return the reliability curve over bins of equal mass; if there are fewer outcomes than bins, over fewer bins.
 
     Examples
     --------
@@ -136,8 +138,8 @@ def excess_calibration_error(
 ) -> float:
     """Return the calibration error above what a perfectly calibrated predictor would show on as many outcomes.
 
-    A binned error is never 0 in a finite sample. So labels are simulated from the probabilities themselves, and
-    the mean of their calibration errors is taken off (the bias correction of Ferro & Fricker 2012, by simulation).
+    A binned error is never 0 in a finite sample. So labels are simulated from the probabilities themselves, and the
+    mean of their calibration errors is subtracted (the bias correction of Ferro & Fricker 2012, by simulation).
     """
     error = calibration_error(p, success, n_bins=n_bins)
     probability = p[~np.isnan(success)].astype(np.float64)
@@ -156,7 +158,7 @@ def excess_calibration_error(
 def median_percentage_error(predicted: FloatArray, actual: FloatArray) -> float:
     """Return the median of ``|predicted - actual| / actual``: a typical relative error of a cost or of tokens.
 
-    True values of 0 have no relative error; they and unknown ones (NaN) are left out. NaN where none is left.
+    True values of 0 have no relative error, so they are left out, and so are unknown values (NaN). NaN if none is left.
 
     Examples
     --------
@@ -191,7 +193,7 @@ def _by_probability(p: FloatArray, success: FloatArray) -> tuple[Float64Array, F
 
 
 def _equal_bins(n_outcomes: int, n_bins: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Return where each bin starts and how many outcomes it has; the first bins have one more where it must be."""
+    """Return the start of each bin and its number of outcomes; the first bins have one more if necessary."""
     sizes = [len(part) for part in np.array_split(np.arange(n_outcomes), n_bins) if len(part)]
     n = np.array(sizes, dtype=np.intp)
     return np.cumsum(n) - n, n

@@ -1,8 +1,8 @@
 """Metrics for a choice between two models, a weak and a strong one (RouteLLM, Ong et al. 2024).
 
-A configuration is a share of prompts that go to the strong model, and the mean quality with it. All shares from none
-(the weak model's quality) to all (the strong one's) make a curve; the two ends belong to every router. Between
-configurations it is interpolated linearly, in order of share. The curve need not ascend.
+A configuration is a share of prompts that go to the strong model, and the mean quality at this share. The shares from 0
+(the weak model's quality) to 1 (the strong one's) form a curve. Its two ends are the same for every router. Between
+configurations the curve is interpolated linearly, in order of share. It need not ascend.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ _TOLERANCE = 1e-12
 
 
 def apgr(strong_share: Float64Array, quality: Float64Array, *, weak: float, strong: float) -> float | None:
-    """Return the average performance gap recovered; None where strong and weak are equally good.
+    """Return the average performance gap recovered (APGR); None if strong and weak are equally good.
 
-    ``(AUC - AUC_weak) / (AUC_strong - AUC_weak)``, areas under quality over the share of strong calls; 0.5 is a
-    random mix, 1 is the strong model's quality at no strong call at all.
+    ``(AUC - AUC_weak) / (AUC_strong - AUC_weak)``, with areas under the curve of quality over the share of strong
+    calls. A random mix has 0.5. The strong model's quality without any strong call would have 1.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def cpt(
 ) -> float | None:
     """Return the call-performance threshold: the least share of strong calls that recovers a part of the gap.
 
-    Where the curve first reaches ``weak + recovered x (strong - weak)``. None where strong and weak are equally good.
+    This is where the curve first reaches ``weak + recovered x (strong - weak)``. None if strong and weak are equally
+    good.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Add a model to a trained router, from the prompts that it has answered."""
+"""Add a model to a trained router, from prompts that the model has answered."""

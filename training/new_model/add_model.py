@@ -1,9 +1,10 @@
-"""A new model for a trained router, from the prompts it has answered; no booster is trained.
+"""Add a new model to a trained router from graded prompts that it has answered, without training boosters.
 
-A hundred graded prompts teach a head little, but they say which of the known models the new one resembles. So what
-it would have made of every prompt of the bank is predicted from what the others made of it
-(`router_model.training.new_model.carry_over`), its own answers take the place of predictions where it has them, and its
-evidence is fitted on both as every model's is. docs/decisions/0007 has what was measured.
+A hundred graded prompts are too few to train a head, but they show which known models the new one resembles. So the new
+model's outcome on every prompt of the bank is predicted from the other models' outcomes
+(`router_model.training.new_model.carry_over`). Where the new model has an answer of its own, its outcome replaces the
+prediction. Then the evidence of the new model is fitted on both, in the same way as for every other model.
+docs/decisions/0007 has measurements.
 """
 
 from collections.abc import Mapping
@@ -49,33 +50,33 @@ BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
 MIN_PROMPTS = 50
-"""Fewer graded prompts are refused: the record alone would be uncertain by 7 points and more."""
+"""The least number of graded prompts; with fewer, even the record would be uncertain by 7 points and more."""
 
-_HEAD_PENALTY = 4.0  # the middle of what training tries; carried-over outcomes have less noise than real ones
+_HEAD_PENALTY = 4.0  # the middle of the values that training tries; predicted outcomes have less noise than real ones
 _N_FOLDS = 5
-_PRIOR_ROWS = 20  # of the other models' spread of amounts
-_MIN_UNSEEN = 20  # prompts to measure an AUC on
+_PRIOR_ROWS = 20  # pseudo-observations of the other models' spread of amounts
+_MIN_UNSEEN = 20  # least number of prompts to measure an AUC
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What adding a model did.
+    """The result of adding a model.
 
     Attributes
     ----------
     artifact : Artifact
-        With the model as its last.
+        The artifact with the model in the last place.
     model : str
     n_prompts, n_known : int
-        Graded prompts, and those of them that the router has other models' outcomes of.
+        Numbers of graded prompts, and of those for which the router has other models' outcomes.
     record : float
         Estimated share of all the bank's prompts that it succeeds on, at the router's quality bar.
     standard_error : float
     raw_record : float
-        Share of its own graded prompts.
+        Share of its own graded prompts that it succeeded on.
     auc : float or None
-        Of P(success) on prompts the router never saw, each predicted without its own answer; None where there are
-        too few of them, or all answers are alike.
+        AUC of P(success) on prompts that the router never saw, each predicted without its own answer. None if there are
+        too few of them, or if all answers are equally good.
     n_unseen : int
     """
 
@@ -103,14 +104,14 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     Parameters
     ----------
     outcomes : with the new model among its models
-        Prompts it has no graded answer to are left out; other models' outcomes are not looked at.
-    card : the new model's
-    table_sha256 : of the table the outcomes are from, for the provenance
+        Prompts without a graded answer of the new model are left out. Outcomes of other models are not used.
+    card : the card of the new model
+    table_sha256 : hash of the table with the outcomes, for the provenance
 
     Raises
     ------
     TrainingError
-        If the router has the model already, or the table has none or fewer than `MIN_PROMPTS` graded answers of it.
+        If the router has the model already, or the table has fewer than `MIN_PROMPTS` graded answers of it.
     """
     graded = graded_prompts(router, outcomes, card.model)
     features = featurise(graded.prompts, router.encoder)
@@ -152,7 +153,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
 
 
 def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
-    """Return the new model's outcomes on the prompts it has a graded answer to.
+    """Return the outcomes on the prompts for which the new model has a graded answer.
 
     Raises
     ------
@@ -176,7 +177,7 @@ def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
 
 
 def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tuple[ModelColumn, list[CarriedOver]]:
-    """Fit everything but the spread of the amounts and the input tokens, from answers to some prompts.
+    """Fit the new model's arrays from answers to some prompts, except the spread of amounts and the input tokens.
 
     Parameters
     ----------
@@ -185,8 +186,8 @@ def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tu
     Returns
     -------
     ModelColumn
-        Its amounts are those of the average model but for their mean.
-    list of CarriedOver, one a target
+        Its amounts are those of the average model, with the new model's means.
+    list of CarriedOver, one for each target
     """
     model, n_bars = predictor.evidence_model, len(predictor.grid)
     others = bank_outcomes(model)
@@ -205,7 +206,7 @@ def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tu
     mean_log = base[n_bars:].copy()
     outcome[:, n_bars:] -= mean_log
     base[n_bars:] = 0.0
-    # Laplace's rule: no record of a few prompts is certain; and no model meets a higher bar more often.
+    # Laplace's rule keeps a record of a few prompts from being certain; and a higher bar is never met more often.
     least = 1 / (len(answers) + 2)
     base[:n_bars] = np.minimum.accumulate(np.clip(base[:n_bars], least, 1 - least))
     outcome[:, :n_bars] = np.minimum.accumulate(np.clip(outcome[:, :n_bars], 0, 1), axis=1)
@@ -224,13 +225,13 @@ def bank_kernel(model: EvidenceModel) -> FloatArray:
 
 
 def _one_model(outcome: Float64Array, base: Float64Array) -> Bank:
-    """Return a bank of one model from outcomes of shape (n_bank, n_targets)."""
+    """Return a bank with one model from its outcomes of shape (n_bank, n_targets)."""
     values = outcome[:, None, :].astype(np.float32)
     return Bank(values, np.ones_like(values), base[None].astype(np.float32))
 
 
 def _head(model: EvidenceModel, label: str, bank: Bank, answers: Answers, mean_log: Float64Array) -> LinearHead:
-    """Fit a space's head on the bank and on the answers to other prompts."""
+    """Fit the linear head of a space on the bank and on the answers to other prompts."""
     space = model.embedding if label == "embedding" else model.bag
     vectors = bank_vectors(space)
     fresh = np.flatnonzero([len(rows) == 0 for rows in answers.bank_rows])
@@ -260,14 +261,14 @@ def _stacked(above: Any, below: Any) -> Vectors:
 
 
 def _usual_levels(predictor: Predictor) -> list[float]:
-    """Return what a model is assumed to do of which nothing is known: the others' mean, a target."""
+    """Return the assumed outcome of a model without any answers: for each target, the mean of the other models."""
     n_bars = len(predictor.grid)
     records = predictor.evidence_model.bank.base[:, :n_bars].mean(axis=0)
     return [*records.tolist(), *(float(predictor.amounts[name].mean_log.mean()) for name in learned_amounts(predictor))]
 
 
 def _mean_amounts(predictor: Predictor, mean_log: Mapping[str, float]) -> dict[str, AmountModel]:
-    """Return amounts with a spread like the average model's."""
+    """Return amounts with the spread of the average model."""
     return {
         name: AmountModel(
             boosters=(),
@@ -282,7 +283,7 @@ def _mean_amounts(predictor: Predictor, mean_log: Mapping[str, float]) -> dict[s
 def _cross_fitted(
     predictor: Predictor, answers: Answers, matrix: FloatArray
 ) -> tuple[Float64Array, dict[str, Float64Array]]:
-    """Predict each answer without it.
+    """Predict each answer from all the other answers.
 
     Returns
     -------
@@ -309,7 +310,7 @@ def _cross_fitted(
 def _amounts(
     predictor: Predictor, answers: Answers, column: ModelColumn, predicted: Mapping[str, Float64Array]
 ) -> dict[str, AmountModel]:
-    """Return the amounts with the spread of the new model's own answers, as far as there are enough."""
+    """Return the amounts with the spread of the new model's own answers, shrunk to the others' if there are few."""
     amounts = dict(column.amounts)
     for position, (name, log) in enumerate(predicted.items()):
         usual = amounts[name]
@@ -327,7 +328,7 @@ def _amounts(
 
 
 def _tokens_per_piece(artifact: Artifact, graded: Outcomes, features: PromptFeatures) -> float:
-    """Return the new model's input tokens for one of our word pieces; the others' mean where it has none."""
+    """Return the new model's input tokens for one of our word pieces; if unknown, the mean of the other models."""
     known = ~np.isnan(graded.input_tokens[:, 0])
     pieces = float(features.n_input_tokens[known].sum())
     if pieces <= 0:
@@ -336,7 +337,7 @@ def _tokens_per_piece(artifact: Artifact, graded: Outcomes, features: PromptFeat
 
 
 def _spend_curve(artifact: Artifact, features: PromptFeatures) -> SpendCurve:
-    """Measure the spend curve on the new prompts: an artifact does not hold those it was trained on."""
+    """Measure the spend curve on the new prompts, because an artifact does not hold its training prompts."""
     point = artifact.operating_point
     prediction = artifact.predictor.predict(features, quality_bar=point.quality_bar)
     cost = expected_cost_usd(
@@ -351,7 +352,7 @@ def _spend_curve(artifact: Artifact, features: PromptFeatures) -> SpendCurve:
 
 
 def _bar_index(artifact: Artifact) -> int:
-    """Return the learned bar that is nearest to the one the router decides by."""
+    """Return the index of the learned bar that is nearest to the router's default bar."""
     grid = artifact.predictor.grid
     above = np.flatnonzero(grid.bars >= artifact.operating_point.quality_bar - BAR_TOLERANCE)
     return int(above[0]) if len(above) else len(grid) - 1

@@ -1,15 +1,17 @@
-"""From a hundred prompts to thousands: what a new model would have made of prompts that others have answered.
+"""Predict a new model's outcomes on thousands of prompts, from a hundred known ones and the other models' outcomes.
 
-The new model's outcomes are regressed on the other models', in two parts: what they were expected to do on a prompt
-of its kind (from prompts like it), and by how much they did better or worse on the very prompt. The first says which
-models the new one resembles in what it is good at; the second takes out noise, as some prompts are hard for all. The
-first part's weights are then applied to the others' outcomes on every prompt: on average over prompts of a kind these
-are what was expected. What the new model does unlike any mixture of the others is a Gaussian process over prompts,
-with a variance that the answers choose (none, where they show nothing of the kind). A regressor may be an expectation
-where the outcome is unknown: an error that is independent of it does not bias a linear fit (Berkson 1950).
+The new model's outcomes are regressed on those of the other models, in two parts. The first part is what the others
+were expected to do on such a prompt (from similar prompts). It shows which models the new one resembles. The second
+part is how much better or worse they did on this very prompt. It removes noise, because some prompts are hard for all
+models. The weights of the first part are then applied to the others' outcomes on every prompt, which equal their
+expectations on average over prompts of a kind.
 
-The mean over all prompts is the regression estimator of survey sampling (Cochran 1977, chapter 7): where the new
-model was given easier prompts than the others, its record is corrected for that.
+Behaviour that no mixture of the other models explains is a Gaussian process over prompts. The answers determine its
+variance, which is zero if they show no such behaviour. If an outcome of a regressor is unknown, its expectation takes
+its place. This adds an independent error, which does not bias a linear fit (Berkson 1950).
+
+The mean over all prompts is the regression estimator of survey sampling (Cochran 1977, chapter 7). If the new model was
+given easier prompts than the others, its record is corrected for that.
 """
 
 import itertools
@@ -22,29 +24,29 @@ import numpy.typing as npt
 Float64Array = npt.NDArray[np.float64]
 
 PENALTIES = (1.0, 5.0, 25.0, 125.0, 1000.0)
-"""Tried for the weights of single models' expectations; the last leaves next to nothing but their mean."""
+"""Penalties to try for the weights of single models' expectations; with the last, almost only their mean counts."""
 
 SURPRISE_PENALTIES = (30.0, 300.0)
-"""Tried for the weights of single models' deviations from what was expected of them."""
+"""Penalties to try for the weights of single models' deviations from their expectations."""
 
 OWN_VARIANCES = (0.0, 0.1, 0.5, 2.0)
-"""Tried for what is the new model's own, relative to the noise."""
+"""Variances to try for the new model's own behaviour, relative to the noise."""
 
-_MEAN_PENALTY = 1.0  # holds the weight of the mean over models near 1: a model like the average one
+_MEAN_PENALTY = 1.0  # keeps the weight of the mean over models near 1, which is a model like the average one
 
 
 @dataclass(frozen=True, slots=True)
 class CarriedOver:
-    """One target of the new model on n prompts.
+    """The predicted outcomes of the new model on n prompts, for one target.
 
     Attributes
     ----------
     values : float64 array, shape (n,)
-        Expected outcome on each prompt; for success near [0, 1] but not bound to it.
+        Expected outcome on each prompt; for success it may leave [0, 1] a little.
     level : float
-        Their mean: its record over all prompts.
+        Mean of the values: the model's record over all prompts.
     standard_error : float
-        Of the level, from leave-one-out residuals; NaN without answers.
+        Standard error of the level, from leave-one-out residuals; NaN without answers.
     """
 
     values: Float64Array
@@ -54,14 +56,14 @@ class CarriedOver:
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike prompts are, as a covariance.
+    """The similarity of prompts as a covariance.
 
     Attributes
     ----------
     within : float64 array, shape (k, k)
-        Of the answered prompts.
+        Covariance of the answered prompts.
     to_all : float64 array, shape (n, k)
-        Of all prompts with the answered ones.
+        Covariance of all prompts with the answered ones.
     """
 
     within: Float64Array
@@ -72,7 +74,7 @@ class Likeness:
         return Likeness(self.within[np.ix_(rows, rows)], self.to_all[:, rows])
 
     def centred(self) -> "Likeness":
-        """Return the covariances of functions that are 0 on average over the answered prompts."""
+        """Return the covariances of functions whose mean over the answered prompts is 0."""
         column, mean = self.within.mean(axis=0), self.within.mean()
         return Likeness(
             self.within - column - column[:, None] + mean,
@@ -91,28 +93,29 @@ def carry_over(
 ) -> CarriedOver:
     """Predict the new model's outcomes from the other models'.
 
-    Ridge regression on the mean over models (its weight held near 1) and on each one's deviation from it (held near
-    0), of the expectations and of the surprises, and a Gaussian process over prompts; penalties and its variance are
-    those of greatest marginal likelihood.
+    The model is a ridge regression plus a Gaussian process over prompts. The regressors are the mean over models (with
+    a weight near 1) and each model's deviation from it (with a weight near 0), for the expectations and for the
+    surprises, which are outcomes minus expectations. The penalties and the variance have the greatest marginal
+    likelihood.
 
     Parameters
     ----------
     expected : shape (k, n_models)
-        What the others were expected to make of the prompts the new model answered, without their outcomes there.
+        Expected outcomes of the other models on the prompts that the new model answered, without using their outcomes.
     answered : shape (k, n_models)
-        What they made of them; the expectation where that is unknown.
+        Their outcomes on these prompts; the expectation if unknown.
     outcome : shape (k,)
-        The new model's own.
+        Outcomes of the new model.
     others : shape (n, n_models)
         The others' outcomes on all prompts.
-    likeness : of the k prompts with each other and with all n
+    likeness : of the k prompts with each other, and of all n prompts with these
     level : float
-        Assumed where ``k`` is 0.
+        The level to assume if ``k`` is 0.
 
     Examples
     --------
-    Two models answered four prompts that are unlike each other. A third is only asked the two easy ones and succeeds
-    once; its record is put below one half, as the others do worse on the rest:
+    Two models answered four dissimilar prompts. A third model gets only the two easy ones and succeeds once. Its record
+    is put below one half, because the others do worse on the rest:
 
     >>> others = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
     >>> alone = Likeness(np.eye(2), np.eye(4)[:, :2])
@@ -131,20 +134,20 @@ def carry_over(
     fit = _most_likely(sample - middle, own.within, off_the_mean)
     weights = fit.weights.copy()
     weights[[0, n_columns]] += 1
-    # Over all prompts, expectations average to the outcomes, and surprises to nothing.
+    # Over all prompts, expectations have the mean of the outcomes, and surprises have mean 0.
     values = mean - float(middle @ weights) + population @ weights[:n_columns]
     values += fit.own_variance * (own.to_all @ fit.explained)
     return CarriedOver(values, float(values.mean()), float(np.sqrt((fit.left_out**2).mean() / len(outcome))))
 
 
 def _columns(outcomes: Float64Array) -> Float64Array:
-    """Return the mean over models and each one's deviation from it, shape (n, 1 + n_models)."""
+    """Return the mean over models, and each model's deviation from it, shape (n, 1 + n_models)."""
     mean = outcomes.mean(axis=1, keepdims=True)
     return np.concatenate([mean, outcomes - mean], axis=1)
 
 
 class _Fit(NamedTuple):
-    """A fit of k residuals: ``explained`` is the inverse covariance times them, ``left_out`` the error without each."""
+    """A fit of k residuals: ``explained`` is the inverse covariance times these, ``left_out`` leave-one-out errors."""
 
     weights: Float64Array
     explained: Float64Array
@@ -153,10 +156,10 @@ class _Fit(NamedTuple):
 
 
 def _most_likely(columns: Float64Array, likeness: Float64Array, target: Float64Array) -> _Fit:
-    """Fit with the penalties and the variance of greatest marginal likelihood.
+    """Fit with the penalties and the variance that have the greatest marginal likelihood.
 
     With noise of variance s, weights of variance s / penalty and a process of variance s v, the target is Gaussian
-    with covariance ``s (I + columns diag(1 / penalty) columns' + v likeness)``; s is at its most likely value
+    with covariance ``s (I + columns diag(1 / penalty) columns' + v likeness)``; s has its most likely value
     (Rasmussen & Williams 2006, chapter 5).
     """
     n, n_models = len(target), columns.shape[1] // 2 - 1
@@ -172,7 +175,7 @@ def _most_likely(columns: Float64Array, likeness: Float64Array, target: Float64A
     assert chosen is not None  # noqa: S101  (there is at least one of each)
     each, covariance, variance = chosen
     explained = np.asarray(np.linalg.solve(covariance, target), dtype=np.float64)
-    # The mean is estimated, too: leaving one out moves it.
+    # The mean is estimated too, so leaving one out changes it.
     inverse = np.linalg.inv(covariance + 100.0)
     left_out = (inverse @ target) / np.diag(inverse)
     return _Fit(columns.T @ explained / each, explained, variance, left_out)

@@ -1,4 +1,4 @@
-"""What a new model made of some prompts, beside what the known models made of them or are expected to."""
+"""Collect the outcomes of a new model together with the outcomes, known or expected, of the known models."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,29 +19,29 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
-BAR_TOLERANCE = 1e-6  # of bars as float32, as in router_model.training.table.targets
-_N_NEAREST = 100  # of the bank's prompts say what was expected on one of them
-_SHARPNESS = 10.0  # of their weights exp(sharpness * similarity)
+BAR_TOLERANCE = 1e-6  # rounding error of bars as float32, as in router_model.training.table.targets
+_N_NEAREST = 100  # number of similar prompts in the bank from which an outcome is expected
+_SHARPNESS = 10.0  # sharpness of their weights exp(sharpness * similarity)
 _PRIOR_WEIGHT = 1.0  # pseudo-observations of the mean over the bank
-_SAME = 1 - 1e-5  # cosine similarity from which two prompts are one, in both spaces
+_SAME = 1 - 1e-5  # two prompts are the same from this cosine similarity on, in both spaces
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the new model made of k prompts.
+    """The outcomes of the new model on k prompts, with those of the known models.
 
     Attributes
     ----------
-    features : of the prompts
+    features : features of the prompts
     outcome : float64 array, shape (k, n_targets)
-        1 or 0 a bar; ``log(1 + amount)`` for an amount that is learned. NaN where unknown.
+        1 or 0 for each bar; ``log(1 + amount)`` for each learned amount. NaN if unknown.
     expected : float64 array, shape (k, n_models, n_targets)
-        What the known models were expected to make of the prompts, without their outcomes there.
+        Expected outcomes of the known models, without using their outcomes on these prompts.
     others : float64 array, shape (k, n_models, n_targets)
-        What they made of them; expected where that is unknown.
+        Outcomes of the known models; the expected one if unknown.
     bank_rows : k arrays
-        The bank's prompts that are this prompt: none, one, or several with the same text.
-    likeness : of the prompts with each other and with the bank's
+        The rows of the bank with this prompt: none, one, or several with the same text.
+    likeness : similarity of the prompts with each other, and of the bank's prompts with them
     """
 
     features: PromptFeatures
@@ -70,13 +70,13 @@ class Answers:
 def answers_of(
     predictor: Predictor, graded: Outcomes, features: PromptFeatures, *, seen: BoolArray, card: ModelCard
 ) -> Answers:
-    """Lay out what the new model answered beside what is known, or expected, of the others.
+    """Collect the outcomes of the new model, and those known or expected of the other models.
 
     Parameters
     ----------
     graded : the new model's outcomes on k prompts
     seen : shape (k,)
-        Whether the router was trained on a prompt; only then it can be one of the bank's.
+        Whether the router was trained on a prompt; only then can it be in the bank.
     """
     filled = fill_tokens(graded, Catalog({card.model: card}), features.n_input_tokens)
     met = [filled.quality[:, 0] >= float(bar) - BAR_TOLERANCE for bar in predictor.grid.bars]
@@ -106,9 +106,9 @@ def _likeness(model: EvidenceModel, features: PromptFeatures) -> Likeness:
 def _from_neighbours(
     model: EvidenceModel, features: PromptFeatures, itself: list[Rows], known: Float64Array
 ) -> Float64Array:
-    """Return the mean outcome of the bank's prompts nearest to each prompt in either space, itself left out.
+    """Return the mean outcome of the prompts in the bank nearest to each prompt in either space, without itself.
 
-    The router's own predictions would not do: it was trained on these prompts.
+    The router's own predictions cannot be used, because it was trained on these prompts.
     """
     bags = model.vocabulary.transform(features.pieces).vectors
     means = []
@@ -124,10 +124,10 @@ def _from_neighbours(
 
 
 def find_in_bank(model: EvidenceModel, features: PromptFeatures, seen: BoolArray) -> list[Rows]:
-    """Return for each prompt the bank's prompts that are the same.
+    """Return for each prompt the rows of the bank with the same prompt.
 
-    An artifact holds no texts. A prompt is the bank's where the hash of its text says that it was trained on and
-    both its vectors are those of the bank's prompt.
+    An artifact holds no texts. A prompt is in the bank if the hash of its text is among the training prompts, and both
+    its vectors equal those of a prompt in the bank.
     """
     found = [np.empty(0, dtype=np.intp)] * len(features)
     rows = np.flatnonzero(seen)
@@ -142,7 +142,7 @@ def find_in_bank(model: EvidenceModel, features: PromptFeatures, seen: BoolArray
 
 
 def expected_outcomes(predictor: Predictor, features: PromptFeatures) -> Float64Array:
-    """Return what the known models are expected to make of k prompts, shape (k, n_models, n_targets)."""
+    """Return the expected outcomes of the known models on k prompts, shape (k, n_models, n_targets)."""
     bars = [predictor.predict(features, quality_bar=float(bar)) for bar in predictor.grid.bars]
     layers = [prediction.p_success.astype(np.float64) for prediction in bars]
     expected = {"output_tokens": bars[0].output_tokens, "latency_s": bars[0].latency_s}
@@ -159,7 +159,7 @@ def bank_vectors(space: Space) -> Vectors:
 
 
 def bank_outcomes(model: EvidenceModel) -> Float64Array:
-    """Return the known models' outcomes on the bank's prompts, by their heads where unknown."""
+    """Return the known models' outcomes on the bank's prompts; unknown ones are predicted by their heads."""
     bank = model.bank
     known = bank.weight > 0
     if known.all():
@@ -169,5 +169,5 @@ def bank_outcomes(model: EvidenceModel) -> Float64Array:
 
 
 def learned_amounts(predictor: Predictor) -> list[str]:
-    """Return the amounts that are targets."""
+    """Return the names of the amounts that are targets."""
     return [name for name, amount in predictor.amounts.items() if amount.boosters]

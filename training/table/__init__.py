@@ -1,1 +1,1 @@
-"""Outcome tables as arrays: what was asked, what was made of it, what it cost, and how it is split."""
+"""Outcome tables as arrays, with their costs, prices, learning targets and splits."""

@@ -1,4 +1,4 @@
-"""Costs and tokens that a table leaves out, worked out from what it has."""
+"""Compute costs and token counts that an outcome table leaves out from the columns that it has."""
 
 import math
 from dataclasses import replace
@@ -14,15 +14,15 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray) -> Outcomes:
-    """Work out output tokens from billed costs where only those are known.
+    """Compute output tokens from billed costs if only the costs are known.
 
-    ``output = (cost - fee - input x price) / output price``, never below 0; the input tokens are ours where the
-    table has none. Where a bill had cached input, this is too little, as the table does not say how much.
+    ``output = (cost - fee - input x price) / output price``, never below 0. If the table has no input tokens, our own
+    count is used. If the bill had cached input, the result is too small, because the table does not say how much.
 
     Parameters
     ----------
     n_input_tokens : shape (n,)
-        Our word pieces of each prompt.
+        Number of our word pieces in each prompt.
     """
     per_input, per_output = token_prices(catalog, outcomes.models)
     fee = prices_usd(catalog, outcomes.models, "usd_per_request")
@@ -37,22 +37,23 @@ def fill_tokens(outcomes: Outcomes, catalog: Catalog, n_input_tokens: FloatArray
 
 
 def realised_costs(outcomes: Outcomes, catalog: Catalog) -> FloatArray:
-    """Return what each call cost in USD, shape (n, m): as billed, else tokens at list prices, else NaN.
+    """Return the cost of each call in USD, shape (n, m): the billed cost, else tokens at list prices, else NaN.
 
-    A bill knows of caches, reasoning and discounts; a table's tokens do not, so all are at the price of plain ones.
+    A bill includes caches, reasoning and discounts. A table's token counts do not show these, so all tokens have the
+    price of plain ones.
     """
     return np.where(np.isnan(outcomes.cost_usd), listed_costs(outcomes, catalog), outcomes.cost_usd)
 
 
 def listed_costs(outcomes: Outcomes, catalog: Catalog) -> FloatArray:
-    """Return tokens at list prices plus the fee of a request, in USD, shape (n, m); NaN where tokens are unknown."""
+    """Return tokens at list prices plus the fee of a request, in USD, shape (n, m); NaN if tokens are unknown."""
     per_input, per_output = token_prices(catalog, outcomes.models)
     fee = prices_usd(catalog, outcomes.models, "usd_per_request")
     return outcomes.input_tokens * per_input + outcomes.output_tokens * per_output + fee
 
 
 def mean_cost_usd(costs: FloatArray) -> float:
-    """Return the mean of costs, added up exactly (`math.fsum`) so that it does not depend on their order.
+    """Return the mean of costs, summed exactly (`math.fsum`) so that it does not depend on their order.
 
     >>> mean_cost_usd(np.array([0.1] * 10))
     0.1
@@ -63,7 +64,7 @@ def mean_cost_usd(costs: FloatArray) -> float:
 def tokens_per_piece(outcomes: Outcomes, n_input_tokens: FloatArray) -> FloatArray:
     """Return each model's input tokens for one of our word pieces, shape (m,).
 
-    A model without known input tokens gets the others' mean ratio, and 1 where none has any.
+    A model without known input tokens gets the mean ratio of the others; if all lack them, 1.
     """
     known = ~np.isnan(outcomes.input_tokens)
     counted = np.where(known, outcomes.input_tokens, 0).sum(axis=0)
@@ -80,9 +81,9 @@ def token_prices(catalog: Catalog, models: tuple[str, ...]) -> tuple[FloatArray,
 
 
 def price_mismatches(outcomes: Outcomes, catalog: Catalog) -> dict[str, float]:
-    """Return billed over listed cost of models where they differ more than twofold.
+    """Return the ratio of billed to listed cost for those models where they differ more than twofold.
 
-    Only rows with costs and both token counts are compared; a wrong price or a wrong unit shows here.
+    Only rows with costs and both token counts are compared. A large ratio shows a wrong price or a wrong unit.
     """
     listed = listed_costs(outcomes, catalog)
     known = ~np.isnan(listed) & ~np.isnan(outcomes.cost_usd)

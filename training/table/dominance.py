@@ -1,4 +1,4 @@
-"""Which models are worth having at all: a model is dominated where another is better and no dearer."""
+"""Find dominated models: another model is at least as good and no dearer, and better in one of the two."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ Float64Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A model over all its logged training prompts.
+    """The mean results of a model over all its logged training prompts.
 
     Attributes
     ----------
     model : str
     n_outcomes : int
-        Graded answers.
+        Number of graded answers.
     quality : float
-        Mean over them.
+        Mean quality over them.
     cost_usd : float
-        Mean of a call; NaN where no cost is known.
+        Mean cost of a call; NaN if no cost is known.
     dominated_by : str or None
         The cheapest model that is at least as good and no dearer, and better in one of the two.
     """
@@ -38,7 +38,7 @@ def model_records(models: tuple[str, ...], quality: Float64Array, cost_usd: Floa
     Parameters
     ----------
     quality, cost_usd : shape (n_prompts, n_models)
-        NaN where unknown; every model has a known quality.
+        NaN if unknown; every model has at least one known quality.
     """
     mean_quality, mean_cost = _known_mean(quality), _known_mean(cost_usd)
     order = np.lexsort((mean_cost, -mean_quality))

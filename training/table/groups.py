@@ -1,4 +1,4 @@
-"""Groups of prompts unlike each other, to learn how predictions fare on prompts unlike those learned from."""
+"""Divide prompts into dissimilar groups, to measure how predictions do on prompts unlike the training prompts."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from scipy.cluster.vq import kmeans2
 from router_model.errors import TrainingError
 
 N_CLUSTERS = 3
-"""Groups of a table without tasks: few, so that a group left out takes a whole kind of prompt with it."""
+"""Number of groups for a table without tasks: few, so that leaving out a group removes a whole kind of prompts."""
 
-_MIN_SHARE = 0.01  # smaller tasks are one group together
+_MIN_SHARE = 0.01  # smaller tasks form one group together
 
 
 def novelty_groups(tasks: Sequence[str], embedding: npt.NDArray[np.float32], *, seed: int) -> npt.NDArray[np.int64]:
-    """Return a group for each prompt, shape (n,): its task, or its cluster where the table has not two tasks.
+    """Return a group for each prompt, shape (n,): its task or, if the table has fewer than two tasks, its cluster.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def novelty_groups(tasks: Sequence[str], embedding: npt.NDArray[np.float32], *, 
     names, groups, counts = np.unique(np.array(tasks), return_inverse=True, return_counts=True)
     large = np.flatnonzero((counts >= _MIN_SHARE * len(tasks)) & (names != ""))
     if len(large) < 2:  # noqa: PLR2004
-        # Centred, so that distance is about what differs between prompts; "++" starts from far-off ones.
+        # Centring removes what all prompts share from the distances; "++" starts from distant prompts.
         centred = embedding.astype(np.float64) - embedding.mean(axis=0)
         _, labels = kmeans2(centred, N_CLUSTERS, minit="++", rng=np.random.default_rng(seed))
         return np.unique(labels, return_inverse=True)[1].astype(np.int64)
@@ -36,7 +36,7 @@ def novelty_groups(tasks: Sequence[str], embedding: npt.NDArray[np.float32], *, 
 
 
 def group_folds(groups: npt.NDArray[np.int64], *, n_folds: int) -> npt.NDArray[np.int64]:
-    """Put whole groups into folds of about the same size, shape (n,): the largest first, into the emptiest.
+    """Put whole groups into folds of about equal size, shape (n,): the largest group first, into the emptiest fold.
 
     >>> group_folds(np.array([0, 0, 0, 1, 1, 2, 2]), n_folds=2).tolist()
     [0, 0, 0, 1, 1, 1, 1]

@@ -1,7 +1,7 @@
-"""An outcome table as arrays: one row a prompt, one column a model.
+"""An outcome table as arrays, with one row for each prompt and one column for each model.
 
-Long tables (one row a prompt x model) are what users have and what is stored; matrices are what is learned
-from. Missing pairs are NaN.
+Users have, and files store, long tables with one row for each pair of prompt and model. Learning needs matrices.
+Missing pairs are NaN.
 """
 
 import json
@@ -26,22 +26,22 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Outcomes of n prompts x m models.
+    """The outcomes of m models on n prompts.
 
     Attributes
     ----------
     prompt_ids : n ids
     prompts : n texts or lists of chat messages
-    tasks : n labels; empty strings where the table has none
+    tasks : n labels; empty strings without a task
     models : m ids, sorted
     quality, output_tokens, cost_usd, latency_s, propensity : float64 arrays, shape (n, m)
-        NaN where unknown.
+        NaN if unknown.
     input_tokens : float64 array, shape (n, m)
     sessions : n ids of conversations, empty strings where unknown; or none
-    judge : int array, shape (n, m), or None where no grade has a judge
-        Index into `judge_names`; -1 where the grade has none.
+    judge : int array, shape (n, m), or None if no grade has a judge
+        Index into `judge_names`; -1 if the grade has no judge.
     judge_names : tuple of str
-        Sorted.
+        Names of the judges, sorted.
     """
 
     prompt_ids: list[str]
@@ -76,7 +76,7 @@ class Outcomes:
 
     @property
     def split_keys(self) -> list[str]:
-        """What the split and the folds hash: a prompt's conversation, or its own id where it has none."""
+        """The keys that the split and the folds hash: a prompt's conversation or, if it has none, its own id."""
         if not self.sessions:
             return self.prompt_ids
         return [session or prompt_id for session, prompt_id in zip(self.sessions, self.prompt_ids, strict=True)]
@@ -87,7 +87,7 @@ class Outcomes:
         Raises
         ------
         TableError
-            If one is not in the table.
+            If a model is not in the table.
         """
         missing = [model for model in models if model not in self.models]
         if missing:
@@ -114,22 +114,22 @@ def read_outcomes(path: str | Path) -> Outcomes:
     Raises
     ------
     TableError
-        If it cannot be read, lacks a required column, or has a value or a duplicate that is not allowed; the
+        If the table cannot be read, lacks a required column, or has a value or a duplicate that is not allowed. The
         message names file, row and column.
     """
     return _outcomes(checked_table(Path(path)), origin=str(path))
 
 
 class CheckedTable(NamedTuple):
-    """An outcome table without the repetition of its texts.
+    """An outcome table in two parts, so that texts of prompts are not repeated for each model.
 
     Attributes
     ----------
     rows : polars.DataFrame
-        One row a prompt and model: `prompt_id`, `model`, `judge` and `MATRIX_COLUMNS`.
+        One row for each prompt and model: `prompt_id`, `model`, `judge` and `MATRIX_COLUMNS`.
     prompts : polars.DataFrame
-        One row a prompt, in order of appearance: `prompt_id` and `PROMPT_COLUMNS`. An id has several rows where it
-        stands for several prompts.
+        One row for each prompt, in order of appearance: `prompt_id` and `PROMPT_COLUMNS`. An id that stands for several
+        prompts has several rows.
     """
 
     rows: pl.DataFrame
@@ -137,10 +137,10 @@ class CheckedTable(NamedTuple):
 
 
 def checked_table(path: Path) -> CheckedTable:
-    """Read a Parquet outcome table with every column checked and of its canonical type.
+    """Read a Parquet outcome table, check every column and convert it to its type in the schema.
 
-    Read a part at a time: the text of a prompt is repeated for every model, and all of it would be most of the
-    memory that training takes.
+    The table is read in parts. A prompt's text is repeated for every model, and all texts at once would take most of
+    the memory that training needs.
     """
     rows: list[pl.DataFrame] = []
     prompts: list[pl.DataFrame] = []
@@ -199,12 +199,12 @@ def _check_columns(path: Path, columns: Sequence[str]) -> None:
     if missing:
         raise TableError(
             f"{path}: column {', '.join(missing)} missing; got {', '.join(columns)}. "
-            "An outcome table has one row a prompt and model (data/README.md)"
+            "An outcome table has one row for each prompt and model (data/README.md)"
         )
 
 
 def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
-    """Part what is said of calls from what is said of prompts."""
+    """Split rows into columns about calls and columns about prompts."""
     rows = frame.select("prompt_id", "model", "judge", *(pl.col(name).cast(pl.Float64) for name in MATRIX_COLUMNS))
     return CheckedTable(rows, _distinct(frame.select("prompt_id", *PROMPT_COLUMNS)))
 
@@ -214,12 +214,12 @@ def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _for_table(message: str) -> str:
-    """Say where the importer's option is to be given."""
+    """Change the importer's advice for a table: name the command to which its option belongs."""
     return message.replace("use --on-error skip", "put it through 'router-model import --on-error skip'")
 
 
 def outcomes_of(frame: pl.DataFrame, *, origin: str) -> Outcomes:
-    """Pivot a checked long table into matrices; prompts in order of appearance, models sorted."""
+    """Turn a checked long table into matrices, with prompts in order of appearance and models sorted."""
     return _outcomes(_without_repetition(frame), origin=origin)
 
 

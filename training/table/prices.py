@@ -1,4 +1,4 @@
-"""Prices that a catalog lacks, looked up in the `genai-prices` package (a public list, shipped offline)."""
+"""Look up prices that a catalog lacks in the `genai-prices` package, a public price list that works offline."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
 
 _PROBE_TIME = datetime(2026, 11, 2, 15, tzinfo=UTC)
-"""Some lists charge by the hour or have changed: the same look-up must give the same price on any day."""
+"""The time of every look-up, fixed so that prices that depend on the hour or have changed are always the same."""
 
 _PROBE_TOKENS = 1000
-"""Prices are read off a call of this size: some lists charge more for very long ones."""
+"""Prices are read from a call of this size, because some lists charge more for very long calls."""
 
 
 def complete_catalog(catalog: Catalog | None, models: Iterable[str]) -> Catalog:
-    """Return cards for exactly `models`: the catalog's where it has them, looked up otherwise.
+    """Return cards for exactly `models`, from the catalog if it has them, else looked up.
 
     Raises
     ------
     CatalogError
-        If a model has a price nowhere; all such models are named, and how to give one.
+        If no price can be found for a model. The message names all such models and says how to give a price.
     """
     given = {} if catalog is None else dict(catalog.cards)
     cards: dict[str, ModelCard] = {}
@@ -43,7 +43,7 @@ def complete_catalog(catalog: Catalog | None, models: Iterable[str]) -> Catalog:
 def look_up(model: str) -> ModelCard | None:
     """Find a model's list price, or return None.
 
-    ``vendor/model`` ids are tried at the vendor first, then as an aggregator's id.
+    An id ``vendor/model`` is looked up at the vendor first, then as an id of an aggregator.
 
     >>> look_up("openai/gpt-4o").usd_per_mtok_output
     Decimal('10')
@@ -93,16 +93,17 @@ def _card(model: str, found: "PriceCalculation") -> ModelCard:
 
 
 def _listed(found: "PriceCalculation", name: str, *, per: int = 1) -> Decimal | None:
-    """Return one price of a list, for calls of ordinary length, or None where it has none."""
+    """Return one price of a list for calls of ordinary length, or None if the list lacks it."""
     price = getattr(found.model_price, name, None)
-    price = getattr(price, "base", price)  # tiers: dearer for very long calls
+    price = getattr(price, "base", price)  # tiers, which are dearer for very long calls
     return _plain(price / per) if isinstance(price, Decimal) else None
 
 
 def _cache_write(found: "PriceCalculation", usd_per_mtok_input: Decimal) -> Decimal | None:
-    """Return the price of input written to the cache, or None where the list's cannot be that.
+    """Return the price of input written to the cache, or None if the listed price cannot be right.
 
-    Less than for plain input is a surcharge for storage (Google's) or a slip: such input is better billed as plain.
+    A price below that of plain input is a surcharge for storage (Google's) or an error. It is better to bill such input
+    as plain input.
     """
     price = _listed(found, "cache_write_mtok")
     return None if price is None or price < usd_per_mtok_input else price

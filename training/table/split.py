@@ -1,9 +1,8 @@
-"""The split of prompts into training, calibration and test, and of training prompts into folds.
+"""Split prompts into training, calibration and test prompts, and training prompts into folds.
 
-Both are functions of the prompt's id and a seed alone, so that every method, encoder and run is compared on
-the same prompts whatever the order or the size of the table. Where a table knows conversations, their ids stand for
-those of their prompts (`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from
-the one before.
+Both splits depend only on the prompt's id and a seed. So every method, encoder and run is compared on the same prompts,
+whatever the order or the size of the table. If a table knows conversations, their ids replace the prompt ids
+(`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from the turn before it.
 """
 
 from collections.abc import Sequence
@@ -34,10 +33,10 @@ def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True)
 
     Parameters
     ----------
-    prompt_ids : ids, one a prompt; prompts of one id fall on one side
+    prompt_ids : one id for each prompt; prompts with the same id are on the same side
     seed : int
     holdout : bool
-        False gives the test prompts to training.
+        If False, the test prompts are training prompts too.
 
     Examples
     --------
@@ -55,12 +54,12 @@ def split_prompts(prompt_ids: Sequence[str], *, seed: int, holdout: bool = True)
 
 
 def percentiles(prompt_ids: Sequence[str], *, seed: int) -> npt.NDArray[np.int64]:
-    """Return a number in ``range(100)`` for each id, by hashing, shape (n,): what `split_prompts` cuts at 60 and 70."""
+    """Return a number in ``range(100)`` for each id by hashing, shape (n,); `split_prompts` cuts at 60 and 70."""
     return np.array([_hash(f"{prompt_id}:{seed}") % 100 for prompt_id in prompt_ids], dtype=np.int64)
 
 
 def assign_folds(prompt_ids: Sequence[str], *, seed: int, n_folds: int = N_FOLDS) -> npt.NDArray[np.int64]:
-    """Give each id a fold in ``range(n_folds)``, as many to each, in an order made by hashing, shape (n,)."""
+    """Assign each id a fold in ``range(n_folds)``, of equal sizes, in an order given by hashing, shape (n,)."""
     order = sorted(set(prompt_ids), key=lambda prompt_id: (_hash(f"{prompt_id}:fold:{seed}"), prompt_id))
     fold_of = {prompt_id: rank % n_folds for rank, prompt_id in enumerate(order)}
     return np.array([fold_of[prompt_id] for prompt_id in prompt_ids], dtype=np.int64)

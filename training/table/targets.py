@@ -1,4 +1,4 @@
-"""What is learned: success at each quality bar, output tokens and latency."""
+"""The targets that a predictor learns: success at each quality bar, output tokens and latency."""
 
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,7 @@
-"""Single decisions by compiled code: what `router_model.prediction.predictor` says of a prompt, several times as fast.
+"""Predict for a single prompt by compiled code, several times as fast as `router_model.prediction.predictor`.
 
-Numpy and LightGBM remain the reference, the only way for many prompts, and all that the base install has: compiling
-needs numba, of the extra ``serve``.
+The predictions are the same. The code with numpy and LightGBM remains the reference. It also answers batches of many
+prompts, and every request of a base install: compiling needs numba, which the extra ``serve`` installs.
 """
 
 import importlib.util
@@ -20,10 +20,10 @@ _logger = logging.getLogger(__name__)
 
 
 def compile_predictor(predictor: Predictor) -> Predictor:
-    """Return a predictor that says the same and answers single prompts by compiled code, where that can be had.
+    """Return a predictor with the same predictions that answers single prompts by compiled code, if possible.
 
-    Without numba, with ``ROUTER_MODEL_COMPILED=0``, or where the predictor has parts that compiled code does not cover
-    (`NotCompilableError` says which), it is the same predictor; the log says why.
+    The given predictor is returned without numba, with ``ROUTER_MODEL_COMPILED=0``, or if the predictor has parts that
+    compiled code does not cover (`NotCompilableError` says which). The log then says why.
     """
     if os.environ.get(SWITCH) == "0":
         _logger.info("single decisions are not compiled: %s=0", SWITCH)
@@ -35,6 +35,6 @@ def compile_predictor(predictor: Predictor) -> Predictor:
 
     try:
         return CompiledPredictor.of(predictor)
-    except (NotCompilableError, OSError) as exc:  # numba writes its cache as it compiles; the disk may be full
+    except (NotCompilableError, OSError) as exc:  # numba writes its cache while it compiles, and the disk may be full
         _logger.warning("single decisions are not compiled: %s", exc)
         return predictor

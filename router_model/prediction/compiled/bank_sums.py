@@ -1,9 +1,10 @@
-"""Sums over all logged prompts: what most of a decision's time goes into, at the speed of memory.
+"""Compiled sums over all logged prompts, which take most of the time of a decision.
 
-BLAS has products of one vector and a matrix, too, and may wake threads for it, which costs concurrent callers more
-than it gains one (docs/decisions/0003). What is on a grid is kept as integers of 16 bits, half the memory of floats:
-vectors, forms and the kernel's weights. Sums are exact, as integers of 32 bits or in float64, so that they are those of
-plain decisions to the last bit (`router_model.features.grid`).
+The sums run at the speed of memory. BLAS could multiply a vector by a matrix too, but it may wake threads, which costs
+concurrent callers more than it gains one of them (docs/decisions/0003). Vectors, forms and the kernel's weights are on
+grids (multiples of a fixed step), so they are stored as integers of 16 bits, in half the memory of floats. Sums are
+exact, as integers of 32 bits or in float64. So they equal the sums of decisions without compiled code to the last bit
+(`router_model.features.grid`).
 """
 
 from typing import Any, NamedTuple
@@ -21,21 +22,21 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class LoggedPrompts(NamedTuple):
-    """What one prompt is compared with.
+    """The logged prompts, laid out for comparing one prompt with them.
 
     Attributes
     ----------
     embeddings : int16 array, shape (n_bank, dimension), in steps of the grid
     common_row : int64 array, shape (n_terms,)
-        Of a common term in `common`, -1 of others.
+        The row of a common term in `common`; -1 for other terms.
     common : int16 array, shape (n_common, n_bank), in steps of the grid
         The weights of common terms in the logged prompts' bags.
     start, prompt, weight : inverted index (CSR)
         Where a term's list starts, its prompts (unsigned) and their weights (int16, in steps of the grid).
     form : int16 array, shape (n_surface, n_bank), in `router_model.prediction.kernel.FORM_STEPS`
     sharpness : float64 array, shape (3,), of the kernel: embedding, bag, surface
-    cosine_step : float, what a product of two integers is in cosines
-    form_step : float, the same for forms, halved
+    cosine_step : float, the cosine that a product of integers of 1 stands for
+    form_step : float, half of the same for forms
     exponent_steps, low_bits, exp_low, exp_high : see `router_model.prediction.kernel`
     """
 
@@ -56,16 +57,16 @@ class LoggedPrompts(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What evidence is summed with, a column a (model, target), and the kernel's a (model, target, penalty).
+    """The weights of the sums: a column for each (model, target); in the kernel for each (model, target, penalty).
 
     Attributes
     ----------
     embedding : float32 array, shape (dimension, n_columns)
     bag : float32 array, shape (n_terms, n_columns)
     kernel : int16 array, shape (n_bank, n_columns * n_penalties or a few more), in steps
-        Columns of zeros fill vectors up.
+        Columns of zeros pad the rows to whole vector registers.
     kernel_step : float64 array, shape (n_columns * n_penalties,)
-        What a product of a kernel value and a weight, both in steps, is in scores.
+        The score that one step of a kernel value times one step of a weight stands for.
     vector_step : float, see `router_model.features.grid.GRID_STEPS`
     bias : float32 array, shape (n_models, n_targets, 2 + n_penalties)
     """
@@ -128,9 +129,9 @@ def _weighted_rows(values, rows, matrix):
 
 @compiled
 def _add_rows(total, values, rows, matrix):
-    """Add rows times values of the total's type, int32 or float64; numba would widen int32, and halve the speed."""
+    """Add rows times values in the total's type, int32 or float64; numba would widen int32, which halves the speed."""
     number = total.dtype.type
-    whole = len(rows) // 4 * 4  # four rows at a time, as each time the sum is read and written
+    whole = len(rows) // 4 * 4  # four rows at a time, because each pass reads and writes the whole sum
     for each in range(0, whole, 4):
         first, second = matrix[rows[each]], matrix[rows[each + 1]]
         third, fourth = matrix[rows[each + 2]], matrix[rows[each + 3]]
@@ -151,7 +152,7 @@ def _kernel_values(embedding, terms, weights, form, logged):
     products = _products(embedding, logged.embeddings)
     bags = _bag_products(terms, weights, logged, n_bank)
     kernel = _looked_up(_exponents(products, bags, _squared_distances(form, logged.form), logged), logged)
-    nearest, nearest_bag = -1.0, -1.0  # beside an empty bank
+    nearest, nearest_bag = -1.0, -1.0  # the bank may be empty
     if n_bank:
         nearest, nearest_bag = products.max() * logged.cosine_step, bags.max() * logged.cosine_step
     return kernel, nearest, nearest_bag
@@ -159,7 +160,7 @@ def _kernel_values(embedding, terms, weights, form, logged):
 
 @compiled
 def _exponents(products, bags, distances, logged):
-    """Products are exact, and added in the order of `router_model.prediction.kernel.Kernel.of`."""
+    """Compute the kernel's exponents from exact products, added in the order of `prediction.kernel.Kernel.of`."""
     of_embedding, of_bag, of_surface = logged.sharpness
     largest = float(len(logged.exp_low) * len(logged.exp_high) - 1)
     steps = np.empty(len(products), dtype=np.int32)
@@ -173,11 +174,11 @@ def _exponents(products, bags, distances, logged):
 
 @compiled
 def _looked_up(steps, logged):
-    """Look exponentials up; in a loop of their own, as the one above then uses vectors."""
+    """Look up exponentials, in a separate loop so that the loop above can use vector instructions."""
     kernel = np.empty(len(steps))
     low_bits, mask = np.uint32(logged.low_bits), np.uint32(len(logged.exp_low) - 1)
     for row in range(len(steps)):
-        own = np.uint32(steps[row])  # an unsigned index is not counted from the end
+        own = np.uint32(steps[row])  # an unsigned index needs no test for counting from the end
         product = logged.exp_high[np.uint64(own >> low_bits)] * logged.exp_low[np.uint64(own & mask)]
         kernel[row] = np.int32(product + 0.5)
     return kernel
@@ -185,7 +186,7 @@ def _looked_up(steps, logged):
 
 @compiled
 def _products(embedding, embeddings):
-    """Return products of integers: of vectors up to unit length they are at most the grid's steps squared, 2**28."""
+    """Return inner products of integers; for unit vectors they are at most 2**28, the square of the grid's steps."""
     found = np.empty(len(embeddings), dtype=np.int32)
     for row in range(len(embeddings)):
         total = np.int32(0)
@@ -211,7 +212,7 @@ def _bag_products(terms, weights, logged, n_bank):
 
 @compiled
 def _squared_distances(form, forms):
-    """Return squared distances of integers: of forms up to length 3 they are at most 36 of their steps squared."""
+    """Return squared distances of integers; for forms up to length 3 they are at most 36 of their steps squared."""
     found = np.zeros(forms.shape[1], dtype=np.int32)
     for each in range(len(form)):
         own, row = np.int32(form[each]), forms[each]

@@ -1,4 +1,4 @@
-"""What the boosters read of one prompt: `router_model.prediction.predictor.pair_rows`, a column after the other."""
+"""Lay out the input columns of the boosters for one prompt, as `router_model.prediction.predictor.pair_rows` does."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PairColumns:
-    """How evidence is laid out.
+    """The layout of evidence as columns.
 
     Attributes
     ----------
     record : float32 array, shape (n_models, n_targets)
     bars : float32 array, shape (n_bars,)
-    length_kind : which kind of evidence about the first amount is evidence for every target; -1 where none is
+    length_kind : index of the kind of evidence about the first amount that serves every target; -1 if there is none
     """
 
     record: FloatArray
@@ -28,7 +28,7 @@ class PairColumns:
     length_kind: int
 
     def lay(self, evidence: PromptEvidence, surface: FloatArray, targets: IntArray) -> FloatArray:
-        """Return the columns, shape (n_columns, n_models * len(targets)), as ``pair_names`` of the predictor.
+        """Return the columns, shape (n_columns, n_models * len(targets)), named as in ``pair_names`` of the predictor.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ def _lay(values, record, familiarity, surface, bars, targets, length_kind):
                 columns[1 + n_familiar, model * n_targets + position] = bars[target] if target < n_bars else 0
         for kind in range(n_all_kinds):
             about, read = (target, kind) if kind < n_kinds else (n_bars, length_kind)
-            total = 0.0  # float64 holds the sum of evidence in steps exactly
+            total = 0.0  # the sum is exact, because float64 holds all sums of evidence in steps
             for model in range(n_models):
                 total += np.float64(values[model, about, read])
             difficulty = np.float32(total / n_models)

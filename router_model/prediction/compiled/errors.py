@@ -1,5 +1,5 @@
-"""Why a predictor stays uncompiled."""
+"""The error that says why a predictor cannot be compiled."""
 
 
 class NotCompilableError(ValueError):
-    """The predictor has a part that compiled decisions do not cover; it decides by numpy and LightGBM."""
+    """Raised if compiled code does not cover a part of the predictor, which then uses numpy and LightGBM."""

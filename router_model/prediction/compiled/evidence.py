@@ -1,4 +1,4 @@
-"""The evidence for one prompt, as `router_model.prediction.evidence` collects it."""
+"""Collect the evidence for one prompt by compiled code; `router_model.prediction.evidence` is the reference."""
 
 import math
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class PromptEvidence(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PromptEvidenceModel:
-    """Everything that turns the features of one prompt into evidence."""
+    """The evidence model, laid out for one prompt at a time."""
 
     scale: SurfaceScale
     terms: TermTable
@@ -89,13 +89,13 @@ class PromptEvidenceModel:
         return PromptEvidence(on_grid(values, VALUE_STEPS), familiarity)
 
 
-_VECTOR = 8  # float64 numbers in 512 bits
+_VECTOR = 8  # a vector register of 512 bits holds 8 float64 numbers
 
 
 def _whole_vectors(columns: FloatArray) -> StepArray:
-    """Return integers of 16 bits, with columns of zeros so that their number is a multiple of a vector's.
+    """Return integers of 16 bits, padded with columns of zeros to whole vector registers.
 
-    With 52 columns, sums take 84 us, with 56 they take 56.
+    The sums take 84 us with 52 columns and 56 us with 56 columns.
     """
     n_rows, n_columns = columns.shape
     padded = np.zeros((n_rows, -(-n_columns // _VECTOR) * _VECTOR), dtype=np.int16)

@@ -1,8 +1,8 @@
-"""LightGBM's trees as bit masks, read by all rows at once (QuickScorer; Lucchese et al. 2015).
+"""Evaluate LightGBM's trees for many rows at once with bit masks (QuickScorer; Lucchese et al. 2015).
 
-Leaves are numbered from left to right. A test that fails (the row goes right) rules out the leaves left of it, and
-the first leaf that no test ruled out is the row's. All tests of a tree are made, in no particular order, without a
-branch, and many rows share each of them.
+The leaves of a tree are numbered from left to right. If a row fails a test it goes right, which rules out the leaves to
+the left of the test. The first leaf that no test ruled out is the leaf of the row. So all tests of a tree can be made
+in any order and without branches, and one test serves many rows.
 """
 
 import math
@@ -22,13 +22,13 @@ from router_model.prediction.compiled.jit import compiled
 FloatArray = npt.NDArray[np.float32]
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LANES, _MANY_LANES, _MANY_ROWS = 16, 64, 48  # rows that share a test: measured, docs/decisions/0010
-_SMALL, _LARGE = 31, 63  # leaves that fit a signed integer of 32 or 64 bits
-_ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold: nearer to 0 is 0
+_LANES, _MANY_LANES, _MANY_ROWS = 16, 64, 48  # rows that share each test; the fastest in docs/decisions/0010
+_SMALL, _LARGE = 31, 63  # most leaves whose bits fit a signed integer of 32 or 64 bits
+_ZERO = np.float32(1e-35)  # LightGBM's kZeroThreshold: smaller magnitudes count as 0
 
 
 class Missing(IntEnum):
-    """What a test makes of a missing value: LightGBM's NumericalDecision, as the value to compare instead."""
+    """The value that a test compares instead of a missing value, as in LightGBM's NumericalDecision."""
 
     NAN_IS_ZERO = 0
     NAN_LEFT = 1
@@ -38,7 +38,7 @@ class Missing(IntEnum):
 
     @classmethod
     def of(cls, decision_type: int) -> "Missing":
-        """Decode LightGBM's byte: bit 0 categorical, bit 1 default left, bits 2 and 3 the type of missing values."""
+        """Decode LightGBM's byte: bit 0 is categorical, bit 1 default left, bits 2 and 3 the type of missing values."""
         kind = decision_type >> 2 & 3
         return cls(0 if kind == 0 else (3 if kind == 1 else 1) + (0 if decision_type & 2 else 1))
 
@@ -51,14 +51,15 @@ class Forest:
     ----------
     n_boosters : int
     column, missing : int32 arrays, shape (n_inputs,)
-        What tests read: a column of the rows, and what is made of its missing values (`Missing`).
+        The inputs of tests: a column of the rows, and the treatment of its missing values (`Missing`).
     first_test : int32 array, shape (n_trees + 1,)
     input : int32 array, shape (n_tests,), even in every tree
         Index into `column`.
     threshold : float32 array, shape (n_tests,)
-        A number up to it passes. The largest float32 number up to LightGBM's: for float32 rows it asks the same.
+        A number up to it passes. It is the largest float32 number up to LightGBM's threshold, which gives the same
+        result for float32 rows.
     allowed : int32 or int64 array, shape (n_tests,)
-        Bits of the leaves that a failed test leaves possible.
+        Bits of the leaves that remain possible after the test fails.
     leaf : float64 array, shape (n_trees, most leaves)
         Scores, from left to right.
     """
@@ -79,7 +80,7 @@ class Forest:
         Raises
         ------
         NotCompilableError
-            If they are no sum of trees with numerical tests and at most 63 leaves.
+            If they are not sums of trees with numerical tests and at most 63 leaves.
         """
         trees = [tree.in_pairs() for booster in boosters for tree in _trees(booster)]
         most = max((len(tree.leaf) for tree in trees), default=1)
@@ -125,7 +126,7 @@ class _Tree:
     leaf: list[float]
 
     def in_pairs(self) -> "_Tree":
-        """Add a test that nothing fails where their number is odd: `_total` makes two at a time."""
+        """Add a test that every row passes if their number is odd, because `_total` makes two tests at a time."""
         if len(self.inputs) % 2 == 0:
             return self
         return _Tree([*self.inputs, self.inputs[0]], [*self.threshold, math.inf], [*self.allowed, -1], self.leaf)
@@ -165,7 +166,7 @@ def _read_left_to_right(left: list[int], right: list[int]) -> tuple[list[int], l
 
 
 def _rounded_down(numbers: npt.NDArray[np.float64]) -> FloatArray:
-    """Return the largest float32 numbers up to `numbers`; infinity, which LightGBM splits NaN off by, stays.
+    """Return the largest float32 numbers up to `numbers`; infinity stays, because LightGBM separates NaN with it.
 
     >>> _rounded_down(np.array([0.1, 1e300, np.inf])).tolist()
     [0.09999999403953552, 3.4028234663852886e+38, inf]
@@ -177,7 +178,7 @@ def _rounded_down(numbers: npt.NDArray[np.float64]) -> FloatArray:
 
 @compiled
 def _inputs(columns, column, missing, lanes):
-    """Lay out what tests read, missing values replaced, shape (n_blocks, n_inputs, lanes)."""
+    """Lay out the inputs of tests with missing values replaced, shape (n_blocks, n_inputs, lanes)."""
     n_rows = columns.shape[1]
     laid = np.zeros(((n_rows + lanes - 1) // lanes, len(column), lanes), dtype=np.float32)
     for each in range(len(column)):
@@ -201,7 +202,8 @@ def _inputs(columns, column, missing, lanes):
 def _total(values, first_test, inputs, threshold, allowed, leaf):
     """Return the sum of all trees' scores, shape (n_blocks * lanes,).
 
-    Two tests at a time, and arithmetic in the masks' own type instead of branches, let a compiler use vectors.
+    Making two tests at a time, with arithmetic in the masks' own type instead of branches, lets a compiler use vector
+    instructions.
     """
     lanes, bits = values.shape[2], allowed.dtype.type
     total = np.zeros((len(values), lanes))
@@ -216,12 +218,12 @@ def _total(values, first_test, inputs, threshold, allowed, leaf):
                 read, above, left = laid[inputs[test]], threshold[test], allowed[test]
                 read_2, above_2, left_2 = laid[inputs[test + 1]], threshold[test + 1], allowed[test + 1]
                 for lane in range(lanes):
-                    # minus a passed test is -1, which has all bits set; NaN passes none
+                    # a passed test is 1, and -1 has all bits set; NaN passes no test
                     first = bits(left | bits(-bits(read[lane] <= above)))
                     second = bits(left_2 | bits(-bits(read_2[lane] <= above_2)))
                     possible[lane] = bits(possible[lane] & bits(first & second))
             for lane in range(lanes):
-                # the lowest bit is a power of two, whose exponent a float64 holds
+                # the lowest set bit is a power of two, and its exponent as a float64 is the leaf
                 lowest[lane] = bits(possible[lane] & bits(-possible[lane]))
             for lane in range(lanes):
                 total[block, lane] += leaf[tree, (exponent[lane] >> 52) - 1023]

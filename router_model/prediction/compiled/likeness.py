@@ -1,7 +1,7 @@
-"""The logged prompts, laid out for comparing one prompt with them: the kernel of `router_model.prediction.kernel`.
+"""Lay out the logged prompts in memory for comparing one prompt with them by `router_model.prediction.kernel`.
 
-Terms that more than a fifth of the logged prompts have are rows of a dense array, which vectors add four times as fast
-as an inverted list; the others are read from the inverted index.
+Terms that occur in more than a fifth of the logged prompts are rows of a dense array, which vector instructions add
+four times as fast as an inverted list. The other terms are read from the inverted index.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ from router_model.prediction.kernel import EXP_HIGH, EXP_LOW, EXPONENT_STEPS, FO
 
 FloatArray = npt.NDArray[np.float32]
 
-_COMMON_SHARE = 0.2  # of the logged prompts have a common term; measured, docs/decisions/0010
-_MAX_COMMON = 768  # terms; bounds memory at 768 x n_bank floats
-_LONGEST = 1.001  # of vectors of unit length, rounded
+_COMMON_SHARE = 0.2  # share of the logged prompts that have a common term; measured in docs/decisions/0010
+_MAX_COMMON = 768  # common terms at most; bounds memory at 768 x n_bank floats
+_LONGEST = 1.001  # longest length of rounded vectors of unit length
 _MOST_OF_16_BITS = 2**16  # logged prompts
 
 
@@ -62,7 +62,7 @@ def logged_prompts(model: EvidenceModel) -> LoggedPrompts:
 
 
 def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
-    """Return what `router_model.features.grid.on_grid` rounds as integers.
+    """Return vectors as integers, in the steps that `router_model.features.grid.on_grid` rounds to.
 
     >>> in_steps(np.array([0.6, -0.8], dtype=np.float32)).tolist()
     [9830, -13107]
@@ -71,5 +71,5 @@ def in_steps(values: FloatArray, steps: int = GRID_STEPS) -> StepArray:
 
 
 def writable(array: FloatArray) -> FloatArray:
-    """Return an array in the one layout that functions are compiled for, and not a copy where it is in it already."""
+    """Return an array in the layout that functions are compiled for; it is copied only if it has another layout."""
     return np.require(array, dtype=np.float32, requirements=["C", "W"])

@@ -1,4 +1,4 @@
-"""A predictor that answers one prompt by compiled code, and many as before."""
+"""A predictor that answers a few prompts by compiled code, and many by `router_model.prediction.predictor`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -18,11 +18,11 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 FEW = 8
-"""From so many prompts on, matrix products share their work."""
+"""From this number of prompts on, plain matrix products are faster, because prompts share their work."""
 
 
 class _Target(NamedTuple):
-    """What predicts one amount."""
+    """The boosters and the quantiles that predict one amount."""
 
     forest: Forest | None
     targets: IntArray
@@ -97,7 +97,7 @@ class CompiledPredictor(Predictor):
     Attributes
     ----------
     prompt : PromptPredictor
-        Made of the others, again when one of them is replaced.
+        Compiled from the other fields; compiled again if one of them is replaced.
     """
 
     prompt: PromptPredictor = field(init=False, repr=False, compare=False)
@@ -107,7 +107,7 @@ class CompiledPredictor(Predictor):
 
     @classmethod
     def of(cls, predictor: Predictor) -> "CompiledPredictor":
-        """Compile a predictor; the first in a process takes seconds where no cache of machine code can be kept.
+        """Compile a predictor; the first one in a process takes seconds if no machine code is cached.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class CompiledPredictor(Predictor):
         Raises
         ------
         RequestError
-            If the predictor was not trained for the bar.
+            If no logged answer reached the bar.
         """
         if not 0 < len(features) < FEW:
             return Predictor.predict(self, features, quality_bar=quality_bar)
@@ -132,7 +132,7 @@ class CompiledPredictor(Predictor):
         return parts[0] if len(parts) == 1 else _stacked(parts)
 
     def _predict_one(self, features: PromptFeatures, row: int, quality_bar: float) -> Prediction:
-        # fresh arrays: numba compiles anew for every layout, and for arrays that cannot be written to
+        # copies, because numba compiles again for every memory layout and for read-only arrays
         evidence, p, trust, amounts = self.prompt.predict(
             np.array(features.embedding[row], dtype=np.float32),
             features.pieces[row],
@@ -153,7 +153,7 @@ class CompiledPredictor(Predictor):
         )
 
     def _warm_up(self) -> None:
-        """Predict an empty prompt, so that everything is compiled."""
+        """Predict an empty prompt, so that all functions are compiled now and not in the first request."""
         evidence = self.evidence_model
         empty = PromptFeatures(
             embedding=np.zeros((1, len(evidence.embedding.head.weights)), dtype=np.float32),

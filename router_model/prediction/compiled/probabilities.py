@@ -1,7 +1,7 @@
-"""One prompt's probabilities and amounts from scores, as the classes they are made of compute them.
+"""Compute the probabilities and amounts of one prompt from its scores by compiled code.
 
-`router_model.prediction.calibration`, `router_model.prediction.uncertainty` and `router_model.prediction.amounts` hold
-the formulas and their sources.
+The formulas and their sources are in `router_model.prediction.calibration`, `router_model.prediction.uncertainty` and
+`router_model.prediction.amounts`, whose results this code repeats.
 """
 
 from dataclasses import dataclass
@@ -67,12 +67,12 @@ class ProbabilityModel:
         )
 
     def calibrate(self, evidence: PromptEvidence, scores: DoubleArray) -> Calibrated:
-        """Blend the members and correct what comes out.
+        """Blend the members and correct the result.
 
         Parameters
         ----------
         scores : shape (n_models * n_bars,)
-            Of the boosters.
+            The boosters' scores.
         """
         p, trust = _calibrate(
             evidence.values,
@@ -177,7 +177,7 @@ def _calibrate(values, familiarity, scores, record, weights, slopes, intercept, 
     weight = trust_weights[0]
     for each in range(len(familiarity)):
         weight += trust_weights[1 + each] * familiarity[each]
-    trust = float(np.float32(_sigmoid(weight)))  # beside the floor to the same bits as `Calibration.trust`
+    trust = float(np.float32(_sigmoid(weight)))  # the bits of `Calibration.trust`: same side of the floor
     trust = 0.0 if trust < trust_floor else trust
     p = np.empty((n_models, n_bars), dtype=np.float32)
     change = np.empty(n_models)

@@ -1,6 +1,6 @@
-"""The bag of one prompt: `router_model.features.bag.BagVocabulary.transform` with a hash table for the search.
+"""Compute the bag of word pieces of one prompt by compiled code, with a hash table to find terms.
 
-Terms come in the order in which a prompt has them; their weights are the same.
+The weights are those of `router_model.features.bag.BagVocabulary.transform`. Terms come in the order of the prompt.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from router_model.prediction.compiled.jit import compiled
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-_FREE = -1  # no term has a negative code
+_FREE = -1  # marks a free slot, because no term has a negative code
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, volume 3, 6.4)
 
 
@@ -30,7 +30,7 @@ class Bag(NamedTuple):
     terms : int64 array, shape (n_known,)
         Positions in the vocabulary.
     weights : int16 array, shape (n_known,), in steps of the grid; of length 1 (or none)
-    coverage : share of the prompt's different terms that are known; 0 of an empty prompt
+    coverage : share of the prompt's different terms that are known; 0 for an empty prompt
     """
 
     terms: IntArray
@@ -73,7 +73,7 @@ class TermTable:
 
 @compiled
 def _slot(code, codes):
-    """Return where a code is in a table, or would be put."""
+    """Return the slot of a code in a table, or the free slot for it."""
     last = np.uint64(len(codes) - 1)
     mixed = np.uint64(code) * _MIX
     slot = (mixed ^ (mixed >> np.uint64(32))) & last
@@ -84,7 +84,7 @@ def _slot(code, codes):
 
 @compiled
 def _free_table(n_codes):
-    """Return a table at most half of which `n_codes` codes will fill."""
+    """Return an empty table with at least twice `n_codes` slots."""
     size = 2
     while size < 2 * n_codes:
         size *= 2
@@ -104,7 +104,7 @@ def _hashed(terms):
 def _bag(ids, codes, places, idf, frequency, n_pieces, weight_steps, grid_steps):
     n = len(ids)
     own, counts = _free_table(2 * n)
-    slots = np.empty(2 * n, dtype=np.int64)  # of different terms, as they come
+    slots = np.empty(2 * n, dtype=np.int64)  # counts of different terms, in the order of the prompt
     n_terms = 0
     for each in range(2 * n - 1):
         code = ids[each] if each < n else (ids[each - n] + 1) * n_pieces + ids[each - n + 1]

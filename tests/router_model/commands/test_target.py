@@ -41,8 +41,8 @@ def test_what_a_certificate_says_is_repeated(trained):
 
 def test_a_certificate_that_does_not_cover_the_request_promises_nothing(trained):
     assert said(trained, 0.8, constraints=Constraints(deny=("large",))) == (
-        "nothing is promised: success >= 0.8 is certified, but not for requests like this, whose constraints rule out "
-        "a model or whose prices are others; the certified rule decided all the same"
+        "nothing is promised: success >= 0.8 is certified, but not for requests like this. Their constraints rule out "
+        "a model, or their prices differ. The certified rule decided nevertheless"
     )
 
 
@@ -68,7 +68,7 @@ def test_a_safest_model_that_is_left_out_is_replaced_and_one_that_is_not_stays(t
 def test_a_target_without_a_certificate_is_asked_of_the_prompt_alone(trained, target, certificates, known, done):
     assert said(trained, target, certificates=certificates) == (
         f"nothing is promised: success >= {target} has no certificate at quality bar 0.5 ({known}; see "
-        f"'router-model certify'), so {target} is asked of this prompt alone: {done}"
+        f"'router-model certify'). So {target} is the least P(success) for this prompt alone: {done}"
     )
 
 
@@ -78,4 +78,4 @@ def test_a_certificate_of_another_bar_is_no_certificate(trained):
 
 def test_where_one_model_is_left_nothing_was_chosen(trained):
     only = said(trained, 0.5, constraints=Constraints(allow=("small",)))
-    assert only.endswith("so 0.5 is asked of this prompt alone")
+    assert only.endswith("So 0.5 is the least P(success) for this prompt alone")

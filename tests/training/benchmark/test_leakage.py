@@ -107,7 +107,7 @@ def test_repeats_within_a_side_are_no_leakage():
     assert (found.in_test.n_exact, found.in_test.n_near) == (1, 0)
     assert found.in_words() == (
         "None of 3 test prompts has a twin among 3 training prompts (similarity 0.8 or more). "
-        "Within one side, which is no leakage, 2 training and 1 test prompts come again."
+        "Within one side, which is not leakage, 2 training and 1 test prompts are repeated."
     )
 
 

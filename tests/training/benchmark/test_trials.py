@@ -66,7 +66,7 @@ def test_training_prompts_without_any_outcome_are_dropped(outcomes, by_seed):
 
 def test_logs_of_one_model_a_prompt_are_refused(outcomes, by_seed):
     unknown = np.arange(3) != np.arange(len(outcomes))[:, None] % 3
-    with pytest.raises(TableError, match="has a graded answer of every model .*take models with few answers out"):
+    with pytest.raises(TableError, match="has a graded answer of every model .*leave models with few answers out"):
         by_seed(without(outcomes, unknown, "quality"))
 
 
@@ -95,7 +95,7 @@ def test_unknown_costs_are_the_mean_of_training_and_noted(outcomes, by_seed):
 
 def test_a_table_without_costs_is_refused(outcomes, by_seed):
     unknown = np.arange(3) == 1
-    with pytest.raises(TableError, match="no training prompt tells what a call of large costs; give the table cost"):
+    with pytest.raises(TableError, match="no training prompt shows the cost of a call of large; give the table cost"):
         by_seed(without(outcomes, unknown, "cost_usd", "output_tokens"))
 
 

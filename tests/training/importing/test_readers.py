@@ -141,7 +141,7 @@ def test_directory_named_like_a_file_is_unreadable(tmp_path):
 def test_line_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("router_model.training.importing.byte_streams.MAX_RECORD_BYTES", 10)
     items = read(tmp_path / "t.jsonl", b'{"a": 1}\n{"a": "' + b"x" * 100 + b'"}\n')
-    assert rows_and_values(items)[1] == (2, "got a line longer than 10 bytes, expected one record a line")
+    assert rows_and_values(items)[1] == (2, "got a line longer than 10 bytes, expected one record per line")
 
 
 def test_json_object_around_the_records_is_their_context_wherever_it_stands(tmp_path):

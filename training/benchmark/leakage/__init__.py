@@ -1,4 +1,4 @@
-"""Test prompts that a method has in effect been shown: exact and near duplicates across a split."""
+"""Find leakage: test prompts that are exact or near duplicates of prompts that a method was trained on."""
 
 from router_model.training.benchmark.leakage.audit import (
     N_EXAMPLES,

@@ -1,26 +1,27 @@
-"""Test prompts that a method has in effect been shown: exact and near duplicates across a split.
+"""Count test prompts that duplicate prompts of the other sides of a split (leakage), and leave them out on request.
 
-*Exact*: the same text after NFKC, case folding and collapsing white space. *Near*: a similarity
-(`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation do not
-matter, and of a very long prompt the part counts that is encoded (`features.Prompt.text`). Duplicates within one side
-are counted too, but are no leakage: prompts that come again are what production looks like, and they only weigh more.
+An *exact* duplicate has the same text after NFKC, case folding and collapsing white space. A *near* duplicate has a
+similarity (`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation
+do not matter. Only the part of a very long prompt that is encoded counts (`features.Prompt.text`). Duplicates within
+one side are counted too, but they are not leakage: prompts repeat in production, and repeated ones only weigh more.
 
 The threshold was chosen by reading pairs of all three real tables (``tests/performance/bench_leakage.py --show 20``).
-From 0.8 on they are one question with a letter, a quantity or its wrong options changed, or with a sentence added.
-Between 0.6 and 0.75 they are other questions about one passage, and fillings of one template; between 0.75 and 0.8
-there are some of each, such as two translations to check in the paretobandit sample, alike but for their one short
-sentence (0.785).
+From 0.8 on, both texts of a pair are one question with a letter, a quantity or the wrong options changed, or with a
+sentence added. Between 0.6 and 0.75 they are different questions about one passage, or use one template. Between 0.75
+and 0.8 there are some of each kind. An example is a pair in the paretobandit sample: two translations to check, which
+differ only in their one short sentence (0.785).
 
-Two problems that differ in one number are near duplicates where that is a small part of the text, and are not where it
-is much of it ("add 7 and 5"), like any other change. Numbers are not masked, which would make one of all small sums,
-and get no weight of their own either: zeroeval's four pairs above 0.75 differ in a number or a letter alone, and their
-outcomes agree by 0.7, where 1 is a prompt with itself and 0 any two of a task. In mmlu_pro that is 0.97 for the same
-text, 0.47 above 0.95, and about 0.3 from 0.75 to 0.95, where it is mostly the options that differ.
+Two problems that differ in one number are near duplicates if the number is a small part of the text, and are not if it
+is a large part ("add 7 and 5"). Other changes count in the same way. Numbers are not masked, because all small sums
+would then be one text. They get no extra weight either. In zeroeval, the four pairs above 0.75 differ only in a number
+or a letter, and their outcomes agree by 0.7 (1 is the agreement of a prompt with itself, 0 that of any two prompts of a
+task). In mmlu_pro the agreement is 0.97 for the same text, 0.47 above 0.95, and about 0.3 from 0.75 to 0.95, where
+mostly the options differ.
 
-Leaving out (`without_twins`) takes the twin from the *test* side. The router that is measured is then the one that the
-user gets, trained on all there is, every method learns from the same prompts with and without, and what is measured is
-success on prompts not seen before. Taking it from training instead would change what is measured to keep how it is
-measured. Validation prompts with a twin in training go too, or settings would be chosen for memory.
+Leaving out (`without_twins`) removes the duplicate from the *test* side. The measured router is then the one that the
+user gets, trained on all prompts. Every method learns from the same prompts with and without leaving out. And success
+is measured on prompts not seen before. Removing the training prompt instead would change the router that is measured.
+Validation prompts with a duplicate in training are removed too. Otherwise settings would be chosen that reward memory.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A test prompt and the training prompt most like it.
+    """A test prompt and the most similar training prompt, which nearly duplicates it.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Twin:
     test_id, train_id : str
     similarity : in [0, 1]
     exact : bool
-        Whether they are the same text; a near duplicate may have a similarity of 1, too (reordered options).
+        Whether they have the same text; a near duplicate may have a similarity of 1 too (reordered options).
     """
 
     test_row: int
@@ -64,7 +65,7 @@ class Twin:
     exact: bool
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what a reader needs to look the two up."""
+        """Return the ids and the similarity as plain JSON types."""
         return {
             "test_id": self.test_id,
             "train_id": self.train_id,
@@ -80,7 +81,7 @@ class Repeats:
     Attributes
     ----------
     n_exact, n_near : int
-        Prompts; of the same text as an earlier one, and of those left, with a near duplicate before them.
+        Numbers of prompts with the same text as an earlier one, and of the others with a near duplicate before them.
     """
 
     n_exact: int
@@ -89,13 +90,13 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True)
 class LeakageAudit:
-    """What of a test side is known from its training side.
+    """The duplicates between the test side and the training side of a split.
 
     Attributes
     ----------
-    n_train, n_test : prompts
+    n_train, n_test : numbers of prompts
     threshold : least similarity of near duplicates
-    twins : one for each test prompt that has any, by test row
+    twins : one for each test prompt that has a duplicate, by test row
     in_train, in_test : repeats within one side
     """
 
@@ -108,22 +109,22 @@ class LeakageAudit:
 
     @property
     def rows(self) -> Rows:
-        """Indices of the test prompts that have a twin in training, ascending."""
+        """Indices of the test prompts that have a duplicate in training, ascending."""
         return np.array([twin.test_row for twin in self.twins], dtype=np.intp)
 
     @property
     def n_exact(self) -> int:
-        """Test prompts whose text is in training."""
+        """Number of test prompts with the same text as a training prompt."""
         return sum(twin.exact for twin in self.twins)
 
     @property
     def n_near(self) -> int:
-        """Test prompts with a near duplicate in training, but no exact one."""
+        """Number of test prompts with a near duplicate in training and no exact one."""
         return len(self.twins) - self.n_exact
 
     @property
     def examples(self) -> tuple[Twin, ...]:
-        """Up to `N_EXAMPLES` twins to judge by: first the near ones, the least similar before the others."""
+        """Up to `N_EXAMPLES` twins for people to check: near ones first, beginning with the least similar."""
         return tuple(sorted(self.twins, key=lambda twin: (twin.exact, twin.similarity, twin.test_row))[:N_EXAMPLES])
 
     def as_dict(self) -> dict[str, Any]:
@@ -140,7 +141,7 @@ class LeakageAudit:
         }
 
     def in_words(self) -> str:
-        """Say it in two sentences."""
+        """Return the counts in two sentences."""
         if not self.twins:
             leaked = f"None of {self.n_test:,} test prompts has a twin among {self.n_train:,} training prompts"
             return f"{leaked} (similarity {self.threshold:g} or more). {self._repeats_in_words()}"
@@ -152,7 +153,7 @@ class LeakageAudit:
 
     def _repeats_in_words(self) -> str:
         n_train, n_test = (side.n_exact + side.n_near for side in (self.in_train, self.in_test))
-        return f"Within one side, which is no leakage, {n_train:,} training and {n_test:,} test prompts come again."
+        return f"Within one side, which is not leakage, {n_train:,} training and {n_test:,} test prompts are repeated."
 
 
 def audit(
@@ -165,12 +166,12 @@ def audit(
 ) -> LeakageAudit:
     """Find the test prompts that have an exact or near duplicate among the training prompts.
 
-    Takes about 3 s and 400 MB for 12,000 prompts of 650 characters; both grow with the text.
+    It takes about 3 s and 400 MB for 12,000 prompts of 650 characters; both grow with the text.
 
     Parameters
     ----------
     train_prompts, test_prompts : texts or lists of chat messages
-    train_ids, test_ids : names for examples; the indices where not given
+    train_ids, test_ids : names for examples; default: the indices
     threshold : least similarity of near duplicates, above 0 and at most 1
 
     Raises
@@ -209,9 +210,9 @@ def audit_split(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOL
 
 
 def without_twins(outcomes: Outcomes, split: Split, *, threshold: float = THRESHOLD) -> Split:
-    """Leave out calibration prompts with a twin in training, and test prompts with a twin in either.
+    """Leave out calibration prompts with a duplicate in training, and test prompts with a duplicate in either.
 
-    Training prompts stay as they are. Of test prompts that are alike, all stay.
+    Training prompts stay as they are. Test prompts that only duplicate each other stay too.
     """
     calibration = _audit_rows(outcomes, split.train, split.calibration, threshold)
     seen = np.concatenate([split.train, split.calibration])
@@ -243,7 +244,7 @@ def _twins(
 ) -> tuple[Twin, ...]:
     texts, first_row = np.unique(train, return_index=True)
     row_of: Mapping[int, int] = dict(zip(texts.tolist(), first_row.tolist(), strict=True))
-    # Texts were numbered in training first, so that every text that only test has comes after.
+    # Texts of training were numbered first, so every text that only test has comes after them.
     only_test = np.setdiff1d(test, train)
     nearest, similarity = sets.nearest_before(only_test, texts, threshold)
     near = dict(zip(only_test.tolist(), zip(nearest.tolist(), similarity.tolist(), strict=True), strict=True))

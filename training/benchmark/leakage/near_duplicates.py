@@ -1,14 +1,15 @@
-"""Texts that are nearly alike, found without comparing every two.
+"""Find pairs of nearly equal texts without comparing every two.
 
-Similarity is the Jaccard index of two shingle sets in which a shingle of m of the n texts weighs log(1 + n / (m - 1))
-squared, much as in a tf-idf cosine: what many share (a template, "answer the following question") hardly counts; what
-only these two share counts like what only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of
-zeroeval's prompts are similar by 0.6 or more, nearly all by CRUXEval's common instruction; with them, ten.
+The similarity of two texts is the Jaccard index of their shingle sets (`leakage.shingles` makes these). A shingle that
+m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle that many
+texts share (from a template, "answer the following question") hardly counts. A shingle that only these two share
+counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's prompts
+have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
 
-Two sets with a Jaccard index of t or more must share a shingle among the rarest ones that make up 1 - t of the weight
-of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that do are compared, exactly. Unlike
-MinHash this has no chance in it and misses nothing, save where the limits below bound the work: in tables in which
-hundreds of texts have nothing rarer than what they all share.
+If two sets have a Jaccard index of t or more, they share a shingle among the rarest ones that make up 1 - t of the
+weight of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that share such a shingle are
+compared, exactly. Unlike MinHash, this uses no random numbers and misses no pair, with one exception: limits bound the
+work in tables where hundreds of texts have no shingle that is rarer than those they all share.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +23,9 @@ from scipy import sparse
 from router_model.training.benchmark.leakage.shingles import shingle_sets
 
 MOST_SHARING: Final = 500
-"""Of the texts that share one shingle, so many are looked at, the first."""
+"""If more texts share a shingle, only this many, the first, are considered for it."""
 MOST_COMPARED: Final = 64
-"""Texts that one text is compared with: those with most rare shingles in common."""
+"""The most texts that one text is compared with: those with the most rare shingles in common."""
 
 _ROWS_AT_ONCE: Final = 256
 _PAIRS_AT_ONCE: Final = 4096
@@ -53,7 +54,7 @@ class WeightedSets:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "WeightedSets":
-        """Weigh the shingles of normalised texts, no two of them alike."""
+        """Weigh the shingles of normalised texts, which must all differ."""
         sets = shingle_sets(texts)
         frequency = np.bincount(sets.indices, minlength=sets.shape[1])
         order = np.argsort(frequency, kind="stable")
@@ -75,7 +76,7 @@ class WeightedSets:
         return np.concatenate(parts)
 
     def nearest_before(self, rows: Rows, among: Rows, threshold: float) -> tuple[Rows, Float64Array]:
-        """Return for each of `rows` the most similar of those in `among` that come before it, and how similar.
+        """Return for each of `rows` the most similar text in `among` that comes before it, and its similarity.
 
         Parameters
         ----------
@@ -86,20 +87,20 @@ class WeightedSets:
         Returns
         -------
         nearest : intp array, shape (len(rows),)
-            -1 where none is similar enough; the first of equally similar ones.
+            -1 if none is similar enough; the first of equally similar ones.
         similarity : float64 array, shape (len(rows),)
-            0 where none is.
+            0 if none is similar enough.
         """
         nearest, similarity = np.full(len(rows), -1, dtype=np.intp), np.zeros(len(rows))
         for at, candidates in self._candidates(rows, among, threshold):
             found = self.similarity(rows[at], candidates)
-            order = np.lexsort((-candidates, found))  # the best is written last
+            order = np.lexsort((-candidates, found))  # the last write wins, which is the best one
             order = order[found[order] >= threshold - _ROUNDING]
             nearest[at[order]], similarity[at[order]] = candidates[order], found[order]
         return nearest, similarity
 
     def _candidates(self, rows: Rows, among: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
-        """Yield pairs worth comparing: positions in `rows`, and texts of `among`."""
+        """Yield pairs that may be similar: positions in `rows`, and texts of `among`."""
         prefixes = _Prefixes.of(self, threshold)
         sharing = _first_of_each_row(prefixes.roots[among].T.tocsr(), MOST_SHARING)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -114,12 +115,12 @@ class WeightedSets:
 
 @dataclass(frozen=True, slots=True)
 class _Prefixes:
-    """The rarest shingles of each of n texts, of which similar texts share one.
+    """The rarest shingles (prefix) of each of n texts; similar texts share at least one of them.
 
     Attributes
     ----------
     roots : csr_array, shape (n, n_shingles)
-        Square roots of weights: a product of two rows is the weight of what they share.
+        Square roots of weights, so that the product of two rows is the weight of the shingles that they share.
     total, rest : float64 arrays, shape (n,)
         Weight of all shingles, and of those not in the prefix.
     end : int array, shape (n,)
@@ -148,10 +149,10 @@ class _Prefixes:
         return cls(roots, total, total - np.bincount(text_of, weights, minlength=n), end)
 
     def may_reach(self, first: Rows, second: Rows, shared: Float64Array, threshold: float) -> npt.NDArray[np.bool_]:
-        """Return which pairs may be similar, by the weight of what their prefixes share.
+        """Return which pairs may be similar, from the weight of the shingles that their prefixes share.
 
-        What else they share is more frequent than all of the prefix that ends first, so it is in the rest of that text;
-        and sets that weigh a and b must share (a + b) t / (1 + t) for a Jaccard index of t.
+        All other shared shingles are more frequent than the whole prefix that ends first, so they are in the rest of
+        that text. For a Jaccard index of t, sets of weights a and b must share a weight of (a + b) t / (1 + t).
         """
         a, b = self.total[first], self.total[second]
         rest = np.where(self.end[first] <= self.end[second], self.rest[first], self.rest[second])
@@ -167,7 +168,7 @@ def _first_of_each_row(matrix: sparse.csr_array, most: int) -> sparse.csr_array:
 
 
 def _rank_of_repeated(ascending: Rows) -> Rows:
-    """Return how many equal values stand before each.
+    """Return for each value the number of equal values before it.
 
     >>> _rank_of_repeated(np.array([3, 3, 5, 5, 5])).tolist()
     [0, 1, 0, 1, 2]

@@ -1,8 +1,8 @@
-"""Texts as sets of shingles: what near-duplicates have in common.
+"""Turn texts into sets of shingles, the short stretches of characters that near duplicates have in common.
 
-A shingle is `SHINGLE_CHARS` characters in a row, white space left out. Characters rather than words, so that a space
-lost in a scan, a typo and a script without spaces all cost what they change and no more. Labels of answer options
-("A.", "(b)") are left out and no shingle spans one, so that options in another order are the same set.
+A shingle is `SHINGLE_CHARS` characters in a row, without white space. It consists of characters and not of words, so
+that a lost space, a typo, or a script without spaces changes only a few shingles. Labels of answer options ("A.",
+"(b)") are left out, and shingles do not extend over them, so that options in another order give the same set.
 """
 
 import re
@@ -18,7 +18,7 @@ SHINGLE_CHARS: Final = 5
 
 _LABEL: Final = re.compile(r"(?:(?<=\s)|^)\(?[a-p][.):]\s")
 _GAP: Final = "\0" * (SHINGLE_CHARS - 1)
-_TEXTS_AT_ONCE: Final = 1000  # bounds what hashing holds besides its result; fits into 10 bits
+_TEXTS_AT_ONCE: Final = 1000  # texts hashed at once, which bounds memory; the number fits into 10 bits
 _HASH_BITS: Final = np.uint64(54)
 _FACTORS: Final = np.array([(0x9E3779B97F4A7C15 * (i + 1) | 1) % 2**64 for i in range(SHINGLE_CHARS)], dtype=np.uint64)
 
@@ -27,7 +27,7 @@ CodeArray = npt.NDArray[np.uint32]
 
 
 def normalised(text: str) -> str:
-    r"""Return the text as it is compared: NFKC, case folded, each run of white space one blank.
+    r"""Return the text in the form that is compared: NFKC, case folded, white space collapsed to one blank.
 
     >>> normalised("  What\tis x² at\n\nTEN?")
     'what is x2 at ten?'
@@ -38,7 +38,7 @@ def normalised(text: str) -> str:
 
 
 def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
-    """Return which text has which shingle.
+    """Return the shingles of each text as a sparse matrix.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
     Returns
     -------
     csr_array of 1.0, shape (n, n_shingles)
-        Columns in order of the shingles' hashes. Simplifies: shingles are known by 54-bit hashes; among a million
-        different ones, two are taken for one with a chance of about 1 in 30,000.
+        Columns are in order of the shingles' hashes. One simplification: shingles are identified by 54-bit hashes.
+        Among a million different ones, two are taken for one with a probability of about 1 in 30,000.
     """
     blocks = [_hashes(texts[start : start + _TEXTS_AT_ONCE]) for start in range(0, len(texts), _TEXTS_AT_ONCE)]
     hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(block[0] for block in blocks)])
@@ -59,13 +59,13 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
 
 
 def _hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
-    """Return the different shingles of each text, one text after another, and how many each has."""
+    """Return the different shingles of each text, one text after another, and their number for each text."""
     marked = [_GAP.join([*_LABEL.split(text.replace("\0", "")), ""]).replace(" ", "") for text in texts]
     codes = np.frombuffer("".join([_GAP, *marked, _GAP]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     starts = np.flatnonzero(_is_shingle(codes))
     ends = np.cumsum([len(_GAP), *map(len, marked)])
     text_of = np.searchsorted(ends, starts, side="right").astype(np.uint64) - np.uint64(1)
-    # One number for both, as sorting by one is several times as fast as by two.
+    # Text and hash share one number, because sorting by one number is several times as fast as by two.
     found = np.sort((text_of << _HASH_BITS) | (_mixed(codes, starts) >> (np.uint64(64) - _HASH_BITS)))
     found = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
     n_of_text = np.bincount((found >> _HASH_BITS).astype(np.int64), minlength=len(texts))
@@ -73,7 +73,7 @@ def _hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
 
 
 def _is_shingle(codes: CodeArray) -> npt.NDArray[np.bool_]:
-    """Return where a shingle starts: where enough characters follow, and where a part shorter than that starts."""
+    """Return where shingles start: where enough characters follow, and at the start of a part that is shorter."""
     inside = codes != 0
     last = SHINGLE_CHARS - 1
     starts = np.zeros(len(codes), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Methods of routing, one family a module; `REGISTRY` names them all."""
+"""The routing methods of the benchmark, with one module for each family; `REGISTRY` lists all of them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -36,16 +36,17 @@ _FACTORIES: tuple[Callable[[], Method], ...] = (
 )
 
 IN_HOUSE: dict[str, Callable[[], Method]] = {factory().card.name: factory for factory in _FACTORIES}
-"""Name -> what makes the method, in the order of the report."""
+"""Name -> function that makes the method, in the order of the report."""
 
 REGISTRY: dict[str, Callable[[], Method]] = {**IN_HOUSE, **PACKAGES}
-"""The same, with the rivals as published packages after ours."""
+"""The same, followed by the published packages."""
 
 
 def methods_named(names: str) -> list[Method]:
-    """Return methods by their names, with commas between, in the order of the report.
+    """Return the methods with the given names, separated by commas, in the order of the report.
 
-    ``all`` stands for all, ``in-house`` for all but the published packages (which need the package index once).
+    ``all`` stands for all methods, and ``in-house`` for all except the published packages (which need the package
+    index).
 
     Raises
     ------

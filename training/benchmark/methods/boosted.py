@@ -1,4 +1,4 @@
-"""A booster of its own for every model, on the vector alone."""
+"""The method that trains a separate gradient booster for every model, on the prompt's vector alone."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -54,13 +54,13 @@ class Boosted(Learned):
         targets, vectors, held_out = Targets.of(trial.train), vectors_of(trial.train), vectors_of(trial.validation)
         wanted, means = targets.same_of(trial.validation), targets.means
         parameters = self._parameters(len(vectors), trial.seed)
-        # Binned once, and labelled for each model; labels given before a subset is constructed would be lost.
+        # The data is binned once and labelled for each model. Labels set before a subset is constructed would be lost.
         rows = lgb.Dataset(vectors, np.zeros(len(vectors)), params=parameters).construct()
         scores: list[Score] = []
         n_rounds: list[int] = []
         for column, values in enumerate(targets.values.T):
             known = np.flatnonzero(~np.isnan(values))
-            if len(np.unique(values[known])) < 2:  # noqa: PLR2004  nothing to tell apart
+            if len(np.unique(values[known])) < 2:  # noqa: PLR2004  all outcomes are equal
                 scores.append(_constant(means[column]))
                 continue
             fitted = rows.subset(known).construct().set_label(values[known])

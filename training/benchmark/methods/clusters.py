@@ -1,4 +1,4 @@
-"""Profiles of clusters of prompts (Avengers-Pro)."""
+"""The method of Avengers-Pro: cluster the prompts and rank models by how they did in the nearest clusters."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ class Clusters(Learned):
     """k-means; a prompt reads the profiles of its nearest clusters, weighted by closeness.
 
     A cluster's profile is each model's mean quality and mean cost on its prompts, scaled to [0, 1] between the models.
-    One outcome at the model's overall mean is added to each, which is all there is where a cluster has none.
+    One outcome at the model's overall mean is added to each cluster. A cluster without outcomes has only this one.
 
     Attributes
     ----------
     sizes : numbers of clusters to choose from
     n_nearest, sharpness : as published
-        Clusters that are read, with weights ``softmax(-sharpness * distance)``.
+        Number of nearest clusters, which have weights ``softmax(-sharpness * distance)``.
     """
 
     sizes: tuple[int, ...] = (4, 8, 16, 25, 40, 64, 100)
@@ -86,13 +86,13 @@ class Clusters(Learned):
 
 @dataclass(frozen=True, slots=True)
 class Profiles:
-    """What is known of k clusters.
+    """The profiles of k clusters.
 
     Attributes
     ----------
     centres : float64 array, shape (k, dimension)
     values : float64 array, shape (k, n_columns)
-        Mean outcomes, laid out as `Targets`.
+        Mean outcomes, with the columns of `Targets`.
     cost_usd : float64 array, shape (k, m)
     n_nearest, sharpness : as `Clusters`
     """
@@ -104,7 +104,7 @@ class Profiles:
     sharpness: float
 
     def weights(self, vectors: Float64Array) -> Float64Array:
-        """Return how much of each cluster a prompt reads, shape (n, k); rows add up to 1."""
+        """Return the weight of each cluster for each prompt, shape (n, k); rows sum to 1."""
         distance = cdist(vectors, self.centres)
         nearest = np.argsort(distance, axis=1, kind="stable")[:, : self.n_nearest]
         closeness = -self.sharpness * np.take_along_axis(distance, nearest, axis=1)
@@ -129,6 +129,6 @@ def cluster_means(
 
 
 def _scaled(profile: Float64Array) -> Float64Array:
-    """Scale each cluster's models to [0, 1]; all alike are 0."""
+    """Scale each cluster's models to [0, 1]; if all are equal, they are 0."""
     low, high = profile.min(axis=1, keepdims=True), profile.max(axis=1, keepdims=True)
     return np.asarray(np.divide(profile - low, high - low, out=np.zeros_like(profile), where=high > low))

@@ -1,4 +1,4 @@
-"""Matrix factorisation: a low-rank projection of the vector meets a learned vector of every model."""
+"""Matrix factorisation: score a model by the product of a projected prompt vector and a learned model vector."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,20 +23,20 @@ from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 
-_START = 0.3  # spread of the random start; zeros would be a saddle
+_START = 0.3  # spread of the random start, because zeros are a saddle point
 
 
 @dataclass(frozen=True, slots=True)
 class MatrixFactorisation(Learned):
     """``logit p(x, model) = bias(model) + (x P) . v(model)``, with logistic loss; costs by ridge.
 
-    RouteLLM's and EmbedLLM's product of a projected prompt and a model vector; of their last linear layer nothing is
-    left to learn where the model vectors are free.
+    This is the product of a projected prompt and a model vector of RouteLLM and EmbedLLM. Their last linear layer is
+    left out: it adds nothing, because the model vectors are free.
 
     Attributes
     ----------
     ranks : numbers of columns of P to choose from
-    penalties : of half the squared entries of P and v, to choose from
+    penalties : factors of half the squared entries of P and v, to choose from
     """
 
     ranks: tuple[int, ...] = (2, 4, 8, 16)
@@ -65,7 +65,7 @@ class MatrixFactorisation(Learned):
         return answer_by_value(trial, targets, lambda vectors: expit(heads.predict(vectors)), costs.predict), settings
 
     def _candidates(self, vectors: Float64Array, targets: Targets, seed: int) -> Iterator[tuple[Settings, Heads]]:
-        # More columns of P than of outcomes can say nothing new.
+        # With more columns of P than of outcomes, the model would not change.
         for rank in sorted({min(rank, targets.values.shape[1]) for rank in self.ranks}):
             for penalty in self.penalties:
                 heads = factorise(vectors, targets, rank=rank, penalty=penalty, seed=seed)
@@ -78,12 +78,12 @@ def factorise(vectors: Float64Array, targets: Targets, *, rank: int, penalty: fl
     Parameters
     ----------
     vectors : shape (n, dimension)
-    seed : of the random start
+    seed : seed of the random start
 
     Returns
     -------
     Heads
-        Of log odds; their weights have that rank.
+        Heads of log odds, with weights of that rank.
     """
     centre = vectors.mean(axis=0)
     x = (vectors - centre).astype(np.float32)

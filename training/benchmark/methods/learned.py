@@ -1,7 +1,7 @@
-"""What the learned methods share: what they learn from, how they choose on validation, how they answer.
+"""The code that all learned methods share: training targets, choice of settings on validation, and answers.
 
-A learned method predicts *targets* of a prompt from its vector: each model's success, and each model's quality where
-the table is graded. Hyperparameters are those with the least log-loss of success on validation prompts.
+A learned method predicts *targets* of a prompt from its vector: the success of each model and, if the table is graded,
+its quality. The hyperparameters with the least log-loss of success on validation prompts are used.
 """
 
 import time
@@ -24,20 +24,20 @@ Settings = Mapping[str, float | int | str]
 Fitted = TypeVar("Fitted")
 
 _MARGIN = 0.01
-"""Probabilities are kept this far from 0 and 1: means of a few neighbours and straight lines reach both."""
+"""Probabilities stay this far from 0 and 1, which means of a few neighbours and straight lines would reach."""
 
 _BLAS_THREADS = 1
-"""More make products of this size no faster, and many times slower on a machine that is busy (docs/decisions/0003)."""
+"""More threads do not speed up products of this size, and on a busy machine they slow them (docs/decisions/0003)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What is to be predicted of n prompts, a column each.
+    """The targets to predict for n prompts, one per column.
 
     Attributes
     ----------
     values : float64 array, shape (n, n_models) or (n, 2 * n_models)
-        Success of every model and, where a quality is neither 0 nor 1, the qualities after them. NaN where unknown.
+        Success of every model. If some quality is neither 0 nor 1, the qualities follow. NaN if unknown.
     n_models : int
     """
 
@@ -46,7 +46,7 @@ class Targets:
 
     @classmethod
     def of(cls, side: Side) -> "Targets":
-        """Lay out the outcomes of a side; where quality is success, it is laid out once."""
+        """Lay out the outcomes of a side; if quality equals success, there is only one set of columns."""
         graded = not np.array_equal(side.quality, side.success, equal_nan=True)
         values = np.hstack([side.success, side.quality]) if graded else side.success
         return cls(values, side.success.shape[1])
@@ -58,7 +58,7 @@ class Targets:
 
     @property
     def means(self) -> Float64Array:
-        """Mean of each column over known outcomes, 0 where there are none."""
+        """Mean of each column over known outcomes; 0 if there are none."""
         known = ~np.isnan(self.values)
         return np.asarray(np.where(known, self.values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1))
 
@@ -74,7 +74,7 @@ class Targets:
 def columns_alike(known: npt.NDArray[np.bool_]) -> Iterator[tuple[Rows, Rows]]:
     """Yield (rows, columns) for each set of columns that are known on the same rows.
 
-    In a full table that is one set; in logs, most columns are sets of their own. Columns without any row are left out.
+    In a full table there is one set. In logs, most columns form separate sets. Columns without any row are left out.
 
     >>> known = np.array([[True, True, False, False], [True, True, True, False]])
     >>> [(rows.tolist(), columns.tolist()) for rows, columns in columns_alike(known)]
@@ -94,8 +94,8 @@ def best_on_validation(
 
     Parameters
     ----------
-    candidates : (settings, what was fitted, the columns it predicts for validation prompts)
-    targets : laid out as the candidates' columns
+    candidates : (settings, fitted object, its predicted columns for validation prompts)
+    targets : targets with the same columns as the candidates'
     """
     best: tuple[float, Settings, Fitted] | None = None
     for settings, fitted, predicted in candidates:
@@ -113,12 +113,12 @@ def answer_by_value(
     predict: Callable[[Float64Array], Float64Array],
     cost_usd: Callable[[Float64Array], Float64Array] | Float64Array,
 ) -> Callable[[Float64Array], Routing]:
-    """Return what answers vectors by expected net value, ``quality x value - cost``.
+    """Return a function that answers vectors by expected net value, ``quality x value - cost``.
 
     Parameters
     ----------
-    predict : vectors to columns laid out as `targets`
-    cost_usd : vectors to each model's expected cost, or every model's mean, shape (m,)
+    predict : function from vectors to columns as in `targets`
+    cost_usd : function from vectors to each model's expected cost, or every model's mean cost, shape (m,)
     """
     values = sweep_values(trial)
 
@@ -140,14 +140,14 @@ class Learned(ABC):
     @property
     @abstractmethod
     def card(self) -> MethodCard:
-        """What it is."""
+        """The description of the method."""
 
     @abstractmethod
     def fit(self, trial: Trial, advance: Advance) -> tuple[Callable[[Float64Array], Routing], Settings]:
-        """Learn from training prompts and choose on validation; return what answers vectors, and what was chosen."""
+        """Learn from training and choose on validation; return a function that answers vectors, and the choice."""
 
     def route(self, trial: Trial, advance: Advance) -> Routed:
-        """Learn, then answer.
+        """Learn from the trial, then answer its validation and test prompts.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class Learned(ABC):
 
 
 def vectors_of(side: Side) -> Float64Array:
-    """Return the vectors every method shares, shape (n, dimension)."""
+    """Return the vectors that all methods share, shape (n, dimension)."""
     return side.features.embedding.astype(np.float64)
 
 

@@ -1,4 +1,7 @@
-"""Linear heads on the vector, one a model: least squares, with or without predicted costs, and logistic regression."""
+"""Methods with a linear head for each model on the prompt's vector: least squares and logistic regression.
+
+Least squares comes with the models' mean costs or with costs predicted for each prompt.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,8 +35,8 @@ class Linear(Learned):
     Attributes
     ----------
     with_cost : bool
-        Predict costs, too; else every model has its mean cost.
-    penalties : to choose from
+        Whether costs are predicted too; otherwise every model has its mean cost.
+    penalties : penalties to choose from
     """
 
     with_cost: bool = False
@@ -74,8 +77,8 @@ class Logistic(Learned):
 
     Attributes
     ----------
-    penalties : to choose from, descending
-        Of half the squared weights, on vectors of unit length.
+    penalties : penalties to choose from, descending
+        Factors of half the squared weights, on vectors of unit length.
     """
 
     penalties: tuple[float, ...] = (10.0, 4.0, 2.0, 1.0, 0.5, 0.25)

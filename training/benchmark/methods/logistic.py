@@ -1,4 +1,4 @@
-"""Logistic loss over known outcomes, and its minimum by L-BFGS."""
+"""Logistic loss over known outcomes, minimised by L-BFGS."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ Parts = list[Float64Array]
 
 _MARGIN = 0.01
 _MAX_ITERATIONS = 100
-_TOLERANCE = 1e-6  # of the loss; it is chosen among penalties that differ far more
+_TOLERANCE = 1e-6  # tolerance of the loss, which is much smaller than differences between penalties
 
 
 def log_odds(p: Float64Array) -> Float64Array:
-    """Return log odds, of probabilities kept a little from 0 and 1."""
+    """Return the log odds of probabilities, which are clipped to stay a little away from 0 and 1."""
     inside = np.clip(p, _MARGIN, 1 - _MARGIN)
     return np.asarray(np.log(inside / (1 - inside)))
 
@@ -31,7 +31,7 @@ def cross_entropy(scores: Float64Array, values: Float64Array) -> tuple[float, Fl
 
     Examples
     --------
-    Even odds cost log 2 for each known value; a success pulls up by 1/2, an unknown value not at all:
+    Even odds cost log 2 for each known value. A success pulls the score up by 1/2, an unknown value does not pull:
 
     >>> loss, slope = cross_entropy(np.zeros((1, 3)), np.array([[1.0, 0.0, np.nan]]))
     >>> round(loss, 4), slope.tolist()
@@ -44,12 +44,12 @@ def cross_entropy(scores: Float64Array, values: Float64Array) -> tuple[float, Fl
 
 
 def minimise(loss: Callable[[Parts], tuple[float, Parts]], start: Parts) -> Parts:
-    """Return arrays at which a loss is least.
+    """Return the arrays at which a loss has its minimum.
 
     Parameters
     ----------
-    loss : arrays shaped as `start` to the loss and its slope in each
-    start : arrays
+    loss : function from arrays shaped like `start` to the loss and its gradient
+    start : arrays at which to start
     """
     edges = np.cumsum([part.size for part in start])[:-1]
 

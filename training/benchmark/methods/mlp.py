@@ -1,4 +1,4 @@
-"""A neural network with one hidden layer and an output for every model."""
+"""The method that trains a neural network with one hidden layer and one output for each model."""
 
 import itertools
 import warnings
@@ -29,22 +29,22 @@ Float64Array = npt.NDArray[np.float64]
 
 _MAX_EPOCHS = 100
 _PATIENCE = 8
-_LEAST_GAIN = 1e-4  # of log-loss: less does not count as progress
-_BATCHES = 32  # an epoch, where batches are then between 16 and 128 prompts
+_LEAST_GAIN = 1e-4  # least fall of the log-loss that counts as progress
+_BATCHES = 32  # batches in an epoch, if batches then have between 16 and 128 prompts
 
 
 @dataclass(frozen=True, slots=True)
 class Mlp(Learned):
     """scikit-learn's `MLPClassifier` with logistic outputs, stopped early on validation; costs by ridge.
 
-    The classifier wants an outcome of 0 or 1 for every pair. So they are drawn afresh each epoch: a graded quality as a
-    coin of that chance, which has the same expected slope; an unknown outcome as a coin of the chance the network gives
-    it at the time, whose expected slope is zero.
+    The classifier needs an outcome of 0 or 1 for every pair. So outcomes are drawn again in each epoch. A graded
+    quality is drawn as 1 with this probability, which has the same expected gradient. An unknown outcome is drawn with
+    the probability that the network gives it at the time, which has an expected gradient of zero.
 
     Attributes
     ----------
     widths : numbers of hidden units to choose from
-    penalties : of half the squared weights beside the mean loss of a batch, to choose from
+    penalties : factors of half the squared weights, added to the mean loss of a batch, to choose from
     """
 
     widths: tuple[int, ...] = (64, 256)
@@ -65,7 +65,7 @@ class Mlp(Learned):
         def scaled(queries: Float64Array) -> Float64Array:
             return np.asarray((queries - centre) / scale)
 
-        # In single precision, weights that a penalty shrinks become denormal, and products several times slower.
+        # Double precision: weights shrunk by a penalty become denormal in single precision, which slows products.
         x, held_out = scaled(vectors), scaled(vectors_of(trial.validation))
         candidates: list[tuple[Settings, Any, Float64Array]] = []
         for width, penalty in itertools.product(self.widths, self.penalties):
@@ -93,14 +93,14 @@ def _new(width: int, penalty: float, *, n_prompts: int, seed: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What a network learns from and is stopped on.
+    """The training data of a network, and the validation data for early stopping.
 
     Attributes
     ----------
     x : float64 array, shape (n, dimension)
         Training vectors.
     targets : Targets
-        Of the same prompts.
+        Targets of the same prompts.
     held_out : float64 array, shape (n_validation, dimension)
     validation : Side
     """
@@ -111,7 +111,7 @@ class Lesson:
     validation: Side
 
     def taught(self, network: Any, rng: np.random.Generator) -> tuple[Any, int]:
-        """Return the network as it was after the epoch with the least log-loss on validation, and that epoch."""
+        """Return the network after the epoch with the least log-loss on validation, and that epoch."""
         best, best_epoch, least = network, 0, np.inf
         values, unknown = self.targets.values, np.isnan(self.targets.values)
         chance = np.where(unknown, self.targets.means, values)
@@ -128,7 +128,7 @@ class Lesson:
 
 
 def _learn(network: Any, x: Float64Array, outcomes: npt.NDArray[np.int64]) -> None:
-    """Learn for an epoch; Ctrl-C ends it, which scikit-learn would take as the end of the epoch, with a warning."""
+    """Learn for one epoch; raise KeyboardInterrupt on Ctrl-C, which scikit-learn turns into a warning."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="Training interrupted by user", category=UserWarning)
         try:
@@ -138,7 +138,7 @@ def _learn(network: Any, x: Float64Array, outcomes: npt.NDArray[np.int64]) -> No
 
 
 def drawn(chance: Float64Array, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return 1 with each chance, else 0.
+    """Return 1 with each probability, else 0.
 
     >>> drawn(np.array([0.0, 1.0, 1.0]), np.random.default_rng(0)).tolist()
     [0, 1, 1]

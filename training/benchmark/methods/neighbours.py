@@ -1,4 +1,4 @@
-"""Means over the most similar training prompts."""
+"""The nearest-neighbour method: average the outcomes of the most similar training prompts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ from router_model.training.benchmark.trial import Trial
 
 Float64Array = npt.NDArray[np.float64]
 
-_PAIRS_AT_ONCE = 8_000_000  # similarities, 64 MB
+_PAIRS_AT_ONCE = 8_000_000  # similarities held at once, 64 MB
 
 
 @dataclass(frozen=True, slots=True)
 class KNearest(Learned):
-    """Mean outcome of the k nearest in cosine; where some are unknown, of the k nearest with a known one.
+    """Mean outcome of the k nearest prompts by cosine; only prompts with a known outcome count.
 
     Attributes
     ----------
     with_cost : bool
-        The mean cost of the nearest, too, with a k of its own; else every model has its overall mean cost.
+        Whether costs are the mean of the nearest prompts, with a separate k; otherwise the model's overall mean cost.
     sizes : numbers of neighbours to choose from
     """
 
@@ -47,7 +47,7 @@ class KNearest(Learned):
         return MethodCard("kNN", "learned", "RouterBench (Hu et al. 2024)", "value of a success")
 
     def fit(self, trial: Trial, advance: Advance) -> tuple[Callable[[Float64Array], Routing], Settings]:
-        """Remember the training prompts and choose k."""
+        """Store the training prompts and choose k."""
         targets = Targets.of(trial.train)
         vectors, held_out = vectors_of(trial.train), vectors_of(trial.validation)
         means = nearest_means(held_out, vectors, targets.values, self.sizes)
@@ -84,7 +84,7 @@ def nearest_means(
 ) -> list[Float64Array]:
     """Return the mean value of the k nearest vectors that have one, for each k, of shape (n_queries, n_columns).
 
-    Where fewer than k have one, of all that do; 0 where none does.
+    If fewer than k vectors have a value, all of these count; if none has, the result is 0.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Our predictor, exactly as `router_model.training.train` fits and serves it."""
+"""Our predictor as a method of the benchmark, exactly as `router_model.training.train` fits and serves it."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from router_model.training.train import Run, TrainConfig
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """Train on a trial's training prompts; everything is chosen out of fold there, nothing on validation."""
+    """Train our predictor on a trial's training prompts; all settings are chosen out of fold, none on validation."""
 
     fit: FitConfig = field(default_factory=FitConfig)
 

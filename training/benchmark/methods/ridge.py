@@ -1,4 +1,4 @@
-"""Ridge regression with missing outcomes, at many penalties at once; and costs predicted by it."""
+"""Ridge regression with missing outcomes, solved for many penalties at once, and costs predicted with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from router_model.training.benchmark.trial import Trial
 Float64Array = npt.NDArray[np.float64]
 
 PENALTIES = tuple(float(f"{penalty:.2g}") for penalty in np.geomspace(0.1, 300, 12))
-"""Of squared weights on vectors of unit length."""
+"""Penalties of squared weights, on vectors of unit length."""
 
 _FLOOR_SHARE = 1e-3
 _FLOOR_USD = 1e-12
@@ -46,7 +46,7 @@ def ridge_path(vectors: Float64Array, target: Float64Array, penalties: Sequence[
     ----------
     vectors : shape (n, dimension)
     target : shape (n, n_columns); NaN where unknown
-        A column that is unknown throughout is predicted as 0.
+        A column without known values is predicted as 0.
     """
     shape = (vectors.shape[1], target.shape[1])
     path = [Heads(np.zeros(shape), np.zeros(shape[1])) for _ in penalties]
@@ -70,12 +70,12 @@ class CostHeads:
     Attributes
     ----------
     heads : Heads
-        Of log USD.
+        Heads of the logarithm of USD.
     low, high : float64 arrays, shape (m,)
-        Range of log costs in training, which predictions are kept in.
+        Range of log costs in training; predictions are clipped to it.
     smearing : float64 array, shape (m,)
-        Mean cost over mean exponential on training prompts: the mean of a skewed amount is above the exponential of
-        its mean logarithm (Duan 1983).
+        Mean cost divided by the mean exponential on training prompts, because the mean of a skewed amount is above the
+        exponential of its mean logarithm (Duan 1983).
     penalty : float
     """
 
@@ -91,9 +91,9 @@ class CostHeads:
 
 
 def fit_costs(trial: Trial, penalties: Sequence[float] = PENALTIES) -> CostHeads:
-    """Fit on known costs of training prompts; the penalty has the least squared error of log cost on validation.
+    """Fit known costs of training prompts, with the penalty that has the least squared error of log cost on validation.
 
-    A model without a known cost has the highest mean cost, as in `record`.
+    A model without a known cost gets the highest mean cost, as in `record`.
     """
     vectors, cost = vectors_of(trial.train), trial.train.cost_usd
     mean, _ = record(trial.train)

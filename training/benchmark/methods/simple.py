@@ -1,4 +1,4 @@
-"""Lines to beat: one model for everything, a random mix, and the oracles that know the answers."""
+"""Baselines and upper bounds: one model for all prompts, a random mix, and oracles that know the outcomes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _N_SHARES = 21
 def record(side: Side) -> tuple[Float64Array, Float64Array]:
     """Return each model's mean cost and mean success over the prompts where they are known, each of shape (m,).
 
-    A model without a known cost or outcome has the highest cost and no success, so that nothing rests on it.
+    A model without a known cost or outcome gets the highest cost and no success, so that it is never chosen.
     """
     cost, success = _means(side.cost_usd), _means(side.success)
     return np.where(np.isnan(cost), np.nanmax(cost, initial=0.0), cost), np.nan_to_num(success)
@@ -33,7 +33,7 @@ def _means(values: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True, slots=True)
 class OneModel:
-    """The cheapest or the best model of the training prompts, for everything."""
+    """The cheapest or the best model on the training prompts, used for all prompts."""
 
     best: bool
 
@@ -45,7 +45,7 @@ class OneModel:
         return MethodCard("cheapest", "simple", "the zero router's end (RouterBench)", "none")
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
-        """Look the model up."""
+        """Send every prompt to the model."""
         del advance
         cost, success = record(trial.train)
         singles = Singles(cost, success)
@@ -59,7 +59,7 @@ class OneModel:
 
 @dataclass(frozen=True, slots=True)
 class RandomMix:
-    """The cheapest and the best model in every proportion, by lot."""
+    """A random mix of the cheapest and the best model, in every proportion."""
 
     @property
     def card(self) -> MethodCard:
@@ -67,7 +67,7 @@ class RandomMix:
         return MethodCard("random mix", "simple", "RouteLLM's random baseline (Ong et al. 2024)", "share of the best")
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
-        """Draw once for each prompt; a prompt that goes to the best at a share goes there at every larger one."""
+        """Draw once for each prompt: if it goes to the best model at some share, it does at all larger shares."""
         del advance
         cost, success = record(trial.train)
         singles = Singles(cost, success)
@@ -83,7 +83,7 @@ class RandomMix:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """What could be had by knowing the answers: of every prompt, or every task's mean."""
+    """The best possible choices with known outcomes: those of every prompt, or the means of every task."""
 
     by_task: bool
 
@@ -95,7 +95,7 @@ class Oracle:
         return MethodCard("oracle", "bound", "RouterBench's oracle (Hu et al. 2024)", "value of a success")
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
-        """Read the outcomes."""
+        """Choose by the known outcomes."""
         del advance
         values = sweep_values(trial)
 

@@ -1,4 +1,4 @@
-"""Rivals as published packages, each run in an environment of its own."""
+"""Run routing methods that others published as packages, each in a separate Python environment."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def argrouter() -> PackageMethod:
 def routellm() -> PackageMethod:
     """Return the matrix factorisation between two models.
 
-    On Linux pip takes PyTorch built for GPUs, several gigabytes, unless its settings name the index of the CPU builds.
+    On Linux, pip installs PyTorch built for GPUs (several gigabytes), unless its settings name the index of CPU builds.
     """
     return PackageMethod(
         MethodCard("routellm mf", "package", "routellm 0.2.0", "threshold on the win rate"),

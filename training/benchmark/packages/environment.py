@@ -1,7 +1,7 @@
-"""An environment of its own for a package: made on first use, kept in a cache, never the user's.
+"""Create a Python environment for a published package on first use, and keep it in a cache.
 
-The packages a rival pins need not agree with ours, and what a benchmark tries out should not change what a user has
-installed. pip's own settings (an index of one's own, a proxy) apply as usual.
+The versions that a package pins need not agree with ours, and a benchmark should not change what a user has installed.
+So a package never goes into the user's environment. The settings of pip (an own index, a proxy) apply as usual.
 """
 
 import logging
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 NO_INDEX = "no package index can be reached"
 
 _INSTALL_LIMIT_S = 1800
-# A user's settings that would make pip install somewhere else than into the environment.
+# Settings of a user with which pip would not install into the environment.
 _ELSEWHERE = ("PIP_PREFIX", "PIP_PYTHON", "PIP_ROOT", "PIP_TARGET", "PIP_USER")
 _NO_CONNECTION = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError", "ConnectionError(")
 
@@ -36,9 +36,9 @@ class PackageEnvironment:
     ----------
     name : str
     requirements : tuple of str
-        Installed with what they depend on.
+        Packages installed with their dependencies.
     bare : tuple of str
-        Installed without it: packages that depend on far more than what is used of them imports.
+        Packages installed without dependencies, because they depend on far more than the modules used here import.
     """
 
     name: str
@@ -47,18 +47,18 @@ class PackageEnvironment:
 
     @property
     def folder(self) -> Path:
-        """Where it is kept; another set of requirements or another Python has another folder."""
+        """The environment's folder; other requirements or another Python have another folder."""
         made_of = "\n".join([*self.requirements, "--no-deps", *self.bare, sys.version, platform.platform()])
         digest = sha256(made_of.encode()).hexdigest()[:12]
         return cache_folder() / "benchmark" / f"{self.name}-{digest}"
 
     def python(self) -> Path:
-        """Return the environment's Python, installing it all if this is the first use.
+        """Return the environment's Python; the first use creates the environment and installs the packages.
 
         Raises
         ------
         MethodUnavailableError
-            If it cannot be made; the reason is one line.
+            If the environment cannot be created. The message is one line with the reason.
         """
         python = _python_of(self.folder)
         if not python.exists():
@@ -71,13 +71,13 @@ class PackageEnvironment:
         return python
 
     def _make(self) -> None:
-        """Make it beside its place and move it there whole, so that nobody ever sees half of it."""
+        """Create it in a temporary folder and move it into place at the end, so that nobody sees half of it."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         logger.info("installing %s into %s", ", ".join(self.requirements + self.bare), self.folder)
         with tempfile.TemporaryDirectory(dir=self.folder.parent, prefix=f".{self.name}-") as scratch:
             made = Path(scratch) / "environment"
             _run([sys.executable, "-I", "-m", "venv", str(made)], "python -m venv")
-            # Compiled when imported: most of what is installed never is.
+            # Modules are compiled when imported, because most of the installed ones never are.
             options = ["--disable-pip-version-check", "--no-input", "--no-compile"]
             install = [str(_python_of(made)), "-I", "-m", "pip", "install", *options]
             if self.requirements:
@@ -89,7 +89,7 @@ class PackageEnvironment:
             except OSError:
                 if not _python_of(self.folder).exists():
                     raise
-                logger.info("another process made %s first", self.folder)
+                logger.info("another process created %s first", self.folder)
 
 
 def _python_of(folder: Path) -> Path:
@@ -104,13 +104,13 @@ def _run(command: Sequence[str], what: str) -> None:
             env=settings, timeout=_INSTALL_LIMIT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as exc:
-        raise MethodUnavailableError(f"{what} was not done after {_INSTALL_LIMIT_S} s") from exc
+        raise MethodUnavailableError(f"{what} did not finish within {_INSTALL_LIMIT_S} s") from exc
     if done.returncode != 0:
         raise MethodUnavailableError(f"{what}: {_reason(done.stderr or done.stdout, done.returncode)}")
 
 
 def _reason(output: str, code: int) -> str:
-    r"""Return the line of pip's output that says why it failed.
+    r"""Return the line of pip's output with the reason for a failure.
 
     Examples
     --------

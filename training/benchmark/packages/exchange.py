@@ -1,13 +1,13 @@
-"""What goes to a package's own process and what comes back: arrays in a folder, no code.
+"""The files that we exchange with the process of a published package: arrays in a folder, no code.
 
 ``task.npz`` holds ``vectors_train``, ``vectors_validation`` and ``vectors_test`` of shape (n, d), ``quality_*``,
 ``success_*`` and ``cost_*`` (USD) of train and validation of shape (n, m) with NaN where unknown, ``values`` (USD that
-a success is worth, ascending from 0: for knobs in that unit) and ``seed``. Outcomes of test prompts are not in it.
+a success is worth, ascending from 0: for knobs in that unit) and ``seed``. It does not hold outcomes of test prompts.
 
-``answer.npz`` holds ``choices_validation`` and ``choices_test`` of shape (v, c, n): the chosen column under v variants
-of hyperparameters and c configurations; and, where the package has such, ``p_success_validation`` and
-``p_success_test`` of shape (v, n, m). ``answer.json`` holds ``settings`` (v objects), ``fit_s`` (of all variants) and
-``decide_s`` (of the test prompts, v numbers).
+``answer.npz`` holds ``choices_validation`` and ``choices_test`` of shape (v, c, n): the chosen column for v variants of
+hyperparameters and c configurations. If the package predicts probabilities, it also holds ``p_success_validation`` and
+``p_success_test`` of shape (v, n, m). ``answer.json`` holds ``settings`` (v objects), ``fit_s`` (seconds to fit all
+variants) and ``decide_s`` (v numbers: seconds to decide the test prompts).
 """
 
 import json
@@ -27,16 +27,16 @@ _SIDES = ("validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a package did under one variant of its hyperparameters.
+    """The answers of a package with one variant of its hyperparameters.
 
     Attributes
     ----------
     validation, test : Routing
     settings : hyperparameter -> value
     fit_s : float
-        Seconds to learn, all variants together.
+        Seconds to learn all variants.
     decide_s : float
-        Seconds to answer the test prompts, this variant alone.
+        Seconds to answer the test prompts with this variant.
     """
 
     validation: Routing
@@ -47,7 +47,7 @@ class Variant:
 
 
 def write_task(folder: Path, trial: Trial) -> None:
-    """Write what a package may know of a trial."""
+    """Write the data of a trial that a package may use."""
     arrays: dict[str, npt.NDArray[Any]] = {
         "values": np.array(sweep_values(trial)),
         "seed": np.array(trial.seed),
@@ -62,12 +62,12 @@ def write_task(folder: Path, trial: Trial) -> None:
 
 
 def read_answer(folder: Path, trial: Trial) -> list[Variant]:
-    """Read what a package answered, every shape and value checked.
+    """Read the answer of a package, and check every shape and value.
 
     Raises
     ------
     MethodUnavailableError
-        If it is missing, is not readable, or does not fit the trial.
+        If the answer is missing, is not readable, or does not fit the trial.
     """
     arrays, report = _load(folder)
     settings, decide_s = report.get("settings"), report.get("decide_s")

@@ -1,4 +1,4 @@
-"""A rival as published: its package answers in a process of its own, validation chooses among its variants."""
+"""A published package as a method of the benchmark: it answers in its own process, and validation chooses a variant."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,16 +17,16 @@ from router_model.training.metrics import Points, Singles, aiq
 
 @dataclass(frozen=True, slots=True)
 class PackageMethod:
-    """Run a package's adapter and choose the variant of its hyperparameters with the highest AIQ on validation.
+    """Runs a package's adapter, and chooses the variant of hyperparameters with the highest AIQ on validation.
 
     Attributes
     ----------
     card : MethodCard
     environment : PackageEnvironment
     adapter : Path
-        The script; its docstring says what was adapted and why.
+        The script of the adapter; its docstring says what was adapted and why.
     pair_only : bool
-        Whether it can route between two models only.
+        Whether the package can route between two models only.
     time_limit_s : float
     """
 
@@ -37,7 +37,7 @@ class PackageMethod:
     time_limit_s: float = 1800.0
 
     def route(self, trial: Trial, advance: Callable[[str], None]) -> Routed:
-        """Answer in the package's own environment, which is installed on first use."""
+        """Run the adapter in the package's own environment, which is installed on first use."""
         if self.pair_only and len(trial.models) != 2:  # noqa: PLR2004
             raise MethodUnavailableError(f"needs exactly two models; the table has {len(trial.models)}")
         python = self.environment.python()

@@ -1,7 +1,7 @@
-"""Figures (extra ``benchmark``: matplotlib), shared by the report, the notebooks and MLflow.
+"""Draw figures for the report, the notebooks and MLflow (matplotlib, extra ``benchmark``).
 
-Each function draws one figure from results and returns it, a matplotlib `Figure` without pyplot's global state; whoever
-asked saves it.
+Each function draws one figure from results and returns it as a matplotlib `Figure`, without pyplot's global state. The
+caller saves it.
 """
 
 from router_model.training.benchmark.plots.differences import paired_differences, shift_by_task

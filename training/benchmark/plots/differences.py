@@ -1,4 +1,4 @@
-"""How far ours is ahead of, or behind, each rival."""
+"""Plot how far our method is ahead of, or behind, each other method, with intervals."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -32,13 +32,13 @@ _MARKERS: Mapping[Verdict, str] = {Verdict.AHEAD: "o", Verdict.BEHIND: "s", Verd
 
 
 def paired_differences(results: Results, metrics: Sequence[str] = HEADLINE) -> Any:
-    """Draw ours minus each rival with its 95 % interval, a panel for each metric; right of 0 ours is better.
+    """Draw our method minus each other one with 95 % intervals, one panel per metric; right of 0 ours is better.
 
-    The axis spans the learned rivals; a simple one further away is an arrow with its number.
+    The axis spans the learned methods. A simple method further away is an arrow with its number.
 
     Returns
     -------
-    matplotlib.figure.Figure, or None where there is nothing to compare
+    matplotlib.figure.Figure, or None if there is nothing to compare
     """
     found = {metric: comparisons(results, metric) for metric in metrics}
     compared = {comparison.rival.name for each in found.values() for comparison in each}
@@ -100,7 +100,7 @@ def _draw_comparison(axes: Any, comparison: Comparison, place: int, reach: float
 
 
 def _reach(found: Sequence[Comparison]) -> float:
-    """Return half the width of the axis: the farthest end of a learned rival's interval, with some room."""
+    """Return half the width of the axis: the farthest end of a learned method's interval, with some margin."""
     near = [comparison for comparison in found if comparison.rival.kind in LEARNED_KINDS] or found
     ends = [
         abs(end)
@@ -112,13 +112,13 @@ def _reach(found: Sequence[Comparison]) -> float:
 
 
 def shift_by_task(results: Results) -> Any:
-    """Draw AIQ minus that of the single models' hull for each trial (a task left out), a point for each method.
+    """Draw AIQ minus that of the single models' hull for each trial (one task left out), one point per method.
 
-    Left of 0 a method loses to doing nothing clever. Bounds are left out.
+    Left of 0, a method is worse than a random mix of single models. Bounds are not drawn.
 
     Returns
     -------
-    matplotlib.figure.Figure, or None where no method has both
+    matplotlib.figure.Figure, or None if no method has both
     """
     found, names = by_margin(results), [trial.name for trial in results.trials]
     if not found:

@@ -1,4 +1,4 @@
-"""Cost against quality: the frontiers of routers among the single models."""
+"""Plot quality against cost: the frontiers of routing methods, and the single models as points."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -70,11 +70,11 @@ def cost_and_quality(evaluation: Evaluation) -> Any:
 
 
 def frontiers(results: Results) -> Any:
-    """Draw every method's frontier, the mean over trials, among the single models; best AIQ first in the legend.
+    """Draw the mean frontier of every method over trials, and the single models; the legend begins with the best AIQ.
 
-    Below, the gain of learned methods over the static mix of single models (concave hull over concave hull, as AIQ
-    compares them), where differences between methods can be seen. A frontier is a step function of cost; the mean over
-    trials is taken at equal costs. Costs of 0 have no place on a logarithmic axis and are left out.
+    A second panel shows the gain of learned methods over the static mix of single models (concave hull minus concave
+    hull, as AIQ compares them), which makes differences between methods visible. A frontier is a step function of cost,
+    and the mean over trials is taken at equal costs. Costs of 0 are left out, because the axis is logarithmic.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def frontiers(results: Results) -> Any:
 
 
 def static_mix(cost_usd: Float64Array, singles: Sequence[_Point]) -> Float64Array:
-    """Return what mixing the single models by lot gives at each cost: the height of their concave hull."""
+    """Return the quality of a random mix of single models at each cost: the height of their concave hull."""
     return _hull(np.array([s.cost_usd for s in singles]), np.array([s.quality for s in singles]), cost_usd)
 
 
@@ -139,9 +139,9 @@ def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:
 
 
 def mean_frontier(curves: Sequence[Curve]) -> tuple[Float64Array, Float64Array]:
-    """Return the mean of step frontiers at equal costs, from the mean of their first to that of their last costs.
+    """Return the mean of step frontiers at equal costs, from the mean of their first costs to that of their last.
 
-    Means of costs are geometric; quality below a frontier's first cost is that at its first.
+    Means of costs are geometric. Below a frontier's first cost, its quality is the one at its first cost.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def _title(results: Results) -> str:
 
 
 def _legend_order(methods: Iterable[MethodResult]) -> list[MethodResult]:
-    """Bounds first, as they lie on top; then by AIQ."""
+    """Sort key of the legend: bounds first, because they lie on top; then by AIQ."""
     return sorted(ranked(methods), key=lambda method: method.kind != KIND_ORDER[-1])
 
 
@@ -208,9 +208,9 @@ def _draw_singles(axes: Any, singles: Sequence[_Point]) -> None:
 
 
 def _name_singles(axes: Any) -> None:
-    """Move the names of single models to where they cover no other name; take away those without room.
+    """Move the names of single models so that they cover no other name; remove names without room.
 
-    Names were added with the undominated models first, so these find room first.
+    Names of undominated models were added first, so they find room first.
     """
     figure = axes.figure
     figure.draw_without_rendering()
@@ -231,5 +231,5 @@ _PLACES = ((4, -4, "left", "top"), (4, 4, "left", "bottom"), (-4, -4, "right", "
 
 
 def _dominated(single: _Point, singles: Sequence[_Point]) -> bool:
-    """Return whether another model is better for no more money."""
+    """Return whether another model is better and no dearer."""
     return any(other.quality > single.quality and other.cost_usd <= single.cost_usd for other in singles)

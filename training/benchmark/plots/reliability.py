@@ -1,4 +1,4 @@
-"""Whether predicted probabilities come true."""
+"""Plot a reliability diagram: predicted probabilities of success against observed success rates."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ _COLUMNS = 4
 
 
 def reliability_curves(results: Results) -> Any:
-    """Draw predicted against observed success, a panel for each method, a line for each trial.
+    """Draw predicted against observed success, with one panel for each method and one line for each trial.
 
-    Ours comes first, then those with the least log-loss, eight at most. The area of a point is its bin's share of the
-    outcomes; the panel says how many a bin holds.
+    Our method comes first, then those with the least log-loss, eight at most. The area of a point is its bin's share of
+    the outcomes. The panel says how many outcomes a bin has.
 
     Returns
     -------
-    matplotlib.figure.Figure, or None where no method has probabilities
+    matplotlib.figure.Figure, or None if no method has probabilities
     """
     shown = _shown(results)
     if not shown:

@@ -1,4 +1,4 @@
-"""What routing saves on each task, and what quality it keeps."""
+"""Plot how much cost routing saves on each task, and how much quality it keeps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ _FLOOR = -1.0
 
 @dataclass(frozen=True, slots=True)
 class TaskSaving:
-    """One bar.
+    """The saving and the kept quality on one task: one bar of the figure.
 
     Attributes
     ----------
     task : str
     n_prompts : int
-    saving : share of the best single model's cost, None where that is free
-    quality_kept : share of its quality, None where that is 0
+    saving : share of the best single model's cost; None if that model is free
+    quality_kept : share of its quality; None if that is 0
     """
 
     task: str
@@ -48,7 +48,7 @@ class TaskSaving:
 
     @classmethod
     def of_evaluation(cls, evaluation: Evaluation) -> list["TaskSaving"]:
-        """Read what a router did on each task of a table."""
+        """Return the savings on each task from an evaluation of a router."""
         return [
             cls(task, n, router.saving, router.quality / best.quality if best.quality > 0 else None)
             for task, (n, router, best) in evaluation.by_task.items()
@@ -60,7 +60,7 @@ def savings_by_task(savings: Sequence[TaskSaving], *, title: str = "") -> Any:
 
     Returns
     -------
-    matplotlib.figure.Figure, or None where there are no tasks
+    matplotlib.figure.Figure, or None if there are no tasks
     """
     largest = sorted(savings, key=lambda row: -row.n_prompts)[:_TASKS]
     if not largest:
@@ -113,7 +113,7 @@ def _draw_quality(axes: Any, rows: Sequence[TaskSaving]) -> None:
 
 
 def _said(saving: float | None) -> str:
-    """Write a saving; where it costs over twice as much, how many times as much."""
+    """Format a saving; if the cost is more than twice as high, say how many times as high."""
     if saving is None:
         return "best single is free"
     return f"{saving:.0%}" if saving >= _FLOOR else f"{1 - saving:.1f}x the cost"

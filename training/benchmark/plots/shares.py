@@ -1,4 +1,4 @@
-"""Which models the prompts go to."""
+"""Plot the share of prompts that goes to each model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,15 +26,15 @@ def mean_shares(method: MethodResult) -> dict[str, float]:
 def decision_shares(
     shares: Mapping[str, Mapping[str, float]], *, cheapest_first: Sequence[str], emphasised: str = ""
 ) -> Any:
-    """Draw the share of prompts that goes to each model, a stacked bar for each method.
+    """Draw the share of prompts that goes to each model, with one stacked bar for each method.
 
     Parameters
     ----------
     shares : method -> model -> share, the method on top first
     cheapest_first : models by their cost
-        Colours and segments go from cheap (dark) to dear (bright). The eight models with the largest shares are
-        shown, the others together.
-    emphasised : a method whose name stands out
+        Colours and segments go from cheap (dark) to dear (bright). The eight models with the largest shares are shown,
+        and the others together.
+    emphasised : the method whose name is emphasised
 
     Returns
     -------
@@ -88,6 +88,6 @@ def _share(of: Mapping[str, float], model: str, models: Sequence[str]) -> float:
 
 
 def _colours(n_models: int) -> list[tuple[float, float, float, float]]:
-    """Return steps of cividis, which keeps its order with every kind of colour-blindness."""
+    """Return colours of cividis, whose order is visible with every kind of colour-blindness."""
     scale = mpl.colormaps["cividis"]
     return [scale(0.05 + 0.9 * step / max(n_models - 1, 1)) for step in range(n_models)]

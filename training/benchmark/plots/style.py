@@ -1,7 +1,8 @@
-"""What all figures share: colours, how names are written, and an axis of costs.
+"""The style that all figures share: colours, names, and the cost axis.
 
-Ours is drawn in one strong colour, rivals thin and muted, bounds dashed black, single models grey. Colours are Okabe
-and Ito's (ours, verdicts) and Paul Tol's muted scheme (rivals), both readable with colour-blindness.
+Our method is drawn in one strong colour, other methods thin and muted, bounds dashed and black, single models grey. The
+colours are Okabe and Ito's (our method, verdicts) and Paul Tol's muted scheme (other methods). Both are readable with
+colour-blindness.
 """
 
 import re
@@ -26,7 +27,7 @@ _PROVIDERS = re.compile(r"^([\w.@-]+/)+")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return an empty figure of this size in inches, whose parts make room for each other."""
+    """Return an empty figure of this size in inches, with a layout that avoids overlaps."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -55,7 +56,7 @@ def short_model(model: str, length: int = _NAME_LENGTH) -> str:
 
 
 def label(text: str) -> str:
-    r"""Return a name as matplotlib shows it unchanged: dollars start no formula, an underscore hides no label.
+    r"""Escape a name so that matplotlib shows it: dollars start a formula, and a first underscore hides a label.
 
     Examples
     --------
@@ -69,8 +70,8 @@ def label(text: str) -> str:
 def method_styles(methods: Sequence[MethodResult]) -> dict[str, dict[str, Any]]:
     """Return line styles by method name.
 
-    Ours is strong, bounds are dashed black, simple methods dotted grey; learned rivals are solid, packages dash-dotted,
-    each in a colour of its own (dashed once the colours run out).
+    Our method is strong, bounds are dashed and black, simple methods dotted and grey. Learned methods are solid and
+    packages dash-dotted, each in a different colour (dashed when the colours run out).
     """
     styles: dict[str, dict[str, Any]] = {}
     n_rivals = n_simple = 0
@@ -95,7 +96,7 @@ def method_styles(methods: Sequence[MethodResult]) -> dict[str, dict[str, Any]]:
 
 
 def cost_axis(axes: Any, costs_usd: Iterable[float]) -> None:
-    """Make x an axis of USD per 1,000 prompts: logarithmic where a cost is above 0, with plain numbers."""
+    """Make x an axis of USD per 1,000 prompts with plain numbers; it is logarithmic if a cost is above 0."""
     positive = [cost for cost in costs_usd if cost > 0]
     axes.set_xlabel("USD per 1,000 prompts")
     if not positive:
@@ -110,7 +111,7 @@ def cost_axis(axes: Any, costs_usd: Iterable[float]) -> None:
 
 
 def plain(axes: Any, *, grid: str = "both") -> None:
-    """Take away what carries no information."""
+    """Remove lines that carry no information."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(visible=True, axis=grid, color="0.92", linewidth=0.8)

@@ -1,1 +1,1 @@
-"""What people see of a benchmark: one HTML file, and tables in the terminal."""
+"""Show a benchmark to people: as one HTML file, and as tables in the terminal."""

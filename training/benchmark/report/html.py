@@ -1,7 +1,7 @@
-"""The HTML report: one file that loads nothing from anywhere, with figures as embedded SVG.
+"""Write the HTML report: one file with its figures embedded as SVG, which loads nothing from elsewhere.
 
-Everything that comes from a table (model ids, tasks, titles) is escaped by the template; figures are images of their
-own, so that nothing in them can reach the page.
+The template escapes every text that comes from a table (model ids, tasks, titles). Figures are embedded as separate
+images, so that no text in them can change the page.
 """
 
 import base64
@@ -42,7 +42,7 @@ class Picture:
     Attributes
     ----------
     source : data URI of an SVG
-    alternative : what it shows, in words
+    alternative : description of the figure in words
     """
 
     source: str
@@ -54,9 +54,9 @@ def write_html(results: Results, path: Path, *, shift: Results | None = None) ->
 
     Parameters
     ----------
-    results : of seeds, or of tasks left out
+    results : results over seeds, or over tasks left out
     path : the file
-    shift : of tasks left out, shown beside `results`
+    shift : results over tasks left out, shown in addition to `results`
     """
     path.write_text(render_html(results, shift=shift), encoding="utf-8")
 
@@ -133,12 +133,12 @@ _ALTERNATIVES: Mapping[str, str] = {
 
 
 def _picture(figure: Any, alternative: str) -> Picture | None:
-    """Embed a figure; equal figures become equal bytes."""
+    """Embed a figure; equal figures give equal bytes."""
     if figure is None:
         return None
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "router-model"}), warnings.catch_warnings():
-        # names in scripts that the font lacks are drawn as boxes; the tables have them in full
+        # names in scripts that the font lacks are drawn as boxes; the tables show the names
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return Picture(f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", alternative)
@@ -154,7 +154,7 @@ def _cheapest_first(results: Results) -> list[str]:
 
 
 def _settings(results: Results) -> list[tuple[str, str, str]]:
-    """Return (method, trial, hyperparameters chosen on validation) where there are any."""
+    """Return (method, trial, hyperparameters chosen on validation) for methods with hyperparameters."""
     return [
         (method.name, trial.trial, "; ".join(f"{name} {said}" for name, said in tables.facts(trial.settings)))
         for method in results.methods

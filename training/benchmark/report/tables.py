@@ -1,6 +1,6 @@
-"""The tables of a benchmark as plain text cells, for whatever shows them.
+"""The tables of a benchmark as cells of plain text, for the HTML report and the terminal.
 
-Decides what stands in which column; escapes nothing and knows no markup.
+This module decides which figures stand in which column. It does not escape text and knows no markup.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,24 +17,24 @@ BEST_ON_TEST = (
     "aiq", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "auc", "log_loss", "brier", "calibration_error",
     "excess_calibration_error", "cost_error", "tokens_error", "pareto_distance", "arena_score",
 )  # fmt: skip
-"""Metrics of predictions, and of configurations picked on test, as papers do."""
+"""Metrics of predictions, and of configurations chosen on test prompts, as in papers."""
 
 CHOSEN = ("chosen_saving", "chosen_quality_kept", "chosen_saving_95", "chosen_quality_kept_95", "robustness")
-"""What a user gets: configurations picked on validation."""
+"""Metrics of configurations chosen on validation, which are what a user gets."""
 
 TWO_MODELS = ("apgr", "cpt_50", "cpt_80")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes
     ----------
     head : str
     meaning : explanation of the head, or nothing
     numeric : bool
-        Right-aligned.
+        Whether the column is right-aligned.
     """
 
     head: str
@@ -44,12 +44,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A cell.
+    """A cell of a table.
 
     Attributes
     ----------
     text : str
-    note : shown on demand
+    note : explanation that is shown on demand
     mark : ``best`` (of the learned methods), a `Verdict`, or nothing
     """
 
@@ -60,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row; `kind` is that of its method, if it is of one."""
+    """A row; `kind` is the kind of its method, if the row is about a method."""
 
     cells: tuple[Cell, ...]
     kind: str = ""
@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table."""
+    """A table of plain text cells."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -78,7 +78,7 @@ _METHOD = Column("method", numeric=False)
 
 
 def metric_columns(keys: Iterable[str]) -> tuple[Column, ...]:
-    """Return the columns of metrics, with what they mean."""
+    """Return the columns of metrics, with their meanings."""
     return tuple(Column(GLOSSARY[key].label, GLOSSARY[key].meaning) for key in keys)
 
 
@@ -103,7 +103,7 @@ def _metric_cell(results: Results, method: MethodResult, term: Term) -> Cell:
 
 
 def _is_best(results: Results, method: MethodResult, term: Term) -> bool:
-    """Return whether no learned method beats this learned method by what is shown."""
+    """Return whether this is a learned method that no other learned method beats, in the figures as shown."""
     value = mean(method, term.key)
     if value is None or method.kind not in LEARNED_KINDS:
         return False
@@ -113,7 +113,7 @@ def _is_best(results: Results, method: MethodResult, term: Term) -> bool:
 
 
 def best_on_test(results: Results) -> Table:
-    """Tabulate every method by AIQ: configurations picked on test, as papers do."""
+    """Tabulate every method by AIQ, with configurations chosen on test prompts, as in papers."""
     keys = present(results, BEST_ON_TEST)
     columns = (_METHOD, Column("kind", numeric=False), *metric_columns(keys), *_TIMES)
     rows = (
@@ -141,7 +141,7 @@ def _named(method: MethodResult) -> tuple[Cell, Cell]:
 
 
 def chosen_on_validation(results: Results) -> Table:
-    """Tabulate every method by AIQ: the configuration picked on validation, realised on test."""
+    """Tabulate every method by AIQ, with the configuration chosen on validation and measured on test prompts."""
     keys = present(results, CHOSEN)
     columns = (_METHOD, Column("kind", numeric=False), *metric_columns(keys), *_REALISED)
     rows = (
@@ -169,7 +169,7 @@ def _realised(method: MethodResult) -> tuple[Cell, ...]:
 
 
 def two_models(results: Results) -> Table | None:
-    """Tabulate what is defined for two models only; None where no method has it."""
+    """Tabulate the metrics that are defined for two models only; None if no method has them."""
     keys = present(results, TWO_MODELS)
     if not keys:
         return None
@@ -178,7 +178,7 @@ def two_models(results: Results) -> Table | None:
 
 
 def differences(results: Results, metric: str) -> Table:
-    """Tabulate ours minus each rival in one metric, the best rival first."""
+    """Tabulate our method minus each other one in one metric, beginning with the best other method."""
     better = "lower is better" if GLOSSARY[metric].lower_is_better else "higher is better"
     columns = (
         Column("rival", numeric=False),
@@ -205,7 +205,7 @@ _CLASS: Mapping[Verdict, str] = {
 
 
 def shift(results: Results) -> Table:
-    """Tabulate how each learned method stands to the static mix of single models over the trials (tasks left out)."""
+    """Tabulate the margins of learned methods over the static mix of single models, over trials with tasks left out."""
     columns = (
         _METHOD,
         Column("kind", numeric=False),
@@ -235,7 +235,7 @@ def present(results: Results, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def facts(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Flatten JSON types into lines, for people.
+    """Flatten JSON types into lines of names and values.
 
     Examples
     --------

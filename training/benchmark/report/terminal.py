@@ -1,4 +1,4 @@
-"""A benchmark in the terminal: one table, the verdicts below it."""
+"""Print a benchmark in the terminal: one table, and the verdicts below it."""
 
 from collections.abc import Sequence
 
@@ -22,9 +22,9 @@ _MARKS = {"ahead": "green", "behind": "bold red", "noise": "dim", "best": "bold"
 
 
 def show_results(results: Results, console: Console) -> None:
-    """Print a benchmark for people; readable from 80 columns on.
+    """Print the results of a benchmark for terminals of 80 or more columns.
 
-    Rows of a kind stand together, by AIQ. A narrow terminal gets the columns in two tables.
+    Rows are grouped by kind of method and ordered by AIQ. In a narrow terminal the columns are split into two tables.
     """
     wide = console.width >= _WIDE
     for keys in ((*_PREDICTION, *_SAVINGS),) if wide else (_PREDICTION, _SAVINGS):
@@ -51,7 +51,7 @@ def show_results(results: Results, console: Console) -> None:
 
 
 def leakage_line(results: Results) -> str:
-    """Say in one line what the leakage audit counted."""
+    """Return one line with the counts of the leakage audit."""
     return f"leakage audit: {results.leakage.get('summary', 'none was made')}"
 
 

@@ -1,4 +1,4 @@
-"""Adapters of the formats that are read, one file each."""
+"""Adapters that read the formats of other tools, with one file for each format."""
 
 from router_model.training.importing.adapter import NOWHERE, Adapter, Around
 from router_model.training.importing.adapters.registry import ADAPTERS, FORMATS, adapter_of, layout_of

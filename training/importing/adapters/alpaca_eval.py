@@ -1,4 +1,4 @@
-"""AlpacaEval: annotations that say which of two outputs is better."""
+"""Read AlpacaEval: annotations that say which of two outputs is better."""
 
 from typing import Final
 
@@ -63,7 +63,7 @@ def alpaca_eval(record: Source, around: Around) -> Conversion:
 
 
 def _quality_of_first(preference: object) -> float:
-    """Return how far the first output is preferred.
+    """Return the degree to which the first output is preferred, as a quality.
 
     >>> [_quality_of_first(preference) for preference in (1, 2.0, "1.25", 0, 1.5)]
     [1.0, 0.0, 0.75, 0.5, 0.5]

@@ -1,7 +1,7 @@
-"""Chatbot Arena's battles, and votes in the same shape: who of two models answered better.
+"""Read Chatbot Arena's battles and votes in the same format: which of two models answered better.
 
-Decides that a prompt is what the user wrote: the answers in a conversation of several turns are each model's
-own, and both models must have the same prompt.
+The prompt is what the user wrote. In a conversation of several turns, each model saw its own answers, so these are not
+part of the prompt. Both models must have the same prompt.
 """
 
 import json
@@ -118,7 +118,7 @@ def _is_users(message: object) -> bool:
 
 
 def _list(record: Source, key: str) -> list[Any]:
-    """Return a list, also where it is JSON text; plain text is a list of one."""
+    """Return a list; JSON text is decoded, and plain text becomes a list with one text."""
     value = record.get(key)
     if isinstance(value, str) and value:
         try:
@@ -130,7 +130,7 @@ def _list(record: Source, key: str) -> list[Any]:
 
 
 def _content(content: object) -> object:
-    """Return text where a message has only text."""
+    """Return the content of a message as text if it is only text."""
     if not isinstance(content, list):
         return content
     parts = [_part(part) for part in content]

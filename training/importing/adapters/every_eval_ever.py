@@ -1,8 +1,8 @@
-"""Every Eval Ever (EvalEval's schema): instances of an evaluation as JSON lines.
+"""Read Every Eval Ever (EvalEval's schema): instances of an evaluation as JSON lines.
 
-Decides that a sample counts once: of several metrics the first that the file has for an evaluation. What a
-score means stands in the summary beside (``<id>.json`` of ``<id>_samples.jsonl``); without it only scores
-that agree with ``is_correct`` are read.
+A sample counts once: if there are several metrics, the first that the file has for an evaluation is used. The summary
+file (``<id>.json`` beside ``<id>_samples.jsonl``) says what a score means. Without it, only scores that agree with
+``is_correct`` are read.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ _PLACED: Final = frozenset(
     }
 )  # fmt: skip
 _UNKNOWN: Final = -1
-"""Score of an answer whose level is unknown, where a metric says that there are such."""
+"""The score of an answer with an unknown level, if the metric says that there are such answers."""
 
 
 def _recognises(record: Source) -> bool:
@@ -80,7 +80,7 @@ def every_eval_ever(record: Source, around: Around) -> Conversion:
 
 
 def _notes(record: Source, around: Around) -> list[Note]:
-    """Note the first metric of an evaluation, which counts."""
+    """Note the first metric of an evaluation, because it is the one that counts."""
     if not _is_instance(record) or is_missing(record.get("evaluation_result_id")):
         return []
     key = _metric_key(record, around.path)
@@ -115,7 +115,7 @@ def _quality(record: Source, path: Path) -> float | None:
 
 
 def _metric(record: Source, path: Path) -> Source | None:
-    """Return what the summary says of an instance's metric."""
+    """Return the summary's entry for the metric of an instance."""
     summary = read_beside(path, _summary_name(path))
     results = summary.get("evaluation_results") if isinstance(summary, Mapping) else None
     named = [one for one in results if isinstance(one, Mapping)] if isinstance(results, list) else []
@@ -135,7 +135,7 @@ def _summary_name(path: Path) -> str:
 
 
 def _scaled(score: float, metric: Source) -> float | None:
-    """Bring a score into [0, 1] by its metric's bounds, the best at 1.
+    """Scale a score to [0, 1] by the bounds of its metric, with the best at 1.
 
     >>> _scaled(2, {"score_type": "levels", "level_names": ["bad", "fair", "good"]})
     1.0

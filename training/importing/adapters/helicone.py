@@ -1,4 +1,4 @@
-"""Helicone's exports of requests."""
+"""Read Helicone's exports of requests."""
 
 from typing import Any, Final
 
@@ -44,7 +44,7 @@ def helicone(record: Source, around: Around) -> Conversion:
     Fields: ``request_body``, ``response_model`` (or ``model``), the usage in ``response_body`` (else
     ``prompt_tokens`` and ``completion_tokens``), ``costUSD`` (or ``cost``), ``delay_ms``,
     ``request_created_at``, the property ``Helicone-Session-Id``, ``scores``, else ``feedback_rating``. Scores
-    are taken as they are; Helicone stores whole numbers, and whether they go to 1, 5 or 100 is not written.
+    are taken as they are. Helicone stores whole numbers and does not say whether they go up to 1, 5 or 100.
     """
     del around
     reason = _skipped_as(record)
@@ -100,7 +100,7 @@ def _latency_s(record: Source) -> Any:
     try:
         return None if delay is None else float(delay) / 1000
     except (TypeError, ValueError):
-        return delay  # the checks name it
+        return delay  # the checks report it
 
 
 def _session(record: Source) -> Any:

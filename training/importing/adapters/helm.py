@@ -1,6 +1,6 @@
-"""HELM: the requests of a run (``scenario_state.json``) and the metrics that it writes beside them.
+"""Read HELM: the requests of a run (``scenario_state.json``) and the metrics file in the same folder.
 
-Decides which metric is the quality, as a run does not say: the first of `_QUALITIES` that it has.
+A run does not say which metric is its quality. The first of `_QUALITIES` that it has is used.
 """
 
 import json
@@ -32,7 +32,7 @@ _QUALITIES: Final = (
     "quasi_exact_match", "exact_match", "exact_match_indicator", "quasi_prefix_exact_match", "prefix_exact_match",
     "NDCG@10", "RR@10", "rouge_l", "rouge_2", "bleu_4", "chr_f_plus_plus", "safety_score", "accuracy",
 )  # fmt: skip
-"""The headline metrics of HELM's leaderboards, the more particular first."""
+"""The headline metrics of HELM's leaderboards, with the more specific ones first."""
 
 
 def _recognises(record: Source) -> bool:
@@ -44,7 +44,7 @@ def _is_request(record: Source) -> bool:
 
 
 def _is_other(record: Source) -> bool:
-    """Whether it is from one of the other files of a run."""
+    """Whether a record is from one of the other files of a run."""
     return (
         {"instance_id", "train_trial_index"} <= record.keys()
         or {"scenario_spec", "adapter_spec"} <= record.keys()
@@ -97,7 +97,7 @@ def _prompt(record: Source, instance: Source, request: Source) -> Row:
 def _task(path: Path) -> str | None:
     """Return the run's name without its model.
 
-    HELM names the run's folder so, too.
+    HELM uses the same name for the run's folder.
     """
     spec = read_beside(path, "run_spec.json")
     name = spec.get("name") if isinstance(spec, Mapping) else None
@@ -145,7 +145,7 @@ def _by_request(given: object) -> dict[str, Row]:
 
 
 def _key(instance_id: object, perturbed: Source, trial: Source) -> str:
-    """Return what tells apart the requests of a run: the instance, how it was perturbed, and the trial."""
+    """Return the key of a request within a run: the instance, its perturbation, and the trial."""
     perturbation = perturbed.get("perturbation") or None
     return json.dumps([instance_id, perturbation, trial.get("train_trial_index") or 0], sort_keys=True)
 

@@ -1,7 +1,7 @@
-"""inspect-ai: logs of evaluations, as JSON or as ``.eval`` archives.
+"""Read logs of inspect-ai evaluations, as JSON or as ``.eval`` archives.
 
-Decides which of several scores counts: the headline of the results, else the first. A prompt is what the
-model was shown before its first answer. Epochs ask again; their answers are averaged.
+If there are several scores, the headline of the results counts, or else the first score. The prompt is what the model
+was shown before its first answer. In further epochs the same prompt is asked again; their scores are averaged.
 """
 
 import json
@@ -91,7 +91,7 @@ def _model(record: Source, spec: Source) -> str:
 
 
 def _quality(record: Source, log: Source) -> tuple[str | None, object]:
-    """Return the scorer that counts and its value as a number; no score is no quality."""
+    """Return the scorer that counts and its value as a number; without scores there is no quality."""
     scores = as_object(record.get("scores"), "scores")
     if not scores:
         return None, None
@@ -104,7 +104,7 @@ def _quality(record: Source, log: Source) -> tuple[str | None, object]:
 
 
 def _headline(log: Source) -> Source:
-    """Return the scorer, and the name of its score, that the log puts first."""
+    """Return the scorer that the log's headline names, with the name of its score."""
     results = as_object(log.get("results"), "results")
     if isinstance(results.get("headline"), Mapping):
         headline: Source = results["headline"]
@@ -115,7 +115,7 @@ def _headline(log: Source) -> Source:
 
 
 def _number(value: object, scorer: str, score: object) -> object:
-    """Turn a score into a number; the checks name what is out of range."""
+    """Turn a score into a number; the checks report a number that is out of range."""
     if isinstance(value, Mapping):
         return _number(_part(value, scorer, score), scorer, None)
     if isinstance(value, str):
@@ -174,7 +174,7 @@ def _prompt(record: Source) -> Row:
 
 
 def _before_the_answer(messages: Sequence[Any]) -> list[Any]:
-    """Return the messages before the first that the model wrote; examples in the prompt are not its own."""
+    """Return the messages before the model's first answer; answers in the prompt's examples are not the model's."""
     asked = []
     for message in messages:
         if isinstance(message, Mapping) and message.get("role") == "assistant" and message.get("source") != "input":
@@ -211,7 +211,7 @@ def _part_of_content(part: object, attachments: Source) -> object:
 
 
 def _attached(text: object, attachments: Source) -> object:
-    """Return a text, or what it refers to: logs keep long ones once."""
+    """Return a text or the attachment that it refers to, because logs store long texts only once."""
     if isinstance(text, str) and text.startswith(_ATTACHMENT):
         return attachments.get(text.removeprefix(_ATTACHMENT), text)
     return text

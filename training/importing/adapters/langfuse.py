@@ -1,8 +1,8 @@
-"""Langfuse's observations: of its API, of the exports of its pages and of its exports to buckets.
+"""Read Langfuse's observations, from its API, the exports of its pages or its exports to buckets.
 
-Scores stand in the observation, in columns of their own (CSV) or in other files of the export; the latter are
-joined, and so are traces, which know the session. A score of a whole trace counts for its call only if the
-trace has one call: with more it cannot be said which of them was good.
+Scores are in the observation, in separate columns (CSV) or in other files of the export. Other files are joined by id,
+and so are traces, which hold the session. A score of a whole trace counts only if the trace has exactly one call: with
+several calls, nobody can say which of them was good.
 """
 
 from collections.abc import Iterable
@@ -58,7 +58,7 @@ _COLUMNS: Final = frozenset(
         "observationCount", "errorCount", "warningCount", "defaultCount", "debugCount",
     }
 )  # fmt: skip
-"""Columns that are no scores; the CSV export has a column more for each score's name."""
+"""Columns of the CSV export that are not scores; every other column is a score with that name."""
 
 
 def _is_score(record: Source) -> bool:
@@ -82,7 +82,7 @@ def _recognises(record: Source) -> bool:
 
 
 def langfuse(record: Source, around: Around) -> Conversion:
-    """Read an observation, a trace with its observations, or what is told about them.
+    """Read an observation, a trace with its observations, or a record about them.
 
     Fields of an observation of the type ``GENERATION``: ``input``, ``model`` (or ``providedModelName``),
     ``usageDetails`` (whose counts with "input" in their names are all read tokens), ``costDetails.total`` (or
@@ -92,7 +92,7 @@ def langfuse(record: Source, around: Around) -> Conversion:
     Raises
     ------
     RecordError
-        If the record is a trace, and nothing tells of its calls.
+        If the record is a trace and no record describes its calls.
     """
     observations = objects_of(record.get("observations"))
     if observations:
@@ -113,7 +113,7 @@ def langfuse(record: Source, around: Around) -> Conversion:
 
 
 def _trace_with_calls(trace: Source, observations: list[Source], around: Around) -> Conversion:
-    """Read the answer of the API about one trace: it holds its observations and all scores."""
+    """Read the API's answer for one trace, which holds its observations and all scores."""
     scores = objects_of(trace.get("scores"))
     n_calls = sum(one.get("type") == "GENERATION" for one in observations)
     parts = []
@@ -171,7 +171,7 @@ def _row(record: Source, around: Around) -> Row:
 
 
 def _tokens(record: Source) -> tuple[Any, Any]:
-    """Return tokens read and written: Langfuse splits them by kind, as for cached ones, and we add them up."""
+    """Return the tokens read and written. Langfuse splits them by kind, such as cached ones, so they are summed."""
     details = as_object(first_present(record, "usageDetails", "usage_details", "usage"), "usageDetails")
     if details.get("unit") not in (None, "TOKENS"):
         return None, None
@@ -206,7 +206,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _notes(record: Source, around: Around) -> Iterable[Note]:
-    """Note scores and sessions under what they are about, and which traces have observations."""
+    """Note scores and sessions under the observation or trace they belong to, and which traces have observations."""
     del around
     trace_id = first_present(record, "traceId", "trace_id")
     if _is_observation(record):

@@ -1,4 +1,4 @@
-"""LangSmith's runs, of its API, its exports and its bulk export."""
+"""Read LangSmith's runs, from its API, its exports or its bulk export."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -97,7 +97,7 @@ def _row(run: Source, around: Around) -> Row:
 
 
 class _Answer:
-    """What a run's outputs tell beside the answer: LangChain's generations, or a provider's response."""
+    """The facts in a run's outputs besides the answer, from LangChain's generations or a provider's response."""
 
     def __init__(self, outputs: Source) -> None:
         generations = outputs.get("generations") or []
@@ -110,13 +110,13 @@ class _Answer:
         self._outputs = outputs
 
     def model(self) -> Any:
-        """Return the name of the model that answered; None if it is not told."""
+        """Return the name of the model that answered; None if the record does not name it."""
         told = [self._message.get("response_metadata"), self._outputs.get("llm_output"), self._outputs]
         named = [one for one in told if isinstance(one, Mapping)]
         return next((name for one in named if (name := first_present(one, "model_name", "model"))), None)
 
     def usage(self) -> Any:
-        """Return the usage, as LangChain or the provider writes it."""
+        """Return the token usage, in the form of LangChain or the provider."""
         output = self._outputs.get("llm_output")
         inner = output.get("token_usage") if isinstance(output, Mapping) else None
         usages = [self._message.get("usage_metadata"), self._outputs.get("usage_metadata"), self._outputs.get("usage")]

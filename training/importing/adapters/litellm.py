@@ -1,7 +1,7 @@
-"""LiteLLM's logs of calls: what its callbacks write, and the spend logs of its database.
+"""Read LiteLLM's logs of calls: the records of its callbacks, and the spend logs of its database.
 
-Identity is dropped by naming what is kept: keys and their hashes, users, teams, addresses and headers never
-reach the table, whatever later versions call them. Answers are dropped, too.
+Only named fields are kept. So keys and their hashes, users, teams, addresses and headers never reach the table, even if
+a later version renames them. Answers are dropped too.
 """
 
 import json
@@ -54,7 +54,7 @@ _STORE_PAYLOAD: Final = (
 
 
 def _recognises(record: Source) -> bool:
-    """Whether a record looks like one that LiteLLM writes."""
+    """Whether a record has the form of LiteLLM's records."""
     if "standard_logging_object" in record or "request_kwargs" in record:
         return True
     if "spend" in record:
@@ -86,7 +86,7 @@ def litellm(record: Source, around: Around) -> Conversion:
 
 
 def _flat(record: Source) -> Source:
-    """Return the fields of a payload that is wrapped, or of the older shape, under today's names."""
+    """Return the fields under today's names, from a wrapped payload or the older format."""
     record = as_object(record.get("standard_logging_object"), "standard_logging_object") or record
     if "request_kwargs" not in record:
         return record
@@ -98,7 +98,7 @@ def _flat(record: Source) -> Source:
 
 
 def _skipped_as(record: Source, metadata: Source) -> str | None:
-    """Say what a record is if it is not a chat that a model answered."""
+    """Return the kind of a record that is not a chat answered by a model; None if it is one."""
     failed = "failure" in (record.get("status"), metadata.get("status"))
     if failed or not is_missing(record.get("error_str")):
         return "failed calls"

@@ -1,4 +1,4 @@
-"""LLMRouterBench: graded answers of one model and dataset."""
+"""Read LLMRouterBench: files with the graded answers of one model on one dataset."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from router_model.training.importing.problems import RecordError, shown
 _MODEL_KEYS: Final = ("model_name", "model")
 _DATASET_KEYS: Final = ("dataset_name", "dataset")
 _FILE_NAME: Final = re.compile(r"(?:.*-)?\d{8}_\d{6}\.json|result\.json")
-"""How the benchmark names its files, in folders ``<dataset>/<split>/<model>``."""
+"""Matches the benchmark's file names, in folders ``<dataset>/<split>/<model>``."""
 
 
 def _recognises(record: Source) -> bool:

@@ -1,12 +1,12 @@
-"""lm-evaluation-harness: the samples that ``--log_samples`` writes, one file a task.
+"""Read the samples of lm-evaluation-harness, which ``--log_samples`` writes to one file for each task.
 
-Decides three things that the file leaves open. The model stands in the ``results_*.json`` beside it, or in
-the folder's name. Of several filters the first of the file counts, which is the one its task lists first. Of
-several metrics the first that is a number for each sample, and better when higher, is the quality.
+The file leaves three questions open. The model's name comes from the ``results_*.json`` beside the file, or from the
+name of the folder. If there are several filters, the first in the file counts, which is the first in the task's list.
+If there are several metrics, the quality is the first that has a number for each sample and is better when higher.
 
-A prompt is what was sent, with the examples that the harness put in, and without the chat template of the
-model (`router_model.training.importing.chat_templates`): a chat of one message is its text, so that models share
-prompts.
+The prompt is the text that was sent, including the examples that the harness put in. The model's chat template is
+removed (`router_model.training.importing.chat_templates`), and a chat of one message becomes its text, so that all
+models share the same prompts.
 """
 
 import re
@@ -45,7 +45,7 @@ _LOWER_IS_BETTER: Final = frozenset(
     {"brier_score", "perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "ter", "wer", "loglikelihood"}
 )
 _UNGRADED: Final = "bypass"
-"""What ``--predict_only`` writes for a metric."""
+"""The value of a metric that ``--predict_only`` writes."""
 
 _GENERIC_FOLDER: Final = re.compile(r"(?:run|exp|eval|test|result|output|log|sample|tmp|lm[-_]?eval)", re.IGNORECASE)
 
@@ -65,7 +65,7 @@ def _is_summary(record: Source) -> bool:
 def lm_eval(record: Source, around: Around) -> Conversion:
     """Read a sample of ``samples_<task>_<date>.jsonl``.
 
-    Fields: ``arguments`` (the prompt; a multiple choice has one request a choice, and counts once),
+    Fields: ``arguments`` (the prompt; a multiple choice has one request for each choice, and counts once),
     ``metrics`` and the fields it names (the quality; the others go to ``extra``), ``filter``, ``doc_id``. The
     task is in the file's name. ``resps`` and ``filtered_resps`` are dropped.
     """
@@ -145,7 +145,7 @@ def _model_of_arguments(arguments: object) -> str | None:
 
 
 def _looks_like_a_model(folder: str) -> bool:
-    """Whether a folder's name may be a model's, as the harness writes it with ``__`` for a slash.
+    """Whether the name of a folder may be that of a model, which the harness writes with ``__`` for a slash.
 
     >>> [_looks_like_a_model(name) for name in ("org__model", "gpt-4o", "results-2", "2025-03-01", "import")]
     [True, True, False, False, False]
@@ -202,13 +202,13 @@ def _other_metrics(record: Source, counted: str) -> Row:
 
 
 def _prompt(record: Source, *, has_system: bool) -> Row:
-    """Return the prompt; a system message that nobody asked for is the template's own."""
+    """Return the prompt; a system message that the run did not set comes from the template and is removed."""
     contexts = [_context(request) for request in _requests(record.get("arguments"))]
     contexts = [context for context in contexts if not is_missing(context)]
     if not contexts:
         return _prompt_of_document(record.get("doc"))
     if all(isinstance(context, str) for context in contexts):
-        # Some tasks write a choice into the text itself; what all choices begin with is the question.
+        # Some tasks write the choice into the text; the common beginning of all choices is then the question.
         text = _common_beginning(contexts) or contexts[0]
         templated = messages_of(text)
         if not templated:
@@ -218,7 +218,7 @@ def _prompt(record: Source, *, has_system: bool) -> Row:
 
 
 def _as_text(fields: Row) -> Row:
-    """Return a chat of a single message of the user as text."""
+    """Return a chat with a single user message as text."""
     messages = fields.get("messages")
     if isinstance(messages, list) and len(messages) == 1 and messages[0].get("role") == "user":
         return {"prompt": messages[0].get("content")}
@@ -232,7 +232,7 @@ def _requests(arguments: object) -> list[Any]:
 
 
 def _context(request: object) -> Any:
-    """Return what a request asks: its first argument, which chat models have as JSON text in a list."""
+    """Return the question of a request: its first argument, which is JSON text in a list for chat models."""
     if isinstance(request, Mapping):
         context = request.get("arg_0")
     else:
@@ -243,7 +243,7 @@ def _context(request: object) -> Any:
 
 
 def _common_beginning(texts: list[str]) -> str:
-    """Return what all texts begin with.
+    """Return the longest common beginning of all texts.
 
     >>> _common_beginning(["Ann beat Bea as Ann", "Ann beat Bea as Bea"])
     'Ann beat Bea as '

@@ -1,9 +1,9 @@
-"""MT-Bench: a judge's ratings of single answers, from 1 to 10.
+"""Read MT-Bench: a judge's ratings of single answers, from 1 to 10.
 
-Decides that the lowest rating is a quality of 0 and the highest one of 1: ``(score - 1) / 9``. The question
-comes from ``question.jsonl`` where that is imported, too, and else from the judge's prompt, which repeats it.
-Simplifies: the prompt of a second turn has both questions and not the answer between them, which is the
-model's own.
+The lowest rating is a quality of 0 and the highest a quality of 1: ``(score - 1) / 9``. The question comes from
+``question.jsonl`` if that is imported too, and otherwise from the judge's prompt, which repeats it. One simplification:
+the prompt of a second turn consists of both questions without the answer between them, because each model wrote its
+own.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""MT-Bench: which of two answers a judge preferred, in two games with the answers in either order."""
+"""Read MT-Bench's pairwise judgments: which of two answers a judge preferred, in both orders of the answers."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Batches of OpenAI and Anthropic: a file of requests, and a file of answers that names them by `custom_id`."""
+"""Read batches of OpenAI and Anthropic: a file of requests, and a file of answers, joined by `custom_id`."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final

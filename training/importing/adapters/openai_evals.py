@@ -1,6 +1,6 @@
-"""OpenAI's evals: the events that ``oaieval`` records, and the output items of the Evals API.
+"""Read OpenAI's evals: the events that ``oaieval`` records, and the output items of the Evals API.
 
-Decides that a sample's first call is the one that is graded: a later one asks a model for the grade.
+The first call of a sample is the one that is graded. A later call asks a model for the grade.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from router_model.training.importing.notes import Note
 from router_model.training.importing.problems import RecordError
 
 _GRADES: Final = ("score", "accuracy", "correct", "is_correct", "exact_match", "includes", "f1_score")
-"""Names that metrics events use for the grade of a sample, in the order in which they are looked for."""
+"""Names of the grade of a sample in metrics events, in the order in which they are looked for."""
 
 _OUTPUT_ITEM: Final = "eval.run.output_item"
 
@@ -43,7 +43,7 @@ def _is_spec(record: Source) -> bool:
 
 
 def openai_evals(record: Source, around: Around) -> Conversion:
-    """Read a ``sampling`` event with what the sample's other events say, or an output item.
+    """Read a ``sampling`` event together with the sample's other events, or an output item.
 
     Fields of ``oaieval``: ``data.prompt``, ``data.usage``, ``created_at``; the model and the task from the
     line ``spec``; the quality from ``match`` events (their mean) or else from ``metrics`` events. Fields of
@@ -117,7 +117,7 @@ def _spec(around: Around) -> Source:
 def _model(spec: Source, data: Source) -> object:
     completion_fns = spec.get("completion_fns")
     if isinstance(completion_fns, list) and completion_fns:
-        return completion_fns[0]  # others are graders
+        return completion_fns[0]  # later calls are those of graders
     return first_present(spec, "model_name") or data.get("model")
 
 
@@ -166,7 +166,7 @@ def _output_item(record: Source) -> Conversion:
 
 
 def _passed(record: Source, results: list[Source]) -> float | None:
-    """Return 1 if all graders passed the answer: their scores have scales of their own, which are not told."""
+    """Return 1 if all graders passed the answer; their scores are not used, because their scales are unknown."""
     passed = [one["passed"] for one in results if isinstance(one.get("passed"), bool)]
     if passed:
         return float(all(passed))

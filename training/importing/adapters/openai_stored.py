@@ -1,6 +1,6 @@
-"""Completions and responses that OpenAI stored.
+"""Read completions and responses that OpenAI stored.
 
-The API gives the messages of a stored completion apart from it; they are joined by its id where both are given.
+The API returns the messages of a stored completion in a separate object. If both are imported, they are joined by id.
 """
 
 from collections.abc import Iterable

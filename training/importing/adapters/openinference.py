@@ -1,4 +1,4 @@
-"""OpenInference's spans, as Arize Phoenix exports them: flat or nested, in JSON or as a table."""
+"""Read OpenInference's spans, as Arize Phoenix exports them: flat or nested, in JSON or as a table."""
 
 from typing import Final
 

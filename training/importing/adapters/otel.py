@@ -1,6 +1,7 @@
-"""OpenTelemetry's GenAI spans become outcomes, in whatever file they come.
+"""Read OpenTelemetry's GenAI spans, from any file format that holds spans.
 
-Spans of other conventions in the same file are read by those (see `router_model.training.importing.spans`).
+Spans in the same file that follow another convention are read by that convention
+(`router_model.training.importing.spans`).
 """
 
 from typing import Final

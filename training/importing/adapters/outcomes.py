@@ -1,4 +1,4 @@
-"""Our own columns, as `router_model.outcome_schema` names them."""
+"""Read records that already have our own columns, named as in `router_model.outcome_schema`."""
 
 from functools import lru_cache
 from typing import Final

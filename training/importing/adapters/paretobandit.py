@@ -1,4 +1,4 @@
-"""ParetoBandit's samples: a record a prompt, with an arm for each model."""
+"""Read ParetoBandit's samples: one record for each prompt, with an arm for each model."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,7 +13,7 @@ def _recognises(record: Source) -> bool:
 
 
 def paretobandit(record: Source, around: Around) -> Conversion:
-    """Unfold a record of ParetoBandit, one outcome an arm.
+    """Turn a record of ParetoBandit into one outcome for each arm.
 
     Fields: ``prompt``, ``arms`` (``{model: {"reward": quality, "cost": USD}}``) and ``source`` (the task).
 

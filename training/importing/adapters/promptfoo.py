@@ -1,7 +1,7 @@
-"""promptfoo: results of ``promptfoo eval`` as JSON or JSON lines.
+"""Read the results of ``promptfoo eval``, as JSON or JSON lines.
 
-Decides that the score is the quality, and that a provider is known by its label where it has one of its own,
-as several settings of one model may be compared. Repeated tests are averaged.
+The score is the quality. A provider with a label is known by its label, because several settings of one model may be
+compared. The scores of repeated tests are averaged.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _KINDS: Final = frozenset(
     {"chat", "messages", "completion", "completions", "responses", "converse", "text-generation", "foundation-model"}
 )
 _ERROR: Final = 2
-"""``failureReason`` of a call that failed; 1 is an answer that did not pass."""
+"""The ``failureReason`` of a call that failed. The value 1 means an answer that did not pass."""
 
 _STRIPPED: Final = "[prompt stripped]"
 
@@ -82,7 +82,7 @@ def promptfoo(record: Source, around: Around) -> Conversion:
 
 
 def _has_failed(record: Source, response: Source) -> bool:
-    """Whether there is no answer to grade; a failed assertion is an answer."""
+    """Whether the call gave no answer to grade; an answer that fails an assertion is an answer."""
     reason = record.get("failureReason")
     return reason == _ERROR or not is_missing(response.get("error")) or (not response and bool(record.get("error")))
 
@@ -143,7 +143,7 @@ def _amounts(record: Source, response: Source) -> Row:
 
 
 def _usage(of: Source) -> dict[str, Any]:
-    """Return counts of tokens; promptfoo writes zeros where it knows none."""
+    """Return counts of tokens; promptfoo writes zeros for unknown counts."""
     usage = as_object(of.get("tokenUsage"), "tokenUsage")
     return dict(usage) if usage.get("prompt") or usage.get("completion") else {}
 

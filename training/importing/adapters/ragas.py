@@ -1,7 +1,7 @@
-"""ragas: tables of graded answers, which name no model.
+"""Read ragas: tables of graded answers, which do not name the model.
 
-Decides which metric is the quality: the first of `_QUALITIES` that the table has. Metrics of the retrieved
-contexts say nothing about the model and are kept in ``extra``.
+The quality is the first metric of `_QUALITIES` that the table has. Metrics of the retrieved contexts say nothing about
+the model, so they are kept in ``extra``.
 """
 
 from typing import Final
@@ -26,14 +26,14 @@ _QUALITIES: Final = (
     "semantic_similarity", "answer_similarity", "exact_match", "agent_goal_accuracy", "faithfulness",
     "nv_response_groundedness", "answer_relevancy", "response_relevancy",
 )  # fmt: skip
-"""Metrics of an answer from 0 to 1, those that know the reference first."""
+"""Metrics of an answer from 0 to 1; those that use a reference answer come first."""
 
 _ANSWERS: Final = frozenset({"response", "answer", "retrieved_contexts", "contexts", "reference_contexts"})
 
 
 def _recognises(record: Source) -> bool:
     if "quality" in record:
-        return False  # somebody's own table
+        return False  # a user's own table, not ragas
     answered = "user_input" in record and bool({"response", "retrieved_contexts"} & record.keys())
     return answered or {"question", "answer", "contexts"} <= record.keys()
 

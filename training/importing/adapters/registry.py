@@ -1,4 +1,4 @@
-"""All adapters, in the order in which a record is shown to them."""
+"""The list of all adapters, in the order in which they are tried on a record."""
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
@@ -52,7 +52,7 @@ _IN_ORDER: Final = (
     alpaca_eval.ADAPTER,
     mt_bench.ADAPTER,
     mt_bench_pairs.ADAPTER,
-    otel.ADAPTER,  # after the conventions of others, whose spans look like its own
+    otel.ADAPTER,  # after the other conventions, because their spans look like OpenTelemetry's too
     llmrouterbench.ADAPTER,
     langsmith.ADAPTER,
     langfuse.ADAPTER,
@@ -60,25 +60,25 @@ _IN_ORDER: Final = (
     openai_batch.ADAPTER,
     openai_stored.ADAPTER,
     litellm.ADAPTER,
-    outcomes.ADAPTER,  # last: its fields are everybody's
+    outcomes.ADAPTER,  # last, because other tools use the same field names
 )
 
 _ALIKE: Final = 0.85
-"""Likeness of two names from which on one is taken for a misspelling of the other."""
+"""The similarity of two names from which on one is taken for a misspelling of the other."""
 _FEWEST_ALIKE: Final = 3
 
 ADAPTERS: Final[Mapping[str, Adapter]] = MappingProxyType({adapter.name: adapter for adapter in _IN_ORDER})
 """Adapters by the name of their format."""
 
 FORMATS: Final = ("auto", *sorted(ADAPTERS))
-"""What ``format`` may be."""
+"""The allowed values of ``format``."""
 
 EXPECTED_KNOWN: Final = "'prompt' (or 'messages'), 'model' and 'quality', or another format's fields"
-"""What is expected of a record that no adapter recognises."""
+"""The expectation in the message about a record that no adapter recognises."""
 
 
 def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has this name
-    """Return where the files of a format keep their records; with ``auto`` all places are looked at.
+    """Return the places of the records in the files of a format; with ``auto`` the places of all formats.
 
     >>> "resourceSpans" in layout_of("otel").lists, "records" in layout_of("otel").lists
     (True, False)
@@ -89,7 +89,7 @@ def layout_of(format: str) -> Layout:  # noqa: A002 the command's option has thi
 
 
 def adapter_of(record: Source) -> Adapter:
-    """Tell a file's format by its first record.
+    """Find the adapter of a file by its first record.
 
     >>> adapter_of({"prompt": "Hi", "model": "a", "quality": 1}).name, adapter_of({"x": 1, "x|total_cost": 0.1}).name
     ('outcomes', 'routerbench')
@@ -97,7 +97,7 @@ def adapter_of(record: Source) -> Adapter:
     Raises
     ------
     RecordError
-        If it is none of the known ones.
+        If the record has no known format.
     """
     for adapter in _IN_ORDER:
         if adapter.recognises(record):
@@ -115,7 +115,7 @@ def adapter_of(record: Source) -> Adapter:
 
 
 def _nearest(record: Source) -> Adapter | None:
-    """Return the adapter that most of a record's names are like those of; None if there is none."""
+    """Return the adapter whose field names most resemble the record's; None if there is none."""
     names = {_plain(name) for name in record}
     likeness = {
         adapter: sum(bool(get_close_matches(_plain(name), names, 1, _ALIKE)) for name in adapter.fields)
@@ -131,7 +131,7 @@ def _plain(name: object) -> str:
 
 
 def shown_names(record: Collection[str], limit: int = 12) -> str:
-    """List a record's field names, the first few of them.
+    """List the first few field names of a record for a message.
 
     >>> shown_names({"a": 1, "b": 2, "c": 3}, limit=2)
     "'a', 'b' and 1 more"

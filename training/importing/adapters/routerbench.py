@@ -1,4 +1,4 @@
-"""RouterBench: wide rows with all models of a prompt."""
+"""Read RouterBench: wide rows, each with all models' outcomes on a prompt."""
 
 import ast
 from functools import lru_cache
@@ -17,12 +17,11 @@ def _recognises(record: Source) -> bool:
 
 
 def routerbench(record: Source, around: Around) -> Conversion:
-    """Unfold a wide row of RouterBench, one outcome a model.
+    """Turn a wide row of RouterBench into one outcome for each model.
 
     Fields: ``sample_id``, ``prompt``, ``eval_name`` (the task), and for each model ``<model>`` (quality),
-    ``<model>|total_cost`` and ``<model>|model_response`` (dropped). Where a model has neither quality nor
-    cost, the pair is missing and gives no row. The benchmark writes prompts as Python's lists of texts; they
-    become one text.
+    ``<model>|total_cost`` and ``<model>|model_response`` (dropped). If a model has neither quality nor cost, the
+    pair is missing and gives no row. The benchmark writes prompts as Python lists of texts, which become one text.
     """
     del around
     models = _wide_models(tuple(record))
@@ -48,7 +47,7 @@ def routerbench(record: Source, around: Around) -> Conversion:
 
 
 def _joined(prompt: object) -> object:
-    r"""Return the texts of a Python list that is written out, a line between them.
+    r"""Return the texts of a printed Python list, joined by line breaks.
 
     >>> _joined("['Answer A or B.', 'Is 7 prime?']"), _joined("[1] says so"), _joined("Hi")
     ('Answer A or B.\n\nIs 7 prime?', '[1] says so', 'Hi')

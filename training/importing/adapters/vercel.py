@@ -1,4 +1,4 @@
-"""Spans of the Vercel AI SDK's telemetry."""
+"""Read the spans of the Vercel AI SDK's telemetry."""
 
 from typing import Final
 

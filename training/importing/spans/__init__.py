@@ -1,4 +1,4 @@
-"""Spans of traces: how files hold them (`transport`), and what conventions of attributes mean.
+"""Read spans of traces: `transport` knows how files hold spans, and each convention knows what attributes mean.
 
-`conversion` puts the two together and joins what other records tell about a span.
+`conversion` combines the two, and joins the information that other records have about a span.
 """

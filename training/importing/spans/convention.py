@@ -1,4 +1,4 @@
-"""What a convention of attributes is, and what all conventions share."""
+"""The interface of a convention for span attributes, and the functions that all conventions share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -9,7 +9,7 @@ from router_model.training.importing.spans.transport import Event, Span
 OTHER: Final = "spans of other operations"
 EMBEDDINGS: Final = "embedding calls"
 EVALUATION: Final = "gen_ai.evaluation.result"
-"""The event that holds a score of a call."""
+"""The name of the event that holds a score of a call."""
 
 _KEPT_RESOURCE: Final = frozenset(
     {"service.name", "service.version", "deployment.environment", "deployment.environment.name"}
@@ -24,16 +24,16 @@ _NEVER_KEPT: Final = ("user", "header", "instructions")
 
 
 class Convention(NamedTuple):
-    """How one family of instrumentations names what a span says.
+    """How one family of instrumentations names the attributes of a span.
 
     Attributes
     ----------
     tool : str
-        As messages name it.
+        Name of the tool in messages.
     claims : callable
         Whether a span follows the convention.
     skipped_as : callable
-        Say what a span is that is no call of a chat model; None if it is one.
+        Return the kind of a span that is not a call of a chat model; None if it is one.
     row : callable
         Return the outcome of a call from its span and all its events. `quality` and `extra` are filled in
         by the caller.
@@ -58,13 +58,13 @@ def event_scores(events: Sequence[Event]) -> list[tuple[str, Any]]:
 
 
 def kept(span: Span, placed: Mapping[str, Any]) -> Row:
-    """Return what of a span goes to ``extra``: harmless attributes by their names, ids, and what ran.
+    """Return the values of a span for ``extra``: ids, harmless attributes by name, and the service that ran.
 
     Parameters
     ----------
     span : Span
     placed : mapping
-        The row so far; values that it has already are not kept twice.
+        The row so far; values that it already has are not kept twice.
     """
     known = [value for value in placed.values() if isinstance(value, str | int | float)]
     extra: Row = {

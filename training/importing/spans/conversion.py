@@ -1,6 +1,6 @@
-"""Spans become outcomes: each is read by the convention that it follows, with the events told about it.
+"""Convert spans into outcomes, each by the convention that it follows and with the events that belong to it.
 
-Simplifies: a span without the prompt is unusable, as nothing can be learned from it.
+A span without the prompt cannot be used, because nothing can be learned from it.
 """
 
 from collections import Counter
@@ -19,11 +19,11 @@ from router_model.training.importing.spans.transport import Event, Span, holds_s
 from router_model.training.importing.spans.vercel import VERCEL
 
 CONVENTIONS: Final = (VERCEL, OPENINFERENCE, GENAI)
-"""In the order in which a span is shown to them; spans of the AI SDK carry GenAI attributes, too."""
+"""Conventions in the order in which they are tried, because spans of the AI SDK have GenAI attributes too."""
 
 
 def convert_spans(record: Source, around: Around) -> Conversion:
-    """Read the spans and log records of a record, whatever holds them."""
+    """Convert the spans and log records of a record, in whatever container they come."""
     if is_annotation(record):
         return Conversion([], {"annotations": 1})
     rows: list[Row] = []
@@ -43,7 +43,7 @@ def convert_spans(record: Source, around: Around) -> Conversion:
 
 
 def _outcome(span: Span, around: Around) -> Row | str:
-    """Return a call's row, or what a span is if it is no call that was answered."""
+    """Return the row of a call, or the kind of a span that is not an answered call."""
     if span.is_log and not _stands_alone(span, around):
         return "log records about spans"
     convention = convention_of(span)
@@ -66,17 +66,17 @@ def convention_of(span: Span) -> Convention | None:
 
 
 def follows(record: Source, convention: Convention) -> bool:
-    """Whether one of the spans of a record follows a convention."""
+    """Whether a span of the record follows a convention."""
     if not holds_spans(record):
         return False
     try:
         return any(convention_of(span_of(raw, resource)) is convention for raw, resource in raw_spans(record))
     except RecordError:
-        return False  # the adapter that is tried next tells what is wrong with the spans
+        return False  # the adapter that is tried next reports the problem of the spans
 
 
 def _stands_alone(span: Span, around: Around) -> bool:
-    """Whether a log record holds a whole call and the span of it is in no file."""
+    """Whether a log record holds a whole call whose span is in none of the files."""
     if span.events[0].name != INFERENCE or is_missing(span.attributes.get("gen_ai.input.messages")):
         return False
     return not around.notes_of(f"{span.key()}:call")
@@ -86,7 +86,7 @@ def _stands_alone(span: Span, around: Around) -> bool:
 
 
 def span_notes(record: Source, around: Around) -> Iterable[Note]:
-    """Note log records and annotations under the span that they are about, and which spans there are."""
+    """Note log records and annotations under the span that they describe, and note which spans exist."""
     del around
     if is_annotation(record):
         span_id, score = annotation(record)

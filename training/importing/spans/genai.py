@@ -1,7 +1,7 @@
-"""Attributes ``gen_ai.…``: OpenTelemetry's semantic conventions of today and before 1.37, and OpenLLMetry.
+"""Read the span attributes ``gen_ai.…`` of OpenTelemetry's conventions (before and since 1.37) and of OpenLLMetry.
 
-The prompt stands in attributes, in events of the span or in log records about it, in one of many shapes. The
-newest is looked for first.
+The prompt is in attributes, in events of the span, or in log records about it, in one of many formats. The newest
+format is looked for first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from router_model.training.importing.spans.convention import EMBEDDINGS, OTHER, 
 from router_model.training.importing.spans.transport import Event, Span, indexed
 
 INFERENCE: Final = "gen_ai.client.inference.operation.details"
-"""The event that holds a call's messages and usage."""
+"""The name of the event that holds a call's messages and usage."""
 
 _CALLS: Final = frozenset({"chat", "text_completion", "generate_content", "completion"})
 _EMBEDDINGS: Final = frozenset({"embeddings", "embedding"})
@@ -28,7 +28,7 @@ EVENTS: Final = frozenset({INFERENCE, "gen_ai.content.prompt", *_MESSAGE_EVENTS}
 _CAPTURE: Final = (
     "turn on the capture of message contents in the instrumentation "
     "(OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT, TRACELOOP_TRACE_CONTENT); give the export of the log "
-    "records, too, where messages are written as events; or use --on-error skip"
+    "records, too, if messages are written as events; or use --on-error skip"
 )
 
 
@@ -41,7 +41,7 @@ def _skipped_as(span: Span) -> str | None:
     if isinstance(operation, str) and operation in _EMBEDDINGS:
         return EMBEDDINGS
     if is_missing(operation):
-        # One call may have a span for every attempt; the span of the call is the one that says what was asked for.
+        # A call may have one more span for every attempt; only the span of the call itself names the request's model.
         asked_for = first_present(span.attributes, "gen_ai.request.model", "llm.request.model")
         return None if asked_for is not None else OTHER
     return None if isinstance(operation, str) and operation in _CALLS else OTHER
@@ -115,7 +115,7 @@ def _objects(attributes: Source, key: str) -> list[Any]:
 
 
 def _older_prompts(attributes: Source, events: Sequence[Event]) -> Iterable[Any]:
-    """Yield where a prompt may stand that is not in today's attribute, the likeliest first."""
+    """Yield the prompt from the older places that may hold it, the likeliest first."""
     for prefix in ("gen_ai.prompt", "llm.prompts"):
         yield chat_messages([_indexed_message(one) for one in indexed(attributes, prefix)])
         yield attributes.get(prefix)
@@ -135,7 +135,7 @@ def _indexed_message(one: Source) -> Row:
 
 
 def _decoded_parts(content: Any) -> Any:
-    """Decode JSON text of parts, as instrumentations write contents that are more than text."""
+    """Decode JSON text of message parts, which instrumentations write for contents other than plain text."""
     found = decoded(content)
     return found if isinstance(found, list) and all(isinstance(one, Mapping) for one in found) else content
 

@@ -1,4 +1,4 @@
-"""Attributes of OpenInference, as Arize Phoenix records and exports them."""
+"""Read the span attributes of OpenInference, as Arize Phoenix records and exports them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -70,7 +70,7 @@ def _part(part: Source) -> Any:
 
 
 def _scores(span: Span) -> list[tuple[str, Any]]:
-    """Return annotations that an export keeps with the span, and the columns of evaluations."""
+    """Return the annotations that an export keeps with the span, and its columns of evaluations."""
     listed = first_present(span.record, "annotations", "span_annotations", "evaluations")
     columns = {**span.record, **span.attributes}
     matches = [(match, columns[key]) for key in columns if (match := _EVALUATION_COLUMN.fullmatch(key))]
@@ -78,14 +78,14 @@ def _scores(span: Span) -> list[tuple[str, Any]]:
 
 
 def is_annotation(record: Source) -> bool:
-    """Whether a record is an annotation of a span, as Phoenix exports them beside the spans."""
+    """Whether a record is an annotation of a span; Phoenix exports these separately from spans."""
     about = {"span_id", "context.span_id"} & record.keys()
     judged = {"annotator_kind", "annotation_name", "score", "result"} & record.keys()
     return bool(about and judged) and not {"attributes", "start_time", "model", "prompt", "messages"} & record.keys()
 
 
 def annotation(record: Source) -> tuple[str, tuple[str, Any]]:
-    """Return the id of the span that an annotation is about, and its name and score."""
+    """Return the id of the annotated span, and the annotation's name and score."""
     span_id = str(first_present(record, "span_id", "context.span_id")).lower().removeprefix("0x")
     name = str(first_present(record, "annotation_name", "eval_name", "name") or "score")
     result = record.get("result")

@@ -1,7 +1,7 @@
-"""How files hold spans: OTLP's JSON, console exporters, Jaeger, Zipkin, and one flat record a span.
+"""Read spans from files: OTLP's JSON, console exporters, Jaeger, Zipkin, and flat records with one span each.
 
-Everything becomes a `Span` with flat attributes, so that a convention is read in one way whatever the file is.
-Log records that belong to a span become its events.
+Every span becomes a `Span` with flat attributes, so that a convention needs one way to read it. Log records that belong
+to a span become events of the span.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ LISTS: Final = (
     "trace.resourceSpans",
     "data",
 )
-"""Where an export has its list of resources."""
+"""Keys of an export's list of resources."""
 
 _STARTS: Final = (
     "startTimeUnixNano",
@@ -59,13 +59,13 @@ _PLAIN_PREFIXES: Final = (
 
 
 class Event(NamedTuple):
-    """Something that is told about a span.
+    """An event of a span.
 
     Attributes
     ----------
     name : str
     attributes : dict
-        Flat; the body of a log record is among them.
+        Flat attributes; they include the body of a log record.
     """
 
     name: str
@@ -73,22 +73,22 @@ class Event(NamedTuple):
 
 
 class Span(NamedTuple):
-    """One span, or a log record that tells about one.
+    """One span, or a log record about a span.
 
     Attributes
     ----------
     record : mapping
-        As the file has it.
+        The record as it is in the file.
     name : str
     trace_id, span_id : str
-        In hexadecimal digits where the file has them so; empty if missing.
+        In hexadecimal digits if the file has these; empty if missing.
     attributes : dict
     events : list of Event
     resource : dict
-        Attributes of what ran.
+        Attributes of the service that ran.
     is_error : bool
     is_log : bool
-        Whether it is a log record; its only event is what it tells.
+        Whether it is a log record; then its content is the only event.
     """
 
     record: Source
@@ -102,15 +102,15 @@ class Span(NamedTuple):
     is_log: bool = False
 
     def key(self) -> str:
-        """Return what notes about this span are found under; empty if it has no ids."""
+        """Return the key of notes about this span; empty if the span has no ids."""
         return f"span:{self.trace_id}:{self.span_id}" if self.span_id else ""
 
     def start_s(self) -> float | None:
-        """Return when it began, in seconds since 1970."""
+        """Return the start of the span in seconds since 1970."""
         return _time_of(self.record, _STARTS)
 
     def latency_s(self) -> float | None:
-        """Return how long it took, in seconds; Jaeger and Zipkin write microseconds."""
+        """Return the duration of the span in seconds; Jaeger and Zipkin write microseconds."""
         start, end = self.start_s(), _time_of(self.record, _ENDS)
         if start is not None and end is not None:
             return round(end - start, 6)
@@ -147,7 +147,7 @@ def raw_spans(record: Source) -> Iterator[tuple[Source, Source]]:
     Raises
     ------
     RecordError
-        If a list of spans is none.
+        If a list of spans is not a list.
     """
     outer = next((key for key in (*_RESOURCE_LISTS, *_SCOPE_LISTS) if key in record), None)
     if outer is not None:
@@ -179,12 +179,12 @@ def _objects(record: Source, key: str) -> Sequence[Source]:
 
 
 def span_of(record: Source, resource: Source) -> Span:
-    """Bring a span or log record into one shape.
+    """Convert a span or log record of any format to a `Span`.
 
     Raises
     ------
     RecordError
-        If its attributes are none.
+        If its attributes have a wrong type.
     """
     record = _undotted(record)
     attributes = flat_attributes(record)
@@ -221,7 +221,7 @@ def _undotted(record: Source) -> Source:
 
 
 def _hexadecimal(value: Any) -> str:
-    """Write an id in one way: console exporters put 0x before it."""
+    """Return an id without a leading 0x, which console exporters write."""
     return "" if is_missing(value) else str(value).lower().removeprefix("0x")
 
 
@@ -258,7 +258,7 @@ def _log_event(record: Source, attributes: dict[str, Any]) -> Event:
 
 
 def flat_attributes(record: Source) -> dict[str, Any]:
-    """Return a span's attributes as a flat dict, whatever the file calls them."""
+    """Return a span's attributes as a flat dict, under whatever key the file has them."""
     given = first_present(record, "attributes", "tags")
     if given is None and any(key.startswith(_PLAIN_PREFIXES) for key in record):
         return {key: value for key, value in record.items() if "." in key}
@@ -274,7 +274,7 @@ def _attributes(given: Any, column: str) -> dict[str, Any]:
 
 
 _NESTED: Final = frozenset({"gen_ai", "llm", "openinference", "input", "output", "session", "ai", "error"})
-"""Outermost keys of attributes that Phoenix writes as objects within objects."""
+"""Outermost keys of attributes that Phoenix writes as nested objects."""
 
 
 def _flattened(tree: Source, prefix: str = "") -> dict[str, Any]:
@@ -311,7 +311,7 @@ def otlp_value(value: Any) -> Any:
     if kind == "kvlistvalue":
         return _key_values(inner.get("values", []), "attributes")
     if kind == "intvalue":
-        # OTLP writes 64-bit integers as text; what is no number is left for the checks to name.
+        # OTLP writes 64-bit integers as text; other text stays as it is, so that the checks report it.
         return int(inner) if str(inner).lstrip("-").isdecimal() else inner
     return inner if kind in {"stringvalue", "doublevalue", "boolvalue", "bytesvalue"} else value
 
@@ -319,7 +319,7 @@ def otlp_value(value: Any) -> Any:
 def indexed(attributes: Source, prefix: str) -> list[dict[str, Any]]:
     """Return the objects of attributes such as ``prefix.0.role`` and ``prefix.0.content``, in their order.
 
-    A list under the prefix itself gives its objects, their keys flat or nested.
+    If there is a list under the prefix itself, its objects are returned; their keys may be flat or nested.
 
     >>> indexed({"p.1.content": "B", "p.0.content": "A", "p.0.calls.0.name": "f", "q": 1}, "p")
     [{'content': 'A', 'calls': [{'name': 'f'}]}, {'content': 'B'}]
@@ -338,7 +338,7 @@ def indexed(attributes: Source, prefix: str) -> list[dict[str, Any]]:
 
 
 def _tree(value: Any) -> Any:
-    """Split keys with dots into objects within objects."""
+    """Turn keys with dots into nested objects."""
     if isinstance(value, list):
         return [_tree(one) for one in value]
     if not isinstance(value, Mapping):
@@ -353,7 +353,7 @@ def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
     for key in path[:-1]:
         inner = tree.setdefault(key, {})
         if not isinstance(inner, dict):
-            return  # a plain value has the name of an object; it was there first
+            return  # a plain value already has the name of this object, and stays
         tree = inner
     grown = _tree(value)
     before = tree.get(path[-1])

@@ -1,7 +1,7 @@
-"""Spans of the Vercel AI SDK's telemetry.
+"""Read the span attributes of the Vercel AI SDK's telemetry.
 
-The SDK wraps each call of a model in a span of its own function: ``ai.generateText`` around
-``ai.generateText.doGenerate``. The inner one is the call, so only it counts.
+The SDK wraps each call of a model in a second span: ``ai.generateText`` around ``ai.generateText.doGenerate``. The
+inner span is the call, so only it counts.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Scripts run by the Python of a package's own environment; they import that package and nothing of ours.
+"""Scripts that run a published package on our data, in the package's own Python environment.
 
-Each is called with a folder: it reads ``task.npz`` there and writes ``answer.npz`` and ``answer.json``
-(`router_model.training.benchmark.packages.exchange` describes them). What it changes about the package, and why, is in
-its docstring.
+They import that package and none of our code. Each script is called with a folder: it reads ``task.npz`` there and
+writes ``answer.npz`` and ``answer.json`` (described in `router_model.training.benchmark.packages.exchange`). The
+docstring of each script lists what it changes about the package, and why.
 """

@@ -1,18 +1,19 @@
-"""argrouter 0.1.0a2: heads and neighbours on our vectors, then ``argmax p - lambda x cost``.
+"""Run argrouter 0.1.0a2: heads and neighbours on our vectors, then ``argmax p - lambda x cost``.
 
 What was adapted, and why:
 
-- The package publishes its `Router` and how it decides, not how it is trained ("Training is not part of the
-  open-source package"). Its documentation says what the parts are: a linear classifier per model on the embedding, the
-  graded scores and the billed costs of the nearest prompts. So the heads are scikit-learn's logistic regressions,
-  fitted on every known outcome of a model; graded qualities enter as two weighted labels.
-- Its bank cannot hold unknown outcomes (a vote with NaN is NaN), so only training prompts whose every outcome and cost
-  are known are in it.
-- The regularisation of the heads is not documented: all of `REGULARISATIONS` are answered, and validation chooses; so
-  are the number of neighbours and their weight, around its defaults (50 and 0.5).
-- `lam` is swept over 1 / (USD that a success is worth), the values that every method of the benchmark is tried at.
-- `Router.route_embeddings` predicts anew at every `lam`; here it predicts once, and a sample is checked against it.
-- P(success) comes from the same `Router` built of successes instead of graded scores; on a binary table it is the same.
+- The package publishes its `Router` and how it decides, but not how it is trained ("Training is not part of the
+  open-source package"). Its documentation names the parts: a linear classifier per model on the embedding, and the
+  graded scores and billed costs of the nearest prompts. So the heads are scikit-learn's logistic regressions, fitted on
+  every known outcome of a model. A graded quality enters as two weighted labels.
+- Its bank cannot hold unknown outcomes (a vote with NaN is NaN). So the bank has only those training prompts for which
+  every outcome and cost is known.
+- The regularisation of the heads is not documented. So all of `REGULARISATIONS` are tried, and validation chooses. The
+  number of neighbours and their weight are tried around the package's defaults (50 and 0.5) in the same way.
+- `lam` is swept over 1 / (USD that a success is worth), at the values that every method of the benchmark uses.
+- `Router.route_embeddings` predicts again for every `lam`. Here it predicts once, and a sample is checked against it.
+- P(success) comes from the same `Router`, built from successes instead of graded scores. On a binary table these are
+  equal.
 """
 
 import json
@@ -50,7 +51,7 @@ def fit_head(vectors: Any, score: Any, regularisation: float) -> tuple[Any, floa
 
 
 def build(task: Any, target: str, regularisation: float) -> Router:
-    """Return a router of scores `target`, with the package's defaults."""
+    """Return a router with the scores `target` and the package's defaults."""
     vectors = task["vectors_train"].astype(np.float64)
     vectors /= np.clip(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12, None)
     scores, costs = task[f"{target}_train"], task["cost_train"]
@@ -76,13 +77,13 @@ def predict(router: Router, vectors: Any) -> tuple[Any, Any]:
 
 
 def of_heads(router: Router, vectors: Any) -> Any:
-    """Return P(correct) of the heads alone, shape (n, m); its vote has no weight, so one neighbour will do."""
+    """Return P(correct) by the heads only, shape (n, m); the vote has weight 0, so one neighbour is enough."""
     bank = {name: getattr(router, name)[:1] for name in ("train_emb", "train_scores", "train_costs")}
     return predict(replace(router, **bank, knn_weight=0.0), vectors)[0]
 
 
 def decide(p: Any, cost: Any, lambdas: Any) -> Any:
-    """Return the choices at every lambda, shape (n_lambdas, n); as `Router.route_embeddings` makes them."""
+    """Return the choices at every lambda, shape (n_lambdas, n); as `Router.route_embeddings` chooses."""
     return np.array([(p - lam * cost).argmax(axis=1) for lam in lambdas])
 
 
@@ -97,7 +98,7 @@ def check(router: Router, vectors: Any, choices: Any, lambdas: Any) -> None:
 def answer(task: Any, side: str, routers: list[tuple[Router, Router]], lambdas: Any) -> tuple[Any, Any, list[float]]:
     """Return choices (v, l, n), P(success) (v, n, m) and seconds to decide (v) of every variant.
 
-    `Router.predict` blends heads and vote; both are asked for once and blended here for every weight.
+    `Router.predict` blends heads and vote. Here both are computed once, and then blended with every weight.
     """
     vectors = task[f"vectors_{side}"].astype(np.float64)
     choices, p_success, seconds = [], [], []
@@ -125,7 +126,7 @@ def answer(task: Any, side: str, routers: list[tuple[Router, Router]], lambdas: 
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))
     values = task["values"]

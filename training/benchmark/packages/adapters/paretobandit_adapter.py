@@ -1,24 +1,25 @@
-"""paretobandit 0.1.1: LinUCB warm-started offline on every training outcome, cost penalty swept, frozen.
+"""Run paretobandit 0.1.1: LinUCB, warm-started offline on every training outcome and frozen; its cost penalty is swept.
 
 What was adapted, and why:
 
-- Its best documented start is offline priors of labelled data (`generate_warmup_priors`, then
-  ``BanditRouter.create(priors=path)``), which use the outcomes of *all* models; replaying the table as a stream would
-  show it one outcome a prompt. The priors it ships are of another encoder and other models, and are not used.
-- Our vectors take the place of its sentence encoder: handed to `generate_warmup_priors` as precomputed embeddings, and
-  to the router through `FeatureService.for_precomputed`, whitened by a PCA of the training vectors as its own service
-  does. Its default is 25 components; more are answered too, and validation chooses.
-- Its penalty needs one price a model and takes its logarithm between two market anchors. A price a token ignores how
-  many tokens a model writes, so here it is the mean billed cost of the training prompts, and the anchors are the least
-  and the highest of these (its documentation asks for anchors that do not saturate).
-- The knob is `cost_penalty`: its budget pacer moves exactly this penalty, but by observing the costs of answers, which
-  no method is shown for the prompts it is measured on. For the same reason it is frozen: `BanditRouter.exploit`, its
-  "frozen policy evaluation", no exploration and no feedback. Exploration, forgetting and the strength of the priors
-  have no effect then.
-- `BanditRouter.route` takes prompts one by one; here its score is computed for all at once, and a sample is checked
+- The best start that its documentation describes is offline priors from labelled data (`generate_warmup_priors`, then
+  ``BanditRouter.create(priors=path)``), which use the outcomes of *all* models. Replaying the table as a stream would
+  show it only one outcome for each prompt. The priors that it ships are not used: they belong to another encoder and
+  other models.
+- Our vectors take the place of its sentence encoder. They are passed to `generate_warmup_priors` as precomputed
+  embeddings, and to the router through `FeatureService.for_precomputed`, whitened by a PCA of the training vectors as
+  its own service does. Its default is 25 components. More are tried too, and validation chooses.
+- Its penalty needs one price for each model, and uses the logarithm of the price between two market anchors. A price
+  per token ignores how many tokens a model writes. So the price here is the mean billed cost of the training prompts,
+  and the anchors are the least and the highest of these (its documentation asks for anchors that do not saturate).
+- The knob is `cost_penalty`. Its budget pacer moves exactly this penalty, but by observing the costs of answers, and no
+  method sees these for the prompts that it is measured on. For the same reason the router is frozen:
+  `BanditRouter.exploit`, its "frozen policy evaluation", has no exploration and no feedback. Exploration, forgetting
+  and the strength of the priors then have no effect.
+- `BanditRouter.route` takes prompts one by one. Here its score is computed for all at once, and a sample is checked
   against it.
-- P(success) is its expected reward, clipped to [0, 1], of a router whose rewards are successes; on a binary table it is
-  the same one.
+- P(success) is the expected reward, clipped to [0, 1], of a router whose rewards are successes. On a binary table this
+  is the same router.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ N_CHECKED = 5
 
 
 def project(pca: PCA, vectors: Any) -> Any:
-    """Return whitened components and a bias, shape (n, d + 1), as the package's own feature service makes them."""
+    """Return whitened components and a bias, shape (n, d + 1), as the package's own feature service computes them."""
     scale = 1.0 / np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
     return np.column_stack([pca.transform(vectors) * scale, np.ones(len(vectors))])
 
@@ -60,7 +61,7 @@ def write_priors(path: Path, pca: PCA, vectors: Any, rewards: Any) -> None:
 
 
 def prices(cost: Any) -> Any:
-    """Return each model's mean cost in USD, above 0 (its logarithm is taken), shape (m,)."""
+    """Return each model's mean cost in USD, shape (m,); it is kept above 0, because its logarithm is used."""
     known = ~np.isnan(cost)
     mean = np.where(known, cost, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     positive = mean[mean > 0]
@@ -70,7 +71,7 @@ def prices(cost: Any) -> Any:
 
 def build(pca: PCA, vectors: Any, rewards: Any, price: Any, seed: int) -> BanditRouter:
     """Return a warm router without exploration."""
-    # Its penalty halves the sum of both prices and divides by 1,000, so each is given a thousandfold.
+    # The package halves the sum of both prices and divides by 1,000, so each price is multiplied by 1,000.
     registry = {
         f"model-{i:03d}": {"input_cost_per_m": 1000 * usd, "output_cost_per_m": 1000 * usd}
         for i, usd in enumerate(price.tolist())
@@ -89,12 +90,12 @@ def build(pca: PCA, vectors: Any, rewards: Any, price: Any, seed: int) -> Bandit
 
 
 def expected_rewards(router: BanditRouter, x: Any) -> Any:
-    """Return the mean of every model's posterior, shape (n, m), as `get_expected_reward` does for one prompt."""
+    """Return the posterior mean of every model, shape (n, m), as `get_expected_reward` does for one prompt."""
     return x @ np.array([router.bandit.theta[model] for model in router.bandit.models]).T
 
 
 def decide(router: BanditRouter, x: Any) -> Any:
-    """Return the choices at every penalty, shape (n_penalties, n); as `BanditRouter.route` makes them."""
+    """Return the choices at every penalty, shape (n_penalties, n); as `BanditRouter.route` chooses."""
     reward = expected_rewards(router, x)
     burden = np.array([router._get_normalized_cost(model) for model in router.bandit.models])  # noqa: SLF001
     choices = np.array([(reward - penalty * burden).argmax(axis=1) for penalty in PENALTIES])
@@ -103,14 +104,14 @@ def decide(router: BanditRouter, x: Any) -> Any:
         with router.exploit():
             its_own = [router.bandit.models.index(router.route(row)[0]) for row in x[:N_CHECKED]]
         score = reward[:N_CHECKED] - PENALTIES[at] * burden
-        # Compared by score: it settles ties by lot.
+        # Scores are compared instead of choices, because the package breaks ties at random.
         if (np.take_along_axis(score, np.array(its_own)[:, None], 1)[:, 0] < score.max(axis=1) - 1e-9).any():
             raise SystemExit(f"route chose {its_own}, this adapter {choices[at, :N_CHECKED]}")
     return choices
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     logging.disable(logging.WARNING)
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))

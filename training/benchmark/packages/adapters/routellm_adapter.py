@@ -1,21 +1,22 @@
-"""routellm 0.2.0: its matrix factorisation, trained with its own loop on our vectors, threshold swept.
+"""Run routellm 0.2.0: its matrix factorisation, trained with its own loop on our vectors; its threshold is swept.
 
 What was adapted, and why:
 
-- The published router loads a checkpoint from a model hub, trained on vectors of OpenAI's embedding service and on
-  other models. Neither fits our vectors or our models, and nothing here may ask the network; so its training script's
-  own classes and loop (`MFModel_Train`, `train_loops`) are trained on the table, with that script's settings, on a CPU.
-- `OPENAI_CLIENT`, made on import by `routellm.routers.similarity_weighted.utils` and asked for every embedding, is an
-  object that answers with our vectors. That module needs nothing else of the OpenAI, pandas and dataset packages, which
-  are not installed. `routellm.routers.routers` would import them all for its other routers; the class of the matrix
-  factorisation router in there adds nothing to `MFModel.pred_win_rate`, which is what is called here.
-- It knows a fixed list of models: our two are trained under the ids of its default pair, the strong one being that
-  with the higher mean quality of the training prompts.
-- A battle is won by the model with the higher quality. Its script drops ties, its BERT router counts them for the weak
-  model; where both models often pass or fail together most battles are ties, so both are answered, and validation
-  chooses.
+- The published router loads a checkpoint from a model hub. It was trained on vectors of OpenAI's embedding service and
+  on other models, so it does not fit our vectors and models. The network may not be used here either. So the classes
+  and the loop of its training script (`MFModel_Train`, `train_loops`) are trained on the table, with the settings of
+  that script, on a CPU.
+- `routellm.routers.similarity_weighted.utils` creates `OPENAI_CLIENT` on import and asks it for every embedding. Here
+  `OPENAI_CLIENT` is an object that answers with our vectors. The module needs nothing else from the OpenAI, pandas and
+  dataset packages, so these are not installed. `routellm.routers.routers` would import them for its other routers. Its
+  class for the matrix factorisation router adds nothing to `MFModel.pred_win_rate`, so that function is called here.
+- It knows a fixed list of models. Our two models are trained under the ids of its default pair. The strong one is the
+  model with the higher mean quality on the training prompts.
+- The model with the higher quality wins a battle. The training script drops ties; the package's BERT router counts them
+  for the weak model. If both models often pass or fail together, most battles are ties. So both ways are tried, and
+  validation chooses.
 - Thresholds are quantiles of the win rates of the training prompts, as its `calibrate_threshold` sets them.
-- A win rate is not a probability of success; none is given.
+- A win rate is not a probability of success, so no probability is given.
 """
 
 import json
@@ -30,14 +31,14 @@ import numpy as np
 import torch
 
 STRONG, WEAK = "gpt-4-1106-preview", "mixtral-8x7b-instruct-v0.1"
-# Of the package's training script.
+# The settings of the package's training script.
 DIM, BATCH_SIZE, N_EPOCHS, LEARNING_RATE, WEIGHT_DECAY, NOISE = 128, 64, 100, 3e-4, 1e-5, 0.1
 TIES = ("dropped", "to the weak")
 SHARES = np.linspace(0, 1, 101)
 
 
 class OurVectors:
-    """Stands in for the OpenAI client: the "prompt" is the row of a table of vectors."""
+    """Replaces the OpenAI client; the "prompt" is a row number of a table of vectors."""
 
     def __init__(self) -> None:
         self.rows = np.empty((0, 0), dtype=np.float32)
@@ -62,7 +63,7 @@ from routellm.routers.matrix_factorization.train_matrix_factorization import (  
 
 
 def battles(strong: Any, weak: Any, ties: str) -> list[dict[str, Any]]:
-    """Return the battles of prompts whose both outcomes are known, from qualities of shape (n,)."""
+    """Return the battles of prompts with both outcomes known, from qualities of shape (n,)."""
     winner = np.where(strong > weak, "model_a", np.where(strong < weak, "model_b", "tie"))
     if ties == "to the weak":
         winner[winner == "tie"] = "model_b"
@@ -72,13 +73,13 @@ def battles(strong: Any, weak: Any, ties: str) -> list[dict[str, Any]]:
 
 
 def train(folder: Path, fights: list[dict[str, Any]], shape: tuple[int, int], seed: int) -> MFModel:
-    """Train as the package's script does and load the result into the class it serves with."""
+    """Train as the package's script does, and load the result into the class that the package serves with."""
     random.seed(seed)
     torch.manual_seed(seed)
     n_prompts, text_dim = shape
     net = MFModel_Train(DIM, len(MODEL_IDS), n_prompts, text_dim=text_dim, npy_path=folder / "vectors.npy")
     batches = PairwiseDataset(fights).get_dataloaders(BATCH_SIZE)
-    # Its loop reports on a second set (of two battles at least) after every epoch and takes nothing from it.
+    # The loop needs a second set (of at least two battles) to report on after every epoch. It does not learn from it.
     reported = PairwiseDataset((fights * 2)[:2]).get_dataloaders(2, shuffle=False)
     train_loops(net, batches, reported, LEARNING_RATE, WEIGHT_DECAY, NOISE, N_EPOCHS, device="cpu")
     served = MFModel(DIM, len(MODEL_IDS), text_dim, 1, use_proj=True)
@@ -98,10 +99,10 @@ def win_rates(model: MFModel, vectors: Any) -> Any:
 
 
 def main(folder: Path) -> None:
-    """Answer the task of a folder."""
+    """Answer the task in a folder."""
     started = time.perf_counter()
     task = dict(np.load(folder / "task.npz", allow_pickle=False))
-    torch.set_num_threads(1)  # the layers are small: more threads only wait for each other
+    torch.set_num_threads(1)  # the layers are small, so more threads would only wait for each other
     vectors = {side: task[f"vectors_{side}"] for side in ("train", "validation", "test")}
     np.save(folder / "vectors.npy", vectors["train"])
     quality = task["quality_train"]
