@@ -14,6 +14,7 @@ import numpy.typing as npt
 from scipy.special import betainc
 
 from router_model.errors import ArtifactError
+from router_model.prediction.bars import BAR_TOLERANCE
 
 LIKELIEST_USD = 1e6
 """A success value in USD so large that the model most likely to succeed is chosen: the safest knob there is."""
@@ -26,7 +27,7 @@ ASSUMPTIONS = (
     "a single prompt, of one kind of prompts, or under drift."
 )
 
-_TOLERANCE = 1e-9  # targets and bars nearer than this are the same
+_TARGET_TOLERANCE = 1e-9  # targets nearer than this are the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Certificate:
     def matches(self, target_success: float, quality_bar: float) -> bool:
         """Whether this is the certificate of a target at a bar."""
         return (
-            abs(self.target_success - target_success) <= _TOLERANCE
-            and abs(self.quality_bar - quality_bar) <= _TOLERANCE
+            abs(self.target_success - target_success) <= _TARGET_TOLERANCE
+            and abs(self.quality_bar - quality_bar) <= BAR_TOLERANCE
         )
 
     def in_words(self) -> str:

@@ -16,6 +16,7 @@ from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
+from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.screening.constraints import Constraints
@@ -249,7 +250,7 @@ class _Realiser:
 
     @property
     def success(self) -> Float64Array:
-        return np.asarray(self.outcomes.quality >= self.bar - 1e-9, dtype=np.float64)
+        return succeeds(self.outcomes.quality, self.bar).astype(np.float64)
 
     def singles(self) -> Singles:
         return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))
