@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from router_model.explanation_records import Explanation
-    from router_model.pacing.budget import Budget
+    from router_model.pacing.budget import PacingBudget
     from router_model.pacing.pacing import BudgetPacer, Paced
     from router_model.router import Router
     from router_model.screening.constraints import Constraints
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
-    "Budget",
     "BudgetPacer",
     "Catalog",
     "CatalogError",
@@ -45,6 +44,7 @@ __all__ = [
     "ModelCard",
     "NoCandidateError",
     "Paced",
+    "PacingBudget",
     "PlanStep",
     "PredictionTable",
     "Reason",
@@ -58,7 +58,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "pacing.budget",
     "BudgetPacer": "pacing.pacing",
     "Catalog": "catalog",
     "ModelCard": "catalog",
@@ -69,6 +68,7 @@ _HOMES = {
     "Explanation": "explanation_records",
     "NoCandidateError": "screening.screening",
     "Paced": "pacing.pacing",
+    "PacingBudget": "pacing.budget",
     "PlanStep": "decision",
     "PredictionTable": "decision",
     "Reason": "decision",

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from router_model.decision import Decision
 from router_model.router import Router
-from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.choice import Choice
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
 from router_model.serving.engine.exploration import certain, put_first
 from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.reload import Served
 from router_model.tradeoff import success_value_at
 
@@ -35,7 +35,7 @@ class Stamp:
     decision_s: float = field(default=0.0)
 
 
-def predicted_answer(served: Served, asked: Asked, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
+def predicted_answer(served: Served, asked: ReadQuery, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
     """Return the answer that was predicted."""
     cards = served.default_plan.cards
     return Routed(
@@ -65,7 +65,7 @@ def predicted_answer(served: Served, asked: Asked, decision: Decision, choice: C
     )
 
 
-def default_answer(served: Served, asked: Asked, session: Session | None, degraded_by: str, stamp: Stamp) -> Routed:
+def default_answer(served: Served, asked: ReadQuery, session: Session | None, degraded_by: str, stamp: Stamp) -> Routed:
     """Return the default plan. Inside a tool loop the session's model comes first, if it is in it.
 
     Raises

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
 from router_model.router import Router
-from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.self_check import has_numbers
 
 MOST_TOGETHER = 7
@@ -23,7 +23,7 @@ class Ask:
     """A request to a router, decided when it is called."""
 
     router: Router
-    asked: Asked
+    asked: ReadQuery
     session: Session | None
 
     def __call__(self) -> Decision:
@@ -54,7 +54,7 @@ def _decided(group: Sequence[Ask]) -> list[Decision | Exception]:
     return decide_group(first.router, [ask.asked for ask in group], [ask.session for ask in group])
 
 
-def decide_one(router: Router, asked: Asked, session: Session | None) -> Decision:
+def decide_one(router: Router, asked: ReadQuery, session: Session | None) -> Decision:
     """Ask the router.
 
     Raises
@@ -71,7 +71,7 @@ def decide_one(router: Router, asked: Asked, session: Session | None) -> Decisio
 
 
 def decide_group(
-    router: Router, group: Sequence[Asked], sessions: Sequence[Session | None]
+    router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]
 ) -> list[Decision | Exception]:
     """Ask the router for requests with the same knobs, at once where that works, and one by one where one fails."""
     warm_caches = [None if session is None else session.warm_cache for session in sessions]

@@ -34,7 +34,7 @@ class EventStream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ForwardRequest:
     """A call with all that forwarding it needs.
 
     Attributes
@@ -94,7 +94,7 @@ class Reply:
 class Forwarder(Protocol):
     """Forwards calls; `router_model.serving.forwarding.forwarder.Forwarder` is one."""
 
-    async def forward(self, order: Order) -> Reply:
+    async def forward(self, order: ForwardRequest) -> Reply:
         """Try the candidates until one answers; cancelling ends the call that is under way at once.
 
         Raises

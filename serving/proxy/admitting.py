@@ -10,7 +10,7 @@ from router_model.serving.access.callers import Caller
 from router_model.serving.api.parts import Access
 from router_model.serving.errors import BudgetExceededError
 from router_model.serving.providers.provider import Target
-from router_model.serving.proxy.asked import Asked
+from router_model.serving.proxy.proxy_request import ProxyRequest
 from router_model.serving.proxy.worst_case import worst_cases_usd
 
 WorstCases: TypeAlias = dict[str, Decimal]
@@ -18,7 +18,7 @@ WorstCases: TypeAlias = dict[str, Decimal]
 
 
 def admit(
-    access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: Asked, targets: Sequence[Target]
+    access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: ProxyRequest, targets: Sequence[Target]
 ) -> tuple[Sequence[Target], Admission, WorstCases]:
     """Return the candidates that may be called, what is set aside for the dearest of them, and for each.
 

@@ -16,19 +16,19 @@ from router_model.serving.errors import EmptyPlanError, InvalidRequestError, Ser
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
-from router_model.serving.forwarding.reply import Order, Reply, no_extras
+from router_model.serving.forwarding.reply import ForwardRequest, Reply, no_extras
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import HealthState
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.admitting import admit
 from router_model.serving.proxy.answers import StreamAnswer, error_headers, reply_headers, whole_answer
-from router_model.serving.proxy.asked import Asked, read_asked
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.leaving import Leaving
 from router_model.serving.proxy.metadata import openrouter_metadata
 from router_model.serving.proxy.naming import not_found
+from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
 from router_model.serving.proxy.questions import query_of
 from router_model.serving.tracing import TracedCall
 
@@ -135,9 +135,9 @@ class Proxy:
             ],
         }
 
-    def read(self, request: Request, parts: Parts, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
-        """Read a request; see `read_asked`."""
-        return read_asked(
+    def read(self, request: Request, parts: Parts, surface: Surface, body: dict[str, Any], **path: Any) -> ProxyRequest:
+        """Read a request; see `read_proxy_request`."""
+        return read_proxy_request(
             surface,
             body,
             request.headers,
@@ -147,7 +147,7 @@ class Proxy:
             **path,
         )
 
-    async def answer(self, request: Request, parts: Parts, caller: Caller, asked: Asked) -> Response:
+    async def answer(self, request: Request, parts: Parts, caller: Caller, asked: ProxyRequest) -> Response:
         """Decide, forward and answer.
 
         Raises
@@ -170,7 +170,7 @@ class Proxy:
             raise
 
     async def _answer(
-        self, request: Request, parts: Parts, caller: Caller, asked: Asked, traced: TracedCall
+        self, request: Request, parts: Parts, caller: Caller, asked: ProxyRequest, traced: TracedCall
     ) -> Response:
         plan = await self._plan(parts, caller, asked)
         if plan.routed is not None:
@@ -179,7 +179,7 @@ class Proxy:
         plan = replace(plan, targets=targets)
         account = Account(parts, self.candidates.speeds, self.providers.names, admission, traced, worst_usd)
         try:
-            reply = await self.forwarder.forward(self._order(parts, plan, caller, asked, account))
+            reply = await self.forwarder.forward(self._forward_request(parts, plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)
         except BaseException as exc:
             account.close()
@@ -187,9 +187,11 @@ class Proxy:
                 exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
             raise
 
-    def _order(self, parts: Parts, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+    def _forward_request(
+        self, parts: Parts, plan: Plan, caller: Caller, asked: ProxyRequest, account: Account
+    ) -> ForwardRequest:
         trace = account.traced.headers
-        return Order(
+        return ForwardRequest(
             replace(asked.call, trace=trace) if trace else asked.call,
             plan.targets,
             decision_id=None if plan.routed is None else plan.routed.decision_id,
@@ -211,7 +213,7 @@ class Proxy:
         account.close()
         return whole_answer(reply, headers)
 
-    async def _plan(self, parts: Parts, caller: Caller, asked: Asked) -> Plan:
+    async def _plan(self, parts: Parts, caller: Caller, asked: ProxyRequest) -> Plan:
         """Return whom to call.
 
         Raises
@@ -232,7 +234,7 @@ class Proxy:
             )
         return await self._decided(parts, caller, asked, decidable)
 
-    async def _decided(self, parts: Parts, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
+    async def _decided(self, parts: Parts, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]) -> Plan:
         unavailable = self.candidates.unavailable(parts.engine.router, asked.preferences)
         ask = partial(
             query_of,
@@ -248,7 +250,7 @@ class Proxy:
         models = [step.model for step in routed.plan] + behind
         return Plan(self.candidates.targets(models, asked.preferences), query, routed)
 
-    def _check_known(self, model: str, parts: Parts, asked: Asked) -> None:
+    def _check_known(self, model: str, parts: Parts, asked: ProxyRequest) -> None:
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"

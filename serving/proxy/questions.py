@@ -10,22 +10,22 @@ from router_model.serving.api.queries import literal_glob
 from router_model.serving.api.requests import CONSTRAINTS, KNOBS, RouterOptions
 from router_model.serving.engine.query import Query
 from router_model.serving.errors import EmptyPlanError
-from router_model.serving.proxy.asked import Asked
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
+from router_model.serving.proxy.proxy_request import ProxyRequest
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()
 
 
 def query_of(
-    asked: Asked, *, key_id: str, candidates: Sequence[str], known: Sequence[str], unavailable: Sequence[str]
+    asked: ProxyRequest, *, key_id: str, candidates: Sequence[str], known: Sequence[str], unavailable: Sequence[str]
 ) -> Query:
     """Return the question.
 
     Parameters
     ----------
-    asked : Asked
+    asked : ProxyRequest
     key_id : who asks
     candidates : the models that may be chosen, where the body lists some; empty: all
     known : all that the router knows
@@ -63,7 +63,7 @@ def _tradeoff(plugin: Plugin) -> float | None:
 
 
 def _constraints(
-    asked: Asked, candidates: Sequence[str], known: Sequence[str], unavailable: tuple[str, ...]
+    asked: ProxyRequest, candidates: Sequence[str], known: Sequence[str], unavailable: tuple[str, ...]
 ) -> Constraints:
     options, plugin = asked.envelope.router or _NO_OPTIONS, asked.envelope.auto_router
     given: dict[str, Any] = {name: getattr(options, name) for name in CONSTRAINTS}

@@ -15,7 +15,6 @@ from router_model.serving.api.parts import parts_of
 from router_model.serving.api.routing import SESSION_HEADER
 from router_model.serving.errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from router_model.serving.formats.format import Surface
-from router_model.serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
 from router_model.serving.proxy.bodies import (
     AnthropicErrorAnswer,
     AnyAnswer,
@@ -25,6 +24,7 @@ from router_model.serving.proxy.bodies import (
     GoogleErrorAnswer,
     MessagesRequest,
 )
+from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT, ProxyRequest
 
 
 async def chat_completions(request: Request) -> Response:
@@ -63,7 +63,7 @@ async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
         raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
     proxy = parts.proxy
 
-    def read(body: dict[str, Any]) -> Asked:
+    def read(body: dict[str, Any]) -> ProxyRequest:
         if surface is Surface.EMBEDDINGS:
             validated(EmbeddingsRequest, body)
         return proxy.read(request, parts, surface, body, is_long=request.scope.get(IS_LONG, False), **path)

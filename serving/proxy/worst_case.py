@@ -12,14 +12,14 @@ from router_model.serving.formats.shapes import mapping
 from router_model.serving.providers.provider import Target
 from router_model.serving.providers.sent import Sent
 from router_model.serving.providers.worst_case import priced, worst_case_usd
-from router_model.serving.proxy.asked import Asked
+from router_model.serving.proxy.proxy_request import ProxyRequest
 
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""
 
 
-def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
+def worst_cases_usd(asked: ProxyRequest, targets: Sequence[Target]) -> list[Decimal]:
     """Return the worst case of each candidate, in USD.
 
     No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; images and files in

@@ -16,9 +16,9 @@ from virtual_time import run
 
 from router_model.catalog import ModelCard
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import SERVICE, Budgets
 from router_model.serving.access.callers import INSECURE
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.errors import BudgetExceededError, InvalidRequestError, UpstreamError
 from router_model.serving.formats.format import Facts, Surface
@@ -31,11 +31,11 @@ from router_model.serving.providers.transport import AiohttpTransport
 from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
 from router_model.serving.proxy.account import Account
-from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.proxy_request import read_proxy_request
 from router_model.serving.proxy.worst_case import worst_cases_usd
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
-TEN = Budget(Decimal(10), Per.DAY)
+TEN = KeyBudget(Decimal(10), Per.DAY)
 NO_ONE = Provider("p", Kind.OPENAI, "https://p.example/v1")
 
 
@@ -43,7 +43,7 @@ NO_ONE = Provider("p", Kind.OPENAI, "https://p.example/v1")
 
 
 def asked(surface, body):
-    return read_asked(surface, {"messages": [], **body}, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(surface, {"messages": [], **body}, Headers({}), policy="p", most_s=1.0, ours=frozenset())
 
 
 def nested(path, value):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from simulated_world import CATALOG, SUM
 
-from router_model.serving.engine.asked import Asked
+from router_model.serving.engine.read_query import ReadQuery
 
 
 def hangs(free):
@@ -153,13 +153,13 @@ def test_a_batch_is_decided_a_few_at_a_time_and_others_have_their_turn(bench, ru
 
 def test_a_body_of_very_many_parts_is_read_beside_the_loop(bench, run, query, monkeypatch):
     threads = []
-    read = Asked.read
+    read = ReadQuery.read
 
     def watched(one):
         threads.append(threading.current_thread() is threading.main_thread())
         return read(one)
 
-    monkeypatch.setattr(Asked, "read", watched)
+    monkeypatch.setattr(ReadQuery, "read", watched)
 
     async def main():
         async with bench() as b:

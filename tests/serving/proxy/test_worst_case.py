@@ -10,7 +10,7 @@ from router_model.catalog import ModelCard
 from router_model.serving.errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 from router_model.serving.providers.provider import Kind, Provider, Target
-from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.proxy_request import read_proxy_request
 from router_model.serving.proxy.worst_case import worst_cases_usd
 
 PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
@@ -18,7 +18,7 @@ CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
 
 
 def asked(**body):
-    return read_asked(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
 
 
 def worst(body, *cards):

@@ -25,8 +25,8 @@ MOST_USER_CHARS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request.
+class ProxyRequest:
+    """All that a caller asked of the proxy with one request.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Asked:
         return self.call.surface
 
 
-def read_asked(
+def read_proxy_request(
     surface: Surface,
     body: dict[str, Any],
     headers: Headers,
@@ -69,7 +69,7 @@ def read_asked(
     path_model: str | None = None,
     path_stream: bool | None = None,
     is_long: bool = False,
-) -> Asked:
+) -> ProxyRequest:
     """Read a request.
 
     Parameters
@@ -101,7 +101,7 @@ def read_asked(
     )
     named_by_header = session_header(headers)
     options = envelope.router
-    return Asked(
+    return ProxyRequest(
         call,
         envelope,
         named=read_named(path_model or envelope.model, envelope.models, policy),

@@ -11,8 +11,8 @@ from router_model.serving.engine.query import Query
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request.
+class ReadQuery:
+    """A query whose body was read as a prompt, and what the engine takes from the conversation in it.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Asked:
     uses_tools: bool
 
     @classmethod
-    def read(cls, query: Query) -> "Asked":
+    def read(cls, query: Query) -> "ReadQuery":
         """Read a request.
 
         Raises
