@@ -1,4 +1,4 @@
-"""How far the forwarding of one call has come: which candidates are left, what failed, who may be asked again and when."""
+"""How far forwarding a call has come: which candidates are left, what failed, who may be asked again and when."""
 
 from collections import Counter
 from dataclasses import dataclass, field
