@@ -107,11 +107,9 @@ class Certificate:
 
 
 def find_certificate(
-    certificates: Iterable[Certificate], target_success: float | None, quality_bar: float
+    certificates: Iterable[Certificate], target_success: float, quality_bar: float
 ) -> Certificate | None:
     """Return the certificate of a target at a bar, or None."""
-    if target_success is None:
-        return None
     return next((found for found in certificates if found.matches(target_success, quality_bar)), None)
 
 

@@ -62,9 +62,7 @@ def decide_one(router: Router, asked: ReadQuery, session: Session | None) -> Dec
     PredictionError
     RequestError, NoCandidateError, and whatever else the router raises
     """
-    warm_cache = None if session is None else session.warm_cache
-    router = with_cards(router, asked.query.cards)
-    decision = router.route(asked.prompt, **asked.knobs, warm_cache=warm_cache)
+    (decision,) = _decide(router, [asked], [session])
     if not has_numbers(decision):
         raise PredictionError("a prediction is not a finite number")
     return decision
@@ -74,16 +72,26 @@ def decide_group(
     router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]
 ) -> list[Decision | Exception]:
     """Ask the router for requests with the same knobs, at once where that works, and one by one where one fails."""
-    warm_caches = [None if session is None else session.warm_cache for session in sessions]
     try:
-        prompts = [asked.prompt for asked in group]
-        repriced = with_cards(router, group[0].query.cards)
-        decisions = repriced.route_batch(prompts, **group[0].knobs, warm_caches=warm_caches)
+        decisions = _decide(router, group, sessions)
         if all(map(has_numbers, decisions)):
-            return list(decisions)
+            return [*decisions]
     except Exception:  # noqa: BLE001, S110 - whose fault it is shows below, one by one
         pass
     return [_tried(Ask(router, asked, session)) for asked, session in zip(group, sessions, strict=True)]
+
+
+def _decide(router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]) -> list[Decision]:
+    """Ask the router at once for requests of one group."""
+    query = group[0].query
+    warm_caches = [None if session is None else session.warm_cache for session in sessions]
+    return with_cards(router, query.cards).decide(
+        [asked.prompt for asked in group],
+        query.goal,
+        constraints=query.constraints,
+        explain=query.explain,
+        warm_caches=warm_caches if any(warm_caches) else None,
+    )
 
 
 def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:

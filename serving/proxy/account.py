@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from router_model.serving.access.admission import Admission
-from router_model.serving.api.parts import Parts
+from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.seldom import Seldom
 from router_model.serving.formats.settling import settle
@@ -17,6 +17,7 @@ from router_model.serving.forwarding.reply import Reply
 from router_model.serving.providers.sent import NOTHING_SENT
 from router_model.serving.proxy.admitting import WorstCases
 from router_model.serving.proxy.speeds import Speeds
+from router_model.serving.telemetry import Telemetry
 from router_model.serving.tracing import TracedCall
 
 _logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Account:
 
     Attributes
     ----------
-    parts : Parts
+    log, telemetry : where attempts are kept and counted
     speeds : Speeds
     is_listed : callable
         Tells whether the catalog or the providers' file names a model.
@@ -49,7 +50,8 @@ class Account:
         Whether an answer began of which nobody says what it cost; the budget then takes the worst case.
     """
 
-    parts: Parts
+    log: DecisionLog
+    telemetry: Telemetry
     speeds: Speeds
     is_listed: Callable[[str | None], bool]
     admission: Admission
@@ -64,8 +66,8 @@ class Account:
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
         self.n_attempts += 1
-        self.parts.log.put(record)
-        self.parts.telemetry.count_attempt(record, is_listed=self.is_listed(record.model))
+        self.log.put(record)
+        self.telemetry.count_attempt(record, is_listed=self.is_listed(record.model))
         self.speeds.observe(record)
         self.traced.attempt(record)
         _warn_of_usage(record)

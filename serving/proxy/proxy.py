@@ -177,7 +177,8 @@ class Proxy:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
         targets, admission, worst_usd = admit(parts.access, request.scope, caller, asked, plan.targets)
         plan = replace(plan, targets=targets)
-        account = Account(parts, self.candidates.speeds, self.providers.names, admission, traced, worst_usd)
+        is_listed, speeds = self.providers.names, self.candidates.speeds
+        account = Account(parts.log, parts.telemetry, speeds, is_listed, admission, traced, worst_usd)
         try:
             reply = await self.forwarder.forward(self._forward_request(parts, plan, caller, asked, account))
             return self._respond(parts, plan, reply, account)

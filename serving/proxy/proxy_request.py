@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 
 from router_model.serving.api.bodies import validated
-from router_model.serving.api.queries import session_header
+from router_model.serving.api.queries import named_session
 from router_model.serving.errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.proxy.asked_counts import with_counts_read
@@ -99,14 +99,12 @@ def read_proxy_request(
         is_long=is_long,
         openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
-    named_by_header = session_header(headers)
-    options = envelope.router
     return ProxyRequest(
         call,
         envelope,
         named=read_named(path_model or envelope.model, envelope.models, policy),
         preferences=Preferences.of(envelope.provider),
-        session_id=(options.session_id if options else None) or envelope.session_id or named_by_header,
+        session_id=named_session(envelope, headers),
         buffer=_buffers(headers),
         total_s=_total_s(headers, most_s),
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",

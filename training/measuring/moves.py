@@ -151,7 +151,7 @@ def chosen_models(router: Router, features: PromptFeatures) -> npt.NDArray[np.st
     point = router.artifact.operating_point
     table = router.predict_features(features, point.quality_bar)
     eligible = np.ones(table.p_success.shape, dtype=np.bool_)
-    first = router.rank(router.rule(point.quality_bar), table, eligible)[:, 0]
+    first = router.rank(router.rule(), table, eligible)[:, 0]
     return np.array(router.models)[first]
 
 

@@ -54,17 +54,14 @@ def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
     async def main():
         free, begun, sizes = threading.Event(), threading.Event(), []
 
-        def route(*args, **fields):
+        def decide(prompts, goal, **fields):
+            sizes.append(len(prompts))
             begun.set()
             free.wait()
-            return trained.router.route(*args, **fields)
-
-        def route_batch(prompts, **fields):
-            sizes.append(len(prompts))
-            return trained.router.route_batch(prompts, **fields)
+            return trained.router.decide(prompts, goal, **fields)
 
         async with bench() as b:
-            b.replace_router(route=route, route_batch=route_batch)
+            b.replace_router(decide=decide)
             first = asyncio.create_task(b.engine.decide(query(SUM)))
             await asyncio.to_thread(begun.wait)
             rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(8)]
@@ -72,7 +69,7 @@ def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
             b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
             free.set()
             await asyncio.gather(first, *rest)
-            assert sizes == [7]
+            assert sizes == [1, 7, 1]
             assert not any(task.result().degraded for task in rest)
 
     run(main)
