@@ -16,6 +16,7 @@ import polars as pl
 
 from router_model import Router
 from router_model.features.featuriser import featurise
+from router_model.goal import OwnTradeoff, QualityValue
 from router_model.training.benchmark.plots import TaskSaving, cost_and_quality, decision_shares, savings_by_task
 from router_model.training.importing import import_sources
 from router_model.training.measuring.evaluate import evaluate
@@ -34,7 +35,7 @@ train(folder / "train.parquet", folder / "router", config=TrainConfig(quality_ba
 
 router, unseen = Router.load(folder / "router"), read_outcomes(folder / "unseen.parquet")
 features = featurise(unseen.prompts, router.encoder)
-default = evaluate(router, unseen, features=features, quality_bar=QUALITY_BAR)
+default = evaluate(router, unseen, features=features, goal=OwnTradeoff(QUALITY_BAR))
 
 # %% [markdown]
 # ## The frontier
@@ -72,8 +73,7 @@ evaluations = {"by default": default} | {
         router,
         unseen,
         features=features,
-        quality_bar=QUALITY_BAR,
-        quality_value_usd=tradeoff.quality_value_usd,
+        goal=QualityValue(tradeoff.quality_value_usd, QUALITY_BAR),
     )
     for name, tradeoff in settings.items()
 }

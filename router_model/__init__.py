@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from router_model.explanation_records import Explanation
-    from router_model.pacing.budget import Budget
+    from router_model.pacing.budget import PacingBudget
     from router_model.pacing.pacing import BudgetPacer, Paced
     from router_model.router import Router
     from router_model.screening.constraints import Constraints
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArtifactError",
-    "Budget",
     "BudgetPacer",
     "Catalog",
     "CatalogError",
@@ -46,6 +45,7 @@ __all__ = [
     "ModelCard",
     "NoCandidateError",
     "Paced",
+    "PacingBudget",
     "PlanStep",
     "PredictionTable",
     "Reason",
@@ -59,7 +59,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Budget": "pacing.budget",
     "BudgetPacer": "pacing.pacing",
     "Catalog": "catalog",
     "ModelCard": "catalog",
@@ -70,6 +69,7 @@ _HOMES = {
     "Explanation": "explanation_records",
     "NoCandidateError": "screening.screening",
     "Paced": "pacing.pacing",
+    "PacingBudget": "pacing.budget",
     "PlanStep": "decision",
     "PredictionTable": "decision",
     "Reason": "decision",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.special import betainc
 
 from router_model.errors import ArtifactError
+from router_model.prediction.bars import BAR_TOLERANCE
 
 LIKELIEST_USD = 1e6
 """A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
@@ -27,7 +28,7 @@ ASSUMPTIONS = (
     "a single prompt, of one kind of prompts, or under drift."
 )
 
-_TOLERANCE = 1e-9  # targets and bars that differ by less are equal
+_TARGET_TOLERANCE = 1e-9  # targets that differ by less are equal
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ class Certificate:
     def matches(self, target_success: float, quality_bar: float) -> bool:
         """Whether this certificate is for this target and bar."""
         return (
-            abs(self.target_success - target_success) <= _TOLERANCE
-            and abs(self.quality_bar - quality_bar) <= _TOLERANCE
+            abs(self.target_success - target_success) <= _TARGET_TOLERANCE
+            and abs(self.quality_bar - quality_bar) <= BAR_TOLERANCE
         )
 
     def in_words(self) -> str:
@@ -107,11 +108,9 @@ class Certificate:
 
 
 def find_certificate(
-    certificates: Iterable[Certificate], target_success: float | None, quality_bar: float
+    certificates: Iterable[Certificate], target_success: float, quality_bar: float
 ) -> Certificate | None:
     """Return the certificate of a target at a bar, or None."""
-    if target_success is None:
-        return None
     return next((found for found in certificates if found.matches(target_success, quality_bar)), None)
 
 

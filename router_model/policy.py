@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from router_model.certificate import LIKELIEST_USD, Certificate
 from router_model.decision import PredictionTable
-from router_model.errors import RequestError
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -134,7 +133,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule a request asks for.
+    """The rule that a goal is reached by (`router_model.router.Router.rule`).
 
     Attributes
     ----------
@@ -151,41 +150,11 @@ class Rule:
     quality_value_usd: float | None = None
 
     @classmethod
-    def choose(
-        cls,
-        default: OperatingPoint,
-        target_success: float | None,
-        success_value_usd: float | None,
-        quality_value_usd: float | None = None,
-        *,
-        certificate: Certificate | None = None,
-    ) -> "Rule":
-        """Return what is asked for, or else the artifact's operating point.
-
-        Parameters
-        ----------
-        default : what the artifact does when nothing is asked for
-        target_success, success_value_usd, quality_value_usd : what is asked for; None for not
-        certificate : of `target_success`, where the artifact has one; its rule replaces the threshold
-
-        Raises
-        ------
-        RequestError
-            If more than one is asked for, or one is out of its range.
-        """
-        asked = [knob for knob in (target_success, success_value_usd, quality_value_usd) if knob is not None]
-        if not asked:
-            return cls(None, default.success_value_usd)
-        if len(asked) > 1:
-            raise RequestError("give one of target_success, success_value_usd and quality_value_usd, not more")
-        if target_success is not None and not 0 <= target_success <= 1:
-            raise RequestError(f"target_success={target_success!r}; expected a probability between 0 and 1")
-        for name, value in (("success_value_usd", success_value_usd), ("quality_value_usd", quality_value_usd)):
-            if value is not None and not 0 <= value < float("inf"):
-                raise RequestError(f"{name}={value!r}; expected an amount in USD, 0 or more")
-        if target_success is not None and certificate is not None:
-            return cls(None, certificate.success_value_usd if certificate.certified else LIKELIEST_USD, certificate)
-        return cls(target_success, success_value_usd, quality_value_usd=quality_value_usd)
+    def of_target(cls, target_success: float, certificate: Certificate | None) -> "Rule":
+        """Return the rule of a success rate: that of its certificate where there is one, else a threshold."""
+        if certificate is None:
+            return cls(target_success, None)
+        return cls(None, certificate.success_value_usd if certificate.certified else LIKELIEST_USD, certificate)
 
     @property
     def safest_model(self) -> str | None:

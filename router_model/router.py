@@ -15,6 +15,16 @@ from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.features import Encoder, Prompt, PromptLike
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.goal import (
+    OWN_TRADEOFF,
+    Goal,
+    OwnTradeoff,
+    QualityValue,
+    SuccessValue,
+    TargetSuccess,
+    Tradeoff,
+    read_goal,
+)
 from router_model.policy import Rule
 from router_model.prediction.compiled import compile_predictor
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
@@ -202,7 +212,7 @@ class Router:
             is worth over quality 0, in USD. For graded answers; of right-or-wrong ones it is the value of a success.
         cost_quality_tradeoff : float, optional
             0 (the likeliest model) to 10 (the cheapest) instead of a value; 7 is the artifact's value. See
-            `router_model.tradeoff.success_value_at`.
+            `router_model.tradeoff.Dial`.
         constraints : Constraints, optional
             What a candidate must be and may cost. A certificate was made without them: where they rule out a
             model, the rule stays and the decision carries no certificate.
@@ -216,23 +226,21 @@ class Router:
         Raises
         ------
         RequestError
-            If a knob is out of its range, or more than one of target, values and trade-off is given.
+            If a number is out of its range, or more than one of target, values and trade-off is given.
         NoCandidateError
             If the constraints leave no model; the message names them.
         PromptError
             If the prompt is neither text nor chat messages, or is empty.
         """
-        return self.route_batch(
-            [prompt],
+        goal = read_goal(
             quality_bar=quality_bar,
             target_success=target_success,
             success_value_usd=success_value_usd,
             quality_value_usd=quality_value_usd,
             cost_quality_tradeoff=cost_quality_tradeoff,
-            constraints=constraints,
-            explain=explain,
-            warm_caches=None if warm_cache is None else [warm_cache],
-        )[0]
+        )
+        warm_caches = None if warm_cache is None else [warm_cache]
+        return self.decide([prompt], goal, constraints=constraints, explain=explain, warm_caches=warm_caches)[0]
 
     def route_batch(
         self,
@@ -248,20 +256,30 @@ class Router:
         warm_caches: Sequence[WarmCache | None] | None = None,
     ) -> list[Decision]:
         """Decide for many prompts at once; see `route`. `warm_caches` has one for each prompt."""
-        if cost_quality_tradeoff is not None:
-            _refuse_second_knob(target_success, success_value_usd, quality_value_usd)
-            success_value_usd = self._candidates.dial.success_value_usd(cost_quality_tradeoff)
-        bar = self.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
-        rule = self.rule(
-            bar,
+        goal = read_goal(
+            quality_bar=quality_bar,
             target_success=target_success,
             success_value_usd=success_value_usd,
             quality_value_usd=quality_value_usd,
+            cost_quality_tradeoff=cost_quality_tradeoff,
         )
+        return self.decide(prompts, goal, constraints=constraints, explain=explain, warm_caches=warm_caches)
+
+    def decide(
+        self,
+        prompts: Sequence[PromptLike],
+        goal: Goal,
+        *,
+        constraints: Constraints | None = None,
+        explain: bool = False,
+        warm_caches: Sequence[WarmCache | None] | None = None,
+    ) -> list[Decision]:
+        """Decide for prompts that have one goal; see `route`, which reads the goal from its keywords."""
+        rule = self.rule(goal)
         limits = constraints or _UNCONSTRAINED
         parsed = [_limited(Prompt.parse(prompt).require_content(), limits) for prompt in prompts]
         features = featurise(parsed, self.encoder)
-        table = self.predict_features(features, bar)
+        table = self.predict_features(features, self.quality_bar(goal))
         warm = np.zeros(len(parsed), dtype=bool)
         if warm_caches is not None:
             saved = self._saving_usd(features, warm_caches)
@@ -286,29 +304,23 @@ class Router:
             for decision, same in zip(decisions, unlimited, strict=True)
         ]
 
-    def rule(
-        self,
-        quality_bar: float,
-        *,
-        target_success: float | None = None,
-        success_value_usd: float | None = None,
-        quality_value_usd: float | None = None,
-    ) -> Rule:
-        """Return the rule for a request; see `route`.
+    def quality_bar(self, goal: Goal) -> float:
+        """Return the quality at which an answer succeeds: the goal's, or else the artifact's."""
+        return self.artifact.operating_point.quality_bar if goal.quality_bar is None else goal.quality_bar
 
-        Raises
-        ------
-        RequestError
-            If a knob is out of its range, or more than one is given.
-        """
-        certificate = find_certificate(self.certificates, target_success, quality_bar)
-        return Rule.choose(
-            self.artifact.operating_point,
-            target_success,
-            success_value_usd,
-            quality_value_usd,
-            certificate=certificate,
-        )
+    def rule(self, goal: Goal = OWN_TRADEOFF) -> Rule:
+        """Return the rule that a goal is reached by; see `route`."""
+        match goal:
+            case TargetSuccess(target):
+                return Rule.of_target(target, find_certificate(self.certificates, target, self.quality_bar(goal)))
+            case SuccessValue(value):
+                return Rule(None, value)
+            case QualityValue(value):
+                return Rule(None, None, quality_value_usd=value)
+            case Tradeoff():
+                return Rule(None, self._candidates.dial.success_value_usd(goal))
+            case OwnTradeoff():
+                return Rule(None, self.artifact.operating_point.success_value_usd)
 
     def _saving_usd(self, features: PromptFeatures, warm_caches: Sequence[WarmCache | None]) -> npt.NDArray[np.float64]:
         """Return what warm caches save of each call, shape (n_prompts, n_models)."""
@@ -387,13 +399,6 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     """Let the request's own limit on output hold for a prompt, too."""
     limit = constraints.output_limit(prompt)
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
-
-
-def _refuse_second_knob(*others: float | None) -> None:
-    if any(other is not None for other in others):
-        raise RequestError(
-            "give one of cost_quality_tradeoff, target_success, success_value_usd and quality_value_usd, not more"
-        )
 
 
 def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reason:

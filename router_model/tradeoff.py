@@ -8,11 +8,11 @@ documented.
 from dataclasses import dataclass
 
 from router_model.catalog import Catalog
-from router_model.errors import RequestError
+from router_model.goal import LEAST_COST, MOST_QUALITY, Tradeoff
 from router_model.policy import OperatingPoint
 
-MOST_QUALITY, DEFAULT, LEAST_COST = 0.0, 7.0, 10.0
-"""Ends of the dial, and where an artifact's operating point lies."""
+DEFAULT = 7.0
+"""Where an artifact's operating point lies; the ends of the dial are `router_model.goal.Tradeoff`'s."""
 
 _TYPICAL_TOKENS = 1000  # in and out; only the order of magnitude matters
 _DEAREST_CALLS = 1e4  # just above 0, one call of the dearest model is worth a ten-thousandth of a success
@@ -20,26 +20,18 @@ _ROOM = 10.0  # the dial reaches at least this factor to both sides of the opera
 _PURE = 1e5  # at 0 a success is worth this much more still: only differences below 1e-9 give way to cost
 
 
-def success_value_at(cost_quality_tradeoff: float, point: OperatingPoint, catalog: Catalog) -> float:
-    """Return the success value, in USD, that a position of the dial stands for.
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """What the positions of the dial stand for with one set of models.
 
-    Never rises with the position. At 0 it is so large that the likeliest model is chosen, at 7 it is the operating
-    point's, at 10 it is 0, which chooses the cheapest model. Between 0 and 7 and between 7 and 10 it moves
-    geometrically: from 10,000 times a typical call of the dearest model (1,000 tokens in, 1,000 out), to a typical
-    call of the cheapest model that is not free; either is moved out where it is less than a factor of 10 from the
-    operating point.
+    From 0 to 7 and from 7 to 10 the success value moves geometrically: from 10,000 times a typical call of the dearest
+    model (1,000 tokens in, 1,000 out), through the operating point's at 7, to a typical call of the cheapest model that
+    is not free. Either end is moved out where it is less than a factor of 10 from the operating point.
 
-    Parameters
+    Attributes
     ----------
-    cost_quality_tradeoff : float
-        0 (quality) to 10 (cost).
-    point, catalog
-        Of the artifact, so that a position means the same wherever it is loaded.
-
-    Raises
-    ------
-    RequestError
-        If the position is outside 0 to 10.
+    high, middle, low : float
+        The success values, in USD, just above 0, at 7 and just below 10.
 
     Examples
     --------
@@ -49,21 +41,9 @@ def success_value_at(cost_quality_tradeoff: float, point: OperatingPoint, catalo
     >>> from decimal import Decimal
     >>> from router_model.catalog import ModelCard
     >>> cards = (ModelCard("cheap", Decimal("0.5"), Decimal("0.5")), ModelCard("dear", Decimal(5), Decimal(5)))
-    >>> catalog = Catalog({card.model: card for card in cards})
-    >>> [round(success_value_at(t, OperatingPoint(0.5, 1.0), catalog), 4) for t in (3.5, 7, 8.5, 10)]
+    >>> dial = Dial.of(OperatingPoint(0.5, 1.0), Catalog({card.model: card for card in cards}))
+    >>> [round(dial.success_value_usd(Tradeoff(t)), 4) for t in (3.5, 7, 8.5, 10)]
     [10.0, 1.0, 0.0316, 0.0]
-    """
-    return Dial.of(point, catalog).success_value_usd(cost_quality_tradeoff)
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    """The dial of one set of models; see `success_value_at`.
-
-    Attributes
-    ----------
-    high, middle, low : float
-        The success values, in USD, just above 0, at 7 and just below 10.
     """
 
     high: float
@@ -72,32 +52,29 @@ class Dial:
 
     @classmethod
     def of(cls, point: OperatingPoint, catalog: Catalog) -> "Dial":
-        """Scale the dial to what the models of `catalog` cost."""
+        """Scale the dial to what the models of `catalog` cost.
+
+        Both are the artifact's, so that a position means the same wherever the artifact is loaded.
+        """
         high, low = _ends(point.success_value_usd, catalog)
         return cls(high, point.success_value_usd, low)
 
-    def success_value_usd(self, cost_quality_tradeoff: float) -> float:
-        """Return what a success is worth at a position of the dial, in USD.
+    def success_value_usd(self, goal: Tradeoff) -> float:
+        """Return what a success is worth at a position of the dial, in USD. It never rises with the position.
 
-        Raises
-        ------
-        RequestError
-            If the position is outside 0 to 10.
+        At 0 it is so large that the likeliest model is chosen, at 10 it is 0, which chooses the cheapest model.
         """
-        if not MOST_QUALITY <= cost_quality_tradeoff <= LEAST_COST:
-            raise RequestError(
-                f"cost_quality_tradeoff={cost_quality_tradeoff!r}; expected a number from 0 (quality) to 10 (cost)"
-            )
-        if cost_quality_tradeoff == DEFAULT:
+        position = goal.cost_quality_tradeoff
+        if position == DEFAULT:
             return self.middle
-        if cost_quality_tradeoff == LEAST_COST:
+        if position == LEAST_COST:
             return 0.0
-        if cost_quality_tradeoff == MOST_QUALITY:
+        if position == MOST_QUALITY:
             return _PURE * self.high
-        if cost_quality_tradeoff < DEFAULT:
+        if position < DEFAULT:
             middle = self.middle or self.low  # where the cheapest model is the best, 7 drops to 0
-            return _between(self.high, middle, cost_quality_tradeoff / DEFAULT)
-        return _between(self.middle, self.low, (cost_quality_tradeoff - DEFAULT) / (LEAST_COST - DEFAULT))
+            return _between(self.high, middle, position / DEFAULT)
+        return _between(self.middle, self.low, (position - DEFAULT) / (LEAST_COST - DEFAULT))
 
 
 def _ends(middle: float, catalog: Catalog) -> tuple[float, float]:

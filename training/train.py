@@ -17,6 +17,7 @@ from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import OperatingPoint
+from router_model.prediction.bars import succeeds
 from router_model.prediction.predictor import Predictor
 from router_model.router import Router
 from router_model.saved.artifact import MANIFEST, Artifact, load_artifact, prompt_hash, refuse_foreign, save_artifact
@@ -350,7 +351,7 @@ class Run:
 
     def _default_targets(self, bar: float) -> tuple[float, ...]:
         quality = self.outcomes.quality[self.split.train]
-        return default_targets((np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64), ~np.isnan(quality))
+        return default_targets(succeeds(quality, bar).astype(np.float64), ~np.isnan(quality))
 
     def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
         """Evaluate on the test prompts; warn if partial logs do not allow it."""
@@ -372,7 +373,7 @@ def _operating_point(
     return choose_operating_point(
         predictor.grid.at(out_of_fold.p_success, bar).astype(np.float64),
         cost_usd,
-        (np.nan_to_num(quality) >= bar - 1e-9).astype(np.float64),
+        succeeds(quality, bar).astype(np.float64),
         ~np.isnan(quality),
         bar=bar,
     )

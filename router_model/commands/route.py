@@ -45,17 +45,12 @@ def command(
     artifact: Path,
     prompt: str,
     *,
-    quality_bar: float | None,
-    target_success: float | None,
-    success_value_usd: float | None,
-    quality_value_usd: float | None,
-    cost_quality_tradeoff: float | None,
     catalog: Path | None,
     encoder: str | None,
     plain: bool,
     explain: bool,
     as_json: bool,
-    **constraints: Any,
+    **options: Any,
 ) -> None:
     """Decide which model to call for PROMPT with the router in ARTIFACT.
 
@@ -66,24 +61,19 @@ def command(
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
     from router_model.commands.target import about_target  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
+    from router_model.goal import KNOBS, TargetSuccess, read_goal  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
     from router_model.screening.constraints import Constraints  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    decision = router.route(
-        read_prompt(prompt, plain=plain),
-        quality_bar=quality_bar,
-        target_success=target_success,
-        success_value_usd=success_value_usd,
-        quality_value_usd=quality_value_usd,
-        cost_quality_tradeoff=cost_quality_tradeoff,
-        constraints=Constraints(**constraints),
-        explain=explain,
-    )
+    goal = read_goal(**{name: options.pop(name) for name in KNOBS})
+    asked, constraints = read_prompt(prompt, plain=plain), Constraints(**options)
+    (decision,) = router.decide([asked], goal, constraints=constraints, explain=explain)
     if as_json:
         click.echo(json.dumps(decision.as_dict(), ensure_ascii=False))
     else:
-        said = "" if target_success is None else about_target(decision, target_success, router.certificates)
+        certificates = router.certificates
+        said = about_target(decision, goal, certificates) if isinstance(goal, TargetSuccess) else ""
         _show(decision, said)
 
 

@@ -5,21 +5,23 @@ from typing import TYPE_CHECKING
 
 from router_model.certificate import Certificate, find_certificate
 from router_model.decision import Reason
+from router_model.goal import TargetSuccess
 
 if TYPE_CHECKING:
     from router_model.decision import Decision
 
 
-def about_target(decision: "Decision", target_success: float, certificates: Sequence[Certificate]) -> str:
+def about_target(decision: "Decision", goal: TargetSuccess, certificates: Sequence[Certificate]) -> str:
     """Say whether the target is promised for this decision, and what was done otherwise.
 
     Parameters
     ----------
-    decision : made for `target_success`
+    decision : made for `goal`
     certificates : the router's
     """
     if decision.certificate is not None:
         return decision.certificate.in_words()
+    target_success = goal.target_success
     found = find_certificate(certificates, target_success, decision.quality_bar)
     if found is None:
         return _as_threshold(decision, target_success, certificates)

@@ -5,15 +5,13 @@ import numpy.typing as npt
 
 from router_model.explanation_records import LoggedOutcome, Neighbour
 from router_model.features.featuriser import PromptFeatures
-from router_model.prediction.bars import BarGrid
+from router_model.prediction.bars import BAR_TOLERANCE, BarGrid, succeeds
 from router_model.prediction.predictor import Predictor
 from router_model.prediction.similarity import nearest_rows, similarities
 from router_model.saved.bank_prompts import BankPrompts
 
 N_NEIGHBOURS = 5
 """Number of logged prompts that are shown; the predictor reads more."""
-
-_TOLERANCE = 1e-6  # rounding error of bars as float32
 
 
 def nearest_prompts(
@@ -79,9 +77,9 @@ def logged_outcome(model: str, met: npt.NDArray[np.float32], grid: BarGrid, qual
     bounds = [grid.low, *(round(float(bar), 6) for bar in grid.bars), grid.high]
     low = bounds[n_met]
     high = low if grid.stepwise else bounds[n_met + 1]
-    if low >= quality_bar - _TOLERANCE:
+    if succeeds(low, quality_bar):
         success: bool | None = True
     else:  # the bar above was not met, so the upper bound is exclusive, except for the highest quality of all
-        below = grid.stepwise or (high <= quality_bar + _TOLERANCE and n_met < len(grid))
+        below = grid.stepwise or (high <= quality_bar + BAR_TOLERANCE and n_met < len(grid))
         success = False if below else None
     return LoggedOutcome(model, success, low, high)

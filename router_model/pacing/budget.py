@@ -7,7 +7,7 @@ from router_model.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class PacingBudget:
     """What may be spent in a period, again and again.
 
     What a period overspends is taken from the next one; what it leaves over lapses.
@@ -23,8 +23,8 @@ class Budget:
 
     Examples
     --------
-    >>> Budget.per_request(0.002, n_requests=500)
-    Budget(usd=1.0, n_requests=500, period_s=None)
+    >>> PacingBudget.per_request(0.002, n_requests=500)
+    PacingBudget(usd=1.0, n_requests=500, period_s=None)
     """
 
     usd: float
@@ -40,6 +40,6 @@ class Budget:
             raise RequestError(f"a budget over period_s={self.period_s!r}; expected a positive number of seconds")
 
     @classmethod
-    def per_request(cls, limit_usd_per_request: float, *, n_requests: int = 1000) -> "Budget":
+    def per_request(cls, limit_usd_per_request: float, *, n_requests: int = 1000) -> "PacingBudget":
         """Return a limit on the mean cost of a request, kept over every `n_requests` of them."""
         return cls(limit_usd_per_request * n_requests, n_requests)

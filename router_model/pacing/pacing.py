@@ -23,7 +23,7 @@ from router_model.errors import RequestError
 from router_model.explanation.explain import explain_decisions
 from router_model.features import Prompt, PromptLike
 from router_model.features.featuriser import featurise
-from router_model.pacing.budget import Budget
+from router_model.pacing.budget import PacingBudget
 from router_model.policy import Rule, rank_by_budget
 from router_model.router import Router
 from router_model.screening.constraints import Constraints
@@ -78,7 +78,7 @@ class BudgetPacer:
     ----------
     curve : SpendCurve
         Where to start: `for_router` takes the artifact's.
-    budget : Budget
+    budget : PacingBudget
     clock : returns seconds
         Only asked for budgets over time.
 
@@ -96,13 +96,13 @@ class BudgetPacer:
     --------
     ::
 
-        pacer = BudgetPacer.for_router(router, Budget.per_request(0.002))
+        pacer = BudgetPacer.for_router(router, PacingBudget.per_request(0.002))
         paced = pacer.route(router, "Prove that 17 is prime.")
         answer = call(paced.decision.model)
         pacer.settle(paced.ticket, answer.cost_usd)
     """
 
-    def __init__(self, curve: SpendCurve, budget: Budget, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, curve: SpendCurve, budget: PacingBudget, *, clock: Callable[[], float] = time.time) -> None:
         self.curve = curve
         self.budget = budget
         self._clock = clock
@@ -111,7 +111,9 @@ class BudgetPacer:
         self._state = _State(started_s=self._now(), expected_requests=float(budget.n_requests))
 
     @classmethod
-    def for_router(cls, router: Router, budget: Budget, *, clock: Callable[[], float] = time.time) -> "BudgetPacer":
+    def for_router(
+        cls, router: Router, budget: PacingBudget, *, clock: Callable[[], float] = time.time
+    ) -> "BudgetPacer":
         """Start from what the router cost on its training prompts.
 
         Raises

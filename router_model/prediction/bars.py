@@ -9,7 +9,26 @@ from router_model.errors import RequestError
 
 FloatArray = npt.NDArray[np.float32]
 
-_TOLERANCE = 1e-6  # bars are stored as float32
+BAR_TOLERANCE = 1e-6
+"""Bars nearer than this are the same: they are stored as float32, and grades are not."""
+
+
+def succeeds(quality: npt.ArrayLike, bar: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Say which answers meet a bar, for learning, measuring and certifying alike.
+
+    Parameters
+    ----------
+    quality : from 0 to 1; NaN where it is unknown, which is never a success
+    bar : of any shape that broadcasts with that of the qualities
+
+    Examples
+    --------
+    The float32 next to 0.3 is a little more than 0.3, and 0.3 still meets it.
+
+    >>> succeeds([0.2, 0.3, np.nan], np.float32(0.3)).tolist()
+    [False, True, False]
+    """
+    return np.asarray(np.asarray(quality, np.float64) >= np.asarray(bar, np.float64) - BAR_TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +63,7 @@ class BarGrid:
         """
         if not isinstance(bar, int | float) or not 0 < bar <= 1:
             raise RequestError(f"quality_bar={bar!r}; expected a quality above 0 and up to 1")
-        if bar > self.high + _TOLERANCE:
+        if not succeeds(self.high, bar):
             raise RequestError(
                 f"quality_bar={bar:g}: the best answer this router learned from has quality {self.high:g}; "
                 "ask for that or less, or train on answers that reach it"
@@ -69,15 +88,15 @@ class BarGrid:
         >>> [round(float(steps.at(p, bar)), 3) for bar in (0.2, 0.5, 0.51, 1.0)]
         [0.8, 0.8, 0.4, 0.4]
         """
-        if bar <= self.low:
+        if succeeds(self.low, bar):
             return np.ones(p.shape[:-1], dtype=np.float32)
-        upper = int(np.searchsorted(self.bars, bar - _TOLERANCE))
-        if self.stepwise or (upper < len(self) and abs(self.bars[upper] - bar) <= _TOLERANCE):
+        upper = int(np.searchsorted(self.bars, bar - BAR_TOLERANCE))
+        if self.stepwise or (upper < len(self) and abs(self.bars[upper] - bar) <= BAR_TOLERANCE):
             return p[..., min(upper, len(self) - 1)]
         # At the two ends, probabilities are 1 and 0 whatever was learned.
         below, p_below = (self.bars[upper - 1], p[..., upper - 1]) if upper else (np.float32(self.low), np.float32(1))
         above, p_above = (self.bars[upper], p[..., upper]) if upper < len(self) else (self.high, np.float32(0))
-        share = np.float32((bar - below) / max(float(above - below), _TOLERANCE))
+        share = np.float32((bar - below) / max(float(above - below), BAR_TOLERANCE))
         return np.asarray(p_below + share * (p_above - p_below), dtype=np.float32)
 
     def mean(self, p: FloatArray) -> FloatArray:

@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import BudgetMeter, Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keys import Key
 from router_model.serving.access.limits import Limits, Standing
@@ -70,7 +70,7 @@ class Access:
             feedback_per_day=settings.feedback_per_day,
             workers=settings.workers,
         )
-        service = None if settings.budget_usd is None else Budget(Decimal(repr(settings.budget_usd)), Per.DAY)
+        service = None if settings.budget_usd is None else KeyBudget(Decimal(repr(settings.budget_usd)), Per.DAY)
         fails_open = settings.budget_failure is BudgetFailure.OPEN
         budgets = Budgets(settings.budget_file, service=service, meter=meter, fails_open=fails_open)
         keys = () if keyring is None else keyring.all_keys

@@ -21,7 +21,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Protocol
 
-from router_model.serving.access.budget import Budget, dollars, nanos, plain, usd_of
+from router_model.serving.access.key_budget import KeyBudget, dollars, nanos, plain, usd_of
 from router_model.serving.access.ledger import Account, Balance, Hold, Ledger, LedgerError
 from router_model.serving.access.limits import format_duration
 from router_model.serving.common.callers import INSECURE
@@ -106,7 +106,7 @@ class Budgets:
     ----------
     path : Path
         File of the ledger; opened when there is a budget.
-    service : Budget or None
+    service : KeyBudget or None
         For all calls together, whoever makes them.
     meter : BudgetMeter or None
     now : UTC
@@ -118,7 +118,7 @@ class Budgets:
         self,
         path: Path,
         *,
-        service: Budget | None = None,
+        service: KeyBudget | None = None,
         meter: BudgetMeter | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         fails_open: bool = False,
@@ -147,7 +147,7 @@ class Budgets:
             raise SettingsError(f"{exc}; see --budget-file (ROUTER_BUDGET_FILE)") from exc
 
     def reserve(
-        self, key_id: str, budget: Budget | None, worst_usd: Callable[[], Decimal], *, within_s: float
+        self, key_id: str, budget: KeyBudget | None, worst_usd: Callable[[], Decimal], *, within_s: float
     ) -> Reservation | None:
         """Set aside what a call may cost at most.
 
@@ -205,7 +205,7 @@ class Budgets:
         self._ledger().settle(hold, spent)
         self._count_spent(hold, max(spent, 0))
 
-    def balance(self, key_id: str, budget: Budget) -> Balance:
+    def balance(self, key_id: str, budget: KeyBudget) -> Balance:
         """Return where a key stands."""
         now = self._now()
         return self._ledger().balance(_account(key_id, budget, now), now=now.timestamp())
@@ -231,13 +231,13 @@ class Budgets:
                 if name not in hold.shares:
                     self._meter.count_budget_spent(name, float(usd_of(spent)))
 
-    def _report(self, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int) -> None:
+    def _report(self, limits: list[tuple[str, KeyBudget]], balances: list[Balance], amount: int) -> None:
         if self._meter is not None:
             for (name, _), balance in zip(limits, balances, strict=False):  # a share is no budget of its own
                 self._meter.set_budget_remaining(name, float(usd_of(balance.remaining - amount)))
 
     def _refusal(
-        self, key_id: str, limits: list[tuple[str, Budget]], balances: list[Balance], amount: int, now: datetime
+        self, key_id: str, limits: list[tuple[str, KeyBudget]], balances: list[Balance], amount: int, now: datetime
     ) -> BudgetExceededError:
         (name, budget), balance = next(
             (one, balance)
@@ -252,11 +252,11 @@ class Budgets:
         )
 
 
-def _account(name: str, budget: Budget, now: datetime) -> Account:
+def _account(name: str, budget: KeyBudget, now: datetime) -> Account:
     return Account(name, nanos(budget.usd), budget.begin(now.date()).toordinal())
 
 
-def _why(name: str, budget: Budget, balance: Balance, amount: int, now: datetime) -> str:
+def _why(name: str, budget: KeyBudget, balance: Balance, amount: int, now: datetime) -> str:
     """Say why a call was refused; the service's amounts are not told to everybody."""
     cost = dollars(usd_of(amount))
     if name == SERVICE:
@@ -276,7 +276,7 @@ def _why(name: str, budget: Budget, balance: Balance, amount: int, now: datetime
     )
 
 
-def _when(budget: Budget, balance: Balance, amount: int, now: datetime) -> dict[str, str]:
+def _when(budget: KeyBudget, balance: Balance, amount: int, now: datetime) -> dict[str, str]:
     """Return when asking again makes sense: soon where only calls under way are in the way."""
     if balance.spent + amount <= balance.limit:
         return {"retry-after": str(_SOON_S)}
@@ -285,7 +285,7 @@ def _when(budget: Budget, balance: Balance, amount: int, now: datetime) -> dict[
     return never if left_s is None else never | {"retry-after": retry_after_text(left_s)}
 
 
-def _headers(budget: Budget, remaining: int, now: datetime) -> dict[str, str]:
+def _headers(budget: KeyBudget, remaining: int, now: datetime) -> dict[str, str]:
     left_s = _left_s(budget, now)
     headers = {
         "x-router-budget-limit-usd": str(plain(budget.usd)),
@@ -294,6 +294,6 @@ def _headers(budget: Budget, remaining: int, now: datetime) -> dict[str, str]:
     return headers if left_s is None else headers | {"x-router-budget-reset": format_duration(left_s)}
 
 
-def _left_s(budget: Budget, now: datetime) -> float | None:
+def _left_s(budget: KeyBudget, now: datetime) -> float | None:
     ends = budget.end(now.date())
     return None if ends is None else (ends - now).total_seconds()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from router_model.serving.access.budget import Budget
+from router_model.serving.access.key_budget import KeyBudget
 from router_model.serving.access.key_file import KeyFile, edit_key_file
 from router_model.serving.access.keyring_secret import check_secret, read_or_make_secret, read_secret, secret_check
 from router_model.serving.access.keys import KEY_PATTERN, Key, key_hash, new_key_text
@@ -24,7 +24,7 @@ def create_key(
     requests_per_minute: int | None = None,
     feedback_per_day: int | None = None,
     max_concurrent: int | None = None,
-    budget: Budget | None = None,
+    budget: KeyBudget | None = None,
 ) -> tuple[Key, str]:
     """Add a key to a key file, which is made if there is none.
 

@@ -31,7 +31,7 @@ from typing import Any, Final
 
 import tomli_w
 
-from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.keys import ID_LENGTH, Key
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import SettingsError
@@ -146,7 +146,7 @@ def _count(table: Mapping[str, Any], field: str, least: int, where: str) -> int 
     return value
 
 
-def _budget(table: Mapping[str, Any], where: str) -> Budget | None:
+def _budget(table: Mapping[str, Any], where: str) -> KeyBudget | None:
     usd, per = table.get("budget_usd"), table.get("budget_per")
     if usd is None and per is None:
         return None
@@ -156,7 +156,7 @@ def _budget(table: Mapping[str, Any], where: str) -> Budget | None:
             f"{', '.join(Per)}"
         )
     try:
-        return Budget(Decimal(usd), Per(per))
+        return KeyBudget(Decimal(usd), Per(per))
     except ValueError as exc:
         raise SettingsError(f"{where}: {exc}") from exc
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from router_model.serving.access.budget import Budget
+from router_model.serving.access.key_budget import KeyBudget
 from router_model.serving.common.callers import Role
 
 PREFIX: Final = "rm_"
@@ -49,7 +49,7 @@ class Key:
         None: as the service's settings say.
     max_concurrent : int or None
         Calls of models at a time; None: no limit.
-    budget : Budget or None
+    budget : KeyBudget or None
         What its calls of models may cost; None: no limit.
     """
 
@@ -62,7 +62,7 @@ class Key:
     requests_per_minute: int | None = None
     feedback_per_day: int | None = None
     max_concurrent: int | None = None
-    budget: Budget | None = None
+    budget: KeyBudget | None = None
 
 
 def new_key_text() -> tuple[str, str]:

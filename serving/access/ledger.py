@@ -6,7 +6,7 @@ in them (about 50 microseconds each, docs/access.md), and what is in the file ou
 system has it. From time to time a thread brings it to the disk: after a loss of power about the last thousand steps are
 missing at most. Should the file be damaged by it, that is found when it is opened.
 
-Amounts are nano-USD (`router_model.serving.access.budget`). What was spent is kept by day, so that a budget whose
+Amounts are nano-USD (`router_model.serving.access.key_budget`). What was spent is kept by day, so that a budget whose
 period is changed still counts what it should.
 """
 

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import Catalog, ModelCard
+from router_model.goal import read_goal
 from router_model.screening.constraints import Constraints
 from router_model.serving.api.answer_models import NotDiamondAnswer
 from router_model.serving.api.decision_rendering import decision_headers
@@ -70,11 +71,13 @@ def read_notdiamond(
 ) -> Query:
     """Return what a request in Not Diamond's format asks; `named` are its providers by candidate."""
     only = _faster_half(named) if asked.tradeoff == "latency" else list(named)
-    dial = COST_TRADEOFF if asked.tradeoff == "cost" and asked.cost_quality_tradeoff is None else None
+    position = COST_TRADEOFF if asked.tradeoff == "cost" else None
+    if asked.cost_quality_tradeoff is not None:
+        position = asked.cost_quality_tradeoff
     return Query(
         body=_chat_body(body),
         surface="notdiamond",
-        cost_quality_tradeoff=asked.cost_quality_tradeoff if dial is None else dial,
+        goal=read_goal(cost_quality_tradeoff=position),
         constraints=Constraints(allow=tuple(map(literal_glob, only))),
         session_id=asked.previous_session or secrets.token_hex(16),
         key_id=key_id,

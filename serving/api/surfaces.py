@@ -14,8 +14,8 @@ from router_model.serving.http_edge.bodies import IS_LONG, validated
 from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
 from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
-from router_model.serving.proxy.asked import GUARD, METADATA, TIMEOUT, Asked
 from router_model.serving.proxy.envelope import ProxyEnvelope
+from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT, ProxyRequest
 
 
 def _open(**example: Any) -> ConfigDict:
@@ -116,7 +116,7 @@ async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
         raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
     proxy = parts.proxy
 
-    def read(body: dict[str, Any]) -> Asked:
+    def read(body: dict[str, Any]) -> ProxyRequest:
         if surface is Surface.EMBEDDINGS:
             validated(EmbeddingsRequest, body)
         return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.common.callers import Role
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Usd(click.ParamType[Decimal]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
         """Return the amount."""
         try:
-            return Budget(Decimal(value)).usd
+            return KeyBudget(Decimal(value)).usd
         except InvalidOperation:
             self.fail(f"{value!r}; expected a number of USD, such as 10 or 2.50", param, ctx)
         except ValueError as exc:
@@ -98,7 +98,7 @@ def create(
         requests_per_minute=requests_per_minute,
         feedback_per_day=feedback_per_day,
         max_concurrent=max_concurrent,
-        budget=None if budget_usd is None else Budget(budget_usd, Per(budget_per)),
+        budget=None if budget_usd is None else KeyBudget(budget_usd, Per(budget_per)),
     )
     click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
     click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)

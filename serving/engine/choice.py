@@ -6,8 +6,8 @@ from random import Random
 
 from router_model.certificate import Certificate
 from router_model.decision import Decision, PlanStep
-from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.exploration import Exploration, certain, put_first
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.sessions.keep import kept_position
 
 SESSION = "session"
@@ -39,7 +39,7 @@ class Choice:
 
 def choose(
     decision: Decision,
-    asked: Asked,
+    asked: ReadQuery,
     session: Session | None,
     *,
     exploration: Exploration,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
 from router_model.router import Router
-from router_model.serving.engine.asked import Asked, Session
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.self_check import has_numbers
 
 MOST_TOGETHER = 7
@@ -23,7 +23,7 @@ class Ask:
     """A request to a router, decided when it is called."""
 
     router: Router
-    asked: Asked
+    asked: ReadQuery
     session: Session | None
 
     def __call__(self) -> Decision:
@@ -54,7 +54,7 @@ def _decided(group: Sequence[Ask]) -> list[Decision | Exception]:
     return decide_group(first.router, [ask.asked for ask in group], [ask.session for ask in group])
 
 
-def decide_one(router: Router, asked: Asked, session: Session | None) -> Decision:
+def decide_one(router: Router, asked: ReadQuery, session: Session | None) -> Decision:
     """Ask the router.
 
     Raises
@@ -62,28 +62,36 @@ def decide_one(router: Router, asked: Asked, session: Session | None) -> Decisio
     PredictionError
     RequestError, NoCandidateError, and whatever else the router raises
     """
-    warm_cache = None if session is None else session.warm_cache
-    router = with_cards(router, asked.query.cards)
-    decision = router.route(asked.prompt, **asked.knobs, warm_cache=warm_cache)
+    (decision,) = _decide(router, [asked], [session])
     if not has_numbers(decision):
         raise PredictionError("a prediction is not a finite number")
     return decision
 
 
 def decide_group(
-    router: Router, group: Sequence[Asked], sessions: Sequence[Session | None]
+    router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]
 ) -> list[Decision | Exception]:
     """Ask the router for requests with the same knobs, at once where that works, and one by one where one fails."""
-    warm_caches = [None if session is None else session.warm_cache for session in sessions]
     try:
-        prompts = [asked.prompt for asked in group]
-        repriced = with_cards(router, group[0].query.cards)
-        decisions = repriced.route_batch(prompts, **group[0].knobs, warm_caches=warm_caches)
+        decisions = _decide(router, group, sessions)
         if all(map(has_numbers, decisions)):
-            return list(decisions)
+            return [*decisions]
     except Exception:  # noqa: BLE001, S110 - whose fault it is shows below, one by one
         pass
     return [_tried(Ask(router, asked, session)) for asked, session in zip(group, sessions, strict=True)]
+
+
+def _decide(router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]) -> list[Decision]:
+    """Ask the router at once for requests of one group."""
+    query = group[0].query
+    warm_caches = [None if session is None else session.warm_cache for session in sessions]
+    return with_cards(router, query.cards).decide(
+        [asked.prompt for asked in group],
+        query.goal,
+        constraints=query.constraints,
+        explain=query.explain,
+        warm_caches=warm_caches if any(warm_caches) else None,
+    )
 
 
 def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from router_model.decision import Decision
+from router_model.goal import Goal, QualityValue, SuccessValue, TargetSuccess
 from router_model.router import Router
-from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.choice import Choice
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
 from router_model.serving.engine.exploration import certain, put_first
-from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.query import Routed
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.reload import Served
-from router_model.tradeoff import success_value_at
 
 FALLBACK_DEFAULT = "fallback_default"
 """The reason of a default plan."""
@@ -35,7 +35,7 @@ class Stamp:
     decision_s: float = field(default=0.0)
 
 
-def predicted_answer(served: Served, asked: Asked, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
+def predicted_answer(served: Served, asked: ReadQuery, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
     """Return the answer that was predicted."""
     cards = served.default_plan.cards
     return Routed(
@@ -50,7 +50,7 @@ def predicted_answer(served: Served, asked: Asked, decision: Decision, choice: C
         policy_version=served.policy_version,
         artifact=decision.artifact,
         quality_bar=decision.quality_bar,
-        target_success=asked.query.target_success,
+        target_success=_target(asked.query.goal),
         threshold=decision.threshold,
         success_value_usd=decision.success_value_usd,
         quality_value_usd=decision.quality_value_usd,
@@ -65,23 +65,21 @@ def predicted_answer(served: Served, asked: Asked, decision: Decision, choice: C
     )
 
 
-def default_answer(served: Served, asked: Asked, session: Session | None, degraded_by: str, stamp: Stamp) -> Routed:
+def default_answer(served: Served, asked: ReadQuery, session: Session | None, degraded_by: str, stamp: Stamp) -> Routed:
     """Return the default plan. Inside a tool loop the session's model comes first, if it is in it.
 
     Raises
     ------
     RequestError
-        If the knobs are wrong: that is the caller's fault with a predictor and without.
+        If no answer reached the quality bar: that is the caller's fault with a predictor and without.
     NoCandidateError
     """
-    query, router = asked.query, served.router
-    if router is not None:
-        check_knobs(router, query)
+    query = asked.query
+    bar = _quality_bar(served.router, query.goal)
     plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
     if session is not None and asked.uses_tools:
         plan = put_first(plan, next((i for i, step in enumerate(plan) if step.model == session.model), 0))
     cards = served.default_plan.cards
-    bar = _DEFAULT_BAR if router is None else router.artifact.operating_point.quality_bar
     return Routed(
         decision_id=stamp.decision_id,
         created_at=stamp.created_at,
@@ -93,11 +91,11 @@ def default_answer(served: Served, asked: Asked, session: Session | None, degrad
         predicted=False,
         policy_version=served.policy_version,
         artifact=served.artifact,
-        quality_bar=bar if query.quality_bar is None else query.quality_bar,
-        target_success=query.target_success,
+        quality_bar=bar,
+        target_success=_target(query.goal),
         threshold=None,
-        success_value_usd=query.success_value_usd,
-        quality_value_usd=query.quality_value_usd,
+        success_value_usd=query.goal.success_value_usd if isinstance(query.goal, SuccessValue) else None,
+        quality_value_usd=query.goal.quality_value_usd if isinstance(query.goal, QualityValue) else None,
         certificate=None,
         explored=False,
         degraded=True,
@@ -108,18 +106,14 @@ def default_answer(served: Served, asked: Asked, session: Session | None, degrad
     )
 
 
-def check_knobs(router: Router, query: Query) -> None:
-    """Refuse knobs that the router would refuse, without asking it for a decision.
-
-    Raises
-    ------
-    RequestError
-    """
-    point, value = router.artifact.operating_point, query.success_value_usd
-    bar = point.quality_bar if query.quality_bar is None else query.quality_bar
+def _quality_bar(router: Router | None, goal: Goal) -> float:
+    """Return the quality at which an answer succeeds; refuse one that no logged answer reached."""
+    if router is None:
+        return _DEFAULT_BAR if goal.quality_bar is None else goal.quality_bar
+    bar = router.quality_bar(goal)
     router.artifact.predictor.grid.check(bar)
-    if query.cost_quality_tradeoff is not None:
-        success_value_at(query.cost_quality_tradeoff, point, router.catalog)
-    router.rule(
-        bar, target_success=query.target_success, success_value_usd=value, quality_value_usd=query.quality_value_usd
-    )
+    return bar
+
+
+def _target(goal: Goal) -> float | None:
+    return goal.target_success if isinstance(goal, TargetSuccess) else None

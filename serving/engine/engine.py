@@ -24,7 +24,6 @@ from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
-from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.choice import choose
 from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
 from router_model.serving.engine.decision_answers import Stamp, default_answer, predicted_answer
@@ -32,6 +31,7 @@ from router_model.serving.engine.exploration import Exploration
 from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.read_query import ReadQuery, Session
 from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
 from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
@@ -197,7 +197,7 @@ class Engine:
         served = self._now_served()
         results: list[Routed | ServiceError | None] = [None] * len(queries)
         groups: dict[Hashable, list[int]] = defaultdict(list)
-        read: dict[int, Asked] = {}
+        read: dict[int, ReadQuery] = {}
         for i, query in enumerate(queries):
             try:
                 read[i] = await _read(query)
@@ -248,7 +248,7 @@ class Engine:
             raise NotReadyError("the engine has not been started")
         return served
 
-    async def _session(self, asked: Asked) -> Session | None:
+    async def _session(self, asked: ReadQuery) -> Session | None:
         if asked.session_key is None or not asked.has_begun:
             return None
         record = await self._sessions.find(asked.session_key)
@@ -256,7 +256,7 @@ class Engine:
             return None
         return Session.of(record, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
 
-    async def _predicted(self, served: Served, asked: Asked, session: Session | None, arrived: float) -> Decision:
+    async def _predicted(self, served: Served, asked: ReadQuery, session: Session | None, arrived: float) -> Decision:
         if served.router is None:
             raise _NoRouterError
         lane = self._slow if asked.query.explain else self._fast
@@ -264,7 +264,7 @@ class Engine:
         return await lane.run(ask, spent_s=time.perf_counter() - arrived, caller=caller)
 
     async def _predicted_group(
-        self, served: Served, group: Sequence[Asked], sessions: Sequence[Session | None], arrived: float
+        self, served: Served, group: Sequence[ReadQuery], sessions: Sequence[Session | None], arrived: float
     ) -> Sequence[Decision | Exception]:
         """Decide for requests with the same knobs, a few at a time: between two slices others have their turn."""
         if served.router is None:
@@ -281,7 +281,7 @@ class Engine:
         return decided
 
     def _answer(
-        self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
+        self, served: Served, asked: ReadQuery, session: Session | None, decided: Decision | Exception, arrived: float
     ) -> Routed:
         """Return the answer and let everybody know of it.
 
@@ -298,7 +298,7 @@ class Engine:
         return routed
 
     def _chosen(
-        self, served: Served, asked: Asked, session: Session | None, decided: Decision | Exception, arrived: float
+        self, served: Served, asked: ReadQuery, session: Session | None, decided: Decision | Exception, arrived: float
     ) -> Routed:
         """Return the answer of a decision; raise what came instead of one."""
         if isinstance(decided, Exception):
@@ -308,7 +308,7 @@ class Engine:
         return predicted_answer(served, asked, decided, choice, self._stamp(arrived, asked))
 
     def _fall_back(
-        self, served: Served, asked: Asked, session: Session | None, exc: Exception, arrived: float
+        self, served: Served, asked: ReadQuery, session: Session | None, exc: Exception, arrived: float
     ) -> Routed:
         error = callers_error(exc)
         if error is not None:
@@ -327,20 +327,20 @@ class Engine:
             _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, error_location(exc))
         return routed
 
-    def _pending(self, asked: Asked, routed: Routed) -> PendingDecision:
+    def _pending(self, asked: ReadQuery, routed: Routed) -> PendingDecision:
         return PendingDecision.of(asked.query, routed, asked.prompt, self._storage, self._volume)
 
-    def _stamp(self, arrived: float, asked: Asked) -> Stamp:
+    def _stamp(self, arrived: float, asked: ReadQuery) -> Stamp:
         now = datetime.fromtimestamp(self._clock(), UTC)
         return Stamp(self._seal(self._new_id(), asked.query.key_id), now, time.perf_counter() - arrived)
 
-    def _remember(self, asked: Asked, routed: Routed) -> None:
+    def _remember(self, asked: ReadQuery, routed: Routed) -> None:
         if asked.session_key is not None:
             self._sessions.remember(
                 SessionRecord(asked.session_key, routed.model, routed.created_at, routed.n_input_tokens)
             )
 
-    def _tell(self, asked: Asked, routed: Routed) -> None:
+    def _tell(self, asked: ReadQuery, routed: Routed) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
             self._decision_log.put(self._pending(asked, routed))
@@ -375,10 +375,10 @@ def _degraded_by(exc: Exception) -> str:
     return "no_router" if isinstance(exc, _NoRouterError) else "predictor_error"
 
 
-async def _read(query: Query) -> Asked:
+async def _read(query: Query) -> ReadQuery:
     """Read a request; one of very many parts in another thread, as each of them takes a microsecond or two."""
     try:
-        return await asyncio.to_thread(Asked.read, query) if _has_many_parts(query.body) else Asked.read(query)
+        return await asyncio.to_thread(ReadQuery.read, query) if _has_many_parts(query.body) else ReadQuery.read(query)
     except Exception as exc:
         error = callers_error(exc)
         if error is None:

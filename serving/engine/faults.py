@@ -5,16 +5,10 @@ from collections.abc import Container
 
 from router_model.errors import RequestError
 from router_model.features import PromptError
+from router_model.goal import KNOBS
 from router_model.screening.screening import NoCandidateError
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 
-_KNOBS = (
-    "quality_bar",
-    "target_success",
-    "success_value_usd",
-    "quality_value_usd",
-    "cost_quality_tradeoff",
-)
 _LIMITS = ("max_completion_tokens", "max_tokens")
 
 
@@ -36,7 +30,7 @@ def callers_error(exc: Exception) -> ServiceError | None:
     if isinstance(exc, PromptError):
         return InvalidRequestError(str(exc), param=_named(str(exc), _LIMITS) or "messages")
     if isinstance(exc, RequestError):
-        return InvalidRequestError(str(exc), param=_named(str(exc), _KNOBS) or "router")
+        return InvalidRequestError(str(exc), param=_named(str(exc), KNOBS) or "router")
     return None
 
 

@@ -9,6 +9,7 @@ from router_model.catalog import ModelCard
 from router_model.certificate import Certificate
 from router_model.decision import Exclusion, PlanStep
 from router_model.explanation_records import Explanation
+from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.screening.constraints import Constraints
 
 
@@ -21,8 +22,8 @@ class Query:
     body : chat body with ``messages``
         What `features.Prompt.parse` reads.
     surface : str
-    quality_bar, target_success, success_value_usd, quality_value_usd, cost_quality_tradeoff : float or None
-        As of `router_model.Router.route`.
+    goal : Goal
+        What the decision is to reach.
     constraints : Constraints
     session_id : str or None
         As the caller named the session; None: the conversation's beginning stands for it.
@@ -37,11 +38,7 @@ class Query:
 
     body: Mapping[str, Any]
     surface: str = "route"
-    quality_bar: float | None = None
-    target_success: float | None = None
-    success_value_usd: float | None = None
-    quality_value_usd: float | None = None
-    cost_quality_tradeoff: float | None = None
+    goal: Goal = OWN_TRADEOFF
     constraints: Constraints = field(default_factory=Constraints)
     session_id: str | None = None
     user_id: str | None = None

@@ -23,7 +23,7 @@ from router_model.serving.formats.settling import settle
 from router_model.serving.forwarding.deadlines import clock, close
 from router_model.serving.forwarding.lines import Ticket
 from router_model.serving.forwarding.patience import Waits
-from router_model.serving.forwarding.reply import Order, no_extras
+from router_model.serving.forwarding.reply import ForwardRequest, no_extras
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.providers.failures import CONTENT, FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.health import Verdict
@@ -52,11 +52,11 @@ class Attempt:
 
     Parameters
     ----------
-    order : Order
+    order : ForwardRequest
     target, adapter, request : whom to call, and with what
     ticket : Ticket
         Is told what became of the call.
-    over : list of AttemptRecord
+    finished : list of AttemptRecord
         The order's attempts that are over; this one joins.
     deadline : float
         When the order's time is up.
@@ -83,13 +83,13 @@ class Attempt:
 
     def __init__(
         self,
-        order: Order,
+        order: ForwardRequest,
         target: Target,
         adapter: Adapter,
         request: HttpRequest,
         *,
         ticket: Ticket,
-        over: list[AttemptRecord],
+        finished: list[AttemptRecord],
         deadline: float,
         rules: Rules,
         waits: Waits,
@@ -102,7 +102,7 @@ class Attempt:
         self.adapter = adapter
         self._sent = asyncio.Event()  # no method of ours: a cycle would keep the answer in memory for longer
         self.request = replace(request, on_sent=self._sent.set)
-        self.over = over
+        self.finished = finished
         self.rules = rules
         self._others = others
         self.waits = waits
@@ -167,7 +167,7 @@ class Attempt:
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""
         make = self.order.extras
-        return {} if make is no_extras else make([*self.over, self.record(None)])
+        return {} if make is no_extras else make([*self.finished, self.record(None)])
 
     async def end(self, error_type: str | None) -> None:
         """End it; None is a success. Again: nothing."""
@@ -177,7 +177,7 @@ class Attempt:
         now = clock()
         self._ticket.end(self._verdict(error_type, now), self.failure, now)
         record = self.record(error_type)
-        self.over.append(record)
+        self.finished.append(record)
         self._compare_models()
         self._observe(record)
         if self.response is not None:

@@ -97,10 +97,10 @@ async def _whole(attempt: Attempt, content: bytes, content_type: str | None = No
 def _reply(attempt: Attempt, stream: LiveStream | WholeStream | None = None) -> Reply:
     return Reply(
         attempt.target,
-        attempt.over,
+        attempt.finished,
         attempt.facts,
         stream=stream,
-        n_attempts=len(attempt.over),
+        n_attempts=len(attempt.finished),
         changes=attempt.request.changes,
     )
 

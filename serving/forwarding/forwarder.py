@@ -21,12 +21,12 @@ from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.attempts import CLIENT_GONE, SHUTDOWN, Attempt
 from router_model.serving.forwarding.calls import call
 from router_model.serving.forwarding.connections import Connections
-from router_model.serving.forwarding.course import Course, Ready
 from router_model.serving.forwarding.deadlines import clock, to_its_end
+from router_model.serving.forwarding.forward_state import ForwardState, PreparedCall
 from router_model.serving.forwarding.lines import Line, Ticket
 from router_model.serving.forwarding.patience import Patience
 from router_model.serving.forwarding.refusals import Refusals, Wishes
-from router_model.serving.forwarding.reply import Order, Reply
+from router_model.serving.forwarding.reply import ForwardRequest, Reply
 from router_model.serving.forwarding.retry_policy import Do, Step, Tried, next_step
 from router_model.serving.forwarding.rules import Rules
 from router_model.serving.forwarding.streams import unreadable
@@ -76,7 +76,7 @@ class Forwarder:
         self._whole_answers = WholeAnswers()
         self.health: HealthTable[tuple[str, str]] = HealthTable(self._rules.health)
 
-    async def forward(self, order: Order) -> Reply:
+    async def forward(self, order: ForwardRequest) -> Reply:
         """Try the candidates until one answers; cancelling ends the call that is under way at once.
 
         Raises
@@ -90,47 +90,47 @@ class Forwarder:
             raise EmptyPlanError("no provider serves any model that was asked for; see GET /v1/models for those served")
         wishes = Wishes(order.call, self._refusals)
         order = replace(order, targets=wishes.arranged(order.targets, clock()))
-        course = Course(order, clock() + order.total_s, wishes)
-        ready = await self._next(course)
+        state = ForwardState(order, clock() + order.total_s, wishes)
+        prepared = await self._next(state)
         while True:
             try:
-                reply = await self._attempt(course, ready)
+                reply = await self._attempt(state, prepared)
             except UpstreamFailure as failure:
-                plain = await self._without_stream(course, ready, failure)
+                plain = await self._without_stream(state, prepared, failure)
                 if plain is not None:
-                    ready = plain
+                    prepared = plain
                     continue
                 now = clock()
-                tried = course.failed(ready, failure, now)
-                again = await self._without_refused(course, ready, failure, tried)
+                tried = state.failed(prepared, failure, now)
+                again = await self._without_refused(state, prepared, failure, tried)
                 step = next_step(failure, tried, self._rules, self._rng)
-                ready = again or await self._after(course, ready, failure, step)
+                prepared = again or await self._after(state, prepared, failure, step)
             else:
-                wishes.took(ready.target)
+                wishes.took(prepared.target)
                 return reply
 
-    async def _attempt(self, course: Course, ready: Ready) -> Reply:
+    async def _attempt(self, state: ForwardState, prepared: PreparedCall) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
-        order, provider = course.order, ready.target.provider
+        order, provider = state.order, prepared.target.provider
         attempt = Attempt(
             order,
-            ready.target,
-            ready.adapter,
-            ready.request,
-            ticket=Ticket(ready.line, order.key_id, clock(), blames_key=ready.line.key not in course.refused_keys),
-            over=course.over,
-            deadline=course.deadline,
+            prepared.target,
+            prepared.adapter,
+            prepared.request,
+            ticket=Ticket(prepared.line, order.key_id, clock(), blames_key=prepared.line.key not in state.refused_keys),
+            finished=state.finished,
+            deadline=state.deadline,
             rules=self._rules,
-            others=len(order.targets) - course.position,
+            others=len(order.targets) - state.position,
             waits=self._patience.of(
-                ready.target,
+                prepared.target,
                 order.call,
-                len(ready.request.content),
-                has_others=course.has_untried,
+                len(prepared.request.content),
+                has_others=state.has_untried,
                 is_live=order.call.stream and not order.buffer,
             ),
-            share_until=course.share_of(ready.position, clock()),
-            is_streamed=ready.is_streamed,
+            share_until=state.share_of(prepared.position, clock()),
+            is_streamed=prepared.is_streamed,
         )
         transport = self._connections.shared(self._providers.transport(provider), provider, order.key_id)
         try:
@@ -143,44 +143,49 @@ class Forwarder:
             raise
         except Exception as exc:
             await to_its_end(attempt.end(FailureKind.MALFORMED))
-            raise unreadable(exc, ready.target.name) from exc
+            raise unreadable(exc, prepared.target.name) from exc
         except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
             await to_its_end(attempt.end(SHUTDOWN if SHUTDOWN in exc.args else CLIENT_GONE))
             raise
         finally:
             transport.drop()
         if attempt.is_better_plain:
-            self._whole_answers.ask_plainly(ready.target)
+            self._whole_answers.ask_plainly(prepared.target)
         return reply
 
-    async def _without_stream(self, course: Course, ready: Ready, failure: UpstreamFailure) -> Ready | None:
+    async def _without_stream(
+        self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure
+    ) -> PreparedCall | None:
         """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
-        if not ready.is_streamed or course.order.call.stream or not refuses_stream(failure):
+        if not prepared.is_streamed or state.order.call.stream or not refuses_stream(failure):
             return None
-        self._whole_answers.ask_plainly(ready.target)
-        return await self._prepare(course, ready.position)
+        self._whole_answers.ask_plainly(prepared.target)
+        return await self._prepare(state, prepared.position)
 
     async def _without_refused(
-        self, course: Course, ready: Ready, failure: UpstreamFailure, tried: Tried
-    ) -> Ready | None:
+        self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure, tried: Tried
+    ) -> PreparedCall | None:
         """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
 
         Nothing is paused: the model has not failed, and with what was refused left out it has no reason to refuse.
         """
         if failure.refusal is None:
             return None
-        target = ready.target
+        target = prepared.target
         can_go_on = tried.n_attempts < self._rules.max_attempts and tried.left_s > 0
-        if not course.wishes.note(target, failure.refusal, ready.request.content, clock()) or not can_go_on:
+        if not state.wishes.note(target, failure.refusal, prepared.request.content, clock()) or not can_go_on:
             return None
-        refused = course.wishes.refused(target, clock())
-        asked = replace(course.order.call, stream=ready.is_streamed)
-        request = await _written(course.order, partial(ready.adapter.request, asked, target, None, refused=refused))
+        refused = state.wishes.refused(target, clock())
+        asked = replace(state.order.call, stream=prepared.is_streamed)
+        request = await _written(state.order, partial(prepared.adapter.request, asked, target, None, refused=refused))
         return replace(
-            ready, request=replace(ready.request, content=request.content, changes=request.changes, sent=request.sent)
+            prepared,
+            request=replace(prepared.request, content=request.content, changes=request.changes, sent=request.sent),
         )
 
-    async def _after(self, course: Course, ready: Ready, failure: UpstreamFailure, step: Step) -> Ready:
+    async def _after(
+        self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure, step: Step
+    ) -> PreparedCall:
         """Return what to try after a failure, when it is time.
 
         Raises
@@ -189,24 +194,24 @@ class Forwarder:
             If nothing is.
         """
         if step.do is Do.RAISE:
-            *others, reported = course.failures
+            *others, reported = state.failures
             raise upstream_error(reported, others) from failure
         if step.do is Do.GIVE_UP:
-            raise course.error() from failure
-        caller = course.order.key_id
-        if step.do is Do.AGAIN and ready.line.is_ready(caller, clock()):
+            raise state.error() from failure
+        caller = state.order.key_id
+        if step.do is Do.AGAIN and prepared.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
-            if ready.line.is_ready(caller, clock()):  # others may have failed meanwhile
-                return ready
+            if prepared.line.is_ready(caller, clock()):  # others may have failed meanwhile
+                return prepared
         elif step.do is Do.OTHER_KEY:
-            other = await self._prepare(course, ready.position)
+            other = await self._prepare(state, prepared.position)
             if other is not None:
                 return other
         if step.do is not Do.AGAIN and step.pause_s is not None:
-            course.waiting[ready.position] = clock() + step.pause_s
-        return await self._next(course, failure)
+            state.waiting[prepared.position] = clock() + step.pause_s
+        return await self._next(state, failure)
 
-    async def _next(self, course: Course, cause: UpstreamFailure | None = None) -> Ready:
+    async def _next(self, state: ForwardState, cause: UpstreamFailure | None = None) -> PreparedCall:
         """Return the next candidate that can be called: one that was not tried, or else what `_last_resort` finds.
 
         Raises
@@ -214,113 +219,113 @@ class Forwarder:
         ServiceError
             If there is none.
         """
-        while course.position < len(course.order.targets):
-            position = course.position
-            course.position += 1
-            if not course.fits(course.order.targets[position]):
+        while state.position < len(state.order.targets):
+            position = state.position
+            state.position += 1
+            if not state.fits(state.order.targets[position]):
                 continue
-            line = self._ready_line(course, position)
+            line = self._ready_line(state, position)
             if line is None:
-                course.put_aside.append(position)
-            elif (found := await self._translate(course, position, line)) is not None:
+                state.put_aside.append(position)
+            elif (found := await self._translate(state, position, line)) is not None:
                 return found
-        ready = await self._last_resort(course)
-        if ready is None:
-            raise course.error() from cause
-        return ready
+        prepared = await self._last_resort(state)
+        if prepared is None:
+            raise state.error() from cause
+        return prepared
 
-    async def _last_resort(self, course: Course) -> Ready | None:
+    async def _last_resort(self, state: ForwardState) -> PreparedCall | None:
         """Return a candidate where all are put aside, limited or tried: the one whose pause ends first; None: none."""
-        while clock() < course.deadline:
-            again = min(course.waiting.items(), key=itemgetter(1), default=None)
-            aside = self._first_put_aside(course)
+        while clock() < state.deadline:
+            again = min(state.waiting.items(), key=itemgetter(1), default=None)
+            aside = self._first_put_aside(state)
             if again is not None and (aside is None or again[1] <= aside[0]):
-                ready = await self._once_more(course, *again)
+                prepared = await self._once_more(state, *again)
             elif aside is not None:
-                ready = await self._early(course, *aside)
+                prepared = await self._early(state, *aside)
             else:
                 return None
-            if ready is not None:
-                return ready
+            if prepared is not None:
+                return prepared
         return None
 
-    async def _once_more(self, course: Course, position: int, at: float) -> Ready | None:
+    async def _once_more(self, state: ForwardState, position: int, at: float) -> PreparedCall | None:
         """Return a candidate that was tried and was to be asked again later, once it is later."""
-        del course.waiting[position]
-        if at >= course.deadline:
+        del state.waiting[position]
+        if at >= state.deadline:
             return None
         await asyncio.sleep(at - clock())
-        ready = await self._prepare(course, position)
-        if ready is None:
-            now, caller = clock(), course.order.key_id
-            line = self._first_line(course, position, now)
+        prepared = await self._prepare(state, position)
+        if prepared is None:
+            now, caller = clock(), state.order.key_id
+            line = self._first_line(state, position, now)
             until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
             if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
-                course.waiting[position] = max(until, now + _LOOK_S)
-        return ready
+                state.waiting[position] = max(until, now + _LOOK_S)
+        return prepared
 
-    async def _early(self, course: Course, at: float, position: int, line: Line) -> Ready | None:
+    async def _early(self, state: ForwardState, at: float, position: int, line: Line) -> PreparedCall | None:
         """Return a candidate that is put aside: after its pause if that is a limit's and soon over, else at once.
 
         A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
         for itself: a request that is bad is to be told so, whatever became of another one.
         """
-        now, caller = clock(), course.order.key_id
+        now, caller = clock(), state.order.key_id
         is_ready = line.is_ready(caller, now)
-        if line.is_probed(caller, now) and course.waited_s < self._rules.longest_backoff_s:
-            course.waited_s += _LOOK_S
+        if line.is_probed(caller, now) and state.waited_s < self._rules.longest_backoff_s:
+            state.waited_s += _LOOK_S
             await asyncio.sleep(_LOOK_S)
             return None
-        most_s = min(self._rules.longest_wait_s, (course.deadline - now) / 2)
+        most_s = min(self._rules.longest_wait_s, (state.deadline - now) / 2)
         if not is_ready and line.is_limited_only(caller, now) and at - now <= most_s:
             await asyncio.sleep(at - now)
             return None
-        course.put_aside.remove(position)
-        ready = await self._translate(course, position, line)
-        if ready is not None and (not is_ready or line.key in course.refused_keys):
-            course.put_aside.clear()  # one is enough: more would take a caller's time in vain
-        return ready
+        state.put_aside.remove(position)
+        prepared = await self._translate(state, position, line)
+        if prepared is not None and (not is_ready or line.key in state.refused_keys):
+            state.put_aside.clear()  # one is enough: more would take a caller's time in vain
+        return prepared
 
-    def _first_put_aside(self, course: Course) -> tuple[float, int, Line] | None:
+    def _first_put_aside(self, state: ForwardState) -> tuple[float, int, Line] | None:
         """Return whose pause ends first, and when, of the candidates that were not tried."""
-        now, caller = clock(), course.order.key_id
-        lines = ((position, self._first_line(course, position, now)) for position in course.put_aside)
+        now, caller = clock(), state.order.key_id
+        lines = ((position, self._first_line(state, position, now)) for position in state.put_aside)
         return min(((line.retry_at(caller, now), position, line) for position, line in lines), default=None, key=_when)
 
-    def _first_line(self, course: Course, position: int, now: float) -> Line:
+    def _first_line(self, state: ForwardState, position: int, now: float) -> Line:
         """Return a candidate with the key whose pause ends first."""
-        caller, target = course.order.key_id, course.order.targets[position]
+        caller, target = state.order.key_id, state.order.targets[position]
         lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
-        return min(lines, key=lambda line: (line.key in course.refused_keys, line.retry_at(caller, now)))
+        return min(lines, key=lambda line: (line.key in state.refused_keys, line.retry_at(caller, now)))
 
-    async def _prepare(self, course: Course, position: int) -> Ready | None:
+    async def _prepare(self, state: ForwardState, position: int) -> PreparedCall | None:
         """Return a candidate with a key and a request; None where it cannot be called now."""
-        line = self._ready_line(course, position)
-        return None if line is None else await self._translate(course, position, line)
+        line = self._ready_line(state, position)
+        return None if line is None else await self._translate(state, position, line)
 
-    def _ready_line(self, course: Course, position: int) -> Line | None:
+    def _ready_line(self, state: ForwardState, position: int) -> Line | None:
         """Return a candidate with the key whose turn it is; None where all that it needs is put aside."""
-        now, caller, target = clock(), course.order.key_id, course.order.targets[position]
+        now, caller, target = clock(), state.order.key_id, state.order.targets[position]
         if not self._health(target).is_ready(caller, now):
             return None
         key = self._providers.keys(target.provider).take(
-            lambda key: key not in course.refused_keys and key.is_ready(target.model, caller, now)
+            lambda key: key not in state.refused_keys and key.is_ready(target.model, caller, now)
         )
         return None if key is None else self._line(target, key)
 
-    async def _translate(self, course: Course, position: int, line: Line) -> Ready | None:
-        call_ = course.order.call
+    async def _translate(self, state: ForwardState, position: int, line: Line) -> PreparedCall | None:
+        call_ = state.order.call
         try:
             adapter = self._adapter_for(call_.surface, line.target.provider.kind)
-            refused = course.wishes.refused(line.target, clock())
+            refused = state.wishes.refused(line.target, clock())
             is_streamed = self._whole_answers.by_stream(call_, line.target)
             asked = replace(call_, stream=is_streamed)
             write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
-            request = await _written(course.order, write)
+            request = await _written(state.order, write)
         except InvalidRequestError as exc:
-            course.invalid = course.invalid or exc
+            state.invalid = state.invalid or exc
             return None
-        return Ready(position, line, adapter, request, is_streamed)
+        return PreparedCall(position, line, adapter, request, is_streamed)
 
     def _line(self, target: Target, key: Key) -> Line:
         return Line(target, key, self._health(target))
@@ -329,7 +334,7 @@ class Forwarder:
         return self.health.of((target.provider.name, target.model))
 
 
-async def _written(order: Order, write: Callable[[], HttpRequest]) -> HttpRequest:
+async def _written(order: ForwardRequest, write: Callable[[], HttpRequest]) -> HttpRequest:
     return write() if order.aside is None else await order.aside(write)
 
 

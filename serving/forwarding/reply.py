@@ -35,7 +35,7 @@ class EventStream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ForwardRequest:
     """A call with all that forwarding it needs.
 
     Attributes

@@ -5,12 +5,13 @@ from typing import Any
 
 from starlette.datastructures import Headers
 
+from router_model.goal import KNOBS, read_goal
 from router_model.screening.constraints import Constraints
 from router_model.screening.globs import globs_of
 from router_model.serving.common.service_errors import EmptyPlanError, NotFoundError
 from router_model.serving.engine.query import Query
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.requests import AUTO, CONSTRAINTS, KNOBS, Envelope, RouterOptions, SessionHeader
+from router_model.serving.http_edge.requests import AUTO, CONSTRAINTS, Envelope, RouterOptions, SessionHeader
 
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()
@@ -36,22 +37,70 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
         If something that is read is not as declared.
     NotFoundError
         If a model is named that is no candidate.
+    RequestError, EmptyPlanError
+        As `build_query`.
     """
     asked = validated(Envelope, body)
-    options = asked.router or _NO_OPTIONS
-    named_by_header = session_header(headers)
-    only = named_models(asked.model, asked.models, known)
+    return build_query(
+        body,
+        asked.router,
+        surface=surface,
+        key_id=key_id,
+        user_id=asked.user,
+        session_id=named_session(asked, headers),
+        candidates=named_models(asked.model, asked.models, known),
+        known=known,
+    )
+
+
+def build_query(
+    body: Mapping[str, Any],
+    options: RouterOptions | None,
+    *,
+    surface: str,
+    key_id: str,
+    user_id: str | None,
+    session_id: str | None,
+    candidates: Sequence[str],
+    known: Sequence[str],
+    allowed_models: Sequence[str] | None = None,
+) -> Query:
+    """Return the query that a chat body and its ``router`` object make; every surface that has one asks so.
+
+    Parameters
+    ----------
+    body : chat body with ``messages``
+    options : the ``router`` object
+    surface, key_id, user_id, session_id : as of `Query`
+    candidates : the models that may be chosen, where the body names some; empty: all
+    known : all that the router knows
+    allowed_models : globs that candidates must match beside ``router.allow``; empty or None: all
+
+    Raises
+    ------
+    RequestError
+        If knobs of the options exclude each other, or one is out of its range.
+    EmptyPlanError
+        If the lists of allowed models have nothing in common.
+    """
+    options = options or _NO_OPTIONS
     return Query(
         body=body,
         surface=surface,
-        constraints=read_constraints(options, only),
-        session_id=options.session_id or asked.session_id or named_by_header,
-        user_id=asked.user,
+        goal=read_goal(**{name: getattr(options, name) for name in KNOBS}),
+        constraints=_read_constraints(options, candidates, known, allowed_models),
+        session_id=session_id,
+        user_id=user_id,
         key_id=key_id,
         explore=options.explore is not False,
         explain=options.explain is True,
-        **{name: getattr(options, name) for name in KNOBS},
     )
+
+
+def named_session(asked: Envelope, headers: Headers) -> str | None:
+    """Return the session that a request names; the header is checked even where the body names it."""
+    named_by_header = session_header(headers)
+    return (asked.router.session_id if asked.router else None) or asked.session_id or named_by_header
 
 
 def session_header(headers: Headers) -> str | None:
@@ -60,15 +109,13 @@ def session_header(headers: Headers) -> str | None:
     return None if value is None else validated(SessionHeader, {"x-session-id": value}).session_id
 
 
-def named_models(model: str | None, models: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the candidates a body names; None for all.
+def named_models(model: str | None, models: Sequence[str] | None, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the candidates a body names; none for all.
 
     >>> named_models("auto", None, ["a", "b"]), named_models("b", None, ["a", "b"]), named_models(None, ["a"], ["a"])
-    (None, ('b',), ('a',))
+    ((), ('b',), ('a',))
     """
     named = [name for name in (model, *(models or ())) if name is not None and name not in AUTO]
-    if not named:
-        return None
     check_known(named, known, param="models" if models else "model")
     return tuple(dict.fromkeys(named))
 
@@ -89,25 +136,28 @@ def some_of(models: Sequence[str]) -> str:
     return ", ".join(models[:_SHOWN]) + f" and {len(models) - _SHOWN} more" * (len(models) > _SHOWN)
 
 
-def read_constraints(options: RouterOptions, only: tuple[str, ...] | None) -> Constraints:
-    """Return the constraints of the options, within the models `only`."""
+def _read_constraints(
+    options: RouterOptions, candidates: Sequence[str], known: Sequence[str], allowed_models: Sequence[str] | None
+) -> Constraints:
     given: dict[str, Any] = {name: getattr(options, name) for name in CONSTRAINTS}
-    asked = {name: value for name, value in given.items() if value is not None}
-    if only is not None:
-        asked["allow"] = tuple(map(literal_glob, _within(only, options.allow)))
-    return Constraints(**asked) if asked else _UNCONSTRAINED
+    limits = {name: value for name, value in given.items() if value is not None}
+    lists = {"router.allow": options.allow, "allowed_models": allowed_models}
+    allowed = {name: globs for name, globs in lists.items() if globs}
+    if candidates or len(allowed) > 1:
+        limits["allow"] = _in_common(candidates or known, allowed)
+    elif allowed:
+        limits["allow"] = tuple(*allowed.values())
+    return Constraints(**limits) if limits else _UNCONSTRAINED
 
 
-def _within(models: tuple[str, ...], allow: Sequence[str] | None) -> list[str]:
-    """Return those of `models` that a glob of `allow` lets in."""
-    if not allow:
-        return list(models)
-    left = list(filter(globs_of(tuple(allow)).match, models))
+def _in_common(models: Sequence[str], allowed: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return globs for those of `models` that every list of globs lets in."""
+    compiled = [globs_of(tuple(globs)) for globs in allowed.values()]
+    left = [name for name in models if all(globs.match(name) for globs in compiled)]
     if not left:
-        raise EmptyPlanError(
-            f"no model of 'models' matches router.allow={some_of(allow)}; relax one of them", param="allow"
-        )
-    return left
+        said = " and ".join(f"{name}={some_of(globs)}" for name, globs in allowed.items())
+        raise EmptyPlanError(f"no model of {some_of(models)} matches {said}; relax one of them", param="allow")
+    return tuple(map(literal_glob, left))
 
 
 def literal_glob(model: str) -> str:

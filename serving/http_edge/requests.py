@@ -61,14 +61,6 @@ CONSTRAINTS: Final = (
     "max_output_tokens",
 )
 """The options that are `router_model.Constraints`; the names are theirs."""
-KNOBS: Final = (
-    "quality_bar",
-    "target_success",
-    "success_value_usd",
-    "quality_value_usd",
-    "cost_quality_tradeoff",
-)
-"""The options that go into the query as they are."""
 
 MESSAGES_EXAMPLE: Final[list[JsonValue]] = [{"role": "user", "content": "Is 2027 prime? Answer yes or no."}]
 

@@ -20,7 +20,7 @@ from router_model.serving.formats.shapes import mapping
 from router_model.serving.providers.provider import Target
 from router_model.serving.providers.sent import Sent
 from router_model.serving.providers.worst_case import priced, worst_case_usd
-from router_model.serving.proxy.asked import Asked
+from router_model.serving.proxy.proxy_request import ProxyRequest
 
 WorstCases: TypeAlias = dict[str, Decimal]
 """What each candidate may cost at most, in USD, by `Target.name`; empty where nothing limits the caller."""
@@ -30,7 +30,7 @@ _ONE_HOUR: Final = b'"ttl":"1h"'
 
 
 def admit(
-    access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: Asked, targets: Sequence[Target]
+    access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: ProxyRequest, targets: Sequence[Target]
 ) -> tuple[Sequence[Target], Admission, WorstCases]:
     """Return the candidates that may be called, what is set aside for the dearest of them, and for each.
 
@@ -67,7 +67,7 @@ def _same(amount: Decimal) -> Decimal:
     return amount
 
 
-def worst_cases_usd(asked: Asked, targets: Sequence[Target]) -> list[Decimal]:
+def worst_cases_usd(asked: ProxyRequest, targets: Sequence[Target]) -> list[Decimal]:
     """Return the worst case of each candidate, in USD.
 
     No token is shorter than a byte, so the bytes of the body are an upper bound of its tokens; images and files in

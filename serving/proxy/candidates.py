@@ -11,7 +11,7 @@ from router_model.serving.providers.provider import Provider, Target
 from router_model.serving.proxy.preferences import NONE, Preferences
 from router_model.serving.proxy.speeds import Speeds
 
-MOST: Final = 24
+MAX_CANDIDATES: Final = 24
 """Candidates that are handed on: several times the attempts there can be."""
 
 
@@ -75,7 +75,7 @@ class Candidates:
             if body is not None:
                 served = _capable(served, preferences, body)
             found += served
-            if len(found) >= MOST:
+            if len(found) >= MAX_CANDIDATES:
                 break
         if not found:
             raise _nobody(asked, self._providers.all, preferences)

@@ -20,7 +20,7 @@ from router_model.serving.engine.query import Query, Routed
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
-from router_model.serving.forwarding.reply import AttemptObserver, Order, Reply, no_extras
+from router_model.serving.forwarding.reply import AttemptObserver, ForwardRequest, Reply, no_extras
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.monitoring.tracing import OFF, TracedCall, Tracing
 from router_model.serving.providers.fleet import Fleet
@@ -28,11 +28,11 @@ from router_model.serving.providers.health import HealthState
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.admitting import admit
-from router_model.serving.proxy.asked import Asked, read_asked
 from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
+from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
 from router_model.serving.proxy.questions import query_of
 from router_model.serving.proxy.replies import (
     StreamAnswer,
@@ -166,9 +166,9 @@ class Proxy:
             ],
         }
 
-    def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> Asked:
-        """Read a request; see `read_asked`."""
-        return read_asked(
+    def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> ProxyRequest:
+        """Read a request; see `read_proxy_request`."""
+        return read_proxy_request(
             surface,
             body,
             request.headers,
@@ -178,7 +178,7 @@ class Proxy:
             **path,
         )
 
-    async def answer(self, request: Request, caller: Caller, asked: Asked) -> Response:
+    async def answer(self, request: Request, caller: Caller, asked: ProxyRequest) -> Response:
         """Decide, forward and answer.
 
         Raises
@@ -200,7 +200,7 @@ class Proxy:
             traced.end(getattr(exc, "code", None) or type(exc).__name__)
             raise
 
-    async def _answer(self, request: Request, caller: Caller, asked: Asked, traced: TracedCall) -> Response:
+    async def _answer(self, request: Request, caller: Caller, asked: ProxyRequest, traced: TracedCall) -> Response:
         plan = await self._plan(caller, asked)
         if plan.routed is not None:
             traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
@@ -208,7 +208,7 @@ class Proxy:
         plan = replace(plan, targets=targets)
         account = Account((*self.observers, self.candidates.speeds.observe), admission, traced, worst_usd)
         try:
-            reply = await self.forwarder.forward(self._order(plan, caller, asked, account))
+            reply = await self.forwarder.forward(self._forward_request(plan, caller, asked, account))
             return self._respond(plan, reply, account)
         except BaseException as exc:
             account.close()
@@ -216,9 +216,9 @@ class Proxy:
                 exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
             raise
 
-    def _order(self, plan: Plan, caller: Caller, asked: Asked, account: Account) -> Order:
+    def _forward_request(self, plan: Plan, caller: Caller, asked: ProxyRequest, account: Account) -> ForwardRequest:
         trace = account.traced.headers
-        return Order(
+        return ForwardRequest(
             replace(asked.call, trace=trace) if trace else asked.call,
             plan.targets,
             decision_id=None if plan.routed is None else plan.routed.decision_id,
@@ -240,7 +240,7 @@ class Proxy:
         account.close()
         return whole_answer(reply, headers)
 
-    async def _plan(self, caller: Caller, asked: Asked) -> Plan:
+    async def _plan(self, caller: Caller, asked: ProxyRequest) -> Plan:
         """Return whom to call.
 
         Raises
@@ -261,7 +261,7 @@ class Proxy:
             )
         return await self._decided(caller, asked, decidable)
 
-    async def _decided(self, caller: Caller, asked: Asked, decidable: Sequence[str]) -> Plan:
+    async def _decided(self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]) -> Plan:
         unavailable = self.candidates.unavailable(self.engine.router, asked.preferences)
         ask = partial(
             query_of,
@@ -277,7 +277,7 @@ class Proxy:
         models = [step.model for step in routed.plan] + behind
         return Plan(self.candidates.targets(models, asked.preferences), query, routed)
 
-    def _check_known(self, model: str, asked: Asked) -> None:
+    def _check_known(self, model: str, asked: ProxyRequest) -> None:
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"

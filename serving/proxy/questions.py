@@ -1,31 +1,27 @@
 """From a request to the proxy to what the engine is asked."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from router_model.goal import Goal, OwnTradeoff, Tradeoff
 from router_model.screening.constraints import Constraints, Usd
-from router_model.screening.globs import globs_of
-from router_model.serving.common.service_errors import EmptyPlanError
 from router_model.serving.engine.query import Query
-from router_model.serving.http_edge.queries import literal_glob
-from router_model.serving.http_edge.requests import CONSTRAINTS, KNOBS, RouterOptions
-from router_model.serving.proxy.asked import Asked
+from router_model.serving.http_edge.queries import build_query
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
-
-_NO_OPTIONS = RouterOptions()
-_UNCONSTRAINED = Constraints()
+from router_model.serving.proxy.proxy_request import ProxyRequest
 
 
 def query_of(
-    asked: Asked, *, key_id: str, candidates: Sequence[str], known: Sequence[str], unavailable: Sequence[str]
+    asked: ProxyRequest, *, key_id: str, candidates: Sequence[str], known: Sequence[str], unavailable: Sequence[str]
 ) -> Query:
     """Return the question.
 
     Parameters
     ----------
-    asked : Asked
+    asked : ProxyRequest
     key_id : who asks
     candidates : the models that may be chosen, where the body lists some; empty: all
     known : all that the router knows
@@ -35,63 +31,51 @@ def query_of(
     ------
     InvalidRequestError
         If the body is none of its surface's.
-    EmptyPlanError
-        If the lists of allowed models have nothing in common.
+    RequestError, EmptyPlanError
+        As `build_query`.
     """
-    envelope = asked.envelope
-    options, plugin = envelope.router or _NO_OPTIONS, envelope.auto_router
-    knobs = {name: getattr(options, name) for name in KNOBS}
-    if plugin is not None and all(value is None for name, value in knobs.items() if name != "quality_bar"):
-        knobs["cost_quality_tradeoff"] = _tradeoff(plugin)
-    return Query(
-        body=chat_body(asked.surface, asked.call.body),
+    plugin = asked.envelope.auto_router
+    query = build_query(
+        chat_body(asked.surface, asked.call.body),
+        asked.envelope.router,
         surface=asked.surface.value,
-        constraints=_constraints(asked, candidates, known, tuple(unavailable)),
-        session_id=asked.session_id,
-        user_id=asked.user_id,
         key_id=key_id,
-        explore=options.explore is not False,
+        user_id=asked.user_id,
+        session_id=asked.session_id,
+        candidates=candidates,
+        known=known,
+        allowed_models=plugin.allowed_models if plugin else None,
+    )
+    return replace(
+        query,
+        goal=_goal(query.goal, plugin),
+        constraints=_narrowed(query.constraints, asked, tuple(unavailable)),
         explain=False,  # an explanation has no place in a provider's answer
-        **knobs,
     )
 
 
-def _tradeoff(plugin: Plugin) -> float | None:
-    if plugin.cost_quality_tradeoff is not None:
-        return plugin.cost_quality_tradeoff
-    return None if plugin.cost_tier is None else TRADEOFFS[plugin.cost_tier]
+def _goal(goal: Goal, plugin: Plugin | None) -> Goal:
+    """Return the goal of the ``router`` object, else of OpenRouter's plugin."""
+    if plugin is None or not isinstance(goal, OwnTradeoff):
+        return goal
+    position = plugin.cost_quality_tradeoff
+    if position is None and plugin.cost_tier is not None:
+        position = TRADEOFFS[plugin.cost_tier]
+    return goal if position is None else Tradeoff(position, goal.quality_bar)
 
 
-def _constraints(
-    asked: Asked, candidates: Sequence[str], known: Sequence[str], unavailable: tuple[str, ...]
-) -> Constraints:
-    options, plugin = asked.envelope.router or _NO_OPTIONS, asked.envelope.auto_router
-    given: dict[str, Any] = {name: getattr(options, name) for name in CONSTRAINTS}
-    limits = {name: value for name, value in given.items() if value is not None}
+def _narrowed(constraints: Constraints, asked: ProxyRequest, unavailable: tuple[str, ...]) -> Constraints:
+    """Add what OpenRouter's fields and the providers exclude."""
+    plugin = asked.envelope.auto_router
+    limits: dict[str, Any] = {}
     if unavailable:
         limits["unavailable"] = unavailable
     for name, cap in asked.preferences.max_price:
-        limits[f"max_{name}"] = _smaller(limits.get(f"max_{name}"), cap)
-    lists = [globs for globs in (options.allow, plugin.allowed_models if plugin else None) if globs]
-    if candidates or len(lists) > 1:
-        limits["allow"] = _in_common(candidates or known, lists)
-    elif lists:
-        limits["allow"] = tuple(lists[0])
+        limits[f"max_{name}"] = _smaller(getattr(constraints, f"max_{name}"), cap)
     if plugin is not None and plugin.excluded_models:
-        limits["deny"] = (*(options.deny or ()), *plugin.excluded_models)
-    return Constraints(**limits) if limits else _UNCONSTRAINED
+        limits["deny"] = (*constraints.deny, *plugin.excluded_models)
+    return replace(constraints, **limits) if limits else constraints
 
 
 def _smaller(one: Usd | None, other: Decimal) -> Usd:
     return other if one is None or Decimal(str(one)) > other else one
-
-
-def _in_common(models: Sequence[str], lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Return globs for those of `models` that every list of globs lets in."""
-    allowed = [globs_of(tuple(globs)) for globs in lists]
-    left = [name for name in models if all(globs.match(name) for globs in allowed)]
-    if not left:
-        raise EmptyPlanError(
-            "'models', router.allow and allowed_models let in no model in common; relax one of them", param="allow"
-        )
-    return tuple(map(literal_glob, left))

@@ -11,8 +11,8 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model.cli import main
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.ledger import Ledger
 from router_model.serving.common.service_errors import NotReadyError
 from router_model.serving.decision_log.opening import open_store
@@ -123,7 +123,7 @@ def test_a_full_disk_leaves_the_service_ready(trained):
 @pytest.mark.parametrize("fails_open", [True, False])
 def test_budgets_on_a_full_disk_fail_as_configured(tmp_path, fails_open):
     """SQLite itself says that the disk is full: its file may have no more pages."""
-    budgets = Budgets(tmp_path / "budgets.db", service=Budget(Decimal(10), Per.DAY), fails_open=fails_open)
+    budgets = Budgets(tmp_path / "budgets.db", service=KeyBudget(Decimal(10), Per.DAY), fails_open=fails_open)
     budgets.open(needed=True)
     try:
         _fill(budgets._ledger())

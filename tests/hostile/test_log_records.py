@@ -24,7 +24,7 @@ from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import RefusedError, Selection
 from router_model.serving.decision_log.texts import bounded
 from router_model.serving.formats.format import Surface
-from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.proxy_request import read_proxy_request
 
 PATIENT_S = 20.0
 
@@ -239,4 +239,4 @@ def test_looking_a_record_up_passes_over_lines_that_hold_none(tmp_path):
 def test_a_users_id_that_is_no_id_is_refused_at_the_door(surface):
     body = {"messages": [], "metadata": {"user_id": LONG}}
     with pytest.raises(InvalidRequestError, match=r"metadata.user_id: got 60000 characters; expected at most 1024"):
-        read_asked(surface, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+        read_proxy_request(surface, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from contextlib import suppress
 from decimal import Decimal
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import orjson
@@ -16,8 +15,8 @@ from virtual_time import run
 
 from router_model.catalog import ModelCard
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import SERVICE, Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.common.callers import INSECURE
 from router_model.serving.common.service_errors import BudgetExceededError, InvalidRequestError, UpstreamError
 from router_model.serving.decision_log.log_records import AttemptRecord
@@ -32,10 +31,10 @@ from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
 from router_model.serving.proxy.account import Account
 from router_model.serving.proxy.admitting import worst_cases_usd
-from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.proxy_request import read_proxy_request
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
-TEN = Budget(Decimal(10), Per.DAY)
+TEN = KeyBudget(Decimal(10), Per.DAY)
 NO_ONE = Provider("p", Kind.OPENAI, "https://p.example/v1")
 
 
@@ -43,7 +42,7 @@ NO_ONE = Provider("p", Kind.OPENAI, "https://p.example/v1")
 
 
 def asked(surface, body):
-    return read_asked(surface, {"messages": [], **body}, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(surface, {"messages": [], **body}, Headers({}), policy="p", most_s=1.0, ours=frozenset())
 
 
 def nested(path, value):
@@ -285,7 +284,7 @@ def test_embeddings_have_no_output_to_be_billed():
 def test_a_report_that_cannot_be_is_said_once_a_minute(caplog):
     record = AttemptRecord("a", None, None, provider="odd", model="m", usage_estimated="input_zero, cost_no_amount")
     cut = AttemptRecord("a", None, None, provider="cut", model="m", usage_estimated="input_missing, output_cut")
-    account = Account(SimpleNamespace(log=Mock(), telemetry=Mock()), Mock(), Mock(), Admission(), Mock())
+    account = Account(Mock(), Mock(), Mock(), Mock(), Admission(), Mock())
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
             account.observe(record)
@@ -336,7 +335,7 @@ def test_a_service_without_keys_has_one_caller_who_gets_all(budgets):
 def account_of(reservation, worst_usd):
     admission = Admission()
     admission.reservation = reservation
-    return Account(SimpleNamespace(log=Mock(), telemetry=Mock()), Mock(), Mock(), admission, Mock(), worst_usd)
+    return Account(Mock(), Mock(), Mock(), Mock(), admission, Mock(), worst_usd)
 
 
 def test_a_stream_holds_less_and_less_and_nothing_once_its_provider_has_ended(budgets, monkeypatch):

@@ -10,12 +10,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from router_model.catalog import ModelCard
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.providers.worst_case import priced, worst_case_usd
 
-BUDGET = Budget(Decimal(1_000_000), Per.DAY)
+BUDGET = KeyBudget(Decimal(1_000_000), Per.DAY)
 ACME = Provider("acme", Kind.OPENAI, "http://localhost")
 TARGETS = [Target("m", ACME, "m", ModelCard("m", Decimal(2), Decimal(10)))] * 3
 N_CALLS, PAUSE_S = 2000, 0.002

@@ -27,6 +27,7 @@ from resplits import Draws, certify_draws, naive_draws, random_sides, task_sides
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
+from router_model.prediction.bars import succeeds
 from router_model.training.measuring.certify import chosen_by_value
 from router_model.training.measuring.evaluate import eligible_models
 from router_model.training.table.costs import realised_costs
@@ -92,12 +93,12 @@ def prepare(folder: Path, seed: int = 0) -> World:
     run = Run(path, outcomes, features, split, catalog, encoder, TrainConfig(seed=seed))
     router, _ = run.fit(lambda _: None)
     bar = router.artifact.operating_point.quality_bar
-    best = np.nanmean(outcomes.quality[split.train] >= bar - 1e-9, axis=0).max()
+    best = np.nanmean(succeeds(outcomes.quality[split.train], bar), axis=0).max()
     rows = np.sort(np.concatenate([split.calibration, split.test]))
     kept, taken = outcomes.take(rows), features.take(rows)
     table = router.predict_features(taken, bar)
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible_models(router, kept, taken, table))
-    success = kept.quality >= bar - 1e-9
+    success = succeeds(kept.quality, bar)
     billed = realised_costs(kept, catalog)
     cost = np.where(np.isnan(billed), table.expected_cost_usd, billed)
     n, single = np.arange(len(rows)), int(np.argmax(success.mean(axis=0)))

@@ -15,7 +15,7 @@ from bench_quality import prepare
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from pacing_replay import Stream, replay
 
-from router_model import Budget, BudgetPacer
+from router_model import BudgetPacer, PacingBudget
 from router_model.spend_curve import SpendCurve
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.split import split_prompts
@@ -86,7 +86,7 @@ def row(
 
 
 def pacer_of(curve: SpendCurve, limit: float, n_requests: int) -> BudgetPacer:
-    return BudgetPacer(curve, Budget.per_request(limit, n_requests=n_requests))
+    return BudgetPacer(curve, PacingBudget.per_request(limit, n_requests=n_requests))
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def abstention_curve(router: Router, test: Outcomes, features: PromptFeatures) -
     for share in SHARES:
         floor = np.inf if share == 1 else float(np.quantile(trust, share)) * (share > 0)
         table = trusting(router, floor=floor).predict_features(features)
-        rule = router.rule(table.quality_bar)
+        rule = router.rule()
         chosen = rule.rank(table, np.ones(cost.shape, dtype=bool))[:, 0]
         rows = np.arange(len(test))
         found.append((float(test.quality[rows, chosen].mean()), float(cost[rows, chosen].mean())))

@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from nasty_texts import NASTY
 
 from router_model import Router
-from router_model.serving.engine.asked import Asked
 from router_model.serving.engine.query import Query
+from router_model.serving.engine.read_query import ReadQuery
 
 N_BYTES, N_READ, N_BODY = 8_192, 8_192, 4_000_000
 
@@ -37,7 +37,7 @@ def main() -> None:
         took = [
             milliseconds(router.route, short[:5]),
             milliseconds(router.route, texts[5:]),
-            milliseconds(lambda given: router.route(Asked.read(Query(body=given)).prompt), [body] * 5),
+            milliseconds(lambda given: router.route(ReadQuery.read(Query(body=given)).prompt), [body] * 5),
         ]
         worst = [max(pair) for pair in zip(worst, took, strict=True)]
         print(f"{kind:34} {took[0]:7.1f} {took[1]:7.1f} {took[2]:7.1f}", flush=True)

@@ -7,7 +7,7 @@ import pytest
 from router_model import Catalog, CatalogError, Router
 from router_model.candidates import Candidates, CardTable
 from router_model.catalog import ModelCard
-from router_model.tradeoff import success_value_at
+from router_model.tradeoff import Dial
 
 
 def test_a_table_of_cards_says_what_is_known():
@@ -44,9 +44,7 @@ def test_the_dial_is_the_one_of_the_artifacts_prices(trained):
     artifact = trained.router.artifact
     dearer = {model: replace(card, usd_per_mtok_input=Decimal(99)) for model, card in artifact.catalog.cards.items()}
     dial = Candidates.of(artifact, Catalog(dearer)).dial
-    for position in (0, 2.5, 7, 8, 10):
-        expected = success_value_at(position, artifact.operating_point, artifact.catalog)
-        assert dial.success_value_usd(position) == expected
+    assert dial == Dial.of(artifact.operating_point, artifact.catalog)
 
 
 def test_a_candidate_without_a_card_is_refused_when_the_router_is_made(trained):

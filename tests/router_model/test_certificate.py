@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from router_model import ArtifactError, Catalog, Constraints, Reason, RequestError, Router
 from router_model.certificate import Certificate, binomial_p_value, pack_certificates, unpack_certificates
+from router_model.goal import TargetSuccess
 from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
@@ -86,7 +87,7 @@ def test_targets_are_the_same_within_rounding_and_at_their_bar(certified):
     ):
         assert other.certificate is None
         assert other.threshold is not None
-    with pytest.raises(RequestError, match="give one of target_success, success_value_usd and quality_value_usd"):
+    with pytest.raises(RequestError, match="give one of target_success, success_value_usd"):
         certified.route(SUM, target_success=0.8, success_value_usd=1.0)
 
 
@@ -105,7 +106,7 @@ def test_the_safest_model_goes_first_even_if_another_is_likelier(trained):
     router = replace(trained.router, artifact=replace(trained.router.artifact, certificates=(refused,)))
     decision = router.route(POEM, target_success=0.95)
     assert [step.model for step in decision.plan][:2] == ["small", "large"]
-    assert router.rule(0.5, target_success=0.95).in_words() == "always small, as the target is not certified"
+    assert router.rule(TargetSuccess(0.95)).in_words() == "always small, as the target is not certified"
     without = router.route(POEM, target_success=0.95, constraints=Constraints(deny=("small",)))
     assert (without.model, without.reason, without.certificate) == ("large", Reason.BEST_TRADEOFF, None)
 

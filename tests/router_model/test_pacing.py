@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from router_model import Budget, BudgetPacer, Constraints, Decision, PlanStep, Reason, RequestError, SpendCurve
+from router_model import BudgetPacer, Constraints, Decision, PacingBudget, PlanStep, Reason, RequestError, SpendCurve
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.policy import Rule
 
@@ -21,7 +21,7 @@ def decision(p_cheap=0.5, p_good=0.9, cost_good=0.10):
 
 
 def pacer(limit=0.05, n_requests=100, **kwargs):
-    return BudgetPacer(CURVE, Budget.per_request(limit, n_requests=n_requests), **kwargs)
+    return BudgetPacer(CURVE, PacingBudget.per_request(limit, n_requests=n_requests), **kwargs)
 
 
 def test_it_starts_at_the_curves_value_of_the_limit():
@@ -100,7 +100,7 @@ def test_impossible_costs_are_refused(cost):
 )
 def test_impossible_budgets_are_refused(budget, match):
     with pytest.raises(RequestError, match=match):
-        Budget(**budget)
+        PacingBudget(**budget)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def curve_of(decisions):
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.3])
 def test_a_stream_stays_within_its_budget(settled, factor):
     """Bills are `factor` times what was expected; where they come in, spend still ends within 1 %."""
-    stream = BudgetPacer(curve_of(simulated(seed=1)), Budget.per_request(0.04, n_requests=2000))
+    stream = BudgetPacer(curve_of(simulated(seed=1)), PacingBudget.per_request(0.04, n_requests=2000))
     open_tickets, billed = [], 0.0
     for count, one in enumerate(simulated()):
         paced = stream.pace(one)
@@ -162,7 +162,7 @@ def test_a_wrong_curve_is_corrected_in_the_stream_and_learned_for_the_next_perio
     """Costs are twice what the curve was measured on: the first period ends 3 % over, and the next ones pay it back."""
     cheap = curve_of(simulated(seed=1))
     wrong = SpendCurve(cheap.success_values_usd, tuple(cost / 2 for cost in cheap.mean_cost_usd))
-    stream = BudgetPacer(wrong, Budget.per_request(0.04, n_requests=2000))
+    stream = BudgetPacer(wrong, PacingBudget.per_request(0.04, n_requests=2000))
     spent = []
     for period in range(3):
         steps = [stream.pace(one).decision.plan[0] for one in simulated(seed=period)]
@@ -183,7 +183,7 @@ class Clock:
 def test_a_budget_over_time_is_spent_over_the_time():
     """80 USD a day at 2,000 requests where 1,000 were guessed; the second day has learned the rate."""
     clock = Clock()
-    stream = BudgetPacer(curve_of(simulated(seed=1)), Budget(80.0, 1000, period_s=86_400.0), clock=clock)
+    stream = BudgetPacer(curve_of(simulated(seed=1)), PacingBudget(80.0, 1000, period_s=86_400.0), clock=clock)
     for day in range(2):
         spent = 0.0
         for one in simulated(seed=day):
@@ -195,7 +195,7 @@ def test_a_budget_over_time_is_spent_over_the_time():
 
 def test_an_idle_period_pays_back_and_an_odd_clock_is_no_error():
     clock = Clock()
-    stream = BudgetPacer(CURVE, Budget(0.02, 1, period_s=10.0), clock=clock)
+    stream = BudgetPacer(CURVE, PacingBudget(0.02, 1, period_s=10.0), clock=clock)
     stream.settle(stream.pace(decision()).ticket, 0.07)
     clock.now += 30
     assert stream.spent_usd == 0
@@ -254,7 +254,7 @@ def test_a_router_is_paced_from_its_own_curve(trained):
     poem = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
     router, curve = trained.router, trained.router.artifact.spend_curve
     for limit, model in ((curve.mean_cost_usd[-1], "large"), (curve.mean_cost_usd[0], "small")):
-        stream = BudgetPacer.for_router(router, Budget.per_request(limit))
+        stream = BudgetPacer.for_router(router, PacingBudget.per_request(limit))
         assert stream.route(router, poem).decision.model == model
     only = stream.route(router, poem, constraints=Constraints(allow=("large",)))
     assert (only.decision.model, only.decision.reason) == ("large", Reason.ONLY_CANDIDATE)
@@ -264,7 +264,7 @@ def test_a_paced_decision_is_explained_as_it_is_paced(trained):
     """A limit near what the cheapest models cost turns the router's plan around, and the explanation with it."""
     poem = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
     router, curve = trained.router, trained.router.artifact.spend_curve
-    stream = BudgetPacer.for_router(router, Budget.per_request(1.1 * curve.mean_cost_usd[0], n_requests=100_000))
+    stream = BudgetPacer.for_router(router, PacingBudget.per_request(1.1 * curve.mean_cost_usd[0], n_requests=100_000))
     unpaced = router.route(poem, explain=True)
     decision = stream.route(router, poem, explain=True).decision
     explanation = decision.explanation
@@ -277,7 +277,7 @@ def test_a_paced_decision_is_explained_as_it_is_paced(trained):
 
 def test_where_the_budget_rules_a_model_out_no_value_would_bring_it_back(trained):
     router, curve = trained.router, trained.router.artifact.spend_curve
-    stream = BudgetPacer.for_router(router, Budget.per_request(curve.mean_cost_usd[0], n_requests=2))
+    stream = BudgetPacer.for_router(router, PacingBudget.per_request(curve.mean_cost_usd[0], n_requests=2))
     explanation = stream.route(router, "moon verse", explain=True).decision.explanation
     assert explanation.changes is None
     assert explanation.chosen.model == "small"
@@ -297,4 +297,4 @@ def test_a_router_without_a_curve_says_what_to_do(trained):
 
     router = replace(trained.router, artifact=replace(trained.router.artifact, spend_curve=None))
     with pytest.raises(RequestError, match="saved without a spend curve; train it again, or measure one"):
-        BudgetPacer.for_router(router, Budget.per_request(0.01))
+        BudgetPacer.for_router(router, PacingBudget.per_request(0.01))

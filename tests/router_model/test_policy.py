@@ -1,11 +1,9 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from router_model import RequestError
-from router_model.policy import OperatingPoint, Rule, best_by_value, rank_by_budget, rank_by_threshold, rank_by_value
+from router_model.policy import Rule, best_by_value, rank_by_budget, rank_by_threshold, rank_by_value
 
 shapes = st.tuples(st.integers(1, 4), st.integers(1, 5))
 
@@ -147,27 +145,7 @@ def test_ties_go_to_the_cheaper_then_the_earlier_model():
     assert rank_by_threshold(p, np.array([[2.0, 1.0, 1.0]]), all_eligible(p), threshold=0.4).tolist() == [[1, 2, 0]]
 
 
-def test_the_operating_point_is_the_default_rule():
-    rule = Rule.choose(OperatingPoint(0.5, 0.25), None, None)
-    assert (rule.threshold, rule.success_value_usd) == (None, 0.25)
-    assert rule.in_words() == "highest P(success) x 0.25 USD - expected cost"
-    of_quality = Rule.choose(OperatingPoint(0.5, 0.25), None, None, 2.0)
-    assert (of_quality.quality_value_usd, of_quality.success_value_usd) == (2.0, None)
-    assert of_quality.in_words() == "highest expected quality x 2 USD - expected cost"
-    assert Rule.choose(OperatingPoint(0.5, 0.25), 0.9, None).in_words() == "cheapest with P(success) >= 0.9"
-
-
-@pytest.mark.parametrize(
-    ("target", "value", "match"),
-    [
-        (0.9, 1.0, "give one of target_success, success_value_usd and quality_value_usd"),
-        (1.5, None, "target_success=1.5; expected a probability"),
-        (float("nan"), None, "target_success=nan"),
-        (None, -1.0, "success_value_usd=-1.0; expected an amount in USD"),
-        (None, float("inf"), "success_value_usd=inf"),
-        (None, float("nan"), "success_value_usd=nan"),
-    ],
-)
-def test_impossible_knobs_are_refused(target, value, match):
-    with pytest.raises(RequestError, match=match):
-        Rule.choose(OperatingPoint(0.5, 1.0), target, value)
+def test_rules_say_what_they_do():
+    assert Rule(None, 0.25).in_words() == "highest P(success) x 0.25 USD - expected cost"
+    assert Rule(None, None, quality_value_usd=2.0).in_words() == "highest expected quality x 2 USD - expected cost"
+    assert Rule.of_target(0.9, None).in_words() == "cheapest with P(success) >= 0.9"

@@ -8,9 +8,10 @@ PUBLIC = {
         "PromptError", "PromptLike", "TextBatch", "load_encoder", "surface_features", "tokenise",
     ],
     "router_model": [
-        "ArtifactError", "Budget", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision",
-        "Exclusion", "Explanation", "ModelCard", "NoCandidateError", "Paced", "PlanStep", "PredictionTable", "Reason",
-        "RequestError", "Router", "RouterModelError", "SpendCurve", "TableError", "TrainingError", "UsageError",
+        "ArtifactError", "BudgetPacer", "Catalog", "CatalogError", "Certificate", "Constraints", "Decision",
+        "Exclusion", "Explanation", "ModelCard", "NoCandidateError", "Paced", "PacingBudget", "PlanStep",
+        "PredictionTable", "Reason", "RequestError", "Router", "RouterModelError", "SpendCurve", "TableError",
+        "TrainingError", "UsageError",
     ],
     "serving": ["create_app"],
 }  # fmt: skip

@@ -10,7 +10,7 @@ from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts
-from router_model.serving.forwarding.reply import Order, Reply
+from router_model.serving.forwarding.reply import ForwardRequest, Reply
 from router_model.serving.providers.health import HealthRules, HealthTable
 from router_model.serving.providers.keys import KeyRing
 from router_model.serving.providers.provider import Kind, Provider, Target
@@ -72,7 +72,7 @@ class FakeForwarder:
     `pause` is awaited before each answer and each piece of a stream; `ended` tells how streams ended.
     """
 
-    orders: list[Order] = field(default_factory=list)
+    orders: list[ForwardRequest] = field(default_factory=list)
     fails: Exception | None = None
     answers: int = 0
     pieces: tuple[bytes, ...] = (b'data: {"choices": []}\n\n', b"data: [DONE]\n\n")
@@ -81,7 +81,7 @@ class FakeForwarder:
     known_usage: bool = True
     health: HealthTable[tuple[str, str]] = field(default_factory=lambda: HealthTable(HealthRules()))
 
-    async def forward(self, order: Order) -> Reply:
+    async def forward(self, order: ForwardRequest) -> Reply:
         self.orders.append(order)
         try:
             await self._wait()
@@ -105,7 +105,7 @@ class FakeForwarder:
         body |= order.extras([*failed, record])
         return Reply(target, [*failed, record], facts, body=body, n_attempts=self.answers + 1)
 
-    async def _stream(self, order: Order, target: Target) -> AsyncIterator[bytes]:
+    async def _stream(self, order: ForwardRequest, target: Target) -> AsyncIterator[bytes]:
         how = "left"
         try:
             for piece in self.pieces:
@@ -133,7 +133,13 @@ class FakeForwarder:
             await self.pause()
 
     def _record(
-        self, order: Order, target: Target, *, error: str | None = None, usage: Usage | None = USAGE, **given: Any
+        self,
+        order: ForwardRequest,
+        target: Target,
+        *,
+        error: str | None = None,
+        usage: Usage | None = USAGE,
+        **given: Any,
     ) -> AttemptRecord:
         return AttemptRecord(
             f"att_{len(self.orders)}_{target.name}",

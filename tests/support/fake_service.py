@@ -123,16 +123,7 @@ class FakeEngine:
     def _routed(self, router: Router, query: Query) -> Routed:
         if query.cards:
             router = replace(router, catalog=Catalog({**router.catalog.cards, **query.cards}))
-        decision = router.route(
-            query.body,
-            quality_bar=query.quality_bar,
-            target_success=query.target_success,
-            success_value_usd=query.success_value_usd,
-            quality_value_usd=query.quality_value_usd,
-            cost_quality_tradeoff=query.cost_quality_tradeoff,
-            constraints=query.constraints,
-            explain=query.explain,
-        )
+        (decision,) = router.decide([query.body], query.goal, constraints=query.constraints, explain=query.explain)
         return Routed(
             decision_id=f"dec_{len(self.asked):032x}",
             created_at=datetime(2026, 11, 23, tzinfo=UTC),
@@ -145,7 +136,7 @@ class FakeEngine:
             policy_version=self.policy_version,
             artifact=decision.artifact,
             quality_bar=decision.quality_bar,
-            target_success=query.target_success,
+            target_success=getattr(query.goal, "target_success", None),
             threshold=decision.threshold,
             success_value_usd=decision.success_value_usd,
             quality_value_usd=decision.quality_value_usd,

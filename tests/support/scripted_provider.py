@@ -16,7 +16,7 @@ from router_model.serving.formats.adapter import Adapter
 from router_model.serving.formats.format import Call, Facts, Surface
 from router_model.serving.formats.refusals import as_refusal
 from router_model.serving.forwarding.forwarder import Forwarder
-from router_model.serving.forwarding.reply import Order
+from router_model.serving.forwarding.reply import ForwardRequest
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.keys import KeyRing
@@ -275,7 +275,7 @@ class World:
 
     def order(self, *, streams=False, body=None, **fields):
         given = {"targets": self.targets, "decision_id": "dec_1", "key_id": "key_1", "observe": self.records.append}
-        return Order(Call(Surface.CHAT, body or {"messages": []}, stream=streams), **{**given, **fields})
+        return ForwardRequest(Call(Surface.CHAT, body or {"messages": []}, stream=streams), **{**given, **fields})
 
     async def forward(self, **fields):
         return await self.forwarder.forward(self.order(**fields))

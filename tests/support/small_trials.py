@@ -5,6 +5,7 @@ import numpy as np
 from router_model import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.bars import succeeds
 from router_model.training.benchmark.method import Routed, Routing
 from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.table.outcomes import Outcomes
@@ -33,7 +34,7 @@ def small_side(quality, cost, *, tasks=None, ids=None, tokens=None, sessions=(),
     blank = np.zeros(n)
     pieces = [np.zeros(1, dtype=np.int64)] * n
     features = PromptFeatures(np.zeros((n, 2), np.float32), np.zeros((n, 1), np.float32), pieces, blank, blank, blank)
-    return Side(outcomes, features, (quality >= bar).astype(float), cost)
+    return Side(outcomes, features, succeeds(quality, bar).astype(float), cost)
 
 
 def small_trial(validation, test, *, name="seed 0", seed=0):

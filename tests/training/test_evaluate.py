@@ -4,6 +4,7 @@ import pytest
 from simulated_world import simulate
 
 from router_model import TableError
+from router_model.goal import QualityValue, SuccessValue, TargetSuccess
 from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import evaluate, seen_before
 from router_model.training.measuring.operating_point import choose_operating_point
@@ -52,9 +53,9 @@ def test_prompts_seen_in_training_are_left_out_even_reworded_in_case(trained):
 
 def test_other_rules_are_measured_on_request(trained):
     outcomes = table(simulate(100, seed=8))
-    cheap = evaluate(trained.router, outcomes, success_value_usd=0.0)
+    cheap = evaluate(trained.router, outcomes, goal=SuccessValue(0.0))
     assert cheap.shares["small"] == 1.0
-    safe = evaluate(trained.router, outcomes, target_success=1.0)
+    safe = evaluate(trained.router, outcomes, goal=TargetSuccess(1.0))
     assert safe.rule == "cheapest with P(success) >= 1"
     assert safe.router.quality > cheap.router.quality
 
@@ -62,7 +63,7 @@ def test_other_rules_are_measured_on_request(trained):
 def test_tradeoffs_are_settings_that_can_be_asked_for(trained):
     outcomes = table(simulate(100, seed=8))
     for tradeoff in evaluate(trained.router, outcomes).tradeoffs:
-        again = evaluate(trained.router, outcomes, quality_value_usd=tradeoff.quality_value_usd)
+        again = evaluate(trained.router, outcomes, goal=QualityValue(tradeoff.quality_value_usd))
         assert again.router.saving == pytest.approx(tradeoff.saving)
         assert again.router.quality >= tradeoff.share * max(single.quality for single in again.singles) - 1e-9
 

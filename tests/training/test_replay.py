@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pacing_replay import Spent, Stream, replay
 
-from router_model import Budget, BudgetPacer, PredictionTable, SpendCurve, TrainingError
+from router_model import BudgetPacer, PacingBudget, PredictionTable, SpendCurve, TrainingError
 from router_model.training.table.costs import realised_costs
 
 
@@ -27,7 +27,7 @@ def test_the_best_static_value_under_a_limit(stream):
 @pytest.mark.parametrize("delay", [0, 1, 5])
 def test_a_replay_counts_what_the_pacer_chose(stream, delay):
     """A limit that 'good' fits, and a curve on which it costs a success worth more than a dollar."""
-    pacer = BudgetPacer(SpendCurve((0.1, 2.0), (0.01, 0.1)), Budget.per_request(0.1, n_requests=2))
+    pacer = BudgetPacer(SpendCurve((0.1, 2.0), (0.01, 0.1)), PacingBudget.per_request(0.1, n_requests=2))
     assert replay(pacer, stream, stream.decisions(), np.array([1, 0]), delay=delay) == Spent(pytest.approx(0.1), 1.0)
     assert pacer.spent_usd == pytest.approx(0.2)
 
@@ -56,7 +56,7 @@ def test_a_budget_is_kept_and_costs_little_quality(real_stream, share):
     best, decisions, by_task = stream.best_static(limit), stream.decisions(), np.argsort(tasks, kind="stable")
     shuffled = [np.random.default_rng(seed).permutation(len(tasks)) for seed in range(3)]
     for order, allowed in [*((order, 0.01) for order in shuffled), (by_task, 0.03), (by_task[::-1], 0.03)]:
-        pacer = BudgetPacer(curve, Budget.per_request(limit, n_requests=len(tasks)))
+        pacer = BudgetPacer(curve, PacingBudget.per_request(limit, n_requests=len(tasks)))
         spent = replay(pacer, stream, decisions, order)
         assert spent.cost_usd <= 1.015 * limit
         assert spent.quality >= best.quality - allowed

@@ -62,7 +62,7 @@ def test_unreworded_prompts_never_flip_and_large_tables_are_sampled(trained, out
     same = Rewording("same", "case", lambda text: text)
     result = measure_robustness(trained.router, outcomes, rewordings=[same], max_prompts=50)
     assert (result.n_prompts, result.robustness, result.rewordings[0].cost_change) == (50, 1.0, 0.0)
-    assert len(choose(trained.router, outcomes.prompts, trained.router.rule(0.5))[1]) == 200
+    assert len(choose(trained.router, outcomes.prompts, trained.router.rule())[1]) == 200
 
 
 def test_only_the_last_user_message_is_reworded():

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from router_model.catalog import Catalog
 from router_model.features import Encoder
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.bars import succeeds
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes
 
@@ -44,9 +45,7 @@ class Side:
     @classmethod
     def of(cls, outcomes: Outcomes, features: PromptFeatures, catalog: Catalog, *, quality_bar: float) -> "Side":
         """Compute successes at a bar and realised costs."""
-        success = np.where(
-            np.isnan(outcomes.quality), np.nan, (outcomes.quality >= quality_bar - 1e-9).astype(np.float64)
-        )
+        success = np.where(np.isnan(outcomes.quality), np.nan, succeeds(outcomes.quality, quality_bar))
         return cls(outcomes, features, success, realised_costs(outcomes, catalog))
 
     def __len__(self) -> int:

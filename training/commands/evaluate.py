@@ -31,15 +31,12 @@ def command(
     artifact: Path,
     table: Path,
     *,
-    quality_bar: float | None,
-    target_success: float | None,
-    success_value_usd: float | None,
-    quality_value_usd: float | None,
     catalog: Path | None,
     encoder: str | None,
     include_seen: bool,
     robustness: bool,
     as_json: bool,
+    **knobs: float | None,
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
 
@@ -49,34 +46,20 @@ def command(
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
     from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.goal import read_goal  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.measuring.evaluate import evaluate  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    outcomes = read_outcomes(table)
-    evaluation = evaluate(
-        router,
-        outcomes,
-        quality_bar=quality_bar,
-        target_success=target_success,
-        success_value_usd=success_value_usd,
-        quality_value_usd=quality_value_usd,
-        include_seen=include_seen,
-    )
+    outcomes, goal = read_outcomes(table), read_goal(**knobs)
+    evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
     measured = None
     if robustness:
         from router_model.training.measuring.robustness import measure_robustness  # noqa: PLC0415
 
-        rule = router.rule(
-            evaluation.quality_bar,
-            target_success=target_success,
-            success_value_usd=success_value_usd,
-            quality_value_usd=quality_value_usd,
-        )
-        measured = measure_robustness(
-            router, outcomes, rule=rule, quality_bar=evaluation.quality_bar, include_seen=include_seen
-        )
+        bar, rule = evaluation.quality_bar, router.rule(goal)
+        measured = measure_robustness(router, outcomes, rule=rule, quality_bar=bar, include_seen=include_seen)
     if as_json:
         extra = {} if measured is None else {"robustness": measured.as_dict()}
         click.echo(json.dumps(evaluation.as_dict() | extra, ensure_ascii=False))

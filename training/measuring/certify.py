@@ -30,6 +30,7 @@ from router_model.errors import TableError, TrainingError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.policy import best_by_value
+from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.training.measuring.evaluate import eligible_models, seen_before
@@ -123,7 +124,7 @@ def certify(
     bar = router.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
     kept = outcomes.take(rows)
     table = router.predict_features(features.take(rows), bar)
-    success = np.asarray(kept.quality >= bar - 1e-9)
+    success = succeeds(kept.quality, bar)
     eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)

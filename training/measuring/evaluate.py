@@ -14,7 +14,9 @@ from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.policy import best_by_value
+from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.screening.constraints import Constraints
@@ -164,10 +166,7 @@ def evaluate(
     outcomes: Outcomes,
     *,
     features: PromptFeatures | None = None,
-    quality_bar: float | None = None,
-    target_success: float | None = None,
-    success_value_usd: float | None = None,
-    quality_value_usd: float | None = None,
+    goal: Goal = OWN_TRADEOFF,
     include_seen: bool = False,
 ) -> Evaluation:
     """Evaluate a router on a table of outcomes.
@@ -176,8 +175,7 @@ def evaluate(
     ----------
     outcomes : must have every model of the router
     features : of the same prompts, if already computed
-    quality_bar, target_success, success_value_usd, quality_value_usd : instead of the artifact's operating point
-        See `Router.route`.
+    goal : instead of the artifact's operating point
     include_seen : bool
         Count prompts the router was trained on, too.
 
@@ -199,14 +197,7 @@ def evaluate(
             f"no prompt left to evaluate: {n_left_out} of {len(outcomes)} were trained on{remedy} and "
             f"{int((~complete).sum())} lack an outcome of some model"
         )
-    point = router.artifact.operating_point
-    bar = point.quality_bar if quality_bar is None else quality_bar
-    rule = router.rule(
-        bar,
-        target_success=target_success,
-        success_value_usd=success_value_usd,
-        quality_value_usd=quality_value_usd,
-    )
+    bar, rule = router.quality_bar(goal), router.rule(goal)
     table = router.predict_features(features.take(rows), bar)
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
@@ -248,7 +239,7 @@ class _Realiser:
 
     @property
     def success(self) -> Float64Array:
-        return np.asarray(self.outcomes.quality >= self.bar - 1e-9, dtype=np.float64)
+        return succeeds(self.outcomes.quality, self.bar).astype(np.float64)
 
     def singles(self) -> Singles:
         return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))

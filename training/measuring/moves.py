@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, prompt_hash
 from router_model.training.table.outcomes import Outcomes
@@ -35,7 +36,6 @@ ALWAYS_SUPPORTED: Final = 0.05
 """Moves up to this share are always allowed, because two trainings on halves of a table differ by more."""
 
 _UNNAMED: Final = "your own graders"
-_BAR_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
     known = ~np.isnan(learned.quality)
     if former.bank_prompts is None:
         return known
-    bank, bars = former.predictor.evidence_model.bank, former.predictor.grid.bars.astype(np.float64)
+    bank, bars = former.predictor.evidence_model.bank, former.predictor.grid.bars
     row_of = {prompt_id: row for row, prompt_id in enumerate(former.bank_prompts.ids)}
     rows = np.array([row_of.get(prompt_id, -1) for prompt_id in learned.prompt_ids])
     in_bank = np.flatnonzero(rows >= 0)
@@ -132,7 +132,7 @@ def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
         if model not in former.predictor.models:
             continue
         old = former.predictor.models.index(model)
-        met = learned.quality[in_bank, column, None] >= bars - _BAR_TOLERANCE
+        met = succeeds(learned.quality[in_bank, column, None], bars)
         had = bank.outcome[rows[in_bank], old, : len(bars)] > 0
         was_known = bank.weight[rows[in_bank], old, 0] > 0
         same[in_bank, column] = was_known & (met == had).all(axis=1)
@@ -153,7 +153,7 @@ def chosen_models(router: Router, features: PromptFeatures) -> npt.NDArray[np.st
     point = router.artifact.operating_point
     table = router.predict_features(features, point.quality_bar)
     eligible = np.ones(table.p_success.shape, dtype=np.bool_)
-    first = router.rank(router.rule(point.quality_bar), table, eligible)[:, 0]
+    first = router.rank(router.rule(), table, eligible)[:, 0]
     return np.array(router.models)[first]
 
 

@@ -97,7 +97,7 @@ def flip_rates(
     router: Router, prompts: Sequence[PromptLike], *, rewordings: Sequence[Rewording] = REWORDINGS
 ) -> dict[str, float]:
     """Return the share of prompts with a changed model, for each rewording and for ``all``, under the default rule."""
-    rule = _default_rule(router)
+    rule = router.rule()
     _, before = choose(router, prompts, rule)
     rates = {
         rewording.name: float((choose(router, reword_all(prompts, rewording.apply), rule)[1] != before).mean())
@@ -133,7 +133,7 @@ def measure_robustness(
         If a model is missing or no prompt is left.
     """
     kept = _usable(router, outcomes.select_models(router.models), include_seen=include_seen, max_prompts=max_prompts)
-    rule = rule or _default_rule(router)
+    rule = rule or router.rule()
     table, before = choose(router, kept.prompts, rule, quality_bar)
     cost = realised_costs(kept, router.catalog)
     ledger = _Ledger(
@@ -252,10 +252,6 @@ def _mean(name: str, flips: Sequence[Flips]) -> Flips:
         quality_change=float(np.mean([f.quality_change for f in flips])),
         cost_change=float(np.mean([f.cost_change for f in flips])),
     )
-
-
-def _default_rule(router: Router) -> Rule:
-    return Rule.choose(router.artifact.operating_point, None, None)
 
 
 def _success_value(router: Router, rule: Rule) -> float:

@@ -22,6 +22,7 @@ from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.model_set import ModelColumn, append_model, with_column
 from router_model.prediction.amounts import AmountModel
+from router_model.prediction.bars import succeeds
 from router_model.prediction.evidence import Bank, EvidenceModel, LinearHead
 from router_model.prediction.predictor import Predictor
 from router_model.prediction.similarity import Vectors
@@ -34,7 +35,6 @@ from router_model.training.fitting.kernel import fit_weights, kernel_matrix
 from router_model.training.metrics import mean_auc
 from router_model.training.new_model.carry_over import CarriedOver, carry_over
 from router_model.training.new_model.new_model_outcomes import (
-    BAR_TOLERANCE,
     Answers,
     answers_of,
     bank_outcomes,
@@ -354,7 +354,7 @@ def _spend_curve(artifact: Artifact, features: PromptFeatures) -> SpendCurve:
 def _bar_index(artifact: Artifact) -> int:
     """Return the index of the learned bar that is nearest to the router's default bar."""
     grid = artifact.predictor.grid
-    above = np.flatnonzero(grid.bars >= artifact.operating_point.quality_bar - BAR_TOLERANCE)
+    above = np.flatnonzero(succeeds(grid.bars, artifact.operating_point.quality_bar))
     return int(above[0]) if len(above) else len(grid) - 1
 
 

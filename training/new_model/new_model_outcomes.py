@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.features.featuriser import PromptFeatures
+from router_model.prediction.bars import succeeds
 from router_model.prediction.evidence import EvidenceModel, Space
 from router_model.prediction.predictor import Predictor
 from router_model.prediction.similarity import Vectors, nearest_rows, similarities
@@ -19,7 +20,6 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.intp]
 
-BAR_TOLERANCE = 1e-6  # rounding error of bars as float32, as in router_model.training.table.targets
 _N_NEAREST = 100  # number of similar prompts in the bank from which an outcome is expected
 _SHARPNESS = 10.0  # sharpness of their weights exp(sharpness * similarity)
 _PRIOR_WEIGHT = 1.0  # pseudo-observations of the mean over the bank
@@ -79,7 +79,7 @@ def answers_of(
         Whether the router was trained on a prompt; only then can it be in the bank.
     """
     filled = fill_tokens(graded, Catalog({card.model: card}), features.n_input_tokens)
-    met = [filled.quality[:, 0] >= float(bar) - BAR_TOLERANCE for bar in predictor.grid.bars]
+    met = [succeeds(filled.quality[:, 0], bar) for bar in predictor.grid.bars]
     logs = [np.log1p(getattr(filled, name)[:, 0]) for name in learned_amounts(predictor)]
     bank_rows = find_in_bank(predictor.evidence_model, features, seen)
     expected = expected_outcomes(predictor, features)

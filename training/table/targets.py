@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.prediction.amounts import AMOUNTS
-from router_model.prediction.bars import BarGrid
+from router_model.prediction.bars import BarGrid, succeeds
 from router_model.training.table.outcomes import Outcomes
 
 FloatArray = npt.NDArray[np.float32]
@@ -21,8 +21,6 @@ MAX_LEVELS = 8
 """Tables with at most this many different qualities are learned at each of them."""
 
 GRID_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
-
-_BAR_TOLERANCE = 1e-6  # of bars as float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +81,7 @@ def build_targets(outcomes: Outcomes, bars: tuple[float, ...], learn_from: npt.N
     """
     grid = bar_grid(outcomes.quality[learn_from], bars)
     known = ~np.isnan(outcomes.quality)
-    quality = np.where(known, outcomes.quality, -1.0)
-    layers = [(quality[:, :, None] >= grid.bars.astype(np.float64) - _BAR_TOLERANCE).astype(np.float32)]
+    layers = [succeeds(outcomes.quality[:, :, None], grid.bars).astype(np.float32)]
     weights = [np.repeat(inverse_propensity_weights(outcomes.propensity, known)[:, :, None], len(grid), axis=2)]
     logs = {name: np.log1p(getattr(outcomes, name)) for name in AMOUNTS}
     amounts = tuple(name for name in AMOUNTS if np.isfinite(logs[name][learn_from]).any())
@@ -125,7 +122,7 @@ def bar_grid(quality: npt.NDArray[np.float64], asked: tuple[float, ...]) -> BarG
         # Where every answer has quality 0 nothing can be learned, and the caller says so.
         return BarGrid(levels if len(levels) else np.ones(1, dtype=np.float32), low, high, stepwise=True)
     wanted = {*asked, *np.quantile(values, GRID_QUANTILES).tolist()}
-    bars = distinct_bars(quality, tuple(bar for bar in wanted if low < bar <= high))
+    bars = distinct_bars(quality, tuple(bar for bar in wanted if succeeds(high, bar) and not succeeds(low, bar)))
     return BarGrid(bars.astype(np.float32), low, high, stepwise=False)
 
 
@@ -138,7 +135,7 @@ def distinct_bars(quality: npt.NDArray[np.float64], bars: tuple[float, ...]) -> 
     [0.5, 0.9]
     """
     values = quality[~np.isnan(quality)]
-    n_met = {bar: int(np.count_nonzero(values >= bar - 1e-9)) for bar in sorted(set(bars))}
+    n_met = {bar: int(np.count_nonzero(succeeds(values, bar))) for bar in sorted(set(bars))}
     highest_with = {count: bar for bar, count in n_met.items()}
     return np.array(sorted(highest_with.values()))
 

@@ -7,6 +7,7 @@ import pytest
 from router_model import Constraints
 from router_model.certificate import Certificate
 from router_model.commands.target import about_target
+from router_model.goal import TargetSuccess
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 CERTIFIED = Certificate(
@@ -28,7 +29,7 @@ CERTIFICATES = (CERTIFIED, REFUSED)
 
 def said(trained, target, *, certificates=CERTIFICATES, **knobs):
     router = replace(trained.router, artifact=replace(trained.router.artifact, certificates=certificates))
-    return about_target(router.route(POEM, target_success=target, **knobs), target, certificates)
+    return about_target(router.route(POEM, target_success=target, **knobs), TargetSuccess(target), certificates)
 
 
 def test_what_a_certificate_says_is_repeated(trained):

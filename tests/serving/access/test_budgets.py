@@ -4,8 +4,8 @@ from decimal import Decimal
 import pytest
 
 from router_model.serving.access.authentication import RESPONSE_HEADERS, Access
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import SERVICE, Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.limits import Limits
 from router_model.serving.common.callers import INSECURE, Role
 from router_model.serving.common.service_errors import (
@@ -18,7 +18,7 @@ from router_model.serving.common.settings import Settings
 from router_model.serving.preflight import about
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-TEN_A_DAY = Budget(Decimal(10), Per.DAY)
+TEN_A_DAY = KeyBudget(Decimal(10), Per.DAY)
 
 
 class Meter:
@@ -97,7 +97,7 @@ def test_where_only_calls_under_way_are_in_the_way_it_is_worth_trying_again_soon
 
 def test_a_budget_in_total_has_no_time_to_wait_for(make):
     with pytest.raises(BudgetExceededError, match=r"of \$10 in total, .* a cheaper model$") as caught:
-        reserve(make(), 11, Budget(Decimal(10), Per.TOTAL))
+        reserve(make(), 11, KeyBudget(Decimal(10), Per.TOTAL))
     assert not {"retry-after", "x-router-budget-reset"} & caught.value.headers.keys()
 
 
@@ -117,9 +117,9 @@ def test_a_budget_that_is_made_monthly_counts_the_days_of_the_month(make):
     budgets = make(now=lambda: moments[-1])
     reserve(budgets, 10).settle(10.0)
     moments.append(NOON)
-    assert reserve(budgets, 1, Budget(Decimal(12), Per.MONTH)) is not None
+    assert reserve(budgets, 1, KeyBudget(Decimal(12), Per.MONTH)) is not None
     with pytest.raises(BudgetExceededError, match=r"of \$12 a month, \$10 is spent and \$1 reserved"):
-        reserve(budgets, 2, Budget(Decimal(12), Per.MONTH))
+        reserve(budgets, 2, KeyBudget(Decimal(12), Per.MONTH))
 
 
 def test_a_reservation_expires_a_minute_after_its_call_has_to_end(make):
@@ -169,8 +169,8 @@ def test_the_services_budget_holds_for_all_keys_together(make):
     budgets = make(service=TEN_A_DAY)
     assert reserve(budgets, 6, None, "a").headers == {}
     with pytest.raises(BudgetExceededError, match=r"budget of key b: of \$5 a day"):
-        reserve(budgets, 6, Budget(Decimal(5), Per.DAY), "b")
-    assert reserve(budgets, 4, Budget(Decimal(5), Per.DAY), "b").headers["x-router-budget-remaining-usd"] == "1"
+        reserve(budgets, 6, KeyBudget(Decimal(5), Per.DAY), "b")
+    assert reserve(budgets, 4, KeyBudget(Decimal(5), Per.DAY), "b").headers["x-router-budget-remaining-usd"] == "1"
     with pytest.raises(
         BudgetExceededError, match=r"more than is left of what the service may spend a day \(UTC\)$"
     ) as caught:
@@ -180,7 +180,7 @@ def test_the_services_budget_holds_for_all_keys_together(make):
 
 def test_the_meter_is_told(make):
     meter = Meter()
-    budgets = make(service=Budget(Decimal(100), Per.DAY), meter=meter)
+    budgets = make(service=KeyBudget(Decimal(100), Per.DAY), meter=meter)
     reserve(budgets, 4).settle(1.0)
     with pytest.raises(BudgetExceededError, match="more than is left"):
         reserve(budgets, 11)

@@ -6,7 +6,7 @@ import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.key_file import KeyFile, dump_key_file, edit_key_file, parse_key_file, read_key_file
 from router_model.serving.access.keys import Key
 from router_model.serving.common.callers import Role
@@ -39,7 +39,7 @@ keys = st.builds(
     requests_per_minute=st.none() | st.integers(1, 10**6),
     feedback_per_day=st.none() | st.integers(0, 10**6),
     max_concurrent=st.none() | st.integers(1, 1000),
-    budget=st.none() | st.builds(Budget, st.decimals("0.01", 10**6, places=4), st.sampled_from(Per)),
+    budget=st.none() | st.builds(KeyBudget, st.decimals("0.01", 10**6, places=4), st.sampled_from(Per)),
 )
 
 

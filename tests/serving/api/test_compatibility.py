@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from router_model.goal import OwnTradeoff, Tradeoff
 from router_model.serving.api.answer_models import NotDiamondAnswer, PlanoAnswer
 
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
@@ -28,17 +29,17 @@ def test_notdiamond_takes_text_for_messages(client, parts):
 
 
 @pytest.mark.parametrize(
-    ("body", "dial"),
+    ("body", "goal"),
     [
-        ({}, None),
-        ({"tradeoff": "cost"}, 8.5),
-        ({"cost_quality_tradeoff": 3}, 3),
-        ({"tradeoff": "cost", "cost_quality_tradeoff": 2}, 2),
+        ({}, OwnTradeoff()),
+        ({"tradeoff": "cost"}, Tradeoff(8.5)),
+        ({"cost_quality_tradeoff": 3}, Tradeoff(3)),
+        ({"tradeoff": "cost", "cost_quality_tradeoff": 2}, Tradeoff(2)),
     ],
 )
-def test_notdiamond_tradeoffs_are_positions_of_the_dial(client, parts, body, dial):
+def test_notdiamond_tradeoffs_are_positions_of_the_dial(client, parts, body, goal):
     assert select(client, **body).status_code == 200
-    assert parts.engine.asked[0].cost_quality_tradeoff == dial
+    assert parts.engine.asked[0].goal == goal
 
 
 def test_notdiamond_latency_leaves_the_faster_half(client):

@@ -2,6 +2,7 @@ import pytest
 from fake_service import client_of, fake_parts
 
 from router_model import Constraints
+from router_model.goal import SuccessValue
 from router_model.serving.api.answer_models import BatchAnswer, DecisionAnswer
 
 SUM = [{"role": "user", "content": "add subtract multiply divide number sum 12 45 7 total minus plus"}]
@@ -74,7 +75,7 @@ def test_everything_asked_reaches_the_engine(client, parts):
     assert query.constraints == Constraints(
         ("*",), ("coder",), ("simulated",), ("other",), 1.0, 10.0, 100.0, 0.0, 9.0, 50
     )
-    assert (query.quality_bar, query.success_value_usd, query.explore, query.explain) == (0.5, 0.1, False, True)
+    assert (query.goal, query.explore, query.explain) == (SuccessValue(0.1, quality_bar=0.5), False, True)
     assert (query.session_id, query.user_id, query.key_id, query.surface) == ("s1", "u1", "insecure", "route")
     assert query.body["temperature"] == 0
 

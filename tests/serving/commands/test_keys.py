@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from router_model.cli import group
-from router_model.serving.access.budget import Budget, Per
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.key_file import read_key_file
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keyring_secret import read_secret
@@ -82,7 +82,7 @@ def test_a_key_for_the_proxy_has_a_budget(run, tmp_path):
     options = ["--budget-usd", "2.50", "--budget-per", "day", "--max-concurrent", "4"]
     made = json.loads(run("create", "--name", "app", "--role", "proxy", "--json", *options).stdout)
     assert (made["roles"], made["budget_usd"], made["budget_per"], made["max_concurrent"]) == (["proxy"], 2.5, "day", 4)
-    assert read_key_file(tmp_path / "keys.toml").keys[made["id"]].budget == Budget(Decimal("2.5"), Per.DAY)
+    assert read_key_file(tmp_path / "keys.toml").keys[made["id"]].budget == KeyBudget(Decimal("2.5"), Per.DAY)
     assert run("list").output.splitlines()[1].split()[-5:] == ["4", "$2.5", "a", "day", "valid"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from memory_log import MemoryLog
 from simulated_world import SUM
 
+from router_model.goal import KNOBS, read_goal
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Query
@@ -81,7 +82,8 @@ def query():
 
     def make(said=SUM, **fields):
         messages = [{"role": "user", "content": said}] if isinstance(said, str) else said
-        return Query(body={"messages": messages, **fields.pop("body", {})}, key_id="key", **fields)
+        goal = read_goal(**{name: fields.pop(name, None) for name in KNOBS})
+        return Query(body={"messages": messages, **fields.pop("body", {})}, goal=goal, key_id="key", **fields)
 
     return make
 

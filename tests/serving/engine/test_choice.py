@@ -20,7 +20,7 @@ def test_answers_come_as_often_as_their_logged_propensities_say(bench, run, quer
             drawn = Counter()
             router = b.engine.router
             decision = router.route(SUM, target_success=0.6)
-            b.replace_router(route=lambda *_a, **_k: decision)
+            b.replace_router(decide=lambda *_a, **_k: [decision])
             for _ in range(5000):
                 routed = await b.engine.decide(query(SUM, target_success=0.6))
                 drawn[routed.model] += 1
@@ -47,7 +47,7 @@ def test_nothing_is_explored_where_it_would_hurt(bench, run, query, why):
             if why == "warm session":
                 await b.engine.decide(query(said, **named, explore=False))
             if why == "degraded":
-                b.replace_router(route=lambda *_a, **_k: 1 / 0)
+                b.replace_router(decide=lambda *_a, **_k: 1 / 0)
             for _ in range(20):
                 routed = await b.engine.decide(query(said, **named, explore=why != "asked not to"))
                 assert (routed.explored, routed.propensities) == (False, [1, 0, 0])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from simulated_world import CATALOG, SUM
 
-from router_model.serving.engine.asked import Asked
+from router_model.serving.engine.read_query import ReadQuery
 
 
 def hangs(free):
@@ -22,7 +22,7 @@ def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_later(b
         free = threading.Event()
         async with bench(decision_deadline_s=0.05) as b:
             router = b.engine.router
-            b.replace_router(route=hangs(free))
+            b.replace_router(decide=hangs(free))
             threads = threading.active_count()
             first = await b.engine.decide(query(SUM))
             assert (first.degraded_by, first.reason) == ("deadline", "fallback_default")
@@ -31,7 +31,7 @@ def test_a_predictor_that_hangs_costs_a_deadline_once_and_is_asked_again_later(b
             assert threading.active_count() == threads
             assert b.engine.status["breaker_open"]
             assert b.engine.status["degraded"] == {"deadline": 201}
-            b.replace_router(route=router.route)
+            b.replace_router(decide=router.decide)
             free.set()
 
             async def answers():
@@ -50,7 +50,7 @@ def test_a_new_router_gets_a_thread_of_its_own_where_the_old_ones_hangs(bench, r
         free, catalog = threading.Event(), tmp_path / "catalog.toml"
         catalog.write_text(CATALOG)
         async with bench(decision_deadline_s=0.2, catalog=catalog) as b:
-            b.replace_router(route=hangs(free))
+            b.replace_router(decide=hangs(free))
             assert (await b.engine.decide(query(SUM))).degraded
             catalog.write_text(CATALOG.replace("0.3", "0.4"))
             assert (await b.engine.reload()).changed
@@ -68,14 +68,14 @@ def test_an_explanation_that_hangs_leaves_decisions_alone(bench, run, query, tra
     async def main():
         free, begun = threading.Event(), threading.Event()
 
-        def route(*args, **fields):
+        def decide(*args, **fields):
             if fields["explain"]:
                 begun.set()
                 free.wait()
-            return trained.router.route(*args, **fields)
+            return trained.router.decide(*args, **fields)
 
         async with bench() as b:
-            b.replace_router(route=route)
+            b.replace_router(decide=decide)
             slow = asyncio.create_task(b.engine.decide(query(SUM, explain=True)))
             await asyncio.to_thread(begun.wait)
             assert not (await b.engine.decide(query(SUM))).degraded
@@ -91,7 +91,7 @@ def test_a_batch_past_its_deadline_gets_default_plans(bench, run, query):
     async def main():
         free = threading.Event()
         async with bench(decision_deadline_s=0.01) as b:
-            b.replace_router(route=hangs(free), route_batch=hangs(free))
+            b.replace_router(decide=hangs(free))
             results = await b.engine.decide_batch([query(SUM), query(SUM)])
             assert [one.degraded_by for one in results] == ["deadline"] * 2
             free.set()
@@ -103,13 +103,13 @@ def test_deciding_leaves_the_loop_free(bench, run, query):
     async def main():
         free, begun = threading.Event(), threading.Event()
 
-        def route(*_args, **_fields):
+        def decide(*_args, **_fields):
             begun.set()
             free.wait()
             raise ValueError("released")
 
         async with bench() as b:
-            b.replace_router(route=route)
+            b.replace_router(decide=decide)
             task = asyncio.create_task(b.engine.decide(query(SUM)))
             await asyncio.to_thread(begun.wait)
             await asyncio.sleep(0)  # the loop turns while the predictor is at work
@@ -129,17 +129,13 @@ def test_a_batch_is_decided_a_few_at_a_time_and_others_have_their_turn(bench, ru
         async with bench() as b:
             real = b.engine.router
 
-            def route_batch(prompts, **fields):
-                order.append(len(prompts))
+            def decide(prompts, goal, **fields):
+                order.append("other" if fields["explain"] else len(prompts))
                 begun.set()
                 free.wait()
-                return real.route_batch(prompts, **fields)
+                return real.decide(prompts, goal, **fields)
 
-            def route(*args, **fields):
-                order.append("other")
-                return real.route(*args, **fields)
-
-            b.replace_router(route_batch=route_batch, route=route)
+            b.replace_router(decide=decide)
             batch = asyncio.create_task(b.engine.decide_batch([query(SUM)] * 20))
             await asyncio.to_thread(begun.wait)
             other = asyncio.create_task(b.engine.decide(replace(query(SUM, explain=True), key_id="other")))
@@ -153,13 +149,13 @@ def test_a_batch_is_decided_a_few_at_a_time_and_others_have_their_turn(bench, ru
 
 def test_a_body_of_very_many_parts_is_read_beside_the_loop(bench, run, query, monkeypatch):
     threads = []
-    read = Asked.read
+    read = ReadQuery.read
 
     def watched(one):
         threads.append(threading.current_thread() is threading.main_thread())
         return read(one)
 
-    monkeypatch.setattr(Asked, "read", watched)
+    monkeypatch.setattr(ReadQuery, "read", watched)
 
     async def main():
         async with bench() as b:

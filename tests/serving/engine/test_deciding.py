@@ -9,8 +9,8 @@ from simulated_world import SUM
 from router_model.prediction.compiled.predictor import FEW
 from router_model.screening.constraints import Constraints
 from router_model.screening.screening import NoCandidateError
-from router_model.serving.engine.asked import Asked, Session
 from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_together
+from router_model.serving.engine.read_query import ReadQuery, Session
 
 TEXTS = [SUM, "Translate 'good morning' into French.", "Prove that 17 is prime.", "def f(x): return x + 1"]
 
@@ -26,7 +26,7 @@ def test_compiled_code_takes_as_many_as_are_decided_together():
 
 def test_decisions_together_are_those_of_each_alone(warm, query):
     """Two kinds of knobs, in turns, and a session with a warm cache."""
-    asked = [Asked.read(query(text, quality_value_usd=value)) for text in TEXTS for value in (None, 0.01)]
+    asked = [ReadQuery.read(query(text, quality_value_usd=value)) for text in TEXTS for value in (None, 0.01)]
     sessions = [Session(warm.models[0], 50.0, is_warm=True), *[None] * 7]
     asks = [Ask(warm, *one) for one in zip(asked, sessions, strict=True)]
     together = decide_together(asks)
@@ -43,7 +43,7 @@ def test_what_is_wrong_with_one_spoils_no_other(warm, query):
     """The long one costs more than the others may, which have the same knobs."""
     limits = Constraints(max_cost_usd=max(step.expected_cost_usd for step in warm.route(SUM).plan))
     texts = [SUM, "x " * 2_000_000, SUM]
-    outcomes = decide_together([Ask(warm, Asked.read(query(text, constraints=limits)), None) for text in texts])
+    outcomes = decide_together([Ask(warm, ReadQuery.read(query(text, constraints=limits)), None) for text in texts])
     assert isinstance(outcomes[1], NoCandidateError)
     assert outcomes[0].model == outcomes[2].model == warm.route(SUM, constraints=limits).model
 
@@ -54,17 +54,14 @@ def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
     async def main():
         free, begun, sizes = threading.Event(), threading.Event(), []
 
-        def route(*args, **fields):
+        def decide(prompts, goal, **fields):
+            sizes.append(len(prompts))
             begun.set()
             free.wait()
-            return trained.router.route(*args, **fields)
-
-        def route_batch(prompts, **fields):
-            sizes.append(len(prompts))
-            return trained.router.route_batch(prompts, **fields)
+            return trained.router.decide(prompts, goal, **fields)
 
         async with bench() as b:
-            b.replace_router(route=route, route_batch=route_batch)
+            b.replace_router(decide=decide)
             first = asyncio.create_task(b.engine.decide(query(SUM)))
             await asyncio.to_thread(begun.wait)
             rest = [asyncio.create_task(b.engine.decide(query(f"{SUM} {i}"))) for i in range(8)]
@@ -72,7 +69,7 @@ def test_requests_that_wait_are_decided_in_few_goes(bench, run, query, trained):
             b.engine._fast._mean_s = -1e9  # however long the first took, all that wait would be done in no time
             free.set()
             await asyncio.gather(first, *rest)
-            assert sizes == [7]
+            assert sizes == [1, 7, 1]
             assert not any(task.result().degraded for task in rest)
 
     run(main)

@@ -93,7 +93,7 @@ def test_the_row_made_at_once_is_that_of_the_record(bench, run, query, degraded)
     async def main():
         async with bench() as b:
             if degraded:
-                b.replace_router(route=fails)
+                b.replace_router(decide=fails)
             asked = query(f"{SUM} \0", user_id="\ud800")
             pending = PendingDecision.of(
                 asked, await b.engine.decide(asked), Prompt("x", 1), PromptStorage.FULL, PLENTY

@@ -312,7 +312,7 @@ def test_a_degraded_answer_keeps_the_model_of_a_tool_loop(bench, run, query):
         async with bench() as b:
             named = {"session_id": "s", "target_success": 0.6}
             await b.engine.decide(query(TURNS[:1], **named))
-            b.replace_router(route=lambda *_a, **_k: 1 / 0)
+            b.replace_router(decide=lambda *_a, **_k: 1 / 0)
             looped = await b.engine.decide(query([TURNS[0], CALL], **named))
             assert ([step.model for step in looped.plan], looped.reason) == (
                 ["small", "large", "coder"],

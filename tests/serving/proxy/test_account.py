@@ -10,8 +10,8 @@ import pytest
 
 from router_model.catalog import ModelCard
 from router_model.serving.access.admission import Admission
-from router_model.serving.access.budget import Budget, Per
 from router_model.serving.access.budgets import Budgets
+from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.common.service_errors import BudgetExceededError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Call, Surface
@@ -24,7 +24,7 @@ CARD = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000, max_outpu
 BODY = {"messages": [{"role": "user", "content": "Which rivers cross Vienna?"}], "max_tokens": 150}
 WORDS = "word " * 80
 """400 bytes: 100 tokens by estimate, which are $0.001."""
-CENT = Budget(Decimal("0.01"), Per.TOTAL)
+CENT = KeyBudget(Decimal("0.01"), Per.TOTAL)
 
 
 def provider(kind):

@@ -6,6 +6,7 @@ import pytest
 from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
+from router_model.goal import Tradeoff
 from router_model.serving.common.service_errors import NotReadyError, ReloadRefusedError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts, Surface
@@ -161,7 +162,7 @@ def test_the_auto_router_plugin_is_heard(client, parts, orders):
     plugin = {"id": "auto-router", "allowed_models": ["*l*"], "excluded_models": ["small"], "cost_tier": "high"}
     chat(client, plugins=[plugin])
     assert names(orders[0]) == ["large"]
-    assert parts.engine.asked[0].cost_quality_tradeoff == 3.0
+    assert parts.engine.asked[0].goal == Tradeoff(3.0)
     assert orders[0].call.openrouter == {}
 
 

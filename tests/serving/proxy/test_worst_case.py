@@ -11,14 +11,14 @@ from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.proxy.admitting import worst_cases_usd
-from router_model.serving.proxy.asked import read_asked
+from router_model.serving.proxy.proxy_request import read_proxy_request
 
 PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
 CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
 
 
 def asked(**body):
-    return read_asked(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+    return read_proxy_request(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
 
 
 def worst(body, *cards):

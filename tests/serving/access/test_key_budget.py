@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.serving.access.budget import MAX_USD, NANOS, Budget, Per, dollars, nanos, usd_of
+from router_model.serving.access.key_budget import MAX_USD, NANOS, KeyBudget, Per, dollars, nanos, usd_of
 
 amounts = st.decimals(0, MAX_USD, places=9, allow_nan=False)
 
@@ -13,7 +13,7 @@ amounts = st.decimals(0, MAX_USD, places=9, allow_nan=False)
 @pytest.mark.parametrize("usd", ["0", "-1", "NaN", "Infinity", "1000000001"])
 def test_a_budget_has_to_be_an_amount(usd):
     with pytest.raises(ValueError, match=f"a budget of {usd} USD; expected more than 0 and at most 1,000,000,000"):
-        Budget(Decimal(usd))
+        KeyBudget(Decimal(usd))
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ def test_a_budget_has_to_be_an_amount(usd):
     ],
 )
 def test_periods_are_those_of_the_calendar(per, begin, end):
-    budget = Budget(Decimal(1), per)
+    budget = KeyBudget(Decimal(1), per)
     assert (budget.begin(date(2028, 2, 29)), budget.end(date(2028, 2, 29))) == (begin, end)
 
 
 @given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.sampled_from([Per.DAY, Per.MONTH]))
 def test_a_period_ends_where_the_next_begins(today, per):
-    budget = Budget(Decimal(1), per)
+    budget = KeyBudget(Decimal(1), per)
     end = budget.end(today).date()
     assert budget.begin(today) <= today < end
     assert budget.begin(end) == end

@@ -10,11 +10,11 @@ from starlette.datastructures import Headers
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.http_edge.bodies import validated
-from router_model.serving.http_edge.queries import session_header
-from router_model.serving.proxy.asked_counts import with_counts_read
+from router_model.serving.http_edge.queries import named_session
 from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
 from router_model.serving.proxy.naming import Named, read_named
 from router_model.serving.proxy.preferences import Preferences
+from router_model.serving.proxy.request_counts import with_counts_read
 
 GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"
@@ -25,8 +25,8 @@ MOST_USER_CHARS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request.
+class ProxyRequest:
+    """All that a caller asked of the proxy with one request.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Asked:
         return self.call.surface
 
 
-def read_asked(
+def read_proxy_request(
     surface: Surface,
     body: dict[str, Any],
     headers: Headers,
@@ -69,7 +69,7 @@ def read_asked(
     path_model: str | None = None,
     path_stream: bool | None = None,
     is_long: bool = False,
-) -> Asked:
+) -> ProxyRequest:
     """Read a request.
 
     Parameters
@@ -99,14 +99,12 @@ def read_asked(
         is_long=is_long,
         openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
-    named_by_header = session_header(headers)
-    options = envelope.router
-    return Asked(
+    return ProxyRequest(
         call,
         envelope,
         named=read_named(path_model or envelope.model, envelope.models, policy),
         preferences=Preferences.of(envelope.provider),
-        session_id=(options.session_id if options else None) or envelope.session_id or named_by_header,
+        session_id=named_session(envelope, headers),
         buffer=_buffers(headers),
         total_s=_total_s(headers, most_s),
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",

@@ -1,4 +1,4 @@
-"""The course of one order: which candidates are left, what failed, who may be asked again and when."""
+"""How far forwarding a call has come: which candidates are left, what failed, who may be asked again and when."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.adapter import Adapter
 from router_model.serving.forwarding.lines import Line
 from router_model.serving.forwarding.refusals import Wishes
-from router_model.serving.forwarding.reply import Order
+from router_model.serving.forwarding.reply import ForwardRequest
 from router_model.serving.forwarding.retry_policy import Tried
 from router_model.serving.forwarding.upstream_errors import Failed, unavailable, upstream_error
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
@@ -21,7 +21,7 @@ _OF_KEYS: Final = frozenset({FailureKind.KEY, FailureKind.RATE_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class PreparedCall:
     """A candidate with all that calling it needs.
 
     Attributes
@@ -45,16 +45,16 @@ class Ready:
 
 
 @dataclass(slots=True)
-class Course:
-    """What has become of an order so far.
+class ForwardState:
+    """What has become of a forwarded call so far.
 
     Attributes
     ----------
-    order : Order
+    order : ForwardRequest
     deadline : float
         The loop's time at which the order's time is up.
     wishes : what the order asks for
-    over : records of the attempts that are over
+    finished : records of the attempts that are over
     position : of the candidate that is next
     failures : of all attempts, in their order
     n_here : how many by position, those of keys by kind, all others together
@@ -69,10 +69,10 @@ class Course:
         The largest context window that was too small.
     """
 
-    order: Order
+    order: ForwardRequest
     deadline: float
     wishes: Wishes
-    over: list[AttemptRecord] = field(default_factory=list)
+    finished: list[AttemptRecord] = field(default_factory=list)
     position: int = 0
     failures: list[Failed] = field(default_factory=list)
     n_here: Counter[tuple[int, FailureKind | None]] = field(default_factory=Counter)
@@ -84,15 +84,15 @@ class Course:
     invalid: InvalidRequestError | None = None
     too_long_for: int | None = None
 
-    def failed(self, ready: Ready, failure: UpstreamFailure, now: float) -> Tried:
+    def failed(self, prepared: PreparedCall, failure: UpstreamFailure, now: float) -> Tried:
         """Take note of an attempt's failure; return what was tried."""
-        self.failures.append(Failed(ready.target, failure))
-        alike = (ready.position, failure.kind if failure.kind in _OF_KEYS else None)
+        self.failures.append(Failed(prepared.target, failure))
+        alike = (prepared.position, failure.kind if failure.kind in _OF_KEYS else None)
         self.n_here[alike] += 1
         if failure.kind is FailureKind.KEY:
-            self.refused_keys.add(ready.line.key)
-        if failure.kind is FailureKind.TOO_LONG and ready.target.card is not None:
-            window = ready.target.card.context_window
+            self.refused_keys.add(prepared.line.key)
+        if failure.kind is FailureKind.TOO_LONG and prepared.target.card is not None:
+            window = prepared.target.card.context_window
             if window is not None:
                 self.too_long_for = max(self.too_long_for or 0, window)
         return Tried(
@@ -100,7 +100,7 @@ class Course:
             n_here=self.n_here[alike],
             n_untried=len(self.order.targets) - self.position,
             left_s=self.deadline - now,
-            left_here_s=self.share_of(ready.position, now) - now,
+            left_here_s=self.share_of(prepared.position, now) - now,
         )
 
     @property

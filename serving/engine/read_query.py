@@ -13,8 +13,8 @@ _TOOL_ROLES = ("tool", "function")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """One request.
+class ReadQuery:
+    """A query whose body was read as a prompt, and what the engine takes from the conversation in it.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Asked:
     uses_tools: bool
 
     @classmethod
-    def read(cls, query: Query) -> "Asked":
+    def read(cls, query: Query) -> "ReadQuery":
         """Read a request.
 
         Raises
@@ -54,23 +54,10 @@ class Asked:
         return cls(query, prompt, key, named or prompt.n_turns > 1, uses_tools_now(messages))
 
     @property
-    def knobs(self) -> dict[str, Any]:
-        """What `router_model.Router.route` takes beside the prompt."""
-        query = self.query
-        return {
-            "quality_bar": query.quality_bar,
-            "target_success": query.target_success,
-            "success_value_usd": query.success_value_usd,
-            "quality_value_usd": query.quality_value_usd,
-            "cost_quality_tradeoff": query.cost_quality_tradeoff,
-            "constraints": query.constraints,
-            "explain": query.explain,
-        }
-
-    @property
     def group(self) -> Hashable:
         """Equal for requests that can be decided together."""
-        return *self.knobs.values(), frozenset(self.query.cards.items())
+        query = self.query
+        return query.goal, query.constraints, query.explain, frozenset(query.cards.items())
 
 
 @dataclass(frozen=True, slots=True)

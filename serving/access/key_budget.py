@@ -23,7 +23,7 @@ class Per(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
+class KeyBudget:
     """What may be spent in a period.
 
     Attributes
@@ -48,7 +48,7 @@ class Budget:
     def __str__(self) -> str:
         """Return e.g. ``$10 a day``.
 
-        >>> str(Budget(Decimal("10.50"), Per.DAY)), str(Budget(Decimal(3), Per.TOTAL))
+        >>> str(KeyBudget(Decimal("10.50"), Per.DAY)), str(KeyBudget(Decimal(3), Per.TOTAL))
         ('$10.5 a day', '$3 in total')
         """
         return f"{dollars(self.usd)} {'in total' if self.per is Per.TOTAL else f'a {self.per}'}"
@@ -56,7 +56,7 @@ class Budget:
     def begin(self, today: date) -> date:
         """Return the first day of the period that `today` is in.
 
-        >>> Budget(Decimal(1), Per.MONTH).begin(date(2026, 2, 14))
+        >>> KeyBudget(Decimal(1), Per.MONTH).begin(date(2026, 2, 14))
         datetime.date(2026, 2, 1)
         """
         match self.per:
@@ -70,7 +70,7 @@ class Budget:
     def end(self, today: date) -> datetime | None:
         """Return when the period that `today` is in ends, in UTC; None: never.
 
-        >>> Budget(Decimal(1), Per.MONTH).end(date(2026, 12, 31))
+        >>> KeyBudget(Decimal(1), Per.MONTH).end(date(2026, 12, 31))
         datetime.datetime(2027, 1, 1, 0, 0, tzinfo=datetime.timezone.utc)
         """
         if self.per is Per.TOTAL:
