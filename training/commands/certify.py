@@ -42,8 +42,9 @@ def command(
     """Certify success rates of the router in ARTIFACT on the outcomes in TABLE.
 
     Of the table it was trained on, the calibration prompts are used; of
-    another, every prompt it was not trained on and that every model has
-    answered. Several targets share DELTA: each is tested at DELTA divided by
+    another, every prompt it was not trained on. Answers that are missing
+    count as failures; prompts of one conversation or of the same text count
+    together. Several targets share DELTA: each is tested at DELTA divided by
     their number. The certificates replace those in ARTIFACT, which is saved
     anew. Choose targets before you look at results: DELTA covers one run, not
     the best of several.
@@ -106,11 +107,7 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
     from rich.markup import escape  # noqa: PLC0415
 
     console = Console()
-    notes = [
-        (found.n_seen, "left out as the router was trained on them"),
-        (found.n_incomplete, "left out for want of an outcome of every model"),
-    ]
-    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
+    said = f"; {found.n_seen:,} left out as the router was trained on them" if found.n_seen else ""
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
     show_certificates(found.certificates, console)
     first = found.certificates[0]
