@@ -21,7 +21,8 @@ LIKELIEST_USD = 1e6
 """A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
 
 ASSUMPTIONS = (
-    "Future prompts are drawn as the calibration prompts were, independently of each other; models, prices and the "
+    "Future prompts are drawn as the calibration prompts were, independently of each other but for prompts of one "
+    "conversation or of the same text, which are counted with their design effect; models, prices and the "
     "way answers are judged stay as they were; requests add no constraints of their own. Then, with probability at "
     "least 1 - delta over the draw of the calibration prompts and for all targets certified together (each tested at "
     "delta / n_targets), the average success rate of routed prompts is at least the target. Nothing is promised of "
@@ -29,6 +30,8 @@ ASSUMPTIONS = (
 )
 
 _TARGET_TOLERANCE = 1e-9  # targets that differ by less are equal
+_SMALLEST = 1e-9  # of a count; betainc is not defined at 0
+_CLUSTERED = 1.05  # design effects from here on are worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class Certificate:
         Hash of the calibration prompts' texts, which does not depend on their order.
     n_prompts : int
         Number of calibration prompts.
+    n_missing : int
+        How many of them lack an outcome of the model that the rule chooses; they count as failures.
+    design_effect : float
+        The prompts count as `n_prompts` divided by it: those of one conversation or text succeed and fail together.
     realised_success : float
         Share of them that succeeded by the certified rule, or by the likeliest model if nothing is certified.
     success_value_usd : float or None
@@ -75,6 +82,8 @@ class Certificate:
     safest_success: float
     reason: str | None
     assumptions: str = ASSUMPTIONS
+    n_missing: int = 0
+    design_effect: float = 1.0
 
     @property
     def certified(self) -> bool:
@@ -97,9 +106,13 @@ class Certificate:
                 f"Requests for it go to {self.safest_model}, the best single model on these prompts "
                 f"({self.safest_success:.3f})"
             )
+        missing = f", {self.n_missing:,} without an outcome counted as failures" if self.n_missing else ""
+        effect = (
+            f", which count as {self.n_prompts / self.design_effect:,.0f}" if self.design_effect > _CLUSTERED else ""
+        )
         return (
             f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "
-            f"{self.realised_success:.3f} of {self.n_prompts:,} calibration prompts succeeded)"
+            f"{self.realised_success:.3f} of {self.n_prompts:,} calibration prompts{effect} succeeded{missing})"
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -120,7 +133,7 @@ def binomial_p_value(
     """Return the exact p-value of "the success rate is below the target".
 
     P(S >= n_succeeded) for S ~ Binomial(n_prompts, target_success): the probability of at least as many successes if
-    the rate were exactly the target. The counts broadcast.
+    the rate were exactly the target. The counts broadcast, and need not be whole.
 
     Examples
     --------
@@ -131,7 +144,7 @@ def binomial_p_value(
     """
     count, n = np.asarray(n_succeeded, dtype=np.float64), np.asarray(n_prompts, dtype=np.float64)
     # The tail of a binomial is an incomplete beta function. Using it avoids loading scipy.stats for a decision.
-    return np.where(count > 0, betainc(np.maximum(count, 1.0), n - count + 1.0, target_success), 1.0)
+    return np.where(count > 0, betainc(np.maximum(count, _SMALLEST), n - count + 1.0, target_success), 1.0)
 
 
 def pack_certificates(certificates: Iterable[Certificate]) -> dict[str, Any]:
@@ -167,15 +180,19 @@ def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str
     return tuple(found)
 
 
-_NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success")
-_COUNTS = ("n_targets", "n_prompts")
+_NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success", "design_effect")
+_COUNTS = ("n_targets", "n_prompts", "n_missing")
+_LATER = {"n_missing": 0, "design_effect": 1.0}
+"""What an older certificate, without these fields, is taken to say."""
 _MANY = 2**53  # above this, floats do not hold all whole numbers
 _TEXTS = ("split_hash", "safest_model", "assumptions")
 
 
 def _certificate(entry: object, where: str) -> Certificate:
     names = {field.name for field in fields(Certificate)}
-    if not isinstance(entry, Mapping) or set(entry) != names:
+    if isinstance(entry, Mapping):
+        entry = {**_LATER, **entry}
+    if not isinstance(entry, dict) or set(entry) != names:
         got = sorted(entry) if isinstance(entry, Mapping) else entry
         raise ArtifactError(f"{where}: got {got!r}, expected the keys {sorted(names)}; certify the router again")
     right = {
@@ -205,6 +222,8 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
             for value in (certificate.quality_bar, certificate.realised_success, certificate.safest_success)
         ),
         "n_targets and n_prompts are 1 or more": certificate.n_targets >= 1 <= certificate.n_prompts,
+        "n_missing are some of n_prompts": 0 <= certificate.n_missing <= certificate.n_prompts,
+        "design_effect is 1 or more": certificate.design_effect >= 1,
         "success_value_usd is 0 or more": (certificate.success_value_usd or 0.0) >= 0,
         "safest_model is one of the router's": certificate.safest_model in models,
         "a reason is given if and only if nothing is certified": certificate.certified == (certificate.reason is None),
@@ -213,7 +232,8 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
     broken = [rule for rule, holds in checks.items() if not holds]
     if not broken and certificate.certified:
         level = certificate.delta / certificate.n_targets
-        p_value = float(binomial_p_value(round(n_succeeded), certificate.n_prompts, certificate.target_success))
+        counted = round(n_succeeded) / certificate.design_effect, certificate.n_prompts / certificate.design_effect
+        p_value = float(binomial_p_value(*counted, certificate.target_success))
         if p_value > level * (1 + 1e-9):
             broken = [f"the certified rate follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
     if broken:

@@ -11,6 +11,7 @@ from router_model import TableError, TrainingError
 from router_model.certificate import LIKELIEST_USD
 from router_model.training.measuring.certify import (
     SUCCESS_VALUES,
+    RuleCounts,
     certificates_of,
     certify,
     check_targets,
@@ -20,6 +21,7 @@ from router_model.training.measuring.certify import (
     prompts_needed,
     why_not,
 )
+from router_model.training.measuring.design_effect import design_effects
 from router_model.training.table.outcomes import read_outcomes
 
 DELTA = 0.1
@@ -129,6 +131,12 @@ def test_the_family_goes_from_the_likeliest_to_the_cheapest_model():
     assert list(SUCCESS_VALUES) == sorted(set(SUCCESS_VALUES), reverse=True)
 
 
+def rule_counts(n_succeeded, n_prompts, *, n_missing=0, effect=1.0):
+    n_succeeded = np.asarray(n_succeeded)
+    rules = np.ones(len(n_succeeded))
+    return RuleCounts(n_prompts, n_succeeded, (n_missing * rules).astype(int), effect * rules)
+
+
 def test_certificates_by_hand():
     """Of 100 prompts 97, 95, then 94 succeed; "0.9 at level 0.1" takes 95, and at level 0.05 takes 96.
 
@@ -142,23 +150,27 @@ def test_certificates_by_hand():
         "quality_bar": 0.5,
         "split_hash": "sha256:0",
     }
-    (alone,) = certificates_of(counts, np.array([0.91, 0.96]), 100, targets=(0.9,), **arguments)
+    (alone,) = certificates_of(rule_counts(counts, 100), np.array([0.91, 0.96]), targets=(0.9,), **arguments)
     assert (alone.success_value_usd, alone.realised_success, alone.reason) == (SUCCESS_VALUES[1], 0.95, None)
     assert (alone.safest_model, alone.safest_success) == ("b", 0.96)
-    pair = certificates_of(counts, np.array([0.91, 0.96]), 100, targets=(0.9, 0.99), **arguments)
+    pair = certificates_of(rule_counts(counts, 100), np.array([0.91, 0.96]), targets=(0.9, 0.99), **arguments)
     assert pair[0].success_value_usd == SUCCESS_VALUES[0]  # each is tested at 0.05
     assert not pair[1].certified
     assert "100 calibration prompts are too few: 299 or more are needed, even if all succeed" in pair[1].in_words()
     assert "go to b, the best single model on these prompts (0.960)" in pair[1].in_words()
+    copies = rule_counts(5 * counts, 500, n_missing=3, effect=5.0)
+    (five,) = certificates_of(copies, np.array([0.91, 0.96]), targets=(0.9,), **arguments)
+    assert (five.success_value_usd, five.n_prompts, five.n_missing) == (alone.success_value_usd, 500, 3)
+    assert "0.950 of 500 calibration prompts, which count as 100 succeeded, 3 without an outcome" in five.in_words()
 
 
 def test_reasons_say_what_was_reached_and_what_it_takes():
     needed = prompts_needed(0.9, 0.05)
     assert 0.9**needed <= 0.05 < 0.9 ** (needed - 1)
-    assert why_not(71, 100, target=0.9, level=0.1) == (
+    assert why_not(rule_counts([71], 100), target=0.9, level=0.1) == (
         "of 100 calibration prompts only 0.710 succeed even if each goes to the model likeliest to succeed"
     )
-    assert "takes 0.950" in why_not(93, 100, target=0.9, level=0.1)
+    assert "takes 0.950" in why_not(rule_counts([93], 100), target=0.9, level=0.1)
 
 
 def test_default_targets_come_from_known_outcomes_only():
@@ -207,22 +219,63 @@ def test_a_router_keeps_its_word_on_new_prompts(trained, tmp_path):
         assert all(decision.certificate == certificate for decision in decisions)
 
 
-def test_prompts_that_were_trained_on_or_not_answered_by_all_do_not_count(trained, table, tmp_path):
+def test_prompts_that_were_trained_on_do_not_count_and_missing_answers_are_failures(trained, table, tmp_path):
     frame = simulate(200, seed=5)
-    missing = (pl.col("model") == "coder") & pl.col("prompt_id").str.ends_with("7")
+    missing = (pl.col("model") == "large") & pl.col("prompt_id").str.ends_with("7")
     partial = frame.with_columns(quality=pl.when(missing).then(None).otherwise(pl.col("quality")))
-    found = certify(trained.router, outcomes(pl.concat([pl.read_parquet(table), partial]), tmp_path), targets=(0.7,))
+    found = certify(trained.router, outcomes(pl.concat([pl.read_parquet(table), partial]), tmp_path), targets=(0.99,))
     assert found.n_seen == trained.report.n_train
-    assert found.n_incomplete == 20
-    assert found.n_prompts == 700 - found.n_seen - 20
-    assert found.certificates[0].n_prompts == found.n_prompts
+    (certificate,) = found.certificates
+    assert certificate.n_prompts == found.n_prompts == 700 - found.n_seen
+    assert 10 <= certificate.n_missing <= 20  # the likeliest model is nearly always "large"
+    assert f"({certificate.n_missing} answers of that model are missing and count as failures)" in certificate.reason
+
+
+def test_copies_and_conversations_do_not_make_a_certificate_stronger(trained, tmp_path):
+    frame = simulate(100, seed=5)
+    copies = pl.concat([frame.with_columns(prompt_id=pl.col("prompt_id") + f"-{n}") for n in range(5)])
+    talk = copies.with_columns(
+        prompt=pl.col("prompt") + " " + pl.col("prompt_id"),
+        session_id=pl.col("prompt_id").str.replace(r"-\d+$", ""),
+    )
+    for each in (copies, talk):
+        (once,) = certify(trained.router, outcomes(frame, tmp_path), targets=(0.6,)).certificates
+        (five,) = certify(trained.router, outcomes(each, tmp_path), targets=(0.6,)).certificates
+        assert five.n_prompts / five.design_effect == pytest.approx(once.n_prompts / once.design_effect, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["copies", "conversations", "failures go missing"])
+def test_the_promise_holds_where_prompts_are_not_independent(kind):
+    """The audit's designs: each prompt five times, conversations of 20, and 5 % of the failed answers missing.
+
+    Counted as independent, and with complete prompts only, the promise is broken several times as often.
+    """
+    chance, rng, n_draws = closed_form_world(3), np.random.default_rng(0), 500
+    rate = chance.mean(axis=1)
+    target, size = float(rate[0] * 0.97), {"copies": 5, "conversations": 20}.get(kind, 1)
+    broken = naively = 0
+    for _ in range(n_draws):
+        cluster = np.repeat(np.arange(400 // size), size)
+        kinds = rng.integers(chance.shape[1], size=cluster.max() + 1)[cluster]
+        draw = rng.random(cluster.max() + 1)[cluster] if kind == "copies" else rng.random(len(cluster))
+        success = draw < chance[:, kinds]
+        kept = np.ones(len(cluster), dtype=bool)
+        if kind == "failures go missing":  # a prompt lacks an answer of one of the rules' models
+            kept = success[0] | (rng.random(len(cluster)) > 0.3)
+        effect = design_effects(success, cluster, np.arange(len(cluster)))
+        last = last_rejected(success.sum(axis=1) / effect, len(cluster) / effect, target=target, level=DELTA)
+        broken += last >= 0 and rate[last] < target
+        last = last_rejected(success[:, kept].sum(axis=1), kept.sum(), target=target, level=DELTA)
+        naively += last >= 0 and rate[last] < target
+    assert broken / n_draws <= DELTA + 3 * np.sqrt(DELTA * (1 - DELTA) / n_draws)
+    assert naively / n_draws > 1.5 * DELTA
 
 
 def test_no_prompt_left_is_said(trained, tmp_path):
-    single = simulate(50, seed=6).unique("prompt_id", keep="first", maintain_order=True)
-    three = pl.concat([single, simulate(1, seed=7).with_columns(quality=pl.lit(None, dtype=pl.Float64))])
-    with pytest.raises(TableError, match="the router was trained on 0 and 51 lack an outcome of some model"):
-        certify(trained.router, outcomes(three, tmp_path), targets=(0.9,))
+    none = simulate(1, seed=7).with_columns(quality=pl.lit(None, dtype=pl.Float64))
+    with pytest.raises(TableError, match="the router was trained on 0, and no answer to the others is graded"):
+        certify(trained.router, outcomes(none, tmp_path), targets=(0.9,))
 
 
 def test_the_split_hash_is_blind_to_order_and_not_to_prompts(trained, tmp_path):

@@ -42,8 +42,9 @@ def command(
     """Certify success rates of the router in ARTIFACT on the outcomes in TABLE.
 
     If TABLE is the one it was trained on, the calibration prompts are used.
-    Of another table, every prompt is used that the router was not trained on
-    and that every model has answered. Several targets share DELTA: each is
+    Of another table, every prompt is used that the router was not trained on.
+    A missing answer counts as a failure. Prompts of one conversation, or of
+    the same text, count together. Several targets share DELTA: each is
     tested at DELTA divided by their number. The certificates replace those in
     ARTIFACT, which is saved again. Choose targets before you look at results:
     DELTA covers one run, not the best of several.
@@ -106,11 +107,7 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
     from rich.markup import escape  # noqa: PLC0415
 
     console = Console()
-    notes = [
-        (found.n_seen, "left out because the router was trained on them"),
-        (found.n_incomplete, "left out because an outcome of some model is missing"),
-    ]
-    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
+    said = f"; {found.n_seen:,} left out because the router was trained on them" if found.n_seen else ""
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
     show_certificates(found.certificates, console)
     first = found.certificates[0]

@@ -7,6 +7,10 @@ binomial p-value on calibration prompts. The first hypothesis that is not reject
 testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
 1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
 
+The binomial law is that of independent prompts. Where prompts share a conversation or a text, successes and prompts
+are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the table does
+not have counts as a failure. So the promise also holds where answers are missing because they failed.
+
 The promise holds even if success does not fall monotonically along the list, and even if predictions are wrong: bad
 predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
 
@@ -33,6 +37,7 @@ from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
+from router_model.training.measuring.design_effect import design_effects
 from router_model.training.measuring.evaluate import eligible_models, seen_before
 from router_model.training.table.outcomes import Outcomes
 
@@ -59,15 +64,13 @@ class Certification:
     Attributes
     ----------
     certificates : one for each target, ascending
-    n_prompts, n_seen, n_incomplete : int
-        Prompts that counted; prompts left out because the router was trained on them; prompts left out because an
-        outcome of some model is missing.
+    n_prompts, n_seen : int
+        Prompts that counted; prompts left out because the router was trained on them.
     """
 
     certificates: tuple[Certificate, ...]
     n_prompts: int
     n_seen: int
-    n_incomplete: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the certification as plain JSON types."""
@@ -75,7 +78,6 @@ class Certification:
             "certificates": [certificate.as_dict() for certificate in self.certificates],
             "n_prompts": self.n_prompts,
             "n_seen": self.n_seen,
-            "n_incomplete": self.n_incomplete,
         }
 
 
@@ -93,7 +95,8 @@ def certify(
     Parameters
     ----------
     outcomes : calibration prompts, with every model of the router
-        Training prompts, and prompts without an outcome of every model, are left out.
+        Training prompts, and prompts without any outcome, are left out. Where the outcome of a chosen model is
+        missing, it counts as a failure.
     targets : success rates, above 0 and below 1
     delta : float
         Largest probability that the certificate of any target is wrong.
@@ -113,33 +116,56 @@ def certify(
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
-    complete = ~np.isnan(outcomes.quality).any(axis=1)
-    rows = np.flatnonzero(complete & ~seen)
-    n_seen, n_incomplete = int(seen.sum()), int((~complete & ~seen).sum())
+    rows = np.flatnonzero(~seen & (~np.isnan(outcomes.quality)).any(axis=1))
     if not len(rows):
         raise TableError(
-            f"no prompt to certify on: of {len(outcomes):,}, the router was trained on {n_seen:,} and {n_incomplete:,} "
-            "lack an outcome of some model; give prompts it never saw, answered by every model"
+            f"no prompt to certify on: of {len(outcomes):,}, the router was trained on {int(seen.sum()):,}, and no "
+            "answer to the others is graded; give graded prompts it never saw"
         )
     bar = router.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
     kept = outcomes.take(rows)
     table = router.predict_features(features.take(rows), bar)
-    success = succeeds(kept.quality, bar)
+    success = succeeds(kept.quality, bar)  # False where the quality is unknown
     eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)
     chosen[:, rows_of_safe] = safe
+    prompts = np.arange(len(rows))
+    succeeded = success[prompts, chosen]
+    counts = RuleCounts(
+        n_prompts=len(rows),
+        n_succeeded=succeeded.sum(axis=1),
+        n_missing=np.isnan(kept.quality)[prompts, chosen].sum(axis=1),
+        design_effect=design_effects(succeeded, kept.split_keys, text_hashes(kept)),
+    )
     certificates = certificates_of(
-        success[np.arange(len(rows)), chosen].sum(axis=1),
+        counts,
         success.mean(axis=0),
-        len(rows),
         targets=targets,
         delta=delta,
         models=router.models,
         quality_bar=bar,
         split_hash=split_hash(kept),
     )
-    return Certification(certificates, len(rows), n_seen, n_incomplete)
+    return Certification(certificates, len(rows), int(seen.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class RuleCounts:
+    """How the rules of the walk fared on the calibration prompts.
+
+    Attributes
+    ----------
+    n_prompts : int
+    n_succeeded, n_missing : shape (n_values,)
+        At each of `SUCCESS_VALUES`, prompts that succeeded, and prompts without an outcome of the chosen model.
+    design_effect : shape (n_values,), 1 or more
+    """
+
+    n_prompts: int
+    n_succeeded: npt.NDArray[Any]
+    n_missing: npt.NDArray[Any]
+    design_effect: Float64Array
 
 
 def check_targets(targets: Sequence[float], delta: float) -> tuple[float, ...]:
@@ -196,15 +222,16 @@ def chosen_by_value(
 
 
 def last_rejected(
-    n_succeeded: npt.NDArray[Any], n_prompts: int | Int64Array, *, target: float, level: float
+    n_succeeded: npt.NDArray[Any], n_prompts: npt.ArrayLike, *, target: float, level: float
 ) -> Int64Array:
     """Walk each sequence of tests and return the index of the last value that is certified; -1 for none.
 
     Parameters
     ----------
     n_succeeded : shape (n_values,) or (n_values, n_draws)
-        Successes among `n_prompts`, in the order of the walk.
-    n_prompts : int or int64 array of shape (n_draws,)
+        Successes among `n_prompts`, in the order of the walk. Both are divided by the design effect, so they need not
+        be whole.
+    n_prompts : number, or array that broadcasts with `n_succeeded`
     level : the allowed probability of an error for this target
 
     Returns
@@ -232,9 +259,8 @@ def prompts_needed(target: float, level: float) -> int:
 
 
 def certificates_of(
-    n_succeeded: npt.NDArray[Any],
+    counts: RuleCounts,
     single_success: Float64Array,
-    n_prompts: int,
     *,
     targets: Sequence[float],
     delta: float,
@@ -246,17 +272,17 @@ def certificates_of(
 
     Parameters
     ----------
-    n_succeeded : shape (n_values,)
-        Prompts that succeeded at each of `SUCCESS_VALUES`.
+    counts : of the calibration prompts
     single_success : shape (n_models,)
         Success rate of each model on the same prompts.
     """
     level = delta / len(targets)
     safest = int(np.argmax(single_success))
+    effective = counts.n_succeeded / counts.design_effect, counts.n_prompts / counts.design_effect
     found = []
     for target in targets:
-        last = int(last_rejected(n_succeeded, n_prompts, target=target, level=level))
-        certified = last >= 0
+        last = int(last_rejected(*effective, target=target, level=level))
+        certified, at = last >= 0, max(last, 0)
         found.append(
             Certificate(
                 target_success=target,
@@ -264,41 +290,59 @@ def certificates_of(
                 delta=delta,
                 n_targets=len(targets),
                 split_hash=split_hash,
-                n_prompts=n_prompts,
-                realised_success=int(n_succeeded[max(last, 0)]) / n_prompts,
+                n_prompts=counts.n_prompts,
+                n_missing=int(counts.n_missing[at]),
+                design_effect=float(counts.design_effect[at]),
+                realised_success=int(counts.n_succeeded[at]) / counts.n_prompts,
                 success_value_usd=SUCCESS_VALUES[last] if certified else None,
                 safest_model=models[safest],
                 safest_success=float(single_success[safest]),
-                reason=None if certified else why_not(int(n_succeeded[0]), n_prompts, target=target, level=level),
+                reason=None if certified else why_not(counts, target=target, level=level),
             )
         )
     return tuple(found)
 
 
-def why_not(n_succeeded: int, n_prompts: int, *, target: float, level: float) -> str:
+def why_not(counts: RuleCounts, *, target: float, level: float) -> str:
     r"""Say why a target is not certified, from the successes of the likeliest model.
 
-    >>> why_not(20, 20, target=0.9, level=0.1)
+    >>> def counts(n_succeeded, n_prompts, n_missing=0, effect=1.0):
+    ...     return RuleCounts(n_prompts, np.array([n_succeeded]), np.array([n_missing]), np.array([effect]))
+    >>> why_not(counts(20, 20), target=0.9, level=0.1)
     '20 calibration prompts are too few: 22 or more are needed, even if all succeed'
-    >>> why_not(850, 1200, target=0.9, level=0.1)
+    >>> why_not(counts(100, 100, effect=5.0), target=0.9, level=0.1).split(":")[0]
+    '100 calibration prompts, which count as 20 because some belong together, are too few'
+    >>> why_not(counts(850, 1200), target=0.9, level=0.1)
     'of 1,200 calibration prompts only 0.708 succeed even if each goes to the model likeliest to succeed'
-    >>> print(why_not(1083, 1200, target=0.9, level=0.1).replace("; ", ";\n"))
+    >>> print(why_not(counts(1083, 1200), target=0.9, level=0.1).replace("; ", ";\n"))
     of 1,200 calibration prompts 0.902 succeed if each goes to the model likeliest to succeed;
     to be sure of 0.9 (at level 0.1) takes 0.912
     """
     needed = prompts_needed(target, level)
-    if n_prompts < needed:
-        return f"{n_prompts:,} calibration prompts are too few: {needed:,} or more are needed, even if all succeed"
-    rate = n_succeeded / n_prompts
-    among, best = f"of {n_prompts:,} calibration prompts", "if each goes to the model likeliest to succeed"
+    n_effective = counts.n_prompts / float(counts.design_effect[0])
+    among = f"{counts.n_prompts:,} calibration prompts"
+    if round(n_effective) < counts.n_prompts:
+        among += f", which count as {n_effective:,.0f} because some belong together,"
+    if n_effective < needed:
+        return f"{among} are too few: {needed:,} or more are needed, even if all succeed"
+    rate, best = counts.n_succeeded[0] / counts.n_prompts, "if each goes to the model likeliest to succeed"
+    n_missing = int(counts.n_missing[0])
+    if n_missing:
+        best += f" ({n_missing:,} answers of that model are missing and count as failures)"
     if rate < target:
-        return f"{among} only {rate:.3f} succeed even {best}"
-    enough = binomial_p_value(np.arange(n_prompts + 1), n_prompts, target) <= level
-    takes = int(np.argmax(enough)) / n_prompts
-    return f"{among} {rate:.3f} succeed {best}; to be sure of {target:g} (at level {level:.3g}) takes {takes:.3f}"
+        return f"of {among} only {rate:.3f} succeed even {best}"
+    tried = np.arange(counts.n_prompts + 1) / counts.n_prompts
+    enough = binomial_p_value(tried * n_effective, n_effective, target) <= level
+    takes = tried[int(np.argmax(enough))]
+    return f"of {among} {rate:.3f} succeed {best}; to be sure of {target:g} (at level {level:.3g}) takes {takes:.3f}"
 
 
 def split_hash(outcomes: Outcomes) -> str:
     """Return a hash of the prompts' texts that does not depend on their order."""
-    hashes = sorted(prompt_hash(Prompt.parse(prompt).text) for prompt in outcomes.prompts)
+    hashes = sorted(text_hashes(outcomes))
     return f"sha256:{sha256(b''.join(each.to_bytes(8, 'big') for each in hashes)).hexdigest()}"
+
+
+def text_hashes(outcomes: Outcomes) -> list[int]:
+    """Return a hash of each prompt's text."""
+    return [prompt_hash(Prompt.parse(prompt).text) for prompt in outcomes.prompts]
