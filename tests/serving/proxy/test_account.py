@@ -3,7 +3,6 @@
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from types import SimpleNamespace
 from unittest.mock import Mock
 
 import orjson
@@ -66,12 +65,11 @@ def attempt(kind, answer, adapter):
 def n_calls_for_a_cent(record, path):
     """Return how often such a call is let in; its worst case is taken to be $0.001."""
     budgets, n_calls = Budgets(path), 0
-    parts = SimpleNamespace(log=Mock(), telemetry=Mock())
     with suppress(BudgetExceededError):
         while n_calls < 50:
             admission = Admission()
             admission.reservation = budgets.reserve("key", CENT, lambda: Decimal("0.001"), within_s=60)
-            account = Account(parts, Mock(), Mock(), admission, Mock())
+            account = Account(Mock(), Mock(), Mock(), Mock(), admission, Mock())
             account.observe(record)
             account.close()
             n_calls += 1
