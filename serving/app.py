@@ -1,4 +1,4 @@
-"""Put the application together.
+"""Put the application together from its parts.
 
 ``uvicorn router_model.serving:create_app --factory`` calls `create_app` without arguments; the environment then has the
 settings. Opening the parts reads the artifact and the key file, but touches no network: a mistake in them ends the

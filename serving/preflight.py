@@ -1,4 +1,4 @@
-"""Check the settings before a service starts, and say what it will do."""
+"""Check the settings before a service starts, and describe what it will do."""
 
 import asyncio
 import logging

@@ -1,1 +1,1 @@
-"""Who may do what: keys, roles, limits, and what no request may be."""
+"""Access control: keys, roles, limits, budgets and the checks of the settings at the start."""

@@ -1,4 +1,4 @@
-"""One call of a model that was let through, until it has ended."""
+"""An admitted call of a model: it holds a slot and reserved money until it ends."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Who is calling: from a request's headers to a `Caller`, or a refusal.
+"""Authenticate requests: find the `Caller` by the key in the headers, or refuse.
 
 What a route needs is said by the route, in its function: nothing here looks at the path, the host or a forwarded
 header, so no spelling of a URL leads around it (CVE-2026-48710 and its like). A route calls `Access.authenticate`

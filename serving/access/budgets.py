@@ -1,4 +1,4 @@
-"""Budgets of keys and of the service: reserve what a call may cost at most, then settle what it did cost.
+"""Budgets of keys and of the service: reserve a call's greatest cost first, then settle its real cost.
 
 So many calls at once can never spend more than there is: what each of them may cost is set aside before it is sent
 (`router_model.serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its

@@ -1,4 +1,4 @@
-"""Making and revoking keys; what ``router-model keys`` does."""
+"""Create and revoke keys, as ``router-model keys`` does."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How much money a key may spend, and in which time."""
+"""The budget of a key: an amount of money, and the period that it is for."""
 
 import math
 from dataclasses import dataclass

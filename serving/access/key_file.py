@@ -1,4 +1,4 @@
-"""The key file: TOML, a table a key, written by ``router-model keys`` and read by every worker.
+"""The key file: TOML with one table for each key, written by ``router-model keys`` and read by every worker.
 
 ::
 

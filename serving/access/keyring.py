@@ -1,4 +1,4 @@
-"""The keyring: which key is calling, and the keys' coming and going.
+"""The keyring: the keys that may call, read again when the key file changes.
 
 Looking a key up is a dictionary access by its id and one comparison in constant time; for an id that is not ours a
 comparison is made all the same, so that the time taken does not tell which ids exist. Nothing that came with a request

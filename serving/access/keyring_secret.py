@@ -1,4 +1,4 @@
-"""The keyring's secret: what keys are hashed with.
+"""The keyring's secret, which every hash of a key depends on.
 
 It comes from the environment, or lies in a file of its own beside the key file (``keys.toml`` -> ``keys.toml.secret``),
 made when the first key is: a key file alone, from a backup or a repository, is worth nothing to who finds it.

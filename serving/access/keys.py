@@ -1,4 +1,4 @@
-"""A key: its text, which only its owner has, and what the key file knows of it.
+"""A key: the text that only its owner has, and the entry for it in the key file.
 
 The text is ``rm_``, twelve characters of id, ``_`` and 43 characters of secret (256 random bits), all ASCII letters and
 digits: a double click selects it, and a scanner for leaked secrets finds it by `KEY_PATTERN`. Kept is only a keyed hash

@@ -1,4 +1,4 @@
-"""What was spent, and what calls under way may still cost: one small SQLite file for all workers of a machine.
+"""The ledger: what was spent and what calls under way may still cost, in one SQLite file for all workers.
 
 Each step is one short transaction that holds SQLite's write lock: two workers can never reserve the same money, and a
 process that is killed leaves either all of a step or nothing of it. No step waits for a disk: nothing is synchronised

@@ -1,4 +1,4 @@
-"""How much a key may do: requests a minute, feedback a day, calls of models at a time.
+"""Limits of a key: requests per minute, feedback per day, and calls of models at the same time.
 
 Requests are counted by a bucket that holds a minute's worth and fills up evenly (the generic cell rate algorithm, ITU-T
 I.371), in integers: exact at the boundary. One number a key is all it remembers. Feedback is counted by the day, UTC.

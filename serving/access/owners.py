@@ -1,4 +1,4 @@
-"""Whose decision an id is, told by the id alone.
+"""Tell from a decision's id alone whose decision it is.
 
 The last `SEAL_DIGITS` digits of a decision's id are a seal: an HMAC of the other digits and of the id of the key that
 asked, under a secret of the keyring. So every worker of every machine knows at once whether a report is about one of

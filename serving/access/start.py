@@ -1,4 +1,4 @@
-"""Check at the start whether the settings let the right callers in, and nobody else."""
+"""Check at the start that the settings let the right callers in, and nobody else."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Write a decision as JSON. It is built by hand: every request needs it, and a model costs four times as much."""
+"""Write a decision as JSON. It is written by hand, because a model costs four times as much on every request."""
 
 from typing import Any
 

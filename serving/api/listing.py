@@ -1,4 +1,4 @@
-"""``GET /v1/models`` and ``GET /v1/decisions/{id}``: what there is to choose from, and what was chosen."""
+"""``GET /v1/models`` and ``GET /v1/decisions/{id}``: list the models, and read a past decision."""
 
 from dataclasses import asdict
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""``POST /v2/modelRouter/modelSelect``: the decision in Not Diamond's format.
+"""``POST /v2/modelRouter/modelSelect``: answer with a decision in Not Diamond's format.
 
 Decides which candidate a ``{"provider", "model"}`` is, and what the format's words mean here:
 

@@ -1,4 +1,4 @@
-"""What operators and orchestrators ask: health, metrics, reload, status."""
+"""Endpoints for operators and orchestrators: health, metrics, reload and status."""
 
 from dataclasses import asdict
 from typing import Final

@@ -1,4 +1,4 @@
-"""The parts that endpoints work with; `router_model.serving.app` puts them together once."""
+"""The parts that endpoints work with; `router_model.serving.app` puts them together when it starts."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""``POST /routing/v1/chat/completions``: the decision alone, in Plano's format."""
+"""``POST /routing/v1/chat/completions``: answer with a decision in Plano's format."""
 
 import re
 import secrets

@@ -1,4 +1,4 @@
-"""``POST /v1/feedback`` and ``/v1/outcomes``: what became of decisions.
+"""``POST /v1/feedback`` and ``/v1/outcomes``: receive reports on how decisions turned out.
 
 A key reports on its own decisions, a key with the role ``feedback-all`` on everybody's. The id of another key's
 decision and an id that nobody made get the same answer. Whose answer a `response_id` names is known when the log is

@@ -1,4 +1,4 @@
-"""``POST /v1/route`` and ``/v1/route/batch``: decisions."""
+"""``POST /v1/route`` and ``/v1/route/batch``: answer with decisions."""
 
 from functools import partial
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and the bodies they document."""
+"""Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and their documented bodies."""
 
 from typing import Any, Final, Literal
 

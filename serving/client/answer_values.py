@@ -1,4 +1,4 @@
-"""The answers of the service as Python values.
+"""The service's answers as Python values.
 
 Fields that this version does not know are in `raw`; fields that an answer lacks are None. A field with another type
 than the wire format says is `UnreadableAnswerError`.

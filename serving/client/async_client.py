@@ -1,4 +1,4 @@
-"""The client that is awaited: on asyncio or trio."""
+"""The asynchronous client, for asyncio or trio."""
 
 from collections.abc import Sequence
 from types import TracebackType

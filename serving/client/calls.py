@@ -1,4 +1,4 @@
-"""What is sent: each method of the client as one `Call`. Nothing here touches a network."""
+"""Turn each method of the client into one `Call`. Nothing here touches a network."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous client share: address, key, limits, and how a call becomes a request."""
+"""What the synchronous and the asynchronous client share: address, key, limits, and making requests of calls."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""One call, from the first attempt to its answer or error, without any input or output.
+"""One call, from the first attempt to its answer or error; the clients do the input and output.
 
 `exchange` is a generator: it yields what is to be done, `Send` or `Wait`, and is sent what came of it. The two
 clients differ only in how they do these two things.

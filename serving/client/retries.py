@@ -1,4 +1,4 @@
-"""How often a call is tried again, and after which pause."""
+"""Decide how often a call is repeated, and after which pause."""
 
 import random
 from collections.abc import Callable

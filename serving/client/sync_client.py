@@ -1,4 +1,4 @@
-"""The client that waits."""
+"""The synchronous client."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``router-model log``: what is done with a decision log later."""
+"""``router-model log``: export, read and delete the records of a decision log."""
 
 import asyncio
 import json

@@ -1,1 +1,1 @@
-"""What all parts of the service stand on: settings, errors, ids, and small tools that know nothing of routing."""
+"""What all parts of the service build on: settings, errors, ids, and small tools without knowledge of routing."""

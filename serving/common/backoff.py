@@ -1,4 +1,4 @@
-"""The pause before something that failed is tried again."""
+"""Compute the pause before something that failed is tried again."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Images, audio and files that stand in a body as base64: which they are, and a body without them.
+"""Find images, audio and files in base64 in a body, and copy a body without them.
 
 A picture has megabytes of base64. Two questions are asked of it. What a call may cost is answered by `is_data`, which
 reads all of a text: a caller must not have words counted as a picture. What is kept of a conversation is answered by

@@ -1,4 +1,4 @@
-"""A circuit breaker: it leaves what failed alone for a while, then lets one try through."""
+"""A circuit breaker: after failures it stops calls for a while, then lets one try through."""
 
 from dataclasses import dataclass
 

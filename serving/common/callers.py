@@ -1,4 +1,4 @@
-"""Roles, and the caller of a request."""
+"""The caller of a request, and the roles that a caller can have."""
 
 from dataclasses import dataclass
 from enum import StrEnum

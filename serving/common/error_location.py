@@ -1,4 +1,4 @@
-"""Say where an error was raised, without its message, which may quote a prompt."""
+"""Describe where an error was raised, without its message, because that may quote a prompt."""
 
 import traceback
 from pathlib import Path

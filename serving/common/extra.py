@@ -1,4 +1,4 @@
-"""Name the missing extra where an import fails."""
+"""Name the missing extra when an import fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""LightGBM without what it imports only to know its types.
+"""Import LightGBM without the packages that it loads only to recognise their types.
 
 LightGBM imports pandas, pyarrow, scikit-learn and dask wherever they are installed, so that they may be given to it.
 The service gives it arrays: without them it takes some 110 MB less memory, and starts sooner. This is for

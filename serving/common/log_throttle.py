@@ -1,4 +1,4 @@
-"""A log line that would come a hundred times a second comes once in ten seconds, with a count."""
+"""Throttle log lines: a repeated line is written once in ten seconds, with a count."""
 
 import time
 from collections import OrderedDict

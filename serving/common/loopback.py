@@ -1,4 +1,4 @@
-"""Tell whether only this machine reaches an address."""
+"""Tell whether an address can be reached from this machine only."""
 
 import ipaddress
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Mask passwords in URLs, and keys in the words of providers."""
+"""Mask passwords in URLs, and keys in providers' messages."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Make files that only their owner can read: they hold prompts, callers and amounts of money."""
+"""Make files that only their owner can read, because they hold prompts, callers and amounts of money."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""A bounded memory of things by name. Names that nothing was learned of are forgotten first.
+"""A bounded memory of things by name. Names without anything learned about them are forgotten first.
 
 A caller can make up names without end. Names that nothing was ever learned of must not drive out those that something
 was, so they are forgotten first; then those that were used longest ago.

@@ -1,4 +1,4 @@
-"""How long a server asks to wait, and how we say it ourselves.
+"""Read how long a server asks to wait, and write how long we ask.
 
 What is read is what the server says, however long: `router_model.serving.providers.health` has the ceiling.
 """

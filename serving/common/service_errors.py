@@ -1,4 +1,4 @@
-"""The errors that the service answers with, and the one that stops its start.
+"""The errors that the service answers with, and the error that stops its start.
 
 ServiceError(RouterModelError)
 ├── InvalidRequestError   400  the body, a header or a knob is wrong

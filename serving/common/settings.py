@@ -1,4 +1,4 @@
-"""All settings of the service, with their defaults, and how they are read and handed to workers.
+"""All settings of the service: their defaults, how they are read, and how workers get them.
 
 One source for the command line (`router-model serve`), the environment (``ROUTER_`` and the name in capitals, which
 is also how settings reach several workers) and tests. Values are checked here; whether files exist is checked where

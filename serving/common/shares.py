@@ -1,4 +1,4 @@
-"""Fair shares of a limited thing: one caller cannot take so much that nothing is left for others."""
+"""Fair shares of a limited resource: one caller cannot take so much that others get nothing."""
 
 import threading
 from collections import Counter

@@ -1,1 +1,1 @@
-"""The decision log: stores, a writer that nothing waits for, and what is done with the records later."""
+"""The decision log: its stores, a writer in the background, and the commands that work on the records later."""

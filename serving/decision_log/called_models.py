@@ -1,4 +1,4 @@
-"""Read from the log which model answered each decision, how well it did, and how likely it was to be chosen.
+"""Read from the log which model answered each decision, its quality, and the probability of choosing it.
 
 The first half of an export (`router_model.serving.decision_log.export`), without prompts: a few hundred bytes a
 decision, in memory. The rule:

@@ -1,4 +1,4 @@
-"""What database drivers raise, as `StoreError` or `RefusedError`.
+"""Turn the errors of database drivers into `StoreError` or `RefusedError`.
 
 A store that is away is tried again with the same rows; rows that it will never take must not be, or they would hold
 up all that come after them. Drivers say which it is in their own ways, and wrap each other's errors.

@@ -1,4 +1,4 @@
-"""From a log to the outcome table that training reads.
+"""Make an outcome table for training from a log.
 
 One row a decision whose prompt was stored and that a model answered (the rule:
 `router_model.serving.decision_log.called_models`). Prompts pass through a file at a time and are never in memory

@@ -1,4 +1,4 @@
-"""Where Parquet segments lie: a local folder, or any place that fsspec reaches.
+"""The folder of Parquet segments: a local one, or any place that fsspec reaches.
 
 A file appears under its name when it is complete, or not at all.
 """

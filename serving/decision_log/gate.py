@@ -1,4 +1,4 @@
-"""The way to the store: whether it is open, and when to try again."""
+"""Guard the way to the store: it is open or closed, and the gate knows when to try again."""
 
 import asyncio
 import logging

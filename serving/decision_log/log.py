@@ -1,4 +1,4 @@
-"""What the rest of the service knows of the decision log."""
+"""The decision log's interface for the rest of the service."""
 
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias

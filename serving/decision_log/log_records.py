@@ -1,4 +1,4 @@
-"""What production writes down: decisions, attempts, feedback.
+"""The records that the service writes: decisions, attempts and feedback.
 
 These records are what closes the loop: serving writes them, every store keeps the same fields, and their export
 joins them into the outcome table (`router_model.outcome_schema`) that training reads. Decides names, kinds and units,

@@ -1,4 +1,4 @@
-"""The log as Parquet files: a folder a kind of record, a file a segment.
+"""The log as Parquet files: one folder for each kind of record, one file for each segment.
 
 Records gather in the spool until a segment is due, so a file is written once and whole. Its name is that of the
 spool's segment it was made of: what a crash interrupts is written again under the same name. Simplifies: looking one

@@ -1,4 +1,4 @@
-"""The decision log: a queue, and a thread with the writer.
+"""The decision log that the service uses: a queue, and a thread that runs the writer.
 
 `put` appends to a queue and returns. All else happens in a thread with an event loop of its own, a few records at a
 time, so that the loop which answers requests does not wait for it.

@@ -1,4 +1,4 @@
-"""The rejects file: records that the store will never take, and lines of the spool that cannot be read.
+"""The rejects file: records that the store refuses for good, and unreadable lines of the spool.
 
 They lie beside the spool, one JSON object a line with the time, the reason and the record, so that those who run the
 service can look what it was, mend it and bring it in by hand. The file is its owner's only, as records hold prompts. It

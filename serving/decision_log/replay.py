@@ -1,4 +1,4 @@
-"""Take what lies in the spool to the store: what it missed while it was away, or a segment that is due."""
+"""Write the spool's records to the store: those that it missed, or a segment that is due."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Records as rows: what the spool, the tables and the Parquet segments hold alike.
+"""Records as rows: the form that the spool, the tables and the Parquet segments share.
 
 A row is a dict with the fields of its record; times are UTC, `candidates` a dict with one list a field (a third of
 the size of a list of dicts, and three times as fast to write) and `excluded` a list of pairs. Rows are made such

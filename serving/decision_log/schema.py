@@ -1,4 +1,4 @@
-"""Bring a database's tables to the version that this program knows.
+"""Migrate a database's tables to the version that this program knows.
 
 Run at every start, under a lock, as several workers may start at once. A schema that is newer than this program is
 left alone.

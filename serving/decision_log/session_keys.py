@@ -1,4 +1,4 @@
-"""Make the keys under which sessions are kept.
+"""Make the keys that sessions are stored under.
 
 A caller that names no session is recognised by how its conversation begins: the instructions and the first user
 message stay the same from turn to turn. Simplifies: two conversations of one caller that begin alike are one session,

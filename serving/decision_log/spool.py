@@ -1,4 +1,4 @@
-"""The spool: records on local disk while the store is away, or until it takes a whole segment of them.
+"""The spool: records on the local disk while the store is away, or until a whole segment has gathered.
 
 A folder of append-only files (segments), one line a record: a CRC-32 of the record, a space, the record as JSON. A line
 that a crash cut off fails its checksum and is skipped and counted. Every append is on the disk (fsync) when it

@@ -1,4 +1,4 @@
-"""The log in a database: SQLite or PostgreSQL, by SQLAlchemy Core."""
+"""The log in a database, SQLite or PostgreSQL, by SQLAlchemy Core."""
 
 import asyncio
 import logging

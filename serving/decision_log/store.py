@@ -1,4 +1,4 @@
-"""What the writer and the commands know of a store."""
+"""The store's interface for the writer and the commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Texts of callers and providers, of a length that every store takes.
+"""Shorten callers' and providers' texts to a length that every store accepts.
 
 PostgreSQL's index refuses entries of more than about 2,700 bytes, and memory has to be bounded, too. So a text that is
 longer than `MOST_BYTES` is kept as its hash: equal texts stay equal, and can still be grouped and looked for.

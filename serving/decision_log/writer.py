@@ -1,4 +1,4 @@
-"""Take records from the queue to the store, or to the spool while the store is away.
+"""Write records from the queue to the store, or to the spool while the store is away.
 
 What a record goes through, and why a killed process loses no more than the records of one flush interval:
 

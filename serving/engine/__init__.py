@@ -1,1 +1,1 @@
-"""Deciding in a service: sessions, exploration, deadlines, reloading."""
+"""The engine: decisions in a running service, with sessions, exploration, deadlines and reloading."""

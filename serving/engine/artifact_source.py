@@ -1,4 +1,4 @@
-"""Where the router is: a folder, a link to one, or a small text file with the path of one.
+"""Find the router: a folder, a link to one, or a small text file with the path of one.
 
 A link or a pointer is switched in one step, so a new artifact is served from the moment it is complete. What a folder
 holds is told apart by names, sizes, times and inodes of its files, without reading them: looking is cheap, and a copy

@@ -1,4 +1,4 @@
-"""From the rule's decision to the answer: the session's model, then exploration."""
+"""Choose the model to answer with: the rule's choice, changed by the session and then by exploration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

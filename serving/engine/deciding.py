@@ -1,4 +1,4 @@
-"""The work that runs in a lane's thread: asking the router, for one request or for several of a kind."""
+"""The work in a lane's thread: ask the router, for one request or for several similar ones."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Put the engine's answer together: from a prediction, or from the default plan."""
+"""Build the engine's answer from a prediction, or from the default plan."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The default plan: what is answered where nothing can be predicted.
+"""The default plan: the answer when no prediction can be made.
 
 Either what the settings name, or the artifact's models by their records: the safest one first, then the others by how
 often they succeeded. Hard constraints hold here, too, as far as they need no prediction; where they rule out all that

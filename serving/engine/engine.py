@@ -1,4 +1,4 @@
-"""The engine: everything between a request that was read and an answer that is written.
+"""The engine: it turns a request that was read into a decision that can be written.
 
 A decision never fails for a reason of ours. What the predictor cannot do in time, or at all, is answered with the
 default plan and says so (`Routed.degraded`); what the caller got wrong is the caller's to know.

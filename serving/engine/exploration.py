@@ -1,4 +1,4 @@
-"""Exploration: now and then another candidate, with known probability, so that logs tell about it, too.
+"""Exploration: sometimes choose another candidate, with a known probability, so that logs cover it, too.
 
 With probability `share` (ε) the answer is drawn uniformly among the candidates *near* the one the rule chose, itself
 included (epsilon-greedy on a restricted set). What was done with which probability is what off-policy evaluation

@@ -1,4 +1,4 @@
-"""Whose fault it is that a decision failed: the caller's, who is told, or ours, which is answered all the same."""
+"""Tell whose fault a failed decision is: the caller's, who gets an error, or ours, which gets a default plan."""
 
 import re
 from collections.abc import Container

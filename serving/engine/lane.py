@@ -1,4 +1,4 @@
-"""A lane: one worker thread for work that must not hold up the event loop, with a deadline and a breaker.
+"""A lane: one worker thread that keeps slow work off the event loop, with a deadline and a breaker.
 
 Deciding takes a thread of its own, so that one that hangs leaves the loop to answer the others. A thread cannot be
 stopped, so there is one a lane and never more: while it hangs, the breaker answers for it at once. A lane also refuses

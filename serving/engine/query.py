@@ -1,4 +1,4 @@
-"""What the surfaces ask the engine, and what it answers."""
+"""The engine's interface for the surfaces: the query that it takes and the answer that it gives."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A request as the engine reads it, before anything is decided."""
+"""A query as the engine has read it, before anything is decided."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass

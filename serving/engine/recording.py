@@ -1,4 +1,4 @@
-"""Decisions as the log keeps them."""
+"""Turn decisions into records of the log."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Hot reload: a new artifact is loaded beside the old, verified, and takes its place in one step.
+"""Hot reload: load and verify a new artifact while the old one serves, then swap them in one step.
 
 Loading runs in a thread of its own, so that deciding goes on. While something is served, a new artifact is first tried
 in a process of its own (`router_model.serving.engine.trial`). An artifact that cannot be loaded, does not decide, or

@@ -1,4 +1,4 @@
-"""A look at a router before it serves: whether it answers, with numbers, whatever it is asked."""
+"""Check a router before it serves: it must answer every kind of question with finite numbers."""
 
 from math import isfinite
 

@@ -1,4 +1,4 @@
-"""A trial of an artifact in a process of its own: what would kill the service kills that process instead.
+"""Try an artifact in a separate process, because a crash there does not end the service.
 
 The files of an artifact are read by native code. Its text is checked before (`router_model.prediction.booster_text`),
 but who serves should not have to trust that every fault was thought of.

@@ -1,1 +1,1 @@
-"""What is spoken: OpenAI's, Anthropic's and Google's formats, each read as a provider's and written as a surface's."""
+"""Formats: OpenAI's, Anthropic's and Google's, each read from providers and written for callers."""

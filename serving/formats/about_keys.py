@@ -1,4 +1,4 @@
-"""What an error says of the key it was sent with: that the key is bad, or that a limit holds for all of its models.
+"""Find out what an error says about the key: that the key is bad, or that a limit holds for all of its models.
 
 A key is judged by codes and statuses alone, as a message may repeat what the caller sent, in quotes or without. Words
 only ever lessen what a status says: 402 may be for a ``max_tokens`` that is dearer than what is left, 401 for a model

@@ -1,4 +1,4 @@
-"""An attempt's reading and writing: a surface's format, a provider's, and the translation between them."""
+"""Read and write one attempt: the surface's format, the provider's, and the translation between them."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace

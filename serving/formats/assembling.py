@@ -1,4 +1,4 @@
-"""Whole answers that come as streams: they are collected, and put together in the provider's format.
+"""Collect a stream, and assemble the whole answer in the provider's format.
 
 A stream shows early that a provider is at work, and what it has used so far; a whole answer shows nothing before its
 end. So whole answers are asked for as streams, too, where the stream has all that the whole answer would have.

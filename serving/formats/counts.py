@@ -1,4 +1,4 @@
-"""Counts and amounts of money as providers write them: as numbers, as texts of numbers, or as something else."""
+"""Read counts and amounts of money as providers write them: as numbers, as texts, or as something else."""
 
 import math
 from collections.abc import Mapping

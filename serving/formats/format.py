@@ -1,4 +1,4 @@
-"""What a format does: as a provider's it is read, as a surface's it is written.
+"""The interface of a format: read a provider's answers in it, and write a surface's answers in it.
 
 `router_model.serving.formats.adapter.Adapter` puts three things together for an attempt: the surface's format, the
 provider's, and the `Translation` between them. Bodies are parsed JSON everywhere; unknown fields pass through

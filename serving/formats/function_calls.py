@@ -1,4 +1,4 @@
-"""OpenAI's older ``function_call``, for callers who declare ``functions``: what a tool call is to all others."""
+"""OpenAI's older ``function_call``, for callers who declare ``functions``; everybody else gets tool calls."""
 
 from router_model.serving.formats.shapes import Json, mappings, text
 

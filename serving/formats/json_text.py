@@ -1,4 +1,4 @@
-"""JSON of providers: read leniently, written fast.
+"""Read providers' JSON leniently, and write JSON fast.
 
 Some things that are no JSON come from providers all the same, and are read: halves of surrogate pairs (an emoji cut
 between two tokens) become ``?``, as does what is no UTF-8 a replacement character; ``NaN`` and ``Infinity`` (log

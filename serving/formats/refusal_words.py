@@ -1,4 +1,4 @@
-"""What the words of an error say a model does not take.
+"""Find in an error's words which part of the request the model does not accept.
 
 Most providers have no codes for it. The words are matched as whole phrases that name something of
 `router_model.serving.formats.fitting.parameters`: "not supported" alone says nothing, as it may be said of a caller's

@@ -1,4 +1,4 @@
-"""Refusals: an error that says what this model does not take, where another model may.
+"""Refusals: errors that say what this model does not accept, but another model may.
 
 A plain bad request (a wrong type, a missing field) is none: every model would refuse it, and the caller mends it.
 """

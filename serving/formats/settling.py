@@ -1,4 +1,4 @@
-"""Settling what an answer used and cost, before it is written for the caller, put into the log and counted."""
+"""Settle the usage and cost of an answer before it is written for the caller, logged and counted."""
 
 from router_model.serving.formats.format import Facts
 from router_model.serving.providers.plausible import Shown, counted

@@ -1,4 +1,4 @@
-"""JSON that need not be what it should: the parts of an answer that can be read, and of a request all or none."""
+"""Read JSON that may have wrong types: keep the readable parts of an answer, but refuse a bad request entirely."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""Google's JSON takes every field in two spellings, ``systemInstruction`` and ``system_instruction``."""
+"""Accept both spellings of Google's JSON fields: ``systemInstruction`` and ``system_instruction``."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Server-sent events, from bytes that may be cut anywhere; the time it takes is linear in the bytes, however cut."""
+"""Parse server-sent events from bytes cut anywhere; the time is linear in the bytes, however they are cut."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""Forwarding a call: attempts, retries, failover along the plan, breakers, deadlines, and streams that are whole."""
+"""Forward a call: attempts, retries, failover along the plan, breakers, deadlines, and guarded streams."""

@@ -1,4 +1,4 @@
-"""An attempt: one call of one candidate, from its beginning to its record.
+"""An attempt: one call of one candidate, from its start to its record.
 
 However it goes, it ends once: what was called is judged, the record is made and observed, the response is closed.
 """

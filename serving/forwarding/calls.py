@@ -1,4 +1,4 @@
-"""Calling one candidate once: the whole answer, or a stream up to its first token.
+"""Call one candidate once: read the whole answer, or a stream up to its first token.
 
 Providers are asked for streams where the caller wants a whole answer, too
 (`router_model.serving.forwarding.whole_answers`): so the deadlines to the first token and between two pieces hold for

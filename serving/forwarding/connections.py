@@ -1,4 +1,4 @@
-"""Connections of a provider, shared among callers: none can take so many that the others find none."""
+"""Share a provider's connections among callers, so that each of them can get one."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""Nothing hangs: what is awaited of a provider is bounded, closing included. Times are the event loop's."""
+"""Limit the time of everything that a provider is waited for, closing included. Times are the event loop's."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""How far forwarding a call has come: which candidates are left, what failed, who may be asked again and when."""
+"""The state of forwarding a call: the candidates left, the failures, and who may be asked again at what time."""
 
 from collections import Counter
 from dataclasses import dataclass, field

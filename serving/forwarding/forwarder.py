@@ -1,4 +1,4 @@
-"""Forwards calls: tries the candidates in their order until one answers.
+"""Forward calls: try the candidates in order until one answers.
 
 `router_model.serving.forwarding.retry_policy` says how often, and after what.
 

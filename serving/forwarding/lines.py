@@ -1,4 +1,4 @@
-"""Lines: a candidate together with the key it is called with, and what a call shows of the two."""
+"""Lines: a candidate together with the key that it is called with, and what calls show about both."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How long a candidate is waited for: by what it has lately needed.
+"""Decide how long to wait for a candidate, from how long it needed lately.
 
 Three times are watched of each (provider, model, how much it thinks): to the first token, the longest pause within a
 stream, and the whole of an answer that does not come as a stream. A deadline is a multiple of the 99th percentile of

@@ -1,4 +1,4 @@
-"""Reading bodies: all of one within a size, or a stream on and on while it says something."""
+"""Read bodies: a whole one up to a size, or a stream for as long as it keeps sending."""
 
 import asyncio
 import math

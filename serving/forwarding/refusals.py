@@ -1,4 +1,4 @@
-"""What models have refused before: later requests that ask for it go to others first, or leave it out.
+"""Remember what models refused: later requests that ask for it try other models first, or leave it out.
 
 What is remembered is small and the provider's word alone: "this model at this provider refuses X", X one of the fixed
 names of `router_model.serving.formats.fitting.parameters`, with one of a few fixed values at most. It is kept for

@@ -1,4 +1,4 @@
-"""What forwarding a call ends in, and what the rest of the service knows of it."""
+"""The result of forwarding a call, as the rest of the service sees it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is done after a failure: the failover table of the proxy, as a pure function."""
+"""Decide what to do after a failure: the proxy's failover table as a pure function."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How patient forwarding is: the numbers of its retries and streams."""
+"""The settings of forwarding: the numbers for its retries and streams."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

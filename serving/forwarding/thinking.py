@@ -1,4 +1,4 @@
-"""How long a model may think before it says anything: by what the request asks for, or else by the model's family.
+"""How long a model may think before its first output: from the request, or else from the model's family.
 
 Most thinking is silent: OpenAI's chat completions send nothing before it is over. So a model that thinks is waited for
 in minutes, and others in seconds.

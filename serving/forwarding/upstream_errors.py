@@ -1,4 +1,4 @@
-"""What the caller is told where no candidate answered: the first one's failure, and the others' beside it."""
+"""The error for the caller if no candidate answered: the first failure, and the others as details."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

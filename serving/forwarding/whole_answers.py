@@ -1,4 +1,4 @@
-"""Which whole answers are asked for as streams; providers that refuse it, or lose something by it, are remembered."""
+"""Decide which whole answers are asked for as streams; remember the providers for which that fails."""
 
 import re
 from collections import OrderedDict

@@ -1,1 +1,1 @@
-"""HTTP as it comes in: what is refused at the door, how bodies are read, and how errors are answered."""
+"""The HTTP edge: refuse malformed requests, read bodies, and answer errors."""

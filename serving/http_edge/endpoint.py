@@ -1,4 +1,4 @@
-"""An endpoint: its handler, and its place in the OpenAPI document.
+"""An endpoint: its handler, and its entry in the OpenAPI document.
 
 FastAPI writes the document; requests do not pass through its dependency machinery, which costs more than the rest of
 HTTP together (docs/decisions/0011): a handler gets the request and returns a response.

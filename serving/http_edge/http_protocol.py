@@ -1,4 +1,4 @@
-"""Bound what uvicorn's HTTP parser leaves unbounded, where no application can refuse it.
+"""Limit what uvicorn's HTTP parser leaves unlimited, because no application can refuse it later.
 
 Uvicorn (0.54, with httptools) waits for ever for the end of a head and collects headers without a limit. It takes
 trailers, which come behind a chunked body, for headers of the request: they would authenticate, and fill memory. It

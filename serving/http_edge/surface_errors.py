@@ -1,4 +1,4 @@
-"""Write an error in the shape of the surface that was asked, as official SDKs read no other.
+"""Write an error in the shape of the requested surface, because official SDKs read no other.
 
 By path, as an error may come before anything of the request is read: from the guard, or for want of a key.
 """

@@ -1,4 +1,4 @@
-"""Decide which ``Host`` headers are answered.
+"""Decide which ``Host`` headers are accepted.
 
 A page that a browser loaded from elsewhere can be made to call a service on loopback under the page's own name (DNS
 rebinding); asking for a known name is what stops it. The header is compared as it came, never by way of a URL.

@@ -1,4 +1,4 @@
-"""Other people's gateways and clients, set up to ask the decision service: docs/integrations.md.
+"""Integrations that let other gateways and clients ask the decision service; see docs/integrations.md.
 
 What is in here runs in their processes and imports nothing of this project.
 """

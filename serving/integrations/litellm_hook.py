@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 - the methods have the parameters that LiteLLM calls them with
-"""LiteLLM's proxy asks the decision service which model answers, and reports what came of it.
+"""A hook for LiteLLM's proxy: ask the decision service for the model, and report the outcome.
 
 One file, to be put beside the proxy's ``config.yaml`` (``callbacks: litellm_hook.router_hook``). It imports nothing of
 this project: only what `litellm[proxy]` has. Written against litellm 1.105.0; docs/integrations.md has the set-up.

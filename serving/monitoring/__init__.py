@@ -1,1 +1,1 @@
-"""What operators watch: Prometheus' metrics and OpenTelemetry's spans."""
+"""Monitoring: Prometheus' metrics and OpenTelemetry's spans."""

@@ -1,4 +1,4 @@
-"""Open the tracing that the environment asks for.
+"""Open the tracing that the environment variables ask for.
 
 Configured by OpenTelemetry's own variables: with ``OTEL_TRACES_EXPORTER=otlp`` or an ``OTEL_EXPORTER_OTLP_ENDPOINT``
 there are spans, with ``OTEL_SDK_DISABLED=true`` or ``OTEL_TRACES_EXPORTER=none`` there are none.

@@ -1,4 +1,4 @@
-"""OpenTelemetry's spans of forwarded calls: one a request, and within it one an attempt (extra ``otel``).
+"""OpenTelemetry's spans of forwarded calls: one for each request, one for each attempt (extra ``otel``).
 
 Names are those of the GenAI semantic conventions. The request's span is the one call of a model that a reader counts:
 it alone has the operation, the model asked for and the tokens, those of the answer. Attempts have what differs between

@@ -1,4 +1,4 @@
-"""What the request path tells a tracing; this one makes no spans.
+"""The interface of tracing for the request path; this implementation makes no spans.
 
 It calls `Tracing.call` once a request, then `TracedCall.attempt` for every attempt (it is an
 observer of attempts) and `TracedCall.end` when the answer, a stream's last piece included, has been sent. Here they do

@@ -1,1 +1,1 @@
-"""Who answers: the providers of ``providers.toml``, their keys, and the HTTP they are reached by."""
+"""Providers: those of ``providers.toml``, their keys, and the HTTP client that calls them."""

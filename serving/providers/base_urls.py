@@ -1,4 +1,4 @@
-"""Where a provider may be: its base URL, checked before a key is ever sent to it."""
+"""Check a provider's base URL before any key is sent to it."""
 
 from typing import Final
 from urllib.parse import SplitResult, urlsplit

@@ -1,4 +1,4 @@
-"""``providers.toml``: who is called, where, with which keys; described in docs/providers.md.
+"""Read ``providers.toml``: which providers are called, at which URLs, with which keys; see docs/providers.md.
 
 ::
 

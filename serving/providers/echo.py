@@ -1,4 +1,4 @@
-"""The provider that needs no network: it speaks OpenAI's format and says back what it was told.
+"""The provider ``echo`` needs no network: it speaks OpenAI's format and repeats the last message.
 
 Everything is deterministic, so that a whole product can be tried, taught and tested without an account.
 """

@@ -1,4 +1,4 @@
-"""How a call of a provider can fail; what is done about each is decided in `router_model.serving.forwarding`."""
+"""The ways in which a call of a provider can fail; `router_model.serving.forwarding` decides what to do then."""
 
 from dataclasses import dataclass
 from enum import StrEnum

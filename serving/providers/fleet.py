@@ -1,4 +1,4 @@
-"""The providers that can be called: read from ``providers.toml``, with their connections and keys."""
+"""All callable providers: read from ``providers.toml``, with their connections and keys."""
 
 import asyncio
 import logging

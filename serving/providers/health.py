@@ -1,4 +1,4 @@
-"""Health of what a provider offers: whether a key, a model at a key, or a model at a provider is to be asked now.
+"""Health of a key, of a model with a key, and of a model at a provider: whether it may be called now.
 
 All three work alike. Signs of failure put the thing aside for a pause, then one call probes it. The pause grows with
 each probe that fails; a probe that works ends it.

@@ -1,4 +1,4 @@
-"""HTTP as the rest of the service sees it: a request, a response whose body comes in pieces, what sends the one."""
+"""The HTTP interface for the rest of the service: a request, a response with a body in pieces, and a sender."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field

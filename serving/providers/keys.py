@@ -1,4 +1,4 @@
-"""The keys of one provider, in turn, each with what its calls have shown of it."""
+"""The keys of one provider, used in turn, each with what its calls have shown about it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

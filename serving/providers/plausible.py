@@ -1,4 +1,4 @@
-"""Which usage and cost can be: what a provider reports is believed where it is possible, and else estimated.
+"""Check reported usage and cost: a possible value is believed, an impossible one is replaced by an estimate.
 
 What a call shows by itself is the bytes that were sent, the limits that were asked for, and the bytes of text that came
 back. These bound the tokens. The bounds are wide on purpose, since an estimate is worse than a report that is merely

@@ -1,4 +1,4 @@
-"""What is known of a provider, and the (model, provider) pairs that can be called."""
+"""A provider's description, and the (model, provider) pairs that can be called."""
 
 import re
 from collections.abc import Hashable, Mapping

@@ -1,4 +1,4 @@
-"""Keys and proxies from the environment, by the names of variables; a value is never shown."""
+"""Read keys and proxies from environment variables; a value is never shown."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""A request as it was sent, as far as its usage is judged by it: sizes, limits and tools, but none of its texts."""
+"""What is kept of a sent request to judge its usage: sizes, limits and tools, but none of its texts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

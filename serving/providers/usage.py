@@ -1,4 +1,4 @@
-"""What a call used, and what that costs; every token is counted once."""
+"""The tokens that a call used, and their cost; every token is counted once."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What a call may cost at most: what is reserved of a budget before it is sent."""
+"""The greatest possible cost of a call, which is reserved from budgets before the call is sent."""
 
 from decimal import Decimal
 from typing import Final

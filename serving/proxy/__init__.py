@@ -1,1 +1,1 @@
-"""The proxy's surfaces: what callers' SDKs are pointed at."""
+"""The proxy: the surfaces that callers point their SDKs at."""

@@ -1,4 +1,4 @@
-"""From models, best first, to what is called: each with the providers that serve it and that the request allows."""
+"""Turn models, best first, into candidates: each with the providers that serve it and that the request allows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""What the router reads of a call: a chat body in OpenAI's format, whatever the surface speaks.
+"""Give the router a chat body in OpenAI's format, whatever format the surface speaks.
 
 The translation is the one that forwarding uses. Where it refuses a body that OpenAI's format cannot say, a provider
 that speaks the caller's own format may still take it: then the texts alone are read, which is enough to decide by.

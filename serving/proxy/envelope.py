@@ -1,4 +1,4 @@
-"""What the proxy itself reads of a body: our own fields and OpenRouter's; everything else is the provider's."""
+"""Read the proxy's own fields of a body, ours and OpenRouter's; all other fields are for the provider."""
 
 from typing import Annotated, Any, Final, Literal
 

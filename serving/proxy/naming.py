@@ -1,4 +1,4 @@
-"""What ``model`` and ``models`` of a body name: a decision, or models to forward to."""
+"""Read ``model`` and ``models`` of a body: they ask for a decision, or name models to forward to."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

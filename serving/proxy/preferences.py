@@ -1,4 +1,4 @@
-"""Which providers of a model may be called, and in which order: OpenRouter's ``provider`` object.
+"""Read OpenRouter's ``provider`` object: which providers of a model may be called, and in which order.
 
 Names are ours (the tables of ``providers.toml``), in any case. OpenRouter as a provider keeps the rules for the
 providers behind it itself: it gets the object, and only its own name leaves it out.

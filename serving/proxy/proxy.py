@@ -1,4 +1,4 @@
-"""The proxy: answers a call by the model that it names, or by the one that the engine chooses for ``auto``.
+"""The proxy: it calls the model that the request names, or the one that the engine chooses for ``auto``.
 
 It asks the engine where the call leaves the choice to us, forwards the call, and turns the reply into a response.
 """

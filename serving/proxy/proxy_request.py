@@ -1,4 +1,4 @@
-"""A request to the proxy, read: what is called, what is asked of the router, how the answer is to come."""
+"""A request to the proxy after reading: the call, the query for the router, and the form of the answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From a request to the proxy to what the engine is asked."""
+"""Turn a request to the proxy into the engine's query."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The counts that a request asks for: how many tokens, how many answers. They decide what a call can cost.
+"""Read a request's limits on tokens and answers, which bound what a call can cost.
 
 They are read before anything is reserved or sent, and go out as they were read. So a provider never sees another number
 than the budget did. Numbers in texts (``"5"``) and whole floats (``5.0``) are read, as some clients send them. Null

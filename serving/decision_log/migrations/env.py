@@ -1,4 +1,4 @@
-"""What alembic executes to migrate; `router_model.serving.decision_log.schema` gives the connection and its lock."""
+"""The script that alembic executes to migrate; `decision_log.schema` gives it the connection and its lock."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""When a conversation keeps its model.
+"""Decide whether a conversation keeps its model.
 
 The provider of the session's model has read the conversation before and reads it again at its cached price; any other
 one reads it at its full price. The rule has seen that: the session's model is in the plan at its *warm* cost, lower

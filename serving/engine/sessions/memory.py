@@ -1,4 +1,4 @@
-"""Sessions in this process: bounded, and forgotten after a while."""
+"""Sessions in this process: limited in number, and forgotten after a while."""
 
 from collections import Counter, OrderedDict
 from datetime import UTC, datetime

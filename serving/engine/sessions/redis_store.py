@@ -1,4 +1,4 @@
-"""Sessions in Redis: JSON values that expire, believed only where they are what we would have written.
+"""Sessions in Redis: JSON values that expire, and are used only if this service could have written them.
 
 Writes wait in memory for one background task, the newest of a session only, and go out many at a time. While Redis is
 away they are dropped and counted: a session that is not shared costs stickiness and nothing else.

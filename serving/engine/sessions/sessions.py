@@ -1,4 +1,4 @@
-"""Sessions as the engine sees them: this process's memory, and a shared store behind it where one is configured.
+"""The engine's sessions: this process's memory, with a shared store behind it if one is configured.
 
 A shared store is asked for at most a few milliseconds. Where it is late or away, the session is what this worker
 remembers, or none: that costs stickiness and nothing else. A late answer is kept for the next turn.

@@ -1,4 +1,4 @@
-"""What sessions are shared through: nothing waits for it and nothing fails without it."""
+"""The interface of a shared store of sessions: nothing waits for it, and nothing fails without it."""
 
 from typing import Protocol
 

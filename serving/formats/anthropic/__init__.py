@@ -1,1 +1,1 @@
-"""Anthropic's Messages: as a provider's format, and as that of ``/v1/messages``."""
+"""Anthropic's Messages: the format of providers, and the format of ``/v1/messages``."""

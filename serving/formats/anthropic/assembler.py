@@ -1,4 +1,4 @@
-"""The events of Anthropic's stream, put together into the message that would have been sent whole."""
+"""Assemble the events of Anthropic's stream into the message that a whole answer would have been."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""What Anthropic's errors mean, with an HTTP status or in the middle of a stream.
+"""Classify Anthropic's errors, from an HTTP status or in the middle of a stream.
 
 The kinds of error are those of Anthropic's API reference; that a prompt is too long and that the credit is used up are
 both told by the words of an ``invalid_request_error`` alone. Its rate limits are each model's, also where an error

@@ -1,4 +1,4 @@
-"""Anthropic's format: requests out, answers in, and the same of a surface."""
+"""Anthropic's format: requests and answers of providers, and those of the surface."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Reading a stream of Anthropic's."""
+"""Read Anthropic's streams."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The tolerant reader of Anthropic's format: messages and events of servers that nearly speak it, made by the book.
+"""The tolerant reader of Anthropic's format: it repairs messages and events that nearly follow the standard.
 
 | by the book | what is found instead |
 |---|---|

@@ -1,4 +1,4 @@
-"""Token counts in Anthropic's words, whose ``input_tokens`` are those that no cache knows of."""
+"""Token counts in Anthropic's words, where ``input_tokens`` leaves out all tokens of the cache."""
 
 from collections.abc import Mapping
 from typing import Any

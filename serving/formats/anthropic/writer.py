@@ -1,4 +1,4 @@
-"""Writing a stream of ``/v1/messages``."""
+"""Write the streams of ``/v1/messages``."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

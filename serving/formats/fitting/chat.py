@@ -1,4 +1,4 @@
-"""Fitting of bodies in OpenAI's format."""
+"""Fit bodies in OpenAI's format."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""The table of what models and hosts take, as docs/providers.md shows it.
+"""Print the table of what models and hosts accept, as docs/providers.md shows it.
 
 ::
 

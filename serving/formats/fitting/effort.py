@@ -1,4 +1,4 @@
-"""How much a model is to think: an effort, as OpenAI names it, and a budget of tokens, as older Claude models take it.
+"""Convert between an effort, as OpenAI names how much to think, and a budget of tokens, as older Claude models take it.
 
 The shares of ``max_tokens`` that stand for an effort are those OpenRouter documents for its ``reasoning.effort``.
 """

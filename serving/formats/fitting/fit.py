@@ -1,4 +1,4 @@
-"""Fit a body to the model that gets it: leave out or change what the model does not take."""
+"""Fit a body to the model that gets it: leave out or change what the model does not accept."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final

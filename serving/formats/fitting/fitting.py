@@ -1,4 +1,4 @@
-"""A fitting under way, and the rules that hold for every format."""
+"""The state of one fitting, and the rules that hold for every format."""
 
 from dataclasses import dataclass
 from typing import Any

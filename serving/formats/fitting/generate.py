@@ -1,4 +1,4 @@
-"""Fitting of bodies in Google's format.
+"""Fit bodies in Google's format.
 
 - Up to Gemini 2.5, thinking is a budget of tokens; from 3 on it is a level, and a request must not name both.
 - From 3 on, the tool calls of the history must carry the signature of the thought they came from. Those of other models

@@ -1,4 +1,4 @@
-"""The tool that stands for any JSON object, which Anthropic's format cannot ask for otherwise."""
+"""The tool that stands for "any JSON object", because Anthropic's format has no other way to ask for one."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Fitting of bodies in Anthropic's format.
+"""Fit bodies in Anthropic's format.
 
 ``max_tokens`` is required. How a model is told to think depends on its version: up to Claude 4.5 by a budget of tokens,
 from 4.7 on by an effort alone. Servers of other models that speak this format take budgets.

@@ -1,4 +1,4 @@
-"""What a request can ask for and a model can refuse: one name each, whatever a format calls it.
+"""The parameters that a request can ask for and a model can refuse, under one name for all formats.
 
 Everything that decides whether a parameter may be left out is here. There are three classes:
 

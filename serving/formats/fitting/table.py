@@ -1,4 +1,4 @@
-"""What models take, by family, and what hosts take, whatever the model: the only place for such facts.
+"""The only table of facts about what models accept, by family, and what hosts accept, for any model.
 
 A row says what is different from a model that takes everything. Models that no row names get what the caller sent;
 what they refuse is learned from their answers (`router_model.serving.forwarding.refusals`). docs/providers.md shows the

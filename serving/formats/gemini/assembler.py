@@ -1,4 +1,4 @@
-"""The events of Google's stream, put together into the response that would have been sent whole."""
+"""Assemble the events of Google's stream into the response that a whole answer would have been."""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Google's errors, read: which kind of failure one is, what it says, how long to wait."""
+"""Read Google's errors: the kind of failure, the message, and how long to wait."""
 
 import re
 from collections.abc import Mapping

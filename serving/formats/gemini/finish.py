@@ -1,4 +1,4 @@
-"""Why Gemini stops: ``finishReason`` and ``promptFeedback.blockReason``."""
+"""The reasons why Gemini stops: ``finishReason`` and ``promptFeedback.blockReason``."""
 
 from typing import Final
 

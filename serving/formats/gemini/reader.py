@@ -1,4 +1,4 @@
-"""Reading Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
+"""Read Gemini's answers: each event of a stream is a `GenerateContentResponse`, as a whole answer is."""
 
 from router_model.serving.formats.counts import later_counts
 from router_model.serving.formats.format import Event, Facts

@@ -1,4 +1,4 @@
-"""The tolerant reader of Gemini's format: responses of relays that nearly speak it, made by the book.
+"""The tolerant reader of Gemini's format: it repairs the responses of relays that nearly follow the standard.
 
 | by the book | what is found instead |
 |---|---|

@@ -1,4 +1,4 @@
-"""Tokens as Google counts them, and as we do.
+"""Convert between Google's token counts and ours.
 
 Google's ``promptTokenCount`` includes cached tokens, as ours does; its ``candidatesTokenCount`` excludes thoughts, and
 the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the prompt, which ours do not.

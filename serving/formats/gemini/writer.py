@@ -1,4 +1,4 @@
-"""Writing streams as Google does: every event a whole response, the last with the usage; no ``[DONE]``."""
+"""Write streams as Google does: every event is a whole response, the last has the usage; there is no ``[DONE]``."""
 
 from collections.abc import Mapping
 from typing import Any

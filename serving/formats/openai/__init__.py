@@ -1,1 +1,1 @@
-"""OpenAI's chat completions, and what the many who speak the same format do differently."""
+"""OpenAI's chat completions, and the variants of the many servers that speak this format."""

@@ -1,4 +1,4 @@
-"""The chunks of a chat completion, put together into the answer that the provider would have sent whole.
+"""Assemble the chunks of a chat completion into the answer that the provider would have sent whole.
 
 Texts are joined, lists are continued, and tool calls are filled in by their index, as OpenAI documents it for
 ``delta``. Of a field that nobody documented, a text in ``delta`` is taken for a piece, and anywhere else the last value

@@ -1,4 +1,4 @@
-"""The body of a 2xx that is not a stream, before anything is made of it."""
+"""Read the body of a 2xx answer that is not a stream."""
 
 from typing import Final
 

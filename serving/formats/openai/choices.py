@@ -1,4 +1,4 @@
-"""What a choice says, of a whole answer (``message``) or of a chunk (``delta``)."""
+"""Read a choice of a whole answer (``message``) or of a chunk (``delta``)."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Read the body of an error, in the many shapes of those who speak OpenAI's format.
+"""Read the body of an error, in the many shapes of servers that speak OpenAI's format.
 
 | shape | whose |
 |---|---|

@@ -1,4 +1,4 @@
-"""From an error of a provider to what is done about it: its `FailureKind`.
+"""Classify a provider's error: its `FailureKind` decides what is done next.
 
 What an error says goes before its HTTP status: a 400 may be a prompt that is too long or a model that is gone (both
 are for the next candidate), a 429 a bill that is not paid (for the next key,

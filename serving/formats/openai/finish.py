@@ -1,4 +1,4 @@
-"""Why a choice ended: what the many servers say, in OpenAI's words."""
+"""Why a choice ended: translate the words of many servers into OpenAI's."""
 
 from typing import Any, Final
 

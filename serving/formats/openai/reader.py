@@ -1,4 +1,4 @@
-"""Chunks of a chat completion: what a stream says of itself while it is read."""
+"""Read the chunks of a chat completion, and collect what a stream tells about itself."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Requests in OpenAI's format: the caller's body, but for what is ours to say."""
+"""Write requests in OpenAI's format: the caller's body, except for the fields that the router decides."""
 
 from typing import Final
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""The tolerant reader: chat completions and their chunks of all who nearly speak OpenAI's format, made by the book.
+"""The tolerant reader: it repairs chat completions and chunks that nearly follow OpenAI's format.
 
 All that comes from a provider of this format passes through here first, whole or in chunks. What follows (facts,
 translations, assembling, writing) need not know what servers do differently, and what leaves us is what the official

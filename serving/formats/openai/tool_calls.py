@@ -1,4 +1,4 @@
-"""Tool calls by the book, of pieces and of whole calls that are not.
+"""Repair tool calls, in pieces or whole, so that they follow OpenAI's format.
 
 By the book each piece of a stream has the index of its call; the first piece has the id and the name, the others have
 pieces of the arguments, which are JSON in a text. What is found instead:

@@ -1,4 +1,4 @@
-"""``usage`` as OpenAI has it and others vary it: read into `Usage`, and written with its cost.
+"""Read ``usage`` in OpenAI's format and its variants into `Usage`, and write it with its cost.
 
 | who | what differs |
 |---|---|

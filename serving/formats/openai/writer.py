@@ -1,4 +1,4 @@
-"""Chunks of a chat completion for the caller; the chunk that finishes an answer waits for the usage and its cost.
+"""Write the chunks of a chat completion; the last chunk of an answer waits for the usage and its cost.
 
 A chunk is read and written anew rather than changed in its bytes: ``orjson.dumps`` of one takes half a microsecond,
 less than finding out whether its bytes could stay.

@@ -1,1 +1,1 @@
-"""From what a surface speaks to what a provider speaks, and back."""
+"""Translations from a surface's format to a provider's format, and back."""

@@ -1,4 +1,4 @@
-"""Translate how much a model is to think: ``reasoning_effort``, ``reasoning``, and ``thinkingConfig`` of Google.
+"""Translate how much a model should think: ``reasoning_effort``, ``reasoning`` and Google's ``thinkingConfig``.
 
 A budget stands for the effort that Google's own OpenAI-compatible endpoint maps to it: 1,024 tokens are ``low``, 8,192
 ``medium``, more ``high``; -1 leaves it to the model.

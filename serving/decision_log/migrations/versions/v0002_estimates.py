@@ -1,4 +1,4 @@
-"""What of an attempt was estimated, and what budgets count of it."""
+"""Columns for the estimated parts of an attempt, and for what budgets count."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Of which decisions the sender of a report may speak."""
+"""Columns for the decisions that the sender of a report may speak about."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Translate what is asked of the output: its JSON schema, and how much the model is to think."""
+"""Translate the wishes about the output: its JSON schema, and how much the model should think."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Chunks of a chat completion as the events of Anthropic's stream.
+"""Translate chunks of a chat completion into the events of Anthropic's stream.
 
 Blocks of text and thinking end where the next begins. Those of tool calls stay open until the model says something else
 or ends, since providers may send pieces of several calls in turn.
