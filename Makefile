@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test test-slow test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -58,7 +58,7 @@ PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
 test: $(VENV)/.dev  ## the tests and doctests that take seconds
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(PYTEST)
 
-test-slow: $(VENV)/.dev  ## the other tests: full tables, simulations, processes under load
+test-all: $(VENV)/.dev  ## everything that `make test` leaves out: full tables, simulations, processes under load
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST)
 
 fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
