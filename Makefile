@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
+# Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
