@@ -2,11 +2,10 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from command_line import run_command
 from fake_results import fake_results
 from simulated_world import CATALOG, simulate
 
@@ -21,13 +20,7 @@ METHODS = "best single,linear,kNN"
 
 
 def benchmark(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "router_model", "benchmark", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return run_command("benchmark", *arguments)
 
 
 @pytest.fixture(scope="module")
