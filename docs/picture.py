@@ -6,6 +6,7 @@ dark page.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def draw(evaluation: Evaluation) -> Figure:
 def _draw_lots(axes: Any, singles: list[Realised]) -> None:
     """Draw what mixing neighbouring models by lot costs and achieves; straight in cost, curved on this axis."""
     shares = np.linspace(0, 1, 100)
-    for cheap, dear in zip(singles, singles[1:], strict=False):
+    for cheap, dear in pairwise(singles):
         cost = cheap.cost_usd + shares * (dear.cost_usd - cheap.cost_usd)
         quality = cheap.quality + shares * (dear.quality - cheap.quality)
         axes.plot(cost * _PER_1000, quality, color=_GREY, linewidth=1.5, linestyle=(0, (3, 2)), zorder=2)
