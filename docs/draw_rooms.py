@@ -49,10 +49,10 @@ HOUSES = (
         Floor("decision_log", "what was decided and what came of it"),
         Floor("access · formats", "keys, budgets; formats and translations"),
         Floor("providers", "who is called, with which key"),
-        Floor("common", "small helpers of the rooms above"),
+        Floor("client · common", "a typed client; helpers of the rooms above"),
     )),
     House("router_model", 0.0, 3.6, "#D55E00", (
-        Floor("router · pacing", "one decision; a budget for many"),
+        Floor("commands · router · pacing", "one decision; a budget for many"),
         Floor("screening · explanation", "who may be chosen; why this one"),
         Floor("saved · prediction", "files of a router; probabilities, costs"),
     )),
