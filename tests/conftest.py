@@ -15,6 +15,9 @@ from postgres_server import PostgresServer, server_programs
 from simulated_world import CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of all would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from router_model import Catalog, Router
 from router_model.features import load_encoder
