@@ -74,7 +74,7 @@ test-baseline-cpu: $(VENV)/.dev  ## what a processor could change, once without 
 	$(MAKE) -j 2 test-as-avx2 test-as-baseline
 
 test-as-avx2 test-as-baseline: test-as-%:
-	HF_HUB_OFFLINE=1 $(BIN)/python tests/support/processors.py $* \
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/support/processors.py $* \
 	  $(BIN)/python -m pytest -q -m 'processor and not slow' tests/features tests/router_model
 
 bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)
