@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -57,7 +57,7 @@ type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy scripts
 
 PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
-test: $(VENV)/.dev  ## the tests and doctests that take seconds
+test: $(VENV)/.dev  ## the tests and doctests that every change needs (tests/README.md); the rest is test-all
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST)
 
 test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes under load, more examples, fuzzing
@@ -73,8 +73,8 @@ coverage: $(VENV)/.dev  ## what the tests of `make test` execute, by file
 test-baseline-cpu: $(VENV)/.dev  ## what a processor could change, once without AVX-512 and once without AVX2, too
 	$(MAKE) -j 2 test-as-avx2 test-as-baseline
 
-test-as-%:
-	HF_HUB_OFFLINE=1 $(BIN)/python tests/support/processors.py $* \
+test-as-avx2 test-as-baseline: test-as-%:
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/support/processors.py $* \
 	  $(BIN)/python -m pytest -q -m 'processor and not slow' tests/features tests/router_model
 
 bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)

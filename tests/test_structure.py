@@ -1,5 +1,8 @@
 """The way of imports runs downhill: no more circles, levels and crumbs than are recorded here."""
 
+import re
+from pathlib import Path
+
 import structure
 
 MOST = {  # package: depth, circles, short files for one; lower a number where the project falls below it
@@ -54,3 +57,11 @@ def test_small_project_is_counted_by_hand(tmp_path):
     assert rooms["router_model"].circles == (("router_model.app", low, lower),)
     assert rooms["router_model"].depth == 2  # a circle counts as one level, and late is above it
     assert rooms["serving"].circles == ()
+
+
+def test_every_file_that_the_list_of_faults_names_is_there():
+    tests = Path(__file__).parent
+    table = (tests / "README.md").read_text("utf-8").partition("## Faults")[2]
+    named = re.findall(r"`([\w/*]+\.(?:py|sh))`", table)
+    assert len(named) > 50
+    assert [name for name in named if not list(tests.rglob(name))] == []
