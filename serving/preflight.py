@@ -19,7 +19,7 @@ from router_model.serving.providers.provider import Provider
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
-_NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call instead of 'auto'"
+_NOTHING_DECIDES = "nothing (no ARTIFACT, no --default-plan): name a model in each call; 'auto' does not work"
 
 
 def about(settings: Settings) -> list[str]:
@@ -82,7 +82,9 @@ def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -
     if not missing:
         return names
     if len(missing) == len(models):
-        return f"{names}; none of them serves a model of the router, so 'auto' will fail: name these under 'models'"
+        return (
+            f"{names}; none of them serves a model of the router, so 'auto' will fail: add these models to a provider"
+        )
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
 
 

@@ -58,7 +58,9 @@ def listen(host: str, port: int) -> socket.socket:
         found.close()
         if exc.errno == EADDRINUSE:
             raise SettingsError(f"port {port} of {host} is in use; stop what listens there, or give --port") from exc
-        raise SettingsError(f"cannot listen on {host} port {port}: {exc.strerror or exc}; see --host, --port") from exc
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {exc.strerror or exc}; give another --host or --port"
+        ) from exc
     found.set_inheritable(True)
     return found
 

@@ -160,7 +160,7 @@ class Access:
     def _begin_call(self, key: Key, limit: int, admission: Admission) -> None:
         if not self._limits.begin_call(key.id, limit):
             raise RateLimitedError(
-                f"key {key.id} has as many calls under way as it may ({limit}); wait until one has ended",
+                f"key {key.id} has reached its limit of {limit} calls under way; wait until one has ended",
                 headers={"retry-after": "1"},
             )
         admission.on_end = lambda: self._limits.end_call(key.id)
@@ -188,7 +188,7 @@ class Access:
             self._limits.forget_others(frozenset(key.id for key in keyring.all_keys))
         if key is None:
             raise UnauthenticatedError(
-                "the key is not one of this service's; check how it was copied", headers=_CHALLENGE
+                "the key is not one of this service's; check that it was copied completely", headers=_CHALLENGE
             )
         if key.revoked is not None:  # said to its owner only: nobody else has the whole key
             raise UnauthenticatedError(

@@ -82,7 +82,7 @@ class Reservation:
             try:
                 self._hold = self._budgets.go_on(self._hold, spent - self._spent, left)
             except LedgerError as exc:
-                _logger.warning("what a call has cost so far is noted later: %s", exc)
+                _logger.warning("the cost of a call so far could not be recorded; it is recorded later: %s", exc)
             else:
                 self._spent = spent
 
@@ -185,7 +185,7 @@ class Budgets:
         except LedgerError as exc:
             if self._fails_open:
                 if n_times := self._throttle.due("open"):
-                    logger.error("%d calls are let through without a budget: %s", n_times, exc)  # noqa: TRY400
+                    logger.error("%d calls were let through without a check of their budget: %s", n_times, exc)  # noqa: TRY400
                 return None
             raise NotReadyError(f"{exc}; try again", headers={"retry-after": str(_SOON_S)}) from exc
         if hold is None:
@@ -260,17 +260,17 @@ def _why(name: str, budget: KeyBudget, balance: Balance, amount: int, now: datet
     """Say why a call was refused; the service's amounts are not told to everybody."""
     cost = dollars(usd_of(amount))
     if name == SERVICE:
-        return f"this call may cost up to {cost}, more than is left of what the service may spend a {budget.per} (UTC)"
+        return f"this call may cost up to {cost}; less is left of the service's budget for this {budget.per} (UTC)"
     if name == _SHARE:
         return (
-            f"this call may cost up to {cost}, with this key's calls under way more than one key may hold of what is "
-            f"left of what the service may spend a {budget.per} (UTC); wait until one of them has ended, or ask for "
-            "fewer max_tokens"
+            f"this call may cost up to {cost}; together with this key's calls under way, that is more than one key may "
+            f"reserve of the rest of the service's budget for this {budget.per} (UTC); wait until one of them has "
+            "ended, or ask for fewer max_tokens"
         )
     ends = budget.end(now.date())
     until = "" if ends is None else f", or wait until {ends:%Y-%m-%d %H:%M} UTC"
     return (
-        f"this call may cost up to {cost}, more than is left of the budget of key {name}: of {budget}, "
+        f"this call may cost up to {cost}; less is left of the budget of key {name}: of {budget}, "
         f"{dollars(usd_of(balance.spent))} is spent and {dollars(usd_of(balance.reserved))} reserved by calls under "
         f"way; ask for fewer max_tokens or a cheaper model{until}"
     )

@@ -73,14 +73,21 @@ def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
     try:
         document = tomllib.loads(content.decode(), parse_float=Decimal)
     except ValueError as exc:  # of TOML, or UnicodeDecodeError
-        raise SettingsError(f"{origin}: is not TOML ({exc}); expected a file of 'router-model keys'") from exc
+        raise SettingsError(
+            f"{origin}: is not valid TOML ({exc}); expected a file that 'router-model keys' wrote"
+        ) from exc
     if not document:
         return KeyFile(None, {})
     version, check, tables = (document.get(name) for name in ("version", "secret_check", "keys"))
     if version != VERSION:
-        raise SettingsError(f"{origin}: has version {version!r}; expected {VERSION} (a file of 'router-model keys')")
+        raise SettingsError(
+            f"{origin}: has version {version!r}; expected {VERSION} (a file that this version of "
+            "'router-model keys' wrote)"
+        )
     if not isinstance(check, str) or not isinstance(tables, dict):
-        raise SettingsError(f"{origin}: lacks 'secret_check' or tables [keys.ID]; make it with 'router-model keys'")
+        raise SettingsError(
+            f"{origin}: lacks 'secret_check' or tables [keys.ID]; make the file with 'router-model keys'"
+        )
     return KeyFile(check, {key_id: _parse_key(key_id, table, origin) for key_id, table in tables.items()})
 
 
@@ -135,7 +142,9 @@ def _hash(value: Any, where: str) -> bytes:
 def _moment(table: Mapping[str, Any], field: str, where: str) -> datetime:
     moment: datetime = _typed(table, field, datetime, where)
     if moment.tzinfo is None:
-        raise SettingsError(f"{where}: {field} is {moment}; expected an offset, such as {moment.isoformat()}Z")
+        raise SettingsError(
+            f"{where}: {field} is {moment}; expected a time with an offset, such as {moment.isoformat()}Z"
+        )
     return moment
 
 
@@ -194,7 +203,9 @@ def read_key_file(path: Path) -> KeyFile:
     try:
         content = path.read_bytes()
     except OSError as exc:
-        raise SettingsError(f"{path}: cannot be read ({exc.strerror}); expected a file of 'router-model keys'") from exc
+        raise SettingsError(
+            f"{path}: cannot be read ({exc.strerror}); expected a file that 'router-model keys' wrote"
+        ) from exc
     return parse_key_file(content, origin=path)
 
 

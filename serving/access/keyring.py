@@ -99,7 +99,7 @@ class Keyring:
             self._by_id = self._read()
         except SettingsError as exc:
             if self._trouble != str(exc):
-                logger.error("the keys stay as they are: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
+                logger.error("the key file could not be read again; the keys read before stay in use: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
             self._trouble = str(exc)
             return
         self._signature, self._trouble = signature, None

@@ -151,7 +151,7 @@ class Ledger:
         except (sqlite3.Error, OSError) as exc:
             raise LedgerError(
                 f"{path}: cannot be used for budgets ({exc}); expected a folder that can be written to on a local "
-                "disk, and in it the file that the service wrote, or none"
+                "disk, which holds the file that the service wrote before, or no such file"
             ) from exc
 
     def _prepare(self, wait_s: float) -> None:
@@ -250,7 +250,7 @@ class Ledger:
         except LedgerError as exc:
             with self._lock:
                 self._unsettled.append((hold, spent))
-            logger.error("what a call cost is noted later: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
+            logger.error("the cost of a call could not be recorded; it is recorded later: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
 
     def balance(self, account: Account, *, now: float) -> Balance:
         """Return where an account stands.
@@ -270,7 +270,7 @@ class Ledger:
                 with self._step():
                     pass
             except LedgerError as exc:
-                logger.error("what %d calls cost was not noted: %s", len(self._unsettled), exc)  # noqa: TRY400
+                logger.error("the costs of %d calls could not be recorded and are lost: %s", len(self._unsettled), exc)  # noqa: TRY400
         with self._lock:
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.close()
@@ -335,4 +335,4 @@ class Ledger:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as exc:
-            logger.warning("%s: not brought to the disk, tried again later: %s", self._path, exc)
+            logger.warning("%s: could not be synced to the disk; this is tried again later: %s", self._path, exc)

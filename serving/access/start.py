@@ -59,7 +59,9 @@ def _check_insecure(settings: Settings) -> None:
             f"--insecure on {settings.host}, which others may reach; expected 127.0.0.1, ::1 or localhost; make a key "
             "with 'router-model keys create' and start with --keys instead"
         )
-    logger.warning("running without keys: whoever reaches %s port %s may do everything", settings.host, settings.port)
+    logger.warning(
+        "running without keys: everybody who can reach %s port %s may do everything", settings.host, settings.port
+    )
 
 
 def _warn_if_readable(path: Path) -> None:

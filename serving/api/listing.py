@@ -124,7 +124,9 @@ async def decision(request: Request) -> Response:
     record = await parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
     own = record is not None and record.key_id == caller.key_id
     if record is None or not (own or Role.ADMIN in caller.roles):
-        raise NotFoundError("no such decision of this key; ids are kept as long as the log's retention says")
+        raise NotFoundError(
+            "this key has no decision with that id; decisions are kept for as long as the log's retention says"
+        )
     fields = asdict(record)
     fields["excluded"] = [{"model": model, "reason": reason} for model, reason in record.excluded]
     return json_response({"object": "routing.logged_decision", **fields})

@@ -61,7 +61,9 @@ def _read(parts: Parts, key_id: str, body: Mapping[str, Any]) -> tuple[Named, Qu
     asked = validated(NotDiamondRequest, body)
     router = parts.engine.router
     if router is None:
-        raise NotReadyError("no router is loaded, so that no provider can be ranked; POST /v1/route has a default plan")
+        raise NotReadyError(
+            "no router is loaded, so providers cannot be ranked; use POST /v1/route, which answers with a default plan"
+        )
     named = named_providers(asked.llm_providers, router.catalog)
     return named, read_notdiamond(asked, named, body, router.catalog, key_id=key_id)
 
@@ -98,7 +100,8 @@ def named_providers(providers: Sequence[NotDiamondProvider], catalog: Catalog) -
         model = candidate(provider.provider, provider.model, catalog)
         if model is None:
             raise InvalidRequestError(
-                f"{provider.provider}/{provider.model} is no model here; there are {some_of(list(catalog))}",
+                f"{provider.provider}/{provider.model} is not a model of this service; its models are "
+                f"{some_of(list(catalog))}",
                 param=f"llm_providers[{position}]",
             )
         named.setdefault(model, provider)

@@ -68,7 +68,7 @@ async def reload(request: Request) -> Response:
         try:
             await parts.proxy.reload()
         except SettingsError as exc:
-            raise ReloadRefusedError(f"{exc}; the providers of before are still called") from exc
+            raise ReloadRefusedError(f"{exc}; the providers read before stay in use") from exc
     reloaded = await parts.engine.reload()
     return json_response({"object": "routing.reload", "artifact": reloaded.artifact, "changed": reloaded.changed})
 

@@ -90,7 +90,7 @@ async def outcomes(request: Request) -> Response:
 def _keep(parts: Parts, record: LogRecord) -> None:
     """Put a report into the log; its sender is told to come back where it would be lost."""
     if not parts.log.writable:
-        raise NotReadyError("neither the log's store nor its spool takes records now; send the report again later")
+        raise NotReadyError("neither the log's store nor its spool accepts records now; send the report again later")
     parts.log.put(record)
 
 
@@ -106,7 +106,7 @@ def report_id(prefix: str, key_id: str, request: Request) -> str:
 
 async def _check_ids(parts: Parts, caller: Caller, given: FeedbackRequest | OutcomeRequest) -> None:
     if given.decision_id is None and given.response_id is None:
-        raise InvalidRequestError("neither decision_id nor response_id; expected at least one", param="decision_id")
+        raise InvalidRequestError("got neither decision_id nor response_id; expected at least one", param="decision_id")
     if given.decision_id is not None and not await _may_report(parts, caller, given.decision_id):
         raise NotFoundError(
             "no such decision of this key; a key reports on its own decisions, and with the role feedback-all on all",
@@ -148,7 +148,8 @@ def _check_usage(given: OutcomeRequest) -> None:
         whole = getattr(given, name)
         if whole is not None and parts > whole:
             raise InvalidRequestError(
-                f"{name}={whole} with {parts} tokens as parts of it; expected the whole, cached and reasoning included",
+                f"{name}={whole} with {parts} tokens in its parts; expected a total that includes cached and "
+                "reasoning tokens",
                 param=name,
             )
 

@@ -94,13 +94,13 @@ class Connection:
         try:
             url = httpx2.URL(base_url.rstrip("/"))
         except httpx2.InvalidURL as exc:
-            raise BadCallError(f"base_url is {base_url!r}, which is no URL: {exc}") from exc
+            raise BadCallError(f"base_url is {base_url!r}, which is not a valid URL: {exc}") from exc
         if url.scheme not in {"http", "https"} or not url.host:
             raise BadCallError(f"base_url is {base_url!r}; expected http:// or https:// and a host")
         if url.userinfo:
-            raise BadCallError("base_url has a user or a password in it; pass the key as api_key")
+            raise BadCallError("base_url contains a user or a password; pass the key as api_key")
         if api_key is not None and not re.fullmatch(r"[!-~]+", api_key):
-            raise BadCallError("api_key has a character that no HTTP header may have (not shown), or is empty")
+            raise BadCallError("api_key is empty, or contains a character that HTTP headers cannot carry (not shown)")
         return cls(str(url).removesuffix("/").removesuffix("/v1"), api_key)
 
     @property
@@ -130,6 +130,6 @@ class Connection:
     def lost(self, error: httpx2.RequestError | TimeoutError, timeout_s: float) -> Lost:
         """Say in a few words why there is no answer."""
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
-            return Lost(f"nothing within {timeout_s:.3g} s")
+            return Lost(f"no answer within {timeout_s:.3g} s")
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Lost(reason.replace(self.api_key, "[api key]") if self.api_key else reason)

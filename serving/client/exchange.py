@@ -111,7 +111,7 @@ def read(call: Call[Answer], got: Got) -> Answer:
     if got.status >= 400:  # noqa: PLR2004
         raise read_error(got.status, _json(got), got.headers)
     if got.status >= 300:  # noqa: PLR2004
-        raise UnreadableAnswerError(f"{call.path} answered with a redirection ({got.status}); check the base URL")
+        raise UnreadableAnswerError(f"{call.path} answered with a redirect ({got.status}); check the base URL")
     body = _json(got)
     if not isinstance(body, Mapping):
         raise UnreadableAnswerError(f"{call.path} answered with {_shown(got)}; expected a JSON object")

@@ -104,7 +104,9 @@ def create(
     click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
     click.echo("Copy it now: it is printed this once, and only its hash is kept.", err=True)
     if Role.PROXY not in key.roles and (key.budget is not None or key.max_concurrent is not None):
-        click.echo("note: its limits are of calls of models, which it may not make: it lacks the role proxy", err=True)
+        click.echo(
+            "note: its limits apply to calls of models only, and it may not make any: it lacks the role proxy", err=True
+        )
 
 
 @command.command("list")

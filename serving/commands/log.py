@@ -69,7 +69,7 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
     from router_model.serving.decision_log.store import Period  # noqa: PLC0415
 
     if since and until and since >= until:
-        raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not before --until {until:%Y-%m-%dT%H:%MZ}")
+        raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
     report = _with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
     click.echo("\n".join(report.lines()))
 
@@ -131,7 +131,9 @@ def _delete(url: str, spool: Path, selection: "Selection") -> None:
     counts = _with_log(url, spool, lambda store: store.delete(selection))
     click.echo("Deleted " + ", ".join(f"{counts[kind]:,} {kind} records" for kind in sorted(counts)))
     if rejects.is_file():
-        click.echo(f"note: records that the log refused are in {rejects} and stay there; delete that by hand", err=True)
+        click.echo(
+            f"note: records that the log refused are in {rejects} and stay there; delete that file by hand", err=True
+        )
 
 
 def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
@@ -162,9 +164,11 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
             raise StoreError(
                 f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"
             )
-        click.echo(f"Took {n_left:,} records of processes that are gone out of {spool.folder}.", err=True)
+        click.echo(f"Took {n_left:,} records of processes that have ended out of {spool.folder}.", err=True)
         if spool.rejects.n:
-            click.echo(f"note: {spool.rejects.n:,} of them cannot be in the log; see {spool.rejects.path}", err=True)
+            click.echo(
+                f"note: {spool.rejects.n:,} of them cannot be put into the log; see {spool.rejects.path}", err=True
+            )
     if n_waiting := spool.n_waiting_elsewhere():
         click.echo(
             f"note: {n_waiting:,} records of running services still wait in {spool.folder} and are not seen here; "

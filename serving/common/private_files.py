@@ -32,4 +32,8 @@ def make_private(path: Path) -> None:
         except FileNotFoundError:
             continue
         except PermissionError:
-            logger.warning("%s: others can read it, and it is not ours to change; run: chmod 600 %s", one, one)
+            logger.warning(
+                "%s: others can read it, and this user may not change that; its owner should run: chmod 600 %s",
+                one,
+                one,
+            )

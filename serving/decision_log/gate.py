@@ -108,7 +108,7 @@ class StoreGate:
             self._n_failures = 0
             return True
         if self.available or not self._n_failures:
-            logger.warning("the log's store is away, records go to the spool: %s", failure)
+            logger.warning("the log's store cannot be reached, so records go to the spool: %s", failure)
         self.available = False
         drawn = random.random()  # noqa: S311  (spreads retries, no secret)
         pause_s = backoff_s(self._n_failures, first_s=_FIRST_RETRY_S, longest_s=_LAST_RETRY_S, drawn=drawn)

@@ -48,8 +48,8 @@ def open_log(settings: Settings) -> DecisionLog:
     """
     if settings.session_store == "log" and (settings.log == NONE or settings.log.startswith(PARQUET)):
         raise SettingsError(
-            f"session_store is 'log', but the log is {masked_url(settings.log)!r}: sessions are looked up in a "
-            "database. Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
+            f"session_store is 'log', but the log is {masked_url(settings.log)!r}: this store needs a database. "
+            "Use an sqlite or postgresql log, a redis:// session_store, or 'memory'"
         )
     if settings.log == NONE:
         return NoLog()
@@ -130,7 +130,9 @@ def _sql_store(url: str, driver: str) -> Store:
 
 def _make_parent(database: str | None) -> None:
     if not database or database == ":memory:":
-        raise SettingsError("a log in memory keeps nothing; give it a file, as sqlite:///path, or use none")
+        raise SettingsError(
+            "a log in memory is lost with the process; give a file, such as sqlite:///path, or use none"
+        )
     parent = Path(database).parent
     try:
         parent.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ class ParquetStore:
         try:
             frame = frame_of(kind, rows)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as exc:
-            raise RefusedError(f"rows that are no {kind} records: {exc}") from exc
+            raise RefusedError(f"rows do not have the fields of {kind} records: {exc}") from exc
         if kind is Kind.SESSION:
             frame = frame.sort("updated_at").unique("session_key", keep="last", maintain_order=True)
         self.folder.write(f"{FOLDERS[kind]}/{name}.parquet", parquet_bytes(frame))

@@ -128,7 +128,11 @@ class QueuedLog:
         self._call(self._wake.set)
         await asyncio.to_thread(self._thread.join, deadline_s + 1.0)
         if self._thread.is_alive():
-            logger.error("the log's writer did not stop in %.1f s; %d records wait", deadline_s, self.stats.depth)
+            logger.error(
+                "the log's writer did not stop within %.1f s; %d records still wait to be written",
+                deadline_s,
+                self.stats.depth,
+            )
 
     @property
     def stats(self) -> LogStats:
@@ -243,7 +247,7 @@ class QueuedLog:
             try:
                 await self._writer.take_all()
             except Exception:
-                logger.exception("a batch of records is lost to a defect; the log goes on")
+                logger.exception("a batch of records is lost because of a bug; the log goes on")
 
     async def _replay_loop(self) -> None:
         adopt_at = time.monotonic() + _ADOPT_EVERY_S
@@ -255,7 +259,7 @@ class QueuedLog:
                     self._spool.adopt()
                 await self._replayer.replay()
             except Exception:
-                logger.exception("the spool cannot be replayed now; it is tried again")
+                logger.exception("the spool cannot be replayed now; this is tried again later")
 
     async def _retain_loop(self) -> None:
         while self._retention_days is not None:
@@ -263,12 +267,14 @@ class QueuedLog:
             try:
                 deleted = await self._store.delete(Selection(before=before))
             except StoreError as exc:
-                logger.warning("records past their retention are not deleted yet: %s", exc)
+                logger.warning(
+                    "records older than the retention could not be deleted; this is tried again later: %s", exc
+                )
             except Exception:
-                logger.exception("records past their retention are not deleted yet")
+                logger.exception("records older than the retention could not be deleted; this is tried again later")
             else:
                 if any(deleted.values()):
-                    logger.info("deleted records past their retention: %s", dict(deleted))
+                    logger.info("deleted records older than the retention: %s", dict(deleted))
             await asyncio.sleep(_RETAIN_EVERY_S)
 
     async def _stop(self, others: list["asyncio.Task[None]"]) -> None:
@@ -282,7 +288,7 @@ class QueuedLog:
                 await self._writer.settle()
                 await self._replayer.replay(all_of_it=True)
         except TimeoutError:
-            logger.warning("%d records stay in the spool; the next start takes them to the log", self._spool.depth)
+            logger.warning("%d records stay in the spool; the next start writes them to the log", self._spool.depth)
 
     def _loop_time(self, monotonic: float) -> float:
         return asyncio.get_running_loop().time() + monotonic - time.monotonic()

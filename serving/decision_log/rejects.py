@@ -55,7 +55,7 @@ class Rejects:
         self.n += 1
         if times := _throttle.due(kind):
             logger.error(
-                "a record (%s) is not in the log, which will never take it: %s; it is in %s (%d times)",
+                "a record (%s) cannot be put into the log: %s; it is kept in %s (%d times)",
                 kind,
                 reason,
                 self.path,
@@ -73,7 +73,7 @@ class Rejects:
             self._write(json_bytes(entry) + b"\n")
         except OSError as exc:
             if times := _throttle.due("unwritable"):
-                logger.error("%s takes no rejected records: %s (%d times)", self.path, exc, times)  # noqa: TRY400
+                logger.error("%s cannot be written, so rejected records are lost: %s (%d times)", self.path, exc, times)  # noqa: TRY400
 
     def _write(self, line: bytes) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -197,7 +197,7 @@ def row_of_json(line: bytes) -> tuple[Kind, Row]:
     """
     written = orjson.loads(line)
     if not isinstance(written, list) or len(written) != len(("kind", "row")) or not isinstance(written[1], dict):
-        raise ValueError("it is no kind of record with its fields")
+        raise ValueError("it is not a record; expected a list of a kind and an object of its fields")
     kind, given = Kind(written[0]), written[1]
     layout = _LAYOUTS[kind]
     for name, of in FIELDS[kind].items():

@@ -41,7 +41,7 @@ def migrate(connection: Connection) -> None:
         return
     if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
         raise SettingsError(
-            f"the log's tables are at version {current!r}, this program knows them up to "
+            f"the log's tables are at version {current!r}, and this program knows versions up to "
             f"{scripts.get_current_head()!r}: a newer router-model has migrated them. Upgrade "
             "this one, or use another log"
         )

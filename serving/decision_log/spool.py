@@ -140,7 +140,7 @@ class Segment:
                 yield record
             else:
                 n_damaged += 1
-                reject(line, "the line in the spool is damaged, or was cut off by a crash")
+                reject(line, "the line in the spool is damaged, or a crash cut it off")
         if n_damaged:
             logger.warning("%s: %d damaged lines skipped (cut off by a crash)", self.path.name, n_damaged)
 
@@ -232,7 +232,9 @@ class Spool:
         """Take over what dead processes left, oldest first; return the number of records."""
         adopted = [segment for segment in map(Segment.adopt, self._others()) if segment is not None]
         for segment in adopted:
-            logger.info("%s: adopted, with %d records of a process that is gone", segment.path.name, segment.n_records)
+            logger.info(
+                "%s: adopted, with %d records of a process that has ended", segment.path.name, segment.n_records
+            )
         self.sealed.extendleft(reversed(adopted))
         return sum(segment.n_records for segment in adopted)
 

@@ -110,7 +110,7 @@ class Insertion:
         try:
             return [self._values(row) for row in rows]
         except (AttributeError, TypeError) as exc:
-            raise RefusedError(f"a row is not one of a record: {exc}") from exc
+            raise RefusedError(f"a row does not fit its table: {exc}") from exc
 
     def _values(self, row: Row) -> tuple[Any, ...]:
         values = row.copy()

@@ -115,7 +115,7 @@ class Writer:
         """Try the store and the spool until one takes the batch."""
         while batch and not await self._deliver(batch, crowded=crowded):
             if self.give_up:
-                logger.error("%d records are lost: neither the store nor the spool takes them", n_rows(batch))
+                logger.error("%d records are lost: neither the store nor the spool accepts them", n_rows(batch))
                 self.n_dropped += n_rows(batch)
                 return
             await asyncio.sleep(self._patience_s)
@@ -179,4 +179,4 @@ class Writer:
     def _say_spool_failed(self, exc: OSError) -> None:
         """Once, and not for every batch until it works again."""
         if self.keeping:
-            logger.error("the spool does not take records: %s", exc)
+            logger.error("the spool does not accept records: %s", exc)

@@ -60,7 +60,8 @@ class ArtifactSource:
             raise ArtifactError(f"{exc.filename}: cannot be read ({exc.strerror}); restore it") from exc
         if not any(file[0] == MANIFEST for file in files):
             raise ArtifactError(
-                f"{folder}: no {MANIFEST}, so this is not a trained router; expected a folder of 'router-model train'"
+                f"{folder}: no {MANIFEST}in it, so this is not a trained router; expected a folder that "
+                "'router-model train' wrote"
             )
         return Sighting(folder, (str(folder), tuple(files), catalog))
 
@@ -76,7 +77,8 @@ class ArtifactSource:
         except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
             why = exc.strerror if isinstance(exc, OSError) else exc
             raise ArtifactError(
-                f"{self.path}: names no trained router ({why}); expected a folder that 'router-model train' wrote, "
+                f"{self.path}: does not name a trained router ({why}); expected a folder that 'router-model "
+                "train' wrote, "
                 "or a link or file that names one"
             ) from exc
 

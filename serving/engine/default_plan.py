@@ -56,7 +56,8 @@ class DefaultPlan:
         """
         if not self.models:
             raise EmptyPlanError(
-                "nothing decides here: the service runs without a router and without a default plan; name one of the "
+                "this service cannot choose a model: it runs without a router and without a default plan; "
+                "name one of the "
                 "models of GET /v1/models, or ask its operator to start it with an ARTIFACT"
             )
         found = self._screened(self.models, prompt, constraints)

@@ -324,7 +324,9 @@ class Engine:
         self._degraded[degraded_by] += 1
         count = self._throttle.due(degraded_by)
         if count:
-            _log.warning("%d answers by the default plan: %s (%s)", count, degraded_by, error_location(exc))
+            _log.warning(
+                "%d requests were answered by the default plan: %s (%s)", count, degraded_by, error_location(exc)
+            )
         return routed
 
     def _pending(self, asked: ReadQuery, routed: Routed) -> PendingDecision:

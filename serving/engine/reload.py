@@ -158,7 +158,7 @@ class Reloader:
             except ReloadRefusedError:
                 continue  # said and counted where it was refused
             except Exception:  # noqa: BLE001 - whatever it is, deciding goes on with what is served
-                _log.exception("looking for a new artifact failed; the old one stays")
+                _log.exception("looking for a new artifact failed; the old one stays in use")
 
     async def reload(self, *, only_if_new: bool = False) -> Reloaded:
         """Load what the source names now, and serve it if it is another one.
@@ -199,14 +199,14 @@ class Reloader:
             self._try(sighting.folder)
         artifact = load_artifact(sighting.folder)
         if now is not None and artifact.content_hash not in self._known:
-            raise ArtifactError(f"{sighting.folder}: was changed while it was tried; it is tried again")
+            raise ArtifactError(f"{sighting.folder}: changed while it was being tried; it is tried again")
         self._known.append(artifact.content_hash)
         known = now is not None and artifact.content_hash == now.artifact.content_hash
         if now is not None and known:
             artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
         router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
         if not known:
-            _log.info("compiling decisions: a second, or about ten the first time on a machine")
+            _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
             router = router.warm_up()
         check_router(router)
         return router
@@ -242,11 +242,13 @@ class Reloader:
         reason, version = _in_words(exc), None if sighting is None else sighting.version
         if (reason, version) != self._said:
             self._refusals += 1
-            _log.error("the artifact is refused and what was served still is: %s", reason)
+            _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
         self._refused, self._said = reason, (reason, version)
         # what is wrong with the files stays wrong until they change; anything else is tried again
         self._tried = version if isinstance(exc, RouterModelError | FeatureError) else None
-        return ReloadRefusedError(f"the artifact is refused, what was served still is: {reason}")
+        return ReloadRefusedError(
+            f"the new artifact was refused; the service goes on with what it served before: {reason}"
+        )
 
     def _reloaded(self, *, changed: bool) -> Reloaded:
         served = self._served
@@ -259,7 +261,7 @@ class Reloader:
         try:
             return None if self._settings.catalog is None else Catalog.load(self._settings.catalog)
         except RouterModelError as exc:
-            _log.warning("the default plan knows no prices and capabilities: %s", exc)
+            _log.warning("the default plan has no prices and capabilities: %s", exc)
             return None
 
 

@@ -50,7 +50,9 @@ def try_artifact(folder: Path, *, catalog: Path | None = None, encoder: str | No
         raise ArtifactError(str(said["refused"]))
     why = _signal_name(-ended.returncode) if ended.returncode < 0 else f"exit status {ended.returncode}"
     last = ended.stderr.decode(errors="replace").strip()[-_SAID_AT_MOST:]
-    raise ArtifactError(f"{folder}: the process that tried it died ({why}); train it again. Its last words: {last}")
+    raise ArtifactError(
+        f"{folder}: the process that tried it died ({why}); train it again. Its last line of output: {last}"
+    )
 
 
 def _last_line(output: bytes) -> dict[str, object]:

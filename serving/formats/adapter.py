@@ -216,7 +216,7 @@ class AnswerStream:
         if not facts.is_complete:
             raise UpstreamFailure(FailureKind.TRUNCATED, "the provider's stream ended before its answer did")
         if not facts.has_content and facts.finish_reason is None:
-            raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream had no answer in it")
+            raise UpstreamFailure(FailureKind.MALFORMED, "the provider's stream contained no answer")
         settle(facts, self._target, self._sent_to_provider)
         if self._translation is not None:
             for event in self._translation.end(facts):
@@ -242,7 +242,7 @@ class AnswerStream:
         try:
             return self._take(Event(body.strip()))
         except UpstreamFailure as failure:
-            said = "the provider's answer to a call with stream=true is no stream"
+            said = "the provider's answer to a call with stream=true is not a stream"
             raise UpstreamFailure(FailureKind.MALFORMED, said) from failure
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:

@@ -88,7 +88,7 @@ class NoEmbeddings:
             Always.
         """
         raise InvalidRequestError(
-            "embeddings were asked of a model whose provider has none in OpenAI's format; choose a model of a provider "
+            "the model's provider does not offer embeddings in OpenAI's format; choose a model of a provider "
             'with kind = "openai"',
             param="model",
         )
@@ -103,4 +103,4 @@ class NoEmbeddings:
 
 
 def _refuse_stream() -> NoReturn:
-    raise InvalidRequestError("stream=true was asked of embeddings, which come whole; leave it out", param="stream")
+    raise InvalidRequestError("embeddings cannot be streamed; leave out stream=true", param="stream")

@@ -111,7 +111,7 @@ def _mended(content: bytes, what: str) -> Any:
         return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as exc:
         raise UpstreamFailure(
-            FailureKind.MALFORMED, f"the provider's {what} is no JSON: {len(content)} bytes, expected an object"
+            FailureKind.MALFORMED, f"the provider's {what} is not valid JSON ({len(content)} bytes); expected an object"
         ) from exc
 
 

@@ -157,7 +157,7 @@ class Attempt:
         if self._others and self.facts.is_filtered:
             raise UpstreamFailure(
                 FailureKind.REFUSED,
-                f"a content filter kept the answer back ({self.facts.finish_reason})",
+                f"a content filter withheld the answer ({self.facts.finish_reason})",
                 status=400,
                 code=self.facts.finish_reason,
                 refusal=Refusal((CONTENT,)),
@@ -253,7 +253,8 @@ class Attempt:
         asked, answered = self.target.upstream_model, self.facts.response_model
         if answered and is_other_model(asked, answered) and (times := _throttle.due(self.target.name)):
             _logger.warning(
-                "%s: asked for %r, %r answered, maybe at another price; put the one that is meant into providers.toml"
+                "%s: %r was called, but %r answered, maybe at another price; put the model that you mean into "
+                "providers.toml"
                 " (%d times)",
                 self.target.name,
                 asked,

@@ -129,7 +129,7 @@ async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStr
             return [], False  # a whole answer is welcome
         content = await _read_whole(attempt)  # an error with status 200, or a page
         attempt.adapter.answer(attempt.target, _content_type(attempt), content, {})
-        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream and sent a whole answer")
+        raise UpstreamFailure(FailureKind.MALFORMED, "the provider was asked for a stream, but sent a whole answer")
     sent, is_over = await read_start(_body(attempt), answer, attempt.rules.max_answer_bytes)
     if answer.facts.has_content:
         attempt.first_token()

@@ -55,8 +55,8 @@ class _Pool:
                 most = self.shares
                 raise UpstreamFailure(
                     FailureKind.BUSY,
-                    f"no connection was free within {seconds:g} s (of {most.most} at most, {most.most_of_one} for one"
-                    " caller); send fewer calls at a time",
+                    f"no connection was free within {seconds:g} s (there are at most {most.most}, and "
+                    f"{most.most_of_one} for one caller); send fewer calls at a time",
                     retry_after_s=1.0,
                 ) from exc
             finally:

@@ -87,7 +87,9 @@ class Forwarder:
             If the call cannot be said in any candidate's format.
         """
         if not order.targets:
-            raise EmptyPlanError("no provider serves any model that was asked for; see GET /v1/models for those served")
+            raise EmptyPlanError(
+                "no provider serves any of the requested models; GET /v1/models lists the models that are served"
+            )
         wishes = Wishes(order.call, self._refusals)
         order = replace(order, targets=wishes.arranged(order.targets, clock()))
         state = ForwardState(order, clock() + order.total_s, wishes)

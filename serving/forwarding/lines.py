@@ -143,7 +143,7 @@ class Ticket:
             _logger.warning("%s works again", what)
         else:
             wait_s = (health.until() or now) - now
-            _logger.warning("%s is put aside for %.3g s: %s", what, wait_s, self._why(health))
+            _logger.warning("%s is paused for %.3g s: %s", what, wait_s, self._why(health))
 
     def _named(self, health: Health) -> str:
         key, target = self._line.key, self._line.target

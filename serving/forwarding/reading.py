@@ -169,6 +169,6 @@ class _Silence:
     def failure(self, idle: Wait) -> UpstreamFailure:
         """Return the failure of a stream that was cut."""
         if self.now() >= self._until:
-            return UpstreamFailure(FailureKind.TIMEOUT, "the stream was not at its end when the call's time was up")
+            return UpstreamFailure(FailureKind.TIMEOUT, "the stream had not ended when the call's time was up")
         idle.ran_out()
         return too_late("further token", self._idle_s)

@@ -62,7 +62,8 @@ def unavailable(targets: Sequence[Target]) -> UpstreamError:
     """Return the error where the call's time was up before anybody could be asked."""
     names = list(dict.fromkeys(target.name for target in targets))
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    message = f"{shown}: put aside after failures, and the call's time was up before one could be asked; try again"
+    message = f"{shown}: paused after failures, and the call's time was up before one of them could be "
+    "called; try again"
     return UpstreamError(message, status=503, code="upstream_unavailable", headers={"retry-after": retry_after(1.0)})
 
 

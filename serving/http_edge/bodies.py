@@ -82,7 +82,7 @@ class BodyReader:
             return await self._lane.run(work, caller=caller.key_id)
         except DeadlineMissedError:
             raise NotReadyError(
-                "too many long bodies wait to be read; send it again later", headers={"retry-after": "1"}
+                "too many long bodies wait to be read; send the request again later", headers={"retry-after": "1"}
             ) from None
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ def _read(parsed: Callable[[Raw], dict[str, Any]], then: Callable[[dict[str, Any
 def _check_content_type(content_type: str) -> None:
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
-        got = f"content-type is {kind[:64]!r}" if kind else "there is no content-type"
+        got = f"content-type is {kind[:64]!r}" if kind else "content-type is missing"
         raise InvalidRequestError(f"{got}; expected application/json (curl --json sends it)", param="content-type")
 
 
@@ -136,7 +136,7 @@ def _invalid(exc: ValidationError, model: type[BaseModel]) -> InvalidRequestErro
     where = _path(first["loc"])
     if first["type"] == "extra_forbidden":
         known = ", ".join((RouterOptions if first["loc"][0] == "router" else model).model_fields)
-        return InvalidRequestError(f"{where}: no such key; known are {known}", param=where)
+        return InvalidRequestError(f"{where}: unknown field; expected one of {known}", param=where)
     if first["type"] == "missing":
         return InvalidRequestError(f"{where} is missing", param=where)
     got = first["input"]

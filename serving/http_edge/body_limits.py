@@ -78,7 +78,9 @@ class BodyLimits:
         _check(messages, self.messages, place, "max_messages")
         n_parts = _n_inside(messages, _IN_MESSAGES)
         if n_parts > 2 * self.messages:
-            raise _too_many(n_parts, 2 * self.messages, f"{place}: content parts of all of them", "max_messages")
+            raise _too_many(
+                n_parts, 2 * self.messages, f"{place}: content parts in all of them together", "max_messages"
+            )
 
     def _check_tools(self, tools: Any, place: str) -> None:
         if isinstance(tools, list):
@@ -111,6 +113,7 @@ def _check(value: Sized, limit: int, place: str, setting: str) -> None:
 def _too_many(got: int, limit: int, place: str, setting: str) -> InvalidRequestError:
     param = place.partition(":")[0][:200]
     return InvalidRequestError(
-        f"{place[:200]}: got {got}; expected at most {limit}; send fewer, or have the limit raised ({setting})",
+        f"{place[:200]}: got {got}; expected at most {limit}; send fewer, or ask the operator to raise "
+        f"the limit ({setting})",
         param=param,
     )

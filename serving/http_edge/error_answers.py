@@ -113,7 +113,7 @@ async def answer_http_exception(request: Request, exc: Exception) -> Response:
         headers = dict(exc.headers or {})
         allowed = headers.get("Allow", "another method")
         error: ServiceError = MethodNotAllowedError(
-            f"{request.method} is not served here; use {allowed}", headers=headers
+            f"this path does not accept {request.method}; use {allowed}", headers=headers
         )
     else:
         error = NotFoundError(_hint(request.scope["path"]))
@@ -124,15 +124,15 @@ def _hint(path: str) -> str:
     """Say what is wrong with a path that is not there, where an SDK's base URL or another API leads to it.
 
     >>> _hint("/chat/completions")
-    "no such path; OpenAI's SDKs take a base URL that ends in /v1"
+    "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
     """
     if path in ("/chat/completions", "/embeddings", "/models"):
-        return "no such path; OpenAI's SDKs take a base URL that ends in /v1"
+        return "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
     if path.startswith(("/v1/v1/", "/v1/v1beta/", "/v1beta/v1beta/")):
-        return "no such path; this SDK adds the version itself: take it off the base URL"
+        return "this path does not exist; this SDK adds the version itself: take it off the base URL"
     if path in ("/v1/responses", "/v1/completions"):
         return f"{path} is not served; use /v1/chat/completions"
-    return "no such path; /openapi.json lists all"
+    return "this path does not exist; /openapi.json lists all paths"
 
 
 async def answer_unexpected(request: Request, exc: Exception) -> Response:

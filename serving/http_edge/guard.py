@@ -119,7 +119,7 @@ class Guard:
                 f"the headers have {n_bytes + len(joined)} bytes; expected at most {self._max_header_bytes}"
             )
         if len(joined.translate(None, _CONTROL)) != len(joined):
-            raise InvalidRequestError("a header has control characters in it; remove them")
+            raise InvalidRequestError("a header contains control characters; remove them")
         _check_target(scope)
         self._check_host(hosts, scope)
         if self._insecure:
@@ -132,15 +132,15 @@ class Guard:
             raise InvalidRequestError(f"the request has {len(hosts)} Host headers; expected one")
         if not self._hosts.trusts(hosts[0], scope.get("server")):
             raise InvalidRequestError(
-                "the Host header is not a name of this service; use one that it knows, or have it started with yours "
-                "among its trusted hosts"
+                "the Host header does not name this service; use a name that it trusts, or ask its operator to add "
+                "yours to its trusted hosts"
             )
 
 
 def _check_framing(lengths: list[bytes], codings: list[bytes], max_bytes: int) -> bool:
     """Refuse what could be read as two different bodies (request smuggling, RFC 9112 §6.3)."""
     if len(lengths) + len(codings) > 1:
-        raise InvalidRequestError("the request says more than once how long its body is; expected it once")
+        raise InvalidRequestError("the request states the length of its body more than once; expected it once")
     if codings and codings[0].strip().lower() != b"chunked":
         raise InvalidRequestError("the Transfer-Encoding is not 'chunked'; send the body plain, with its length")
     if not lengths:
@@ -192,9 +192,9 @@ def _check_target(scope: Scope) -> None:
     """Refuse control characters in path or query, plain or percent-encoded: they forge log lines and headers."""
     query = scope["query_string"]
     if not scope["path"].isprintable():
-        raise InvalidRequestError("the path has control characters in it; remove them")
+        raise InvalidRequestError("the path contains control characters; remove them")
     if query and (len(query.translate(None, _CONTROL)) != len(query) or _ENCODED_CONTROL.search(query)):
-        raise InvalidRequestError("the query has control characters in it; remove them")
+        raise InvalidRequestError("the query contains control characters; remove them")
 
 
 class _Exchange:

@@ -57,7 +57,7 @@ def load_json(body: Raw, shape: Shape) -> Any:
         n_data += (last - first) * _is_data(body, first, last)
     if len(body) - n_data > MOST_TEXT_BYTES:
         raise TooLargeError(
-            f"the body has {len(body) - n_data} bytes beside data in base64; expected at most {MOST_TEXT_BYTES}; send "
+            f"the body has {len(body) - n_data} bytes besides data in base64; expected at most {MOST_TEXT_BYTES}; send "
             "less text"
         )
     value = _load(b"".join([*rest, body[end:]]))
@@ -133,5 +133,5 @@ def _put_back(value: Any, texts: Mapping[str, str]) -> None:
                 stack.append(one)
     if n_left:
         raise InvalidRequestError(
-            "the body has a field with a name of 4 KiB or more, or a long field twice; expected neither"
+            "the body has a field name of 4 KiB or more, or the same long field twice; expected neither"
         )

@@ -80,7 +80,7 @@ def check_shape(body: Raw, *, max_depth: int, max_parts: int) -> Shape:
     if shape.n_parts > max_parts:
         raise TooLargeError(
             f"the body has at least {shape.n_parts} parts, where each object, array and field counts {DEAR}; expected "
-            f"at most {max_parts}; send less, or have the limit raised (max_json_parts)"
+            f"at most {max_parts}; send less, or ask the operator to raise the limit (max_json_parts)"
         )
     return shape
 

@@ -124,7 +124,7 @@ def check_known(named: Sequence[str], known: Sequence[str], *, param: str) -> No
     """Raise `NotFoundError` where a model is named that is no candidate; it says which are."""
     unknown = [name for name in named if name not in known]
     if unknown and known:
-        raise NotFoundError(f"no model {unknown[0]!r} here; there are {some_of(known)}", param=param)
+        raise NotFoundError(f"the service has no model {unknown[0]!r}; its models are {some_of(known)}", param=param)
 
 
 def some_of(models: Sequence[str]) -> str:

@@ -120,7 +120,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         try:
             models, decision_id = await asyncio.wait_for(self._decide(data, options), self._settings.timeout_s)
         except Exception as exc:  # noqa: BLE001 - whatever it is, the request is to be answered
-            logger.warning("the default model answers: %s", _in_short(exc))
+            logger.warning("no decision was made, so the default model answers: %s", _in_short(exc))
             data["model"], metadata[_DEGRADED] = self._settings.default_model, True
             return data
         data["model"] = models[0]
@@ -178,7 +178,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         decided = [self._proxy_name(str(step["model"]), offered) for step in answer["plan"]]
         models = [name for name in decided if name is not None]
         if not models:
-            raise RuntimeError(f"the plan holds none of the proxy's models ({', '.join(offered)})")
+            raise RuntimeError(f"the plan names none of the proxy's models ({', '.join(offered)})")
         return models, str(answer["id"])
 
     async def _ask(self, body: Mapping[str, Any]) -> httpx.Response:

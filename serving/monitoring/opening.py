@@ -26,7 +26,8 @@ def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing:
         from router_model.serving.monitoring.otel_tracing import otlp_tracing  # noqa: PLC0415  (of the extra 'otel', and slow to import)
     except ModuleNotFoundError as exc:
         logger.warning(
-            "no spans: OpenTelemetry's variables ask for them, and the extra 'otel' is not installed (%s is missing): "
+            "no spans are sent: OpenTelemetry's variables ask for them, but the extra 'otel' is not "
+            "installed (%s is missing): "
             "pip install 'router-model[otel]', or set OTEL_SDK_DISABLED=true",
             exc.name,
         )

@@ -34,13 +34,14 @@ def checked_base_url(url: str, *, allow_http: bool, where: str) -> str:
     parts = _split(url, where)
     if parts.username is not None or parts.password is not None:
         raise SettingsError(
-            f"{where}: base_url has credentials in it; name environment variables with keys = [...] instead"
+            f"{where}: base_url contains credentials; take them out and name environment variables with "
+            "keys = [...] instead"
         )
     if parts.query or parts.fragment:
-        raise SettingsError(f"{where}: base_url is {masked_url(url)!r}; expected it without a '?' or '#' part")
+        raise SettingsError(f"{where}: base_url is {masked_url(url)!r}; expected a URL without a '?' or '#' part")
     if (path := parts.path.rstrip("/")).endswith(_CALLS):
         call = next(call for call in _CALLS if path.endswith(call))
-        raise SettingsError(f"{where}: base_url is {url!r}; expected it without {call!r}, which is added to it")
+        raise SettingsError(f"{where}: base_url is {url!r}; expected it without {call!r}, which the service adds")
     if parts.scheme == "http" and not allow_http and not _is_this_machine(parts.hostname or ""):
         raise SettingsError(
             f"{where}: base_url is {url!r}, which would send prompts and keys unencrypted; expected https://, or "
@@ -54,13 +55,15 @@ def _split(url: str, where: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port  # is read here to be checked
     except ValueError as exc:
-        raise SettingsError(f"{where}: base_url is no URL ({exc}); expected one like {DEFAULTS[Kind.OPENAI]}") from exc
+        raise SettingsError(
+            f"{where}: base_url is not a valid URL ({exc}); expected one like {DEFAULTS[Kind.OPENAI]}"
+        ) from exc
     if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
         raise SettingsError(
             f"{where}: base_url is {masked_url(url)!r}; expected an http(s) URL in ASCII, like {DEFAULTS[Kind.OPENAI]}"
         )
     if " " in url:
-        raise SettingsError(f"{where}: base_url has a space in it; remove it")
+        raise SettingsError(f"{where}: base_url contains a space; remove it")
     return parts
 
 

@@ -90,7 +90,9 @@ def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) ->
         raise SettingsError(f"{origin}: not valid TOML ({exc})") from exc
     for name, entry in document.items():
         if not isinstance(entry, dict):
-            raise SettingsError(f"{origin}: {name!r} stands outside of a table; expected tables [NAME], one a provider")
+            raise SettingsError(
+                f"{origin}: {name!r} stands outside of a table; expected one table [NAME] for each provider"
+            )
     if not document:
         raise SettingsError(f"{origin}: has no providers; expected tables [NAME], as in {_EXAMPLE}")
     return tuple(
@@ -116,7 +118,7 @@ class _Table:
     def text(self, key: str) -> str | None:
         value = self.entries.get(key)
         if value is not None and (not isinstance(value, str) or not value):
-            raise SettingsError(f"{self.where}: {key} is no text; expected one in quotes")
+            raise SettingsError(f"{self.where}: {key} is not a text; expected one in quotes")
         return value
 
     def number(self, key: str, default: float, *, whole: bool = False) -> float:
@@ -137,13 +139,13 @@ class _Table:
     def table(self, key: str) -> "_Table":
         value = self.entries.get(key, {})
         if not isinstance(value, dict):
-            raise SettingsError(f"{self.where}: {key} is no table; expected {key} = {{...}}")
+            raise SettingsError(f"{self.where}: {key} is not a table; expected {key} = {{...}}")
         return _Table(value, f"{self.where}: {key}")
 
     def texts(self, key: str, example: str) -> list[str]:
         value = self.entries.get(key, [])
         if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
-            raise SettingsError(f"{self.where}: {key} is no list of names; expected one like {key} = [{example!r}]")
+            raise SettingsError(f"{self.where}: {key} is not a list of names; expected one like {key} = [{example!r}]")
         if len(set(value)) < len(value):
             raise SettingsError(f"{self.where}: {key} has an entry twice; remove one of them")
         return value
@@ -215,7 +217,7 @@ def _models(table: _Table) -> dict[str, str]:
         )
     for ours, theirs in pairs.items():
         if not ours or not isinstance(theirs, str) or not theirs:
-            raise SettingsError(f"{table.where}: models: {ours!r} is no pair of texts; expected 'OURS' = 'THEIRS'")
+            raise SettingsError(f"{table.where}: models: {ours!r} is not a pair of texts; expected 'OURS' = 'THEIRS'")
         if ours.count(STAR) != theirs.count(STAR) or ours.count(STAR) > 1:
             raise SettingsError(
                 f"{table.where}: models: {ours!r} = {theirs!r}; expected one '*' on both sides, or none"
@@ -228,7 +230,7 @@ def _headers(table: _Table) -> dict[str, str]:
     for said, value in table.entries.items():
         name = said.lower()
         if name in _KEY_HEADERS:
-            raise SettingsError(f"{table.where}: {said!r} would hold a key; name its environment variable in 'keys'")
+            raise SettingsError(f"{table.where}: {said!r} would contain a key; name its environment variable in 'keys'")
         if name in _OUR_HEADERS or _HEADER_NAME.fullmatch(name) is None or name in headers:
             raise SettingsError(f"{table.where}: {said!r} cannot be set; expected a header's name, once")
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():

@@ -44,7 +44,7 @@ class EchoTransport:
         except orjson.JSONDecodeError:
             body = None
         if not isinstance(body, dict):
-            return _refusal(400, "the body is no JSON object")
+            return _refusal(400, "the body is not a JSON object")
         return _answer(urlsplit(request.url).path, body)
 
     async def close(self) -> None:
@@ -57,7 +57,7 @@ def _answer(path: str, body: Mapping[str, Any]) -> EchoResponse:
     if not path.endswith("/chat/completions"):
         return _refusal(404, f"echo has no {path}; expected /chat/completions or /embeddings")
     if not isinstance(body.get("messages"), list):
-        return _refusal(400, "'messages' is no list")
+        return _refusal(400, "'messages' is not a list")
     if not body.get("stream"):
         return _json(200, chat_answer(body))
     events = [b"data: " + orjson.dumps(event) + b"\n\n" for event in chat_events(body)]

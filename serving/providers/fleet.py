@@ -116,7 +116,7 @@ class Fleet:
             self._retired = [transport for transport in (*self._retired, *retired) if transport.n_open]
             for transport in retired:
                 await transport.retire()
-        _logger.info("providers were read again: %s", ", ".join(self._providers))
+        _logger.info("the providers file was read again: %s", ", ".join(self._providers))
 
     async def close(self) -> None:
         """End all connections."""

@@ -24,7 +24,8 @@ def read_keys(names: Iterable[str], environ: Mapping[str, str], *, where: str) -
     for name, key in keys.items():
         if not key.isascii() or not key.isprintable() or " " in key:
             raise SettingsError(
-                f"{where}: environment variable {name} holds characters that no key has; set it to the key alone"
+                f"{where}: environment variable {name} contains characters that a key cannot have; set it to "
+                "the key alone"
             )
     return keys
 
@@ -45,7 +46,7 @@ def read_proxy(name: str, environ: Mapping[str, str], *, where: str) -> str:
         good = False
     if not good:
         raise SettingsError(
-            f"{where}: environment variable {name} holds no URL of a proxy; expected one like http://proxy:3128"
+            f"{where}: environment variable {name} does not contain the URL of a proxy; expected one like http://proxy:3128"
         )
     return url
 
@@ -56,7 +57,7 @@ def _read(name: str, environ: Mapping[str, str], field: str, where: str) -> str:
         return value
     if _looks_secret(name):
         raise SettingsError(
-            f"{where}: {field} has something that looks like a secret itself; expected the NAME of an environment "
+            f"{where}: {field} contains what looks like the secret itself; expected the NAME of an environment "
             f"variable that holds it, such as OPENAI_API_KEY (and make a new key: this one was in a file)"
         )
     raise SettingsError(

@@ -165,7 +165,9 @@ class AiohttpResponse:
                     FailureKind.MALFORMED, f"{self._host}: the answer cannot be decompressed", status=self.status
                 ) from exc
             raise UpstreamFailure(
-                FailureKind.CONNECTION, f"{self._host}: the connection broke within the answer", status=self.status
+                FailureKind.CONNECTION,
+                f"{self._host}: the connection broke in the middle of the answer",
+                status=self.status,
             ) from exc
 
     async def close(self) -> None:
@@ -318,13 +320,13 @@ def _fail(exc: Exception, request: HttpRequest, connecting: Connecting) -> NoRet
     if isinstance(exc, TimeoutError):
         raise UpstreamFailure(
             FailureKind.TIMEOUT,
-            f"{host}: no connection within {connecting.connect_s:g} s (of {connecting.max_connections} at most)",
+            f"{host}: no connection within {connecting.connect_s:g} s (at most {connecting.max_connections} are open)",
         ) from exc
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: its certificate is not trusted") from exc
     if isinstance(exc, aiohttp.ClientConnectorError):
         why = exc.os_error.strerror or type(exc.os_error).__name__
-        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: cannot be connected to ({why})") from exc
+        raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the connection failed ({why})") from exc
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         raise UpstreamFailure(FailureKind.CONNECTION, f"{host}: the proxy answered {exc.status}") from None
     if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):

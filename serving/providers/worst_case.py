@@ -72,7 +72,7 @@ def priced(target: Target) -> ModelCard:
     """
     if target.card is None:
         raise InvalidRequestError(
-            f"model {target.model!r} has no price in the catalog, so what the call could cost is not known; with a "
+            f"model {target.model!r} has no price in the catalog, so the cost of the call cannot be bounded; with a "
             "budget, only models with a price can be called: ask for another, or have its price added",
             param="model",
         )

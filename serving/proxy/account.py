@@ -104,7 +104,7 @@ def _warn_of_usage(record: AttemptRecord) -> None:
     wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
     if wrong and (times := _throttle.due(record.provider)):
         _logger.warning(
-            "%s:%s reports tokens or a cost that cannot be (%s), so they were estimated; see "
+            "%s:%s reports impossible tokens or an impossible cost (%s), so they were estimated; see "
             "router_usage_estimated_total and docs/proxy.md (%d times)",
             record.provider,
             record.model,

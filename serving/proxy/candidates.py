@@ -93,9 +93,10 @@ def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Prefer
     named = ", ".join(models[:5])
     if preferences is NONE:
         return EmptyPlanError(
-            f"no provider serves {named}; there are {', '.join(providers)}; add the model to one", param="model"
+            f"no provider serves {named}; the providers are {', '.join(providers)}; add the model to one of them",
+            param="model",
         )
     return EmptyPlanError(
-        f"'provider' leaves nobody to call for {named}; our providers are {', '.join(providers)}; relax it",
+        f"'provider' excludes every provider of {named}; the service's providers are {', '.join(providers)}; relax it",
         param="provider",
     )

@@ -31,7 +31,9 @@ def _of_messages(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
     messages = body.get("messages")
     if not isinstance(messages, list):
-        raise InvalidRequestError("messages is missing, or no list; expected the conversation", param="messages")
+        raise InvalidRequestError(
+            "messages is missing or not a list; expected the list of the conversation's messages", param="messages"
+        )
     try:
         return MESSAGES_TO_OPENAI.request(body)
     except InvalidRequestError:
@@ -45,7 +47,9 @@ def _of_generate(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
     contents = body.get("contents")
     if not isinstance(contents, list | str | dict):
-        raise InvalidRequestError("contents is missing; expected the conversation", param="contents")
+        raise InvalidRequestError(
+            "contents is missing; expected the list of the conversation's contents", param="contents"
+        )
     try:
         return GENERATE_TO_OPENAI.request(body)
     except InvalidRequestError:

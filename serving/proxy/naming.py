@@ -57,4 +57,4 @@ def not_found(model: str, known: Collection[str], *, param: str = "model") -> Mo
     """
     near = get_close_matches(model, known, n=1, cutoff=0.5)
     hint = f"the nearest is {near[0]!r}; " if near else ""
-    return ModelNotFoundError(f"no model {model!r} here; {hint}GET /v1/models lists all", param=param)
+    return ModelNotFoundError(f"the service has no model {model!r}; {hint}GET /v1/models lists all", param=param)

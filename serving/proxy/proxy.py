@@ -255,8 +255,8 @@ class Proxy:
             return Plan(self.candidates.targets(named.models, asked.preferences, body=asked.call.body))
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
-                f"model: got {named.requested!r}; expected an embedding model's id: vectors of different models do not "
-                "mix, so none is chosen for you",
+                f"model: got {named.requested!r}; expected the id of an embedding model; the router does not choose "
+                "one, because vectors of different models cannot be mixed",
                 param="model",
             )
         return await self._decided(caller, asked, decidable)

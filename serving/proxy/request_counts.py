@@ -133,5 +133,5 @@ def _shown(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)[:_SHOWN]
     if isinstance(value, str):
-        return "(a text that is no whole number)"
+        return "(a text that is not a whole number)"
     return "(a JSON array)" if isinstance(value, list) else "(a JSON object)"

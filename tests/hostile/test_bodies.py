@@ -46,9 +46,9 @@ def many(n, value):
         (MESSAGES, {"messages": many(41, HI[0])}, "messages: got 41; expected at most 40"),
         (NOTDIAMOND, {"messages": many(41, HI[0]), "llm_providers": []}, "messages: got 41"),
         (GEMINI, {"contents": many(41, {"parts": [{"text": "Hi"}]})}, "contents: got 41; expected at most 40"),
-        (GEMINI, {"contents": [{"parts": many(81, {"text": "Hi"})}]}, "contents: content parts of all of them: got 81"),
-        (MESSAGES, {"messages": many(3, {"content": many(30, {"type": "text"})})}, "parts of all of them: got 90"),
-        (CHAT, {"messages": [{"role": "assistant", "tool_calls": many(81, {})}]}, "parts of all of them: got 81"),
+        (GEMINI, {"contents": [{"parts": many(81, {"text": "Hi"})}]}, "contents: content parts in all of them together: got 81"),
+        (MESSAGES, {"messages": many(3, {"content": many(30, {"type": "text"})})}, "parts in all of them together: got 90"),
+        (CHAT, {"messages": [{"role": "assistant", "tool_calls": many(81, {})}]}, "parts in all of them together: got 81"),
         (EMBED, {"model": "e", "input": many(41, "x")}, "input: got 41; expected at most 40"),
         (CHAT, {"messages": HI, "tools": many(31, {})}, "tools: got 31; expected at most 30"),
         (CHAT, {"messages": HI, "functions": many(31, {})}, "functions: got 31; expected at most 30"),
@@ -74,7 +74,7 @@ def test_lists_are_bounded(client, path, body, said):
     status, message = said_by(client.post(path, json=body))
     assert status == 400
     assert said in message
-    assert "send fewer, or have the limit raised (max_" in message
+    assert "send fewer, or ask the operator to raise the limit (max_" in message
 
 
 @pytest.mark.parametrize("path", [ROUTE, CHAT, MESSAGES, GEMINI, EMBED, "/v1/feedback", "/v1/route/batch"])

@@ -290,7 +290,7 @@ def test_a_report_that_cannot_be_is_said_once_a_minute(caplog):
             account.observe(record)
             account.observe(cut)
     (said,) = caplog.messages
-    assert "odd:m reports tokens or a cost that cannot be (input_zero, cost_no_amount)" in said
+    assert "odd:m reports impossible tokens or an impossible cost (input_zero, cost_no_amount)" in said
 
 
 # --- budgets that one call holds -------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def service(budgets):
 
 def test_one_keys_calls_under_way_hold_three_quarters_of_what_is_left(budgets):
     """Of $10: one holds $7.50 at most; once $2 are spent, $6; others have the rest."""
-    with pytest.raises(BudgetExceededError, match="more than one key may hold of what is left") as caught:
+    with pytest.raises(BudgetExceededError, match="that is more than one key may reserve") as caught:
         reserve(budgets, "evil", 8)
     assert int(caught.value.headers["retry-after"]) > 1
     first = reserve(budgets, "evil", 7)

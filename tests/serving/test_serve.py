@@ -158,7 +158,7 @@ def test_a_port_in_use_is_one_line(trained, tmp_path):
 def test_what_cannot_be_served_is_said_before_it_starts(trained, tmp_path):
     assert "no key file; make one with" in refused(tmp_path, trained.path, "--port", "0")
     assert "which others may reach" in refused(tmp_path, trained.path, "--insecure", "--host", "0.0.0.0", "--port", "0")
-    assert "names no trained router" in refused(tmp_path, "nothing", "--insecure", "--port", "0")
+    assert "does not name a trained router" in refused(tmp_path, "nothing", "--insecure", "--port", "0")
     assert "no artifact: expected the folder of a trained router" in refused(tmp_path, "--insecure", "--port", "0")
     assert "--port (or ROUTER_PORT): input should be less than" in refused(tmp_path, "r", "--port", "99999")
     assert "nokeys.toml: there is no such key file; make it with" in refused(

@@ -92,7 +92,10 @@ class RedisStore:
         if record is None:
             self._corrupt += 1
             if self._throttle.due("corrupt"):
-                _log.warning("a session in Redis is no session of ours (%d so far); it is ignored", self._corrupt)
+                _log.warning(
+                    "a value in Redis is not a session that this service wrote (%d so far); it is ignored",
+                    self._corrupt,
+                )
         return record
 
     def write(self, record: SessionRecord) -> None:

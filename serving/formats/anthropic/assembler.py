@@ -112,5 +112,5 @@ def _parsed(written: str, *, is_cut: bool) -> Any:
         if is_cut:
             return {}
         raise UpstreamFailure(
-            FailureKind.MALFORMED, "the provider's answer calls a tool with an input that is no JSON"
+            FailureKind.MALFORMED, "the provider's answer calls a tool with an input that is not a JSON object"
         ) from exc

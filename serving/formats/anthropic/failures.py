@@ -62,7 +62,7 @@ def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> Ups
 
 def failure_in(content: Json) -> UpstreamFailure:
     """Return what an ``error`` event of a stream, or an error inside a 200, says."""
-    error = error_in(content) or ErrorBody("the provider ended its answer with an error without words")
+    error = error_in(content) or ErrorBody("the provider ended its answer with an error that has no message")
     kind = _kind_by_words(None, error) or _BY_TYPE.get(error.type or "")
     if kind is None:
         kind = FailureKind.BAD_REQUEST if error.type == _INVALID else FailureKind.SERVER

@@ -53,7 +53,7 @@ class AnthropicFormat:
         if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
             raise _malformed("has no list of blocks as 'content'")
         if stop_reason in EXPLAINS_NOTHING and not any(map(says_something, blocks)):
-            raise _malformed("has nothing in it")
+            raise _malformed("is empty")
         return answer, Facts(
             response_id=text(answer.get("id")) or None,
             response_model=text(answer.get("model")) or None,
@@ -110,5 +110,5 @@ def _url(provider: Provider) -> str:
 
 def _malformed(what: str) -> UpstreamFailure:
     return UpstreamFailure(
-        FailureKind.MALFORMED, f"the provider's answer {what}; a message of Anthropic's was expected"
+        FailureKind.MALFORMED, f"the provider's answer {what}; expected a message in Anthropic's format"
     )

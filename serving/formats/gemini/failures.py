@@ -54,7 +54,7 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
     if error is None:
         return UpstreamFailure(
             _kind_of_status(status),
-            f"the provider answered {status} with {len(content)} bytes that are no error of Google's",
+            f"the provider answered {status} with {len(content)} bytes; expected an error in Google's format",
             status=status,
             retry_after_s=retry_after_s(headers),
         )

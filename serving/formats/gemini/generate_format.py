@@ -54,7 +54,7 @@ class GeminiFormat:
         answer, reader = parsed(content, "answer"), GeminiReader()
         reader.take(answer)
         if not _is_an_answer(answer):
-            raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer has nothing in it")
+            raise UpstreamFailure(FailureKind.MALFORMED, "the provider's answer is empty")
         return answer, reader.facts
 
     def reader(self) -> GeminiReader:

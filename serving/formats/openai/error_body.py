@@ -59,7 +59,7 @@ def read_error(status: int, content: bytes) -> ErrorBody:
     if not text:
         return ErrorBody(f"HTTP {status} with an empty body")
     if text[:9].lower().startswith(_HTML):
-        return ErrorBody(f"HTTP {status} with a page of HTML where an error in JSON was expected")
+        return ErrorBody(f"HTTP {status} with a page of HTML; expected an error in JSON")
     try:
         body = load_object(text.removeprefix(b"[").removesuffix(b"]"), "error")
     except UpstreamFailure:

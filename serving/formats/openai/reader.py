@@ -151,5 +151,5 @@ class ChatReader:
 
 def _error_without_words() -> UpstreamFailure:
     return UpstreamFailure(
-        FailureKind.SERVER, "the provider's stream ended with an error that says nothing", status=502
+        FailureKind.SERVER, "the provider's stream ended with an error that has no message", status=502
     )

@@ -93,7 +93,7 @@ class TolerantStream:
         choices = chunk.get("choices")
         choices = [choices] if isinstance(choices, dict) else choices or []
         if not isinstance(choices, list):
-            raise UpstreamFailure(FailureKind.MALFORMED, "choices of the provider's stream are no list")
+            raise UpstreamFailure(FailureKind.MALFORMED, "'choices' of the provider's stream is not a list")
         heading = _heading(chunk, "chat.completion.chunk", self._created)
         self._created = heading["created"]
         self._id = heading["id"] = self._id or heading["id"] or (_made_up_id() if choices else "")

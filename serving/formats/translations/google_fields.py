@@ -69,9 +69,9 @@ def cannot_say(where: str, whom: str, instead: str) -> InvalidRequestError:
     """Return the error of a field that the provider's format has no word for.
 
     >>> cannot_say("logit_bias", "Gemini", "leave it out or ask for another model").message
-    "'logit_bias' cannot be said to Gemini; leave it out or ask for another model"
+    "'logit_bias' cannot be translated for Gemini; leave it out or ask for another model"
     """
-    return InvalidRequestError(f"'{where}' cannot be said to {whom}; {instead}", param=where)
+    return InvalidRequestError(f"'{where}' cannot be translated for {whom}; {instead}", param=where)
 
 
 def _of_type(value: object, kind: type[T], where: str) -> T:

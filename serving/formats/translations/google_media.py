@@ -75,7 +75,7 @@ def chat_part_of_blob(blob: Json, where: str) -> Json:
     if kind == "application/pdf":
         name = get(blob, "displayName") or "document.pdf"
         return {"type": "file", "file": {"filename": name, "file_data": f"data:{kind};base64,{data}"}}
-    raise cannot_say(f"{where}.mimeType", f"an OpenAI-compatible provider where it is {kind!r}", _TO_OPENAI)
+    raise cannot_say(f"{where}.mimeType", f"an OpenAI-compatible provider if it is {kind!r}", _TO_OPENAI)
 
 
 def chat_part_of_file(file: Json, where: str) -> Json:
@@ -83,7 +83,7 @@ def chat_part_of_file(file: Json, where: str) -> Json:
     uri = a_text(get(file, "fileUri"), f"{where}.fileUri")
     kind = str(get(file, "mimeType") or _mime_of(uri) or "")
     if not kind.startswith("image/") or not uri.startswith(("https://", "http://")):
-        raise cannot_say(where, f"an OpenAI-compatible provider where it is {kind!r}", "send it as inlineData")
+        raise cannot_say(where, f"an OpenAI-compatible provider if it is {kind!r}", "send it as inlineData")
     return {"type": "image_url", "image_url": {"url": uri}}
 
 

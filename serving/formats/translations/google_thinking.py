@@ -72,6 +72,6 @@ def reasoning_effort(config: Json, where: str) -> str | None:
 def _level(effort: object) -> str:
     if effort not in EFFORTS:
         raise InvalidRequestError(
-            f"'reasoning_effort' is {effort!r}; Gemini knows none, {', '.join(EFFORTS)}", param="reasoning_effort"
+            f"'reasoning_effort' is {effort!r}; expected none, {', '.join(EFFORTS)}", param="reasoning_effort"
         )
     return str(effort).upper()

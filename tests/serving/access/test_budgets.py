@@ -172,7 +172,7 @@ def test_the_services_budget_holds_for_all_keys_together(make):
         reserve(budgets, 6, KeyBudget(Decimal(5), Per.DAY), "b")
     assert reserve(budgets, 4, KeyBudget(Decimal(5), Per.DAY), "b").headers["x-router-budget-remaining-usd"] == "1"
     with pytest.raises(
-        BudgetExceededError, match=r"more than is left of what the service may spend a day \(UTC\)$"
+        BudgetExceededError, match=r"less is left of the service's budget for this day \(UTC\)$"
     ) as caught:
         reserve(budgets, 1, None, "c")
     assert caught.value.headers == {"retry-after": "1"}
@@ -234,13 +234,13 @@ def test_an_admission_that_nothing_settled_is_released(access_of):
 def test_calls_at_a_time_are_limited(access_of):
     access, caller = access_of(max_concurrent=2)
     first, _ = admit(access, caller), admit(access, caller)
-    with pytest.raises(RateLimitedError, match=r"has as many calls under way as it may \(2\); wait") as caught:
+    with pytest.raises(RateLimitedError, match=r"has reached its limit of 2 calls under way; wait") as caught:
         admit(access, caller)
     assert caught.value.headers == {"retry-after": "1"}
     first.release()
     first.release()
     admit(access, caller)
-    with pytest.raises(RateLimitedError, match="as many calls under way"):
+    with pytest.raises(RateLimitedError, match="its limit of 2 calls under way"):
         admit(access, caller)
 
 
@@ -248,7 +248,7 @@ def test_a_key_that_says_nothing_has_the_usual_number_of_calls_at_a_time(access_
     access, caller = access_of()
     access.usual_concurrent = lambda: 1
     admit(access, caller)
-    with pytest.raises(RateLimitedError, match=r"has as many calls under way as it may \(1\)"):
+    with pytest.raises(RateLimitedError, match=r"has reached its limit of 1 calls under way"):
         admit(access, caller)
 
 
@@ -264,7 +264,7 @@ def test_without_keys_only_the_services_budget_holds(tmp_path):
     settings = Settings(artifact="r", insecure=True, budget_usd=2.5, budget_file=tmp_path / "budgets.db")
     access = Access.of(settings, None)
     admit(access, INSECURE, "2.5")
-    with pytest.raises(BudgetExceededError, match="what the service may spend a day"):
+    with pytest.raises(BudgetExceededError, match="the service's budget for this day"):
         admit(access, INSECURE, "0.1")
     access.close()
 

@@ -58,8 +58,8 @@ def test_an_empty_file_has_no_keys():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not toml", "keys.toml: is not TOML"),
-        (b"\xff\xfe", "keys.toml: is not TOML"),
+        (b"not toml", "keys.toml: is not valid TOML"),
+        (b"\xff\xfe", "keys.toml: is not valid TOML"),
         (b"version = 2", "keys.toml: has version 2; expected 1"),
         (b"version = 1", "keys.toml: lacks 'secret_check'"),
         (tomli_w.dumps({"version": 1, "secret_check": "x", "keys": {"short": GOOD}}).encode(), "key 'short': expected"),
@@ -75,7 +75,7 @@ def test_an_empty_file_has_no_keys():
         (document(hash='"ab"'), "hash is damaged; expected 64 hex digits"),
         (document(hash='"' + "xy" * 32 + '"'), "hash is damaged"),
         (document(created=None), "created is None; expected a datetime"),
-        (document(created="2026-01-31T12:00:00"), "created is 2026-01-31 12:00:00; expected an offset"),
+        (document(created="2026-01-31T12:00:00"), "created is 2026-01-31 12:00:00; expected a time with an offset"),
         (document(revoked='"yes"'), "revoked is 'yes'; expected a datetime"),
         (document(requests_per_minute="0"), "requests_per_minute is 0; expected a whole number from 1"),
         (document(requests_per_minute="true"), "requests_per_minute is True; expected a whole number"),

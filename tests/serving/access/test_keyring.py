@@ -146,7 +146,7 @@ def test_a_bad_key_file_changes_nothing_and_is_logged_once(folder, caplog, conte
         folder.clock.s += 1
         assert keyring.find(text.encode()) == key
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert "the keys stay as they are: " in caplog.text
+    assert "the keys read before stay in use: " in caplog.text
     folder.path.write_bytes(good)
     folder.clock.s += 1
     assert keyring.find(text.encode()) == key

@@ -217,7 +217,7 @@ def test_what_cannot_be_noted_now_is_noted_with_the_next_step(tmp_path, caplog):
     other = sqlite3.connect(tmp_path / "budgets.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     ledger.settle(hold, 30)
-    assert "what a call cost is noted later" in caplog.text
+    assert "the cost of a call could not be recorded; it is recorded later" in caplog.text
     with pytest.raises(LedgerError, match="budgets.db: the budgets cannot be read or written now .database is locked"):
         reserve(ledger, 1)
     other.execute("ROLLBACK")

@@ -65,7 +65,7 @@ def test_idempotency_keys_of_callers_do_not_meet(router):
         ({**FEEDBACK, "thumb": "maybe"}, "thumb: got a JSON string; expected 'up' or 'down'"),
         ({"decision_id": "d", "score": 1.5}, "score: got 1.5; expected less than or equal to 1"),
         ({"decision_id": "d", "score": True}, "score: got True; expected a valid number"),
-        ({**FEEDBACK, "provenance": "me"}, "provenance: no such key; known are decision_id, response_id,"),
+        ({**FEEDBACK, "provenance": "me"}, "provenance: unknown field; expected one of decision_id, response_id,"),
         ({**FEEDBACK, "comment": "a\0b"}, "comment: got a JSON string"),
         ({**FEEDBACK, "decision_id": ""}, "decision_id: got a JSON string; expected it to have at least 1 character"),
     ],
@@ -91,7 +91,7 @@ def test_outcomes_are_accepted_and_logged(client, parts):
     ("body", "message"),
     [
         ({"model": "small"}, "neither decision_id nor response_id"),
-        ({**OUTCOME, "cached_input_tokens": 15}, "input_tokens=14 with 15 tokens as parts of it"),
+        ({**OUTCOME, "cached_input_tokens": 15}, "input_tokens=14 with 15 tokens in its parts"),
         ({**OUTCOME, "output_tokens": 1, "reasoning_tokens": 2}, "output_tokens=1 with 2 tokens"),
         ({**OUTCOME, "status": 20}, "status: got 20; expected greater than or equal to 100"),
         ({**OUTCOME, "cost_usd": -1}, "cost_usd: got -1"),

@@ -130,7 +130,7 @@ BAD = {
         {"messages": SUM, "model": "gpt-9"},
         404,
         "model",
-        "no model 'gpt-9' here; there are coder, large, small",
+        "the service has no model 'gpt-9'; its models are coder, large, small",
     ),
     "models": ({"messages": SUM, "models": ["gpt-9"]}, 404, "models", "no model 'gpt-9'"),
     "none left": ({"messages": SUM, "router": {"deny": ["*"]}}, 404, "denied", "shorten deny"),

@@ -227,9 +227,9 @@ def test_key_is_nowhere_to_be_seen(connect, caplog):
     ("base_url", "key", "complaint"),
     [
         ("router:8484", KEY, "base_url is 'router:8484'; expected http:// or https:// and a host"),
-        ("http://user:secret@router", KEY, "base_url has a user or a password in it"),
-        ("http://router", f"{KEY}\n", "api_key has a character that no HTTP header may have"),
-        ("http://router", "", "or is empty"),
+        ("http://user:secret@router", KEY, "base_url contains a user or a password"),
+        ("http://router", f"{KEY}\n", "a character that HTTP headers cannot carry"),
+        ("http://router", "", "api_key is empty"),
     ],
 )
 def test_bad_settings_are_refused_without_showing_the_key(base_url, key, complaint):

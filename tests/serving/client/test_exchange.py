@@ -91,7 +91,7 @@ def test_deadline_cuts_the_last_attempt_short():
     [
         (Got(200, {}, b"<html>"), "answered with '<html>'; expected a JSON object"),
         (Got(200, {}, b"[]"), r"answered with '\[\]'; expected a JSON object"),
-        (Got(307, {}, b""), r"answered with a redirection \(307\); check the base URL"),
+        (Got(307, {}, b""), r"answered with a redirect \(307\); check the base URL"),
     ],
 )
 def test_answer_of_something_else_is_said_to_be_one(got, complaint):

@@ -45,7 +45,7 @@ def run(*arguments, code=0):
 def test_export(log, tmp_path):
     done = run("export", *log, "--since", BEGAN.isoformat(), "--out", tmp_path / "t.parquet")
     assert "6 rows of 1 models, 6 with quality, 6 with propensity" in done.output
-    assert f"Took 9 records of processes that are gone out of {tmp_path}/spool." in done.stderr
+    assert f"Took 9 records of processes that have ended out of {tmp_path}/spool." in done.stderr
     assert pl.read_parquet(tmp_path / "t.parquet").height == 6
     assert list((tmp_path / "spool").glob("*.spool")) == []
 
@@ -85,7 +85,7 @@ def test_what_waits_in_running_services_is_said(log, log_url, tmp_path):
         (["export", "--since", "soon", "--out", "x.parquet"], "got 'soon', expected a time such as 2026-01-31"),
         (
             ["export", "--since", "2026-02-01", "--until", "2026-01-31", "--out", "x.csv"],
-            "is not before --until 2026-01-31",
+            "is not earlier than --until 2026-01-31",
         ),
         (["prune"], "Missing option '--days'"),
     ],

@@ -42,8 +42,8 @@ def test_databases_by_any_of_their_names(tmp_path, url, driver):
         ("router.db", "got the log 'router.db', expected sqlite:///path"),
         ("postgres:secret", "expected sqlite:///path"),
         ("ftp://me:secret@h/d", r"got the log 'ftp://me:\*\*\*@h/d', expected"),
-        ("sqlite://", "a log in memory keeps nothing"),
-        ("sqlite:///:memory:", "a log in memory keeps nothing"),
+        ("sqlite://", "a log in memory is lost with the process"),
+        ("sqlite:///:memory:", "a log in memory is lost with the process"),
         ("parquet:", "got the log 'parquet:' without a folder"),
         ("parquet:nowhere://x/y", "parquet:nowhere://x/y: .*nowhere"),
         ("postgresql://h:port/d", "got the log 'postgresql://h:port/d', which cannot be read"),
@@ -153,7 +153,7 @@ def test_migrations_make_the_tables_that_are_used(log_url, tmp_path, request):
 @pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_newer_schema_is_left_alone(log_url):
     opened(log_url, lambda connection: connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
-    with pytest.raises(SettingsError, match="the log's tables are at version '9999', this program knows them up to"):
+    with pytest.raises(SettingsError, match="the log's tables are at version '9999', and this program knows versions up to"):
         opened(log_url, described)
 
 

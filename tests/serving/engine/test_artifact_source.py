@@ -77,8 +77,8 @@ def test_the_catalog_counts_too(folders):
         (b"one\ntwo", "expected one line"),
         (b"a" * 5000, "expected one line"),
         (b"one\0", "expected one line"),
-        (b"\xff\xfe", "names no trained router"),
-        (b"nowhere", "names no trained router"),
+        (b"\xff\xfe", "does not name a trained router"),
+        (b"nowhere", "does not name a trained router"),
     ],
 )
 def test_a_bad_pointer_is_refused(folders, content, message):
@@ -88,10 +88,10 @@ def test_a_bad_pointer_is_refused(folders, content, message):
 
 
 def test_what_is_not_there_is_refused(folders):
-    with pytest.raises(ArtifactError, match=r"names no trained router \(No such file or directory\); expected"):
+    with pytest.raises(ArtifactError, match=r"does not name a trained router \(No such file or directory\); expected"):
         ArtifactSource(folders / "nothing").look()
     (folders / "circle").symlink_to("circle")
-    with pytest.raises(ArtifactError, match="names no trained router"):
+    with pytest.raises(ArtifactError, match="does not name a trained router"):
         ArtifactSource(folders / "circle").look()
     (folders / "one" / "manifest.json").unlink()
     with pytest.raises(ArtifactError, match="no manifest.json, so this is not a trained router"):

@@ -117,7 +117,7 @@ def test_what_the_predictor_cannot_do_is_answered_with_the_default_plan(bench, r
     with caplog.at_level(logging.WARNING):
         run(main)
     assert len(caplog.records) == 1
-    assert "1 answers by the default plan: predictor_error (ValueError at test_engine.py:" in caplog.text
+    assert "1 requests were answered by the default plan: predictor_error (ValueError at test_engine.py:" in caplog.text
     assert "river" not in caplog.text
 
 

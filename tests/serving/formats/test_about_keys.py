@@ -26,7 +26,7 @@ KEY, REFUSED = FailureKind.KEY, FailureKind.REFUSED
         (403, ["AccessDeniedException"], "You don't have access to the model with that id.", REFUSED),
         (403, [], "The request was blocked by the content policy.", None),
         (403, ["unsupported_country_region_territory"], "Country, region, or territory not supported", None),
-        (403, [], "HTTP 403 with a page of HTML where an error in JSON was expected", None),
+        (403, [], "HTTP 403 with a page of HTML; expected an error in JSON", None),
         (403, [], "The user disabled the tool that was asked for.", None),
         (400, [], "Unknown parameter: 'foo'.", None),
     ],

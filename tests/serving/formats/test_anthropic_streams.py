@@ -127,7 +127,7 @@ def test_counts_are_totals_and_not_added():
         (b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', "Overloaded", "rate_limited"),
         (b'{"type":"error","error":{"type":"api_error","message":"Oh"}}', "Oh", "server"),
         (b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"}}', "bad", "bad_request"),
-        (b'{"type":"error"}', "without words", "server"),
+        (b'{"type":"error"}', "has no message", "server"),
         (b'{"error":{"message":"odd"}}', "odd", "server"),
         (b'{"type": ', "no JSON", "malformed"),
         (b'["a"]', "JSON of type list", "malformed"),

@@ -108,7 +108,7 @@ def test_a_key_is_never_shown(said, shown):
 def test_a_page_is_not_shown(status, kind):
     read = GeminiFormat().failure(status, {"retry-after": "2"}, b"<html>secret page</html>")
     assert read.kind is kind
-    assert read.message == f"the provider answered {status} with 24 bytes that are no error of Google's"
+    assert read.message == f"the provider answered {status} with 24 bytes; expected an error in Google's format"
     assert read.retry_after_s == 2
 
 

@@ -100,7 +100,7 @@ def test_a_blocked_prompt_ends_a_stream():
     [
         ([response("a")], FailureKind.TRUNCATED, "ended before its answer did"),
         ([], FailureKind.TRUNCATED, "ended before its answer did"),
-        ([response("", "STOP")], FailureKind.MALFORMED, "no answer in it"),
+        ([response("", "STOP")], FailureKind.MALFORMED, "contained no answer"),
     ],
 )
 def test_a_stream_that_is_no_answer_is_a_failure(events, kind, message):

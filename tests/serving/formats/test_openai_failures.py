@@ -198,7 +198,7 @@ def test_type_and_param_are_kept():
 
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><p>secret page", b"\n <html>secret page", b"<?xml?>secret page"])
 def test_a_page_is_never_shown(page):
-    assert failure(502, page).message == "HTTP 502 with a page of HTML where an error in JSON was expected"
+    assert failure(502, page).message == "HTTP 502 with a page of HTML; expected an error in JSON"
 
 
 def test_a_key_that_is_repeated_is_masked():

@@ -223,7 +223,7 @@ def test_a_stream_without_a_finish_is_truncated(n_events, done):
 
 
 def test_an_empty_answer_is_malformed():
-    with pytest.raises(UpstreamFailure, match="had no answer in it") as raised:
+    with pytest.raises(UpstreamFailure, match="contained no answer") as raised:
         played(sse(HELLO[0], *HELLO[3:]))
     assert raised.value.kind is FailureKind.MALFORMED
 
@@ -251,7 +251,7 @@ def test_nothing_said_for_a_reason_is_an_answer(finish_reason):
         (b"{broken", FailureKind.MALFORMED, None, "event of the stream is no JSON: 7 bytes"),
         (b"Internal Server Error", FailureKind.MALFORMED, None, "no JSON"),
         (b"[1]", FailureKind.MALFORMED, None, "JSON of type list"),
-        ({"choices": "many"}, FailureKind.MALFORMED, None, "choices of the provider's stream are no list"),
+        ({"choices": "many"}, FailureKind.MALFORMED, None, "'choices' of the provider's stream is not a list"),
         ({"choices": [1]}, FailureKind.MALFORMED, None, "has no delta"),
         ({"choices": [{"delta": "text"}]}, FailureKind.MALFORMED, None, "has no delta"),
     ],

@@ -309,7 +309,7 @@ def test_what_cannot_be_translated_goes_to_the_next_that_can():
 
 
 def test_an_order_without_candidates_is_an_empty_plan():
-    with pytest.raises(EmptyPlanError, match="no provider serves any model that was asked for"):
+    with pytest.raises(EmptyPlanError, match="no provider serves any of the requested models"):
         run(World({}).forward())
 
 
@@ -646,4 +646,4 @@ def test_another_model_than_asked_for_is_logged_seldom(caplog):
     run(main())
     lines = [line.message for line in caplog.records if "maybe at another price" in line.message]
     (line,) = lines
-    assert line.startswith("odd:m: asked for 'claude-opus', 'm' answered, maybe at another price; put the one that is")
+    assert line.startswith("odd:m: 'claude-opus' was called, but 'm' answered, maybe at another price; put the model that you mean")

@@ -86,4 +86,4 @@ def test_retry_after_is_passed_on_in_whole_seconds():
 
 def test_an_error_names_a_few_of_many_candidates():
     targets = [Target(f"m{n}", TARGET.provider, "m") for n in range(13)]
-    assert unavailable(targets).message.startswith("p:m0, p:m1, p:m2 and 10 more: put aside after failures")
+    assert unavailable(targets).message.startswith("p:m0, p:m1, p:m2 and 10 more: paused after failures")

@@ -249,11 +249,11 @@ def test_what_comes_after_the_body_is_passed_on():
     [
         ([(b"host", b"testserver")] * 2, 400, "2 Host headers"),
         ([], 400, "0 Host headers"),
-        ([(b"host", b"evil.org")], 400, "not a name of this service"),
+        ([(b"host", b"evil.org")], 400, "does not name this service"),
         (
             [(b"host", b"testserver"), (b"content-length", b"2"), (b"content-length", b"2")],
             400,
-            "more than once how long",
+            "states the length of its body more than once",
         ),
         (
             [(b"host", b"testserver"), (b"content-length", b"2"), (b"transfer-encoding", b"chunked")],
@@ -268,11 +268,11 @@ def test_what_comes_after_the_body_is_passed_on():
         ([(b"host", b"testserver"), (b"content-length", "٢".encode())], 400, "Content-Length is not a number"),
         ([(b"host", b"testserver"), (b"content-length", b"9" * 5000)], 400, "Content-Length is not a number"),
         ([(b"host", b"testserver"), (b"content-length", b"2, 2")], 400, "Content-Length is not a number"),
-        ([(b"host", b"testserver"), (b"x-a", b"a\r\nx-admin: 1")], 400, "a header has control characters"),
-        ([(b"host", b"testserver"), (b"x-a", b"a\nb")], 400, "a header has control characters"),
-        ([(b"host", b"testserver"), (b"x-a", b"a\0b")], 400, "a header has control characters"),
-        ([(b"host", b"testserver"), (b"x-a", b"a\x7fb")], 400, "a header has control characters"),
-        ([(b"host", b"testserver\r\n")], 400, "a header has control characters"),
+        ([(b"host", b"testserver"), (b"x-a", b"a\r\nx-admin: 1")], 400, "a header contains control characters"),
+        ([(b"host", b"testserver"), (b"x-a", b"a\nb")], 400, "a header contains control characters"),
+        ([(b"host", b"testserver"), (b"x-a", b"a\0b")], 400, "a header contains control characters"),
+        ([(b"host", b"testserver"), (b"x-a", b"a\x7fb")], 400, "a header contains control characters"),
+        ([(b"host", b"testserver\r\n")], 400, "a header contains control characters"),
         ([(b"host", b"testserver"), (b"x-a", b"a" * 40_000)], 431, "expected at most 32768"),
         ([(b"host", b"testserver")] + [(b"x-a", b"")] * 100, 431, "has 101 headers; expected at most 100"),
     ],
@@ -290,18 +290,18 @@ def test_a_tab_and_bytes_beyond_ascii_are_allowed_in_headers():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ({"path": "/v1/route\r\nx-admin: 1"}, "the path has control characters"),
-        ({"path": "/v1/ro\0ute"}, "the path has control characters"),
-        ({"path": "/v1/route\u2028"}, "the path has control characters"),
-        ({"query": b"a=1\r\nb"}, "the query has control characters"),
-        ({"query": b"a=%0d%0aSet-Cookie:x"}, "the query has control characters"),
-        ({"query": b"a=%1B[2J"}, "the query has control characters"),
-        ({"query": b"a=%7F"}, "the query has control characters"),
+        ({"path": "/v1/route\r\nx-admin: 1"}, "the path contains control characters"),
+        ({"path": "/v1/ro\0ute"}, "the path contains control characters"),
+        ({"path": "/v1/route\u2028"}, "the path contains control characters"),
+        ({"query": b"a=1\r\nb"}, "the query contains control characters"),
+        ({"query": b"a=%0d%0aSet-Cookie:x"}, "the query contains control characters"),
+        ({"query": b"a=%1B[2J"}, "the query contains control characters"),
+        ({"query": b"a=%7F"}, "the query contains control characters"),
     ],
 )
 def test_targets_that_no_request_may_have(target, message):
     answer = call((b"content-length", b"2"), **target)
-    assert (answer.status, answer.error["message"]) == (400, f"{message} in it; remove them")
+    assert (answer.status, answer.error["message"]) == (400, f"{message}; remove them")
 
 
 def test_ordinary_queries_pass():

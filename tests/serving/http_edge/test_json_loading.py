@@ -39,8 +39,8 @@ def test_a_long_string_is_read_whole_however_it_is_cut(texts, ascii_only):
         (b'{"a": "' + b"x" * LONG + b"\xff" + b'"}', "is not valid JSON"),
         (b'{"a": "' + b"x" * LONG + b"\\ud83d" + b'"}', "is not valid JSON"),
         (b'{"a": "' + b"x" * LONG, "is not valid JSON"),
-        (b'{"' + b"x" * LONG + b'": 1}', "a field with a name of 4 KiB or more"),
-        (b'{"a": "' + b"x" * LONG + b'", "a": "' + b"y" * LONG + b'"}', "a long field twice"),
+        (b'{"' + b"x" * LONG + b'": 1}', "a field name of 4 KiB or more"),
+        (b'{"a": "' + b"x" * LONG + b'", "a": "' + b"y" * LONG + b'"}', "the same long field twice"),
     ],
 )
 def test_what_is_no_json_or_has_long_names_is_refused(body, said):
@@ -59,7 +59,7 @@ def test_only_data_may_be_longer_than_any_model_reads(monkeypatch, prefix):
     monkeypatch.setattr(json_loading, "MOST_TEXT_BYTES", 1000)
     data = prefix + "aB3+/_-=" * (LONG // 8)
     assert load(json.dumps([data]).encode()) == [data]
-    with pytest.raises(TooLargeError, match=rf"the body has {LONG + 5} bytes beside data in base64; .* at most 1000"):
+    with pytest.raises(TooLargeError, match=rf"the body has {LONG + 5} bytes besides data in base64; .* at most 1000"):
         load(json.dumps(["a b." * (LONG // 4) + "."]).encode())
 
 

@@ -141,7 +141,7 @@ def test_wildcard_of_the_proxy_takes_the_router_s_name(module):
         ("never", "TimeoutError"),
         (503, "RuntimeError: 503: no"),
         (401, "RuntimeError: 401: no"),
-        ({"id": "dec_1", "plan": [{"model": "unheard of"}]}, "RuntimeError: the plan holds none of the proxy's models"),
+        ({"id": "dec_1", "plan": [{"model": "unheard of"}]}, "RuntimeError: the plan names none of the proxy's models"),
         ({"unexpected": 1}, "KeyError: 'plan'"),
     ],
 )

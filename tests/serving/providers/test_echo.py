@@ -212,7 +212,7 @@ def test_embeddings_of_texts_and_tokens(given_input, n_vectors, n_tokens):
     [
         (b"no json", "/chat/completions", 400, "the body is no JSON object"),
         (b"[]", "/chat/completions", 400, "the body is no JSON object"),
-        ({"model": "m"}, "/chat/completions", 400, "'messages' is no list"),
+        ({"model": "m"}, "/chat/completions", 400, "'messages' is not a list"),
         (chat(), "/completions", 404, "echo has no /v1/completions"),
     ],
 )

@@ -155,7 +155,7 @@ def test_max_price_is_usd_per_million_tokens(client, parts):
 def test_preferences_that_leave_nobody_name_themselves(client):
     response = chat(client, model="small", provider={"only": ["elsewhere"]})
     assert (response.status_code, response.json()["error"]["param"]) == (404, "provider")
-    assert "our providers are local" in response.json()["error"]["message"]
+    assert "the service's providers are local" in response.json()["error"]["message"]
 
 
 def test_the_auto_router_plugin_is_heard(client, parts, orders):
@@ -248,7 +248,7 @@ def test_embeddings_are_forwarded_and_never_decided(client, parts, orders):
     auto = client.post("/v1/embeddings", json={"model": "auto", "input": "hi"})
     assert (good.status_code, orders[0].call.surface) == (200, Surface.EMBEDDINGS)
     assert auto.status_code == 400
-    assert "expected an embedding model's id" in auto.json()["error"]["message"]
+    assert "expected the id of an embedding model" in auto.json()["error"]["message"]
     assert parts.engine.asked == []
 
 

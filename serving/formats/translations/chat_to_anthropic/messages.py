@@ -46,7 +46,7 @@ def anthropic_messages(messages: object) -> tuple[str | Blocks, list[Json]]:
         elif blocks:
             turns.append((role, blocks))
     if not turns and not system:
-        raise InvalidRequestError("'messages' has no content; say something to the model", param="messages")
+        raise InvalidRequestError("'messages' has no content; add a message with content", param="messages")
     if not turns:
         turns, system = [("user", system)], []
     return _short(system), [{"role": role, "content": _short(blocks)} for role, blocks in turns]
@@ -61,7 +61,7 @@ def _turn(message: Mapping[str, Any], where: str) -> tuple[str, Blocks]:
     if role == "tool":
         return "user", _marked([_tool_result(message, where)], message)
     raise InvalidRequestError(
-        f"{where}: role {role!r} cannot be told to Anthropic's models; use 'system', 'user', 'assistant' or 'tool'",
+        f"{where}: role {role!r} does not exist in Anthropic's format; use 'system', 'user', 'assistant' or 'tool'",
         param="messages",
     )
 
@@ -69,7 +69,9 @@ def _turn(message: Mapping[str, Any], where: str) -> tuple[str, Blocks]:
 def _assistant_blocks(message: Mapping[str, Any], where: str) -> Blocks:
     for name in ("function_call", "audio"):
         if message.get(name):
-            raise InvalidRequestError(f"{where}: '{name}' cannot be told to Anthropic's models", param="messages")
+            raise InvalidRequestError(
+                f"{where}: '{name}' cannot be translated for Anthropic's models; leave it out", param="messages"
+            )
     blocks = _signed_thinking(message.get("reasoning_details"))
     blocks += content_blocks(message.get("content"), where)
     if message.get("refusal"):
@@ -94,7 +96,7 @@ def _tool_use(call: Mapping[str, Any], where: str) -> Json:
     function = call.get("function")
     if not isinstance(function, Mapping):
         raise InvalidRequestError(
-            f"{where}: only calls of functions can be told to Anthropic's models", param="messages"
+            f"{where}: only calls of functions can be translated for Anthropic's models", param="messages"
         )
     block: Json = {
         "type": "tool_use",
@@ -116,7 +118,7 @@ def _input(arguments: object, where: str) -> Json:
         parsed = None  # told below, with what is no object
     if not isinstance(parsed, dict):
         raise InvalidRequestError(
-            f"{where}: the arguments of a tool call are no JSON object, which Anthropic's models need; mend them",
+            f"{where}: the arguments of a tool call are not a JSON object; expected one, as Anthropic's models need it",
             param="messages",
         )
     return parsed
@@ -183,7 +185,7 @@ def _block(part: object, where: str) -> Json:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     if not isinstance(part, Mapping):
-        raise InvalidRequestError(f"{where}: a part of 'content' is no object with a 'type'", param="messages")
+        raise InvalidRequestError(f"{where}: a part of 'content' is not an object with a 'type'", param="messages")
     block = _said(part, where)
     if part.get("cache_control"):
         block["cache_control"] = part["cache_control"]
@@ -202,7 +204,9 @@ def _said(part: Mapping[str, Any], where: str) -> Json:
     if type_ == "file":
         return _document(part.get("file"), where)
     if type_ in _REFUSED:
-        raise InvalidRequestError(f"{where}: '{type_}' cannot be told to Anthropic's models", param="messages")
+        raise InvalidRequestError(
+            f"{where}: a part of type '{type_}' cannot be translated for Anthropic's models", param="messages"
+        )
     return dict(part)
 
 
@@ -225,7 +229,7 @@ def _document(file: object, where: str) -> Json:
     data_url = file.get("file_data") if isinstance(file, Mapping) else None
     if not isinstance(file, Mapping) or not isinstance(data_url, str):
         raise InvalidRequestError(
-            f"{where}: a file must have its content with it ('file_data'), since 'file_id' is known to OpenAI alone",
+            f"{where}: a file must bring its content as 'file_data', because only OpenAI knows a 'file_id'",
             param="messages",
         )
     media_type, data = _data(data_url, where)
@@ -242,7 +246,9 @@ def _source(media_type: str, data: str, where: str) -> Json:
         try:
             return {"type": "text", "media_type": media_type, "data": base64.b64decode(data, validate=True).decode()}
         except (binascii.Error, UnicodeDecodeError) as exc:
-            raise InvalidRequestError(f"{where}: a text file is no base64 of UTF-8", param="messages") from exc
+            raise InvalidRequestError(
+                f"{where}: a text file is not UTF-8 in base64; expected that encoding", param="messages"
+            ) from exc
     raise InvalidRequestError(
         f"{where}: Anthropic's models cannot read {media_type[:50]!r}; they take PDF and plain text", param="messages"
     )

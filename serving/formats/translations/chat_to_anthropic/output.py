@@ -53,7 +53,7 @@ def put_output_format(request: Json, response_format: object) -> None:
         _force_json(request)
     elif type_ != "text":
         raise InvalidRequestError(
-            f"'response_format' {str(type_)[:50]!r} cannot be asked of Anthropic's models; "
+            f"'response_format' {str(type_)[:50]!r} does not exist for Anthropic's models; "
             "use 'text', 'json_schema' or 'json_object'",
             param="response_format",
         )
@@ -93,7 +93,7 @@ def _configure(request: Json, name: str, value: object) -> None:
 def _force_json(request: Json) -> None:
     if request.get("tools"):
         raise InvalidRequestError(
-            "'response_format' json_object beside 'tools' cannot be asked of Anthropic's models; use 'json_schema'",
+            "Anthropic's models cannot combine 'response_format' json_object with 'tools'; use 'json_schema'",
             param="response_format",
         )
     description = "Give the answer, as the fields of one JSON object."

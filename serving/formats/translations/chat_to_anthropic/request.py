@@ -90,7 +90,7 @@ def _refuse_impossible(body: Mapping[str, Any]) -> None:
         value = body.get(name)
         if value is not None and value not in neutral:
             raise InvalidRequestError(
-                f"'{name}' cannot be asked of Anthropic's models; leave it out, or let another model answer", param=name
+                f"'{name}' does not exist for Anthropic's models; leave it out, or let another model answer", param=name
             )
 
 
@@ -110,7 +110,7 @@ def _stop_sequences(stop: object) -> list[Any]:
         raise InvalidRequestError(f"'stop' must be a string or a list, not {type(stop).__name__}", param="stop")
     if any(isinstance(sequence, str) and not sequence.strip() for sequence in sequences):
         raise InvalidRequestError(
-            "'stop' has a sequence of white space alone, at which Anthropic's models cannot stop; leave it out",
+            "'stop' has a sequence of white space only; Anthropic's models refuse that; leave it out",
             param="stop",
         )
     return sequences
@@ -141,7 +141,7 @@ def put_tools(request: Json, body: Mapping[str, Any]) -> None:
 
 def _tool(tool: Mapping[str, Any]) -> Json:
     if tool.get("type") == "custom" and "custom" in tool:
-        raise InvalidRequestError("'tools': only functions can be offered to Anthropic's models", param="tools")
+        raise InvalidRequestError("'tools': Anthropic's models can be offered functions only", param="tools")
     function = tool.get("function")
     if not isinstance(function, Mapping):
         return dict(tool)  # one of Anthropic's own
@@ -171,7 +171,7 @@ def _choice(choice: object) -> tuple[Json | None, frozenset[str] | None]:
             names = frozenset(_name(tool) for tool in mappings(allowed.get("tools")))
             return {"type": _CHOICES.get(str(allowed.get("mode")), "auto")}, names
     raise InvalidRequestError(
-        f"'tool_choice' {str(choice)[:100]!r} cannot be asked of Anthropic's models; "
+        f"'tool_choice' {str(choice)[:100]!r} does not exist for Anthropic's models; "
         "use 'auto', 'none', 'required' or a function",
         param="tool_choice",
     )

@@ -96,8 +96,8 @@ class _Conversation:
         name = self._names.get(identifier) or message.get("name")
         if not isinstance(name, str):
             raise InvalidRequestError(
-                f"'{where}.tool_call_id' is {identifier!r}, which no message before it called; "
-                f"keep the assistant's message with that tool call",
+                f"'{where}.tool_call_id' is {identifier!r}, but no earlier message has a tool call with that id; "
+                "keep the assistant's message that made it",
                 param=f"{where}.tool_call_id",
             )
         part = {"functionResponse": {"id": identifier, "name": name, **_result(message.get("content"), where)}}
@@ -135,7 +135,7 @@ def _part(part: Json, where: str) -> Json:
         return part_of_sound(an_object(part.get(kind), f"{where}.{kind}"), f"{where}.{kind}")
     if kind == "file":
         return part_of_file(an_object(part.get(kind), f"{where}.{kind}"), f"{where}.{kind}")
-    raise cannot_say(f"{where}.type", f"Gemini where it is {kind!r}", "use text, image_url, input_audio or file")
+    raise cannot_say(f"{where}.type", f"Gemini if it is {kind!r}", "use text, image_url, input_audio or file")
 
 
 def _arguments(value: object, where: str) -> Json:

@@ -129,7 +129,7 @@ def _response_format(wanted: Json) -> Json:
     if kind == "json_object":
         return {"responseMimeType": "application/json"}
     if kind != "json_schema":
-        raise cannot_say("response_format.type", f"Gemini where it is {kind!r}", "use text, json_object or json_schema")
+        raise cannot_say("response_format.type", f"Gemini if it is {kind!r}", "use text, json_object or json_schema")
     schema = an_object(wanted.get("json_schema"), "response_format.json_schema").get("schema")
     config: Json = {"responseMimeType": "application/json"}
     return config if schema is None else config | {"responseJsonSchema": schema}
@@ -193,7 +193,7 @@ def _name_of(tool: Json, where: str) -> str:
 
 def _declaration(tool: Json, where: str) -> Json:
     if tool.get("type") != "function":
-        raise cannot_say(f"{where}.type", f"Gemini where it is {tool.get('type')!r}", "use functions")
+        raise cannot_say(f"{where}.type", f"Gemini if it is {tool.get('type')!r}", "use functions")
     function = an_object(tool.get("function"), f"{where}.function")
     declaration: Json = {"name": a_text(function.get("name"), f"{where}.function.name")}
     if function.get("description"):

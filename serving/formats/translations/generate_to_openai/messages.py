@@ -73,7 +73,7 @@ class _Conversation:
                 calls.append(self._call(an_object(call, where), f"call_{position}_{len(calls)}", where))
         said = [_content_part(part, where) for part, where in rest]
         if any(part["type"] != "text" for part in said):
-            raise cannot_say(f"contents[{position}].parts", f"{_OPENAI} where a model drew them", "send text")
+            raise cannot_say(f"contents[{position}].parts", f"{_OPENAI} if the model's parts are not text", "send text")
         text = "".join(part["text"] for part in said)
         message: Json = {"role": "assistant", "content": text if text or not calls else None}
         self.messages.append(message | ({"tool_calls": calls} if calls else {}))
@@ -103,7 +103,8 @@ class _Conversation:
         identifier = response.get("id") or next((one for called, one in self._unanswered if called == name), None)
         if identifier is None:
             raise InvalidRequestError(
-                f"'{where}.name' is {name!r}, which no content before it called; keep the model's content that does",
+                f"'{where}.name' is {name!r}, but no earlier content calls that function; keep the model's "
+                "content that does",
                 param=f"{where}.name",
             )
         self._unanswered = [pair for pair in self._unanswered if pair[1] != identifier]

@@ -80,7 +80,7 @@ def _response_format(config: Json) -> Json:
         return {}
     if mime != "application/json":
         raise cannot_say(
-            "generationConfig.responseMimeType", f"{_OPENAI} where it is {mime!r}", "use text/plain or application/json"
+            "generationConfig.responseMimeType", f"{_OPENAI} if it is {mime!r}", "use text/plain or application/json"
         )
     schema = get(config, "responseJsonSchema")
     if schema is None:

@@ -101,5 +101,5 @@ def _tool_use(call: Mapping[str, Any], *, is_cut: bool) -> Json | None:
 
 def _no_object() -> UpstreamFailure:
     return UpstreamFailure(
-        FailureKind.MALFORMED, "the provider's answer calls a tool with arguments that are no JSON object"
+        FailureKind.MALFORMED, "the provider's answer calls a tool with arguments that are not a JSON object"
     )

@@ -84,7 +84,7 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool
     parts = content_parts(said, where)
     if any(part["type"] != "text" for part in parts):
         raise InvalidRequestError(
-            f"{where}: an assistant's message can only hold text and tool calls", param="messages"
+            f"{where}: a message of the assistant can contain text and tool calls only", param="messages"
         )
     content = "".join(part["text"] for part in parts)
     message: Json = {"role": "assistant", "content": content or (None if calls else "")}
@@ -200,6 +200,6 @@ def _document(block: Mapping[str, Any], where: str) -> Json:
 
 def _unknown(what: str, where: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"{where}: {what[:60]!r} is known to Anthropic alone; leave it out, or let one of its models answer",
+        f"{where}: {what[:60]!r} exists for Anthropic's models only; leave it out, or let one of them answer",
         param="messages",
     )

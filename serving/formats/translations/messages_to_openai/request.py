@@ -51,7 +51,7 @@ def chat_request(body: Mapping[str, Any]) -> Json:
     for name in _IMPOSSIBLE:
         if body.get(name):
             raise InvalidRequestError(
-                f"'{name}' is known to Anthropic alone; leave it out, or let one of its models answer", param=name
+                f"'{name}' exists for Anthropic's models only; leave it out, or let one of them answer", param=name
             )
     request: Json = {name: value for name, value in body.items() if name not in _ELSEWHERE and value is not None}
     request["messages"] = chat_messages(body.get("system"), body.get("messages"))
@@ -89,8 +89,8 @@ def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
 def _tool(tool: Mapping[str, Any]) -> Json:
     if tool.get("type") not in (None, "custom"):
         raise InvalidRequestError(
-            f"'tools': {str(tool['type'])[:50]!r} is known to Anthropic alone; offer a tool with an 'input_schema', "
-            "or let one of its models answer",
+            f"'tools': {str(tool['type'])[:50]!r} exists for Anthropic's models only; offer a tool with an "
+            "'input_schema', or let one of them answer",
             param="tools",
         )
     function: Json = {"name": tool.get("name")}
