@@ -153,7 +153,9 @@ def test_migrations_make_the_tables_that_are_used(log_url, tmp_path, request):
 @pytest.mark.parametrize("log_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_newer_schema_is_left_alone(log_url):
     opened(log_url, lambda connection: connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")))
-    with pytest.raises(SettingsError, match="the log's tables are at version '9999', and this program knows versions up to"):
+    with pytest.raises(
+        SettingsError, match="the log's tables are at version '9999', and this program knows versions up to"
+    ):
         opened(log_url, described)
 
 

@@ -129,7 +129,10 @@ def test_a_bad_artifact_is_refused_and_the_old_one_stays(bench, query, pointer, 
         async with bench(artifact=pointer) as b:
             before = b.engine.policy_version
             point(pointer, damaged(pointer.with_name("good"), kind))
-            with pytest.raises(ReloadRefusedError, match="the new artifact was refused; the service goes on with what it served before: .*bad"):
+            with pytest.raises(
+                ReloadRefusedError,
+                match="the new artifact was refused; the service goes on with what it served before: .*bad",
+            ):
                 await b.engine.reload()
             for _ in range(3):
                 with pytest.raises(ReloadRefusedError, match="is refused"):
@@ -177,7 +180,9 @@ def test_a_router_that_does_not_decide_is_refused(bench, run, pointer, trained, 
     async def main():
         async with bench(artifact=pointer) as b:
             point(pointer, tmp_path / "broken")
-            with pytest.raises(ReloadRefusedError, match="was refused; the service goes on with what it served before: "):
+            with pytest.raises(
+                ReloadRefusedError, match="was refused; the service goes on with what it served before: "
+            ):
                 await b.engine.reload()
             assert b.engine.ready
 

@@ -646,4 +646,6 @@ def test_another_model_than_asked_for_is_logged_seldom(caplog):
     run(main())
     lines = [line.message for line in caplog.records if "maybe at another price" in line.message]
     (line,) = lines
-    assert line.startswith("odd:m: 'claude-opus' was called, but 'm' answered, maybe at another price; put the model that you mean")
+    assert line.startswith(
+        "odd:m: 'claude-opus' was called, but 'm' answered, maybe at another price; put the model that you mean"
+    )

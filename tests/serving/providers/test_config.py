@@ -81,7 +81,7 @@ def test_defaults():
         (entry(without="keys"), r"has no keys; expected keys = \['OPENAI_API_KEY'\]"),
         (entry("keys = ['OPENAI_API_KEY', 'NO_SUCH_KEY']", without="keys"), "variable NO_SUCH_KEY is not set; set it"),
         (entry("keys = ['EMPTY_KEY']", without="keys"), "variable EMPTY_KEY is empty; set it"),
-        (entry("keys = ['SPLIT_KEY']", without="keys"), "variable SPLIT_KEY contains characters that a key cannot have"),
+        (entry("keys = ['SPLIT_KEY']", without="keys"), "SPLIT_KEY contains characters that a key cannot have"),
         (entry("keys = 'OPENAI_API_KEY'", without="keys"), "keys is not a list of names"),
         (entry("keys = ['OTHER_KEY', 'OTHER_KEY']", without="keys"), "keys has an entry twice"),
         (entry(f"keys = ['{SECRET}']", without="keys"), "keys contains what looks like the secret itself"),
