@@ -135,7 +135,7 @@ def test_a_bad_artifact_is_refused_and_the_old_one_stays(bench, query, pointer, 
             ):
                 await b.engine.reload()
             for _ in range(3):
-                with pytest.raises(ReloadRefusedError, match="is refused"):
+                with pytest.raises(ReloadRefusedError, match="was refused"):
                     await b.engine.reload()
             assert b.engine.policy_version == before
             assert "bad" in b.engine.status["refused"]

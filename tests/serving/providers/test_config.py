@@ -68,7 +68,7 @@ def test_defaults():
         (entry("zzz = 1"), "unknown key 'zzz'; expected kind, base_url, keys"),
         (entry(without="kind"), "lacks 'kind', the format it speaks; expected openai, anthropic, gemini, echo"),
         (entry("kind = 'mistral'", without="kind"), "kind is 'mistral'; expected openai, .*with a base_url"),
-        (entry("kind = 3", without="kind"), "kind is no text"),
+        (entry("kind = 3", without="kind"), "kind is not a text"),
         (entry(without="models"), "has no models; expected models ="),
         (entry("models = []", without="models"), "has no models"),
         (entry("models = {}", without="models"), "has no models"),
