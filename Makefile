@@ -7,7 +7,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data
 
 export PROMPT
-.PHONY: help setup encoders quickstart serve lint type test test-slow test-baseline-cpu fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+# Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
+export PYTHONDONTWRITEBYTECODE :=
+.PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -55,22 +57,25 @@ type: $(VENV)/.dev  ## static types, strict
 	$(BIN)/mypy scripts
 
 PYTEST_ENV := ROUTER_DATA=$(DATA) HF_HUB_OFFLINE=1
-test: $(VENV)/.dev  ## the tests and doctests that take seconds
-	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' $(PYTEST)
+test: $(VENV)/.dev  ## the tests and doctests that every change needs (tests/README.md); the rest is test-all
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST)
 
-test-slow: $(VENV)/.dev  ## the other tests: full tables, simulations, processes under load
-	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow $(PYTEST)
+test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes under load, more examples, fuzzing
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'slow or hypothesis' --hypothesis-profile thorough $(PYTEST)
 
 fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
 	$(PYTEST_ENV) FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/hostile/test_fuzz.py $(PYTEST)
 
 coverage: $(VENV)/.dev  ## what the tests of `make test` execute, by file
-	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not slow' --cov --cov-report= $(PYTEST)
+	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'not slow' --cov --cov-report= $(PYTEST)
 	$(BIN)/coverage report --skip-covered
 
 test-baseline-cpu: $(VENV)/.dev  ## what a processor could change, once without AVX-512 and once without AVX2, too
-	for processor in avx2 baseline; do HF_HUB_OFFLINE=1 $(BIN)/python tests/support/processors.py $$processor \
-	  $(BIN)/python -m pytest -q -n 2 --dist loadgroup -m processor tests/features tests/router_model || exit 1; done
+	$(MAKE) -j 2 test-as-avx2 test-as-baseline
+
+test-as-avx2 test-as-baseline: test-as-%:
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/support/processors.py $* \
+	  $(BIN)/python -m pytest -q -m 'processor and not slow' tests/features tests/router_model
 
 bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DATA; three hours)
 	$(BIN)/python tests/performance/bench_quality.py $(DATA) --out quality.json

@@ -1,4 +1,4 @@
-"""Put measured figures into the README, docs/benchmark.md and docs/speed.md; nothing between their markers is typed.
+"""Put measured figures into the README and the documents; nothing between their markers is typed.
 
 ``python docs/update_figures.py --quickstart quickstart.log --results build/benchmark --proxy
 build/bench-proxy/results.json``, after ``make quickstart >quickstart.log``, ``make benchmark`` and ``make
@@ -49,9 +49,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.quickstart:
         text = quickstart(options.quickstart.read_text(encoding="utf-8"))
-        update(README, "quickstart", f"```\n{text}\n```")
+        update(DOCS / "quickstart.md", "quickstart", f"```\n{text}\n```")
     if options.explanation:
-        update(README, "explanation", explanation(options.explanation.read_text(encoding="utf-8")))
+        update(DOCS / "deciding.md", "explanation", explanation(options.explanation.read_text(encoding="utf-8")))
     if options.results:
         found = [Results.load(path) for path in sorted(options.results.glob("*/results.json"))]
         update(README, "quality", headline([results for results in found if whole(results)]))
@@ -130,23 +130,20 @@ def whole(results: Results) -> bool:
 
 
 def headline(found: Sequence[Results]) -> str:
-    """Tabulate ours beside the best rival in AIQ and the single models, a row a table."""
-    lines = [
-        "| table | AIQ | best rival | ours minus it | single models | AUC | log-loss | CostSave | saving | kept |",
-        "|---" * 10 + "|",
-    ]
+    """Tabulate what ours saves and keeps, and its AIQ beside the best rival's, a row a table."""
+    lines = ["| outcomes | saved | quality kept | AIQ | best rival's | ours minus it |", "|---" * 6 + "|"]
     for results in found:
         ours = results.method("ours")
         if ours is None:
             continue
         rival = max((m for m in results.methods if m.kind in ("learned", "package")), key=lambda m: metric(m, "aiq"))
         cells = [
-            name_of(results),
+            results.title,
+            cell(ours, "chosen_saving", results),
+            cell(ours, "chosen_quality_kept", results),
             cell(ours, "aiq", results),
-            f"{rival.name} {cell(rival, 'aiq', results)}",
+            f"{cell(rival, 'aiq', results)} ({rival.name})",
             GLOSSARY["aiq"].write_difference(rival.ours_minus["aiq"]),
-            cell(ours, "aiq_singles", results),
-            *(cell(ours, name, results) for name in ("auc", "log_loss", "cost_save", *COLUMNS[-2:])),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -22,7 +22,8 @@ LIKELIEST_USD = 1e6
 
 ASSUMPTIONS = (
     "Future prompts are drawn as the calibration prompts were, independently of each other but for prompts of one "
-    "conversation or of the same text, which are counted with their design effect; models, prices and the "
+    "conversation or of the same text, which are counted with their design effect, and among prompts of which an "
+    "answer is graded; models, prices and the "
     "way answers are judged stay as they were; requests add no constraints of their own. Then, with probability at "
     "least 1 - delta over the draw of the calibration prompts and for all targets certified together (each tested at "
     "delta / n_targets), the average success rate of routed prompts is at least the target. Nothing is promised of "
@@ -31,7 +32,7 @@ ASSUMPTIONS = (
 
 _TARGET_TOLERANCE = 1e-9  # targets that differ by less are equal
 _SMALLEST = 1e-9  # of a count; betainc is not defined at 0
-_CLUSTERED = 1.05  # design effects from here on are worth a word
+CLUSTERED = 1.05  # design effects from here on are worth a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ class Certificate:
     success_value_usd : float or None
         The certified value for `router_model.policy.rank_by_value`, in USD; None if nothing is certified.
     safest_model : str
-        The single model that succeeded on most calibration prompts. If nothing is certified, all prompts go to it.
+        The single model with the highest success rate on calibration prompts. If nothing is certified, all prompts go
+        to it.
     safest_success : float
-        Share of calibration prompts on which it succeeded. This is an estimate, not a promise.
+        The share of its known answers to them that succeeded. This is an estimate, not a promise.
     reason : str or None
         Why nothing is certified; None if the target is certified.
     assumptions : str
@@ -108,7 +110,7 @@ class Certificate:
             )
         missing = f", {self.n_missing:,} without an outcome counted as failures" if self.n_missing else ""
         effect = (
-            f", which count as {self.n_prompts / self.design_effect:,.0f}" if self.design_effect > _CLUSTERED else ""
+            f", which count as {self.n_prompts / self.design_effect:,.0f}" if self.design_effect > CLUSTERED else ""
         )
         return (
             f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "

@@ -1,9 +1,13 @@
 """Shared fixtures: routers trained in the simulated world, and the real tables."""
 
+import gc
 import os
+import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -11,6 +15,9 @@ from postgres_server import PostgresServer, server_programs
 from simulated_world import CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of all would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from router_model import Catalog, Router
 from router_model.features import load_encoder
@@ -21,27 +28,64 @@ from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig, TrainingReport, train
 
 # How long an example takes is the machine's affair, and benchmarks measure it: tests pass on slow machines, too.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=100)
+settings.load_profile("quick")  # `make test-all` asks for the other one, by --hypothesis-profile
 
 collect_ignore = ["performance"]  # benchmarks: run by `make bench`
 
 
-DEAR = ("training/benchmark/packages", "serving/integrations")
+DEAR = ("tests/training/benchmark/packages", "tests/serving/integrations")
 """Folders whose tests share an environment that is installed first."""
+ON_REAL_TABLES = tuple(f"tests/training/test_{name}.py" for name in ("real_tables", "real_certificates"))
+ON_REAL_TABLES += tuple(f"tests/training/test_{name}.py" for name in ("real_robustness", "replay"))
+"""Files whose tests share the routers of `real_run`."""
+REAL_TABLES = ("mmlu_pro", "zeroeval")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where tests run in several processes (``-n 2 --dist loadgroup``), those that share what is dear stay together."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
+def group_of(nodeid: str) -> str:
+    """Return the name of the tests that run in one process: of a file, unless more is shared.
+
+    Routers of real tables are trained once: the tests of each table are a group.
+    """
+    path = nodeid.partition("::")[0]
+    if path in ON_REAL_TABLES:
+        return next((name for name in REAL_TABLES if name in nodeid), path)
+    return next((folder for folder in DEAR if path.startswith(f"{folder}/")), path)
 
 
-def _group(item: pytest.Item) -> str:
-    """Return the name of the tests that run in one process: of a file, unless more is shared."""
-    if "real_run" in getattr(item, "fixturenames", ()):
-        return "real_run"
-    path = item.path.as_posix()
-    return next((folder for folder in DEAR if f"/tests/{folder}/" in path), path)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """With ``-n``, tests that share what is dear stay together, and the longest groups come first.
+
+    Not by ``--dist loadgroup``: since pytest 9.2 xdist 3.8 cannot name the groups, and silently spreads single tests.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # it would put those of the most tests first
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first, so that no process is left alone with it at the end."""
+    items.sort(key=lambda item: group_of(item.nodeid) not in REAL_TABLES)
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collections pass over what was imported: 800,000 objects, half a second each time.
+
+    The service does the same for itself when it starts. Hundreds of tests start one in this process, so it is done
+    once, here. Services in processes of their own still do it.
+    """
+    gc.collect()
+    gc.freeze()
+    app = sys.modules.get("router_model.serving.app")
+    if app is not None:
+        app._spared_by_the_collector = nullcontext
 
 
 @pytest.fixture(scope="session")

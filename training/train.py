@@ -103,7 +103,7 @@ class TrainingReport:
     models : ids
     trust : weight of each member of the blend
     records : mean results of every model over its training prompts, best first
-    certificates : one for each target; none if no calibration prompt has an outcome of every model
+    certificates : one for each target; none if too many answers of calibration prompts are missing
     held_out : Evaluation on test prompts, or None without them
     findings : judges whose grades were left out; also written to ``<artifact>.quarantine.json``
     moves : changes against the former router, or None without a former router of the same settings

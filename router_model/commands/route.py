@@ -65,8 +65,8 @@ def command(
     from router_model.router import Router  # noqa: PLC0415
     from router_model.screening.constraints import Constraints  # noqa: PLC0415
 
-    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     goal = read_goal(**{name: options.pop(name) for name in KNOBS})
+    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     asked, constraints = read_prompt(prompt, plain=plain), Constraints(**options)
     (decision,) = router.decide([asked], goal, constraints=constraints, explain=explain)
     if as_json:

@@ -146,7 +146,7 @@ def read_error(status: int, body: Any, headers: Mapping[str, str] | None = None)
         message,
         **known,
         metadata=metadata if isinstance(metadata, Mapping) else None,
-        retry_after_s=read_retry_after(headers or {}),
+        retry_after_s=read_retry_after(headers or {}) or None,  # 0 says nothing: the client backs off as without it
     )
 
 

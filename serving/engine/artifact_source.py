@@ -60,7 +60,7 @@ class ArtifactSource:
             raise ArtifactError(f"{exc.filename}: cannot be read ({exc.strerror}); restore it") from exc
         if not any(file[0] == MANIFEST for file in files):
             raise ArtifactError(
-                f"{folder}: no {MANIFEST}in it, so this is not a trained router; expected a folder that "
+                f"{folder}: no {MANIFEST} in it, so this is not a trained router; expected a folder that "
                 "'router-model train' wrote"
             )
         return Sighting(folder, (str(folder), tuple(files), catalog))

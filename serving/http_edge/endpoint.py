@@ -6,6 +6,7 @@ HTTP together (docs/decisions/0011): a handler gets the request and returns a re
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from inspect import cleandoc
 from typing import Any, Final
 
@@ -43,9 +44,9 @@ DECISION_HEADERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
-    """One endpoint.
+    """One endpoint, equal to itself alone.
 
     Attributes
     ----------
@@ -105,7 +106,13 @@ SESSION_HEADER: Final = header("x-session-id", "The conversation, where the body
 
 def add_endpoint(router: APIRouter, endpoint: Endpoint) -> None:
     """Serve an endpoint, and document it."""
-    router.add_api_route(
+    router.routes.extend(_routes(endpoint))
+
+
+@cache  # FastAPI builds a validator for each status of each endpoint; no application changes its routes
+def _routes(endpoint: Endpoint) -> tuple[DirectRoute, ...]:
+    """Return the routes of an endpoint: its own, then its aliases, which are not in the document."""
+    documented = DirectRoute(
         endpoint.path,
         endpoint.handler,
         methods=[endpoint.method],
@@ -117,17 +124,12 @@ def add_endpoint(router: APIRouter, endpoint: Endpoint) -> None:
         response_description="Success",
         responses=_responses(endpoint),
         openapi_extra=_extra(endpoint),
-        route_class_override=DirectRoute,
     )
-    for alias in endpoint.aliases:
-        router.add_api_route(
-            alias,
-            endpoint.handler,
-            methods=[endpoint.method],
-            response_model=None,
-            include_in_schema=False,
-            route_class_override=DirectRoute,
-        )
+    aliases = (
+        DirectRoute(path, endpoint.handler, methods=[endpoint.method], response_model=None, include_in_schema=False)
+        for path in endpoint.aliases
+    )
+    return (documented, *aliases)
 
 
 def _description(endpoint: Endpoint) -> str:

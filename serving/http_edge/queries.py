@@ -152,6 +152,8 @@ def _read_constraints(
 
 def _in_common(models: Sequence[str], allowed: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """Return globs for those of `models` that every list of globs lets in."""
+    if not models:  # without a router the candidates are not known, and two lists of globs cannot be made one
+        raise EmptyPlanError(f"got {' and '.join(allowed)}; without a router, give one of them", param="allow")
     compiled = [globs_of(tuple(globs)) for globs in allowed.values()]
     left = [name for name in models if all(globs.match(name) for globs in compiled)]
     if not left:

@@ -1,4 +1,4 @@
-"""Fuzzing for a time: bodies, framing, boosters. ``FUZZ_SECONDS`` (20) is for each; ``make fuzz`` takes ten minutes.
+"""Fuzzing for a time: bodies, framing, boosters. ``FUZZ_SECONDS`` (8) is for each; ``make fuzz`` takes ten minutes.
 
 What was found before are the seeds. A failure prints its input: add it to the seeds, and mend its kind.
 """
@@ -20,7 +20,7 @@ from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
 pytestmark = pytest.mark.slow
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "8"))
 HI = [{"role": "user", "content": "Hi"}]
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 BODIES = {

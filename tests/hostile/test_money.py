@@ -284,7 +284,7 @@ def test_embeddings_have_no_output_to_be_billed():
 def test_a_report_that_cannot_be_is_said_once_a_minute(caplog):
     record = AttemptRecord("a", None, None, provider="odd", model="m", usage_estimated="input_zero, cost_no_amount")
     cut = AttemptRecord("a", None, None, provider="cut", model="m", usage_estimated="input_missing, output_cut")
-    account = Account(Mock(), Mock(), Mock(), Mock(), Admission(), Mock())
+    account = Account((), Admission(), Mock())
     with caplog.at_level(logging.WARNING):
         for _ in range(5):
             account.observe(record)
@@ -335,7 +335,7 @@ def test_a_service_without_keys_has_one_caller_who_gets_all(budgets):
 def account_of(reservation, worst_usd):
     admission = Admission()
     admission.reservation = reservation
-    return Account(Mock(), Mock(), Mock(), Mock(), admission, Mock(), worst_usd)
+    return Account((), admission, Mock(), worst_usd)
 
 
 def test_a_stream_holds_less_and_less_and_nothing_once_its_provider_has_ended(budgets, monkeypatch):

@@ -1,4 +1,4 @@
-"""The command as people run it: in its own process."""
+"""The command as people type it; in a process of its own where that is what is tested."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ from dataclasses import fields
 
 import grimp
 import pytest
+from command_line import run_command
 from simulated_world import simulate
 
 from router_model import Constraints
@@ -16,14 +17,7 @@ from router_model.commands.route import command as route_command
 
 
 def run(*arguments, stdin=None, check=True):
-    done = subprocess.run(
-        [sys.executable, "-m", "router_model", *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = run_command(*arguments, stdin=stdin)
     if check:
         assert done.returncode == 0, done.stderr
     return done
@@ -69,6 +63,13 @@ def test_a_mistyped_command_is_answered_with_the_nearest_one():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name):
     assert "Usage: " in run(name, "--help").stdout
+
+
+def test_a_process_of_its_own_ends_with_the_same_words_and_status():
+    typed = [sys.executable, "-m", "router_model", "route", "no-such-folder", "x"]
+    process = subprocess.run(typed, capture_output=True, text=True, check=False, timeout=60)
+    here = run(*typed[3:], check=False)
+    assert (process.returncode, process.stdout, process.stderr) == (here.returncode, here.stdout, here.stderr)
 
 
 def test_routing_loads_no_training_library(trained):

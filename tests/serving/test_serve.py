@@ -1,5 +1,6 @@
 """``router-model serve`` as people run it: in its own process, on loopback, ended by a signal."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,8 +14,10 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
+from command_line import run_command
 
 BODY = json.dumps({"messages": [{"role": "user", "content": "add subtract multiply divide 12 45"}]}).encode()
 
@@ -71,7 +74,7 @@ def end(process, number):
     return output, process.wait(timeout=60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_ends_it_quietly_and_the_log_is_whole(trained, tmp_path, number):
     with running(tmp_path, trained.path) as (process, address):
         made = [json.loads(fetch(f"{address}/v1/route", BODY)[1])["id"] for _ in range(20)]
@@ -120,6 +123,7 @@ def test_requests_under_way_are_answered_after_sigterm(trained, tmp_path):
     assert ids_in(tmp_path / "router-log.db") == set(answers)
 
 
+@pytest.mark.slow  # three processes
 def test_workers_add_up_in_the_metrics(trained, tmp_path):
     """Whichever of the two workers is asked, 30 decisions are 30."""
     with running(tmp_path, trained.path, "--workers", 2) as (process, address):
@@ -137,16 +141,9 @@ def test_workers_add_up_in_the_metrics(trained, tmp_path):
 
 
 def refused(folder, *arguments, **variables):
-    done = subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 2
+    with contextlib.chdir(folder), patch.dict(os.environ, variables):
+        done = run_command("serve", *arguments)
+    assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr
 

@@ -1,13 +1,12 @@
 """A model added to the simulated world: the router was trained on 'small' and 'large', 'coder' is new."""
 
 import json
-import subprocess
-import sys
 from decimal import Decimal
 
 import numpy as np
 import polars as pl
 import pytest
+from command_line import run_command
 from simulated_world import P_SUCCESS, simulate
 
 from router_model import Constraints, ModelCard, Router, TrainingError
@@ -197,7 +196,6 @@ def test_the_table_is_looked_at_before_a_price_is_asked_for(pair, table, tmp_pat
 
 
 def run(*arguments, check=True):
-    command = [sys.executable, "-m", "router_model", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run_command(*arguments)
     assert done.returncode == (0 if check else 2), done.stderr
     return json.loads(done.stdout) if check else done.stderr

@@ -231,6 +231,24 @@ def test_prompts_that_were_trained_on_do_not_count_and_missing_answers_are_failu
     assert f"({certificate.n_missing} answers of that model are missing and count as failures)" in certificate.reason
 
 
+def test_one_answer_a_prompt_certifies_nothing_and_names_no_safe_model(trained, tmp_path):
+    """Logged traffic: each prompt has one model's answer. Nothing is certified, and no certificate is replaced."""
+    frame = simulate(300, seed=9).filter(pl.int_range(pl.len()) % 3 == pl.col("prompt_id").hash(seed=1) % 3)
+    logged = outcomes(frame.unique("prompt_id", keep="first", maintain_order=True), tmp_path)
+    with pytest.raises(
+        TableError, match=r"for \d+ of \d+ prompts the table has no graded answer of the model likeliest"
+    ):
+        certify(trained.router, logged, targets=(0.5,))
+
+
+def test_prompts_without_a_grade_are_counted(trained, tmp_path):
+    frame = simulate(100, seed=5)
+    ungraded = pl.col("prompt_id").str.ends_with("7")
+    partial = frame.with_columns(quality=pl.when(ungraded).then(None).otherwise(pl.col("quality")))
+    found = certify(trained.router, outcomes(partial, tmp_path), targets=(0.6,))
+    assert (found.n_prompts, found.n_ungraded) == (90, 10)
+
+
 def test_copies_and_conversations_do_not_make_a_certificate_stronger(trained, tmp_path):
     frame = simulate(100, seed=5)
     copies = pl.concat([frame.with_columns(prompt_id=pl.col("prompt_id") + f"-{n}") for n in range(5)])

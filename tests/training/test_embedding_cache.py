@@ -1,15 +1,15 @@
 """A transformer reads each text once, whatever happens to the process or the file."""
 
-import hashlib
 import importlib.util
 import sqlite3
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import counting_encoder
 import numpy as np
 import pytest
+from counting_encoder import Counting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,39 +22,21 @@ from router_model.training.train import STEPS, TrainConfig, train
 
 TEXTS = ["red", "green and blue", "", "yellow", "\ud800", "数学"]
 
+SUPPORT = str(Path(counting_encoder.__file__).parent)
 WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
 from router_model.features import tokenise
 from router_model.training.fitting.embedding_cache import cached
-sys.path.insert(0, {tests!r})
-from test_embedding_cache import Counting
+sys.path.insert(0, {support!r})
+from counting_encoder import Counting
 import router_model.training.fitting.embedding_cache
 router_model.training.fitting.embedding_cache.TEXTS_AT_ONCE = 7
 texts = [f"text {{i}}" for i in range({first}, {last})]
 encoder = cached(Counting(), folder=Path({folder!r}))
 assert (encoder.encode(tokenise(texts)) == Counting().encode(tokenise(texts))).all()
 """
-
-
-@dataclass
-class Counting:
-    """Makes a vector of a text's digest, and remembers what it was asked."""
-
-    name: str = "counting"
-    dimension: int = 8
-    content_hash: str = "sha256:1"
-    asked: list = field(default_factory=list)
-    fails_after: int = 10**9
-
-    def encode(self, batch):
-        if len(self.asked) + len(batch) > self.fails_after:
-            raise KeyboardInterrupt
-        self.asked += batch.texts
-        digests = [hashlib.sha256(f"{self.content_hash} {text}".encode()).digest() for text in batch.texts]
-        vectors = np.array([list(digest[: self.dimension]) for digest in digests], np.float32)
-        return vectors.reshape(-1, self.dimension) / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def plain(texts, **settings):
@@ -231,9 +213,9 @@ def test_a_full_file_loses_its_oldest_vectors(tmp_path, monkeypatch):
 
 def test_processes_may_write_at_once(tmp_path):
     """Four of them, each pair half overlapping; all 250 texts are there afterwards."""
-    tests = str(Path(__file__).parent)
     programs = [
-        WRITER.format(tests=tests, folder=str(tmp_path), first=first, last=first + 100) for first in (0, 50, 100, 150)
+        WRITER.format(support=SUPPORT, folder=str(tmp_path), first=first, last=first + 100)
+        for first in (0, 50, 100, 150)
     ]
     running = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", program], stderr=subprocess.PIPE, text=True)
@@ -250,7 +232,7 @@ def test_processes_may_write_at_once(tmp_path):
 
 def test_a_killed_process_leaves_whole_batches(tmp_path):
     """Killed within its third transaction: two batches of seven are there, and the file is sound."""
-    program = WRITER.format(tests=str(Path(__file__).parent), folder=str(tmp_path), first=0, last=100).replace(
+    program = WRITER.format(support=SUPPORT, folder=str(tmp_path), first=0, last=100).replace(
         "texts = [",
         """
 import os, sqlite3

@@ -64,7 +64,7 @@ def test_the_matrix_is_that_of_pairs(n):
     words, form = bags.toarray(), forms[:-1].T
     distance = ((form[:, None] - form[None]) ** 2).sum(axis=2)
     wanted = np.exp(4 * (embedding @ embedding.T - 1) + 2 * (words @ words.T - 1) - distance / 2)
-    assert matrix == pytest.approx(wanted, rel=1e-3, abs=1e-6)
+    np.testing.assert_allclose(matrix, wanted, rtol=1e-3, atol=1e-6)
     assert np.diag(matrix) == pytest.approx(np.ones(n), rel=1e-3)
 
 

@@ -107,7 +107,11 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
     from rich.markup import escape  # noqa: PLC0415
 
     console = Console()
-    said = f"; {found.n_seen:,} left out because the router was trained on them" if found.n_seen else ""
+    notes = [
+        (found.n_seen, "left out because the router was trained on them"),
+        (found.n_ungraded, "left out because none of their answers is graded"),
+    ]
+    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
     show_certificates(found.certificates, console)
     first = found.certificates[0]

@@ -51,8 +51,9 @@ def command(
     from router_model.training.measuring.evaluate import evaluate  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
+    goal = read_goal(**knobs)
     router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
-    outcomes, goal = read_outcomes(table), read_goal(**knobs)
+    outcomes = read_outcomes(table)
     evaluation = evaluate(router, outcomes, goal=goal, include_seen=include_seen)
     measured = None
     if robustness:

@@ -9,7 +9,8 @@ testing). The first true hypothesis on the way is rejected with probability delt
 
 The binomial law is that of independent prompts. Where prompts share a conversation or a text, successes and prompts
 are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the table does
-not have counts as a failure. So the promise also holds where answers are missing because they failed.
+not have of the chosen model counts as a failure. So the promise also holds where such answers are missing because they
+failed. Prompts without any graded answer are left out and counted: about them nothing is promised.
 
 The promise holds even if success does not fall monotonically along the list, and even if predictions are wrong: bad
 predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.certificate import LIKELIEST_USD, Certificate, binomial_p_value
+from router_model.certificate import CLUSTERED, LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
@@ -64,13 +65,15 @@ class Certification:
     Attributes
     ----------
     certificates : one for each target, ascending
-    n_prompts, n_seen : int
-        Prompts that counted; prompts left out because the router was trained on them.
+    n_prompts, n_seen, n_ungraded : int
+        Prompts that counted; prompts left out because the router was trained on them; prompts left out because none of
+        their answers is graded.
     """
 
     certificates: tuple[Certificate, ...]
     n_prompts: int
     n_seen: int
+    n_ungraded: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the certification as plain JSON types."""
@@ -78,6 +81,7 @@ class Certification:
             "certificates": [certificate.as_dict() for certificate in self.certificates],
             "n_prompts": self.n_prompts,
             "n_seen": self.n_seen,
+            "n_ungraded": self.n_ungraded,
         }
 
 
@@ -109,14 +113,15 @@ def certify(
     TrainingError
         If `targets` or `delta` are out of range.
     TableError
-        If a model is missing, or no prompt is left.
+        If a model is missing, no prompt is left, or most answers of the likeliest models are missing.
     """
     targets = check_targets(targets, delta)
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
-    rows = np.flatnonzero(~seen & (~np.isnan(outcomes.quality)).any(axis=1))
+    graded = ~np.isnan(outcomes.quality).all(axis=1)
+    rows = np.flatnonzero(~seen & graded)
     if not len(rows):
         raise TableError(
             f"no prompt to certify on: of {len(outcomes):,}, the router was trained on {int(seen.sum()):,}, and no "
@@ -125,29 +130,49 @@ def certify(
     bar = router.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
     kept = outcomes.take(rows)
     table = router.predict_features(features.take(rows), bar)
+    known = ~np.isnan(kept.quality)
     success = succeeds(kept.quality, bar)  # False where the quality is unknown
     eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)
     chosen[:, rows_of_safe] = safe
-    prompts = np.arange(len(rows))
+    prompts, texts = np.arange(len(rows)), text_hashes(kept)
     succeeded = success[prompts, chosen]
     counts = RuleCounts(
         n_prompts=len(rows),
         n_succeeded=succeeded.sum(axis=1),
-        n_missing=np.isnan(kept.quality)[prompts, chosen].sum(axis=1),
-        design_effect=design_effects(succeeded, kept.split_keys, text_hashes(kept)),
+        n_missing=(~known)[prompts, chosen].sum(axis=1),
+        design_effect=design_effects(succeeded, kept.split_keys, texts),
     )
+    if counts.n_missing[0] > len(rows) / 2:
+        raise TableError(
+            f"too few answers to certify on: for {counts.n_missing[0]:,} of {len(rows):,} prompts the table has no "
+            "graded answer of the model likeliest to succeed; give prompts that (nearly) every model has answered"
+        )
     certificates = certificates_of(
         counts,
-        success.mean(axis=0),
+        single_success(success, known),
         targets=targets,
         delta=delta,
         models=router.models,
         quality_bar=bar,
-        split_hash=split_hash(kept),
+        split_hash=split_hash(texts),
     )
-    return Certification(certificates, len(rows), int(seen.sum()))
+    return Certification(certificates, len(rows), int(seen.sum()), int((~seen & ~graded).sum()))
+
+
+def single_success(success: BoolArray, known: BoolArray) -> Float64Array:
+    """Return each model's success rate over its known answers, shape (n_models,).
+
+    -1 for a model with fewer than half as many answers as the model with the most: too few to send everything there.
+
+    >>> known = np.array([[True, True, False], [True, False, False], [True, True, True], [True, True, False]])
+    >>> single_success(known, known).tolist()
+    [1.0, 1.0, -1.0]
+    """
+    n_known = known.sum(axis=0)
+    rate = success.sum(axis=0) / np.maximum(n_known, 1)
+    return np.where(2 * n_known < n_known.max(), -1.0, rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +346,7 @@ def why_not(counts: RuleCounts, *, target: float, level: float) -> str:
     needed = prompts_needed(target, level)
     n_effective = counts.n_prompts / float(counts.design_effect[0])
     among = f"{counts.n_prompts:,} calibration prompts"
-    if round(n_effective) < counts.n_prompts:
+    if counts.design_effect[0] > CLUSTERED:
         among += f", which count as {n_effective:,.0f} because some belong together,"
     if n_effective < needed:
         return f"{among} are too few: {needed:,} or more are needed, even if all succeed"
@@ -337,10 +362,9 @@ def why_not(counts: RuleCounts, *, target: float, level: float) -> str:
     return f"of {among} {rate:.3f} succeed {best}; to be sure of {target:g} (at level {level:.3g}) takes {takes:.3f}"
 
 
-def split_hash(outcomes: Outcomes) -> str:
-    """Return a hash of the prompts' texts that does not depend on their order."""
-    hashes = sorted(text_hashes(outcomes))
-    return f"sha256:{sha256(b''.join(each.to_bytes(8, 'big') for each in hashes)).hexdigest()}"
+def split_hash(texts: Sequence[int]) -> str:
+    """Return a hash of prompts that does not depend on their order, from the hashes of their texts."""
+    return f"sha256:{sha256(b''.join(each.to_bytes(8, 'big') for each in sorted(texts))).hexdigest()}"
 
 
 def text_hashes(outcomes: Outcomes) -> list[int]:

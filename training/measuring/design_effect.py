@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 Float64Array = npt.NDArray[np.float64]
 
+_RULES_AT_ONCE = 8  # bounds the memory at a few times 8 x n_prompts floats
 _ADDED = 0.3  # of a cluster; 0.1 to 1 hold the promise in simulation, and 1 certifies less
 
 
@@ -35,7 +36,7 @@ def design_effects(success: npt.NDArray[np.bool_], sessions: Sequence[object], t
     >>> [round(float(effect), 1) for effect in design_effects((texts < 10)[None], range(100), texts)]
     [5.3]
     >>> design_effects((texts < 10)[None], range(100), range(100)).round(2).tolist()
-    [1.01]
+    [1.0]
     """
     of_session, of_text, of_both = _labels(sessions), _labels(texts), _labels(list(zip(sessions, texts, strict=True)))
     by_session, by_text = _effect(success, of_session), _effect(success, of_text)
@@ -57,13 +58,18 @@ def _effect(success: npt.NDArray[np.bool_], labels: npt.NDArray[np.intp]) -> Flo
     cluster, which is the worst case, and with many failures the added part does not matter.
     """
     n_prompts, n_clusters = len(labels), int(labels.max()) + 1
+    if n_clusters == n_prompts:  # no two prompts belong together
+        return np.ones(len(success))
     sizes = np.bincount(labels).astype(np.float64)
     usual = float((sizes**2).sum() / n_prompts)
     total = n_prompts + _ADDED * usual
     rate = success.sum(axis=1) / total
     members = sp.csr_array((np.ones(n_prompts), (labels, np.arange(n_prompts))), shape=(n_clusters, n_prompts))
-    deviation = members @ success.T.astype(np.float64) - np.outer(sizes, rate)
-    squares = (deviation**2).sum(axis=0) + _ADDED * (usual * rate) ** 2
+    squares = _ADDED * (usual * rate) ** 2
+    for start in range(0, len(success), _RULES_AT_ONCE):
+        rules = slice(start, start + _RULES_AT_ONCE)
+        deviation = members @ success[rules].T.astype(np.float64) - np.outer(sizes, rate[rules])
+        squares[rules] += (deviation**2).sum(axis=0)
     n = n_clusters + _ADDED
     binomial = total * rate * (1 - rate)
     return np.asarray(np.divide(squares * n / (n - 1), binomial, out=np.full(len(success), usual), where=binomial > 0))

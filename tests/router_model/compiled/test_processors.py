@@ -22,6 +22,7 @@ def test_alone_together_and_compiled_evidence_has_the_same_bits(here):
     assert here["alone"] == here["together"] == here["compiled"]
 
 
+@pytest.mark.slow  # compiles everything anew
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_another_processor_reads_the_same_bits_and_chooses_the_same(here, graded, processor):
     script = Path(evidence_digests.__file__)

@@ -71,7 +71,7 @@ def test_over_the_budget_is_refused_until_the_period_ends(make):
     reserve(budgets, 9).settle(9.0)
     with pytest.raises(
         BudgetExceededError,
-        match=r"up to \$1.01, more than is left of the budget of key key: of \$10 a day, \$9 is spent and \$0 reserved "
+        match=r"up to \$1.01; less is left of the budget of key key: of \$10 a day, \$9 is spent and \$0 reserved "
         r".*; ask for fewer max_tokens or a cheaper model, or wait until 2026-02-01 00:00 UTC",
     ) as caught:
         reserve(budgets, "1.01")
@@ -106,7 +106,7 @@ def test_a_new_day_has_a_new_budget(make):
     budgets = make(now=lambda: moments[-1])
     reserve(budgets, 10).settle(10.0)
     moments.append(NOON + timedelta(hours=12, microseconds=-1))
-    with pytest.raises(BudgetExceededError, match="more than is left"):
+    with pytest.raises(BudgetExceededError, match="less is left"):
         reserve(budgets, 1)
     moments.append(NOON + timedelta(hours=12))
     assert reserve(budgets, 10) is not None
@@ -127,7 +127,7 @@ def test_a_reservation_expires_a_minute_after_its_call_has_to_end(make):
     budgets = make(now=lambda: moments[-1])
     reserve(budgets, 10, within_s=600)
     moments.append(NOON + timedelta(seconds=659))
-    with pytest.raises(BudgetExceededError, match="more than is left"):
+    with pytest.raises(BudgetExceededError, match="less is left"):
         reserve(budgets, 1)
     moments.append(NOON + timedelta(seconds=660))
     assert reserve(budgets, 10) is not None
@@ -182,7 +182,7 @@ def test_the_meter_is_told(make):
     meter = Meter()
     budgets = make(service=KeyBudget(Decimal(100), Per.DAY), meter=meter)
     reserve(budgets, 4).settle(1.0)
-    with pytest.raises(BudgetExceededError, match="more than is left"):
+    with pytest.raises(BudgetExceededError, match="less is left"):
         reserve(budgets, 11)
     assert meter.told == [
         ("remaining", "key", 6.0), ("remaining", SERVICE, 96.0), ("spent", "key", 1.0), ("spent", SERVICE, 1.0),
@@ -255,7 +255,7 @@ def test_a_key_that_says_nothing_has_the_usual_number_of_calls_at_a_time(access_
 def test_who_is_over_its_budget_does_not_lose_its_place(access_of):
     access, caller = access_of(max_concurrent=1, budget=TEN_A_DAY)
     for _ in range(2):
-        with pytest.raises(BudgetExceededError, match="more than is left"):
+        with pytest.raises(BudgetExceededError, match="less is left"):
             admit(access, caller, 11)
     admit(access, caller, 10)
 

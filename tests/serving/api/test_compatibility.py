@@ -78,7 +78,11 @@ def test_notdiamond_sessions_are_named_and_kept(client, parts):
 @pytest.mark.parametrize(
     ("body", "param", "message"),
     [
-        ({"llm_providers": [*BOTH, {"provider": "x", "model": "gpt-9"}]}, "llm_providers[2]", "there are coder, large"),
+        (
+            {"llm_providers": [*BOTH, {"provider": "x", "model": "gpt-9"}]},
+            "llm_providers[2]",
+            "its models are coder, large",
+        ),
         ({"llm_providers": []}, "llm_providers", "at least 1 item"),
         ({"llm_providers": [{"provider": "x"}]}, "llm_providers[0].model", "is missing"),
         ({"tradeoff": "speed"}, "tradeoff", "expected 'cost' or 'latency'"),

@@ -46,7 +46,9 @@ VALID = {
 }
 BY_PATH = {one.path: one for one in ENDPOINTS}
 CODES = {one.code: one.status for one in ServiceError.__subclasses__()}
-MODEST = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+N_EXAMPLES = max(10, settings.default.max_examples // 5)
+MODEST = settings(max_examples=N_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+pytestmark = pytest.mark.hypothesis  # `make test-all` runs them again, with more examples
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +83,7 @@ def test_the_service_keeps_to_its_document(schema, name, mode):
     document, parts = schema
     cases = document[path][method].as_strategy(generation_mode=mode)
 
-    @settings(MODEST, max_examples=25)
+    @settings(MODEST)
     @given(case=cases)
     def keeps(case):
         parts.draining, parts.engine.ready = False, True  # every call of schemathesis starts and ends the service

@@ -115,7 +115,12 @@ BAD = {
     "no messages": ({}, 400, "messages", "needs a list 'messages'"),
     "messages": ({"messages": "x"}, 400, "messages", "needs a list 'messages'; got str"),
     "message": ({"messages": ["x"]}, 400, "messages", "messages[0] is str"),
-    "unknown option": ({"messages": SUM, "router": {"qualty": 1}}, 400, "router.qualty", "known are quality_bar,"),
+    "unknown option": (
+        {"messages": SUM, "router": {"qualty": 1}},
+        400,
+        "router.qualty",
+        "expected one of quality_bar,",
+    ),
     "option": ({"messages": SUM, "router": {"quality_bar": "high"}}, 400, "router.quality_bar", "got a JSON string"),
     "range": ({"messages": SUM, "router": {"quality_bar": 2}}, 400, "router.quality_bar", "got 2; expected less than"),
     "router": ({"messages": SUM, "router": 1}, 400, "router", "got 1"),

@@ -180,7 +180,7 @@ def test_answer_that_is_overdue_is_given_up(connect):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         answer = connect(url, timeout=0.05, retries=0).route("x", fallback="large")
-    assert answer.degraded_by == f"{url} did not answer (1 attempt): nothing within 0.05 s"
+    assert answer.degraded_by == f"{url} did not answer (1 attempt): no answer within 0.05 s"
 
 
 @pytest.mark.parametrize(

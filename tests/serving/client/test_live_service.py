@@ -47,7 +47,7 @@ def test_batch_has_an_answer_or_an_error_each(router):
 def test_decision_can_be_read_again(router):
     answer = router.route(SUM)
     assert router.decision(answer.decision_id)["model"] == answer.model
-    with pytest.raises(NotFoundError, match="404: no such decision"):
+    with pytest.raises(NotFoundError, match="404: this key has no decision with that id"):
         router.decision("dec_none")
 
 

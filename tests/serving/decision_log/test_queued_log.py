@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from faulty_store import FaultyStore
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from log_records import attempt, decision, feedback, session
 from waiting import PATIENT_S, until
@@ -374,7 +374,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(steps=STEPS, gathers=st.booleans(), size=st.integers(1, 4))
 def test_any_interleaving_keeps_exactly_what_was_put(steps, gathers, size):
     """Puts, failures, recoveries, restarts and a second process in any order: each record once, none missing."""

@@ -3,9 +3,9 @@ from itertools import islice
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from router_model.serving.engine.asked import uses_tools_now
 
 from router_model.serving.decision_log.session_keys import _leaves, beginning_key, session_key
+from router_model.serving.engine.read_query import uses_tools_now
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 FIRST = {"role": "user", "content": "Fix the parser."}

@@ -94,5 +94,5 @@ def test_what_is_not_there_is_refused(folders):
     with pytest.raises(ArtifactError, match="does not name a trained router"):
         ArtifactSource(folders / "circle").look()
     (folders / "one" / "manifest.json").unlink()
-    with pytest.raises(ArtifactError, match="no manifest.json, so this is not a trained router"):
+    with pytest.raises(ArtifactError, match="no manifest.json in it, so this is not a trained router"):
         ArtifactSource(folders / "one").look()

@@ -135,7 +135,7 @@ def test_a_bad_artifact_is_refused_and_the_old_one_stays(bench, query, pointer, 
             ):
                 await b.engine.reload()
             for _ in range(3):
-                with pytest.raises(ReloadRefusedError, match="is refused"):
+                with pytest.raises(ReloadRefusedError, match="was refused"):
                     await b.engine.reload()
             assert b.engine.policy_version == before
             assert "bad" in b.engine.status["refused"]
@@ -238,7 +238,8 @@ def test_with_a_default_plan_it_starts_degraded_and_keeps_trying(bench, run, que
     run(main)
 
 
-def test_decisions_during_fifty_reloads_are_each_of_one_artifact(bench, run, query, pointer, other):
+@pytest.mark.parametrize("n_reloads", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_decisions_during_reloads_are_each_of_one_artifact(bench, run, query, pointer, other, *, n_reloads):
     """Good, other and bad artifacts take turns under load; each decision is what its artifact decides alone."""
     routers = {
         router.artifact.content_hash: router for router in (Router.load(pointer.with_name("good")), Router.load(other))
@@ -255,7 +256,7 @@ def test_decisions_during_fifty_reloads_are_each_of_one_artifact(bench, run, que
                     seen.append((said, await b.engine.decide(query(said))))
 
             clients = [asyncio.create_task(client(said)) for said in (SUM, POEM) * 4]
-            for turn in range(50):
+            for turn in range(n_reloads):
                 point(pointer, (other, bad, good, bad)[turn % 4])
                 try:
                     assert (await b.engine.reload()).changed
@@ -263,7 +264,7 @@ def test_decisions_during_fifty_reloads_are_each_of_one_artifact(bench, run, que
                     refused += 1
             done.set()
             await asyncio.gather(*clients)
-            assert refused == 25
+            assert refused == n_reloads // 2
             assert not any(routed.degraded for _, routed in seen)
             assert {routed.artifact for _, routed in seen} == set(routers)
             versions = {(routed.artifact, routed.policy_version) for _, routed in seen}

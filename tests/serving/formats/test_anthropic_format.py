@@ -121,11 +121,11 @@ def test_written_answer_without_usage_is_a_message_still():
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"<html>no</html>", "no JSON"),
+        (b"<html>no</html>", "not valid JSON"),
         (b"[1]", "JSON of type list"),
         (b"{}", "no list of blocks"),
         (json.dumps({**MESSAGE, "content": {"text": "Hi"}}).encode(), "no list of blocks"),
-        (json.dumps({**MESSAGE, "content": []}).encode(), "nothing in it"),
+        (json.dumps({**MESSAGE, "content": []}).encode(), "answer is empty"),
     ],
 )
 def test_what_is_no_message_is_malformed(content, match):

@@ -129,7 +129,7 @@ def test_counts_are_totals_and_not_added():
         (b'{"type":"error","error":{"type":"invalid_request_error","message":"bad"}}', "bad", "bad_request"),
         (b'{"type":"error"}', "has no message", "server"),
         (b'{"error":{"message":"odd"}}', "odd", "server"),
-        (b'{"type": ', "no JSON", "malformed"),
+        (b'{"type": ', "not valid JSON", "malformed"),
         (b'["a"]', "JSON of type list", "malformed"),
         (b"{}", "no 'type'", "malformed"),
     ],

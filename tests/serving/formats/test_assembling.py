@@ -303,7 +303,7 @@ def test_what_a_message_says_at_its_end_is_kept():
 def test_half_an_input_is_a_failure_unless_the_answer_was_cut():
     events = [MESSAGE_START, *block({"type": "tool_use", "id": "t", "name": "f", "input": {}}, json_piece('{"a": '))]
     assert put_together(Kind.ANTHROPIC, events, "max_tokens")["content"][0]["input"] == {}
-    with pytest.raises(UpstreamFailure, match="an input that is no JSON"):
+    with pytest.raises(UpstreamFailure, match="an input that is not a JSON object"):
         put_together(Kind.ANTHROPIC, events, "tool_use")
 
 

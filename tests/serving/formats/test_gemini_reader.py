@@ -65,7 +65,7 @@ def test_more_cached_than_read_is_cut():
     ],
 )
 def test_an_answer_with_nothing_in_it_is_a_failure(answer):
-    with pytest.raises(UpstreamFailure, match="nothing in it") as caught:
+    with pytest.raises(UpstreamFailure, match="answer is empty") as caught:
         whole(answer)
     assert caught.value.kind is FailureKind.MALFORMED
 
@@ -94,9 +94,9 @@ def test_a_broken_answer_is_a_failure_whole_or_not(reason):
     ("content_type", "content", "message"),
     [
         ("text/html", b"<html>", "content type 'text/html'; expected application/json"),
-        (JSON, b"<html>", "answer is no JSON: 6 bytes"),
-        (JSON, b"", "answer is no JSON: 0 bytes"),
-        (JSON, b"[]", "answer is no JSON: 0 bytes"),
+        (JSON, b"<html>", r"answer is not valid JSON \(6 bytes\)"),
+        (JSON, b"", r"answer is not valid JSON \(0 bytes\)"),
+        (JSON, b"[]", r"answer is not valid JSON \(0 bytes\)"),
         (JSON, b"3", "JSON of type int; expected an object"),
     ],
 )

@@ -289,14 +289,12 @@ def outcome(function, *args):
         return error.message
 
 
-@settings(max_examples=400, deadline=None)
 @given(damaged(RICH), damaged(RICH_GENERATE))
 def test_odd_requests_are_the_callers_fault_and_no_crash(body, generate):
     assert outcome(CHAT_TO_GEMINI.request, body)
     assert outcome(GENERATE_TO_OPENAI.request, generate)
 
 
-@settings(max_examples=300, deadline=None)
 @given(damaged(RICH_ANSWER))
 def test_odd_answers_are_the_providers_fault_and_no_crash(answer):
     def read(content):

@@ -25,7 +25,9 @@ def test_what_is_nearly_json_is_read_and_can_be_written(content, expected):
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": ', b"[" * 5000, b'{"a": 1} {"b": 2}'])
 def test_what_is_no_json_is_malformed_and_not_shown(content):
-    with pytest.raises(UpstreamFailure, match=rf"the provider's answer is no JSON: {len(content)} bytes") as raised:
+    with pytest.raises(
+        UpstreamFailure, match=rf"the provider's answer is not valid JSON \({len(content)} bytes\)"
+    ) as raised:
         load_object(content, "answer")
     assert raised.value.kind is FailureKind.MALFORMED
 

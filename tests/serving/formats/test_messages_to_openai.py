@@ -281,7 +281,7 @@ def test_half_a_call_is_none():
 
 @pytest.mark.parametrize("arguments", ['{"ci', "[1]"])
 def test_call_with_arguments_that_are_no_object_is_malformed(arguments):
-    with pytest.raises(UpstreamFailure, match="no JSON object") as caught:
+    with pytest.raises(UpstreamFailure, match="not a JSON object") as caught:
         MESSAGES_TO_OPENAI.answer(completion(tool_calls=[call(arguments)]))
 
     assert caught.value.kind is FailureKind.MALFORMED

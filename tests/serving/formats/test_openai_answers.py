@@ -102,8 +102,8 @@ def test_of_several_choices_one_that_says_something_is_enough():
         (completion(choices=[{"finish_reason": "stop"}]), "has no message"),
         ({}, "has no choices"),
         ([completion()], "JSON of type list"),
-        (b"", "no JSON: 0 bytes"),
-        (b"<html>502</html>", "no JSON"),
+        (b"", r"not valid JSON \(0 bytes\)"),
+        (b"<html>502</html>", "not valid JSON"),
     ],
 )
 def test_what_is_no_answer_is_malformed(body, message):

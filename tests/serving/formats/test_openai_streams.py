@@ -246,10 +246,10 @@ def test_nothing_said_for_a_reason_is_an_answer(finish_reason):
             502,
             "went away",
         ),
-        (chunk({}, "error"), FailureKind.SERVER, 502, "an error that says nothing"),
+        (chunk({}, "error"), FailureKind.SERVER, 502, "an error that has no message"),
         ({"object": "error", "message": "no such model", "code": 404}, FailureKind.MODEL_GONE, 404, "no such"),
-        (b"{broken", FailureKind.MALFORMED, None, "event of the stream is no JSON: 7 bytes"),
-        (b"Internal Server Error", FailureKind.MALFORMED, None, "no JSON"),
+        (b"{broken", FailureKind.MALFORMED, None, r"event of the stream is not valid JSON \(7 bytes\)"),
+        (b"Internal Server Error", FailureKind.MALFORMED, None, "not valid JSON"),
         (b"[1]", FailureKind.MALFORMED, None, "JSON of type list"),
         ({"choices": "many"}, FailureKind.MALFORMED, None, "'choices' of the provider's stream is not a list"),
         ({"choices": [1]}, FailureKind.MALFORMED, None, "has no delta"),
@@ -265,7 +265,7 @@ def test_an_error_in_the_stream_is_a_failure(data, kind, status, message):
 
 
 def test_an_event_named_error_is_one():
-    with pytest.raises(UpstreamFailure, match="that says nothing"):
+    with pytest.raises(UpstreamFailure, match="that has no message"):
         opened().feed(b'event: error\ndata: {"choices": []}\n\n')
 
 
@@ -296,7 +296,7 @@ def test_a_failure_in_the_middle_is_a_clean_last_chunk():
     [
         (b'{"error": {"message": "no such key", "code": 401}}', FailureKind.KEY, "no such key"),
         (b' {"detail": "Unknown model"}\n', FailureKind.MODEL_GONE, "Unknown model"),
-        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "no JSON"),
+        (b"<html><body>Sign in</body></html>", FailureKind.MALFORMED, "not valid JSON"),
         (b"", FailureKind.TRUNCATED, "ended before"),
         (b": keep-alive\n\n", FailureKind.TRUNCATED, "ended before"),
     ],

@@ -31,7 +31,7 @@ def test_a_caller_that_holds_all_it_can_leaves_connections_for_others():
         assert (await world.forward(key_id="healthy")).body["text"] == "hi"
         assert loop.time() == began
         with pytest.raises(
-            UpstreamError, match=r"no connection was free within 5 s \(of 8 at most, 6 for one"
+            UpstreamError, match=r"no connection was free within 5 s \(there are at most 8, and 6 for one"
         ) as caught:
             await world.forward(key_id="hostile")
         assert (caught.value.status, caught.value.code, loop.time() - began) == (429, "too_many_calls", 5.0)

@@ -165,7 +165,7 @@ def test_the_first_token_closes_a_breaker_that_probes(caplog):
     run(main())
     assert world.outcomes == ["server", None, "client_gone"]
     said = [line.getMessage() for line in caplog.records if line.levelname == "WARNING"]
-    assert said == ["a:m is put aside for 5 s: it fails again and again", "a:m works again"]
+    assert said == ["a:m is paused for 5 s: it fails again and again", "a:m works again"]
 
 
 @pytest.mark.parametrize("n_read", [0, 1, 2])

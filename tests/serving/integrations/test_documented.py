@@ -131,7 +131,7 @@ def test_notdiamond_client_knows_our_errors(service):
     from notdiamond import BadRequestError, NotDiamond, NotFoundError
 
     with NotDiamond(base_url=service.url, api_key=service.key, max_retries=0) as client:
-        with pytest.raises(BadRequestError, match="there are .*coder"):
+        with pytest.raises(BadRequestError, match="its models are .*coder"):
             client.model_router.select_model(messages="hi", llm_providers=[{"provider": "x", "model": "unheard-of"}])
         with pytest.raises(NotFoundError, match="404"):
             client.models.list()

@@ -210,8 +210,8 @@ def test_embeddings_of_texts_and_tokens(given_input, n_vectors, n_tokens):
 @pytest.mark.parametrize(
     ("body", "path", "status", "message"),
     [
-        (b"no json", "/chat/completions", 400, "the body is no JSON object"),
-        (b"[]", "/chat/completions", 400, "the body is no JSON object"),
+        (b"no json", "/chat/completions", 400, "the body is not a JSON object"),
+        (b"[]", "/chat/completions", 400, "the body is not a JSON object"),
         ({"model": "m"}, "/chat/completions", 400, "'messages' is not a list"),
         (chat(), "/completions", 404, "echo has no /v1/completions"),
     ],

@@ -341,7 +341,7 @@ def test_unknown_host_is_said():
 def test_waiting_for_a_free_connection_is_bounded():
     async def scenario(transport, server):
         first = await transport.send(request(server.url))
-        with pytest.raises(UpstreamFailure, match=r"no connection within 0.05 s \(of 1 at most\)") as caught:
+        with pytest.raises(UpstreamFailure, match=r"no connection within 0.05 s \(at most 1 are open\)") as caught:
             await transport.send(request(server.url))
         await first.close()
         assert (await ask_length(transport, server.url)) == 200

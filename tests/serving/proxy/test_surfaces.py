@@ -221,7 +221,7 @@ def test_headers_of_the_request_are_heard_within_bounds(client, orders):
         ({"x-router-timeout-s": "nan"}, {}, "expected a positive number of seconds"),
         ({}, {"stream": "yes"}, "stream: got a JSON string"),
         ({}, {"provider": {"sort": "cost"}}, "provider.sort"),
-        ({}, {"router": {"quality": 1}}, "no such key"),
+        ({}, {"router": {"quality": 1}}, "unknown field"),
         ({}, {"max_tokens": 0}, "max_tokens=0"),
     ],
 )

@@ -128,6 +128,7 @@ async def abandon(service, name, n):
     await asyncio.gather(*(one(number) for number in range(n)))
 
 
+@pytest.mark.slow  # hostile/test_memory.py shows it in one process
 def test_abandoned_streams_leave_nothing(proxy, upstream):
     """1,000 streams, each left after its first token: no connection, task or descriptor more than after thirty."""
 
@@ -149,6 +150,7 @@ def test_abandoned_streams_leave_nothing(proxy, upstream):
     assert set(eventually(logged, "all are in the log")) == {"client_gone"}
 
 
+@pytest.mark.slow  # test_serve.py shows it of answers
 def test_sigterm_drains_streams(trained, upstream, tmp_path):
     """Streams that are under way at SIGTERM end whole, and are in the log; the service's exit status is 0."""
     with proxied(tmp_path / "service", trained.path, providers_toml(upstream)) as service:

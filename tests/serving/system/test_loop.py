@@ -3,13 +3,12 @@
 import asyncio
 import json
 import sqlite3
-import subprocess
-import sys
 from collections import Counter, defaultdict
 
 import numpy as np
 import polars as pl
 import pytest
+from command_line import run_command
 from http_load import closed_loop, post
 from processes import eventually
 from scipy.stats import chisquare
@@ -131,8 +130,6 @@ def task_of(messages):
 
 
 def command(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "router_model", *arguments], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = run_command(*arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -2,7 +2,8 @@
 
 Each fault is played by a model's only provider (``alone``), by the first of two (``failover``), and, where it breaks a
 stream after its first token, with the caller's leave to hold the stream back (``guarded``). All are asked at once; the
-tests look at what came of each.
+tests look at what came of each. `make test` plays each fault in two of the five pairs of formats, in turn, so that
+each pair meets two fifths of the faults; `make test-all` plays all.
 """
 
 import asyncio
@@ -70,8 +71,9 @@ FAILURES = {  # what the log may say of an attempt; `malformed` of the others
 
 @dataclass(frozen=True)
 class Case:
-    """How a fault is met: alone, failover or guarded; whole or stream."""
+    """How a fault is met: alone, failover or guarded; whole or stream; among few or all cases."""
 
+    tier: str
     fault: str
     mode: str
     stream: bool
@@ -81,7 +83,8 @@ class Case:
     @property
     def model(self):
         mode = "failover" if self.mode == "guarded" else self.mode
-        return f"{self.kind}.{mode}.{self.fault}.{self.surface}-{self.mode}-{'stream' if self.stream else 'whole'}"
+        how = "stream" if self.stream else "whole"
+        return f"{self.kind}.{mode}.{self.fault}.{self.surface}-{self.mode}-{how}-{self.tier}"
 
     @property
     def breaks(self):
@@ -98,42 +101,45 @@ class Case:
         return f"{self.fault}-{self.mode}-{'stream' if self.stream else 'whole'}-{self.surface}-{self.kind}"
 
 
-def all_cases():
-    for name, fault in FAULTS.items():
+def pairs_of(tier, place):
+    """Return the pairs of formats in which the fault at this place of the table is met."""
+    return PAIRS if tier == "all" else (PAIRS[place % len(PAIRS)], PAIRS[(place + len(PAIRS) // 2) % len(PAIRS)])
+
+
+def cases(tier):
+    for place, (name, fault) in enumerate(FAULTS.items()):
         modes = ["alone"] if fault.harmless else ["alone", "failover"]
-        for surface, kind in PAIRS:
+        for surface, kind in pairs_of(tier, place):
             for mode in modes:
                 yield from (
-                    Case(name, mode, stream, surface, kind)
+                    Case(tier, name, mode, stream, surface, kind)
                     for stream in (False, True)
                     if stream or not fault.streams_only
                 )
             if fault.late:
-                yield Case(name, "guarded", stream=True, surface=surface, kind=kind)
+                yield Case(tier, name, "guarded", stream=True, surface=surface, kind=kind)
 
 
-CASES = list(all_cases())
-
-
-@pytest.fixture(scope="module")
-def outcomes(proxy):
+@pytest.fixture(scope="module", params=["few", pytest.param("all", marks=pytest.mark.slow)])
+def outcomes(proxy, request):
     """What came of each case."""
     gate = asyncio.Semaphore(AT_ONCE)
+    played = list(cases(request.param))
 
     async def play_all():
         limits, headers = httpx2.Limits(max_connections=AT_ONCE), {"authorization": f"Bearer {proxy.key}"}
         client = httpx2.AsyncClient(base_url=proxy.url, headers=headers, limits=limits, timeout=60, trust_env=False)
         async with client:
-            huge = [await play(client, case) for case in CASES if case.fault == "huge"]  # alone: they take the core
-            rest = await asyncio.gather(*(play(client, case) for case in CASES if case.fault != "huge"))
-        return [huge.pop(0) if case.fault == "huge" else rest.pop(0) for case in CASES]
+            huge = [await play(client, case) for case in played if case.fault == "huge"]  # alone: they take the core
+            rest = await asyncio.gather(*(play(client, case) for case in played if case.fault != "huge"))
+        return [huge.pop(0) if case.fault == "huge" else rest.pop(0) for case in played]
 
     async def play(client, case):
         guard = {"x_router_stream_guard": "buffer"} if case.mode == "guarded" else {}
         async with gate:
             return await ask(client, case.surface, case.model, stream=case.stream, **guard)
 
-    return dict(zip(CASES, asyncio.run(play_all()), strict=True))
+    return dict(zip(played, asyncio.run(play_all()), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +157,8 @@ def attempts(outcomes, proxy):
     return found
 
 
-def cases_of(fault, wanted=lambda _: True):
-    return [case for case in CASES if case.fault == fault and wanted(case)]
+def cases_of(outcomes, fault, wanted=lambda _: True):
+    return [case for case in outcomes if case.fault == fault and wanted(case)]
 
 
 def right_texts(case):
@@ -166,7 +172,7 @@ def right_texts(case):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_caller_gets_the_right_answer_or_one_clean_error(outcomes, fault):
-    for case in cases_of(fault, lambda case: not case.breaks):
+    for case in cases_of(outcomes, fault, lambda case: not case.breaks):
         outcome = outcomes[case]
         assert outcome.is_complete, case
         if not case.answers:
@@ -181,7 +187,7 @@ def test_the_caller_gets_the_right_answer_or_one_clean_error(outcomes, fault):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_errors_say_what_was_wrong_and_no_more(outcomes, fault):
-    for case in cases_of(fault):
+    for case in cases_of(outcomes, fault):
         for error in outcomes[case].errors:
             assert 0 < len(error["message"]) < 1000, (case, error)
             assert not any(secret in str(error) for secret in ("<html>", *KEYS.values())), (case, error)
@@ -192,7 +198,7 @@ def test_errors_say_what_was_wrong_and_no_more(outcomes, fault):
 @pytest.mark.parametrize("fault", [name for name, fault in FAULTS.items() if fault.late])
 def test_a_stream_that_breaks_says_so(outcomes, fault):
     """After the first token: a part of the answer, one error, the end of the format, and no word that all was well."""
-    for case in cases_of(fault, lambda case: case.breaks):
+    for case in cases_of(outcomes, fault, lambda case: case.breaks):
         outcome = outcomes[case]
         assert (outcome.status, len(outcome.errors), outcome.ends) == (200, 1, 0), (case, outcome)
         assert outcome.is_complete, case
@@ -202,7 +208,7 @@ def test_a_stream_that_breaks_says_so(outcomes, fault):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_attempts_are_few_and_logged(outcomes, attempts, fault):
-    for case in cases_of(fault):
+    for case in cases_of(outcomes, fault):
         logged = attempts[case.model]
         failures = [row["error_type"] for row in logged]
         assert 1 <= len(logged) <= (1 if FAULTS[fault].callers else MAX_ATTEMPTS), case
@@ -217,13 +223,13 @@ def test_attempts_are_few_and_logged(outcomes, attempts, fault):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_log_has_every_request_that_was_sent(upstream, attempts, fault):
+def test_the_log_has_every_request_that_was_sent(upstream, outcomes, attempts, fault):
     sent = Counter(
         f"{one.kind}-{one.play} {one.path if one.kind == 'gemini' else one.body['model']}"
         for one in upstream.received
         if "model" in one.body or one.kind == "gemini"
     )
-    for case in cases_of(fault):
+    for case in cases_of(outcomes, fault):
         rest = case.model.split(".", 3)[3]
         n_logged = sum(row["provider"] == f"{case.kind}-{fault}" for row in attempts[case.model])
         n_sent = sum(n for name, n in sent.items() if name.startswith(f"{case.kind}-{fault} ") and rest in name)

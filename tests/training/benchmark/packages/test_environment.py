@@ -40,6 +40,7 @@ def test_folder_changes_with_the_requirements_and_how_they_are_installed(cache):
     assert {folder.parent for folder in folders} == {cache / "benchmark"}
 
 
+@pytest.mark.slow  # makes an environment
 def test_environment_is_made_once_and_holds_what_was_asked_for(tmp_path):
     source = wheel(tmp_path, "rival_by_hand")
     environment = PackageEnvironment("rival", (), bare=(str(source),))
@@ -57,6 +58,7 @@ def test_environment_is_made_once_and_holds_what_was_asked_for(tmp_path):
     assert "No module named 'rival_by_hand'" in here.stderr
 
 
+@pytest.mark.slow  # makes an environment
 def test_environment_made_by_another_process_meanwhile_is_kept():
     environment = PackageEnvironment("rival", ())
     environment.python()
@@ -66,6 +68,7 @@ def test_environment_made_by_another_process_meanwhile_is_kept():
     assert [entry.name for entry in environment.folder.parent.iterdir()] == [environment.folder.name]
 
 
+@pytest.mark.slow  # makes an environment
 def test_requirement_that_cannot_be_installed_is_a_reason_and_leaves_nothing(tmp_path):
     environment = PackageEnvironment("rival", (str(tmp_path / "rival-1.0-py3-none-any.whl"),))
     with pytest.raises(MethodUnavailableError, match="pip: .*rival-1.0-py3-none-any.whl") as raised:
