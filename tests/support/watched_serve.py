@@ -14,15 +14,15 @@ from router_model.serving.api.parts import Parts
 
 HANG_S = 2.0
 
-_route, _update_gauges = Router.route, Parts.update_gauges
+_decide, _update_gauges = Router.decide, Parts.update_gauges
 
 
-def route(self, *arguments, **knobs):
+def decide(self, *arguments, **knobs):
     if Path("raise").exists():
         raise ZeroDivisionError("of a test")
     if Path("hang").exists():
         time.sleep(HANG_S)
-    return _route(self, *arguments, **knobs)
+    return _decide(self, *arguments, **knobs)
 
 
 def update_gauges(self):
@@ -31,5 +31,5 @@ def update_gauges(self):
 
 
 if __name__ == "__main__":
-    Router.route, Parts.update_gauges = route, update_gauges
+    Router.decide, Parts.update_gauges = decide, update_gauges
     main()
