@@ -21,13 +21,13 @@ LIKELIEST_USD = 1e6
 """A success value in USD that is so large that the model most likely to succeed is chosen: the safest setting."""
 
 ASSUMPTIONS = (
-    "Future prompts are drawn as the calibration prompts were, independently of each other but for prompts of one "
-    "conversation or of the same text, which are counted with their design effect, and among prompts of which an "
-    "answer is graded; models, prices and the "
-    "way answers are judged stay as they were; requests add no constraints of their own. Then, with probability at "
-    "least 1 - delta over the draw of the calibration prompts and for all targets certified together (each tested at "
-    "delta / n_targets), the average success rate of routed prompts is at least the target. Nothing is promised of "
-    "a single prompt, of one kind of prompts, or under drift."
+    "Future prompts are drawn as the calibration prompts were, independently of each other. Prompts of one "
+    "conversation or of the same text may depend on each other: they are counted with their design effect. Only "
+    "prompts with a graded answer count. Models, prices and the way answers are judged stay as they were; requests "
+    "add no constraints of their own. Then, with probability at least 1 - delta over the draw of the calibration "
+    "prompts and for all targets certified together (each tested at delta / n_targets), the average success rate of "
+    "routed prompts is at least the target. Nothing is promised of a single prompt, of one kind of prompts, or under "
+    "drift."
 )
 
 _TARGET_TOLERANCE = 1e-9  # targets that differ by less are equal

@@ -18,7 +18,7 @@ KNOBS: Final = (
     "quality_value_usd",
     "cost_quality_tradeoff",
 )
-"""What callers write, of which all but the quality bar exclude each other."""
+"""The fields that callers write. A quality bar goes with any of the others; the others exclude each other."""
 
 MOST_QUALITY, LEAST_COST = 0.0, 10.0
 """Ends of the dial of a `Tradeoff`."""

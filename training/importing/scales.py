@@ -70,7 +70,7 @@ PERCENT: Final = Scale(0, 100)
 
 
 def guess_scale(minimum: float, maximum: float) -> Scale | None:
-    """Guess the scale of numbers, some of which are outside [0, 1], from their range; None if it is unclear.
+    """Guess the scale of numbers from their range, if some are outside [0, 1]; None if it is unclear.
 
     >>> [str(guess_scale(*ends)) for ends in [(1, 5), (0, 4), (1, 2), (3, 8), (40, 85), (-1, 1), (-9, 3), (0, 900)]]
     ['1:5', '0:5', '1:2', '1:10', '0:100', '-1:1', 'None', 'None']
