@@ -16,7 +16,7 @@ PROVIDERS = """\
 kind = "echo"
 models = ["*"]
 """
-_WAIT_S = 60.0
+_WAIT_S = 180.0  # decisions are compiled at the first start, which takes a minute on a busy machine
 
 
 def chat(command: str, folder: Path, prompt: str) -> list[str]:
