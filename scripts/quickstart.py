@@ -36,7 +36,7 @@ def main() -> None:
     say(f"$ router-model serve {router} --insecure --providers {folder}/providers.toml      # one chat, then it stops")
     say("\n".join(chat(command(), folder, prompt)))
     say(f'Another prompt: .venv/bin/router-model route {router} "your prompt"')
-    sys.stdout.write("For your SDK: make serve, then base_url http://127.0.0.1:8484/v1      Your own logs: docs/training.md\n")
+    sys.stdout.write("For your SDK: make serve, then base_url http://127.0.0.1:8484/v1   Your logs: docs/training.md\n")
 
 
 def copy_sample(folder: Path) -> None:
