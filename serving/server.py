@@ -129,7 +129,7 @@ def _stopped(number: int, _: object) -> None:
 
 @contextmanager
 def _environment(settings: Settings) -> Iterator[None]:
-    """Put the settings into the environment, and a folder for the workers' metrics where there are several."""
+    """Put the settings into the environment, and a folder for the workers' metrics if there are several."""
     before = dict(os.environ)
     os.environ.update(as_environment(settings))
     try:

@@ -30,7 +30,7 @@ class PlanStepAnswer(BaseModel):
 
 
 class ExclusionAnswer(BaseModel):
-    """A model that was no candidate, and why."""
+    """A model that was not a candidate, and why."""
 
     model_config = _CLOSED
 
@@ -40,7 +40,7 @@ class ExclusionAnswer(BaseModel):
 
 
 class PolicyAnswer(BaseModel):
-    """What decided."""
+    """The router and policy that made the decision."""
 
     model_config = _CLOSED
 
@@ -95,7 +95,7 @@ class AcceptedAnswer(BaseModel):
 
 
 class ArchitectureAnswer(BaseModel):
-    """What goes in and out."""
+    """The modalities of input and output."""
 
     model_config = _CLOSED
 
@@ -195,7 +195,7 @@ class ReadyAnswer(BaseModel):
 
 
 class ReloadAnswer(BaseModel):
-    """What is served after a reload."""
+    """The artifact and policy that are served after a reload."""
 
     model_config = _CLOSED
 

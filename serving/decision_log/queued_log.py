@@ -1,6 +1,6 @@
 """The decision log that the service uses: a queue, and a thread that runs the writer.
 
-`put` appends to a queue and returns. All else happens in a thread with an event loop of its own, a few records at a
+`put` appends to a queue and returns. All other work happens in a thread with a separate event loop, a few records at a
 time, so that the loop which answers requests does not wait for it.
 """
 
@@ -184,7 +184,7 @@ class QueuedLog:
         return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
 
     def _has_room(self, record: Loggable) -> bool:
-        """Take the room that a record needs in the queue; False where there is too little."""
+        """Take the room that a record needs in the queue; False if there is too little."""
         caller, n_chars = _size(record)
         if not self._records.take(caller):
             return False
@@ -199,7 +199,7 @@ class QueuedLog:
             self._chars.give(caller, n_chars)
 
     def _waiting(self) -> list[Loggable]:
-        """Return what is queued or taken; in this order, as records move in it."""
+        """Return the queued records, then the taken ones; a record moves in this direction, so none can be missed."""
         return [*self._writer.inbox.copy(), *self._writer.taken]
 
     async def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:

@@ -284,9 +284,9 @@ def _lines(batch: Batch) -> list[bytes]:
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, in pieces where they are too long for a record; none of a file that is gone.
+    """Yield the lines of a file, in pieces if they are too long for a record; none of a file that is gone.
 
-    What is gone is in the store.
+    The records of a file that is gone are in the store.
     """
     try:
         with path.open("rb") as file:

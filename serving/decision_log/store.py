@@ -50,7 +50,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Records since a time and before another one; None is no limit."""
+    """Records since a time and before another one; None means no limit."""
 
     since: datetime | None = None
     until: datetime | None = None

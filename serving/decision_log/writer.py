@@ -35,7 +35,7 @@ def _row(record: Loggable) -> tuple[Kind, Row]:
 
 
 class Writer:
-    """What stands between the queue and the store; used from one event loop, but for `inbox.append`.
+    """Moves records from the queue to the store; used from one event loop, except for `inbox.append`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Writer:
     Attributes
     ----------
     inbox : deque of records
-        What is put is appended here, by any thread.
+        Any thread appends new records here.
     taken : list of records
         Taken from the inbox and not yet in the store or the spool.
     n_settled : int
@@ -86,7 +86,7 @@ class Writer:
         self._late: asyncio.Task[None] | None = None
 
     async def take_all(self) -> None:
-        """Take what is in the inbox now to the store or the spool."""
+        """Write the records that are in the inbox now to the store or the spool."""
         left = len(self.inbox)
         while left > 0:
             n = min(left, _TAKEN_AT_ONCE)
@@ -101,7 +101,7 @@ class Writer:
     async def _take(self, n: int) -> None:
         crowded = len(self.inbox) > self._crowded
         for _ in range(n):
-            # First into the one, then out of the other: who looks for a record finds it somewhere.
+            # A record enters the next place before it leaves the last one, so that a search always finds it.
             self.taken.append(self.inbox[0])
             self.inbox.popleft()
         try:
@@ -134,7 +134,7 @@ class Writer:
         return batch_of(rows)
 
     async def _deliver(self, batch: Batch, *, crowded: bool) -> bool:
-        """Take a batch where it belongs, or else to the other place; False if neither takes it."""
+        """Write a batch to its proper place, or else to the other one; False if neither accepts it."""
         if crowded or self.gate.store.spool_batching is not None:
             self.keeping = self._to_spool(batch) or await self._to_store(batch)
         else:

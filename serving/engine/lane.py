@@ -1,7 +1,7 @@
 """A lane: one worker thread that keeps slow work off the event loop, with a deadline and a breaker.
 
-Deciding takes a thread of its own, so that one that hangs leaves the loop to answer the others. A thread cannot be
-stopped, so there is one a lane and never more: while it hangs, the breaker answers for it at once. A lane also refuses
+Decisions are made in a separate thread, so that the loop can answer other requests if one hangs. A thread cannot be
+stopped, so a lane has exactly one: while it hangs, the breaker answers for it at once. A lane also refuses
 work that would wait for too long, so that under overload what it does take is finished in time.
 
 Where several pieces wait and a lane was told how to do them together, its thread takes as many as are done within a few
@@ -29,7 +29,7 @@ _TOGETHER_S = 0.012  # of work in one go: the first result waits for the last on
 
 
 class DeadlineMissedError(Exception):
-    """Raise where work was not done by its deadline, or cannot be."""
+    """Raised if work was not done by its deadline, or cannot be."""
 
 
 class _Job(Generic[T]):
@@ -135,7 +135,7 @@ class Lane:
         Raises
         ------
         DeadlineMissedError
-            Where it was not done in time, at once where the thread hangs or has too much to do.
+            If it was not done in time, at once where the thread hangs or has too much to do.
         """
         now = time.monotonic()
         left_s = self._deadline_s - spent_s
@@ -172,7 +172,7 @@ class Lane:
             outcomes = self._do(jobs)
             try:
                 jobs[0].loop.call_soon_threadsafe(self._hand_over, jobs, outcomes)
-            except RuntimeError:  # the loop is closed, nobody waits any more
+            except RuntimeError:  # the loop is closed, so no request waits for the result
                 return
 
     def _with_others(self, first: _Job[Any]) -> list[_Job[Any]]:

@@ -2,8 +2,8 @@
 
 `router_model.serving.forwarding.retry_policy` says how often, and after what.
 
-What is put aside (`router_model.serving.providers.health`) is passed over while there is anybody else. Where there is
-nobody else, the candidate whose pause ends first is asked: after its pause where that is soon, at once otherwise. So no
+What is paused (`router_model.serving.providers.health`) is passed over while there is anybody else. Where there is
+nobody else, the candidate whose pause ends first is asked: after its pause if that is soon, at once otherwise. So no
 caller is sent away on account of what happened to others.
 """
 
@@ -42,7 +42,7 @@ from router_model.serving.providers.provider import Kind, Target
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 
 _LOOK_S: Final = 0.05
-"""How often a call looks what became of another's probe."""
+"""Seconds between two checks of another call's probe."""
 
 
 class Forwarder:
@@ -158,7 +158,7 @@ class Forwarder:
     async def _without_stream(
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure
     ) -> PreparedCall | None:
-        """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
+        """Return the same candidate, asked for a whole answer, if it refused a stream that no caller asked for."""
         if not prepared.is_streamed or state.order.call.stream or not refuses_stream(failure):
             return None
         self._whole_answers.ask_plainly(prepared.target)
@@ -167,9 +167,9 @@ class Forwarder:
     async def _without_refused(
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure, tried: Tried
     ) -> PreparedCall | None:
-        """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
+        """Remember a refusal; return the same candidate once more, if it accepts the request without a hint.
 
-        Nothing is paused: the model has not failed, and with what was refused left out it has no reason to refuse.
+        Nothing is paused: the model has not failed, and without the refused part it has no reason to refuse.
         """
         if failure.refusal is None:
             return None
@@ -237,7 +237,7 @@ class Forwarder:
         return prepared
 
     async def _last_resort(self, state: ForwardState) -> PreparedCall | None:
-        """Return a candidate where all are put aside, limited or tried: the one whose pause ends first; None: none."""
+        """Return the candidate whose pause ends first, if all are paused, limited or tried; None if there is none."""
         while clock() < state.deadline:
             again = min(state.waiting.items(), key=itemgetter(1), default=None)
             aside = self._first_put_aside(state)
@@ -267,7 +267,7 @@ class Forwarder:
         return prepared
 
     async def _early(self, state: ForwardState, at: float, position: int, line: Line) -> PreparedCall | None:
-        """Return a candidate that is put aside: after its pause if that is a limit's and soon over, else at once.
+        """Return a candidate that is paused: after its pause if that is a limit's and soon over, else at once.
 
         A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
         for itself: a request that is bad is to be told so, whatever became of another one.
@@ -301,12 +301,12 @@ class Forwarder:
         return min(lines, key=lambda line: (line.key in state.refused_keys, line.retry_at(caller, now)))
 
     async def _prepare(self, state: ForwardState, position: int) -> PreparedCall | None:
-        """Return a candidate with a key and a request; None where it cannot be called now."""
+        """Return a candidate with a key and a request; None if it cannot be called now."""
         line = self._ready_line(state, position)
         return None if line is None else await self._translate(state, position, line)
 
     def _ready_line(self, state: ForwardState, position: int) -> Line | None:
-        """Return a candidate with the key whose turn it is; None where all that it needs is put aside."""
+        """Return a candidate with the key whose turn it is; None if all that it needs is paused."""
         now, caller, target = clock(), state.order.key_id, state.order.targets[position]
         if not self._health(target).is_ready(caller, now):
             return None

@@ -1,6 +1,6 @@
 """Streams for the caller: one that runs and may fail or be left, and one that was held back until it was whole.
 
-A stream under way is read in a task of its own, ahead of the caller and bounded by what the caller takes: so a comment
+A stream under way is read in a separate task, ahead of the caller and bounded by what the caller takes: so a comment
 can be sent while the provider is silent, and a caller that stops reading does not keep a connection for longer than the
 call's time.
 """

@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002 - the methods have the parameters that LiteLLM calls them with
 """A hook for LiteLLM's proxy: ask the decision service for the model, and report the outcome.
 
-One file, to be put beside the proxy's ``config.yaml`` (``callbacks: litellm_hook.router_hook``). It imports nothing of
+One file, to be put next to the proxy's ``config.yaml`` (``callbacks: litellm_hook.router_hook``). It imports nothing of
 this project: only what `litellm[proxy]` has. Written against litellm 1.105.0; docs/integrations.md has the set-up.
 
 Settings come from the environment:
@@ -18,7 +18,7 @@ Settings come from the environment:
 =========================  =====================================================================================
 
 It fails open: whatever goes wrong here, the request is answered by the default model. Reports never hold up an
-answer: they wait in a bounded queue, and are dropped, with a warning, where that is full.
+answer: they wait in a bounded queue, and are dropped, with a warning, if that is full.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 logger = logging.getLogger("litellm_hook")
 
-# What a decision reads of a chat body. The rest is LiteLLM's own, or a credential that is nobody else's business.
+# The fields of a chat body that a decision reads. The rest is LiteLLM's, or a credential that must not leave it.
 _BODY = (
     "messages", "tools", "tool_choice", "functions", "function_call", "response_format", "max_tokens",
     "max_completion_tokens", "n", "reasoning_effort", "modalities", "stream", "user",
@@ -65,7 +65,7 @@ class HookSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "HookSettings":
-        """Read the environment; what is missing or malformed stops the proxy's start, not its first request."""
+        """Read the environment; a missing or malformed value stops the proxy's start rather than its first request."""
         for name in ("ROUTER_URL", "ROUTER_DEFAULT_MODEL"):
             if not environment.get(name):
                 raise ValueError(f"{name} is not set; litellm_hook needs it (see docs/integrations.md)")
@@ -110,9 +110,10 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         data: dict[str, Any],
         call_type: str,
     ) -> dict[str, Any]:
-        """Set the model, and what to fall back to, where the request leaves it open."""
+        """Set the model and the fallbacks, if the request leaves the choice open."""
         metadata = _metadata(data)
-        metadata.pop(_ID, None)  # a client's own word is no decision of ours
+        # A client may have sent this field itself, and that would not be a decision of the service.
+        metadata.pop(_ID, None)
         metadata.pop(_DEGRADED, None)
         if data.get("model") not in self._settings.auto_models:
             return data
@@ -182,7 +183,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         return models, str(answer["id"])
 
     async def _ask(self, body: Mapping[str, Any]) -> httpx.Response:
-        """Ask once more where the connection broke: it may have been an old one, just closed for idleness."""
+        """Ask once more if the connection broke: it may have been an old one that was just closed for idleness."""
         try:
             return await self._client().post("/v1/route", json=body)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
@@ -337,7 +338,7 @@ def _answered(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _failed(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of a failure: its kind and status, not its text, which may quote the prompt."""
+    """Return what is known about a failure: its kind and status, not its text, which may quote the prompt."""
     said = payload.get("error_information") or {}
     code = str(said.get("error_code") or "")
     return {

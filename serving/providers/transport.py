@@ -25,7 +25,7 @@ with needing_serve("the HTTP client"):
     from yarl import URL
 
 KEEP_ALIVE_S: Final = 30.0
-"""How long a connection is kept that nothing uses."""
+"""How long an unused connection is kept."""
 STALE_WITHIN_S: Final = 1.0
 """A kept connection that breaks so soon, before any answer, was dead when it was taken."""
 _MAX_HEADER_BYTES: Final = 16_384  # of one header
@@ -46,13 +46,13 @@ _BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """How connections are made.
+    """The settings of making connections.
 
     Attributes
     ----------
     max_connections : int
     connect_s : seconds to connect, or to get a free connection
-    proxy_url : an HTTP proxy; None: none, whatever the environment says
+    proxy_url : an HTTP proxy; None if there is none, whatever the environment says
     """
 
     max_connections: int = 200
@@ -73,14 +73,14 @@ class _Line:
         lost.add_done_callback(self._tell)
 
     def _tell(self, lost: asyncio.Future[None]) -> None:
-        lost.exception()  # is read here, so that it is not logged as one that nobody reads
+        lost.exception()  # reading the exception here keeps asyncio from logging it as never retrieved
         if self.body is not None and not self.body.is_eof() and self.body.exception() is None:
             self.body.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
 
 
 @dataclass(slots=True)
 class _Taken:
-    """What a call took from the pool."""
+    """The connection that a call took from the pool."""
 
     line: _Line | None = None
     was_kept: bool = False
@@ -171,7 +171,7 @@ class AiohttpResponse:
             ) from exc
 
     async def close(self) -> None:
-        """Give the connection back, or end it at once where the body was not read to its end."""
+        """Give the connection back, or end it at once if the body was not read to its end."""
         if self._closed:
             return
         self._closed = True
@@ -218,7 +218,7 @@ class AiohttpTransport:
         await self._end_connections()
 
     async def retire(self) -> None:
-        """End the connections once no call is under way; whoever still sends gets new ones, which end as soon."""
+        """End the connections once no call is under way; later requests get new ones, which end as soon."""
         self._retired = True
         if not self._n_open:
             await self._end_connections()
@@ -232,7 +232,7 @@ class AiohttpTransport:
         sessions = [session for session in (self._session, self._fresh) if session is not None]
         self._session = self._fresh = None
         for session in sessions:
-            with suppress(TimeoutError):  # the other side may not read what is still to be sent to it
+            with suppress(TimeoutError):  # the other side may never read the rest of the data
                 async with asyncio.timeout(_FAREWELL_S):
                     await session.close()
 

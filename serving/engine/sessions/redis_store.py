@@ -39,7 +39,7 @@ class RedisStore:
     Raises
     ------
     ImportError
-        Where the extra ``redis`` is not installed.
+        If the extra ``redis`` is not installed.
     """
 
     local_lives_s = 1.0
@@ -67,7 +67,7 @@ class RedisStore:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return values that were no sessions, and sessions that could not be written."""
+        """Return the numbers of values that were not sessions, and of sessions that could not be written."""
         return {"store_corrupt": self._corrupt, "store_dropped": self._dropped}
 
     async def start(self) -> None:

@@ -19,7 +19,7 @@ from router_model.serving.formats.translations.chat_to_gemini.answer import (
 
 @dataclass(slots=True)
 class _Choice:
-    """How far a choice is: whether it has begun, how many tools it has called, why it ended."""
+    """The progress of a choice: whether it has begun, how many tools it has called, why it ended."""
 
     begun: bool = False
     n_calls: int = 0
