@@ -101,6 +101,7 @@ class QueuedLog:
         SettingsError
             If the log will never work like this: another schema, a path that cannot be.
         """
+        # A daemon, so that a store that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
         await asyncio.wrap_future(self._opened)
@@ -126,6 +127,7 @@ class QueuedLog:
         if self._thread is None:
             return
         self._call(self._wake.set)
+        # Joined in another thread, because the event loop still has requests to finish.
         await asyncio.to_thread(self._thread.join, deadline_s + 1.0)
         if self._thread.is_alive():
             logger.error(
@@ -164,6 +166,7 @@ class QueuedLog:
         NotReadyError
             If it is not on its way, and the store cannot be read now.
         """
+        # A report can follow its decision before the writer has stored the decision.
         for waiting in self._waiting():
             if getattr(waiting, "decision_id", None) == decision_id and not isinstance(waiting, _NO_DECISION):
                 return waiting if isinstance(waiting, DecisionRecord) else waiting.record()
@@ -246,7 +249,7 @@ class QueuedLog:
             self._wake.clear()
             try:
                 await self._writer.take_all()
-            except Exception:
+            except Exception:  # one bad batch must not end the log
                 logger.exception("a batch of records is lost because of a bug; the log goes on")
 
     async def _replay_loop(self) -> None:

@@ -204,7 +204,7 @@ class Engine:
             except ServiceError as exc:
                 results[i] = exc
                 continue
-            groups[read[i].group].append(i)
+            groups[read[i].group].append(i)  # one call of the predictor can decide a group
         found = await asyncio.gather(*[self._session(asked) for asked in read.values()])
         sessions = dict(zip(read, found, strict=True))
         for rows in groups.values():
@@ -219,6 +219,7 @@ class Engine:
 
     def answered(self, query: Query, routed: Routed, model: str) -> None:
         """Let the conversation go on with the model that answered, if that is not the model that was decided on."""
+        # A fallback may have answered: then its provider has the conversation in its prompt cache.
         if query.session_id is not None:
             key: str | None = session_key(query.key_id, query.session_id)
         else:
@@ -249,6 +250,7 @@ class Engine:
         return served
 
     async def _session(self, asked: ReadQuery) -> Session | None:
+        # A conversation that has not begun has no model to keep, so the store is not asked.
         if asked.session_key is None or not asked.has_begun:
             return None
         record = await self._sessions.find(asked.session_key)
@@ -259,6 +261,7 @@ class Engine:
     async def _predicted(self, served: Served, asked: ReadQuery, session: Session | None, arrived: float) -> Decision:
         if served.router is None:
             raise _NoRouterError
+        # An explanation takes several times as long as a decision, and must not delay decisions.
         lane = self._slow if asked.query.explain else self._fast
         ask, caller = Ask(served.router, asked, session), asked.query.key_id
         return await lane.run(ask, spent_s=time.perf_counter() - arrived, caller=caller)
@@ -361,6 +364,7 @@ class Engine:
 
     def _replace_stuck_lanes(self) -> None:
         """Give a new router a new thread if the old router's thread hangs."""
+        # A thread cannot be stopped. The old one ends after its work, if that ever returns.
         if self._fast.is_stuck or self._slow.is_stuck:
             self._fast.close()
             self._slow.close()

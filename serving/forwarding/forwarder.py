@@ -144,6 +144,7 @@ class Forwarder:
             await to_its_end(attempt.end(failure.error_type))
             raise
         except Exception as exc:
+            # A bug in our reader counts as a malformed answer, so that the next candidate can still answer.
             await to_its_end(attempt.end(FailureKind.MALFORMED))
             raise unreadable(exc, prepared.target.name) from exc
         except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
@@ -203,7 +204,7 @@ class Forwarder:
         caller = state.order.key_id
         if step.do is Do.AGAIN and prepared.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
-            if prepared.line.is_ready(caller, clock()):  # others may have failed meanwhile
+            if prepared.line.is_ready(caller, clock()):  # other calls may have failed during the pause, and paused it
                 return prepared
         elif step.do is Do.OTHER_KEY:
             other = await self._prepare(state, prepared.position)
@@ -224,6 +225,7 @@ class Forwarder:
         while state.position < len(state.order.targets):
             position = state.position
             state.position += 1
+            # A prompt that was too long for one model would be too long for those with the same window or less.
             if not state.fits(state.order.targets[position]):
                 continue
             line = self._ready_line(state, position)
@@ -263,6 +265,7 @@ class Forwarder:
             line = self._first_line(state, position, now)
             until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
             if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
+                # Never at once, so that `_last_resort` does not spin.
                 state.waiting[position] = max(until, now + _LOOK_S)
         return prepared
 
@@ -285,7 +288,7 @@ class Forwarder:
         state.put_aside.remove(position)
         prepared = await self._translate(state, position, line)
         if prepared is not None and (not is_ready or line.key in state.refused_keys):
-            state.put_aside.clear()  # one is enough: more would take a caller's time in vain
+            state.put_aside.clear()  # one attempt at a paused candidate is enough: more would only cost the caller time
         return prepared
 
     def _first_put_aside(self, state: ForwardState) -> tuple[float, int, Line] | None:
@@ -298,6 +301,7 @@ class Forwarder:
         """Return a candidate with the key whose pause ends first."""
         caller, target = state.order.key_id, state.order.targets[position]
         lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
+        # Keys that were refused in this call come last, because they would be refused again.
         return min(lines, key=lambda line: (line.key in state.refused_keys, line.retry_at(caller, now)))
 
     async def _prepare(self, state: ForwardState, position: int) -> PreparedCall | None:
@@ -325,6 +329,7 @@ class Forwarder:
             write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
             request = await _written(state.order, write)
         except InvalidRequestError as exc:
+            # Another candidate's format may be able to express the request, so the error is kept for the end.
             state.invalid = state.invalid or exc
             return None
         return PreparedCall(position, line, adapter, request, is_streamed)

@@ -133,7 +133,8 @@ class _Connector(aiohttp.TCPConnector):
         taken.was_kept = line is not None
         if line is None and protocol is not None and protocol.closed is not None:
             line = self._lines[protocol] = _Line(protocol.transport, protocol.closed)
-            # A line holds its transport, which holds the protocol: nothing but this would ever let go of the three.
+            # A line holds its transport, which holds the protocol. Without this callback none of the three would be
+            # freed.
             protocol.closed.add_done_callback(partial(self._forget, protocol))
         taken.line = line
         return connection
@@ -175,9 +176,9 @@ class AiohttpResponse:
         if self._closed:
             return
         self._closed = True
-        connection = self._response.connection  # None once the body is whole
+        connection = self._response.connection  # None after the whole body, when the connection is back in the pool
         if connection is not None and connection.transport is not None:
-            connection.transport.abort()  # waits for nothing to be flushed, and for no TLS farewell
+            connection.transport.abort()  # a normal close would first flush data and wait for the end of TLS
         self._response.close()
         await self._on_close()
 
@@ -244,6 +245,9 @@ class AiohttpTransport:
         try:
             return await self._exchange(self._session, request, taken)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+            # Only a kept connection that broke at once, without any answer, may have been dead before. In all other
+            # cases.
+            # the provider may have read the request, and a second one would be billed, too.
             late = asyncio.get_running_loop().time() - sent_s > STALE_WITHIN_S
             if late or not taken.was_kept or not _is_unanswered(exc):
                 _fail(exc, request, self._connecting)
@@ -261,19 +265,20 @@ class AiohttpTransport:
             _fail(exc, request, self._connecting)
 
     async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest, taken: _Taken) -> AiohttpResponse:
-        _taken.set(taken)
+        _taken.set(taken)  # the connector has no parameter for it
         try:
             response = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_headers(request.headers),
                 data=_body(request.content),
-                allow_redirects=False,
+                allow_redirects=False,  # a redirect could send the key to another host
                 trace_request_ctx=_Sending(request),
             )
         except BaseException:
             if taken.line is not None and taken.line.transport is not None:
-                taken.line.transport.abort()  # aiohttp closes it, but only once all that was to be sent is sent
+                # Aiohttp closes it only after everything has been sent, which may take for ever.
+                taken.line.transport.abort()
             raise
         if taken.line is not None:
             taken.line.body = response.content
@@ -284,8 +289,8 @@ class AiohttpTransport:
             connector=_Connector(limit=self._connecting.max_connections, **options),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connecting.connect_s),
             headers=_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # no proxy and no .netrc
+            cookie_jar=aiohttp.DummyCookieJar(),  # cookies from one caller's call must not go out with another's
+            trust_env=False,  # only the providers file sets proxies, and .netrc must not replace keys
             proxy=self._connecting.proxy_url,
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
