@@ -231,11 +231,12 @@ def edit_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
         raise SettingsError(f"{path}: cannot be written ({exc.strerror}); expected a folder you may write to") from exc
     try:
         with os.fdopen(handle, "wb") as file:
+            # Read under the lock, so that no other command's change is lost.
             before = read_key_file(target) if target.exists() else KeyFile(None, {})
             file.write(dump_key_file(change(before)))
             _keep_owner(file.fileno(), target)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # before the rename: a power failure must not leave an empty key file
         staging.replace(target)
     except BaseException:
         staging.unlink(missing_ok=True)

@@ -142,6 +142,7 @@ class Ledger:
         self._unsettled: list[tuple[Hold, int]] = []
         try:
             make_private(path)
+            # `_transaction` begins transactions itself, and `_lock` keeps the threads apart.
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(wait_s)
@@ -158,10 +159,12 @@ class Ledger:
         execute = self._connection.execute
         self._write_ahead(wait_s)
         execute("PRAGMA synchronous = OFF")
-        execute("PRAGMA wal_autocheckpoint = 0")  # `_sync` does it
+        # A checkpoint waits for the disk, so `_sync` makes them in its own thread.
+        execute("PRAGMA wal_autocheckpoint = 0")
         (found,) = execute("PRAGMA user_version").fetchone()
         if found not in {0, VERSION}:
             raise sqlite3.DatabaseError(f"it has version {found}; expected {VERSION}")
+        # Steps are not synced to the disk, so a power failure may have damaged the file.
         (state,) = execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(f"it is damaged: {state}")
@@ -209,6 +212,7 @@ class Ledger:
         """
         names = tuple(account.name for account in accounts)
         shares = tuple(account.name for account in accounts if account.share_of is not None)
+        # A random id, because workers have no counter in common; 63 bits fit SQLite's integers.
         hold = Hold(secrets.randbits(63), names, day, amount, shares)
         with self._step():
             balances = self._balances(accounts, now)
@@ -318,6 +322,7 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         execute = self._connection.execute
+        # The write lock is taken before balances are read; otherwise two workers could reserve the same money.
         execute("BEGIN IMMEDIATE")
         try:
             yield

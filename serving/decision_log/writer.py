@@ -127,14 +127,15 @@ class Writer:
                 try:
                     rows.append(_row(record))
                 except Exception:
-                    # One that is not what its type says is a defect of its maker; the others must not suffer.
+                    # A record with values of wrong types is a bug of its maker, and the others must not be lost for it.
                     logger.exception("a record cannot be written and is dropped")
                     self.n_dropped += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # look-ups run in this loop, too, and get their turn
         return batch_of(rows)
 
     async def _deliver(self, batch: Batch, *, crowded: bool) -> bool:
         """Write a batch to its proper place, or else to the other one; False if neither accepts it."""
+        # The spool is faster than the store, so a crowded queue empties sooner.
         if crowded or self.gate.store.spool_batching is not None:
             self.keeping = self._to_spool(batch) or await self._to_store(batch)
         else:
@@ -143,6 +144,7 @@ class Writer:
 
     async def _to_store(self, batch: Batch) -> bool:
         """Write to the store; True also if the batch is on its way and safe in the spool meanwhile."""
+        # One late write at a time: behind a slow store they would gather without end.
         if not self.gate.available or self._late is not None:
             return False
         write = asyncio.create_task(self.gate.write(batch, f"direct-{uuid4().hex}"))

@@ -179,6 +179,7 @@ class Reloader:
         async with self._turn:
             sighting: Sighting | None = None
             try:
+                # In the loader's thread, because files may be on a slow network.
                 sighting = await self._lane.run(source.look)
                 if only_if_new and sighting.version == self._tried:
                     return self._reloaded(changed=False)
@@ -195,15 +196,16 @@ class Reloader:
     def _load(self, sighting: Sighting) -> Router:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
-        if now is not None:
+        if now is not None:  # at the start nothing is served yet that a crash could end
             self._try(sighting.folder)
         artifact = load_artifact(sighting.folder)
         if now is not None and artifact.content_hash not in self._known:
+            # The folder changed after the trial, so this content has not been tried.
             raise ArtifactError(f"{sighting.folder}: changed while it was being tried; it is tried again")
         self._known.append(artifact.content_hash)
         known = now is not None and artifact.content_hash == now.artifact.content_hash
         if now is not None and known:
-            artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
+            artifact = now.artifact  # the same content need not be held, or compiled, twice
         router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
         if not known:
             _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
@@ -220,7 +222,7 @@ class Reloader:
 
     def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
         if now is not None and now.encoder.content_hash == artifact.encoder_hash:
-            return now.encoder
+            return now.encoder  # the same encoder need not be loaded and held twice
         if self._settings.encoder is None:
             return artifact.load_encoder()
         encoder = load_encoder(self._settings.encoder)

@@ -120,13 +120,13 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         options = data.pop("router", None)  # ours, not the provider's
         try:
             models, decision_id = await asyncio.wait_for(self._decide(data, options), self._settings.timeout_s)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the request is to be answered
+        except Exception as exc:  # noqa: BLE001 - whatever failed, the request has to be answered
             logger.warning("no decision was made, so the default model answers: %s", _in_short(exc))
             data["model"], metadata[_DEGRADED] = self._settings.default_model, True
             return data
         data["model"] = models[0]
         if rest := models[1 : 1 + self._settings.max_fallbacks]:
-            data.setdefault("fallbacks", list(rest))
+            data.setdefault("fallbacks", list(rest))  # a client's own fallbacks win
         metadata[_ID] = decision_id
         return data
 
@@ -211,7 +211,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             self.n_dropped += 1
             if self.n_dropped.bit_count() == 1:  # the first, second, fourth, eighth ...
                 logger.warning("%d outcomes were dropped: the decision service does not keep up", self.n_dropped)
-        except Exception as exc:  # noqa: BLE001 - an answer is not to fail for its report
+        except Exception as exc:  # noqa: BLE001 - an answer must not fail because of its report
             logger.warning("an outcome cannot be reported: %s", _in_short(exc))
 
     def _outcome(self, decision_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,6 +267,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             else:
                 if response.is_success:
                     return
+                # Any other refusal would be the same the next time.
                 if last or response.status_code not in {429, 502, 503, 504}:
                     raise RuntimeError(f"{response.status_code}: {response.text[:300]}")
             await asyncio.sleep(_BACKOFF_S * 2**attempt)
@@ -274,7 +275,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
 
 def _proxy_models() -> list[str]:
     """Return the names of the models in the proxy's ``model_list``."""
-    from litellm.proxy import proxy_server  # noqa: PLC0415 - it is being imported itself when this file is
+    from litellm.proxy import proxy_server  # noqa: PLC0415 - at the import of this file, the proxy is still being imported itself
 
     return list(proxy_server.llm_router.get_model_names()) if proxy_server.llm_router else []
 

@@ -105,7 +105,7 @@ class Telemetry:
         )
         self._keys = self._gauge(
             "router_key_state",
-            "Of a key at a model (*: at all): 0 in use, 1 tried again, 2 put aside; the worst of the workers.",
+            "Of a key at a model (*: at all): 0 in use, 1 tried again, 2 paused; the worst of the workers.",
             ("provider", "key", "model"),
             mode="livemax",
         )

@@ -175,12 +175,13 @@ class Health:
                 self._recover(caller)
             elif is_probe and verdict is Verdict.FAILS:
                 self._fail_again(caller, now, pause_s)
+            # A call that began before the pause may bring a longer pause that the provider asks for.
             elif verdict is Verdict.FAILS and pause_s is not None:
                 for breaker in breakers:
                     breaker.retry_at = max(breaker.retry_at or now, now + pause_s)
-            # else it began before, and says nothing new
+            # any other call began before the pause, and shows nothing new
         elif verdict is Verdict.WORKS:
-            self._signs.clear()
+            self._signs.clear()  # only failures in a row count
             self._recent.append((caller, False))
         elif verdict is Verdict.FAILS:
             self._take_sign(caller, now, pause_s)
