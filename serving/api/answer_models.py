@@ -44,7 +44,7 @@ class PolicyAnswer(BaseModel):
 
     model_config = _CLOSED
 
-    artifact: str = Field(description="Content hash of the router; empty where there was none.")
+    artifact: str = Field(description="Content hash of the router; empty without a router.")
     version: str = Field(description="Changes with the artifact and the settings that change choices.")
     quality_bar: float
     target_success: float | None
@@ -72,7 +72,7 @@ class DecisionAnswer(BaseModel):
     degraded: bool
     degraded_by: str | None = Field(description="'predictor_error', 'deadline' or 'no_router'.")
     decision_ms: float
-    explanation: dict[str, Any] | None = Field(None, description="Where it was asked for.")
+    explanation: dict[str, Any] | None = Field(None, description="Present if it was asked for.")
 
 
 class BatchAnswer(BaseModel):

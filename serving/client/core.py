@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous client share: address, key, limits, and making requests of calls."""
+"""The part that both clients share: the address, the key, the limits, and turning calls into requests."""
 
 import json
 import logging

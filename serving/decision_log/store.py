@@ -20,7 +20,7 @@ class RefusedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class SpoolBatching:
-    """How long a store lets records gather in the spool before it takes them in one piece.
+    """How long a store lets records gather in the spool before it takes them all at once.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
 """Read providers' JSON leniently, and write JSON fast.
 
 Providers send some things that are not JSON, and they are read all the same: halves of surrogate pairs (an emoji cut
-between two tokens) become ``?``, as does what is no UTF-8 a replacement character; ``NaN`` and ``Infinity`` (log
+between two tokens) become ``?``, bytes that are not UTF-8 become a replacement character; ``NaN`` and ``Infinity`` (log
 probabilities of vLLM) become null, as do numbers that no float can hold (``1e999``).
 """
 

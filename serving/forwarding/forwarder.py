@@ -2,8 +2,8 @@
 
 `router_model.serving.forwarding.retry_policy` says how often, and after what.
 
-What is paused (`router_model.serving.providers.health`) is passed over while there is anybody else. Where there is
-nobody else, the candidate whose pause ends first is asked: after its pause if that is soon, at once otherwise. So no
+What is paused (`router_model.serving.providers.health`) is passed over while other candidates are left. If
+none is left, the candidate whose pause ends first is asked: after its pause if that is soon, at once otherwise. So no
 caller is sent away on account of what happened to others.
 """
 

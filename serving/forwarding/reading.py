@@ -11,7 +11,7 @@ from router_model.serving.forwarding.patience import Wait
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
-"""How long the usage of an answer that is complete is waited for, and the end of its stream."""
+"""How long to wait for the usage of a complete answer, and for the end of its stream."""
 _MOMENT_S: Final = 0.05
 
 

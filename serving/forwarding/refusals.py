@@ -110,7 +110,7 @@ class Refusals:
 
 
 class Wishes:
-    """What one order asks for, compared with what its candidates accept.
+    """The wishes of one order, compared with what its candidates accept.
 
     Parameters
     ----------

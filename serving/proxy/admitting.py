@@ -23,7 +23,7 @@ from router_model.serving.providers.worst_case import priced, worst_case_usd
 from router_model.serving.proxy.proxy_request import ProxyRequest
 
 WorstCases: TypeAlias = dict[str, Decimal]
-"""What each candidate may cost at most, in USD, by `Target.name`; empty if nothing limits the caller."""
+"""The greatest cost of each candidate, in USD, by `Target.name`; empty if nothing limits the caller."""
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""

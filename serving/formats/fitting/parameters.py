@@ -67,7 +67,7 @@ def _hint(name: str, *called: str, messages: tuple[str, ...] = ()) -> Parameter:
 
 
 REASONING_HISTORY: Final = "reasoning_history"
-"""What models thought in earlier turns of a conversation; another vendor's cannot be read."""
+"""The thinking of models in earlier turns of a conversation; another vendor's cannot be read."""
 LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "limit:max_completion_tokens": ("max_tokens", "max_completion_tokens"),
     "limit:max_tokens": ("max_completion_tokens", "max_tokens"),

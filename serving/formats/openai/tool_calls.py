@@ -1,7 +1,7 @@
 """Repair tool calls, in pieces or whole, so that they follow OpenAI's format.
 
-By the book each piece of a stream has the index of its call; the first piece has the id and the name, the others have
-pieces of the arguments, which are JSON in a text. What is found instead:
+In the standard form each piece of a stream has the index of its call. The first piece has the id and the name, and the
+others have pieces of the arguments, which are JSON in a text. What is found instead:
 
 | who | what |
 |---|---|

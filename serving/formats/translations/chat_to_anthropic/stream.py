@@ -14,7 +14,7 @@ from router_model.serving.formats.translations.chat_to_anthropic.answer import f
 
 @dataclass(slots=True)
 class _Block:
-    """What is open; `call` is the place of a tool call, `input` what came before its pieces."""
+    """An open block; `call` is the place of a tool call, `input` what came before its pieces."""
 
     type: str
     call: int | None = None
