@@ -53,7 +53,7 @@ def not_found(model: str, known: Collection[str], *, param: str = "model") -> Mo
     """Return the error for an unknown model; it names the nearest known one.
 
     >>> not_found("opnai/gpt-4o", ["openai/gpt-4o", "mistral/large"]).message
-    "no model 'opnai/gpt-4o' here; the nearest is 'openai/gpt-4o'; GET /v1/models lists all"
+    "the service has no model 'opnai/gpt-4o'; the nearest is 'openai/gpt-4o'; GET /v1/models lists all"
     """
     near = get_close_matches(model, known, n=1, cutoff=0.5)
     hint = f"the nearest is {near[0]!r}; " if near else ""
