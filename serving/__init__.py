@@ -11,7 +11,7 @@ __all__ = ["create_app"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the application when it is asked for: what is beside it needs no web framework."""
+    """Import the application on first use, because the other modules here need no web framework."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with needing_serve("the decision service"):

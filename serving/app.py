@@ -174,7 +174,7 @@ def _spared_by_the_collector() -> Iterator[None]:
 def _draining_on_signals(parts: Parts) -> Iterator[None]:
     """Note that a shutdown has begun, then let the server's own handler do its work.
 
-    What is still under way when the drain is over is ended by the book, before the server ends it by force.
+    Calls that are still under way when the drain is over get a proper end, before the server ends them by force.
     """
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield

@@ -33,7 +33,7 @@ def about(settings: Settings) -> list[str]:
     logging.disable(logging.WARNING)  # the workers say it, too
     try:
         keyring = check_access(settings)
-        Access.of(settings, keyring).close()  # opens the file of budgets, where there are any
+        Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
         open_log(settings)
         asyncio.run(_check_tables(settings.log))
         providers = () if settings.providers is None else load_providers(settings.providers)

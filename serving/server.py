@@ -23,7 +23,7 @@ from router_model.serving.http_edge.http_protocol import HeadLimitedProtocol
 
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _KEEP_ALIVE_S: Final = (
-    75  # longer than the minute after which load balancers close idle connections: they must be first
+    75  # load balancers close idle connections after a minute, and must do so before we do, or requests get lost
 )
 _LAST_WORDS_S: Final = 3
 """After the drain: for the error events of streams that it ends, and for closing the providers' calls."""
@@ -50,6 +50,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family)
+    # Otherwise a restart fails while old connections of the port are in TIME_WAIT.
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host.strip("[]"), port))
@@ -61,7 +62,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise SettingsError(
             f"cannot listen on {host} port {port}: {exc.strerror or exc}; give another --host or --port"
         ) from exc
-    found.set_inheritable(True)
+    found.set_inheritable(True)  # workers are child processes that accept on the same socket
     return found
 
 
@@ -76,7 +77,7 @@ def in_url(host: str, port: int) -> str:
 
 def lean_app() -> FastAPI:
     """Build the application in a process that is the service's own, as small as it goes."""
-    import_lightgbm_alone()  # before the application, which imports the router's modules
+    import_lightgbm_alone()  # before the application, because its modules import LightGBM with everything
     from router_model.serving.app import create_app  # noqa: PLC0415
 
     sys.setswitchinterval(_SWITCH_S)
@@ -100,7 +101,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             log_level=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # who calls is said by a key, never by a header that anybody can send
+            proxy_headers=False,  # the key tells who calls; anybody can send a header with another address
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=math.ceil(settings.drain_s) + _LAST_WORDS_S,
@@ -112,7 +113,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
 
 
 def _serve_alone(server: uvicorn.Server, sock: socket.socket) -> None:
-    # uvicorn raises the signal again once it has shut down: by then there is nothing left to stop
+    # uvicorn raises the signal again after its shutdown, when there is nothing left to stop.
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets=[sock])
@@ -129,7 +130,7 @@ def _stopped(number: int, _: object) -> None:
 
 @contextmanager
 def _environment(settings: Settings) -> Iterator[None]:
-    """Put the settings into the environment, and a folder for the workers' metrics where there are several."""
+    """Put the settings into the environment, and a folder for the workers' metrics if there are several."""
     before = dict(os.environ)
     os.environ.update(as_environment(settings))
     try:

@@ -8,15 +8,15 @@ from router_model.serving.access.budgets import Reservation
 
 
 class Admission:
-    """Holds the caller's place and money for one call.
+    """The slot and the money that one call of a caller holds.
 
-    It ends with the first of `settle` and `release`; as a context manager it is released where nothing settled it.
+    It ends with the first of `settle` and `release`; as a context manager it is released if nothing settled it.
 
     Attributes
     ----------
     reservation : Reservation or None
-        None where nothing limits what the caller spends.
-    on_end : gives the caller's place back
+        None if nothing limits what the caller spends.
+    on_end : gives the caller's slot back
 
     Examples
     --------
@@ -31,22 +31,22 @@ class Admission:
         self.on_end: Callable[[], None] | None = None
 
     def go_on(self, cost_usd: float, left_usd: Decimal) -> None:
-        """Say what the call has cost so far, and what it may still cost."""
+        """Record what the call has cost so far, and what it may still cost."""
         if self.reservation is not None:
             self.reservation.go_on(cost_usd, left_usd)
 
     def pay(self, cost_usd: float | None) -> None:
-        """Say what the call cost, once its provider's part has ended; its place is kept until `settle`."""
+        """Record what the call cost, once its provider's part has ended; the slot is kept until `settle`."""
         if self.reservation is not None:
             self.reservation.settle(cost_usd)
 
     def settle(self, cost_usd: float | None) -> None:
-        """Say that the call has ended, a stream's end included, and what it cost, all attempts together.
+        """End the call, its stream included, and record what all attempts together cost.
 
         Parameters
         ----------
         cost_usd : float or None
-            None: it cost something, and nobody knows how much; that counts as the worst case.
+            None: it cost something, but the amount is unknown; it counts as the worst case.
         """
         self.pay(cost_usd)
         on_end, self.on_end = self.on_end, None
@@ -54,7 +54,7 @@ class Admission:
             on_end()
 
     def release(self) -> None:
-        """Say that the call has ended, and that it cost nothing; again, or once it is settled: nothing."""
+        """End the call at no cost; does nothing if the call has been released or settled already."""
         self.settle(0.0)
 
     def __enter__(self) -> Self:

@@ -1,9 +1,9 @@
 """Authenticate requests: find the `Caller` by the key in the headers, or refuse.
 
-What a route needs is said by the route, in its function: nothing here looks at the path, the host or a forwarded
-header, so no spelling of a URL leads around it (CVE-2026-48710 and its like). A route calls `Access.authenticate`
-before it reads the body: who may not ask is not listened to. A FastAPI dependency would not do, as FastAPI reads the
-body first.
+Each route states in its function which role it needs. Nothing here looks at the path, the host or a forwarded header,
+so no spelling of a URL can avoid the check (CVE-2026-48710 and similar). A route calls `Access.authenticate` before it
+reads the body, because an unauthorised caller should not cost more than its headers. A FastAPI dependency would not
+do, because FastAPI reads the body first.
 
 `Access` is made once, and used from the event loop only.
 """
@@ -23,30 +23,30 @@ from router_model.serving.common.service_errors import ForbiddenError, RateLimit
 from router_model.serving.common.settings import BudgetFailure, Settings
 
 RESPONSE_HEADERS: Final = "router.response_headers"
-"""In the ASGI scope: a list of headers that `router_model.serving.http_edge.guard` adds to whatever is answered."""
+"""In the ASGI scope: a list of headers that `router_model.serving.http_edge.guard` adds to every answer."""
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
 _KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key"})
-"""Where SDKs of Anthropic and of Google put the key."""
+"""The headers in which Anthropic's and Google's SDKs send the key."""
 
 
 class Access:
-    """Decides who may do what.
+    """Decides what each caller may do.
 
     Parameters
     ----------
     keyring : Keyring or None
         None: the service runs without keys, on loopback; everybody is `INSECURE`.
     limits : Limits or None
-        None: those of the keys, and the defaults.
+        None: the limits of the keys, and the defaults.
     budgets : Budgets or None
-        None: none is kept to.
+        None: there are no budgets.
 
     Attributes
     ----------
     usual_concurrent : callable or None
-        Returns how many calls of models at a time a key may have that says nothing of it; None: any number.
+        Returns how many calls of models a key may have under way if its entry gives no number; None: any number.
     """
 
     def __init__(self, keyring: Keyring | None, limits: Limits | None = None, budgets: Budgets | None = None) -> None:
@@ -58,7 +58,7 @@ class Access:
 
     @classmethod
     def of(cls, settings: Settings, keyring: Keyring | None, meter: BudgetMeter | None = None) -> "Access":
-        """Return what the settings ask for; `keyring` is from `router_model.serving.access.start.check_access`.
+        """Build the settings' access control; `keyring` comes from `router_model.serving.access.start.check_access`.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Access:
         return cls(keyring, limits, budgets)
 
     def authenticate(self, scope: MutableMapping[str, Any], *roles: Role) -> Caller:
-        """Return who is calling, if they may do what needs one of `roles`, and count it.
+        """Return the caller, if it has one of `roles`, and count the request.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Access:
         Raises
         ------
         UnauthenticatedError
-            If there is no key, not one of ours, a revoked one, or two different ones.
+            If there is no key, an unknown one, a revoked one, or two different ones.
         ForbiddenError
             If the key lacks the role.
         RateLimitedError
@@ -108,15 +108,15 @@ class Access:
     def admit(
         self, scope: MutableMapping[str, Any], caller: Caller, worst_usd: Callable[[], Decimal], *, within_s: float
     ) -> Admission:
-        """Let a caller call a model: within its calls at a time, and with what that may cost set aside.
+        """Admit a caller's call of a model, if a slot is free, and reserve what the call may cost.
 
         Parameters
         ----------
         scope : ASGI scope
             The answer gets the headers of the key's budget.
         caller : as authenticated
-        worst_usd : the worst case in USD (`router_model.serving.providers.worst_case`); asked only where there is a
-            budget
+        worst_usd : the worst case in USD (`router_model.serving.providers.worst_case`); computed only if
+            there is a budget
         within_s : seconds
             After which the call has ended at the latest.
 
@@ -128,7 +128,7 @@ class Access:
         Raises
         ------
         RateLimitedError
-            If as many calls as may be are under way.
+            If the key has reached its limit of calls under way.
         BudgetExceededError
             If the worst case is more than is left.
         NotReadyError
@@ -166,12 +166,12 @@ class Access:
         admission.on_end = lambda: self._limits.end_call(key.id)
 
     def count_more(self, caller: Caller, n: int) -> None:
-        """Count `n` requests of a caller beside the one that was authenticated: a batch is as many as it holds.
+        """Count `n` more requests of a caller, besides the authenticated one: a batch counts as many as it contains.
 
         Raises
         ------
         RateLimitedError
-            If the key has used up its share; what was counted until then stays counted.
+            If the key has used up its share; requests counted until then stay counted.
         """
         keys = () if self._keyring is None else self._keyring.all_keys
         for key in keys:
@@ -190,7 +190,7 @@ class Access:
             raise UnauthenticatedError(
                 "the key is not one of this service's; check that it was copied completely", headers=_CHALLENGE
             )
-        if key.revoked is not None:  # said to its owner only: nobody else has the whole key
+        if key.revoked is not None:  # only the key's owner can read this message, because nobody else has the whole key
             raise UnauthenticatedError(
                 f"key {key.id} was revoked at {key.revoked:%Y-%m-%d %H:%M} UTC; ask for a new one", headers=_CHALLENGE
             )

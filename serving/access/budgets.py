@@ -1,14 +1,14 @@
 """Budgets of keys and of the service: reserve a call's greatest cost first, then settle its real cost.
 
-So many calls at once can never spend more than there is: what each of them may cost is set aside before it is sent
-(`router_model.serving.access.ledger`, shared by all workers of a machine). A call whose process was killed sets its
-money free when its reservation expires. Keys without a budget are not looked at.
+Calls at the same time can never spend more than the budget together, because each reserves its greatest cost before it
+is sent (`router_model.serving.access.ledger`, shared by all workers of a machine). If a call's process is killed, its
+reservation expires and the money is free again. Keys without a budget are not checked.
 
-One key's calls under way hold at most three quarters of what is not spent of the service's budget: no key can keep the
-others waiting by calls that it holds open. Of a stream, what was written so far is spent, and no longer reserved.
+One key's calls under way reserve at most three quarters of the unspent part of the service's budget, so that no key
+can block the others with calls that it holds open. The written part of a stream counts as spent, not as reserved.
 
-Simplifies: a reservation is the worst case of one attempt. Where attempts that failed were billed, too, or a provider
-bills more than its list price says, what is settled may be more than was reserved; it is noted as it is.
+Simplifies: a reservation is the worst case of one attempt. If failed attempts are billed, too, or a provider
+bills more than its list price, the settled cost may exceed the reservation; the real cost is recorded all the same.
 """
 
 import logging
@@ -32,30 +32,30 @@ from router_model.serving.common.service_errors import BudgetExceededError, NotR
 logger = logging.getLogger(__name__)
 
 SERVICE: Final = "service"
-"""The account of all calls together; ids of keys are longer."""
+"""The account of all calls together; ids of keys are longer, so it cannot collide with one."""
 EXPIRES_AFTER_S: Final = 60.0
 """How long after the deadline of its call a reservation expires."""
 _SOON_S: Final = 1
 _SHARE: Final = "share"
-"""Stands for a key's share of the service's budget; ids of keys are longer."""
+"""The name of a key's share of the service's budget; ids of keys are longer, so it cannot collide with one."""
 _logger = logging.getLogger(__name__)
 
 
 class BudgetMeter(Protocol):
-    """What is told of budgets; `router_model.serving.monitoring.telemetry.Telemetry` is one."""
+    """Receives the states of budgets; `router_model.serving.monitoring.telemetry.Telemetry` is one."""
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
-        """Say what is left of a budget."""
+        """Receive what is left of a budget."""
 
     def count_budget_spent(self, account: str, usd: float) -> None:
         """Count what a call cost."""
 
     def count_budget_refused(self, account: str) -> None:
-        """Count a call that was too dear."""
+        """Count a call that was too expensive."""
 
 
 class Reservation:
-    """Money that is set aside for one call, until it is settled or released; the first of these counts.
+    """Money reserved for one call, until it is settled or released; only the first of these counts.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class Reservation:
         self._spent = 0
 
     def go_on(self, cost_usd: float, left_usd: Decimal) -> None:
-        """Note what a call under way has cost so far, and what it may still cost; never more than was reserved.
+        """Record what a call under way has cost so far, and what it may still cost; never more than was reserved.
 
-        Where the budgets cannot be written now, what is reserved stays so.
+        If the budgets cannot be written now, the reservation stays as it is.
         """
         if self._hold is None or not math.isfinite(cost_usd):
             return
@@ -87,7 +87,7 @@ class Reservation:
                 self._spent = spent
 
     def settle(self, cost_usd: float | None) -> None:
-        """Note what the call cost, once it has ended; None: not known, so it counts as the worst case."""
+        """Record what the call cost, once it has ended; None: unknown, so it counts as the worst case."""
         hold, self._hold = self._hold, None
         if hold is not None:
             unknown = cost_usd is None or not math.isfinite(cost_usd)
@@ -95,12 +95,12 @@ class Reservation:
             self._budgets.settle(hold, rest)
 
     def release(self) -> None:
-        """Set the money free: the call cost nothing."""
+        """Release the money: the call cost nothing."""
         self.settle(0.0)
 
 
 class Budgets:
-    """Reserves and settles.
+    """Reserves and settles the costs of calls.
 
     Parameters
     ----------
@@ -149,19 +149,19 @@ class Budgets:
     def reserve(
         self, key_id: str, budget: KeyBudget | None, worst_usd: Callable[[], Decimal], *, within_s: float
     ) -> Reservation | None:
-        """Set aside what a call may cost at most.
+        """Reserve the greatest cost of a call.
 
         Parameters
         ----------
         budget : of the key
-        worst_usd : the worst case in USD; asked only where there is a budget
+        worst_usd : the worst case in USD; computed only if there is a budget
         within_s : seconds
             After which the call has ended at the latest.
 
         Returns
         -------
         Reservation or None
-            None where nothing limits the call, or budgets cannot be kept now and fail open.
+            None if nothing limits the call, or if budgets cannot be kept now and fail open.
 
         Raises
         ------
@@ -195,23 +195,23 @@ class Budgets:
         return Reservation(self, hold, headers)
 
     def go_on(self, hold: Hold, spent: int, left: int) -> Hold:
-        """Note what a call under way has cost since the last time, and keep what it may still cost; in nano-USD."""
+        """Record what a call under way has cost since the last time, and reserve the rest; amounts in nano-USD."""
         kept = self._ledger().go_on(hold, spent, left)
         self._count_spent(hold, spent)
         return kept
 
     def settle(self, hold: Hold, spent: int) -> None:
-        """Note what a call cost that was not noted before, in nano-USD; negative where that was too much."""
+        """Record the unrecorded cost of a call, in nano-USD; negative if too much was recorded before."""
         self._ledger().settle(hold, spent)
         self._count_spent(hold, max(spent, 0))
 
     def balance(self, key_id: str, budget: KeyBudget) -> Balance:
-        """Return where a key stands."""
+        """Return the state of a key's budget."""
         now = self._now()
         return self._ledger().balance(_account(key_id, budget, now), now=now.timestamp())
 
     def close(self) -> None:
-        """Close the file; again: nothing."""
+        """Close the file; a second call does nothing."""
         with self._opening:
             opened, self._opened = self._opened, None
         if opened is not None:
@@ -233,7 +233,8 @@ class Budgets:
 
     def _report(self, limits: list[tuple[str, KeyBudget]], balances: list[Balance], amount: int) -> None:
         if self._meter is not None:
-            for (name, _), balance in zip(limits, balances, strict=False):  # a share is no budget of its own
+            # A share has no amount that an operator set, so it is not reported.
+            for (name, _), balance in zip(limits, balances, strict=False):
                 self._meter.set_budget_remaining(name, float(usd_of(balance.remaining - amount)))
 
     def _refusal(
@@ -257,7 +258,7 @@ def _account(name: str, budget: KeyBudget, now: datetime) -> Account:
 
 
 def _why(name: str, budget: KeyBudget, balance: Balance, amount: int, now: datetime) -> str:
-    """Say why a call was refused; the service's amounts are not told to everybody."""
+    """Say why a call was refused; the service's amounts are kept from callers."""
     cost = dollars(usd_of(amount))
     if name == SERVICE:
         return f"this call may cost up to {cost}; less is left of the service's budget for this {budget.per} (UTC)"
@@ -277,11 +278,11 @@ def _why(name: str, budget: KeyBudget, balance: Balance, amount: int, now: datet
 
 
 def _when(budget: KeyBudget, balance: Balance, amount: int, now: datetime) -> dict[str, str]:
-    """Return when asking again makes sense: soon where only calls under way are in the way."""
+    """Return when asking again makes sense: soon, if only calls under way block it."""
     if balance.spent + amount <= balance.limit:
         return {"retry-after": str(_SOON_S)}
     left_s = _left_s(budget, now)
-    never = {"x-should-retry": "false"}  # SDKs of OpenAI and Anthropic would try at once, and again
+    never = {"x-should-retry": "false"}  # otherwise OpenAI's and Anthropic's SDKs would retry at once, in vain
     return never if left_s is None else never | {"retry-after": retry_after_text(left_s)}
 
 

@@ -26,11 +26,11 @@ def create_key(
     max_concurrent: int | None = None,
     budget: KeyBudget | None = None,
 ) -> tuple[Key, str]:
-    """Add a key to a key file, which is made if there is none.
+    """Add a key to a key file; the file is made if it does not exist.
 
     Returns
     -------
-    key : what is kept of it
+    key : the entry in the file
     text : the key itself, which nobody can recover later
 
     Raises
@@ -47,7 +47,7 @@ def create_key(
         for other in before.keys.values():
             if other.name == name and other.revoked is None:
                 raise SettingsError(f"{path}: key {other.id} is already named {name!r}; choose another or revoke it")
-        # a new secret would make the keys there are worthless
+        # a new secret would make all existing keys useless
         secret = read_secret(path) if before.keys else read_or_make_secret(path)
         check_secret(before.secret_check, secret, origin=path)
         key = Key(
@@ -75,17 +75,17 @@ def revoke_key(path: Path, key_id: str) -> Key:
     ----------
     path : key file
     key_id : str
-        Its id, or its text where somebody found it.
+        Its id, or its whole text, in case a leaked key is to be revoked.
 
     Returns
     -------
     Key
-        As it is now; one that was revoked before keeps its time.
+        The key after the change; a key that was revoked before keeps its time.
 
     Raises
     ------
     SettingsError
-        If there is no such key.
+        If the file has no such key.
     """
     text = KEY_PATTERN.fullmatch(key_id)
     wanted = text[1] if text else key_id

@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Final
 
 NANOS: Final = 1_000_000_000
-"""Nano-USD a USD. Amounts are kept as whole nano-USD, rounded up: sums are exact, and never too small."""
+"""Nano-USD per USD. Amounts are whole nano-USD, rounded up, so that sums are exact and never too small."""
 MAX_USD: Final = Decimal(1_000_000_000)
 """Sums of amounts up to this fit 64 bits."""
 
 
 class Per(StrEnum):
-    """The time after which a budget is there again, in UTC."""
+    """The period after which the whole budget is available again, in UTC."""
 
     DAY = "day"
     MONTH = "month"
@@ -24,7 +24,7 @@ class Per(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeyBudget:
-    """What may be spent in a period.
+    """The amount that may be spent in a period.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ def usd_of(nano: int) -> Decimal:
 
 
 def dollars(usd: Decimal) -> str:
-    """Return an amount as people read it.
+    """Format an amount for people.
 
     >>> dollars(Decimal("10.00")), dollars(Decimal("1E+3")), dollars(Decimal("-0.000002"))
     ('$10', '$1,000', '-$0.000002')

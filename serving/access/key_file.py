@@ -44,13 +44,13 @@ _HASH_LENGTH: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """What a key file says.
+    """The content of a key file.
 
     Attributes
     ----------
     secret_check : str or None
-        Of the secret its keys are hashed with (`router_model.serving.access.keyring_secret.secret_check`); None in a
-        new file.
+        A digest that identifies the secret of the keys' hashes
+        (`router_model.serving.access.keyring_secret.secret_check`); None in a new file.
     keys : by id, in the order they were made
     """
 
@@ -58,7 +58,7 @@ class KeyFile:
     keys: Mapping[str, Key]
 
     def with_key(self, key: Key) -> "KeyFile":
-        """Return it with one key added or replaced."""
+        """Return a copy with one key added or replaced."""
         return replace(self, keys={**self.keys, key.id: key})
 
 
@@ -68,7 +68,7 @@ def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
     Raises
     ------
     SettingsError
-        If it is no key file, naming the file and the key.
+        If it is not a key file; the message names the file and the key.
     """
     try:
         document = tomllib.loads(content.decode(), parse_float=Decimal)
@@ -198,7 +198,7 @@ def read_key_file(path: Path) -> KeyFile:
     Raises
     ------
     SettingsError
-        If it cannot be read or is no key file.
+        If it cannot be read or is not a key file.
     """
     try:
         content = path.read_bytes()
@@ -210,16 +210,16 @@ def read_key_file(path: Path) -> KeyFile:
 
 
 def edit_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
-    """Replace a key file by what `change` makes of it; nothing is written if that raises.
+    """Replace a key file by the result of `change`; nothing is written if `change` raises.
 
     The new file is created exclusively, which is the lock, and readable by its owner only from the first moment on.
 
     Raises
     ------
     SettingsError
-        If it is no key file, cannot be written, or is being edited by somebody else.
+        If it is not a key file, cannot be written, or is being edited by somebody else.
     """
-    target = path.resolve()  # where it is a link, what it points at is replaced
+    target = path.resolve()  # replacing a link itself would cut it off from the file that it points at
     staging = target.with_name(f"{target.name}.new")
     try:
         handle = os.open(staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -231,11 +231,12 @@ def edit_key_file(path: Path, change: Callable[[KeyFile], KeyFile]) -> None:
         raise SettingsError(f"{path}: cannot be written ({exc.strerror}); expected a folder you may write to") from exc
     try:
         with os.fdopen(handle, "wb") as file:
+            # Read under the lock, so that no other command's change is lost.
             before = read_key_file(target) if target.exists() else KeyFile(None, {})
             file.write(dump_key_file(change(before)))
             _keep_owner(file.fileno(), target)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(file.fileno())  # before the rename: a power failure must not leave an empty key file
         staging.replace(target)
     except BaseException:
         staging.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """The keyring: the keys that may call, read again when the key file changes.
 
-Looking a key up is a dictionary access by its id and one comparison in constant time; for an id that is not ours a
-comparison is made all the same, so that the time taken does not tell which ids exist. Nothing that came with a request
-is evaluated, formatted into a query or written down.
+Looking a key up is a dictionary access by its id and one comparison in constant time; an unknown id
+costs a comparison, too, so that the time taken does not reveal which ids exist. Nothing from a request is evaluated,
+put into a query or written down.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from router_model.serving.common.service_errors import SettingsError
 logger = logging.getLogger(__name__)
 
 CHECK_EVERY_S: Final = 1.0
-"""How often the key file is looked at: a revoked key is refused after this time at the latest."""
+"""Seconds between two checks of the key file: a revoked key is refused after this time at the latest."""
 
 _NOBODY: Final = bytes(32)
 
@@ -28,8 +28,9 @@ _NOBODY: Final = bytes(32)
 class Keyring:
     """The keys of a key file, kept up to date.
 
-    The file is looked at when a key is (one ``stat`` a second), and read again when it changed: a revocation needs no
-    restart and no signal, and reaches every worker. A file that cannot be read changes nothing; that is logged.
+    Looking a key up also checks the file (one ``stat`` per second), and reads it again when it changed. So a revocation
+    needs neither a restart nor a signal, and reaches every worker. If the file cannot be read, the old keys stay in
+    use, and a warning is logged.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ class Keyring:
         self._signature = self._look()
         self._by_id = self._read()
         self.generation = 0
-        """Raised by one whenever the file was read again."""
+        """A counter that grows by one whenever the file was read again."""
 
     @classmethod
     def load(cls, path: Path, *, secret: bytes, clock: Callable[[], float] = time.monotonic) -> "Keyring":
@@ -60,7 +61,7 @@ class Keyring:
         return cls(path, secret=secret, clock=clock)
 
     def find(self, credential: bytes) -> Key | None:
-        """Return the key that `credential` is the text of, a revoked one, too; None if it is not one of ours.
+        """Return the key whose text is `credential`, even a revoked one; None if the file has no such key.
 
         Parameters
         ----------
@@ -77,11 +78,11 @@ class Keyring:
         return key if hmac.compare_digest(key_hash(credential, self._secret), expected) else None
 
     def get(self, key_id: str) -> Key | None:
-        """Return the key of an id, a revoked one, too."""
+        """Return the key with an id, even a revoked one."""
         return self._by_id.get(key_id.encode())
 
     def derived_secret(self, purpose: bytes) -> bytes:
-        """Return a secret for another purpose, which says nothing of the keyring's own."""
+        """Derive a secret for another purpose; the keyring's secret cannot be computed from it."""
         return hmac.digest(self._secret, b"router-model " + purpose, "sha256")
 
     @property
@@ -107,7 +108,7 @@ class Keyring:
         logger.info("%s: read again, %d keys", self._path, len(self._by_id))
 
     def _look(self) -> tuple[int, int, int]:
-        """Return what changes with the file: every edit makes a new one, so the inode tells where the time does not."""
+        """Return a tuple that differs after each edit: an edit makes a new file, so at least the inode differs."""
         try:
             status = self._path.stat()
         except OSError as exc:

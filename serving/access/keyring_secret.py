@@ -1,7 +1,7 @@
 """The keyring's secret, which every hash of a key depends on.
 
-It comes from the environment, or lies in a file of its own beside the key file (``keys.toml`` -> ``keys.toml.secret``),
-made when the first key is: a key file alone, from a backup or a repository, is worth nothing to who finds it.
+It comes from the environment, or from a separate file next to the key file (``keys.toml`` -> ``keys.toml.secret``) that
+is made with the first key. So a key file alone, from a backup or a repository, is useless to whoever finds it.
 """
 
 import os
@@ -17,17 +17,17 @@ MIN_LENGTH: Final = 32
 
 
 def secret_path(key_file: Path) -> Path:
-    """Return where the secret of a key file lies."""
+    """Return the path of the secret of a key file."""
     return key_file.with_name(f"{key_file.name}.secret")
 
 
 def read_secret(key_file: Path) -> bytes:
-    """Return the secret of a key file, from the environment or else the file beside it.
+    """Return the secret of a key file, from the environment or else from the file next to it.
 
     Raises
     ------
     SettingsError
-        If neither has one, or one that is too short.
+        If neither has a secret, or the secret is too short.
     """
     if from_environment := os.environ.get(ENVIRONMENT):
         return _checked(from_environment.encode(), f"environment variable {ENVIRONMENT}")
@@ -61,12 +61,12 @@ def read_or_make_secret(key_file: Path) -> bytes:
 
 
 def secret_check(secret: bytes) -> str:
-    """Return what tells two secrets apart and gives neither away; the key file has it."""
+    """Return a digest that tells two secrets apart without revealing them; the key file contains it."""
     return key_hash(b"router-model keyring", secret).hex()[:16]
 
 
 def check_secret(check: str | None, secret: bytes, *, origin: Path) -> None:
-    """Refuse a secret that is not the one the keys of a file were made under; `check` is None in an empty file."""
+    """Refuse a secret that the keys of a file were not made with; `check` is None in an empty file."""
     if check is not None and check != secret_check(secret):
         raise SettingsError(
             f"{origin}: its keys were made under another secret; set {ENVIRONMENT}, or bring {secret_path(origin)}, "

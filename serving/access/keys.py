@@ -1,9 +1,9 @@
 """A key: the text that only its owner has, and the entry for it in the key file.
 
 The text is ``rm_``, twelve characters of id, ``_`` and 43 characters of secret (256 random bits), all ASCII letters and
-digits: a double click selects it, and a scanner for leaked secrets finds it by `KEY_PATTERN`. Kept is only a keyed hash
-(HMAC-SHA256 under the keyring's secret): whoever reads the key file can neither use nor test a key. With that much
-randomness a slow password hash would add nothing but delay.
+digits: a double click selects it, and a scanner for leaked secrets finds it by `KEY_PATTERN`. The file
+keeps only a keyed hash (HMAC-SHA256 under the keyring's secret), so that a reader of the file can neither use nor test
+a key. The secret is so random that a slow password hash would only add delay.
 """
 
 import hmac
@@ -44,7 +44,7 @@ class Key:
         HMAC-SHA256 of the key's text under the keyring's secret.
     created : UTC
     revoked : UTC or None
-        None while it is valid.
+        None while the key is valid.
     requests_per_minute, feedback_per_day : int or None
         None: as the service's settings say.
     max_concurrent : int or None
@@ -73,7 +73,7 @@ def new_key_text() -> tuple[str, str]:
 
 
 def key_id_of(credential: bytes) -> bytes | None:
-    """Return the id in a credential, or None where it does not look like a key of ours.
+    """Return the id in a credential, or None if it does not look like one of this service's keys.
 
     Examples
     --------
@@ -87,5 +87,5 @@ def key_id_of(credential: bytes) -> bytes | None:
 
 
 def key_hash(credential: bytes, secret: bytes) -> bytes:
-    """Return what is kept of a key: HMAC-SHA256 under the keyring's secret (RFC 2104), 32 bytes."""
+    """Return the hash that the file keeps of a key: HMAC-SHA256 under the keyring's secret (RFC 2104), 32 bytes."""
     return hmac.digest(secret, credential, "sha256")

@@ -1,10 +1,10 @@
 """The ledger: what was spent and what calls under way may still cost, in one SQLite file for all workers.
 
 Each step is one short transaction that holds SQLite's write lock: two workers can never reserve the same money, and a
-process that is killed leaves either all of a step or nothing of it. No step waits for a disk: nothing is synchronised
-in them (about 50 microseconds each, docs/access.md), and what is in the file outlives the process, as the operating
-system has it. From time to time a thread brings it to the disk: after a loss of power about the last thousand steps are
-missing at most. Should the file be damaged by it, that is found when it is opened.
+process that is killed leaves either all of a step or nothing of it. No step waits for a disk, because a
+call would have to wait, too: a step takes about 50 microseconds (docs/access.md). The data outlives the process,
+because the operating system holds it. From time to time a thread syncs the file to the disk, so a power failure loses
+about the last thousand steps at most. Damage from a power failure is found when the file is opened.
 
 Amounts are nano-USD (`router_model.serving.access.key_budget`). What was spent is kept by day, so that a budget whose
 period is changed still counts what it should.
@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 VERSION: Final = 1
 SHARE: Final = Fraction(3, 4)
-"""Of what is not spent of an account that several share: the most that one may hold. A quarter is for others."""
+"""The largest share of an account's unspent money that one sharer may reserve; a quarter is left for the others."""
 SYNC_EVERY: Final = 1000
-"""Steps between two times that the file is brought to the disk."""
+"""Steps between two syncs of the file to the disk."""
 
 _BUSY_PAUSE_S: Final = 0.02
 _SCHEMA: Final = (
@@ -59,12 +59,12 @@ class LedgerError(RouterModelError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose money it is, and how much there is of it.
+    """An account: its owner and its limit.
 
     Attributes
     ----------
     name : str
-        Id of a key, or a word of ours.
+        Id of a key, or a reserved name.
     limit : nano-USD
     since : int
         The first day that counts, as `date.toordinal`.
@@ -81,7 +81,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Where an account stands; nano-USD.
+    """The state of an account, in nano-USD.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class Balance:
 
     @property
     def remaining(self) -> int:
-        """What is neither spent nor reserved; not negative."""
+        """The amount that is neither spent nor reserved; not negative."""
         return max(self.limit - self.spent - self.reserved, 0)
 
 
@@ -107,10 +107,10 @@ class Hold:
     id : int
     accounts : names
     day : int
-        On which it counts, when it is spent, too.
+        The day that it counts for, also once it is spent.
     amount : nano-USD
     shares : names
-        Those of the accounts that only hold, and spend nothing.
+        The accounts that only reserve, and never spend.
     """
 
     id: int
@@ -121,7 +121,7 @@ class Hold:
 
 
 class Ledger:
-    """Keeps the accounts of one file; from any thread.
+    """Keeps the accounts of one file; can be used from any thread.
 
     Parameters
     ----------
@@ -142,6 +142,7 @@ class Ledger:
         self._unsettled: list[tuple[Hold, int]] = []
         try:
             make_private(path)
+            # `_transaction` begins transactions itself, and `_lock` keeps the threads apart.
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(wait_s)
@@ -158,10 +159,12 @@ class Ledger:
         execute = self._connection.execute
         self._write_ahead(wait_s)
         execute("PRAGMA synchronous = OFF")
-        execute("PRAGMA wal_autocheckpoint = 0")  # `_sync` does it
+        # A checkpoint waits for the disk, so `_sync` makes them in its own thread.
+        execute("PRAGMA wal_autocheckpoint = 0")
         (found,) = execute("PRAGMA user_version").fetchone()
         if found not in {0, VERSION}:
             raise sqlite3.DatabaseError(f"it has version {found}; expected {VERSION}")
+        # Steps are not synced to the disk, so a power failure may have damaged the file.
         (state,) = execute("PRAGMA quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(f"it is damaged: {state}")
@@ -171,7 +174,7 @@ class Ledger:
             execute(f"PRAGMA user_version = {VERSION}")
 
     def _write_ahead(self, wait_s: float) -> None:
-        """Turn the file to WAL; SQLite fails at once, whatever its timeout, where another worker does so, too."""
+        """Switch the file to WAL, with retries: SQLite ignores its timeout here if another worker switches it, too."""
         give_up_at = time.monotonic() + wait_s
         while True:
             try:
@@ -193,12 +196,12 @@ class Ledger:
         amount : nano-USD
         day : `date.toordinal`
         now, expires_at : seconds since 1970
-            A reservation that is still there when it expires counts no more.
+            A reservation that still exists when it expires no longer counts.
 
         Returns
         -------
         Hold or None
-            None where it was more than one account has.
+            None if some account has less than the amount.
         list of Balance
             Of each account, without this reservation.
 
@@ -209,6 +212,7 @@ class Ledger:
         """
         names = tuple(account.name for account in accounts)
         shares = tuple(account.name for account in accounts if account.share_of is not None)
+        # A random id, because workers have no counter in common; 63 bits fit SQLite's integers.
         hold = Hold(secrets.randbits(63), names, day, amount, shares)
         with self._step():
             balances = self._balances(accounts, now)
@@ -219,7 +223,7 @@ class Ledger:
         return hold, balances
 
     def go_on(self, hold: Hold, spent: int, left: int) -> Hold:
-        """Note what was spent of a reservation since the last time, and keep what may still be.
+        """Record what was spent of a reservation since the last time, and keep the rest reserved.
 
         Parameters
         ----------
@@ -228,7 +232,7 @@ class Ledger:
         Raises
         ------
         LedgerError
-            If the file cannot be used now; nothing is noted then.
+            If the file cannot be used now; nothing is recorded then.
         """
         with self._step():
             for name in hold.accounts:
@@ -237,11 +241,11 @@ class Ledger:
         return replace(hold, amount=left)
 
     def settle(self, hold: Hold, spent: int) -> None:
-        """Let go of a reservation, and note what was really spent, in nano-USD; also where it expired before.
+        """End a reservation, even an expired one, and record what was really spent, in nano-USD.
 
-        What `go_on` has noted is not noted again: where that was too much, `spent` is negative.
+        `spent` excludes what `go_on` recorded before; it is negative if that was too much.
 
-        Where the file cannot be used now, that is logged and done with the next step; the reservation stands until
+        If the file cannot be used now, that is logged and done with the next step; the reservation stands until
         then.
         """
         try:
@@ -253,7 +257,7 @@ class Ledger:
             logger.error("the cost of a call could not be recorded; it is recorded later: %s", exc)  # noqa: TRY400  (expected; a traceback says no more)
 
     def balance(self, account: Account, *, now: float) -> Balance:
-        """Return where an account stands.
+        """Return the state of an account.
 
         Raises
         ------
@@ -264,7 +268,7 @@ class Ledger:
             return self._balance(account, now)
 
     def close(self) -> None:
-        """Note what is still to be noted, bring the file to the disk and close it."""
+        """Record the costs that are still unrecorded, sync the file to the disk and close it."""
         if self._unsettled:
             try:
                 with self._step():
@@ -303,7 +307,7 @@ class Ledger:
 
     @contextmanager
     def _step(self) -> Iterator[None]:
-        """Run what is within as one transaction, after what could not be noted before."""
+        """Run the block as one transaction; costs that could not be recorded before come first."""
         try:
             with self._lock, self._transaction():
                 for one in self._unsettled:
@@ -318,6 +322,7 @@ class Ledger:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         execute = self._connection.execute
+        # The write lock is taken before balances are read; otherwise two workers could reserve the same money.
         execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -329,7 +334,7 @@ class Ledger:
         self._unsettled.clear()
 
     def _sync(self) -> None:
-        """Bring the file to the disk, beside the steps that go on: this connection alone waits for the disk."""
+        """Sync the file to the disk with a separate connection, so that only this thread waits for the disk."""
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")

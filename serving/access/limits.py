@@ -1,9 +1,9 @@
 """Limits of a key: requests per minute, feedback per day, and calls of models at the same time.
 
 Requests are counted by a bucket that holds a minute's worth and fills up evenly (the generic cell rate algorithm, ITU-T
-I.371), in integers: exact at the boundary. One number a key is all it remembers. Feedback is counted by the day, UTC.
+I.371), in integers: exact at the boundary. It remembers one number per key. Feedback is counted by the day, UTC.
 
-Each process counts on its own; of several workers each gets its share of a limit, rounded up.
+Each process counts separately. If there are several workers, each gets its share of a limit, rounded up.
 """
 
 import math
@@ -23,14 +23,14 @@ MINUTE_S: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a key stands after it asked.
+    """The state of a key's limit after a request.
 
     Attributes
     ----------
     allowed : bool
     limit, remaining : requests
-    reset_s : seconds until all of the limit is there again
-    retry_after_s : seconds until asking again makes sense; 0 where it was allowed
+    reset_s : seconds until the whole limit is available again
+    retry_after_s : seconds until asking again makes sense; 0 if it was allowed
     """
 
     allowed: bool
@@ -40,7 +40,7 @@ class Standing:
     retry_after_s: float = 0.0
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that OpenAI sends, and ``Retry-After`` in whole seconds where it was refused."""
+        """Return the headers that OpenAI sends, and ``Retry-After`` in whole seconds if it was refused."""
         headers = {
             "x-ratelimit-limit-requests": str(self.limit),
             "x-ratelimit-remaining-requests": str(self.remaining),
@@ -56,7 +56,7 @@ class MinuteBucket:
 
     Parameters
     ----------
-    limit : requests a minute, at least 1
+    limit : requests per minute, at least 1
 
     Notes
     -----
@@ -96,7 +96,7 @@ class DayCount:
 
     Parameters
     ----------
-    limit : a day, 0 for none at all
+    limit : feedback per day, 0 for none at all
 
     Examples
     --------
@@ -116,7 +116,7 @@ class DayCount:
     def take(self, now: datetime) -> Standing:
         """Take one feedback out, if there is one left today."""
         day = now.toordinal()
-        if day > self._day:  # a clock set back gives nothing back
+        if day > self._day:  # a clock that is set back must not grant a second allowance for the same day
             self._day, self._n = day, 0
         midnight = datetime.combine(now.date() + timedelta(days=1), day_time(), UTC)
         reset_s = (midnight - now).total_seconds()
@@ -127,14 +127,14 @@ class DayCount:
 
 
 class Limits:
-    """Counts what each key does, in this process.
+    """Counts each key's requests, feedback and calls in this process.
 
     Parameters
     ----------
     requests_per_minute : int or None
-        For keys that do not say otherwise; None: no limit.
+        For keys without a limit of their own; None: no limit.
     feedback_per_day : int
-        For keys that do not say otherwise.
+        For keys without a limit of their own.
     workers : int
         Processes that share the limits.
     clock_ns : nanoseconds, monotonic
@@ -160,7 +160,7 @@ class Limits:
         self._under_way: dict[str, int] = {}
 
     def take_request(self, key_id: str, own_limit: int | None) -> Standing | None:
-        """Count a request of a key; None where nothing limits it."""
+        """Count a request of a key; None if it has no limit."""
         limit = self._requests_per_minute if own_limit is None else own_limit
         if limit is None:
             return None
@@ -180,7 +180,7 @@ class Limits:
         return count.take(self._now())
 
     def begin_call(self, key_id: str, limit: int) -> bool:
-        """Count a call of a model that begins; False where as many as may be are under way."""
+        """Count the start of a call of a model; False if the limit of calls under way is reached."""
         n = self._under_way.get(key_id, 0)
         if n >= share(limit, self._workers):
             return False
@@ -188,7 +188,7 @@ class Limits:
         return True
 
     def end_call(self, key_id: str) -> None:
-        """Count that a call has ended which `begin_call` let through."""
+        """Count the end of a call that `begin_call` allowed."""
         n = self._under_way[key_id] - 1
         if n:
             self._under_way[key_id] = n

@@ -19,7 +19,7 @@ class DecisionOwners:
     Parameters
     ----------
     secret : bytes or None
-        None: the service runs without keys; ids are not sealed, and everything is everybody's.
+        None: the service runs without keys; ids are not sealed, and everybody may report on every decision.
     """
 
     def __init__(self, secret: bytes | None = None) -> None:

@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 def check_access(settings: Settings) -> Keyring | None:
-    """Return the keys that the service checks, or None where it runs without.
+    """Return the keys that the service checks, or None if it runs without keys.
 
     Raises
     ------
     SettingsError
-        If there are no keys and ``insecure`` was not set, or the service would listen where others can reach it; if
+        If there are no keys and ``insecure`` was not set, or if others could reach the service without a key; if
         no valid key may ask for decisions; if the key file or its secret cannot be used.
     """
     if settings.insecure:

@@ -30,7 +30,7 @@ class PlanStepAnswer(BaseModel):
 
 
 class ExclusionAnswer(BaseModel):
-    """A model that was no candidate, and why."""
+    """A model that was not a candidate, and why."""
 
     model_config = _CLOSED
 
@@ -40,11 +40,11 @@ class ExclusionAnswer(BaseModel):
 
 
 class PolicyAnswer(BaseModel):
-    """What decided."""
+    """The router and policy that made the decision."""
 
     model_config = _CLOSED
 
-    artifact: str = Field(description="Content hash of the router; empty where there was none.")
+    artifact: str = Field(description="Content hash of the router; empty without a router.")
     version: str = Field(description="Changes with the artifact and the settings that change choices.")
     quality_bar: float
     target_success: float | None
@@ -72,7 +72,7 @@ class DecisionAnswer(BaseModel):
     degraded: bool
     degraded_by: str | None = Field(description="'predictor_error', 'deadline' or 'no_router'.")
     decision_ms: float
-    explanation: dict[str, Any] | None = Field(None, description="Where it was asked for.")
+    explanation: dict[str, Any] | None = Field(None, description="Present if it was asked for.")
 
 
 class BatchAnswer(BaseModel):
@@ -95,7 +95,7 @@ class AcceptedAnswer(BaseModel):
 
 
 class ArchitectureAnswer(BaseModel):
-    """What goes in and out."""
+    """The modalities of input and output."""
 
     model_config = _CLOSED
 
@@ -195,7 +195,7 @@ class ReadyAnswer(BaseModel):
 
 
 class ReloadAnswer(BaseModel):
-    """What is served after a reload."""
+    """The artifact and policy that are served after a reload."""
 
     model_config = _CLOSED
 

@@ -33,7 +33,7 @@ async def models(request: Request) -> Response:
     """List the models with their prices and limits: the candidates, and what else the proxy's providers serve.
 
     OpenAI's list with OpenRouter's fields; prices are decimal text in USD per *token*, fees in USD a request or image;
-    none where they are not known.
+    none if they are not known.
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
@@ -55,7 +55,7 @@ async def model(request: Request) -> Response:
 def _cards(parts: Parts) -> dict[str, ModelCard | None]:
     """Return what there is: the candidates, then the models that providers name.
 
-    With a proxy ``auto`` comes first: chat programs offer their users what is listed, and nothing else.
+    With a proxy ``auto`` comes first: chat programs offer their users the listed models only.
     """
     router = parts.engine.router
     found: dict[str, ModelCard | None] = {} if router is None else {one: router.catalog[one] for one in router.models}
@@ -133,7 +133,7 @@ async def decision(request: Request) -> Response:
 
 
 def _reader(parts: Parts, request: Request) -> Caller:
-    """Return who reads decisions: its own with the role `decide` or `proxy`, any with `admin`."""
+    """Return the caller, if it may read decisions: its own with the role `decide` or `proxy`, all with `admin`."""
     try:
         return parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     except ForbiddenError as no_decider:

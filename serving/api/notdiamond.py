@@ -93,7 +93,7 @@ def named_providers(providers: Sequence[NotDiamondProvider], catalog: Catalog) -
     Raises
     ------
     InvalidRequestError
-        If one is no candidate; the message says which there are.
+        If one is not a candidate; the message says which there are.
     """
     named: dict[str, NotDiamondProvider] = {}
     for position, provider in enumerate(providers):

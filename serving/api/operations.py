@@ -19,13 +19,13 @@ _UNREADY: Final = 503
 
 
 async def healthz(request: Request) -> Response:
-    """Say that the process is alive; nothing else is looked at."""
+    """Answer that the process is alive; nothing else is checked."""
     del request
     return json_response({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """Say whether requests should be sent here: a router is loaded, no shutdown has begun.
+    """Answer whether requests should be sent here: a router is loaded, and no shutdown has begun.
 
     A service that is not ready for want of a router still answers with its default plan. `log_writable` is said and
     does not count: decisions are made on a full disk, too.
@@ -36,7 +36,7 @@ async def readyz(request: Request) -> Response:
 
 
 def readiness(parts: Parts) -> dict[str, bool]:
-    """Return what is said of the service's state."""
+    """Return the description of the service's state."""
     return {
         "artifact_loaded": parts.engine.ready,
         "log_writable": parts.log.writable,
@@ -58,9 +58,9 @@ async def metrics(request: Request) -> Response:
 
 
 async def reload(request: Request) -> Response:
-    """Load the artifact anew, beside the one that is served, and swap them if it is sound; so with the providers' file.
+    """Load the artifact while the old one serves, and swap them if it is sound; also read the providers file again.
 
-    Of several workers, the one that answers reloads at once; the others take up an artifact within `reload_every_s`.
+    If there are several workers, the one that answers reloads at once; the others follow within `reload_every_s`.
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.ADMIN)

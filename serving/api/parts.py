@@ -43,7 +43,7 @@ class Parts:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Ids of the candidates; empty where there is no router."""
+        """Ids of the candidates; empty if there is no router."""
         router = self.engine.router
         return () if router is None else router.models
 

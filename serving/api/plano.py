@@ -50,7 +50,7 @@ _TRACE: Final = {
     "name": "traceparent",
     "in": "header",
     "required": False,
-    "description": "W3C trace context; ignored where it is none.",
+    "description": "W3C trace context; ignored if it is malformed.",
     "schema": {"type": "string"},
 }
 ENDPOINTS: Final = (

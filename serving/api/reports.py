@@ -33,7 +33,7 @@ _THUMBS: Final = {"up": 1.0, "down": 0.0}
 
 
 async def feedback(request: Request) -> Response:
-    """Say how good an answer was.
+    """Report how good an answer was.
 
     `decision_id` or `response_id` says which; where both are given, `decision_id` counts. A decision must be one of the
     key's own, unless the key has the role `feedback-all`; a `response_id` may turn up later. The same `Idempotency-Key`
@@ -88,7 +88,7 @@ async def outcomes(request: Request) -> Response:
 
 
 def _keep(parts: Parts, record: LogRecord) -> None:
-    """Put a report into the log; its sender is told to come back where it would be lost."""
+    """Put a report into the log; if it would be lost, its sender is told to send it again."""
     if not parts.log.writable:
         raise NotReadyError("neither the log's store nor its spool accepts records now; send the report again later")
     parts.log.put(record)

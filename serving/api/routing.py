@@ -62,7 +62,7 @@ def _read_all(parts: Parts, caller: Caller, body: dict[str, Any]) -> list[Query 
 
 
 def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | ServiceError:
-    """Read one of a batch; what is wrong with it is its answer."""
+    """Read one request of a batch; if it is wrong, the error is its answer."""
     try:
         return read_query(body, _NO_HEADERS, known=parts.models, key_id=caller.key_id, surface="batch")
     except Exception as exc:

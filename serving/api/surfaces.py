@@ -26,7 +26,7 @@ _SAID: Final = "Is 2027 prime? Answer yes or no."
 
 
 class ChatRequest(ProxyEnvelope):
-    """OpenAI's chat body; what is not named here goes to the provider, fitted to its model."""
+    """OpenAI's chat body; fields that are not named here go to the provider, fitted to its model."""
 
     model_config = _open(
         model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200, router={"quality_bar": 0.5, "session_id": "chat-17"}
@@ -36,7 +36,7 @@ class ChatRequest(ProxyEnvelope):
 
 
 class MessagesRequest(ProxyEnvelope):
-    """Anthropic's Messages body; what is not named here goes to the provider, fitted to its model."""
+    """Anthropic's Messages body; fields that are not named here go to the provider, fitted to its model."""
 
     model_config = _open(model="auto", messages=MESSAGES_EXAMPLE, max_tokens=200)
 
@@ -173,7 +173,7 @@ def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], *
 
 _GOOGLE: Final = "/v1beta/models/{model:path}"
 _GOOGLE_V1: Final = "/v1/models/{model:path}"
-"""What google-genai asks for since 3.0, unless it is told to use ``v1beta``."""
+"""The version that google-genai asks for since 3.0, unless it is told to use ``v1beta``."""
 ENDPOINTS: Final = (
     _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
     _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),

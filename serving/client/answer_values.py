@@ -22,7 +22,8 @@ class RouteStep:
     model : str
     provider : str or None
     p_success : float or None
-        Predicted P(quality >= bar); None in a default plan, which nothing predicted; so with all that is predicted.
+        Predicted P(quality >= bar). It is None in a default plan, because nothing was predicted; the same holds for all
+        predicted values.
     p_interval : lower and upper end, or None
     expected_cost_usd, expected_output_tokens, expected_latency_s, expected_quality : float or None
     propensity : float or None
@@ -70,15 +71,15 @@ class RouteAnswer:
     model : str
         The model to call.
     plan : RouteStep, best first
-        The first is `model`; call the next where one fails.
+        The first is `model`; call the next one if a model fails.
     decision_id : str or None
-        To report outcomes and feedback with; None where the service was not reached and the caller's own fallback
+        To report outcomes and feedback with; None if the service was not reached and the caller's own fallback
         stands in.
     reason : str
     degraded : bool
         Nothing was predicted: the service's default plan, or the caller's fallback.
     explored : bool
-    excluded : (model, reason) of every model that was no candidate
+    excluded : (model, reason) of every model that was not a candidate
     policy : mapping
         Artifact, version, quality bar, threshold, certificate.
     degraded_by : str or None
@@ -140,7 +141,7 @@ class RouteAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the service says of reported feedback or an outcome.
+    """The service's answer to reported feedback or an outcome.
 
     Attributes
     ----------

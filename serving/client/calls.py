@@ -47,7 +47,7 @@ class RouteOptions(TypedDict, total=False):
 
 
 class OutcomeFields(TypedDict, total=False):
-    """What happened when the provider was called; names as in the log's ``AttemptRecord``.
+    """The outcome of a provider's call; the names are those of the log's ``AttemptRecord``.
 
     ``input_tokens`` includes cached ones, ``output_tokens`` reasoning. ``status`` is the HTTP status.
     """

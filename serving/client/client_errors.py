@@ -44,7 +44,7 @@ class UnreachableError(RouterClientError):
 
 
 class UnreadableAnswerError(RouterClientError):
-    """Raise when something answered that is no decision service, or a part of the answer is missing."""
+    """Raised if the answer did not come from a decision service, or lacks a part."""
 
 
 class AnsweredError(RouterClientError):
@@ -98,7 +98,7 @@ class PermissionDeniedError(AnsweredError):
 
 
 class NotFoundError(AnsweredError):
-    """Raise when there is no such decision or path, or constraints left no model."""
+    """Raised if the decision or path does not exist, or constraints left no model."""
 
 
 class RateLimitError(AnsweredError):

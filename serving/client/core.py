@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous client share: address, key, limits, and making requests of calls."""
+"""The part that both clients share: the address, the key, the limits, and turning calls into requests."""
 
 import json
 import logging
@@ -26,11 +26,11 @@ Answer = TypeVar("Answer")
 logger = logging.getLogger(__name__)
 
 FAILS_OPEN: Final = (UnreachableError, RateLimitError, ServerError)
-"""What a caller's own fallback stands in for; what the service refuses is a mistake to be seen."""
+"""The errors that a caller's own fallback replaces; a refusal is not among them, because it shows a mistake."""
 
 
 class Core:
-    """What both clients are made of, the transport call excepted.
+    """Everything that both clients share; only the transport's call differs.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Core:
     deadline : float
         Seconds that a whole call may take, retries and their waits included.
     retries : int or Retries
-        Attempts after the first, where the connection fails, times out, or the status is 429, 502, 503 or 504.
+        Attempts after the first, if the connection fails, times out, or the status is 429, 502, 503 or 504.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ def local_answer(fallback: str | Sequence[str] | None, why: RouterClientError) -
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the service is, and as whom it is asked.
+    """The service's address, and the key that it is asked with.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Connection:
         return {"base_url": self.address, "headers": {"user-agent": "router-model-client", **key}}
 
     def request(self, call: Call[Any], timeout_s: float) -> dict[str, Any]:
-        """Return what is sent."""
+        """Return the request to send."""
         sent: dict[str, Any] = {"method": call.method, "url": call.path, "timeout": timeout_s, "headers": call.headers}
         if call.body is None:
             return sent
@@ -121,14 +121,14 @@ class Connection:
         return {**sent, "content": content, "headers": {**call.headers, "content-type": "application/json"}}
 
     def got(self, response: httpx2.Response) -> Got:
-        """Return an answer, in which the key is no more, should something have echoed it."""
+        """Return an answer with the key masked, in case something echoed it."""
         content = response.content
         if self.api_key:
             content = content.replace(self.api_key.encode(), b"[api key]")
         return Got(response.status_code, response.headers, content)
 
     def lost(self, error: httpx2.RequestError | TimeoutError, timeout_s: float) -> Lost:
-        """Say in a few words why there is no answer."""
+        """Describe in a few words why no answer came."""
         if isinstance(error, TimeoutError | httpx2.TimeoutException):
             return Lost(f"no answer within {timeout_s:.3g} s")
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -34,7 +34,7 @@ class RouterClient(Core):
     transport : httpx2.BaseTransport, optional
         Instead of the network: for tests, proxies, Unix sockets.
     retries : int or Retries
-        Attempts after the first, where the connection fails, times out, or the status is 429, 502, 503 or 504.
+        Attempts after the first, if the connection fails, times out, or the status is 429, 502, 503 or 504.
         A retried report is counted once; a retried decision may leave a second one in the log, which nothing uses.
 
     Examples
@@ -70,7 +70,7 @@ class RouterClient(Core):
         prompt : str, sequence of messages, or chat body
             A body is sent as it is, tools, response format and all.
         fallback : str or sequence of str, optional
-            Models to answer with, `degraded`, where the service is away, fails, or has no time for this key. Without
+            Models to answer with, `degraded`, if the service is away, fails, or has no time for this key. Without
             it that is an error. What the service refuses stays an error.
         **options
             See `RouteOptions`.
@@ -78,7 +78,7 @@ class RouterClient(Core):
         Raises
         ------
         UnreachableError, ServerError, RateLimitError
-            If there is no answer and no `fallback`.
+            If no answer came and there is no `fallback`.
         AnsweredError
             If the service refuses the request; its subclasses say why.
         """

@@ -46,7 +46,7 @@ def command() -> None:
     """Make, list and revoke the keys of the service.
 
     The key file holds no key, only keyed hashes. They are made with the
-    secret in ROUTER_KEYS_SECRET, or else in a file beside the key file.
+    secret in ROUTER_KEYS_SECRET, or else in a file next to the key file.
     """
 
 

@@ -95,7 +95,7 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 @_spool
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Keep records of these days.")
 def prune(url: str, spool: Path, days: float) -> None:
-    """Delete what is older than a number of days; a service does it by itself where log_retention_days is set."""
+    """Delete records older than a number of days; a service does this itself if log_retention_days is set."""
     from router_model.serving.decision_log.store import Selection  # noqa: PLC0415
 
     _delete(url, spool, Selection(before=datetime.now(UTC) - timedelta(days=days)))

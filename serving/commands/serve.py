@@ -28,7 +28,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def default_text(field: FieldInfo) -> str:
-    """Return a default as it would be typed; empty where there is none."""
+    """Return a default as it would be typed; empty if there is none."""
     value = field.default
     if value is None or value == ():
         return ""

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key is good for. A key may have several; none includes another."""
+    """A permission of a key. A key may have several roles; no role includes another."""
 
     DECIDE = "decide"
     """Ask for decisions, list models, read its own decisions."""
@@ -26,7 +26,7 @@ class Caller:
     Attributes
     ----------
     key_id : str
-        Public id of its key; ``insecure`` where the service runs without keys. Safe to log.
+        Public id of its key; ``insecure`` if the service runs without keys. Safe to log.
     roles : frozenset of Role
     """
 
@@ -35,4 +35,4 @@ class Caller:
 
 
 INSECURE = Caller("insecure", frozenset(Role))
-"""The caller of everything where the service runs with ``--insecure`` on loopback."""
+"""The caller of every request if the service runs with ``--insecure`` on loopback."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def error_location(exc: BaseException) -> str:
-    """Say where an exception was raised, without its message, which may hold a prompt.
+    """Describe where an exception was raised, without its message, because that may contain a prompt.
 
     >>> try:
     ...     int("a secret")

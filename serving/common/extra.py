@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def needing_serve(what: str) -> Iterator[None]:
-    """Name the extra where a package is missing that is imported within.
+    """Name the extra if an import in the block fails because a package is missing.
 
     >>> with needing_serve("the decision service"):
     ...     import fastapy

@@ -13,7 +13,7 @@ _ONLY_FOR_TYPES: Final = ("pandas", "pyarrow", "sklearn", "dask")
 
 
 def import_lightgbm_alone() -> None:
-    """Import LightGBM, keeping it from importing what is not there yet; afterwards all can be imported as ever.
+    """Import LightGBM without the heavy packages that are not loaded yet; afterwards they can be imported as usual.
 
     Where LightGBM is imported already, nothing is changed.
     """

@@ -29,7 +29,7 @@ class LogThrottle:
         self._last: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def due(self, kind: Hashable) -> int:
-        """Return how often it has happened since the last line, this time included; 0 where no line is due yet."""
+        """Return how often it has happened since the last line, this time included; 0 if no line is due yet."""
         now = self._clock()
         last, count = self._last.get(kind, (float("-inf"), 0))
         if len(self._last) >= _MOST_KINDS and kind not in self._last:

@@ -16,7 +16,7 @@ _BESIDE_SQLITE: Final = ("-wal", "-shm", "-journal")
 def make_private(path: Path) -> None:
     """Make a database's file that only its owner reads, or take the right to read it from everybody else.
 
-    SQLite gives the files beside it the same rights when it makes them; those that are there are changed, too. A file
+    SQLite gives its side files the same rights when it makes them; existing ones are changed, too. A file
     of another owner is left as it is, which is logged.
 
     Raises

@@ -1,7 +1,7 @@
 """A bounded memory of things by name. Names without anything learned about them are forgotten first.
 
-A caller can make up names without end. Names that nothing was ever learned of must not drive out those that something
-was, so they are forgotten first; then those that were used longest ago.
+A caller can make up names without end. Names without anything learned must not drive out names with it,
+so they are forgotten first; then those that were used longest ago.
 """
 
 from collections import OrderedDict
@@ -49,7 +49,7 @@ class Remembered(Generic[Name, Thing]):
         return len(self._things)
 
     def get(self, name: Name) -> Thing | None:
-        """Return what is remembered of a name."""
+        """Return what is remembered about a name."""
         return self._things.get(name)
 
     def of(self, name: Name) -> Thing:

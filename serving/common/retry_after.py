@@ -1,6 +1,6 @@
 """Read how long a server asks to wait, and write how long we ask.
 
-What is read is what the server says, however long: `router_model.serving.providers.health` has the ceiling.
+The value is what the server says, however long; `router_model.serving.providers.health` limits it.
 """
 
 import math
@@ -26,11 +26,11 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     ----------
     headers : by names in lower case
     now : datetime or None
-        With a timezone; the present where it is None.
+        With a timezone; the present if it is None.
 
     Notes
     -----
-    A date counts from the response's own ``date``, where it has one: the provider's clock need not be ours. A wait that
+    A date counts from the response's own ``date``, if it has one: the provider's clock need not be ours. A wait that
     is over is 0. RFC 9110, section 10.2.3; the milliseconds are OpenAI's and Azure's.
 
     Examples
@@ -62,16 +62,16 @@ def retry_after_text(seconds: float) -> str:
 
 
 def limit_ends_s(headers: Mapping[str, str], message: str = "", now: datetime | None = None) -> float | None:
-    """Return the seconds until a rate limit that was reached ends; None where the provider does not say.
+    """Return the seconds until a rate limit that was reached ends; None if the provider does not say.
 
     Parameters
     ----------
     headers : of the answer, by names in lower case
-        Beside ``retry-after``: ``x-ratelimit-reset-requests: 6m0s``, ``anthropic-ratelimit-tokens-reset: 2026-…Z``,
-        ``x-ratelimit-reset: 1790000000000``. Of several limits the one that is used up counts.
+        Besides ``retry-after``: ``x-ratelimit-reset-requests: 6m0s``, ``anthropic-ratelimit-tokens-reset: 2026-…Z``,
+        ``x-ratelimit-reset: 1790000000000``. If there are several limits, the used-up one counts.
     message : words of the error: ``Please try again in 7.66s.``
     now : datetime or None
-        With a timezone; the present where it is None.
+        With a timezone; the present if it is None.
 
     Examples
     --------

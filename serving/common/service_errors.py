@@ -13,7 +13,7 @@ ServiceError(RouterModelError)
 ├── HeadersTooLargeError  431  so are the headers
 ├── RateLimitedError      429  the key has used up its share; ``Retry-After`` says until when
 ├── BudgetExceededError   429  what the call may cost is more than is left of a budget; ``Retry-After`` likewise
-├── ReloadRefusedError    409  the artifact cannot be served; the one before it still is
+├── ReloadRefusedError    409  the artifact cannot be served; the previous one stays in use
 ├── NotReadyError         503  starting, draining or without a log
 ├── UpstreamError         502  no provider answered; or the status that tells the caller more
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
@@ -30,7 +30,7 @@ from router_model.errors import RouterModelError
 
 
 class ServiceError(RouterModelError):
-    """Base of what is answered with an HTTP error.
+    """Base class of the errors that are answered with an HTTP error.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class InvalidRequestError(ServiceError):
 
 
 class UnauthenticatedError(ServiceError):
-    """Raise when there is no key, or none of ours."""
+    """Raised if the request has no key, or an unknown one."""
 
     status, type, code = 401, "authentication_error", "invalid_api_key"
 
@@ -78,7 +78,7 @@ class ForbiddenError(ServiceError):
 
 
 class NotFoundError(ServiceError):
-    """Raise when there is no such decision, model or path."""
+    """Raised if the decision, model or path does not exist."""
 
     status, type, code = 404, "not_found_error", "not_found"
 
@@ -90,7 +90,7 @@ class ModelNotFoundError(ServiceError):
 
 
 class EmptyPlanError(ServiceError):
-    """Raise when constraints left no model; `param` is the one to relax."""
+    """Raised if constraints left no model; `param` is the constraint to relax."""
 
     status, type, code = 404, "not_found_error", "no_candidate"
 
@@ -132,7 +132,7 @@ class BudgetExceededError(ServiceError):
 
 
 class ReloadRefusedError(ServiceError):
-    """Raise when an artifact cannot be served; the one before it still is."""
+    """Raised if an artifact cannot be served; the previous one stays in use."""
 
     status, type, code = 409, "invalid_request_error", "reload_refused"
 

@@ -22,7 +22,7 @@ URLS: Final = frozenset({"log", "session_store"})
 
 
 class PromptStorage(StrEnum):
-    """What the decision log keeps of prompts."""
+    """How much of a prompt the decision log keeps."""
 
     FULL = "full"
     HASH = "hash"
@@ -30,14 +30,14 @@ class PromptStorage(StrEnum):
 
 
 class BudgetFailure(StrEnum):
-    """What becomes of calls while budgets cannot be read or written."""
+    """How calls are treated while budgets cannot be read or written."""
 
     CLOSED = "closed"
     OPEN = "open"
 
 
 class Settings(BaseSettings):
-    """How the service runs.
+    """The settings of the service.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     log_flush_s: float = Field(0.2, gt=0, description="Longest time a record waits before it is written.")
     log_retention_days: float | None = Field(None, gt=0, description="Older records are deleted; none: kept.")
 
-    # who may do what
+    # access
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8484, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     workers: int = Field(1, ge=1, description="Processes.")
@@ -178,7 +178,7 @@ def variable(name: str) -> str:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that stand for settings, for the processes of a service.
+    """Return the environment variables that hand the settings to the processes of a service.
 
     >>> as_environment(Settings(artifact="r", trusted_hosts=("a", "b")))["ROUTER_TRUSTED_HOSTS"]
     '["a","b"]'

@@ -35,7 +35,7 @@ class Shares:
         self._lock = threading.Lock()
 
     def take(self, caller: str | None, amount: int = 1) -> bool:
-        """Give a caller so many pieces; False where there are not so many, or it holds too many already."""
+        """Give a caller so many pieces; False if there are not so many, or it holds too many already."""
         with self._lock:
             most_of_one = self.most if caller in _ALONE else self.most_of_one
             if self._n_held + amount > self.most or self._held[caller] + amount > most_of_one:

@@ -4,7 +4,7 @@ The first half of an export (`router_model.serving.decision_log.export`), withou
 decision, in memory. The rule:
 
 - *called*: the model of the last attempt that succeeded (no error, status below 400): an attempt that was abandoned
-  (``client_gone``) or cut has an error. Null where all attempts failed. Where no attempt is known, the model that was
+  (``client_gone``) or cut has an error. Null where all attempts failed. If no attempt is known, the model that was
   chosen; but null of a decision of the proxy, which notes every attempt: then nothing was sent. An attempt that names
   no model is one of the chosen model.
 - *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the

@@ -21,7 +21,7 @@ entry of an index. Those of a store that is away or full (08, 53, 57, 58) are no
 
 @contextmanager
 def database_failures(doing: str) -> Iterator[None]:
-    """Map what is raised inside.
+    """Turn a driver's error in the block into one of ours.
 
     Parameters
     ----------

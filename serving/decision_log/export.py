@@ -42,7 +42,7 @@ _AMOUNTS: Final = ("cost_usd", "latency_s")
 
 @dataclass(slots=True)
 class ExportReport:
-    """What was exported, and what was not.
+    """The numbers of exported and omitted decisions.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class ExportReport:
     models: set[str] = field(default_factory=set)
 
     def lines(self) -> list[str]:
-        """Say it in two lines."""
+        """Format the summary in two lines."""
         reasons = {
             "whose prompt is not stored (see log_prompts)": self.n_without_prompt,
             "whose prompt cannot be read": self.n_unreadable,
@@ -105,7 +105,8 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
     if out.suffix not in _SINKS:
         raise TableError(f"{out}: expected a name that ends in {', '.join(_SINKS)}")
     with _folder_beside(out) as folder:
-        # What happened to a decision comes after it, but for clocks that differ; so only decisions are limited.
+        # A decision's attempts and feedback come after it, and clocks may differ; so only decisions are limited by
+        # time.
         log = StagedLog(
             decisions=await store.stage(Kind.DECISION, period, folder),
             attempts=await store.stage(Kind.ATTEMPT, Period(), folder),
@@ -228,7 +229,7 @@ _SINKS: Final = {".parquet": _sink_parquet, ".csv": _sink_csv, ".jsonl": _sink_j
 
 @contextmanager
 def _folder_beside(out: Path) -> Iterator[Path]:
-    """Make a hidden folder beside the table for what is not complete."""
+    """Make a hidden folder next to the table for incomplete files, so that no reader takes one for the table."""
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         try:

@@ -87,7 +87,7 @@ class RemoteFolder:
             raise SettingsError(f"parquet:{uri}: {exc}") from exc
 
     def check(self, *, create: bool) -> None:
-        """Make the folder, where the store has such things."""
+        """Make the folder, if the store has folders."""
         if not create and not self._files.exists(self._root):
             raise SettingsError(f"{self._root}: no such log; give the folder the service writes")
         self._files.makedirs(self._root, exist_ok=True)

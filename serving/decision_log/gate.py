@@ -60,7 +60,7 @@ class StoreGate:
         return self._settled(failure)
 
     async def reopen(self) -> bool:
-        """Open the store again, where a failure of any kind means to wait."""
+        """Try to open the store again; after a failure of any kind, wait."""
         return self._settled(await self._outcome(asyncio.create_task(self.store.open())))
 
     async def write(self, batch: Batch, name: str) -> int | None:

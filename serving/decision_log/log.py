@@ -50,7 +50,7 @@ class PendingDecision(Protocol):
 
 
 Loggable: TypeAlias = LogRecord | PendingDecision
-"""What a log takes."""
+"""The kinds of records that a log takes."""
 
 
 class DecisionLog(Protocol):
@@ -67,7 +67,7 @@ class DecisionLog(Protocol):
         """Write what waits, to the store or else the spool, and stop."""
 
     def put(self, record: Loggable) -> None:
-        """Queue one record, or what it will be made of."""
+        """Queue one record, or a pending decision that becomes one."""
 
     async def flush(self, deadline_s: float) -> None:
         """Return when everything put so far is in the store or the spool."""

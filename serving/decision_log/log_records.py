@@ -24,7 +24,7 @@ class LoggedCandidate:
     model : str
     provider : str or None
     p_success : float or None
-        None in a default plan, which nothing predicted; so with all that is predicted.
+        None in a default plan, because nothing was predicted; the same holds for all predicted values.
     p_low, p_high : float or None
         The interval of `p_success`.
     expected_cost_usd, expected_output_tokens, expected_latency_s, expected_quality : float or None
@@ -59,7 +59,7 @@ class DecisionRecord:
         The model that was chosen, the first of `candidates`.
     reason : str
     candidates : LoggedCandidate, in the order of the plan
-    excluded : (model, reason) of every model that was no candidate
+    excluded : (model, reason) of every model that was not a candidate
     artifact : str
         Content hash of the router that decided; empty in a default plan of a service that has none.
     policy_version : str
@@ -75,9 +75,9 @@ class DecisionRecord:
     surface : str
         ``route``, ``batch``, ``notdiamond``, ``plano``; of the proxy ``chat``, ``messages``, ``generate``.
     prompt_sha256 : str or None
-        Of the text that was encoded; None where prompts are stored as ``none``.
+        Of the text that was encoded; None if prompts are stored as ``none``.
     messages : str or None
-        The chat messages as JSON, or the text as a JSON string; None where prompts are not stored in full.
+        The chat messages as JSON, or the text as a JSON string; None if prompts are not stored in full.
     n_input_tokens : int
         Our word pieces of the prompt.
     decision_s : float
@@ -126,16 +126,16 @@ class AttemptRecord:
     response_id, response_model, finish_reason : str or None
         As the provider said.
     status : int or None
-        HTTP status; None where no answer came.
+        HTTP status; None if no answer came.
     error_type : str or None
         None of a success. What a refusal was of follows a colon: ``refused:tools``.
     input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens : int or None
         `input_tokens` includes cached ones, `output_tokens` reasoning.
     cost_usd, latency_s, first_token_s : float or None
     key_id : str or None
-        Who reported it; never the key.
+        The sender of the report; never the key.
     usage_estimated : str or None
-        What of tokens and cost was estimated and why, with commas between: ``input_zero, output_missing``; None where
+        What of tokens and cost was estimated and why, with commas between: ``input_zero, output_missing``; None if
         the provider's report was believed. `docs/proxy.md` lists the words.
     budget_usd : float or None
         What budgets count of a call where something was estimated; None: as `cost_usd`.
@@ -187,7 +187,7 @@ class FeedbackRecord:
         ``quality`` is what training reads.
     comment : str or None
     key_id : str or None
-        Who gave it, by authentication; the body has no say in it.
+        The authenticated sender; the body cannot change it.
     authority : str or None
         Whose decisions its key may report on: `OWN` or `ANY`. None, of records before there were the two: its own.
     """
@@ -206,7 +206,7 @@ class FeedbackRecord:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """The last model of a conversation, shared between workers where a store is configured; the newest one counts.
+    """The last model of a conversation, shared between workers if a store is configured; the newest one counts.
 
     Attributes
     ----------

@@ -87,7 +87,7 @@ def open_spool(url: str, folder: Path) -> Spool:
 
 
 def identity(url: str) -> str:
-    """Return what is the same in all URLs of one log: not the driver, the user, the password or options.
+    """Return the part that all URLs of one log share: without driver, user, password and options.
 
     >>> identity("postgres://me:secret@host/log?ssl=require") == identity("postgresql+asyncpg://host/log")
     True
@@ -168,7 +168,7 @@ class NoLog:
 
     @property
     def stats(self) -> LogStats:
-        """Say how many were dropped."""
+        """Return the number of dropped records."""
         return LogStats(dropped=self._n_dropped)
 
     @property

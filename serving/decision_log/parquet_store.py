@@ -62,7 +62,7 @@ class ParquetStore:
         return await self._in_thread(lambda: self._find(kind, row_id))
 
     async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
-        """Return the files of a kind, fetched into `folder` where they are far away."""
+        """Return the files of a kind, fetched into `folder` if they are far away."""
         del period  # the reader filters; a file's name says when its first record came, not when its last was made
         return await self._in_thread(lambda: self._local_files(kind, folder))
 
@@ -75,7 +75,7 @@ class ParquetStore:
         return await self._in_thread(lambda: {kind: self._count(kind) for kind in Kind})
 
     async def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """Do nothing, because this store has no connections."""
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         async with _failures():
@@ -136,7 +136,7 @@ class ParquetStore:
             Kind.SESSION: pl.col("session_key").is_in(remembered),
             Kind.FEEDBACK: of_them | pl.col("response_id").is_in(answers.implode()),
             Kind.ATTEMPT: of_them,
-            Kind.DECISION: chosen,  # last: interrupted, the same command finds what is left
+            Kind.DECISION: chosen,  # last, so that after an interruption the same command still finds the rest
         }
         return {kind: self._rewrite(kind, rows) for kind, rows in unwanted.items()}
 

@@ -1,6 +1,6 @@
 """The decision log that the service uses: a queue, and a thread that runs the writer.
 
-`put` appends to a queue and returns. All else happens in a thread with an event loop of its own, a few records at a
+`put` appends to a queue and returns. All other work happens in a thread with a separate event loop, a few records at a
 time, so that the loop which answers requests does not wait for it.
 """
 
@@ -101,6 +101,7 @@ class QueuedLog:
         SettingsError
             If the log will never work like this: another schema, a path that cannot be.
         """
+        # A daemon, so that a store that hangs does not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
         self._thread.start()
         await asyncio.wrap_future(self._opened)
@@ -126,6 +127,7 @@ class QueuedLog:
         if self._thread is None:
             return
         self._call(self._wake.set)
+        # Joined in another thread, because the event loop still has requests to finish.
         await asyncio.to_thread(self._thread.join, deadline_s + 1.0)
         if self._thread.is_alive():
             logger.error(
@@ -164,6 +166,7 @@ class QueuedLog:
         NotReadyError
             If it is not on its way, and the store cannot be read now.
         """
+        # A report can follow its decision before the writer has stored the decision.
         for waiting in self._waiting():
             if getattr(waiting, "decision_id", None) == decision_id and not isinstance(waiting, _NO_DECISION):
                 return waiting if isinstance(waiting, DecisionRecord) else waiting.record()
@@ -184,7 +187,7 @@ class QueuedLog:
         return max([*stored, *waiting], key=lambda record: record.updated_at, default=None)
 
     def _has_room(self, record: Loggable) -> bool:
-        """Take the room that a record needs in the queue; False where there is too little."""
+        """Take the room that a record needs in the queue; False if there is too little."""
         caller, n_chars = _size(record)
         if not self._records.take(caller):
             return False
@@ -199,7 +202,7 @@ class QueuedLog:
             self._chars.give(caller, n_chars)
 
     def _waiting(self) -> list[Loggable]:
-        """Return what is queued or taken; in this order, as records move in it."""
+        """Return the queued records, then the taken ones; a record moves in this direction, so none can be missed."""
         return [*self._writer.inbox.copy(), *self._writer.taken]
 
     async def _in_thread(self, work: Coroutine[Any, Any, T]) -> T:
@@ -246,7 +249,7 @@ class QueuedLog:
             self._wake.clear()
             try:
                 await self._writer.take_all()
-            except Exception:
+            except Exception:  # one bad batch must not end the log
                 logger.exception("a batch of records is lost because of a bug; the log goes on")
 
     async def _replay_loop(self) -> None:

@@ -1,6 +1,6 @@
 """The rejects file: records that the store refuses for good, and unreadable lines of the spool.
 
-They lie beside the spool, one JSON object a line with the time, the reason and the record, so that those who run the
+They lie next to the spool, one JSON object per line with the time, the reason and the record, so that those who run the
 service can look what it was, mend it and bring it in by hand. The file is its owner's only, as records hold prompts. It
 is bounded: when it is full it becomes the old one, and the old one before it goes.
 """

@@ -4,7 +4,7 @@ A row is a dict with the fields of its record; times are UTC, `candidates` a dic
 the size of a list of dicts, and three times as fast to write) and `excluded` a list of pairs. Rows are made such
 that every store takes them: what a database would refuse (NUL characters, lone surrogates, numbers that are not
 finite or beyond 64 bits) is replaced here, and long texts by their hash (`router_model.serving.decision_log.texts`).
-Fields that were added later are None where an older row lacks them, and unknown ones are left out.
+Fields that were added later are None if an older row lacks them, and unknown ones are left out.
 """
 
 import math
@@ -44,7 +44,7 @@ Batch: TypeAlias = dict[Kind, list[Row]]
 
 
 class FieldType(StrEnum):
-    """What a field holds."""
+    """The type of a field."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -87,7 +87,7 @@ _CANDIDATE_VALUES: Final = attrgetter(*_CANDIDATE_FIELDS)
 _LARGEST: Final = 2**63 - 1
 _MOST_BYTES_A_CHAR: Final = 4
 _WHOLE: Final = frozenset({"messages", "comment"})
-"""Texts that are kept whole, however long: no index is over them, and they are bounded where they come from."""
+"""Texts that are never shortened, because no index covers them and their sources bound them."""
 _IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
     FieldType.TEXT: (str,),
     FieldType.NUMBER: (float, int),
@@ -100,7 +100,7 @@ _IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
 
 
 class _Layout:
-    """What `row_of` needs to know of a kind, worked out once."""
+    """The facts about a kind that `row_of` needs, computed once."""
 
     def __init__(self, kind: Kind) -> None:
         by_type = {wanted: [n for n, t in FIELDS[kind].items() if t is wanted] for wanted in FieldType}

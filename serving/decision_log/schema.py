@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.tables import VERSION_TABLE
 
-_ADVISORY_LOCK: Final = 0x726F75746572  # "router": any number that nobody else takes
+_ADVISORY_LOCK: Final = 0x726F75746572  # "router" in ASCII; any number does that no other program uses as a lock
 
 
 def migrate(connection: Connection) -> None:

@@ -39,7 +39,7 @@ def owner(key: str) -> str:
 
 
 def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return the key of a conversation that nobody named, or None where it has no user message yet.
+    """Return the key of a conversation that nobody named, or None if it has no user message yet.
 
     >>> first = [{"role": "user", "content": "Fix the parser."}]
     >>> later = [*first, {"role": "assistant", "content": "Done."}, {"role": "user", "content": "commit it"}]

@@ -98,12 +98,14 @@ class Segment:
         """
         parts = [part for line in lines for part in (b"%08x " % zlib.crc32(line), line, b"\n")]
         try:
-            if len(parts) <= _MOST_PARTS:  # joining long prompts would keep other threads from their turn
+            # Joining long prompts would keep the interpreter's lock, and other threads would wait.
+            if len(parts) <= _MOST_PARTS:
                 written = os.writev(self._descriptor, parts)
             else:
                 written = os.write(self._descriptor, b"".join(parts))
             os.fsync(self._descriptor)
         except OSError:
+            # A part of a line would spoil the record that is appended after it, too.
             os.ftruncate(self._descriptor, self.n_bytes)
             raise
         n_bytes = sum(map(len, parts))
@@ -235,6 +237,7 @@ class Spool:
             logger.info(
                 "%s: adopted, with %d records of a process that has ended", segment.path.name, segment.n_records
             )
+        # They are older than this process's records, so they are replayed first.
         self.sealed.extendleft(reversed(adopted))
         return sum(segment.n_records for segment in adopted)
 
@@ -249,7 +252,8 @@ class Spool:
         found = None
         for segment in self._ours():
             for line in segment.lines():
-                with suppress(ValueError):  # one that holds no record is rejected when it is replayed
+                with suppress(ValueError):  # a line without a record is rejected later, when it is replayed
+                    # Searching the bytes first is cheaper than parsing every line.
                     if needle in line and (read := row_of_json(line))[0] is kind and read[1][ID_FIELD[kind]] == row_id:
                         found = read[1]
         return found
@@ -284,9 +288,9 @@ def _lines(batch: Batch) -> list[bytes]:
 
 
 def _lines_of(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, in pieces where they are too long for a record; none of a file that is gone.
+    """Yield the lines of a file, in pieces if they are too long for a record; none of a file that is gone.
 
-    What is gone is in the store.
+    The records of a file that is gone are in the store.
     """
     try:
         with path.open("rb") as file:

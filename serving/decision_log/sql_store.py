@@ -117,7 +117,7 @@ class SqlStore:
         await self._engine.dispose()
 
     def _prepare_file(self, *, create: bool) -> None:
-        """Make a file that only its owner reads, as it holds prompts; or refuse where one is expected."""
+        """Make a file that only its owner can read, because it holds prompts; or raise if it has to exist already."""
         path = Path(self.url.database or "")
         if not create and not path.is_file():
             raise SettingsError(f"{path}: no such log; give the file the service writes, as sqlite:///path")

@@ -20,7 +20,7 @@ class RefusedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class SpoolBatching:
-    """How long a store lets records gather in the spool before it takes them in one piece.
+    """How long a store lets records gather in the spool before it takes them all at once.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Records since a time and before another one; None is no limit."""
+    """Records since a time and before another one; None means no limit."""
 
     since: datetime | None = None
     until: datetime | None = None

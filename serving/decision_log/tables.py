@@ -38,11 +38,11 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Leave the zone away where the database has none."""
+        """Drop the time zone if the database does not store one."""
         return value.astimezone(UTC).replace(tzinfo=None) if value and dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Say again that it is UTC."""
+        """Add the time zone UTC again."""
         del dialect
         if value is None:
             return None

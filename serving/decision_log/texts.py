@@ -15,7 +15,7 @@ T = TypeVar("T", str, str | None)
 
 
 def bounded(text: T) -> T:
-    """Return a text as the log keeps it: itself, or its hash where it is long.
+    """Return a text as the log keeps it: itself, or its hash if it is long.
 
     >>> bounded("u-17"), bounded(None), bounded("x" * 5000)[:23]
     ('u-17', None, 'sha256:c59d3c0480cc2d71')

@@ -35,7 +35,7 @@ def _row(record: Loggable) -> tuple[Kind, Row]:
 
 
 class Writer:
-    """What stands between the queue and the store; used from one event loop, but for `inbox.append`.
+    """Moves records from the queue to the store; used from one event loop, except for `inbox.append`.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Writer:
     Attributes
     ----------
     inbox : deque of records
-        What is put is appended here, by any thread.
+        Any thread appends new records here.
     taken : list of records
         Taken from the inbox and not yet in the store or the spool.
     n_settled : int
@@ -86,7 +86,7 @@ class Writer:
         self._late: asyncio.Task[None] | None = None
 
     async def take_all(self) -> None:
-        """Take what is in the inbox now to the store or the spool."""
+        """Write the records that are in the inbox now to the store or the spool."""
         left = len(self.inbox)
         while left > 0:
             n = min(left, _TAKEN_AT_ONCE)
@@ -101,7 +101,7 @@ class Writer:
     async def _take(self, n: int) -> None:
         crowded = len(self.inbox) > self._crowded
         for _ in range(n):
-            # First into the one, then out of the other: who looks for a record finds it somewhere.
+            # A record enters the next place before it leaves the last one, so that a search always finds it.
             self.taken.append(self.inbox[0])
             self.inbox.popleft()
         try:
@@ -127,14 +127,15 @@ class Writer:
                 try:
                     rows.append(_row(record))
                 except Exception:
-                    # One that is not what its type says is a defect of its maker; the others must not suffer.
+                    # A record with values of wrong types is a bug of its maker, and the others must not be lost for it.
                     logger.exception("a record cannot be written and is dropped")
                     self.n_dropped += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # look-ups run in this loop, too, and get their turn
         return batch_of(rows)
 
     async def _deliver(self, batch: Batch, *, crowded: bool) -> bool:
-        """Take a batch where it belongs, or else to the other place; False if neither takes it."""
+        """Write a batch to its proper place, or else to the other one; False if neither accepts it."""
+        # The spool is faster than the store, so a crowded queue empties sooner.
         if crowded or self.gate.store.spool_batching is not None:
             self.keeping = self._to_spool(batch) or await self._to_store(batch)
         else:
@@ -143,6 +144,7 @@ class Writer:
 
     async def _to_store(self, batch: Batch) -> bool:
         """Write to the store; True also if the batch is on its way and safe in the spool meanwhile."""
+        # One late write at a time: behind a slow store they would gather without end.
         if not self.gate.available or self._late is not None:
             return False
         write = asyncio.create_task(self.gate.write(batch, f"direct-{uuid4().hex}"))

@@ -1,8 +1,8 @@
 """Find the router: a folder, a link to one, or a small text file with the path of one.
 
-A link or a pointer is switched in one step, so a new artifact is served from the moment it is complete. What a folder
-holds is told apart by names, sizes, times and inodes of its files, without reading them: looking is cheap, and a copy
-that is still being written is looked at again when it has changed.
+A link or a pointer is switched in one step, so a new artifact is served from the moment it is complete. Two states of
+a folder are told apart by the names, sizes, times and inodes of its files, without reading them. So a look is cheap,
+and a copy that is still being written is looked at again when it has changed.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _LONGEST_POINTER = 4096
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a source names now.
+    """The artifact that a source names now.
 
     Attributes
     ----------
     folder : Path
         Of the artifact.
     version : tuple
-        Differs where anything in the folder, or the catalog file, differs.
+        Differs if anything in the folder or the catalog file differs.
     """
 
     folder: Path
@@ -45,12 +45,12 @@ class ArtifactSource:
     catalog: Path | None = None
 
     def look(self) -> Sighting:
-        """Return what is named now; blocks for a few file operations.
+        """Return the artifact that is named now; blocks for a few file operations.
 
         Raises
         ------
         ArtifactError
-            If nothing that can be an artifact is named.
+            If the source does not name an artifact.
         """
         folder = self._folder()
         try:

@@ -27,7 +27,7 @@ class Choice:
     reason : str
     explored : bool
     certificate : Certificate or None
-        Only of what the certified rule itself put first.
+        Only if the certified rule itself put the model first.
     """
 
     plan: Sequence[PlanStep]
@@ -48,8 +48,8 @@ def choose(
 ) -> Choice:
     """Return the answer to a request that the rule has decided.
 
-    Nothing is explored inside a tool loop, where the request says so, and where the session keeps a model whose cache
-    is warm: there another model would cost the cache and a broken conversation.
+    Nothing is explored inside a tool loop, if the request forbids it, or if the session keeps a model whose cache is
+    warm: another model would lose the cache and break the conversation.
     """
     plan, reason, kept = decision.plan, decision.reason.value, False
     if session is not None:

@@ -15,7 +15,7 @@ MOST_TOGETHER = 7
 
 
 class PredictionError(Exception):
-    """Raise where a prediction is not a finite number."""
+    """Raised if a prediction is not a finite number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Ask:
 
 
 def decide_together(asks: Sequence[Ask]) -> list[Decision | Exception]:
-    """Decide requests that happened to wait together, those with the same knobs at once.
+    """Decide requests that happened to wait together; those with the same settings are decided at once.
 
     Returns
     -------
     list of Decision or Exception
-        In the order of `asks`; what is wrong with one spoils no other.
+        In the order of `asks`; an error of one does not affect the others.
     """
     groups: dict[Hashable, list[Ask]] = defaultdict(list)
     keys = [(id(ask.router), ask.asked.group) for ask in asks]
@@ -71,7 +71,7 @@ def decide_one(router: Router, asked: ReadQuery, session: Session | None) -> Dec
 def decide_group(
     router: Router, group: Sequence[ReadQuery], sessions: Sequence[Session | None]
 ) -> list[Decision | Exception]:
-    """Ask the router for requests with the same knobs, at once where that works, and one by one where one fails."""
+    """Ask the router for requests with the same settings: all at once, or one by one if one of them fails."""
     try:
         decisions = _decide(router, group, sessions)
         if all(map(has_numbers, decisions)):

@@ -16,12 +16,12 @@ from router_model.serving.engine.reload import Served
 FALLBACK_DEFAULT = "fallback_default"
 """The reason of a default plan."""
 
-_DEFAULT_BAR = 0.5  # said where there is no router that could have one of its own
+_DEFAULT_BAR = 0.5  # the bar in answers of a service without a router, which would have a bar of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What every answer carries.
+    """The values that every answer has.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Stamp:
 
 
 def predicted_answer(served: Served, asked: ReadQuery, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
-    """Return the answer that was predicted."""
+    """Return the answer of a prediction."""
     cards = served.default_plan.cards
     return Routed(
         decision_id=stamp.decision_id,
@@ -71,7 +71,7 @@ def default_answer(served: Served, asked: ReadQuery, session: Session | None, de
     Raises
     ------
     RequestError
-        If no answer reached the quality bar: that is the caller's fault with a predictor and without.
+        If no logged answer reached the quality bar: that is the caller's fault, with a predictor or without.
     NoCandidateError
     """
     query = asked.query

@@ -1,8 +1,8 @@
 """The default plan: the answer when no prediction can be made.
 
-Either what the settings name, or the artifact's models by their records: the safest one first, then the others by how
-often they succeeded. Hard constraints hold here, too, as far as they need no prediction; where they rule out all that
-the settings name, the other models stand in.
+It lists the models that the settings name, or else the artifact's models: the safest one first, then the others by how
+often they succeeded. Hard constraints hold here, too, as far as they need no prediction. If they exclude all models
+that the settings name, the other models stand in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from router_model.screening.screening import Screening, screen
 from router_model.serving.common.service_errors import EmptyPlanError
 
 CHARS_PER_TOKEN = 4.0
-"""A rule of thumb, for where no tokeniser can be relied on."""
+"""A rule of thumb, because no tokeniser is reliable for every model."""
 
 _SIDES = ("input", "output")
 
@@ -35,9 +35,9 @@ class DefaultPlan:
     ----------
     models : ids
     reserves : ids
-        Models that stand in where constraints rule out all of `models`, best first.
+        Models that stand in if constraints exclude all of `models`, best first.
     cards : model -> ModelCard
-        Of a model without one nothing is known.
+        Nothing is known about a model without a card.
     """
 
     models: tuple[str, ...]
@@ -63,7 +63,8 @@ class DefaultPlan:
         found = self._screened(self.models, prompt, constraints)
         if not found.eligible.any():
             found = self._screened((*self.models, *self.reserves), prompt, constraints)
-        if not found.eligible.any():  # tokens are a guess here: it may not be what leaves no model
+        # The number of tokens is a guess, so it must not be the reason why no model is left.
+        if not found.eligible.any():
             found = self._screened((*self.models, *self.reserves), prompt, constraints, chars_per_token=np.inf)
         found.require_candidate(0)
         left = np.flatnonzero(found.eligible[0]).tolist()
@@ -94,7 +95,7 @@ def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog
     Parameters
     ----------
     named : ids
-        What the settings name; empty leaves it to the artifact.
+        The models that the settings name; if empty, the artifact's order is used.
     artifact : Artifact, optional
     catalog : the cards in use; of a service without a router, of what its settings name
     """

@@ -1,7 +1,7 @@
 """The engine: it turns a request that was read into a decision that can be written.
 
-A decision never fails for a reason of ours. What the predictor cannot do in time, or at all, is answered with the
-default plan and says so (`Routed.degraded`); what the caller got wrong is the caller's to know.
+A decision never fails because of a fault of the service. If the predictor fails or takes too long, the answer is the
+default plan and says so (`Routed.degraded`). If the request itself is wrong, the caller gets an error.
 """
 
 import asyncio
@@ -39,10 +39,10 @@ from router_model.serving.engine.sessions.sessions import Sessions, open_session
 _log = logging.getLogger(__name__)
 
 Observer = Callable[[Query, Routed], None]
-"""Is shown every answer, e.g. to count it; what it raises is logged and goes no further."""
+"""Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
 
 Seal = Callable[[str, str | None], str]
-"""Is given the id of a new decision and that of the key that asked; returns the id with its owner's seal."""
+"""Takes the id of a new decision and the id of the calling key; returns the decision's id with its owner's seal."""
 _MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
 _LISTS = ("content", "tool_calls")
 SLOW_FACTOR = 20.0
@@ -110,7 +110,7 @@ class Engine:
             If the settings name no session store.
         """
         sessions = open_sessions(settings, log, clock=clock)
-        rng = rng or Random()  # noqa: S311 - draws what is explored, which is no secret
+        rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
         return cls(settings, log=log, sessions=sessions, observers=observers, rng=rng, clock=clock, seal=seal)
 
     async def start(self) -> None:
@@ -138,7 +138,7 @@ class Engine:
 
     @property
     def router(self) -> Router | None:
-        """The router that decides now; None where none could be loaded."""
+        """The router that decides now; None if none could be loaded."""
         served = self._reloader.served
         return None if served is None else served.router
 
@@ -150,7 +150,7 @@ class Engine:
 
     @property
     def default_plan(self) -> tuple[str, ...]:
-        """The models that are answered where nothing can be predicted, best first."""
+        """The models of answers without a prediction, best first."""
         served = self._reloader.served
         return () if served is None else served.default_plan.models
 
@@ -161,7 +161,7 @@ class Engine:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What an operator wants to know, as plain JSON types."""
+        """The engine's state for operators, as plain JSON types."""
         return {
             "ready": self.ready,
             **self._reloader.status,
@@ -192,7 +192,7 @@ class Engine:
         return self._answer(served, asked, session, decision, arrived)
 
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
-        """Decide for each, in their order; what is wrong with one spoils no other."""
+        """Decide each request, in order; an error of one does not affect the others."""
         arrived = time.perf_counter()
         served = self._now_served()
         results: list[Routed | ServiceError | None] = [None] * len(queries)
@@ -204,7 +204,7 @@ class Engine:
             except ServiceError as exc:
                 results[i] = exc
                 continue
-            groups[read[i].group].append(i)
+            groups[read[i].group].append(i)  # one call of the predictor can decide a group
         found = await asyncio.gather(*[self._session(asked) for asked in read.values()])
         sessions = dict(zip(read, found, strict=True))
         for rows in groups.values():
@@ -218,7 +218,8 @@ class Engine:
         return [result for result in results if result is not None]
 
     def answered(self, query: Query, routed: Routed, model: str) -> None:
-        """Let the conversation go on with the model that answered, where that is not the one that was decided on."""
+        """Let the conversation go on with the model that answered, if that is not the model that was decided on."""
+        # A fallback may have answered: then its provider has the conversation in its prompt cache.
         if query.session_id is not None:
             key: str | None = session_key(query.key_id, query.session_id)
         else:
@@ -249,6 +250,7 @@ class Engine:
         return served
 
     async def _session(self, asked: ReadQuery) -> Session | None:
+        # A conversation that has not begun has no model to keep, so the store is not asked.
         if asked.session_key is None or not asked.has_begun:
             return None
         record = await self._sessions.find(asked.session_key)
@@ -259,6 +261,7 @@ class Engine:
     async def _predicted(self, served: Served, asked: ReadQuery, session: Session | None, arrived: float) -> Decision:
         if served.router is None:
             raise _NoRouterError
+        # An explanation takes several times as long as a decision, and must not delay decisions.
         lane = self._slow if asked.query.explain else self._fast
         ask, caller = Ask(served.router, asked, session), asked.query.key_id
         return await lane.run(ask, spent_s=time.perf_counter() - arrived, caller=caller)
@@ -283,7 +286,7 @@ class Engine:
     def _answer(
         self, served: Served, asked: ReadQuery, session: Session | None, decided: Decision | Exception, arrived: float
     ) -> Routed:
-        """Return the answer and let everybody know of it.
+        """Return the answer, after it was recorded and shown to the observers.
 
         Raises
         ------
@@ -360,7 +363,8 @@ class Engine:
             _log.error("%s, %d times: %s", what, count, error_location(exc))
 
     def _replace_stuck_lanes(self) -> None:
-        """Give a new router a thread of its own where the old one's hangs."""
+        """Give a new router a new thread if the old router's thread hangs."""
+        # A thread cannot be stopped. The old one ends after its work, if that ever returns.
         if self._fast.is_stuck or self._slow.is_stuck:
             self._fast.close()
             self._slow.close()
@@ -368,7 +372,7 @@ class Engine:
 
 
 class _NoRouterError(Exception):
-    """Raise where no artifact could be loaded."""
+    """Raised if no artifact could be loaded."""
 
 
 def _degraded_by(exc: Exception) -> str:

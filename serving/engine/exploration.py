@@ -14,7 +14,7 @@ from router_model.decision import PlanStep
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """How much is explored, and how far from what the rule chose.
+    """The settings of exploration: how often, and how far from the rule's choice.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Exploration:
         return [0, *(i for i in others if plan[i].p_success >= least and plan[i].expected_cost_usd <= most)]
 
     def propensities(self, plan: Sequence[PlanStep]) -> list[float]:
-        """Return the probability of each candidate to be the answer: ``1 - ε + ε/k``, ``ε/k``, or 0 where not near."""
+        """Return the probability of each candidate to be the answer: ``1 - ε + ε/k``, ``ε/k``, or 0 if not near."""
         near = self.near(plan) if self.share > 0 else [0]
         found = [0.0] * len(plan)
         for i in near:

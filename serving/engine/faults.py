@@ -13,7 +13,7 @@ _LIMITS = ("max_completion_tokens", "max_tokens")
 
 
 def callers_error(exc: Exception) -> ServiceError | None:
-    """Return what the caller is to be told, or None of what is no fault of the caller.
+    """Return the error for the caller, or None if the caller is not at fault.
 
     >>> callers_error(RequestError("target_success=7; expected a probability between 0 and 1")).param
     'target_success'

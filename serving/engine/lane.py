@@ -1,7 +1,7 @@
 """A lane: one worker thread that keeps slow work off the event loop, with a deadline and a breaker.
 
-Deciding takes a thread of its own, so that one that hangs leaves the loop to answer the others. A thread cannot be
-stopped, so there is one a lane and never more: while it hangs, the breaker answers for it at once. A lane also refuses
+Decisions are made in a separate thread, so that the loop can answer other requests if one hangs. A thread cannot be
+stopped, so a lane has exactly one: while it hangs, the breaker answers for it at once. A lane also refuses
 work that would wait for too long, so that under overload what it does take is finished in time.
 
 Where several pieces wait and a lane was told how to do them together, its thread takes as many as are done within a few
@@ -29,7 +29,7 @@ _TOGETHER_S = 0.012  # of work in one go: the first result waits for the last on
 
 
 class DeadlineMissedError(Exception):
-    """Raise where work was not done by its deadline, or cannot be."""
+    """Raised if work was not done by its deadline, or cannot be."""
 
 
 class _Job(Generic[T]):
@@ -67,7 +67,7 @@ class _Turns:
             caller, jobs = self._waiting.popitem(last=False)
             job = jobs.popleft()
             if jobs:
-                self._waiting[caller] = jobs  # behind the others'
+                self._waiting[caller] = jobs  # behind the other callers', so that all get their turn
             return job
 
     def n_before(self, caller: str | None) -> int:
@@ -103,7 +103,9 @@ class Lane:
         self._together = together or _one_by_one
         self._most_together = most_together
         self._turns = _Turns()
-        self._queue: SimpleQueue[bool] = SimpleQueue()  # True: a piece waits; False: the end
+        # The queue only wakes the thread, and `_turns` decides whose piece is next. True: a piece waits; False: the
+        # end.
+        self._queue: SimpleQueue[bool] = SimpleQueue()
         self._breaker = Breaker(deadline_s)
         self._busy_since: float | None = None
         self._mean_s = 0.0
@@ -135,10 +137,11 @@ class Lane:
         Raises
         ------
         DeadlineMissedError
-            Where it was not done in time, at once where the thread hangs or has too much to do.
+            If it was not done in time, at once where the thread hangs or has too much to do.
         """
         now = time.monotonic()
         left_s = self._deadline_s - spent_s
+        # Work that would only expire in the queue is refused now, so that its caller gets the default plan early.
         if left_s <= 0 or self._turns.n_before(caller) * self._mean_s > left_s * _WAITING_SHARE:
             raise DeadlineMissedError
         if self.is_stuck and not self._breaker.is_open:
@@ -160,6 +163,7 @@ class Lane:
         self._queue.put(False)
 
     def _expire(self, job: _Job[Any]) -> None:
+        # A deadline that was missed behind slow work of others does not show that the thread hangs.
         if self.is_stuck or self._breaker.is_open:
             self._breaker.fail(time.monotonic())
         job.finish(DeadlineMissedError())
@@ -172,7 +176,7 @@ class Lane:
             outcomes = self._do(jobs)
             try:
                 jobs[0].loop.call_soon_threadsafe(self._hand_over, jobs, outcomes)
-            except RuntimeError:  # the loop is closed, nobody waits any more
+            except RuntimeError:  # the loop is closed, so no request waits for the result
                 return
 
     def _with_others(self, first: _Job[Any]) -> list[_Job[Any]]:
@@ -195,7 +199,7 @@ class Lane:
         self._busy_since = started = time.monotonic()
         try:
             outcomes = self._together(work) if len(work) > 1 else _one_by_one(work)
-        except BaseException:  # noqa: BLE001 - whose fault it is shows when each is done alone
+        except BaseException:  # noqa: BLE001 - doing each piece alone shows which of them fails
             outcomes = _one_by_one(work)
         took_s = min(time.monotonic() - started, self._deadline_s) / len(work)
         self._mean_s += _MEMORY * (took_s - self._mean_s)
@@ -204,6 +208,7 @@ class Lane:
 
     def _hand_over(self, jobs: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
         in_time = [job.finish(outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
+        # Results that all came too late do not show that the router is fast enough again.
         if any(in_time):
             self._breaker.succeed()
 
@@ -215,7 +220,7 @@ def _one_by_one(work: Sequence[Callable[[], Any]]) -> list[Any]:
 def _outcome(work: Callable[[], Any]) -> Any:
     try:
         return work()
-    except BaseException as exc:  # noqa: BLE001 - it belongs to whoever waits for the result
+    except BaseException as exc:  # noqa: BLE001 - the caller that waits for the result gets it
         return _as_exception(exc)
 
 

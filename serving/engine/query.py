@@ -61,7 +61,7 @@ class Routed:
     plan : best first; the first is the answer
     propensities : of the plan's candidates, adding up to 1
     providers : of the plan's candidates
-    excluded : models that are no candidates, and why
+    excluded : models that are not candidates, and why
     predicted : bool
         False: the default plan, whose steps carry NaN for what nothing predicted.
     policy_version, artifact : str

@@ -21,7 +21,7 @@ class ReadQuery:
     query : Query
     prompt : Prompt
     session_key : str or None
-        None where the conversation has no user message and no name.
+        None if the conversation has no user message and no name.
     has_begun : bool
         Whether there may be a session: it was named, or this is not its first turn.
     uses_tools : bool
@@ -41,7 +41,7 @@ class ReadQuery:
         Raises
         ------
         PromptError
-            If its body is no chat body, or asks nothing.
+            If its body is not a chat body, or asks nothing.
         """
         prompt = Prompt.parse(query.body).require_content()
         messages: Sequence[Mapping[str, Any]] = query.body["messages"]
@@ -62,13 +62,13 @@ class ReadQuery:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What is known of a conversation so far.
+    """What is known about a conversation so far.
 
     Attributes
     ----------
     model : str
     warm_pieces : float
-        Our word pieces that its provider has in a warm cache; 0 where the cache has gone.
+        Our word pieces that its provider has in a warm cache; 0 if the cache has gone.
     is_warm : bool
         Whether the cache is still alive.
     """
@@ -85,7 +85,7 @@ class Session:
 
     @property
     def warm_cache(self) -> dict[str, float] | None:
-        """What `router_model.Router.route` takes."""
+        """The arguments of `router_model.Router.route`."""
         return {self.model: self.warm_pieces} if self.warm_pieces else None
 
 

@@ -22,7 +22,7 @@ _MINUTE_S: Final = 60.0
 
 
 def prompt_storage(settings: Settings) -> PromptStorage:
-    """Return what is kept of prompts: what the settings say, or else all on loopback and hashes elsewhere.
+    """Return how much of prompts is kept: as the settings say, or else everything on loopback and hashes elsewhere.
 
     >>> prompt_storage(Settings(artifact="a")), prompt_storage(Settings(artifact="a", host="0.0.0.0"))
     (<PromptStorage.FULL: 'full'>, <PromptStorage.HASH: 'hash'>)
@@ -35,7 +35,7 @@ def prompt_storage(settings: Settings) -> PromptStorage:
 class PromptVolume:
     """How much of each caller's prompts the log keeps: so many characters a minute, a minute's worth at once.
 
-    What is beyond is left out; the decision is logged, with the hash of its prompt. So no caller fills the disk.
+    Beyond that, the text is left out, and the decision is logged with its prompt's hash. So no caller fills the disk.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class PendingDecision:
 
 
 def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
-    """Return what is logged of the candidates: a list of each field of `LoggedCandidate`, in their order."""
+    """Return the candidates for the log: one list for each field of `LoggedCandidate`, in their order."""
     plan = routed.plan
     nothing = [None] * len(plan)
     predicted = routed.predicted
@@ -177,5 +177,5 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
 def _as_json(messages: Any) -> bytes:
     try:
         return orjson.dumps(messages)
-    except TypeError:  # half of a surrogate pair, or what is no JSON at all
+    except TypeError:  # half of a surrogate pair, or a value that JSON cannot hold
         return json.dumps(messages, default=str).encode()

@@ -1,7 +1,7 @@
 """Hot reload: load and verify a new artifact while the old one serves, then swap them in one step.
 
-Loading runs in a thread of its own, so that deciding goes on. While something is served, a new artifact is first tried
-in a process of its own (`router_model.serving.engine.trial`). An artifact that cannot be loaded, does not decide, or
+Loading runs in a separate thread, so that deciding goes on. While something is served, a new artifact is first tried
+in a separate process (`router_model.serving.engine.trial`). An artifact that cannot be loaded, does not decide, or
 kills that process, is refused: the old one stays, which is said once a version. Decisions in flight finish with the
 router they began with.
 """
@@ -50,7 +50,7 @@ _N_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What decides now; replaced as a whole.
+    """The router and plan that decide now; replaced as a whole.
 
     Attributes
     ----------
@@ -69,13 +69,13 @@ class Served:
 
     @property
     def artifact(self) -> str:
-        """Content hash of the router; empty where there is none."""
+        """Content hash of the router; empty without a router."""
         return "" if self.router is None else self.router.artifact.content_hash
 
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What a reload found.
+    """The result of a reload.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class Reloaded:
 
 
 class Reloader:
-    """Holds what is served, and replaces it.
+    """Holds the router that is served, and replaces it.
 
     Parameters
     ----------
@@ -114,12 +114,12 @@ class Reloader:
 
     @property
     def served(self) -> Served | None:
-        """What decides now; None before the start."""
+        """The router and plan that decide now; None before the start."""
         return self._served
 
     @property
     def status(self) -> dict[str, Any]:
-        """What was loaded, how often, and what is refused now."""
+        """The loaded artifact, the number of loads, and the artifact that is refused now."""
         served = self._served
         return {
             "artifact": "" if served is None else served.artifact,
@@ -131,7 +131,7 @@ class Reloader:
         }
 
     async def start(self) -> None:
-        """Load the artifact; without one, or where it is refused, serve the default plan.
+        """Load the artifact; without one, or if it is refused, serve the default plan.
 
         Raises
         ------
@@ -150,13 +150,13 @@ class Reloader:
         self._served = Served(None, plan, policy_version(self._settings, None))
 
     async def watch(self) -> None:
-        """Look for a new artifact again and again, for ever; return at once where the settings name none."""
+        """Look for a new artifact again and again, for ever; return at once if the settings name none."""
         while self._source is not None:
             await asyncio.sleep(self._settings.reload_every_s)
             try:
                 await self.reload(only_if_new=True)
             except ReloadRefusedError:
-                continue  # said and counted where it was refused
+                continue  # `_refuse` has logged and counted it
             except Exception:  # noqa: BLE001 - whatever it is, deciding goes on with what is served
                 _log.exception("looking for a new artifact failed; the old one stays in use")
 
@@ -166,7 +166,7 @@ class Reloader:
         Parameters
         ----------
         only_if_new : bool
-            Do nothing where it looks as it did the last time, whatever came of it then.
+            Do nothing if it looks as it did the last time, whatever came of it then.
 
         Raises
         ------
@@ -179,6 +179,7 @@ class Reloader:
         async with self._turn:
             sighting: Sighting | None = None
             try:
+                # In the loader's thread, because files may be on a slow network.
                 sighting = await self._lane.run(source.look)
                 if only_if_new and sighting.version == self._tried:
                     return self._reloaded(changed=False)
@@ -195,15 +196,16 @@ class Reloader:
     def _load(self, sighting: Sighting) -> Router:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
-        if now is not None:
+        if now is not None:  # at the start nothing is served yet that a crash could end
             self._try(sighting.folder)
         artifact = load_artifact(sighting.folder)
         if now is not None and artifact.content_hash not in self._known:
+            # The folder changed after the trial, so this content has not been tried.
             raise ArtifactError(f"{sighting.folder}: changed while it was being tried; it is tried again")
         self._known.append(artifact.content_hash)
         known = now is not None and artifact.content_hash == now.artifact.content_hash
         if now is not None and known:
-            artifact = now.artifact  # what the old one holds need not be held, or compiled, twice
+            artifact = now.artifact  # the same content need not be held, or compiled, twice
         router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
         if not known:
             _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
@@ -212,7 +214,7 @@ class Reloader:
         return router
 
     def _try(self, folder: Path) -> None:
-        """Try an artifact in a process of its own, unless it is one that was loaded or tried before."""
+        """Try an artifact in a separate process, unless it is one that was loaded or tried before."""
         if read_manifest(folder)["content_hash"] in self._known:
             return
         catalog, encoder = self._settings.catalog, self._settings.encoder
@@ -220,7 +222,7 @@ class Reloader:
 
     def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
         if now is not None and now.encoder.content_hash == artifact.encoder_hash:
-            return now.encoder
+            return now.encoder  # the same encoder need not be loaded and held twice
         if self._settings.encoder is None:
             return artifact.load_encoder()
         encoder = load_encoder(self._settings.encoder)
@@ -244,7 +246,7 @@ class Reloader:
             self._refusals += 1
             _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
         self._refused, self._said = reason, (reason, version)
-        # what is wrong with the files stays wrong until they change; anything else is tried again
+        # a fault of the files stays until they change, so trying again would be in vain; other errors may pass
         self._tried = version if isinstance(exc, RouterModelError | FeatureError) else None
         return ReloadRefusedError(
             f"the new artifact was refused; the service goes on with what it served before: {reason}"
@@ -257,7 +259,7 @@ class Reloader:
         return Reloaded(changed, served.artifact, served.policy_version)
 
     def _catalog_alone(self) -> Catalog | None:
-        """Return the settings' catalog, for a service that has no router yet; None where it has none either."""
+        """Return the settings' catalog, for a service that has no router yet; None if they name none."""
         try:
             return None if self._settings.catalog is None else Catalog.load(self._settings.catalog)
         except RouterModelError as exc:

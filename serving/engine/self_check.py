@@ -38,7 +38,7 @@ def check_router(router: Router) -> None:
     Raises
     ------
     ArtifactError
-        If there is no model, a decision fails, or a prediction is not a finite number.
+        If the router has no models, a decision fails, or a prediction is not a finite number.
     """
     if not router.models:
         raise ArtifactError("the router has no models; train it again")

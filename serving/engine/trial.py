@@ -1,7 +1,7 @@
 """Try an artifact in a separate process, because a crash there does not end the service.
 
 The files of an artifact are read by native code. Its text is checked before (`router_model.prediction.booster_text`),
-but who serves should not have to trust that every fault was thought of.
+but a service should not depend on every fault having been foreseen.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 A key is judged by codes and statuses alone, as a message may repeat what the caller sent, in quotes or without. Words
 only ever lessen what a status says: 402 may be for a ``max_tokens`` that is dearer than what is left, 401 for a model
-that the key is not for. Where an error has no code and its words speak of the key or the account (Anthropic says with
+that the key is not for. If an error has no code and its words speak of the key or the account (Anthropic says with
 400 that the credit is used up), the next candidate is asked, and nothing is held against the key.
 """
 
@@ -14,7 +14,7 @@ from router_model.serving.providers.failures import FailureKind
 
 _CODES: Final = frozenset(
     {
-        # OpenAI, Groq, xAI and who follows them
+        # OpenAI, Groq, xAI and those who copy them
         *("invalid_api_key", "incorrect_api_key", "insufficient_quota", "credit_balance_exhausted"),
         *("billing_hard_limit_reached", "billing_not_active", "account_deactivated", "account_suspended"),
         *("access_terminated", "invalid_organization", "mismatched_organization", "mismatched_project"),
@@ -55,7 +55,7 @@ _OF_REQUEST: Final = re.compile(
     r"|\b(model|deployment)s?\b.{0,80}\b(access|permission|not allowed|not permitted|not authori[sz]ed|gated)\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""What says with 401, 402 or 403 that another request would be answered: a cheaper one, or one for another model."""
+"""Words of a 401, 402 or 403 that would not stop another request: a cheaper one, or one for another model."""
 _QUOTED: Final = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|“[^”\n]*”")
 _CONTRACTED: Final = re.compile(r"(?<=[a-z])'(?=(t|s|re|ve|ll|d|m)\b)", re.IGNORECASE)
 _WIDE_LIMIT: Final = re.compile(

@@ -29,7 +29,7 @@ from router_model.serving.providers.provider import Target
 from router_model.serving.providers.sent import NOTHING_SENT, Sent
 
 _NO_EVENTS: Final = (b"{", b"[", b"<")
-"""What JSON and HTML begin with, and no event does."""
+"""The first characters of JSON and HTML, which no event begins with."""
 _MAX_BODY_BYTES: Final = 1_048_576
 
 
@@ -41,7 +41,7 @@ class Adapter:
     ----------
     surface, provider : Format
     translation : Translation or None
-        None where both are the same format.
+        None if both are the same format.
     """
 
     surface: Format
@@ -87,17 +87,17 @@ class Adapter:
         call: Call | None = None,
         sent: Sent = NOTHING_SENT,
     ) -> tuple[Json, Facts]:
-        """Return a whole answer for the caller, and what it says of itself.
+        """Return a whole answer for the caller, and what it says about itself.
 
         Parameters
         ----------
         target : Target
         content_type, content : of the provider's answer
-        extras : what is added to the caller's
+        extras : fields that are added to the caller's answer
         call : Call or None
-            None where it is not known how the caller wants the answer.
+            None if it is not known how the caller wants the answer.
         sent : Sent
-            The body of the request, by which its usage is judged; empty where it is not known.
+            The body of the request, by which its usage is judged; empty if it is not known.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Adapter:
         )
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success."""
+        """Read an answer with an error status."""
         return self.provider.failure(status, headers, content)
 
 

@@ -15,7 +15,7 @@ _MOST_HIDDEN: Final = 1_000_000
 
 
 def count_of(value: object) -> int:
-    """Return a count of tokens; 0 where there is none: of null, flags, negative numbers and other texts.
+    """Return a count of tokens; 0 for everything else: null, flags, negative numbers and other texts.
 
     >>> [count_of(value) for value in (7, "7", 7.0, "1,234", -7, True, None, "many", float("nan"))]
     [7, 7, 7, 1234, 0, 0, 0, 0, 0]
@@ -34,7 +34,7 @@ def first_count(counts: Mapping[str, Any], *names: str) -> int:
 
 
 def amount_of(value: object) -> float | None:
-    """Return an amount of money; None of what is no amount: null, flags, negative numbers and other texts.
+    """Return an amount of money; None for everything else: null, flags, negative numbers and other texts.
 
     >>> [amount_of(value) for value in (0.5, "0.5", 0, -1, True, None, "free", float("nan"))]
     [0.5, 0.5, 0.0, None, None, None, None, None]
@@ -44,9 +44,9 @@ def amount_of(value: object) -> float | None:
 
 
 def is_no_amount(value: object) -> bool:
-    """Tell whether something that is no amount of money stands where one should; what is left out does not.
+    """Tell whether a value that should be an amount of money is something else; a missing value is not.
 
-    -1 does not either: OpenRouter's lists of prices have it for what is not known.
+    Nor is -1: OpenRouter's lists of prices use it for an unknown price.
 
     >>> [value for value in (0.5, "0.5", 0, -1, None, "free", -2, True, float("inf"), "nan") if is_no_amount(value)]
     [-2, True, inf, 'nan']

@@ -32,12 +32,12 @@ class EmbeddingsFormat:
         return openai_request("/embeddings", body, call, target, key)
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
-        """Return the embeddings and what they say of themselves.
+        """Return the embeddings and what they say about themselves.
 
         Raises
         ------
         UpstreamFailure
-            If it is an error all the same, malformed, or has no embedding in it.
+            If it is an error all the same, malformed, or contains no embedding.
         """
         answer = answer_object(content_type, content)
         data = answer.get("data")
@@ -56,15 +56,15 @@ class EmbeddingsFormat:
         )
 
     def reader(self) -> EventReader:
-        """Refuse: there are no streams of embeddings."""
+        """Refuse, because embeddings are never streamed."""
         _refuse_stream()
 
     def assembler(self) -> Assembler:
-        """Refuse: there are no streams of embeddings."""
+        """Refuse, because embeddings are never streamed."""
         _refuse_stream()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success."""
+        """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
@@ -72,12 +72,12 @@ class EmbeddingsFormat:
         return written_answer(answer, facts, target, extras)
 
     def writer(self, call: Call, target: Target) -> EventWriter:  # noqa: ARG002
-        """Refuse: there are no streams of embeddings."""
+        """Refuse, because embeddings are never streamed."""
         _refuse_stream()
 
 
 class NoEmbeddings:
-    """The `Translation` to a provider that has no embeddings: there is none, so that the next candidate is taken."""
+    """The `Translation` to a provider without embeddings: it refuses, so that the next candidate is called."""
 
     def request(self, body: Mapping[str, Any]) -> Json:  # noqa: ARG002
         """Refuse.
@@ -98,7 +98,7 @@ class NoEmbeddings:
         return answer
 
     def stream(self) -> StreamTranslation:
-        """Refuse: there are no streams of embeddings."""
+        """Refuse, because embeddings are never streamed."""
         _refuse_stream()
 
 

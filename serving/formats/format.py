@@ -38,7 +38,7 @@ FILTERED: Final = frozenset({"content_filter", "refusal", "guardrail_intervened"
 
 
 class Surface(StrEnum):
-    """What a caller speaks; the values are `DecisionRecord.surface`."""
+    """The format of a caller; the values are those of `DecisionRecord.surface`."""
 
     CHAT = "chat"
     """OpenAI's ``/v1/chat/completions``."""
@@ -56,7 +56,7 @@ KIND_OF_SURFACE: Final = {Surface.CHAT: Kind.OPENAI, Surface.MESSAGES: Kind.ANTH
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is to be sent to a candidate, in the surface's format.
+    """A call for a candidate, in the surface's format.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Call:
     wants_usage : what the caller said in ``stream_options.include_usage``: True is a chunk of its own for the usage of
         a stream, False is no usage; None: nothing was said, and usage is on the last chunk
     trace : headers that say which trace the call is part of; every provider gets them
-    openrouter : fields of the body that go along where the provider is OpenRouter itself (``provider``, ``plugins``)
+    openrouter : fields of the body that are sent along if the provider is OpenRouter itself (``provider``, ``plugins``)
     is_long : whether the body is so long that it is translated and written in a thread
     """
 
@@ -88,7 +88,7 @@ class Call:
 
 @dataclass(slots=True)
 class Facts:
-    """What an answer says of itself; fills up while a stream is read.
+    """The facts that an answer tells about itself; they fill up while a stream is read.
 
     Attributes
     ----------
@@ -97,13 +97,13 @@ class Facts:
     usage : Usage or None
         As the provider said; once it is settled (`router_model.serving.formats.settling`), what is believed of it or
         estimated.
-    cost_usd : of `usage`; None where it is not known
+    cost_usd : of `usage`; None if it is not known
     estimated : of what was estimated, since the provider's word for it cannot be: counts of `usage`, and ``cost``
     estimate_reasons : why, e.g. ``input_zero`` (`router_model.serving.providers.plausible`)
     budget_usd : float or None
         What budgets count where something was estimated; None: as `cost_usd`.
     is_settled : bool
-    is_text : False of embeddings, which are no tokens of output
+    is_text : False for embeddings, which have no tokens of output
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
     n_bytes_written : of the text so far, by which the provider's count is judged, or else estimated
@@ -136,7 +136,7 @@ class Event:
     Attributes
     ----------
     data : of its data lines
-    name : of its ``event:`` line; empty where it has none
+    name : of its ``event:`` line; empty if it has none
     """
 
     data: bytes
@@ -158,7 +158,7 @@ class EventReader(Protocol):
         """
 
     def end(self) -> list[Json]:
-        """Return what is known only once the body has ended; nothing of a stream that is not complete."""
+        """Return the facts that are known only after the body's end; nothing for an incomplete stream."""
 
 
 class EventWriter(Protocol):
@@ -200,7 +200,7 @@ class Format(Protocol):
         """Return the HTTP request: URL, key, ``model``, ``stream``, and usage asked for in streams."""
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
-        """Return a whole answer of a provider (2xx) and what it says of itself.
+        """Return a whole answer of a provider (2xx) and what it says about itself.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class Format(Protocol):
         """Return what puts one stream of a provider together."""
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success (the kind of failure, the provider's words, ``Retry-After``)."""
+        """Read an answer with an error status (the kind of failure, the provider's words, ``Retry-After``)."""
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
         """Return a whole answer as the surface sends it: our ``model``, usage with cost, `extras`."""
@@ -228,14 +228,14 @@ class StreamTranslation(Protocol):
     """Turns the events of one stream into another format's."""
 
     def translate(self, event: Json) -> Sequence[Json]:
-        """Return the events that stand for this one."""
+        """Return the translated events of this one."""
 
     def end(self, facts: Facts) -> Sequence[Json]:
-        """Return what is still to be said at the end of a stream that is complete."""
+        """Return the last events of a complete stream."""
 
 
 class Translation(Protocol):
-    """From a surface's format to a provider's, and back."""
+    """Translates from a surface's format to a provider's, and back."""
 
     def request(self, body: Mapping[str, Any]) -> Json:
         """Return the body for the provider.

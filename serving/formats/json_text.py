@@ -1,7 +1,7 @@
 """Read providers' JSON leniently, and write JSON fast.
 
-Some things that are no JSON come from providers all the same, and are read: halves of surrogate pairs (an emoji cut
-between two tokens) become ``?``, as does what is no UTF-8 a replacement character; ``NaN`` and ``Infinity`` (log
+Providers send some things that are not JSON, and they are read all the same: halves of surrogate pairs (an emoji cut
+between two tokens) become ``?``, bytes that are not UTF-8 become a replacement character; ``NaN`` and ``Infinity`` (log
 probabilities of vLLM) become null, as do numbers that no float can hold (``1e999``).
 """
 
@@ -20,7 +20,7 @@ with needing_serve("the proxy"):
     import orjson
 
 _INT_CHARS: Final = 18
-"""Integers that are no longer than this fit 64 bits; longer ones are read as floats."""
+"""Integers of at most this many characters fit 64 bits; longer ones are read as floats."""
 _LONG_CHARS: Final = 1_000_000
 
 
@@ -60,7 +60,7 @@ def dump_body(body: Any, call: Call) -> bytes:
 
 
 def dump_long(value: Any) -> bytes:
-    """Return the same as `dump`; where it has long strings, other threads get their turn in between.
+    """Return the same as `dump`; if it has long strings, other threads get their turn in between.
 
     >>> value = {"data": "x" * 3_000_000, "e": ["e" * 2_000_000, 1]}
     >>> dump_long(value) == dump(value)
@@ -92,7 +92,7 @@ def _without_long(value: Any, texts: list[str], mark: str) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """Return JSON on one line; also of what orjson has no place for (halves of surrogate pairs, very large numbers)."""
+    """Return JSON on one line; also for values that orjson refuses (halves of surrogate pairs, very large numbers)."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -100,7 +100,7 @@ def dump(value: Any) -> bytes:
 
 
 def _mended(content: bytes, what: str) -> Any:
-    """Parse what is nearly JSON, and leave in it only what JSON can say."""
+    """Parse a text that is nearly JSON, and keep only values that JSON can express."""
     try:
         value = json.loads(
             content.decode("utf-8", "replace"),

@@ -67,7 +67,7 @@ _PHRASES: Final = tuple(
         rf"(?:^|\bbody\.|\bbody['\"], ?['\"]|[\s('\"])(?P<word>{_ANY_NAME})['\"]?\)?(?:: |, 'msg': '){_EXTRA}",
     )
 )
-"""Phrases with the name of what is not taken in them."""
+"""Phrases that contain the name of the refused parameter."""
 _SPECIAL: Final = tuple(
     (names, re.compile(pattern, re.IGNORECASE))
     for pattern, *names in (
@@ -88,11 +88,11 @@ _SPECIAL: Final = tuple(
         (r"max_(?:completion_|output_)?tokens: \d+ > \d+",),
     )
 )
-"""Phrases of single providers, with what they name; nothing where no parameter is refused as such."""
+"""Phrases of single providers, with what they name; nothing if no parameter is refused as such."""
 
 
 def named_in(message: str) -> tuple[tuple[str, ...], str]:
-    """Return the names of what a message says is not taken, and the phrase that says so; empty where none does.
+    """Return the names of parameters that a message calls unsupported, and the phrase that says so; empty if none.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def named_in(message: str) -> tuple[tuple[str, ...], str]:
 
 
 def name_of(spelled: str | None) -> str | None:
-    """Return the name of a parameter as a provider spells it, with a path before it; None of what is not known.
+    """Return the name of a parameter as a provider spells it, with a path before it; None for an unknown name.
 
     >>> name_of("generationConfig.topK"), name_of("messages[1].reasoning_content"), name_of("reasoning.effort")
     ('top_k', 'reasoning_history', 'reasoning_effort')

@@ -1,6 +1,7 @@
 """Refusals: errors that say what this model does not accept, but another model may.
 
-A plain bad request (a wrong type, a missing field) is none: every model would refuse it, and the caller mends it.
+A plain bad request (a wrong type, a missing field) is not a refusal: every model would refuse it, so the caller must
+correct it.
 """
 
 import re
@@ -24,7 +25,7 @@ _FILTERS: Final = frozenset(
 )
 """Codes of content filters; 1301 is Zhipu's."""
 _FLAGGED: Final = frozenset({"reasons", "flagged_input"})
-"""In OpenRouter's metadata where a prompt did not pass moderation."""
+"""Fields of OpenRouter's metadata that are present if a prompt did not pass moderation."""
 _FILTER_WORDS: Final = re.compile(
     r"content (management|filter\w*|moderation|safety|policy)|content polic|content exists risk|safety (system|filter)"
     r"|(usage|acceptable use) (policy|policies|guidelines)|considered high risk|\bflagged\b|inappropriate content"
@@ -40,7 +41,7 @@ _DEFAULT_ONLY: Final = re.compile(r"only the default|only supports? the default|
 
 
 def as_refusal(failure: UpstreamFailure, metadata: Mapping[str, Any] | None = None) -> UpstreamFailure:
-    """Return a failure as a refusal, where its words or codes are those of one; any other as it is.
+    """Return a failure as a refusal if its words or codes say so; return any other failure as it is.
 
     Parameters
     ----------

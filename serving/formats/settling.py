@@ -7,7 +7,7 @@ from router_model.serving.providers.sent import Sent
 
 
 def settle(facts: Facts, target: Target, sent: Sent, *, is_read: bool = False) -> None:
-    """Put into `facts` what is believed, or estimated, of the usage and the cost; again: nothing.
+    """Put the believed or estimated usage and cost into `facts`; a second call does nothing.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def settle(facts: Facts, target: Target, sent: Sent, *, is_read: bool = False) -
         Of an answer that is over, be it complete or cut.
     target : Target
     sent : Sent
-        The request; empty where it is not known.
+        The request; empty if it is not known.
     is_read : bool
         Whether the provider has read the request and charges for it, even if nothing came back.
     """

@@ -54,7 +54,7 @@ def number_of(value: object, otherwise: float) -> float:
 
 
 def index_of(value: Mapping[str, Any]) -> int:
-    """Return the ``index`` that an object has; 0 where it does not say, as Google does not of the first.
+    """Return the ``index`` that an object has; 0 if it does not say, as Google does not of the first.
 
     >>> index_of({"index": 1}), index_of({}), index_of({"index": "2"})
     (1, 0, 2)
@@ -63,7 +63,7 @@ def index_of(value: Mapping[str, Any]) -> int:
 
 
 def index_or_none(value: Mapping[str, Any]) -> int | None:
-    """Return the ``index`` that an object has, also one in a text; None where it has none.
+    """Return the ``index`` that an object has, also one in a text; None if it has none.
 
     >>> [index_or_none({"index": index}) for index in (1, "2", 3.0, None, True, "a", -1)]
     [1, 2, 3, None, None, None, None]

@@ -101,7 +101,7 @@ class EventParser:
             yield from self._take_piece(data)
 
     def rest(self) -> Event:
-        """Return the event at the end of the body whose blank line is missing; without data where there is none."""
+        """Return the event at the end of the body whose blank line is missing; without data if there is none."""
         if self._line:
             self._take(b"".join(self._line))
         return Event(b"\n".join(self._data), self._name)

@@ -36,10 +36,10 @@ SHUTDOWN: Final = FailureKind.SHUTDOWN.value
 """The error type of an attempt that was still under way when the service had to end."""
 
 _ABANDONED: Final = frozenset({CLIENT_GONE, SHUTDOWN, FailureKind.TIMEOUT.value})
-"""How an attempt ends that was ended from here, whatever its provider goes on to do."""
+"""The error types of attempts that the service itself ended, whatever the provider does afterwards."""
 _CUT: Final = _ABANDONED | {FailureKind.TRUNCATED.value, FailureKind.CONNECTION.value}
 _HTML: Final = "text/html"
-"""What proxies and login pages answer with, and no model does."""
+"""The content type that proxies and login pages answer with, but no model does."""
 _logger = logging.getLogger(__name__)
 _make_id: Final = IdMaker("att_")
 _throttle: Final = LogThrottle(60.0)
@@ -78,7 +78,7 @@ class Attempt:
     facts : Facts
         Of the answer, as far as they are known.
     failure : UpstreamFailure or None
-        What went wrong; None where nothing did, or the caller went away.
+        What went wrong; None if nothing did, or the caller went away.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Attempt:
         self.started = clock()
 
     def cannot_be_taken_back(self) -> None:
-        """Take note that the caller has the beginning of the answer: nobody else can be asked any more."""
+        """Record that the caller has the beginning of the answer, so that no other candidate can be asked any more."""
         self._order_until = self._deadline
 
     def first_token(self) -> None:
@@ -170,7 +170,7 @@ class Attempt:
         return {} if make is no_extras else make([*self.finished, self.record(None)])
 
     async def end(self, error_type: str | None) -> None:
-        """End it; None is a success. Again: nothing."""
+        """End the attempt; None means success. A second call does nothing."""
         if self._has_ended:
             return
         self._has_ended = True

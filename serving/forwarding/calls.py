@@ -35,7 +35,7 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
     Raises
     ------
     UpstreamFailure
-        If there is none. Whoever called ends the attempt.
+        If there is none. The caller of this function ends the attempt.
     """
     if not attempt.is_streamed:
         content = await _in_time(attempt, attempt.waits.whole, _fetch(attempt, transport), "whole answer")
@@ -106,7 +106,7 @@ def _reply(attempt: Attempt, stream: LiveStream | WholeStream | None = None) -> 
 
 
 async def _in_time(attempt: Attempt, wait: Wait, doing: Awaitable[T], what: str) -> T:
-    """Return what is awaited; it is told to `wait` if that ran out, but not if the order's time did."""
+    """Return the awaited result; tell `wait` if its time ran out, but not if the order's time did."""
     try:
         return await within(min(wait.seconds, attempt.left_s), doing, what)
     except UpstreamFailure:
@@ -158,7 +158,7 @@ async def _send(attempt: Attempt, transport: Transport) -> None:
 
 
 async def _error_body(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the body of an error; without one where it does not come, as the status says enough."""
+    """Return the body of an error; without one if it does not come, as the status says enough."""
     try:
         return await within(_ERROR_S, read_whole(chunks, _MAX_ERROR_BYTES), "body of the error")
     except UpstreamFailure:

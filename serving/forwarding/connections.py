@@ -30,7 +30,7 @@ class Connections:
 
 
 class _Pool:
-    """The connections of one provider, and who waits for one."""
+    """The connections of one provider, and the calls that wait for one."""
 
     def __init__(self, most: int) -> None:
         self.shares = Shares(most)
@@ -63,7 +63,7 @@ class _Pool:
                 woken.cancel()
 
     def give(self, caller: CallerId) -> None:
-        """Take a connection back; all who wait look whether it is for them."""
+        """Take a connection back, and wake all waiting calls, because any of them may be the next."""
         self.shares.give(caller)
         waiting, self._waiting = self._waiting, deque()
         for woken in waiting:
@@ -125,7 +125,7 @@ class _SharedResponse:
         self.chunks = response.chunks
 
     async def close(self) -> None:
-        """Close it; again: nothing more is given back."""
+        """Close the response, and give the connection back once."""
         pool, self._pool = self._pool, None
         try:
             await self._response.close()

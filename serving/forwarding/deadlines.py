@@ -23,12 +23,12 @@ def clock() -> float:
 
 
 async def within(seconds: float, doing: Awaitable[T], what: str) -> T:
-    """Return what is awaited.
+    """Return the awaited result, within a time.
 
     Raises
     ------
     UpstreamFailure
-        With `FailureKind.TIMEOUT` where it takes longer; the message says that `what` did not come.
+        With `FailureKind.TIMEOUT` if it takes longer; the message names `what` did not come.
     """
     try:
         async with asyncio.timeout(seconds):

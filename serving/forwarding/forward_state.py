@@ -46,7 +46,7 @@ class PreparedCall:
 
 @dataclass(slots=True)
 class ForwardState:
-    """What has become of a forwarded call so far.
+    """The state of a forwarded call so far.
 
     Attributes
     ----------
@@ -58,12 +58,12 @@ class ForwardState:
     position : of the candidate that is next
     failures : of all attempts, in their order
     n_here : how many by position, those of keys by kind, all others together
-    put_aside : positions that were passed over, as what they need was put aside
+    put_aside : positions that were passed over, because their model or key was paused
     waiting : by position, when a candidate that was tried may be asked again
     share_until : by position, until when the order may lose time to a candidate while another is untried
     refused_keys : keys that were refused in this order; it does not use them again while there are others
     waited_s : float
-        For what becomes of another call to a candidate that is put aside.
+        For the result of another call to a candidate that is paused.
     invalid : the first reason why a candidate could not be asked this
     too_long_for : int or None
         The largest context window that was too small.
@@ -111,7 +111,7 @@ class ForwardState:
     def share_of(self, position: int, now: float) -> float:
         """Return until when the order may lose time to a candidate: for half of what is left at its first attempt.
 
-        All of it where nobody else can be asked.
+        All of it if no other candidate can be asked.
         """
         if not self.has_untried:
             return self.deadline
@@ -124,7 +124,7 @@ class ForwardState:
         return target.card.context_window > self.too_long_for
 
     def error(self) -> ServiceError:
-        """Return the error of an order that nobody answered."""
+        """Return the error of an order that no candidate answered."""
         if self.failures:
             return upstream_error(self.failures[0], self.failures[1:])
         return self.invalid or unavailable(self.order.targets)

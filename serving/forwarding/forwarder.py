@@ -2,8 +2,8 @@
 
 `router_model.serving.forwarding.retry_policy` says how often, and after what.
 
-What is put aside (`router_model.serving.providers.health`) is passed over while there is anybody else. Where there is
-nobody else, the candidate whose pause ends first is asked: after its pause where that is soon, at once otherwise. So no
+What is paused (`router_model.serving.providers.health`) is passed over while other candidates are left. If
+none is left, the candidate whose pause ends first is asked: after its pause if that is soon, at once otherwise. So no
 caller is sent away on account of what happened to others.
 """
 
@@ -42,7 +42,7 @@ from router_model.serving.providers.provider import Kind, Target
 AdapterFor: TypeAlias = Callable[[Surface, Kind], Adapter]
 
 _LOOK_S: Final = 0.05
-"""How often a call looks what became of another's probe."""
+"""Seconds between two checks of another call's probe."""
 
 
 class Forwarder:
@@ -144,6 +144,7 @@ class Forwarder:
             await to_its_end(attempt.end(failure.error_type))
             raise
         except Exception as exc:
+            # A bug in our reader counts as a malformed answer, so that the next candidate can still answer.
             await to_its_end(attempt.end(FailureKind.MALFORMED))
             raise unreadable(exc, prepared.target.name) from exc
         except BaseException as exc:  # cancelled: the caller is gone, or the service has to end
@@ -158,7 +159,7 @@ class Forwarder:
     async def _without_stream(
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure
     ) -> PreparedCall | None:
-        """Return the same candidate, asked for its whole answer as such, where it refused a stream nobody asked for."""
+        """Return the same candidate, asked for a whole answer, if it refused a stream that no caller asked for."""
         if not prepared.is_streamed or state.order.call.stream or not refuses_stream(failure):
             return None
         self._whole_answers.ask_plainly(prepared.target)
@@ -167,9 +168,9 @@ class Forwarder:
     async def _without_refused(
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure, tried: Tried
     ) -> PreparedCall | None:
-        """Take note of a refusal; return the same candidate once more, where it takes the request without a hint.
+        """Remember a refusal; return the same candidate once more, if it accepts the request without a hint.
 
-        Nothing is paused: the model has not failed, and with what was refused left out it has no reason to refuse.
+        Nothing is paused: the model has not failed, and without the refused part it has no reason to refuse.
         """
         if failure.refusal is None:
             return None
@@ -203,7 +204,7 @@ class Forwarder:
         caller = state.order.key_id
         if step.do is Do.AGAIN and prepared.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
-            if prepared.line.is_ready(caller, clock()):  # others may have failed meanwhile
+            if prepared.line.is_ready(caller, clock()):  # other calls may have failed during the pause, and paused it
                 return prepared
         elif step.do is Do.OTHER_KEY:
             other = await self._prepare(state, prepared.position)
@@ -224,6 +225,7 @@ class Forwarder:
         while state.position < len(state.order.targets):
             position = state.position
             state.position += 1
+            # A prompt that was too long for one model would be too long for those with the same window or less.
             if not state.fits(state.order.targets[position]):
                 continue
             line = self._ready_line(state, position)
@@ -237,7 +239,7 @@ class Forwarder:
         return prepared
 
     async def _last_resort(self, state: ForwardState) -> PreparedCall | None:
-        """Return a candidate where all are put aside, limited or tried: the one whose pause ends first; None: none."""
+        """Return the candidate whose pause ends first, if all are paused, limited or tried; None if there is none."""
         while clock() < state.deadline:
             again = min(state.waiting.items(), key=itemgetter(1), default=None)
             aside = self._first_put_aside(state)
@@ -263,11 +265,12 @@ class Forwarder:
             line = self._first_line(state, position, now)
             until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
             if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
+                # Never at once, so that `_last_resort` does not spin.
                 state.waiting[position] = max(until, now + _LOOK_S)
         return prepared
 
     async def _early(self, state: ForwardState, at: float, position: int, line: Line) -> PreparedCall | None:
-        """Return a candidate that is put aside: after its pause if that is a limit's and soon over, else at once.
+        """Return a candidate that is paused: after its pause if that is a limit's and soon over, else at once.
 
         A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
         for itself: a request that is bad is to be told so, whatever became of another one.
@@ -285,7 +288,7 @@ class Forwarder:
         state.put_aside.remove(position)
         prepared = await self._translate(state, position, line)
         if prepared is not None and (not is_ready or line.key in state.refused_keys):
-            state.put_aside.clear()  # one is enough: more would take a caller's time in vain
+            state.put_aside.clear()  # one attempt at a paused candidate is enough: more would only cost the caller time
         return prepared
 
     def _first_put_aside(self, state: ForwardState) -> tuple[float, int, Line] | None:
@@ -298,15 +301,16 @@ class Forwarder:
         """Return a candidate with the key whose pause ends first."""
         caller, target = state.order.key_id, state.order.targets[position]
         lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
+        # Keys that were refused in this call come last, because they would be refused again.
         return min(lines, key=lambda line: (line.key in state.refused_keys, line.retry_at(caller, now)))
 
     async def _prepare(self, state: ForwardState, position: int) -> PreparedCall | None:
-        """Return a candidate with a key and a request; None where it cannot be called now."""
+        """Return a candidate with a key and a request; None if it cannot be called now."""
         line = self._ready_line(state, position)
         return None if line is None else await self._translate(state, position, line)
 
     def _ready_line(self, state: ForwardState, position: int) -> Line | None:
-        """Return a candidate with the key whose turn it is; None where all that it needs is put aside."""
+        """Return a candidate with the key whose turn it is; None if all that it needs is paused."""
         now, caller, target = clock(), state.order.key_id, state.order.targets[position]
         if not self._health(target).is_ready(caller, now):
             return None
@@ -325,6 +329,7 @@ class Forwarder:
             write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
             request = await _written(state.order, write)
         except InvalidRequestError as exc:
+            # Another candidate's format may be able to express the request, so the error is kept for the end.
             state.invalid = state.invalid or exc
             return None
         return PreparedCall(position, line, adapter, request, is_streamed)

@@ -41,7 +41,7 @@ class Line:
 
     @property
     def healths(self) -> list[Health]:
-        """What a call depends on."""
+        """The parts that a call depends on."""
         return [self.health, *self.key.healths(self.target.model)]
 
     def is_ready(self, caller: CallerId, now: float) -> bool:
@@ -57,11 +57,11 @@ class Line:
         return self.health.is_ready(caller, now) and self.key.refusals.is_ready(caller, now)
 
     def is_probed(self, caller: CallerId, now: float) -> bool:
-        """Tell whether another call of this caller probes what is put aside."""
+        """Tell whether another call of this caller probes a paused part."""
         return any(health.is_probed(caller, now) for health in self.healths)
 
     def is_probed_by_any(self, now: float) -> bool:
-        """Tell whether any call probes what is put aside."""
+        """Tell whether any call probes a paused part."""
         return any(health.is_probed_by_any(now) for health in self.healths)
 
 
@@ -92,7 +92,7 @@ class Ticket:
         return bool(self._probes)
 
     def verdict(self, failed: FailureKind | str) -> Verdict:
-        """Return what a failure says of the model at its provider.
+        """Return what a failure says about the model at its provider.
 
         A refused key says nothing of it, unless no key was sent: then it is the provider that does not work.
         """
@@ -100,18 +100,18 @@ class Ticket:
         return Verdict.FAILS if is_its_own else Verdict.UNKNOWN
 
     def works_so_far(self, now: float) -> None:
-        """Say that an answer has begun, which is all that a probe is for; the call's end is reported as well."""
+        """Report that an answer has begun, which settles a probe; the call's end is reported as well."""
         for health in self._probes:
             self._report(health, Verdict.WORKS, now, is_probe=True)
         self._probes = []
 
     def end(self, verdict: Verdict, failure: UpstreamFailure | None, now: float) -> None:
-        """Say what became of the call.
+        """Report the end of the call.
 
         Parameters
         ----------
         verdict : of the model at its provider
-        failure : what went wrong; None where nothing did, or nothing that says anything of the key
+        failure : what went wrong; None if nothing did, or nothing that concerns the key
         """
         key, model = self._line.key, self._line.target.model
         works = Verdict.WORKS if verdict is Verdict.WORKS else Verdict.UNKNOWN
@@ -133,7 +133,7 @@ class Ticket:
     def _report(
         self, health: Health, verdict: Verdict, now: float, *, is_probe: bool, pause_s: float | None = None
     ) -> None:
-        """Tell one `Health`, and the log where that changes whether it is called."""
+        """Report to one `Health`, and log it if that changes whether it is called."""
         was_open = health.is_open
         health.report(verdict, self._caller, is_probe=is_probe, now=now, pause_s=pause_s)
         if health.is_open is was_open:

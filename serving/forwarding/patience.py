@@ -4,7 +4,7 @@ Three times are watched of each (provider, model, how much it thinks): to the fi
 stream, and the whole of an answer that does not come as a stream. A deadline is a multiple of the 99th percentile of
 the last calls, within bounds. Where ``providers.toml`` says a deadline, that is taken as it is.
 
-Leaving early only helps where there is somebody else to ask: without another candidate, and in a stream whose beginning
+Leaving early only helps if there is somebody else to ask: without another candidate, and in a stream whose beginning
 the caller has, the deadline is never shorter than the one without any observation.
 
 A call that was cut has not shown how long it would have taken. So every cut makes the deadline longer by half, and
@@ -53,7 +53,7 @@ class _Series:
 
 @dataclass(slots=True)
 class Wait:
-    """How long one thing is waited for; it is told what became of that.
+    """The time limit of one wait; its result is reported back.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class Waits:
 
 @dataclass(slots=True)
 class _Seen:
-    """What was seen of a candidate, one series a kind of time."""
+    """The observed times of a candidate, one series for each kind of time."""
 
     first: _Series
     idle: _Series

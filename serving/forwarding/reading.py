@@ -11,16 +11,16 @@ from router_model.serving.forwarding.patience import Wait
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 TAIL_S: Final = 5.0
-"""How long the usage of an answer that is complete is waited for, and the end of its stream."""
+"""How long to wait for the usage of a complete answer, and for the end of its stream."""
 _MOMENT_S: Final = 0.05
 
 
 class UnreadError(Exception):
-    """Raise where a caller does not take what it is sent, so that the provider is not kept waiting any longer."""
+    """Raised if a caller does not take what it is sent, so that the provider is not kept waiting any longer."""
 
 
 class Sink(Protocol):
-    """Takes what is to be sent."""
+    """Takes the bytes to send."""
 
     @property
     def is_full(self) -> bool:
@@ -88,7 +88,7 @@ async def read_on(
     Raises
     ------
     UnreadError
-        If the caller does not take what is there: that says nothing of the provider.
+        If the caller does not take the bytes; that says nothing about the provider.
     UpstreamFailure
         As `chunks` and `answer` raise it, and `FailureKind.TIMEOUT`.
     """
@@ -105,7 +105,7 @@ async def read_on(
                     if sink.is_full:
                         deadline.reschedule(None)
                         await _room(sink, min(until, silence.now() + unread_s))
-                        silence.begin()  # ours was no silence of the provider's
+                        silence.begin()  # the caller was slow, and that must not count as the provider's silence
                 _move(deadline, silence.ends_at)
         idle.took(silence.longest_s)
     except TimeoutError as exc:

@@ -3,7 +3,7 @@
 What is remembered is small and the provider's word alone: "this model at this provider refuses X", X one of the fixed
 names of `router_model.serving.formats.fitting.parameters`, with one of a few fixed values at most. It is kept for
 minutes, longer with every time it is confirmed, and after that one request that asks for X is let through. It touches
-no request that does not ask for X, and where no other candidate is left, the model is asked all the same.
+no request that does not ask for X, and if no other candidate is left, the model is asked all the same.
 """
 
 from collections import OrderedDict
@@ -32,7 +32,7 @@ from router_model.serving.providers.failures import CONTENT, Refusal
 from router_model.serving.providers.provider import Kind, Target
 
 _NEVER: Final = frozenset({CONTENT, REASONING_HISTORY})
-"""What is refused of one request, and says nothing of the next."""
+"""Refusals of one request that say nothing about the next request."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 
@@ -46,7 +46,7 @@ class _Entry:
 
 
 class Refusals:
-    """Remembers what is refused, by provider and model; the oldest are forgotten where there are too many.
+    """Remembers what is refused, by provider and model; the oldest are forgotten if there are too many.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class Refusals:
 
 
 class Wishes:
-    """What one order asks for, held against what its candidates take.
+    """The wishes of one order, compared with what its candidates accept.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def _is_harmless(name: str, body: Json, kind: Kind) -> bool:
 
 
 def _with_value(name: str, body: Json, kind: Kind) -> str | None:
-    """Return a name with the value that was refused; None where it is no word that is remembered."""
+    """Return a name with the value that was refused; None if the value is not remembered."""
     values = (value_name(read(body, path)) for path in parameter(name).paths(kind))
     value = next((one for one in values if one is not None), None)
     return None if value is None else f"{name}={value}"

@@ -12,7 +12,7 @@ from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 
 AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
-"""Is told of every attempt when it is over: what came, what it cost, how long it took."""
+"""Receives every attempt at its end: its result, its cost and its duration."""
 
 
 def no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ class EventStream(Protocol):
         """End it with an error event as soon as its iterator gets to it; a stream that is whole stays so."""
 
     async def aclose(self) -> None:
-        """End it; again: nothing."""
+        """End the stream; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class Reply:
 
     Attributes
     ----------
-    target : who answered
+    target : the candidate that answered
     attempts : that are over, in their order; a stream's own joins when it ends
     n_attempts : attempts so far, that of a stream included
-    changes : what the caller asked for and the model was not asked: a name, or ``name=value`` where it was changed
+    changes : what the caller asked for and the model was not asked: a name, or ``name=value`` if it was changed
     body : Json or None
         The whole answer, as it is sent.
     stream : EventStream or None

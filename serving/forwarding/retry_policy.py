@@ -14,14 +14,14 @@ _FOR_OTHERS: Final = frozenset({FailureKind.MODEL_GONE, FailureKind.TOO_LONG, Fa
 
 
 class Do(StrEnum):
-    """What is next."""
+    """The next step."""
 
     RAISE = "raise"
     """It is the caller's: no other candidate is asked."""
     AGAIN = "again"
     """The same candidate with the same key, after the pause."""
     OTHER_KEY = "other_key"
-    """The same candidate with another key at once; the next candidate where there is none."""
+    """The same candidate with another key at once; the next candidate if there is none."""
     NEXT = "next"
     """The next candidate: another provider of the model, or else another model."""
     GIVE_UP = "give_up"
@@ -30,7 +30,7 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is next.
+    """The next step.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What was tried before, the attempt that failed included.
+    """The attempts so far, including the one that failed.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class Tried:
 
 
 def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random) -> Step:
-    """Return what is done after a failure.
+    """Return the next step after a failure.
 
     =============================  =====================================================================
     connection, 5xx, malformed,    the same candidate after a pause, `Rules.max_at_target` times; then next
     truncated
-    timeout                        next; the same one only where there is no other
+    timeout                        next; the same one only if there is no other
     429                            other key, else next; this one when ``Retry-After`` is over, if in time
     key refused                    other key, else next
     model gone, too long, refused  next
@@ -81,7 +81,7 @@ def next_step(failure: UpstreamFailure, tried: Tried, rules: Rules, rng: Random)
     bad request                    raise
     =============================  =====================================================================
 
-    The last attempt goes to a candidate that was not tried, where there is one: dead keys of the first must not use
+    The last attempt goes to a candidate that was not tried, if there is one: dead keys of the first must not use
     up what the others could answer.
 
     Examples

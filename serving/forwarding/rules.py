@@ -29,7 +29,7 @@ class RefusalRules:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How long something is waited for, in seconds, where ``providers.toml`` does not say.
+    """Time limits of waiting, in seconds, if ``providers.toml`` does not set them.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class PatienceRules:
-    """How deadlines follow what a model has lately needed; see `router_model.serving.forwarding.patience`.
+    """How deadlines follow the times that a model needed lately; see `router_model.serving.forwarding.patience`.
 
     Attributes
     ----------
@@ -108,11 +108,11 @@ class Rules:
     max_answer_bytes : int
         Of a whole answer, and of a stream that is held back.
     max_ahead_bytes : int
-        What is read of a stream before the caller takes it.
+        The part of a stream that is read before the caller takes it.
     unread_s : float
         How long a stream may wait for its caller, once so much of it is read ahead; then it is ended.
     health : HealthRules
-        Of a model at its provider: when it is put aside, and for how long.
+        Of a model at its provider: when it is paused, and for how long.
     refusals : RefusalRules
     patience : PatienceRules
     """

@@ -1,6 +1,6 @@
 """Streams for the caller: one that runs and may fail or be left, and one that was held back until it was whole.
 
-A stream under way is read in a task of its own, ahead of the caller and bounded by what the caller takes: so a comment
+A stream under way is read in a separate task, ahead of the caller and bounded by what the caller takes: so a comment
 can be sent while the provider is silent, and a caller that stops reading does not keep a connection for longer than the
 call's time.
 """
@@ -80,7 +80,7 @@ class _Pipe:
         self._max_ahead = max_ahead
         self._waiter: asyncio.Future[bool] | None = None
         self._room: asyncio.Future[None] | None = None
-        self.is_reading = False  # then it may be cancelled; before and after, it comes to its end by itself
+        self.is_reading = False  # the task may be cancelled only then; before and after that it ends by itself
         self.is_left = False
         self.cut: UpstreamFailure | None = None  # by us, while the caller still reads
         self.has_ended = False
@@ -160,7 +160,7 @@ class LiveStream:
                 await self.aclose()
                 raise
             if not has_news:
-                return KEEP_ALIVE
+                return KEEP_ALIVE  # proxies on the way close streams that are silent for long
         raise StopAsyncIteration
 
     def cut(self, failure: UpstreamFailure) -> None:
@@ -178,6 +178,7 @@ class LiveStream:
     def __del__(self) -> None:
         # A server that forgets to close what it iterates must not cost a connection.
         if not self._task.done() and not self._loop.is_closed():
+            # The garbage collector may run in any thread.
             self._loop.call_soon_threadsafe(_leave, self._pipe, self._task)
 
 
@@ -203,7 +204,8 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
     except UnreadError:
         pipe.put(answer.fail(UpstreamFailure(FailureKind.TIMEOUT, "the caller did not take the answer in time")))
     except asyncio.CancelledError:
-        if not pipe.is_left and pipe.cut is None:  # neither the caller nor we: the loop is ending
+        # Neither the caller nor the service ended the stream, so the loop is ending.
+        if not pipe.is_left and pipe.cut is None:
             raise
     finally:
         if pipe.cut is not None and error_type == CLIENT_GONE:
@@ -213,7 +215,7 @@ async def _pump(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> None:
         try:
             await attempt.end(error_type)
         finally:
-            pipe.end()
+            pipe.end()  # even if recording fails, or the caller would wait for ever
 
 
 async def _read(attempt: Attempt, answer: AnswerStream, pipe: _Pipe) -> UpstreamFailure | None:

@@ -14,7 +14,7 @@ from router_model.serving.providers.provider import Target
 
 
 class Thinking(StrEnum):
-    """How much a call makes a model think."""
+    """The amount of thinking that a call asks for."""
 
     NONE = "none"
     SOME = "some"
@@ -61,7 +61,7 @@ def thinking_of(call: Call, target: Target) -> Thinking:
 
 
 def _asked(call: Call) -> Thinking | None:
-    """Return what a request asks for; None where it says nothing."""
+    """Return what a request asks for; None if it says nothing."""
     body = call.body
     if call.surface is Surface.GENERATE:
         config = mapping(mapping(body.get("generationConfig")).get("thinkingConfig"))

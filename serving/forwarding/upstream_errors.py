@@ -59,7 +59,7 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
 
 
 def unavailable(targets: Sequence[Target]) -> UpstreamError:
-    """Return the error where the call's time was up before anybody could be asked."""
+    """Return the error of a call whose time was up before any candidate could be asked."""
     names = list(dict.fromkeys(target.name for target in targets))
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     message = f"{shown}: paused after failures, and the call's time was up before one of them could be "

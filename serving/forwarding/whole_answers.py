@@ -19,12 +19,12 @@ _REFUSING: Final = frozenset(
     {FailureKind.BAD_REQUEST, FailureKind.REFUSED, FailureKind.MODEL_GONE, FailureKind.KEY, FailureKind.SERVER}
 )
 _NOT_SERVED: Final = frozenset({405, 406, 501})
-"""Statuses that say by themselves that there is no such way to ask."""
+"""Statuses that by themselves say that the provider does not offer streams."""
 
 
 @dataclass(slots=True)
 class WholeAnswers:
-    """Remembers who is better asked for a whole answer as such.
+    """Remembers the providers that should not be asked for a stream in place of a whole answer.
 
     Attributes
     ----------

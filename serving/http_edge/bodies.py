@@ -1,6 +1,6 @@
 """Read a request's body: JSON, an object, within the limits, and of the declared shape.
 
-A short body is read where it arrives. A long one, or one of many parts, is read in a thread of its own, one at a time
+A short body is read where it arrives. A long one, or one of many parts, is read in a separate thread, one at a time
 and in turn for each caller: so neither one nor many of them hold up the loop that answers everybody.
 """
 
@@ -131,7 +131,7 @@ def validated(model: type[Model], value: object) -> Model:
 
 
 def _invalid(exc: ValidationError, model: type[BaseModel]) -> InvalidRequestError:
-    """Say the first thing that is wrong; what was got is quoted where it is no text, as texts may be prompts."""
+    """Describe the first fault; the value is quoted unless it is a text, because texts may be prompts."""
     first = exc.errors(include_url=False, include_context=False)[0]
     where = _path(first["loc"])
     if first["type"] == "extra_forbidden":

@@ -18,7 +18,7 @@ _TOOLS: Final = ("tools", "functions")
 _IN_TOOLS: Final = ("functionDeclarations", "function_declarations")
 _BATCH: Final = "requests"
 _LEVELS: Final = 3
-"""Levels of objects and arrays, beside messages and tools, in which every list is counted."""
+"""Levels of objects and arrays, besides messages and tools, in which every list is counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,10 +59,10 @@ class Endpoint:
     request : model of the body, with an example; None: no body
     roles : who may call it; empty: everybody
     status : of success
-    errors : what it raises beside what all do
+    errors : errors that it raises in addition to those of every endpoint
     parameters : headers and path parameters, as OpenAPI has them
     headers : of the answer, with what they mean
-    also : statuses of answers of the same model that are no success
+    also : error statuses with an answer of the same model
     """
 
     method: str

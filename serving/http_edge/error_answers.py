@@ -29,7 +29,7 @@ from router_model.serving.http_edge.surface_errors import shaped_error
 
 
 class ErrorDetail(BaseModel):
-    """What went wrong."""
+    """The content of an error."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -68,12 +68,13 @@ class Guard:
         elif scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
-            await receive()
+            await receive()  # ASGI: the close may only follow the connect event
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
         else:
             raise ValueError(f"scope type {scope['type']!r}; expected http or lifespan")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Calls to forward may contain images, so their limit is larger.
         max_bytes = self._max_call_bytes if is_forwarded(scope["path"]) else self._max_body_bytes
         try:
             has_body = self._check(scope, max_bytes)
@@ -87,6 +88,7 @@ class Guard:
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except Exception:
+            # If we refused the body, the application's error only repeats that, and the refusal is the answer.
             if exchange.refusal is None or exchange.started:
                 raise
         finally:
@@ -113,6 +115,7 @@ class Guard:
                 lengths.append(value)
             elif name == b"transfer-encoding":
                 codings.append(value)
+        # One search in the joined values is faster than one for each header.
         joined = b"".join(values)
         if n_bytes + len(joined) > self._max_header_bytes:
             raise HeadersTooLargeError(
@@ -267,7 +270,7 @@ class _Exchange:
         try:
             return await self._receive()
         except asyncio.CancelledError as exc:
-            # somebody else may have cancelled at the same time: that wins
+            # Another task may have cancelled this one at the same time; then the cancellation has to go on.
             if self._expired and task is not None and task.uncancel() == 0:
                 raise self._refuse(_too_slow()) from exc
             raise
@@ -320,6 +323,7 @@ def _headers(error: ServiceError, length: int) -> list[tuple[bytes, bytes]]:
     return [
         (b"content-type", b"application/json"),
         (b"content-length", str(length).encode()),
+        # The rest of the body may still arrive, and must not be read as the next request.
         (b"connection", b"close"),
         *((name.encode(), value.encode()) for name, value in own),
     ]

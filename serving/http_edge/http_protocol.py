@@ -56,7 +56,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         """Start waiting for the first head."""
         self._pieces: list[bytes] = []
         super().connection_made(transport)
-        self._start_timer()
+        self._start_timer()  # a client that never sends a head would hold the connection for ever
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
@@ -107,6 +107,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._n_head_bytes = 0
         self._stop_timer()
+        # Pipelined requests take memory before any limit of the application can refuse them.
         if len(self.pipeline) >= self.max_pipelined:
             raise _FramingError
         super().on_headers_complete()
@@ -114,6 +115,7 @@ class HeadLimitedProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """Count a chunk."""
         self._n_chunks += 1
+        # Tiny chunks cost the parser much time for few bytes, so a body may not consist of them alone.
         if self._n_chunks > self.free_chunks and self._n_body_bytes < self._n_chunks * self.min_chunk_bytes:
             raise _FramingError
 

@@ -18,7 +18,7 @@ from router_model.serving.http_edge.json_shape import Raw, Shape
 AT_ONCE_BYTES: Final = 1_048_576
 """A body up to this length is parsed as a whole; long strings are read in pieces of this length."""
 MOST_TEXT_BYTES: Final = 8_388_608
-"""Bytes that a body may have beside data in base64: more than any model reads."""
+"""Bytes that a body may have besides data in base64: more than any model reads."""
 
 _LONG_BYTES: Final = 4096
 _HIGH_SURROGATES: Final = (b"ud8", b"ud9", b"uda", b"udb")

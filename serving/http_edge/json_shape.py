@@ -15,7 +15,7 @@ from router_model.serving.common.service_errors import InvalidRequestError, TooL
 Raw: TypeAlias = bytes | bytearray
 
 DEAR: Final = 4
-"""What an object, an array or a field counts; any other value counts 1. So much longer do parsers take for them."""
+"""The count of an object, an array or a field; any other value counts 1. Parsers take that much longer for them."""
 
 _STEP_BYTES: Final = 16_384
 _SHORT_BYTES: Final = 262_144
@@ -31,7 +31,7 @@ _WEIGHT[list(b",")] = 1
 
 @dataclass(slots=True)
 class Shape:
-    """What a body looks like.
+    """The shape of a body.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ def check_shape(body: Raw, *, max_depth: int, max_parts: int) -> Shape:
     Returns
     -------
     Shape
-        Of a short body that cannot break the limits, only what is needed to know that.
+        For a short body that cannot break the limits, only an upper bound of its parts.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def json_shape(body: Raw, *, enough_parts: int | None = None) -> Shape:
     Parameters
     ----------
     enough_parts : int, optional
-        Where there are more parts, the rest of the body is not looked at.
+        If there are more parts, the rest of the body is not looked at.
 
     Examples
     --------
@@ -123,12 +123,12 @@ def json_shape(body: Raw, *, enough_parts: int | None = None) -> Shape:
 
 
 def _end_of_step(body: Raw, start: int) -> int:
-    """Return where a step ends: not within an escape."""
+    """Return the end of a step; it never lies within an escape."""
     end = min(start + _STEP_BYTES, len(body))
     step = body[start:end]
     return min(end + (len(step) - len(step.rstrip(b"\\"))) % 2, len(body))
 
 
 def _most_parts(body: Raw) -> int:
-    """Return how many parts a body has at most: as if there were no strings."""
+    """Return an upper bound of a body's parts, counted as if it had no strings."""
     return 1 + body.count(b",") + DEAR * (body.count(b"{") + body.count(b"[") + body.count(b":"))

@@ -26,9 +26,9 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
 
     Parameters
     ----------
-    body, headers : of the request; a batch has no headers that hold for each
-    known : ids of the candidates; empty where no router is loaded, which checks no name
-    key_id : who asks
+    body, headers : of the request; a request of a batch has none, because the headers belong to the whole batch
+    known : ids of the candidates; empty if no router is loaded, which checks no name
+    key_id : id of the caller's key
     surface : as of `Query`
 
     Raises
@@ -36,7 +36,7 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
     InvalidRequestError
         If something that is read is not as declared.
     NotFoundError
-        If a model is named that is no candidate.
+        If a model is named that is not a candidate.
     RequestError, EmptyPlanError
         As `build_query`.
     """
@@ -72,9 +72,9 @@ def build_query(
     body : chat body with ``messages``
     options : the ``router`` object
     surface, key_id, user_id, session_id : as of `Query`
-    candidates : the models that may be chosen, where the body names some; empty: all
+    candidates : the models that may be chosen, if the body names some; empty: all
     known : all that the router knows
-    allowed_models : globs that candidates must match beside ``router.allow``; empty or None: all
+    allowed_models : globs that candidates must match in addition to ``router.allow``; empty or None: all
 
     Raises
     ------
@@ -98,7 +98,7 @@ def build_query(
 
 
 def named_session(asked: Envelope, headers: Headers) -> str | None:
-    """Return the session that a request names; the header is checked even where the body names it."""
+    """Return the session that a request names; the header is checked even if the body names the session."""
     named_by_header = session_header(headers)
     return (asked.router.session_id if asked.router else None) or asked.session_id or named_by_header
 
@@ -121,7 +121,7 @@ def named_models(model: str | None, models: Sequence[str] | None, known: Sequenc
 
 
 def check_known(named: Sequence[str], known: Sequence[str], *, param: str) -> None:
-    """Raise `NotFoundError` where a model is named that is no candidate; it says which are."""
+    """Raise `NotFoundError` if a model is named that is not a candidate; the message names the candidates."""
     unknown = [name for name in named if name not in known]
     if unknown and known:
         raise NotFoundError(f"the service has no model {unknown[0]!r}; its models are {some_of(known)}", param=param)

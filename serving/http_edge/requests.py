@@ -12,7 +12,7 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=_PRINTABLE)]
 """Ids and names: no control characters, so that they can stand in a header, a log line and any database."""
 HeaderText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
-"""What a header may name: visible ASCII without spaces."""
+"""The characters of a name in a header: visible ASCII without spaces."""
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=_PRINTABLE)]
 Comment = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 
@@ -74,7 +74,7 @@ class Message(BaseModel):
 
 
 class Envelope(BaseModel):
-    """What is read of a chat body beside the prompt; checked for every request, so it is all that is."""
+    """The fields that are read from a chat body besides the prompt. Every request is checked, so there are few."""
 
     model_config = ConfigDict(strict=True)
 
@@ -156,7 +156,7 @@ class FeedbackRequest(BaseModel):
 
 
 class OutcomeRequest(BaseModel):
-    """What happened when a gateway called the model itself; at least one of the ids."""
+    """The outcome of a call that a gateway made itself; at least one of the ids is needed."""
 
     model_config = ConfigDict(
         **_STRICT,

@@ -27,7 +27,7 @@ def is_forwarded(path: str) -> bool:
 
 
 def shaped_error(path: str, error: ServiceError) -> bytes:
-    """Return the body of an error for who asked for a path."""
+    """Return the body of an error in the shape that callers of a path expect."""
     if path == MESSAGES or path.startswith(f"{MESSAGES}/"):
         from router_model.serving.formats.anthropic.error_body import anthropic_error_body  # noqa: PLC0415  (only this surface needs it)
 

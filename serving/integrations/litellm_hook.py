@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002 - the methods have the parameters that LiteLLM calls them with
 """A hook for LiteLLM's proxy: ask the decision service for the model, and report the outcome.
 
-One file, to be put beside the proxy's ``config.yaml`` (``callbacks: litellm_hook.router_hook``). It imports nothing of
+One file, to be put next to the proxy's ``config.yaml`` (``callbacks: litellm_hook.router_hook``). It imports nothing of
 this project: only what `litellm[proxy]` has. Written against litellm 1.105.0; docs/integrations.md has the set-up.
 
 Settings come from the environment:
@@ -18,7 +18,7 @@ Settings come from the environment:
 =========================  =====================================================================================
 
 It fails open: whatever goes wrong here, the request is answered by the default model. Reports never hold up an
-answer: they wait in a bounded queue, and are dropped, with a warning, where that is full.
+answer: they wait in a bounded queue, and are dropped, with a warning, if that is full.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 logger = logging.getLogger("litellm_hook")
 
-# What a decision reads of a chat body. The rest is LiteLLM's own, or a credential that is nobody else's business.
+# The fields of a chat body that a decision reads. The rest is LiteLLM's, or a credential that must not leave it.
 _BODY = (
     "messages", "tools", "tool_choice", "functions", "function_call", "response_format", "max_tokens",
     "max_completion_tokens", "n", "reasoning_effort", "modalities", "stream", "user",
@@ -65,7 +65,7 @@ class HookSettings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "HookSettings":
-        """Read the environment; what is missing or malformed stops the proxy's start, not its first request."""
+        """Read the environment; a missing or malformed value stops the proxy's start rather than its first request."""
         for name in ("ROUTER_URL", "ROUTER_DEFAULT_MODEL"):
             if not environment.get(name):
                 raise ValueError(f"{name} is not set; litellm_hook needs it (see docs/integrations.md)")
@@ -110,22 +110,23 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         data: dict[str, Any],
         call_type: str,
     ) -> dict[str, Any]:
-        """Set the model, and what to fall back to, where the request leaves it open."""
+        """Set the model and the fallbacks, if the request leaves the choice open."""
         metadata = _metadata(data)
-        metadata.pop(_ID, None)  # a client's own word is no decision of ours
+        # A client may have sent this field itself, and that would not be a decision of the service.
+        metadata.pop(_ID, None)
         metadata.pop(_DEGRADED, None)
         if data.get("model") not in self._settings.auto_models:
             return data
         options = data.pop("router", None)  # ours, not the provider's
         try:
             models, decision_id = await asyncio.wait_for(self._decide(data, options), self._settings.timeout_s)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, the request is to be answered
+        except Exception as exc:  # noqa: BLE001 - whatever failed, the request has to be answered
             logger.warning("no decision was made, so the default model answers: %s", _in_short(exc))
             data["model"], metadata[_DEGRADED] = self._settings.default_model, True
             return data
         data["model"] = models[0]
         if rest := models[1 : 1 + self._settings.max_fallbacks]:
-            data.setdefault("fallbacks", list(rest))
+            data.setdefault("fallbacks", list(rest))  # a client's own fallbacks win
         metadata[_ID] = decision_id
         return data
 
@@ -182,7 +183,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         return models, str(answer["id"])
 
     async def _ask(self, body: Mapping[str, Any]) -> httpx.Response:
-        """Ask once more where the connection broke: it may have been an old one, just closed for idleness."""
+        """Ask once more if the connection broke: it may have been an old one that was just closed for idleness."""
         try:
             return await self._client().post("/v1/route", json=body)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
@@ -210,7 +211,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             self.n_dropped += 1
             if self.n_dropped.bit_count() == 1:  # the first, second, fourth, eighth ...
                 logger.warning("%d outcomes were dropped: the decision service does not keep up", self.n_dropped)
-        except Exception as exc:  # noqa: BLE001 - an answer is not to fail for its report
+        except Exception as exc:  # noqa: BLE001 - an answer must not fail because of its report
             logger.warning("an outcome cannot be reported: %s", _in_short(exc))
 
     def _outcome(self, decision_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -266,6 +267,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             else:
                 if response.is_success:
                     return
+                # Any other refusal would be the same the next time.
                 if last or response.status_code not in {429, 502, 503, 504}:
                     raise RuntimeError(f"{response.status_code}: {response.text[:300]}")
             await asyncio.sleep(_BACKOFF_S * 2**attempt)
@@ -273,7 +275,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
 
 def _proxy_models() -> list[str]:
     """Return the names of the models in the proxy's ``model_list``."""
-    from litellm.proxy import proxy_server  # noqa: PLC0415 - it is being imported itself when this file is
+    from litellm.proxy import proxy_server  # noqa: PLC0415 - at the import of this file, the proxy is still being imported itself
 
     return list(proxy_server.llm_router.get_model_names()) if proxy_server.llm_router else []
 
@@ -337,7 +339,7 @@ def _answered(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _failed(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known of a failure: its kind and status, not its text, which may quote the prompt."""
+    """Return what is known about a failure: its kind and status, not its text, which may quote the prompt."""
     said = payload.get("error_information") or {}
     code = str(said.get("error_code") or "")
     return {

@@ -19,7 +19,7 @@ _HTTP: Final = "http/protobuf"
 
 
 def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing:
-    """Return what the environment asks for; `OFF` where it asks for nothing, or for what is not there."""
+    """Return the tracing that the environment asks for; `OFF` if it asks for none, or if the extra is missing."""
     if not is_wanted(environ):
         return OFF
     try:

@@ -3,7 +3,8 @@
 Names are those of the GenAI semantic conventions. The request's span is the one call of a model that a reader counts:
 it alone has the operation, the model asked for and the tokens, those of the answer. Attempts have what differs between
 them (provider, answer, error, time to the first token); with tokens of their own, tools that add spans up would count
-every answer twice. What has no convention is under ``router.``; ``gen_ai.usage.cost`` is none, but widely read.
+every answer twice. Attributes without a convention are under ``router.``; ``gen_ai.usage.cost`` has none,
+but is widely read.
 
 Prompts and answers are in no span, whatever ``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` says: the decision
 log has them, as far as it is allowed to.
@@ -83,7 +84,7 @@ class OtelTracing(Tracing):
         return OtelCall(self._tracer, span)
 
     def close(self) -> None:
-        """Send what is left, for up to the exporter's timeout."""
+        """Send the remaining spans, for up to the exporter's timeout."""
         self._provider.shutdown()
 
 
@@ -102,7 +103,7 @@ class OtelCall(TracedCall):
         super().__init__(sent)
 
     def decided(self, *, decision_id: str | None = None, session_id: str | None = None) -> None:
-        """Note which decision the call got, and of which conversation it is."""
+        """Record the call's decision and its conversation."""
         known = {"router.decision_id": decision_id, "gen_ai.conversation.id": session_id}
         self._span.set_attributes({name: value for name, value in known.items() if value is not None})
 
@@ -121,7 +122,7 @@ class OtelCall(TracedCall):
         span.end(began + round((record.latency_s or 0.0) * _NS))
 
     def end(self, error_type: str | None = None) -> None:
-        """End the request's span with what is known of its answer."""
+        """End the request's span with what is known about its answer."""
         if not self._span.is_recording():
             return
         attempts = self._attempts

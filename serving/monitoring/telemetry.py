@@ -24,14 +24,14 @@ from router_model.serving.providers.failures import FailureKind
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 OTHER: Final = "other"
-"""Label of a model or provider that is no candidate's."""
+"""Label of a model or provider that is not a candidate's."""
 SUCCESS: Final = "success"
 CLIENT_GONE: Final = "client_gone"
 """Error type of an attempt whose caller went away."""
 BREAKER_STATES: Final = {"closed": 0, "half_open": 1, "open": 2}
-"""What `router_breaker_state` says, by the breaker's word."""
+"""The value of `router_breaker_state` for each state of a breaker."""
 MAX_TARGETS: Final = 2000
-"""Pairs of provider and model that have labels of their own."""
+"""The most pairs of provider and model that get separate labels."""
 MAX_UNLISTED: Final = 100
 """Of those, pairs whose model is in neither the catalog nor the providers' file: a caller may have made it up."""
 
@@ -105,7 +105,7 @@ class Telemetry:
         )
         self._keys = self._gauge(
             "router_key_state",
-            "Of a key at a model (*: at all): 0 in use, 1 tried again, 2 put aside; the worst of the workers.",
+            "Of a key at a model (*: at all): 0 in use, 1 tried again, 2 paused; the worst of the workers.",
             ("provider", "key", "model"),
             mode="livemax",
         )
@@ -197,7 +197,7 @@ class Telemetry:
         return count
 
     def set_breakers(self, states: Mapping[tuple[str, str], str], is_listed: Callable[[str], bool]) -> None:
-        """Say in which of `BREAKER_STATES` the breaker of each model at a provider is; others are closed.
+        """Set the state, one of `BREAKER_STATES`, of the breaker of each model at a provider; others are closed.
 
         Of models that share a label, the worst state counts.
         """
@@ -210,12 +210,12 @@ class Telemetry:
         self._with_breaker = set(worst)
 
     def set_key(self, provider: str, key: str, model: str | None, state: str, *, is_listed: bool) -> None:
-        """Say in which of `BREAKER_STATES` a key is at a model, or as a whole; `key` is the name of its variable."""
+        """Set the state, one of `BREAKER_STATES`, of a key for a model or as a whole; `key` is its variable's name."""
         own = "*" if model is None else self._named(provider, model, is_listed=is_listed)[1]
         self._keys.labels(provider, key, own).set(BREAKER_STATES[state])
 
     def set_budget_remaining(self, account: str, usd: float) -> None:
-        """Say what is left of the budget of a key, or of the service."""
+        """Set what is left of the budget of a key, or of the service."""
         self._budget_remaining.labels(account).set(usd)
 
     def count_budget_spent(self, account: str, usd: float) -> None:
@@ -246,7 +246,7 @@ class Telemetry:
         self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format; of all workers where there are several."""
+        """Return all metrics in Prometheus' text format; of all workers if there are several."""
         folder = os.environ.get(FOLDER_VARIABLE)
         if folder is None:
             return generate_latest(self.registry)
@@ -260,7 +260,7 @@ class Telemetry:
             mark_process_dead(os.getpid())  # type: ignore[no-untyped-call]
 
     def _named(self, provider: str, model: str, *, is_listed: bool) -> tuple[str, str]:
-        """Return the labels of a target: its own where it is listed, or was answered as one of few."""
+        """Return the labels of a target: its own if it is listed, or was answered as one of few."""
         return provider, model if is_listed or (provider, model) in self._targets else OTHER
 
     def _target(self, provider: str, model: str, *, is_listed: bool, has_answered: bool) -> tuple[str, str]:

@@ -18,7 +18,7 @@ TRACE_HEADERS: Final = frozenset({b"traceparent", b"tracestate"})
 class TracedCall:
     """One call of a caller's, from its arrival to the end of its answer.
 
-    As a context manager it ends with the block, which suits answers that are no stream.
+    As a context manager it ends with the block, which suits answers that are not streams.
 
     Attributes
     ----------
@@ -32,18 +32,18 @@ class TracedCall:
         self.headers = headers
 
     def decided(self, *, decision_id: str | None = None, session_id: str | None = None) -> None:
-        """Note which decision the call got, and of which conversation it is."""
+        """Record the call's decision and its conversation."""
 
     def attempt(self, record: AttemptRecord) -> None:
         """Note an attempt that is over; an observer of attempts."""
 
     def end(self, error_type: str | None = None) -> None:
-        """Note that the call is over; again: nothing.
+        """Record the end of the call; a second call does nothing.
 
         Parameters
         ----------
         error_type : str or None
-            Code of the error that the caller got; None where the last attempt says how it went.
+            Code of the error that the caller got; None if the last attempt says how it went.
         """
 
     def __enter__(self) -> Self:
@@ -72,7 +72,7 @@ class Tracing:
         return TracedCall(trace_headers(headers))
 
     def close(self) -> None:
-        """Send what is left; may wait for the network, so not on the event loop."""
+        """Send the remaining spans; may wait for the network, so it must not run on the event loop."""
 
 
 OFF: Final = Tracing()

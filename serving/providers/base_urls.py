@@ -24,7 +24,7 @@ def checked_base_url(url: str, *, allow_http: bool, where: str) -> str:
     Raises
     ------
     SettingsError
-        If it is no URL, has a part that a base URL has not, or would send keys in the clear.
+        If it is not a URL, has a part that a base URL must not have, or would send keys unencrypted.
 
     Examples
     --------

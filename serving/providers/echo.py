@@ -31,7 +31,7 @@ class EchoResponse:
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Do nothing: there is no connection."""
+        """Do nothing, because this provider has no connection."""
 
 
 class EchoTransport:
@@ -48,7 +48,7 @@ class EchoTransport:
         return _answer(urlsplit(request.url).path, body)
 
     async def close(self) -> None:
-        """Do nothing: there are no connections."""
+        """Do nothing, because this provider has no connections."""
 
 
 def _answer(path: str, body: Mapping[str, Any]) -> EchoResponse:

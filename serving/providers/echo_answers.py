@@ -43,7 +43,7 @@ def chat_answer(body: Mapping[str, Any]) -> Json:
 
 
 def chat_events(body: Mapping[str, Any]) -> Iterator[Json]:
-    """Yield the events of a stream: word by word, the end of each choice, and the usage where it is asked for."""
+    """Yield the events of a stream: word by word, the end of each choice, and the usage if it is asked for."""
     message, words, finish_reason = _said(body)
     head = _head(body, "chat.completion.chunk")
     options = body.get("stream_options")
@@ -101,7 +101,7 @@ def _text(body: Mapping[str, Any]) -> str:
 
 
 def _cut(words: list[str], body: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Cut what is said at a stop sequence, and at the most tokens."""
+    """Cut a text at a stop sequence, and at the limit of tokens."""
     finish_reason = "stop"
     stop = body.get("stop")
     ends = [end for end in (stop if isinstance(stop, list) else [stop]) if isinstance(end, str) and end]

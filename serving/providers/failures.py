@@ -9,7 +9,7 @@ from router_model.errors import RouterModelError
 
 
 class FailureKind(StrEnum):
-    """What went wrong, as far as it matters for what is done next."""
+    """The kind of a failure, as far as the next step depends on it."""
 
     CONNECTION = "connection"
     """No connection, or it broke before an answer began."""
@@ -22,7 +22,7 @@ class FailureKind(StrEnum):
     KEY = "key"
     """401, 402, or words that say so: the provider does not take this key, or its account has no money."""
     MODEL_GONE = "model_gone"
-    """404, or a 400 that says there is no such model."""
+    """404, or a 400 that says that the model does not exist."""
     TOO_LONG = "too_long"
     """The prompt is longer than the model's context; 413."""
     REFUSED = "refused"
@@ -32,9 +32,9 @@ class FailureKind(StrEnum):
     BAD_REQUEST = "bad_request"
     """400, 422 and other 4xx: the caller's to mend."""
     MALFORMED = "malformed"
-    """A 2xx that is no answer: HTML, a wrong content type, no JSON, nothing in it."""
+    """A 2xx without a usable answer: HTML, a wrong content type, invalid JSON, or an empty body."""
     SHUTDOWN = "shutdown"
-    """The service had to end before the answer did: nobody's failure."""
+    """The service had to end before the answer did; neither the provider nor the caller failed."""
     TRUNCATED = "truncated"
     """A stream that ended without saying that it had ended."""
     BUSY = "busy"
@@ -43,7 +43,7 @@ class FailureKind(StrEnum):
 
 _BY_STATUS: Final = {
     **dict.fromkeys((401, 402), FailureKind.KEY),
-    403: FailureKind.REFUSED,  # a prompt, a model, a region; where it is the key, the words say so
+    403: FailureKind.REFUSED,  # a prompt, a model, a region; if it is the key, the words say so
     404: FailureKind.MODEL_GONE,
     413: FailureKind.TOO_LONG,
     **dict.fromkeys((408, 409, 425), FailureKind.SERVER),
@@ -52,7 +52,7 @@ _BY_STATUS: Final = {
 
 
 def kind_of_status(status: int) -> FailureKind:
-    """Return what an HTTP status that is no success means, where a provider says no more.
+    """Return the meaning of an HTTP error status, if a provider says no more.
 
     Examples
     --------
@@ -67,18 +67,18 @@ def kind_of_status(status: int) -> FailureKind:
 
 
 CONTENT: Final = "content"
-"""What a content filter refuses."""
+"""The name of a refusal by a content filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a model does not take of a request, as far as its provider says it.
+    """The parts of a request that a model does not accept, as far as its provider says it.
 
     Attributes
     ----------
-    names : of `router_model.serving.formats.fitting.parameters`, or `CONTENT`; empty where nothing that is known is
+    names : of `router_model.serving.formats.fitting.parameters`, or `CONTENT`; empty if nothing that is known is
     named
-    evidence : the words that say so; empty where a code does
+    evidence : the words that say so; empty if a code does
     of_value : whether only the value is refused
     """
 
@@ -94,7 +94,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
     ----------
     kind : FailureKind
     message : what the provider said, or what was wrong with it; never a key
-    status : HTTP status, None where none came
+    status : HTTP status, None if none came
     code, type, param : as the provider named them
     retry_after_s : seconds the provider asked to wait, as it said it: it may be a year
     of_key : of a rate limit: whether the provider says that it holds for all models of the key
@@ -128,6 +128,6 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
 
     @property
     def error_type(self) -> str:
-        """What is written down: the kind, and of a refusal what was refused (``refused:tools``)."""
+        """The text for the log: the kind, and for a refusal the refused part, too (``refused:tools``)."""
         names = self.refusal.names if self.refusal is not None else ()
         return f"{self.kind.value}:{names[0].partition('=')[0]}" if names else self.kind.value

@@ -71,7 +71,7 @@ class Fleet:
         return model in self._cards() or any(model in provider.models for provider in self._providers.values())
 
     def targets(self, model: str) -> tuple[Target, ...]:
-        """Return who serves a model, in the order of the file; empty where nobody does."""
+        """Return the candidates for a model, in the order of the file; empty if no provider serves it."""
         cards = self._cards()
         if cards is not self._cards_of_known:
             self._cards_of_known, self._known = cards, {}
@@ -101,7 +101,7 @@ class Fleet:
         return ring
 
     async def reload(self) -> None:
-        """Read the file again; calls that are under way end as they began. Keys that were put aside are tried again.
+        """Read the file again; calls that are under way end as they began. Keys that were paused are tried again.
 
         Raises
         ------
@@ -152,5 +152,5 @@ class Fleet:
 
 
 def _ring_key(provider: Provider) -> _RingKey:
-    """Return what keys depend on; the URL, too: a key is never sent to where its provider has moved from."""
+    """Return the settings that keys depend on; the URL is one, because a key must never go to a provider's old URL."""
     return provider.name, provider.base_url, provider.key_variables

@@ -3,12 +3,12 @@
 All three work alike. Signs of failure put the thing aside for a pause, then one call probes it. The pause grows with
 each probe that fails; a probe that works ends it.
 
-Whom it is put aside for depends on who saw the signs, as a prompt may be the reason as well as the provider:
+Whom it is paused for depends on who saw the signs, as a prompt may be the reason as well as the provider:
 
 - What one caller's calls alone have shown counts for that caller alone. Others go on.
-- It is put aside for everybody once several callers have seen it, and nobody was answered in between. No caller can
+- It is paused for everybody once several callers have seen it, and nobody was answered in between. No caller can
   supply more than half of the signs that this takes.
-- Whoever saw a probe fail waits twice as long, so that another caller probes next.
+- A caller that saw a probe fail waits twice as long, so that another caller probes next.
 
 Times are seconds of one clock, that of whoever calls.
 """
@@ -25,18 +25,18 @@ from router_model.serving.common.remembered import Remembered
 
 Thing = TypeVar("Thing", bound=Hashable)
 CallerId: TypeAlias = str | None
-"""The id of a caller's key; None where the service runs without keys."""
+"""The id of a caller's key; None if the service runs without keys."""
 LONGEST_TOLD_S: Final = 300.0
 """The longest pause a provider can ask for. After it one call looks whether the provider still means it."""
 PROBE_S: Final = 60.0
-"""How long a call that probes keeps others from probing; one that takes longer is no reason to wait any more."""
+"""How long a probing call keeps others from probing; after that, others no longer wait for it."""
 _MOST_CALLERS: Final = 1000
 _MOST_THINGS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class HealthRules:
-    """How much it takes until something is put aside, and for how long.
+    """The settings of pausing: how many failures it takes, and for how long.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class HealthState(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a call says of something."""
+    """What a call shows about a key or a model."""
 
     WORKS = "works"
     FAILS = "fails"
@@ -111,12 +111,12 @@ class Health:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is put aside, for one caller at least."""
+        """Whether it is paused, for one caller at least."""
         return self._shared.is_open or bool(self._own)
 
     @property
     def is_suspected(self) -> bool:
-        """Whether there are signs against it since it was last seen to work, and it is not put aside."""
+        """Whether there are signs against it since it was last seen to work, and it is not paused."""
         return bool(self._signs) and not self.is_open
 
     @property
@@ -125,7 +125,7 @@ class Health:
         return not (self.is_open or self._signs or self._probes or any(failed for _, failed in self._recent))
 
     def put_aside_for(self) -> Collection[CallerId] | None:
-        """Return the callers it is put aside for; None: for everybody."""
+        """Return the callers it is paused for; None: for everybody."""
         return None if self._shared.is_open else tuple(self._own)
 
     def is_ready(self, caller: CallerId, now: float) -> bool:
@@ -175,12 +175,13 @@ class Health:
                 self._recover(caller)
             elif is_probe and verdict is Verdict.FAILS:
                 self._fail_again(caller, now, pause_s)
+            # A call that began before the pause may bring a longer pause that the provider asks for.
             elif verdict is Verdict.FAILS and pause_s is not None:
                 for breaker in breakers:
                     breaker.retry_at = max(breaker.retry_at or now, now + pause_s)
-            # else it began before, and says nothing new
+            # any other call began before the pause, and shows nothing new
         elif verdict is Verdict.WORKS:
-            self._signs.clear()
+            self._signs.clear()  # only failures in a row count
             self._recent.append((caller, False))
         elif verdict is Verdict.FAILS:
             self._take_sign(caller, now, pause_s)
@@ -203,7 +204,7 @@ class Health:
         }
 
     def until(self) -> float | None:
-        """Return when the first pause of those under way ends; None where there is none."""
+        """Return when the first pause of those under way ends; None if there is none."""
         breakers = [self._shared] if self._shared.is_open else self._own.values()
         return min((breaker.retry_at for breaker in breakers if breaker.retry_at is not None), default=None)
 

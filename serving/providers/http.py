@@ -16,7 +16,7 @@ class HttpRequest:
     url : absolute
     headers : names in lower case; the key is among them, so that it is never shown
     content : bytes
-    changes : what the caller asked for and is not in the content: a name where it was left out, ``name=value`` where it
+    changes : what the caller asked for and is not in the content: a name if it was left out, ``name=value`` where it
         was changed
     method : str
     on_sent : callable or None
@@ -55,7 +55,7 @@ class HttpResponse(Protocol):
         """
 
     async def close(self) -> None:
-        """Give the connection back, or end it where the body was not read to its end; again: nothing."""
+        """Give the connection back, or end it if the body was not read to its end; a second call does nothing."""
 
 
 class Transport(Protocol):

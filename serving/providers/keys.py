@@ -14,7 +14,7 @@ class Key:
     Attributes
     ----------
     name : str
-        The environment variable that holds it; empty where the provider needs none.
+        The environment variable that holds it; empty if the provider needs none.
     value : str or None
         What is sent.
     refusals : Health
@@ -38,7 +38,7 @@ class Key:
         return all(health.is_ready(caller, now) for health in self.healths(model))
 
     def state(self) -> str:
-        """Return ``ok``, ``suspected`` (refused once), ``refused`` (put aside) or ``limited`` (for all models)."""
+        """Return ``ok``, ``suspected`` (refused once), ``refused`` (paused) or ``limited`` (for all models)."""
         if self.refusals.is_open:
             return "refused"
         limit = self.limits.get(None)
@@ -76,7 +76,7 @@ class KeyRing:
         self._next = 0
 
     def take(self, may_be_used: Callable[[Key], bool]) -> Key | None:
-        """Return the next key in turn that may be used; None where none may."""
+        """Return the next key in turn that may be used; None if none may."""
         for _ in self.keys:
             key = self.keys[self._next]
             self._next = (self._next + 1) % len(self.keys)
@@ -89,7 +89,7 @@ class KeyRing:
         return {key.name: key.state() for key in self.keys if key.name}
 
     def trouble(self, now: float) -> list[dict[str, Any]]:
-        """Return which keys are put aside, for which models (None: for all) and callers; never a key."""
+        """Return which keys are paused, for which models (None: for all) and callers; never a key."""
         return [
             {"key": key.name or None, "model": model, "why": why, **health.described(now)}
             for key in self.keys

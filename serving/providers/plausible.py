@@ -15,19 +15,19 @@ unusual.
 | | less reasoning, it is over the bytes that came and over twice ``max_tokens`` and 64 | tokenizers differ |
 | cost | it is under a hundredth of the list price | discounts (cache, batch, another host) come to a fiftieth |
 | | it is over $10 and a hundred times the list price | searches and other fees come on top of tokens |
-| | it is negative, infinite or a flag | it is no amount |
+| | it is negative, infinite or a flag | it is not an amount |
 
 So images, audio, tool schemas, other languages, base64 and thoughts that are not shown never make a report
 unbelievable: they add tokens to those of the text, up to the window. Reported reasoning is not held against
-``max_tokens``, since some hosts do not count it there. Where a request has a provider's own tools (web search, code),
+``max_tokens``, since some hosts do not count it there. If a request has a provider's own tools (web search, code),
 a call may run several rounds, so that the upper bounds of tokens are ten times as high.
 
-A cost of 0 is believed of a model that is free: its list price is 0, or its id ends in ``:free``. Where no list price
+A cost of 0 is believed of a model that is free: its list price is 0, or its id ends in ``:free``. If no list price
 is known, every cost up to $1,000 a million tokens, and $10, is believed.
 
 Estimates are a token every four bytes, which is English: other languages have more tokens, and more bytes. An image or
 file in base64 counts as a thousand tokens of input. A stream that was cut is estimated in the same way, unless its
-provider has counted more until then. Where nothing came back of a request that its provider has read, as the caller
+provider has counted more until then. If nothing came back of a request that its provider has read, as the caller
 hung up or the time was up, its input is estimated all the same: it was paid.
 
 The budget counts the greater: of the estimate and of the report, as far as the report is within its bound.
@@ -67,7 +67,7 @@ _MOST_TIMES: Final = 100
 _MOST_FEES_USD: Final = 10.0
 _MOST_ANSWERS: Final = 128
 _DEAREST_USD_A_TOKEN: Final = 0.001
-"""Where no list price is known: $1,000 a million tokens, and nobody asks for more."""
+"""The price that is assumed without a list price: $1,000 per million tokens; nobody asks for more."""
 _DATA_TOKENS: Final = 1000
 _FREE: Final = ":free"
 _ZERO, _TOO_FEW, _TOO_MANY, _TOO_LOW, _TOO_HIGH = "zero", "too_few", "too_many", "too_low", "too_high"
@@ -78,18 +78,18 @@ _CUT, _MISSING = "cut", "missing"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a call shows without its provider's word.
+    """The facts of a call that do not depend on its provider's report.
 
     Attributes
     ----------
     sent : Sent
-        The request; empty where it is not known, and nothing is said of the input then.
+        The request; empty if it is not known, and the input is not judged then.
     n_bytes_written : int
         Of the text that came, reasoning and arguments of tools included.
     has_content : bool
     is_complete : bool
     is_text : bool
-        False of embeddings, which are no tokens.
+        False for embeddings, because their output is not made of tokens.
     is_read : bool
         Whether the provider has read the request and charges for it, even if nothing came back.
     """
@@ -104,13 +104,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What is believed, or estimated, of a call.
+    """The usage and cost of a call, as believed or estimated.
 
     Attributes
     ----------
     usage : Usage or None
     cost_usd : float or None
-        As billed, or else by list price; None where neither is known.
+        As billed, or else by list price; None if neither is known.
     estimated : names of what was estimated
     reasons : why, each a word of the few below: ``input_missing``, ``output_zero``, ``cost_too_low``
     budget_usd : float or None
@@ -133,7 +133,7 @@ class _Bounds:
 
 
 def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
-    """Return what a call used and cost: as reported where that can be, and else estimated.
+    """Return what a call used and cost: as reported if that is possible, and else estimated.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def counted(reported: Usage | None, shown: Shown, target: Target) -> Counted:
 def _estimate(
     reported: Usage | None, usage: Usage, wrong: Mapping[str, str | None], target: Target, bounds: _Bounds
 ) -> Counted:
-    """Return what is counted of a call where something is `wrong`; `usage` has the estimates already."""
+    """Return the counts and cost of a call with `wrong` values; `usage` has the estimates already."""
     estimated = [name for name, why in wrong.items() if why is not None]
     reasons = [f"{name.removesuffix('_tokens')}_{wrong[name]}" for name in estimated]
     if reported is None:
@@ -186,7 +186,7 @@ def _estimate(
 
 
 def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
-    """Return why a count of input cannot be; None where it can, or where the request is not known."""
+    """Return why a count of input is impossible; None if it is possible, or if the request is not known."""
     if not shown.sent.n_bytes:
         return None
     if n_tokens < 1:
@@ -194,13 +194,13 @@ def _wrong_input(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
     if n_tokens > bounds.most_input:
         return _TOO_MANY
     most_bytes = n_tokens * MOST_BYTES_A_TOKEN
-    # The text within a body is looked for only where the whole body is too long for so few tokens.
+    # Finding the text within a body is slow, so it is done only if the whole body is too long for so few tokens.
     is_enough = shown.sent.n_bytes <= most_bytes or shown.sent.n_text_bytes <= most_bytes
     return None if is_enough else _TOO_FEW
 
 
 def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
-    """Return why a count of output cannot be; None where it can."""
+    """Return why a count of output is impossible; None if it is possible."""
     if not shown.is_text:
         return _TOO_MANY if n_tokens > bounds.most_input else None
     if not shown.is_complete and _estimated_output(shown) > n_tokens:
@@ -213,7 +213,7 @@ def _wrong_output(n_tokens: int, shown: Shown, bounds: _Bounds) -> str | None:
 
 
 def _wrong_cost(usage: Usage, target: Target) -> str | None:
-    """Return why a bill cannot be, given the list price; None where it can, or there is none."""
+    """Return why a bill is impossible, given the list price; None if it is possible, or if there is no bill."""
     bill, list_usd = usage.billed_usd, usage.list_usd(target.card)
     if bill is None:
         return _NO_AMOUNT if usage.has_odd_bill else None
@@ -263,7 +263,7 @@ def _has_tools_of_the_provider(body: Mapping[str, Any]) -> bool:
 
 
 def _largest(fields: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
-    """Return the largest of the counts that some fields hold; None where none holds one."""
+    """Return the largest of the counts that some fields hold; None if none holds one."""
     values = [fields.get(name) for name in names]
     return max((value for value in values if type(value) is int and value > 0), default=None)
 

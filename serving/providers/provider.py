@@ -12,7 +12,7 @@ _OPENROUTER: Final = re.compile(r"https?://([\w-]+\.)*openrouter\.ai(/|:|$)")
 STAR: Final = "*"
 """Stands in an id of `Provider.models` for any characters, one at least."""
 _PLAIN_ID: Final = re.compile(r"(?!.*\.\.)[\w@][\w.:/@+~-]{0,255}", re.ASCII)
-"""What a caller may fill a star with: ids of models get into URLs."""
+"""The characters that a caller may fill a star with; they are limited, because ids of models get into URLs."""
 
 
 class Kind(StrEnum):
@@ -53,7 +53,7 @@ class Provider:
     kind : Kind
     base_url : str
         Without a slash at its end, e.g. ``https://api.openai.com/v1``; the only place upstream URLs come from.
-    key_variables : names of environment variables, one a key; empty: no key is sent
+    key_variables : names of environment variables, one for each key; empty: no key is sent
     models : mapping of our model id to the provider's
         One `STAR` on both sides stands for any characters; the first that fits counts, an id without a star before all.
     headers : sent with every request, e.g. ``openai-organization``
@@ -62,7 +62,7 @@ class Provider:
     collects_data : bool
         Whether it may keep prompts, e.g. to train on them: a request with ``data_collection: deny`` leaves it out.
     proxy_variable : str or None
-        Name of the environment variable with the URL of an HTTP proxy; None: none, whatever the environment says.
+        Name of the environment variable with the URL of an HTTP proxy; None: no proxy, whatever the environment says.
     stream_whole_answers : bool
         Whether whole answers are asked for as streams, too, so that a provider that stalls is left early.
     """
@@ -86,11 +86,11 @@ class Provider:
 
     @property
     def connections_key(self) -> Hashable:
-        """What connections depend on: providers that agree in all of it share them."""
+        """The settings that connections depend on: providers with equal settings share connections."""
         return self.kind, self.base_url, self.max_connections, self.deadlines.connect_s, self.proxy_variable
 
     def upstream_model(self, model: str) -> str | None:
-        """Return the provider's id of a model of ours; None where it does not serve it.
+        """Return the provider's id of a model of ours; None if it does not serve it.
 
         Examples
         --------
@@ -116,7 +116,7 @@ class Target:
     model : our id, which answers carry
     provider : Provider
     upstream_model : the provider's id
-    card : prices and limits; None where the catalog has none
+    card : prices and limits; None if the catalog has none
     """
 
     model: str
@@ -131,7 +131,7 @@ class Target:
 
 
 def _filled(ours: str, theirs: str, model: str) -> str | None:
-    """Return `theirs` with its star filled as that of `ours` is in `model`; None where `ours` has none or differs."""
+    """Return `theirs` with its star filled as that of `ours` is in `model`; None if `ours` has none or differs."""
     before, star, after = ours.partition(STAR)
     n_filled = len(model) - len(before) - len(after)
     if not star or n_filled < 1 or not model.startswith(before) or not model.endswith(after):

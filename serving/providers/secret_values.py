@@ -18,7 +18,7 @@ def read_keys(names: Iterable[str], environ: Mapping[str, str], *, where: str) -
     Raises
     ------
     SettingsError
-        If a name is rather a key, or its variable is missing, empty or can be no key.
+        If a name is rather a key, or its variable is missing, empty or cannot be a key.
     """
     keys = {name: _read(name, environ, "keys", where) for name in names}
     for name, key in keys.items():

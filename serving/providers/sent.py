@@ -24,7 +24,7 @@ _UNREAD: Final = frozenset(
 
 @dataclass(slots=True)
 class _Sizes:
-    """What a request's texts add up to.
+    """The total sizes of a request's texts.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Sent:
     Parameters
     ----------
     content : bytes
-        Empty where it is not known.
+        Empty if it is not known.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Sent:
 
     @property
     def n_words_bytes(self) -> int:
-        """Bytes of the body beside images and files in base64."""
+        """Bytes of the body without images and files in base64."""
         return self.n_bytes - self._counted().n_data_bytes
 
     @property
@@ -82,7 +82,7 @@ class Sent:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """Fields of the body beside its texts; none where it is no JSON object."""
+        """Fields of the body without its texts; none if it is not a JSON object."""
         return self._counted().fields
 
     def count(self, body: Mapping[str, Any]) -> None:
@@ -123,4 +123,4 @@ def _parsed(content: bytes) -> dict[str, Any]:
 
 
 NOTHING_SENT: Final = Sent()
-"""Where the request is not known."""
+"""The value for an unknown request."""

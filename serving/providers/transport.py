@@ -25,7 +25,7 @@ with needing_serve("the HTTP client"):
     from yarl import URL
 
 KEEP_ALIVE_S: Final = 30.0
-"""How long a connection is kept that nothing uses."""
+"""How long an unused connection is kept."""
 STALE_WITHIN_S: Final = 1.0
 """A kept connection that breaks so soon, before any answer, was dead when it was taken."""
 _MAX_HEADER_BYTES: Final = 16_384  # of one header
@@ -46,13 +46,13 @@ _BROKEN: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """How connections are made.
+    """The settings of making connections.
 
     Attributes
     ----------
     max_connections : int
     connect_s : seconds to connect, or to get a free connection
-    proxy_url : an HTTP proxy; None: none, whatever the environment says
+    proxy_url : an HTTP proxy; None if there is none, whatever the environment says
     """
 
     max_connections: int = 200
@@ -73,14 +73,14 @@ class _Line:
         lost.add_done_callback(self._tell)
 
     def _tell(self, lost: asyncio.Future[None]) -> None:
-        lost.exception()  # is read here, so that it is not logged as one that nobody reads
+        lost.exception()  # reading the exception here keeps asyncio from logging it as never retrieved
         if self.body is not None and not self.body.is_eof() and self.body.exception() is None:
             self.body.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
 
 
 @dataclass(slots=True)
 class _Taken:
-    """What a call took from the pool."""
+    """The connection that a call took from the pool."""
 
     line: _Line | None = None
     was_kept: bool = False
@@ -133,7 +133,8 @@ class _Connector(aiohttp.TCPConnector):
         taken.was_kept = line is not None
         if line is None and protocol is not None and protocol.closed is not None:
             line = self._lines[protocol] = _Line(protocol.transport, protocol.closed)
-            # A line holds its transport, which holds the protocol: nothing but this would ever let go of the three.
+            # A line holds its transport, which holds the protocol. Without this callback none of the three would be
+            # freed.
             protocol.closed.add_done_callback(partial(self._forget, protocol))
         taken.line = line
         return connection
@@ -171,13 +172,13 @@ class AiohttpResponse:
             ) from exc
 
     async def close(self) -> None:
-        """Give the connection back, or end it at once where the body was not read to its end."""
+        """Give the connection back, or end it at once if the body was not read to its end."""
         if self._closed:
             return
         self._closed = True
-        connection = self._response.connection  # None once the body is whole
+        connection = self._response.connection  # None after the whole body, when the connection is back in the pool
         if connection is not None and connection.transport is not None:
-            connection.transport.abort()  # waits for nothing to be flushed, and for no TLS farewell
+            connection.transport.abort()  # a normal close would first flush data and wait for the end of TLS
         self._response.close()
         await self._on_close()
 
@@ -218,7 +219,7 @@ class AiohttpTransport:
         await self._end_connections()
 
     async def retire(self) -> None:
-        """End the connections once no call is under way; whoever still sends gets new ones, which end as soon."""
+        """End the connections once no call is under way; later requests get new ones, which end as soon."""
         self._retired = True
         if not self._n_open:
             await self._end_connections()
@@ -232,7 +233,7 @@ class AiohttpTransport:
         sessions = [session for session in (self._session, self._fresh) if session is not None]
         self._session = self._fresh = None
         for session in sessions:
-            with suppress(TimeoutError):  # the other side may not read what is still to be sent to it
+            with suppress(TimeoutError):  # the other side may never read the rest of the data
                 async with asyncio.timeout(_FAREWELL_S):
                     await session.close()
 
@@ -244,6 +245,9 @@ class AiohttpTransport:
         try:
             return await self._exchange(self._session, request, taken)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as exc:
+            # Only a kept connection that broke at once, without any answer, may have been dead before. In all other
+            # cases.
+            # the provider may have read the request, and a second one would be billed, too.
             late = asyncio.get_running_loop().time() - sent_s > STALE_WITHIN_S
             if late or not taken.was_kept or not _is_unanswered(exc):
                 _fail(exc, request, self._connecting)
@@ -261,19 +265,20 @@ class AiohttpTransport:
             _fail(exc, request, self._connecting)
 
     async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest, taken: _Taken) -> AiohttpResponse:
-        _taken.set(taken)
+        _taken.set(taken)  # the connector has no parameter for it
         try:
             response = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_headers(request.headers),
                 data=_body(request.content),
-                allow_redirects=False,
+                allow_redirects=False,  # a redirect could send the key to another host
                 trace_request_ctx=_Sending(request),
             )
         except BaseException:
             if taken.line is not None and taken.line.transport is not None:
-                taken.line.transport.abort()  # aiohttp closes it, but only once all that was to be sent is sent
+                # Aiohttp closes it only after everything has been sent, which may take for ever.
+                taken.line.transport.abort()
             raise
         if taken.line is not None:
             taken.line.body = response.content
@@ -284,8 +289,8 @@ class AiohttpTransport:
             connector=_Connector(limit=self._connecting.max_connections, **options),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connecting.connect_s),
             headers=_HEADERS,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # no proxy and no .netrc
+            cookie_jar=aiohttp.DummyCookieJar(),  # cookies from one caller's call must not go out with another's
+            trust_env=False,  # only the providers file sets proxies, and .netrc must not replace keys
             proxy=self._connecting.proxy_url,
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,

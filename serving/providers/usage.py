@@ -22,7 +22,7 @@ class Usage:
     cache_write_1h_tokens : int
         The part of `cache_write_tokens` that is kept for an hour, at a price of its own.
     has_odd_bill : bool
-        Whether the provider says of the cost what is no amount: a negative number, infinity, a flag.
+        Whether the provider's cost is not an amount: a negative number, infinity, a flag.
     """
 
     input_tokens: int
@@ -35,7 +35,7 @@ class Usage:
     has_odd_bill: bool = field(default=False, compare=False, repr=False)
 
     def list_usd(self, card: ModelCard | None) -> float | None:
-        """Return what the call costs by list price; None where that is not known.
+        """Return what the call costs by list price; None if that is not known.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.providers.provider import Target
 
 OUTPUT_TOKENS: Final = 4096
-"""What a model may write where neither the request nor the catalog says."""
+"""The tokens that a model may write if neither the request nor the catalog sets a limit."""
 LARGEST_OUTPUT_TOKENS: Final = 131_072
 """The most that any model writes whose limit and window the catalog does not know; the largest in use write 128,000."""
 MOST_BYTES_A_TOKEN: Final = 128
@@ -36,7 +36,7 @@ def worst_case_usd(
     n_input_tokens : int
         Not less than the provider counts: the UTF-8 bytes of the text are such a bound, as no token is shorter.
     max_output_tokens : int or None
-        Of the request. It counts as far as the model can write: the card's limit, else what its window has beside the
+        Of the request. It counts as far as the model can write: the card's limit, else its window without the
         input, else `LARGEST_OUTPUT_TOKENS`. None: the card's limit, or else `OUTPUT_TOKENS`.
     n_images : int
     n_answers : int

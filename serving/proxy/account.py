@@ -22,7 +22,7 @@ _throttle: Final = LogThrottle(60.0)
 _NOTED_EVERY_S: Final = 5.0
 _NOTHING: Final = Decimal(0)
 _UNSAID: Final = ("_missing", "_cut")
-"""How reasons end that are no fault: the provider said nothing, or had not come to it when the call was cut."""
+"""The ends of reasons without a fault: the provider reported nothing, or the call was cut before its report."""
 
 
 @dataclass(slots=True)
@@ -35,13 +35,13 @@ class Account:
     admission : Admission
         The caller's place and money for the call.
     traced : TracedCall
-    worst_usd : what each candidate may cost at most, by its name; empty where nothing limits the caller
+    worst_usd : what each candidate may cost at most, by its name; empty if nothing limits the caller
     cost_usd : float
-        What budgets count of the attempts so far: their cost or, where that was estimated, the greatest it may be.
+        What budgets count of the attempts so far: their cost or, if that was estimated, the greatest possible cost.
     n_attempts : int
         That are over.
     unknown : bool
-        Whether an answer began, and nobody says what it cost; the budget then takes the worst case.
+        Whether an answer began but its cost is unknown; the budget then counts the worst case.
     """
 
     observers: Sequence[AttemptObserver]
@@ -70,7 +70,7 @@ class Account:
             self._pay()  # its caller may not have read the end yet, and may never do
 
     def stream(self, reply: Reply) -> None:
-        """Take note that an answer goes out as a stream: nobody else is asked any more, so less may be spent."""
+        """Record that an answer goes out as a stream: no other candidate is asked any more, so less may be spent."""
         self._reply = reply
         if self.n_attempts == reply.n_attempts:  # all of it is here
             self._pay()
@@ -93,13 +93,13 @@ class Account:
         self.admission.pay(None if self.unknown else self.cost_usd)
 
     def close(self) -> None:
-        """Settle what was consumed; again: nothing."""
+        """Settle what was consumed; a second call does nothing."""
         self.traced.end()
         self.admission.settle(None if self.unknown else self.cost_usd)
 
 
 def _warn_of_usage(record: AttemptRecord) -> None:
-    """Say that a provider reports what cannot be, once a minute for each; every call is in the log and the metrics."""
+    """Warn of a provider's impossible reports, once a minute for each; the log and the metrics have every call."""
     reasons = record.usage_estimated.split(", ") if record.usage_estimated else ()
     wrong = [reason for reason in reasons if not reason.endswith(_UNSAID)]
     if wrong and (times := _throttle.due(record.provider)):

@@ -1,6 +1,6 @@
 """Admit a call, with the candidates that the caller's budget can pay for.
 
-What a candidate costs at most is worked out only where the caller, or the service, has a budget.
+A candidate's greatest cost is computed only if the caller or the service has a budget.
 """
 
 import re
@@ -23,7 +23,7 @@ from router_model.serving.providers.worst_case import priced, worst_case_usd
 from router_model.serving.proxy.proxy_request import ProxyRequest
 
 WorstCases: TypeAlias = dict[str, Decimal]
-"""What each candidate may cost at most, in USD, by `Target.name`; empty where nothing limits the caller."""
+"""The greatest cost of each candidate, in USD, by `Target.name`; empty if nothing limits the caller."""
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""
@@ -32,7 +32,7 @@ _ONE_HOUR: Final = b'"ttl":"1h"'
 def admit(
     access: Access, scope: MutableMapping[str, Any], caller: Caller, asked: ProxyRequest, targets: Sequence[Target]
 ) -> tuple[Sequence[Target], Admission, WorstCases]:
-    """Return the candidates that may be called, what is set aside for the dearest of them, and for each.
+    """Return the callable candidates, the amount reserved for the dearest of them, and the amount for each.
 
     Candidates that may cost more than is left of the budget are left out, the dearest first.
 
@@ -92,9 +92,9 @@ def worst_cases_usd(asked: ProxyRequest, targets: Sequence[Target]) -> list[Deci
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:
-    """Return the most tokens of an answer, None where the body does not say, and how many answers are asked for.
+    """Return the most tokens of an answer, None if the body does not say, and how many answers are asked for.
 
-    Where a body asks for more thoughts than words, some hosts write both, so the larger number counts. Fields of other
+    If a body asks for more thoughts than words, some hosts write both, so the larger number counts. Fields of other
     formats are not read: a provider would not keep to them.
 
     >>> _written({"max_tokens": 100, "n": 2}), _written({"generationConfig": {"maxOutputTokens": 7}})
@@ -130,5 +130,5 @@ def _with_thoughts(limit: int | None, *thoughts: int | None) -> int | None:
 
 
 def _largest(fields: Mapping[str, Any], *names: str) -> int | None:
-    """Return the largest of some counts that are whole numbers already; None where there is none."""
+    """Return the largest of some counts that are whole numbers already; None if there is none."""
     return max((value for name in names if (value := fields.get(name)) is not None), default=None)

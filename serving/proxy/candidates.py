@@ -16,7 +16,7 @@ MAX_CANDIDATES: Final = 24
 
 
 class Candidates:
-    """Finds who serves what."""
+    """Finds the providers that serve the models."""
 
     def __init__(self, providers: Fleet) -> None:
         self._providers = providers
@@ -53,7 +53,7 @@ class Candidates:
     def targets(
         self, models: Iterable[str], preferences: Preferences, *, body: Mapping[str, Any] | None = None
     ) -> list[Target]:
-        """Return what is called, best first; providers of one model are neighbours.
+        """Return the candidates, best first; providers of one model are neighbours.
 
         Parameters
         ----------

@@ -75,7 +75,7 @@ class Plugin(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What is read of ``stream_options``."""
+    """The fields that are read from ``stream_options``."""
 
     model_config = ConfigDict(strict=True)
 
@@ -83,7 +83,7 @@ class StreamOptions(BaseModel):
 
 
 class ProxyEnvelope(Envelope):
-    """What is read of a body on the proxy's surfaces beside the prompt; checked for every request."""
+    """The fields that are read from a body on the proxy's surfaces besides the prompt; every request is checked."""
 
     model: ShortText | None = Field(
         None, description="A model's id, which is forwarded as asked; 'auto' or nothing: the router decides."
@@ -98,7 +98,7 @@ class ProxyEnvelope(Envelope):
 
     @property
     def auto_router(self) -> Plugin | None:
-        """The plugin that tells the router what to do, where it is switched on."""
+        """The plugin that tells the router what to do, if it is switched on."""
         for plugin in self.plugins or ():
             if plugin.id == AUTO_ROUTER and plugin.enabled is not False:
                 return plugin

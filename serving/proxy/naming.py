@@ -13,7 +13,7 @@ _NAMES: Final = frozenset({*AUTO, "router"})
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What is asked for.
+    """The models that a request names.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> 
 
 
 def not_found(model: str, known: Collection[str], *, param: str = "model") -> ModelNotFoundError:
-    """Return the error for a model that nobody knows; it names the nearest.
+    """Return the error for an unknown model; it names the nearest known one.
 
     >>> not_found("opnai/gpt-4o", ["openai/gpt-4o", "mistral/large"]).message
     "the service has no model 'opnai/gpt-4o'; the nearest is 'openai/gpt-4o'; GET /v1/models lists all"

@@ -31,7 +31,7 @@ def open_proxy(
     telemetry: Telemetry,
     tracing: Tracing,
 ) -> Proxy | None:
-    """Return the proxy; None where the settings name no providers. Nothing is connected to yet.
+    """Return the proxy; None if the settings name no providers. Nothing is connected to yet.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def open_proxy(
 
 
 class _Cards:
-    """The catalog in use: the router's, or where there is none the one that the settings name."""
+    """The catalog in use: the router's, or if there is none the one that the settings name."""
 
     def __init__(self, engine: Engine, path: Path | None) -> None:
         self._engine = engine

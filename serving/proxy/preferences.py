@@ -24,7 +24,7 @@ _PRICES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a request says of providers.
+    """A request's wishes about providers.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Preferences:
         return not (self.deny_collection and provider.collects_data)
 
     def affords(self, card: ModelCard | None) -> bool:
-        """Tell whether a model is within ``max_price``; where its price is not known, it is not."""
+        """Tell whether a model is within ``max_price``; a model without a known price is not."""
         if not self.max_price:
             return True
         return card is not None and all((getattr(card, name) or 0) <= cap for name, cap in self.max_price)

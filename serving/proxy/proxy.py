@@ -1,6 +1,6 @@
 """The proxy: it calls the model that the request names, or the one that the engine chooses for ``auto``.
 
-It asks the engine where the call leaves the choice to us, forwards the call, and turns the reply into a response.
+It asks the engine if the call leaves the choice to the router, forwards the call, and turns the reply into a response.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,12 +45,12 @@ from router_model.serving.proxy.replies import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is called for a request.
+    """The candidates that are called for a request.
 
     Attributes
     ----------
     targets : best first
-    query, routed : the decision; None where a model is forwarded as asked
+    query, routed : the decision; None if a model is forwarded as asked
     """
 
     targets: Sequence[Target]
@@ -67,7 +67,7 @@ class Proxy:
     providers : Fleet
     forwarder : Forwarder
     engine : Engine
-        Decides for calls that name no model of their own.
+        Decides for calls that do not name a model.
     access : Access
         Lets a call in, and sets its cost aside.
     bodies : BodyReader
@@ -101,7 +101,7 @@ class Proxy:
         return () if router is None else router.models
 
     def start(self) -> None:
-        """Say what is amiss, now that the router is loaded."""
+        """Warn of models without a price, now that the router is loaded."""
         self.providers.warn_of_missing_prices()
 
     async def close(self) -> None:
@@ -143,7 +143,7 @@ class Proxy:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What an operator wants to know; never a key."""
+        """The proxy's state for operators; it never contains a key."""
         now = clock()
         return {
             "providers": {
@@ -184,7 +184,7 @@ class Proxy:
         Raises
         ------
         ServiceError
-            If nobody could be called, or nobody answered.
+            If no candidate could be called, or none answered.
         ClientDisconnect
             If the client left before there was an answer.
         NotReadyError

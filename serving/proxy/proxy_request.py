@@ -39,7 +39,7 @@ class ProxyRequest:
     total_s : float
         For the whole call.
     wants_metadata : whether ``openrouter_metadata`` is to be in the answer
-    user_id : who the request is for, as OpenAI's or Anthropic's bodies say it; None where they do not
+    user_id : who the request is for, as OpenAI's or Anthropic's bodies say it; None if they do not
     """
 
     call: Call
@@ -54,7 +54,7 @@ class ProxyRequest:
 
     @property
     def surface(self) -> Surface:
-        """What the caller speaks."""
+        """The caller's format."""
         return self.call.surface
 
 
@@ -79,7 +79,7 @@ def read_proxy_request(
     policy : the name of what decides now
     most_s : the longest time a call may take
     ours : names of our providers, in lower case
-    path_model, path_stream : what the path says, where it does (Google's)
+    path_model, path_stream : what the path says, if it does (Google's)
     is_long : whether the body is long: translating and writing it takes more than a few milliseconds
 
     Raises

@@ -22,8 +22,8 @@ def query_of(
     Parameters
     ----------
     asked : ProxyRequest
-    key_id : who asks
-    candidates : the models that may be chosen, where the body lists some; empty: all
+    key_id : id of the caller's key
+    candidates : the models that may be chosen, if the body lists some; empty: all
     known : all that the router knows
     unavailable : models that no allowed provider serves
 
@@ -50,7 +50,7 @@ def query_of(
         query,
         goal=_goal(query.goal, plugin),
         constraints=_narrowed(query.constraints, asked, tuple(unavailable)),
-        explain=False,  # an explanation has no place in a provider's answer
+        explain=False,  # a provider's format has no field for an explanation
     )
 
 

@@ -22,7 +22,7 @@ _STREAM_HEADERS: Final = {"cache-control": "no-cache", "x-accel-buffering": "no"
 
 
 def reply_headers(reply: Reply, routed: Routed | None) -> dict[str, str]:
-    """Return the headers of an answer; a model that was forwarded as asked has no decision."""
+    """Return the headers of an answer; a call that names its model has no decision."""
     headers = {
         "x-router-model": header_text(reply.target.model),
         "x-router-provider": header_text(reply.target.provider.name),
@@ -117,7 +117,7 @@ def openrouter_metadata(
     ----------
     requested : the model that was asked for
     targets : the candidates
-    attempts : so far, the one that answered included
+    attempts : the attempts so far, including the one that answered
     routed : the decision; None of a model that was forwarded as asked
     """
     last = attempts[-1] if attempts else None

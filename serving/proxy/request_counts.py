@@ -3,7 +3,7 @@
 They are read before anything is reserved or sent, and go out as they were read. So a provider never sees another number
 than the budget did. Numbers in texts (``"5"``) and whole floats (``5.0``) are read, as some clients send them. Null
 is as if the field were missing, and so is what its format takes for "no limit": -1 of OpenAI's limits, as LM Studio
-and others have it, and 0 in Google's format, where it is the default of every number. All else is refused.
+and others have it, and 0 in Google's format, because it is the default of every number. All else is refused.
 """
 
 import re
@@ -15,7 +15,7 @@ from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
 
 MOST_ANSWERS: Final = 128
-"""The most answers that OpenAI gives to one request; nobody gives more."""
+"""The most answers that OpenAI gives to one request; no provider gives more."""
 MOST_TOKENS: Final = 2**31 - 1
 """Providers keep these counts in 32 bits."""
 _DIGITS: Final = re.compile(r"[+-]?[0-9]{1,12}(?:\.0{1,12})?", re.ASCII)
@@ -64,12 +64,12 @@ _FIELDS: Final[Mapping[Surface, tuple[_Count, ...]]] = {
 
 
 def with_counts_read(surface: Surface, body: dict[str, Any]) -> dict[str, Any]:
-    """Return a body whose counts are whole numbers within their bounds; the one that was given stays as it is.
+    """Return a body whose counts are whole numbers within their bounds; the given body is not changed.
 
     Raises
     ------
     InvalidRequestError
-        If one is no count; ``param`` names it.
+        If one is not a count; ``param`` names it.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _count(value: object, count: _Count, param: str) -> int | None:
 
 
 def _whole_number(value: object) -> int | None:
-    """Return a number as an integer; None of what is none, or has a fraction.
+    """Return a number as an integer; None for other values, and for a number with a fraction.
 
     >>> [_whole_number(value) for value in (7, 7.0, " 7 ", "7.0", 7.5, "7.5", True, "1e3", float("inf"), [7])]
     [7, 7, 7, 7, None, None, None, None, None, None]

@@ -47,7 +47,7 @@ class Speeds:
         return float("inf") if seen is None or seen.first_s is None else seen.first_s
 
     def tokens_per_s(self, target: Target) -> float:
-        """Return the mean throughput; 0 where unknown."""
+        """Return the mean throughput; 0 if unknown."""
         seen = self._of(target)
         return 0.0 if seen is None or seen.tokens_per_s is None else seen.tokens_per_s
 

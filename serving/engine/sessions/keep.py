@@ -9,8 +9,8 @@ than usual by ``warm tokens x (input price - cached price)``, which is what a sw
   cache. By threshold the kept one is likely enough and none that is likely enough is cheaper; or none is likely enough
   and none is likelier.
 - Inside a tool loop it is kept as long as it is a candidate: a model that asked for a tool reads the answer.
-- Where no cache is warm any more, or the catalog has no cached price, nothing is lost, and only ties keep it.
-- Where the router sends a prompt to its safe model whatever the rule says, so does the session.
+- If no cache is warm any more, or the catalog has no cached price, switching loses nothing, and only ties keep it.
+- If the router sends a prompt to its safe model whatever the rule says, so does the session.
 
 Worked example: a success is worth 0.05 USD. ``a`` has p = 0.80 and usually costs 0.024 USD; 8,000 warm tokens at 0.25
 instead of 2.50 USD a million take 0.018 off, so its value is 0.040 - 0.006 = 0.034. ``b`` has p = 0.84 and costs 0.010:
@@ -22,7 +22,7 @@ from router_model.decision import Decision, PlanStep
 
 
 def kept_position(decision: Decision, model: str, *, uses_tools: bool, safe_model: str | None = None) -> int | None:
-    """Return where in the plan the session's model is if it is to be kept, or None where the rule decides.
+    """Return where in the plan the session's model is if it is to be kept, or None if the rule decides.
 
     Parameters
     ----------

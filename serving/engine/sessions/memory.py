@@ -30,7 +30,7 @@ class SessionMemory:
         return self._n
 
     def get(self, key: str, *, now: float) -> SessionRecord | None:
-        """Return a session, or None where there is none that is still alive; `now` in seconds since 1970."""
+        """Return a session, or None if it has expired or is unknown; `now` in seconds since 1970."""
         sessions = self._sessions.get(owner(key))
         found = None if sessions is None else sessions.get(key)
         if found is None:

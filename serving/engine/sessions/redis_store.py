@@ -39,7 +39,7 @@ class RedisStore:
     Raises
     ------
     ImportError
-        Where the extra ``redis`` is not installed.
+        If the extra ``redis`` is not installed.
     """
 
     local_lives_s = 1.0
@@ -53,7 +53,7 @@ class RedisStore:
             raise ImportError("sessions in Redis need an extra: pip install 'router-model[redis]'") from exc
         self._redis = Redis.from_url(
             url,
-            retry=Retry(NoBackoff(), 0),
+            retry=Retry(NoBackoff(), 0),  # decisions wait for a session a few milliseconds only
             socket_timeout=_PATIENCE_S,
             socket_connect_timeout=_PATIENCE_S,
             max_connections=_MOST_CONNECTIONS,
@@ -67,7 +67,7 @@ class RedisStore:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Return values that were no sessions, and sessions that could not be written."""
+        """Return the numbers of values that were not sessions, and of sessions that could not be written."""
         return {"store_corrupt": self._corrupt, "store_dropped": self._dropped}
 
     async def start(self) -> None:
@@ -119,7 +119,7 @@ class RedisStore:
         """Write the sessions that have waited longest; return whether Redis took them. They are gone either way."""
         records = [self._waiting.pop(key) for key in list(islice(self._waiting, _AT_ONCE))]
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with self._redis.pipeline(transaction=False) as pipe:  # sessions do not depend on each other
                 for record in records:
                     pipe.set(_PREFIX + record.session_key, dump_session(record), ex=self._ttl_s)
                 await pipe.execute()
@@ -148,6 +148,7 @@ def parse_session(key: str, value: bytes | str) -> SessionRecord | None:
     True
     """
     try:
+        # A long value cannot be a session, and parsing it would hold up the event loop.
         said = json.loads(value) if len(value) <= _LARGEST_VALUE else None
     except (ValueError, RecursionError):
         return None

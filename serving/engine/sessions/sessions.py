@@ -1,6 +1,6 @@
 """The engine's sessions: this process's memory, with a shared store behind it if one is configured.
 
-A shared store is asked for at most a few milliseconds. Where it is late or away, the session is what this worker
+A shared store is asked for at most a few milliseconds. If it is late or away, the session is what this worker
 remembers, or none: that costs stickiness and nothing else. A late answer is kept for the next turn.
 """
 

@@ -7,11 +7,11 @@ from router_model.serving.decision_log.log_records import SessionRecord
 
 
 class SharedStore(Protocol):
-    """Where workers leave sessions for each other."""
+    """A store through which workers share sessions."""
 
     @property
     def local_lives_s(self) -> float:
-        """How long a worker's own copy is believed without asking the store."""
+        """How long a worker uses its own copy without asking the store."""
 
     @property
     def counts(self) -> dict[str, int]:

@@ -58,7 +58,7 @@ class MessageAssembler:
         Raises
         ------
         UpstreamFailure
-            If the input of a tool is no JSON object, though the answer was not cut.
+            If the input of a tool is not a JSON object, though the answer was not cut.
         """
         reason = self._message.get("stop_reason") or facts.finish_reason or "end_turn"
         is_cut = reason in {"max_tokens", "model_context_window_exceeded"}

@@ -44,7 +44,7 @@ _MAY_BE_KEY: Final = frozenset({_INVALID, "permission_error", "authentication_er
 
 
 def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-    """Return what an answer that is no success says.
+    """Return what an answer with an error status says.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class AnthropicFormat:
         return HttpRequest(_url(target.provider), headers, dump_body(sent, call))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
-        """Return a whole answer and what it says of itself.
+        """Return a whole answer and what it says about itself.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class AnthropicFormat:
         return MessageAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success."""
+        """Read an answer with an error status."""
         return read_failure(status, headers, content)
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:

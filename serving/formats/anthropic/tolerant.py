@@ -1,6 +1,6 @@
 """The tolerant reader of Anthropic's format: it repairs messages and events that nearly follow the standard.
 
-| by the book | what is found instead |
+| standard form | what servers send instead |
 |---|---|
 | ``type`` in the data of an event | only in its ``event:`` line |
 | ``index`` in events of blocks | missing, or as text |
@@ -38,7 +38,7 @@ TOOL: Final = "tool_use"
 
 
 def stop_reason(reason: object, *, has_calls: bool) -> str | None:
-    """Return Anthropic's word for why an answer ended; None where it has not. Words that nobody here knows stay.
+    """Return Anthropic's word for why an answer ended; None if it has not. Unknown words stay.
 
     >>> stop_reason("end_turn", has_calls=True), stop_reason("length", has_calls=False)
     ('tool_use', 'max_tokens')
@@ -49,7 +49,7 @@ def stop_reason(reason: object, *, has_calls: bool) -> str | None:
 
 
 def whole_message(answer: Json) -> Json:
-    """Return a whole message by the book; what is no message is left to who reads it.
+    """Return a whole message in the standard form; a body that is not a message stays for the reader to refuse.
 
     >>> call = {"type": "tool_use", "name": "f", "id": "t1", "input": '{"a": 1}'}
     >>> message = whole_message({"content": [call], "stop_reason": None})
@@ -69,7 +69,7 @@ def whole_message(answer: Json) -> Json:
 
 
 def whole_block(block: Json) -> Json:
-    """Return a block, or the beginning of one, by the book."""
+    """Return a block, or the beginning of one, in the standard form."""
     kind = text(block.get("type")) or (TOOL if "name" in block else "thinking" if "thinking" in block else "text")
     if kind != TOOL:
         return {**block, "type": kind}
@@ -85,7 +85,7 @@ class TolerantEvents:
         self.has_calls = False
 
     def event(self, content: Json, event: Event) -> Json:
-        """Return the next event by the book; its ``type`` is empty where it has none."""
+        """Return the next event in the standard form; its ``type`` is empty if it has none."""
         kind = text(content.get("type")) or (event.name if event.name != "error" else "")
         content = {**content, "type": kind}
         match kind:

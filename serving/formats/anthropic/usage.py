@@ -39,7 +39,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
 
 def write_usage(facts: Facts, said: Mapping[str, Any] | None = None) -> Json:
-    """Return the counts in Anthropic's words, with ``cost`` (USD); what a provider `said` beside them stays.
+    """Return the counts in Anthropic's words, with ``cost`` (USD); other counts that a provider `said` stay.
 
     Examples
     --------

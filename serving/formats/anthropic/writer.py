@@ -103,7 +103,7 @@ class AnthropicWriter:
         yield {"type": "content_block_stop", "index": index}
 
     def _hold(self, event: Json) -> None:
-        """Keep what is known of the end; there may be several such events, whose counts are totals."""
+        """Keep what is known about the end; there may be several such events, and their counts are totals."""
         held = self._last
         self._last = {**held, **event}
         for part in ("delta", "usage"):

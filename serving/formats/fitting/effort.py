@@ -21,7 +21,7 @@ _SHARES: Final[Mapping[str, float]] = {
 
 
 def budget_of(effort: str, max_tokens: int) -> int | None:
-    """Return the tokens to think with; None where ``max_tokens`` leaves no room for them, or the effort is unknown.
+    """Return the tokens to think with; None if ``max_tokens`` leaves no room for them, or the effort is unknown.
 
     Examples
     --------

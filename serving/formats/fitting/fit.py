@@ -17,7 +17,7 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 
 def untranslatable(body: Mapping[str, Any], surface: Kind, provider: Kind) -> tuple[Json, tuple[str, ...]]:
-    """Return a caller's body without the preferences that the provider's format has no word for, and their names.
+    """Return a caller's body without the preferences that the provider's format cannot express, and their names.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def fitted(body: Json, target: Target, *, refused: Collection[str] = ()) -> Fitt
     ----------
     body : in the format of the target's provider
     target : Target
-    refused : names of what this model has refused before; what is harmless is left out
+    refused : names of parameters that this model refused before; the harmless ones are left out
 
     Examples
     --------

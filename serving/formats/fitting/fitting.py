@@ -17,7 +17,7 @@ class Fitted:
     ----------
     body : Json
     changes : what the caller asked for and does not get
-        A name where it was left out, ``name=value`` where it was changed.
+        A name if it was left out, ``name=value`` if it was changed.
     """
 
     body: Json
@@ -53,7 +53,7 @@ class Fitting:
         return Fitted(self.body, tuple(changes))
 
     def get(self, path: str) -> Any:
-        """Return the value at a path; None where there is none."""
+        """Return the value at a path; None if there is none."""
         return read(self.body, path)
 
     def has(self, name: str) -> bool:
@@ -85,7 +85,7 @@ class Fitting:
         self._changes[name] = value
 
     def rename(self, old: str, new: str) -> None:
-        """Say a parameter by another name, where the body has it and not the other."""
+        """Rename a parameter, if the body has it and does not have the new name."""
         value = self.body.pop(old, None)
         if value is not None:
             self.body.setdefault(new, value)
@@ -102,7 +102,7 @@ class Fitting:
 
         Parameters
         ----------
-        effort : how much the model is to reason, where the body says so
+        effort : how much the model should reason, if the body says so
         """
         drops = self.family.drops | (self.host.drops if self.host is not None else frozenset())
         samples = self.family.samples

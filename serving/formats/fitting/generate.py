@@ -22,7 +22,7 @@ _FIRST_WITH_LEVELS: Final = 3
 
 
 def generation_of(model: str) -> int | None:
-    """Return the generation of a model id; None where it names none.
+    """Return the generation of a model id; None if it names none.
 
     >>> generation_of("gemini-2.5-flash"), generation_of("models/gemini-3-pro-preview"), generation_of("gemma-3-27b-it")
     (2, 3, None)
@@ -45,7 +45,7 @@ def fit_generate(fitting: Fitting) -> None:
 
 
 def _fitted_thinking(thinking: Json, fitting: Fitting, generation: int | None) -> Json:
-    """Return the configuration of thinking: a level that the model knows, or a budget where it knows none."""
+    """Return the configuration of thinking: a level that the model knows, or a budget if it knows no levels."""
     level, budget = str(_either(thinking, "thinkingLevel") or "").lower(), _either(thinking, "thinkingBudget")
     rest = {key: value for key, value in thinking.items() if key.replace("_", "").lower() not in _AMOUNTS}
     if budget == 0 and not level:

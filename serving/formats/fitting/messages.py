@@ -15,11 +15,11 @@ from router_model.serving.formats.fitting.table import Samples, Thinking
 from router_model.serving.formats.shapes import Json, mapping, mappings, text
 
 DEFAULT_MAX_TOKENS: Final = 4096
-"""Where the catalog does not say how much a model can write."""
+"""The output limit that is assumed if the catalog has none for a model."""
 _FORCING: Final = ("any", "tool")
 _ON: Final = ("adaptive", "enabled")
 _LEAST_TOP_P: Final = 0.95
-"""The least that is taken beside thinking."""
+"""The smallest ``top_p`` that is accepted together with thinking."""
 _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/=]+")
 """Anthropic's are base64; other vendors put JSON or a field's name there."""
 
@@ -43,7 +43,7 @@ def fit_messages(fitting: Fitting) -> None:
 
 
 def _fit_thinking(fitting: Fitting) -> None:
-    """Say thinking as the model reads it; leave it out where the conversation or a forced tool does not allow it."""
+    """Write thinking in the model's form; leave it out if the conversation or a forced tool does not allow it."""
     family, body = fitting.family, fitting.body
     thinking = mapping(body.get("thinking"))
     kind = thinking.get("type")
@@ -76,7 +76,7 @@ def _adaptive(body: Json, thinking: Mapping[str, Any]) -> None:
 
 
 def _budgeted(fitting: Fitting) -> None:
-    """Turn an effort into a budget, where there is room for one and the conversation allows it."""
+    """Turn an effort into a budget, if there is room for one and the conversation allows it."""
     body = fitting.body
     effort = text(mapping(body.get("output_config")).get("effort")) or "medium"
     budget = budget_of(effort, body["max_tokens"]) if isinstance(body["max_tokens"], int) else None
@@ -100,7 +100,7 @@ def _fit_effort(fitting: Fitting) -> None:
 
 
 def _free_json_tool(fitting: Fitting) -> None:
-    """Offer the tool that stands for any JSON object, where the model refuses to be forced to use it."""
+    """Offer the tool for "any JSON object" without forcing it, if the model refuses to be forced."""
     choice = mapping(fitting.body.get("tool_choice"))
     if choice.get("name") == JSON_TOOL and "tool_choice" in fitting.family.lacks:
         fitting.body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
@@ -108,7 +108,7 @@ def _free_json_tool(fitting: Fitting) -> None:
 
 
 def _leave_samplers_to_thinking(fitting: Fitting) -> None:
-    """Leave out what is refused beside thinking: another temperature than 1, ``top_k``, and a low ``top_p``."""
+    """Leave out what is refused together with thinking: another temperature than 1, ``top_k``, and a low ``top_p``."""
     top_p = fitting.body.get("top_p")
     names = ["temperature", "top_k"]
     if isinstance(top_p, int | float) and top_p < _LEAST_TOP_P:
@@ -158,7 +158,7 @@ def _has_unsigned(message: object, *, is_claude: bool) -> bool:
 
 
 def _without_unsigned(message: Any, *, is_claude: bool) -> Any:
-    """Return what is left of a message; None where nothing is."""
+    """Return what is left of a message; None if nothing is."""
     if not _has_unsigned(message, is_claude=is_claude):
         return message
     content = [block for block in message["content"] if not _is_unsigned(block, is_claude=is_claude)]

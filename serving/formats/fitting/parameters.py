@@ -22,14 +22,14 @@ from router_model.serving.providers.provider import Kind
 
 
 class Weight(StrEnum):
-    """What leaving a parameter out changes."""
+    """What changes in an answer if a parameter is left out."""
 
     HINT = "hint"
     """Nothing in the answer."""
     PREFERENCE = "preference"
-    """How it is written."""
+    """The style of the answer changes."""
     NEED = "need"
-    """What comes."""
+    """The content of the answer changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Parameter:
     Attributes
     ----------
     name : str
-        OpenAI's name, where it has one.
+        OpenAI's name, if it has one.
     weight : Weight
     chat, messages, generate : paths of the fields in OpenAI's, Anthropic's and Google's bodies
         A dot stands between a field and one inside it.
@@ -67,7 +67,7 @@ def _hint(name: str, *called: str, messages: tuple[str, ...] = ()) -> Parameter:
 
 
 REASONING_HISTORY: Final = "reasoning_history"
-"""What models thought in earlier turns of a conversation; another vendor's cannot be read."""
+"""The thinking of models in earlier turns of a conversation; another vendor's cannot be read."""
 LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "limit:max_completion_tokens": ("max_tokens", "max_completion_tokens"),
     "limit:max_tokens": ("max_completion_tokens", "max_tokens"),
@@ -269,7 +269,7 @@ _MEDIA: Final = {"image": "images", "audio": "audio", "application": "files"}
 
 
 def read(body: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a path, in Google's other spelling, too; None where there is none.
+    """Return the value at a path, in Google's other spelling, too; None if there is none.
 
     >>> read({"generation_config": {"topP": 0.9}}, "generationConfig.topP"), read({}, "n")
     (0.9, None)
@@ -283,7 +283,7 @@ def read(body: Mapping[str, Any], path: str) -> Any:
 
 @cache
 def _steps(path: str) -> tuple[str, str, str | None]:
-    """Return the first field of a path, the rest, and the field's other spelling, where it has one."""
+    """Return the first field of a path, the rest, and the field's other spelling, if it has one."""
     outer, _, inner = path.partition(".")
     other = snake(outer)
     return outer, inner, None if other == outer else other
@@ -355,7 +355,7 @@ def value_name(value: object) -> str | None:
 
 
 def asked(body: Mapping[str, Any], kind: Kind, *, stream: bool) -> frozenset[str]:
-    """Return the names of all that a body asks for, of what is in its messages, too.
+    """Return the names of everything that a body asks for, including the parts of its messages.
 
     Examples
     --------

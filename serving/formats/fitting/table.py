@@ -1,6 +1,6 @@
 """The only table of facts about what models accept, by family, and what hosts accept, for any model.
 
-A row says what is different from a model that takes everything. Models that no row names get what the caller sent;
+A row lists the differences from a model that accepts everything. Models without a row get what the caller sent;
 what they refuse is learned from their answers (`router_model.serving.forwarding.refusals`). docs/providers.md shows the
 table.
 """
@@ -22,13 +22,13 @@ class Samples(StrEnum):
     ALWAYS = "always"
     NEVER = "never"
     UNLESS_IT_REASONS = "unless it reasons"
-    """It reasons only where a request asks for an effort."""
+    """It reasons only if a request asks for an effort."""
     WITHOUT_REASONING = "with reasoning_effort: none"
     """It reasons unless a request switches that off."""
 
 
 class Thinking(StrEnum):
-    """How a model of Anthropic's is told to think."""
+    """The way to tell a model of Anthropic's to think."""
 
     BUDGET = "budget"
     BOTH = "budget or adaptive"
@@ -43,21 +43,21 @@ class Family:
     ----------
     name : str
         For the documentation.
-    pattern : what is searched in an id, in lower case, as any host writes it
+    pattern : regular expression that is searched in an id, in lower case, as any host writes it
     vendor : whose reasoning it reads in a conversation's history; ``open``: any text in ``reasoning_content``
-    source, as_of : where the facts are from, and when they were looked up
+    source, as_of : the source of the facts, and the day on which they were looked up
     versions : the first and last version, for families whose ids have the version in several places
     drops : preferences it does not take
     lacks : needs it does not have, so that other candidates go first
     samples : Samples
-    one_sampler : whether it refuses a temperature beside ``top_p``
+    one_sampler : whether it refuses a temperature together with ``top_p``
     efforts : those it knows; None: not known, so none is changed; empty: it takes no effort at all
     thinking : Thinking
     thinking_can_be_off : bool
     max_temperature : float or None
     max_stops : int or None
         More stop sequences than these are a need that it lacks.
-    limit : the name of the limit of its output, where it knows only one
+    limit : the name of the limit of its output, if it knows only one
     takes_developer : whether it knows the role ``developer``, which is ``system`` elsewhere
     """
 
@@ -92,14 +92,14 @@ class Host:
 
     Attributes
     ----------
-    names : host names, or their ends where they begin with a dot
+    names : host names, or their ends if they begin with a dot
     drops : hints and preferences it refuses
     lacks : needs it does not have
-    limit : the name of the limit of the output, where it knows only one
+    limit : the name of the limit of the output, if it knows only one
     seed : what it calls ``seed``
     reads_reasoning : whether an answer's reasoning may come back in the history
     max_temperature : float or None
-    source, as_of : where the facts are from, and when they were looked up
+    source, as_of : the source of the facts, and the day on which they were looked up
     """
 
     names: tuple[str, ...]
@@ -318,7 +318,7 @@ BY_KIND: Final = {
     ),
     Kind.GEMINI: frozenset({"repetition_penalty", "min_p", "top_a", "verbosity"}),
 }
-"""Preferences that a format has no word for, whatever the model."""
+"""Preferences that a format cannot express, whatever the model."""
 
 _OTHERS: Final = Family("all others", "", "", "")
 _VERSION: Final = re.compile(r"claude-(?:[a-z]+-)?(?:v)?(\d)(?:[-.](\d{1,2})(?!\d))?(?!\d)")
@@ -330,7 +330,7 @@ def family_of(target: Target) -> Family:
 
 
 def host_of(target: Target) -> Host | None:
-    """Return what is known of a target's host."""
+    """Return the facts about a target's host."""
     return _host_at(target.provider.base_url)
 
 
@@ -365,7 +365,7 @@ def _family_of(model: str) -> Family | None:
 
 
 def _version(model: str) -> tuple[int, int]:
-    """Return the version in an id of Claude's; the last where it has none, as the newest ids do not.
+    """Return the version in an id of Claude's; the last if it has none, as the newest ids do not.
 
     >>> [_version(name) for name in ("claude-3-5-sonnet-20241022", "claude-opus-4-20250514", "claude-4.5-sonnet")]
     [(3, 5), (4, 0), (4, 5)]

@@ -14,7 +14,7 @@ _SIGNATURE: Final = "thoughtSignature"
 class GenerateAssembler:
     """Puts one stream together (an `Assembler`).
 
-    Every event is a response of its own: counts are totals so far, texts are pieces, and other parts come whole.
+    Every event is a whole response: counts are totals so far, texts are pieces, and other parts come whole.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _goes_on(last: Json, part: Json) -> bool:
 
 
 def _continued(known: Json, new: Json) -> Json:
-    """Return an object whose lists are longer by what is new in them; of other values the last counts."""
+    """Merge an event into an object: lists are appended, and other values are replaced."""
     continued = known | {name: value for name, value in new.items() if value is not None}
     for name, value in new.items():
         before = known.get(name)
@@ -83,7 +83,7 @@ def _continued(known: Json, new: Json) -> Json:
 
 
 _TOKENS: Final = frozenset({"chosenCandidates", "topCandidates"})
-"""Lists with an entry a token, where the same entry twice is two tokens."""
+"""Lists with one entry for each token, so that two equal entries are two tokens."""
 
 
 def _with_mean(candidate: Json) -> Json:

@@ -37,7 +37,7 @@ _CODES: Final = {
     FailureKind.BAD_REQUEST: 400,
     FailureKind.REFUSED: 400,
 }
-"""What is said of a failure in the middle of a stream; all others are 503."""
+"""The status codes of failures in the middle of a stream; all others are 503."""
 
 
 def google_error_body(error: ServiceError) -> bytes:
@@ -75,7 +75,7 @@ def _content(code: int, message: str) -> Json:
 
 
 def _error_info(error: ServiceError) -> Json:
-    """Return an ``ErrorInfo``, whose metadata are strings: what is none is written as JSON."""
+    """Return an ``ErrorInfo``; its metadata must be strings, so other values are written as JSON."""
     info: dict[str, Any] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code.upper(),

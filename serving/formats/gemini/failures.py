@@ -28,21 +28,21 @@ _KINDS: Final = {
 }
 _CANCELLED: Final = 499
 _REGION: Final = re.compile(r"user location is not supported", re.IGNORECASE)
-"""What Google says with 400: nothing the caller could mend."""
+"""Words of a 400 about the router's region, which the caller cannot correct."""
 _WHOLE_PROJECT: Final = re.compile(r"PerProject(?!.*PerModel)|PerUser(?!.*PerModel)")
-"""Names of quotas that are no model's: ``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` is a model's."""
+"""Names of quotas that hold for more than one model; ``GenerateRequestsPerDayPerProjectPerModel-FreeTier`` does not."""
 _TOO_LONG: Final = re.compile(
     r"token count\b.*\bexceeds|exceeds the maximum number of tokens|payload size exceeds", re.IGNORECASE | re.DOTALL
 )
 _NO_MODEL: Final = re.compile(r"models?/\S+ is not (found|supported)|no longer available", re.IGNORECASE)
 _KEY: Final = re.compile(r"(?<![\w.])AQ\.[\w-]{8,}|(?<=api_key:)[^\s'\"]+|(?<=[?&]key=)[^&\s'\"]+")
-"""What `masked_keys` does not know: Google's newer keys, and how it names a consumer."""
+"""Secrets that `masked_keys` does not recognise: Google's newer keys, and its names of consumers."""
 _DELAY: Final = re.compile(r"(\d+(?:\.\d+)?)s")
 _SHOWN_CHARS: Final = 1000
 
 
 def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-    """Read an answer that is no success.
+    """Read an answer with an error status.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
 
 
 def failure_in(error: object, status: int | None = None) -> UpstreamFailure:
-    """Read an error object; `status` is its own ``code`` where the HTTP status said success.
+    """Read an error object; `status` is its own ``code`` if the HTTP status said success.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def _kind_of_status(status: int) -> FailureKind:
 
 
 def _error_object(content: bytes) -> Mapping[str, Any] | None:
-    """Return the error in a body; Google puts it into a list where a stream was asked for without ``alt=sse``."""
+    """Return the error in a body; Google puts it into a list if a stream was asked for without ``alt=sse``."""
     try:
         body: Any = orjson.loads(content)
     except orjson.JSONDecodeError:

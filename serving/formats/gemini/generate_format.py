@@ -39,7 +39,7 @@ class GeminiFormat:
         return HttpRequest(_url(target, stream=call.stream), _headers(call, target, key), dump_body(sent, call))
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
-        """Return a whole answer and what it says of itself.
+        """Return a whole answer and what it says about itself.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class GeminiFormat:
         return GenerateAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success."""
+        """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:

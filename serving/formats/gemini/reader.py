@@ -105,7 +105,7 @@ class GeminiReader:
 
 
 def parsed(content: bytes, what: str) -> Json:
-    """Return a response, by the book; Google puts errors into a list where no stream of events was asked for.
+    """Return a response in the standard form; Google puts errors into a list if no stream of events was asked for.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def parts_of(candidate: Json) -> list[Json]:
 
 
 def finish_reason_of(candidate: Json) -> str | None:
-    """Return why a candidate ended; None where it has not.
+    """Return why a candidate ended; None if it has not.
 
     >>> finish_reason_of({"finishReason": "STOP"}), finish_reason_of({"finishReason": "FINISH_REASON_UNSPECIFIED"})
     ('STOP', None)
@@ -159,7 +159,7 @@ def finish_reason_of(candidate: Json) -> str | None:
 
 
 def block_reason(response: Json) -> str | None:
-    """Return why the prompt was blocked; None where it was not.
+    """Return why the prompt was blocked; None if it was not.
 
     >>> block_reason({"promptFeedback": {"blockReason": "SAFETY"}}), block_reason({"candidates": []})
     ('SAFETY', None)

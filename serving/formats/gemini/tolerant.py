@@ -1,6 +1,6 @@
 """The tolerant reader of Gemini's format: it repairs the responses of relays that nearly follow the standard.
 
-| by the book | what is found instead |
+| standard form | what relays send instead |
 |---|---|
 | fields in camel case | in snake case, as Google's own Python objects print them |
 | ``finishReason`` in capitals | a word in small letters or of OpenAI's, or the number of Google's protocol buffers |
@@ -46,7 +46,7 @@ _REASONS: Final[dict[str | int, str]] = {
 
 
 def by_the_book(response: Json) -> Json:
-    """Return a response by the book.
+    """Return a response in the standard form.
 
     >>> part = {"function_call": {"name": "f", "args": '{"a": 1}'}}
     >>> odd = {"candidates": [{"content": {"parts": part}, "finish_reason": "stop"}]}

@@ -1,7 +1,7 @@
 """Convert between Google's token counts and ours.
 
 Google's ``promptTokenCount`` includes cached tokens, as ours does; its ``candidatesTokenCount`` excludes thoughts, and
-the prompts of Google's own tools (``toolUsePromptTokenCount``) stand beside the prompt, which ours do not.
+the prompts of Google's own tools (``toolUsePromptTokenCount``) are not in the prompt's count, but they are in ours.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def read_usage(metadata: Mapping[str, Any]) -> Usage:
 
 
 def write_usage(usage: Usage) -> Json:
-    """Return ``usageMetadata`` of a call; what it wrote to a provider's cache has no place in it.
+    """Return ``usageMetadata`` of a call; it has no field for tokens that were written to a provider's cache.
 
     Examples
     --------

@@ -47,7 +47,7 @@ class GeminiWriter:
 
 
 def with_usage(answer: Json, facts: Facts) -> Json:
-    """Return an answer with usage and its cost in USD; what the provider counted beside it stays.
+    """Return an answer with usage and its cost in USD; other counts of the provider stay.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def with_usage(answer: Json, facts: Facts) -> Json:
     said = mapping(answer.get("usageMetadata"))
     counts = said | write_usage(facts.usage)
     if tools := min(count_of(said.get("toolUsePromptTokenCount")), facts.usage.input_tokens):
-        counts["promptTokenCount"] -= tools  # Google counts these beside the prompt
+        counts["promptTokenCount"] -= tools  # Google's count of the prompt does not include these
         counts["toolUsePromptTokenCount"] = tools
     estimated = {"estimated": list(facts.estimated)} if facts.estimated else {}
     return answer | {"usageMetadata": counts | {"cost": facts.cost_usd} | estimated}

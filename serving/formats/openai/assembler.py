@@ -16,7 +16,7 @@ _FIRST_COUNTS: Final = frozenset({"id", "created", "model"})
 _NO_PIECES: Final = frozenset({"role", "type", "name", "id"})
 """Texts that a delta says once, or repeats as a whole."""
 _OTHER_CONTENT: Final = ("tool_calls", "function_call", "refusal", "audio", "images")
-"""Whoever says one of these has no content: null, not an empty text."""
+"""A message with one of these fields has the content null, not an empty text."""
 _JOINED: Final = ("text", "summary", "data")
 """Texts of OpenRouter's ``reasoning_details`` that come in pieces."""
 
@@ -80,7 +80,7 @@ class _Choice:
             elif name == "finish_reason":
                 fields[name] = fields.get(name) or value
             elif name not in {"index", "message"} and (value is not None or name not in fields):
-                fields[name] = value  # ``message`` is what Perplexity repeats beside every delta
+                fields[name] = value  # Perplexity repeats the whole ``message`` next to every delta
 
     def whole(self, finish_reason: str | None) -> Json:
         """Return the choice as a whole answer has it."""
@@ -194,7 +194,7 @@ def _joined_details(known: list[Any], new: list[Any]) -> list[Any]:
 
 
 def _continue_lists(fields: Json, name: str, new: object) -> None:
-    """Add to the lists of an object (``content`` and ``refusal`` of ``logprobs``); null where it stays so."""
+    """Add to the lists of an object (``content`` and ``refusal`` of ``logprobs``); null if it stays null."""
     known = fields.setdefault(name, None)
     if not isinstance(new, dict):
         return

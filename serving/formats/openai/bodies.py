@@ -17,7 +17,7 @@ def answer_object(content_type: str, content: bytes) -> Json:
     Raises
     ------
     UpstreamFailure
-        With `FailureKind.MALFORMED` if it is no JSON, or with the kind of the error that it holds.
+        With `FailureKind.MALFORMED` if it is not JSON, or with the kind of the error that it holds.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
@@ -32,5 +32,5 @@ def answer_object(content_type: str, content: bytes) -> Json:
 
 
 def text_or_none(value: object) -> str | None:
-    """Return an id or a name; None where it is missing or no text."""
+    """Return an id or a name; None if it is missing or not a text."""
     return value if value and isinstance(value, str) else None

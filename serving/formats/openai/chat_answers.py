@@ -16,7 +16,7 @@ from router_model.serving.providers.provider import Target
 
 
 def read_chat_answer(content_type: str, content: bytes) -> tuple[Json, Facts]:
-    """Return a chat completion, by the book, and its facts; ``finish_reason`` is the first choice's.
+    """Return a chat completion, in the standard form, and its facts; ``finish_reason`` is the first choice's.
 
     Raises
     ------

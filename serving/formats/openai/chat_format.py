@@ -17,14 +17,14 @@ from router_model.serving.providers.provider import Target
 
 
 class OpenAIFormat:
-    """Chat completions: read from providers that speak them, written for callers who do."""
+    """Chat completions: read from providers, and written for callers."""
 
     def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
         """Return the HTTP request; all but ``model``, ``stream`` and ``stream_options`` is the caller's."""
         return openai_request("/chat/completions", body, call, target, key)
 
     def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
-        """Return a chat completion and what it says of itself."""
+        """Return a chat completion and what it says about itself."""
         return read_chat_answer(content_type, content)
 
     def reader(self) -> EventReader:
@@ -36,7 +36,7 @@ class OpenAIFormat:
         return ChatAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer that is no success."""
+        """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
     def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:

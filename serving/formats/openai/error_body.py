@@ -30,7 +30,7 @@ _HTML: Final = (b"<!doctype", b"<html", b"<head", b"<?xml")
 
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
-    """What an error says.
+    """The content of an error.
 
     Attributes
     ----------
@@ -49,12 +49,12 @@ class ErrorBody:
 
     @property
     def http_status(self) -> int | None:
-        """The HTTP status that `code` is; None where it is something else."""
+        """The HTTP status that `code` is; None if it is something else."""
         return int(self.code) if self.code is not None and _HTTP_ERROR.fullmatch(self.code) else None
 
 
 def read_error(status: int, content: bytes) -> ErrorBody:
-    """Return what the body of an answer says that is no success; never a page of HTML."""
+    """Return the error in the body of an answer with an error status; a page of HTML is not quoted."""
     text = content.strip()
     if not text:
         return ErrorBody(f"HTTP {status} with an empty body")
@@ -68,7 +68,7 @@ def read_error(status: int, content: bytes) -> ErrorBody:
 
 
 def error_in(body: Mapping[str, Any]) -> ErrorBody | None:
-    """Return the error that an object is or has; None where there is none."""
+    """Return the error that an object is or has; None if there is none."""
     error = body.get("error")
     if isinstance(error, dict):
         return _error(error, error)
@@ -104,7 +104,7 @@ def _reason(error: Mapping[str, Any]) -> str | None:
 
 
 def _with_origin(message: str, metadata: Mapping[str, Any]) -> str:
-    """Add to OpenRouter's "Provider returned error" who that was, and what it said."""
+    """Add the provider's name and words to OpenRouter's "Provider returned error"."""
     name, raw = metadata.get("provider_name"), metadata.get("raw")
     if isinstance(raw, str) and raw.lstrip().startswith("{"):
         inner = read_error(0, raw.encode("utf-8", "replace")).message
@@ -115,7 +115,7 @@ def _with_origin(message: str, metadata: Mapping[str, Any]) -> str:
 
 
 def _text(value: object, depth: int = 0) -> str:
-    """Return a message as text: the texts in it, where it is made of objects."""
+    """Return a message as text: the texts in it, if it is made of objects."""
     if isinstance(value, str):
         return value
     if value is None or depth > _MAX_DEPTH:

@@ -43,7 +43,7 @@ _BY_TYPE: Final = {
     "badrequesterror": FailureKind.BAD_REQUEST,  # vLLM
     "not_found_error": FailureKind.MODEL_GONE,
 }
-"""By ``code`` or ``type``, where there is no status to go by: an error inside a 200."""
+"""Kinds by ``code`` or ``type``, for errors without a useful status: those inside a 200."""
 
 _WORDS: Final = {
     FailureKind.TOO_LONG: re.compile(
@@ -57,13 +57,13 @@ _WORDS: Final = {
         re.IGNORECASE | re.DOTALL,
     ),
 }
-"""By the message of a 4xx that says no more: most servers have no codes for these."""
+"""Kinds by the message of a 4xx, because most servers have no codes for these."""
 
 _OVERLOADED: Final = frozenset({498, 529})  # 498: Groq's capacity is used up
 _CALLERS: Final = frozenset({400, 422})
 _LIMITED: Final = 429
 _SINGLE_TOO_LARGE: Final = re.compile(r"\brequest too large for\b", re.IGNORECASE)
-"""What OpenAI and Groq say of one request that is more than a minute's tokens: others pass."""
+"""OpenAI's and Groq's words for one request above a minute's tokens: smaller requests still pass."""
 _STATUS_OF: Final = {
     FailureKind.KEY: 401,
     FailureKind.MODEL_GONE: 404,
@@ -75,7 +75,7 @@ _STATUS_OF: Final = {
 
 
 def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-    """Read an answer that is no success.
+    """Read an answer with an error status.
 
     Parameters
     ----------
@@ -95,9 +95,9 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Upstr
 
 
 def failure_in(body: Mapping[str, Any]) -> UpstreamFailure | None:
-    """Return the error inside a 200, or in an event of a stream; None where there is none.
+    """Return the error inside a 200, or in an event of a stream; None if there is none.
 
-    Its status is the one that the error means: the HTTP status was 200.
+    Its status is the one that the error stands for, because the HTTP status was 200.
     """
     error = error_in(body)
     if error is None:
@@ -126,7 +126,7 @@ def _kind_by_type(error: ErrorBody) -> FailureKind:
 
 
 def _by_key(status: int | None, error: ErrorBody) -> FailureKind | None:
-    """Return what an error says of the key; a fault of the provider's says nothing of it, whatever its words."""
+    """Return what an error says about the key; a provider's own fault says nothing about it, whatever its words."""
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return None
     return kind_by_key(status, (error.code, error.type), error.message)

@@ -35,12 +35,12 @@ _HINTS: Final = {
     "length": ("length", "max_", "limit", "truncat"),
     "content_filter": ("filter", "safety", "block", "moderat", "policy", "refus"),
 }
-"""Parts of words that nobody here knows yet, by which they are understood."""
+"""Parts of words that tell the meaning of an unknown reason."""
 _NO_REASONS: Final = frozenset({"", "null", "none", "nil", "undefined", "finish_reason_unspecified"})
 
 
 def chat_finish(reason: object, *, has_calls: bool, has_text: bool) -> str | None:
-    """Return OpenAI's word for why a choice ended; None where it has not.
+    """Return OpenAI's word for why a choice ended; None if it has not.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _understood(word: str) -> str:
 
 
 def with_finish(choice: dict[str, Any], reason: str | None) -> None:
-    """Put the reason into a choice; a word of the provider's own stays beside it, as OpenRouter has it."""
+    """Put the reason into a choice; the provider's own word stays in a second field, as OpenRouter does it."""
     said = choice.get("finish_reason")
     if said and reason != said and "native_finish_reason" not in choice:
         choice["native_finish_reason"] = said

@@ -21,14 +21,14 @@ _PINGS: Final = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 
 
 class ChatReader:
-    """Reads the events of one stream (an `EventReader`); the chunks it returns are by the book.
+    """Reads the events of one stream (an `EventReader`); the chunks it returns are in the standard form.
 
     A stream is complete when every choice that began has its ``finish_reason``. ``[DONE]`` is not waited for, and
     nothing after it is read. A stream without a reason is complete all the same if it ends with its usage, unless it is
     within a tool call. ``[DONE]`` alone does not say so, as relays send it after whatever ended a stream. Reasons are
     given to the caller at the end only, as some servers say one with every chunk.
 
-    Where nothing was said and the reason does not explain it, ``facts.finish_reason`` stays None: such an answer is
+    If nothing was said and the reason does not explain it, ``facts.finish_reason`` stays None: such an answer is
     empty.
     """
 

@@ -2,9 +2,9 @@
 
 All that comes from a provider of this format passes through here first, whole or in chunks. What follows (facts,
 translations, assembling, writing) need not know what servers do differently, and what leaves us is what the official
-SDKs expect. Fields that nobody here knows stay as they are.
+SDKs expect. Unknown fields stay as they are.
 
-| by the book | what is found instead |
+| standard form | what servers send instead |
 |---|---|
 | ``id``, ``created`` in seconds, ``object`` | missing, null, a number as text, milliseconds, an id for each chunk |
 | ``choices`` with ``index`` from 0, ``delta`` or ``message`` | null, one object, from 1, ``text``, each other's name |
@@ -37,7 +37,7 @@ _TEXTS: Final = ("text", "content", "parts", "thinking", "summary")
 
 
 def by_the_book(answer: Json) -> Json:
-    """Return a whole chat completion by the book; choices that are none are left to who reads them.
+    """Return a whole chat completion in the standard form; malformed choices stay for the reader to refuse.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class TolerantStream:
         self._model: object = None
 
     def chunk(self, chunk: Json) -> Json:
-        """Return the next chunk by the book; it is changed in place.
+        """Return the next chunk in the standard form; it is changed in place.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class TolerantStream:
     def finish(self) -> Json | None:
         """Return the chunk that ends the choices that have not said why they ended.
 
-        None where all have, or where a tool call is cut: then the answer is not at its end.
+        None if all have, or where a tool call is cut: then the answer is not at its end.
         """
         if not self.may_have_ended:
             return None
@@ -139,7 +139,7 @@ class TolerantStream:
 
 
 class _Choice:
-    """How far one choice of a stream has come."""
+    """The progress of one choice of a stream."""
 
     __slots__ = ("_calls", "_has_begun", "_has_delta", "_said", "has_finished", "has_said", "has_text")
 
@@ -191,7 +191,7 @@ class _Choice:
         return choice
 
     def _delta(self, choice: Json) -> Json:
-        """Return the delta; of a server that sends messages, or texts, what is new in them."""
+        """Return the delta; if a server sends messages or texts instead, return the new part of them."""
         delta = choice.get("delta")
         if isinstance(delta, dict) and (delta or "message" not in choice or self._has_delta):
             self._has_delta = self._has_delta or bool(delta)
@@ -305,7 +305,7 @@ def _said_by_part(part: Any) -> tuple[str, str, list[Json]]:
     if kind == "image_url":
         return "", "", [part]
     if isinstance(part, dict) and not any(part.get(name) for name in _TEXTS):
-        return "", "", []  # a reference, an empty part, or something that nobody here knows
+        return "", "", []  # a reference, an empty part, or an unknown part
     return _said(part)
 
 
@@ -318,7 +318,7 @@ def _heading(body: Json, object_: str, created: int = 0) -> Json:
 
 
 def _seconds(created: object) -> int:
-    """Return a time in whole seconds; now, where there is none."""
+    """Return a time in whole seconds; now, if there is none."""
     try:
         seconds = float(created) if isinstance(created, int | float | str) and not isinstance(created, bool) else 0.0
         return int(seconds / 1000 if seconds > _MILLISECONDS else seconds) or int(time.time())

@@ -1,7 +1,7 @@
 """Repair tool calls, in pieces or whole, so that they follow OpenAI's format.
 
-By the book each piece of a stream has the index of its call; the first piece has the id and the name, the others have
-pieces of the arguments, which are JSON in a text. What is found instead:
+In the standard form each piece of a stream has the index of its call. The first piece has the id and the name, and the
+others have pieces of the arguments, which are JSON in a text. What is found instead:
 
 | who | what |
 |---|---|
@@ -24,7 +24,7 @@ from router_model.serving.formats.shapes import Json, index_or_none, mapping, ma
 _OURS: Final = frozenset({"index", "id", "type", "function", "name", "arguments", "parameters"})
 _NO_ARGUMENTS: Final = "{}"
 _BEFORE_AN_OBJECT: Final = (":", ",", "[")
-"""What stands before an object that is within another one."""
+"""The text before an object that is nested in another one."""
 
 
 def whole_calls(calls: object) -> list[Json]:
@@ -57,7 +57,7 @@ def made_up_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One piece as it came; empty where it does not say."""
+    """One piece as it came; a field is empty if the piece lacks it."""
 
     index: int | None
     id: str
@@ -127,7 +127,7 @@ class CallPieces:
         return any(call.pieces and not call.is_custom and not call.is_whole for call in self._calls)
 
     def take(self, pieces: object) -> list[Json]:
-        """Return what is to be sent of these pieces; of some nothing yet."""
+        """Return the pieces to send; some pieces are held back for now."""
         listed = _listed(pieces)
         are_places = len(listed) > 1 and all(index_or_none(piece) is None for piece in listed)
         sent: list[Json] = []
@@ -175,7 +175,7 @@ class CallPieces:
         return {"index": call.index, "id": identifier, "type": "function", "function": function, **call.more}
 
     def _call_of(self, piece: _Piece) -> _Call | None:
-        """Return the call that a piece belongs to, a new one where it begins one; None where it repeats a whole one."""
+        """Return the call that a piece belongs to, a new one if it begins one; None if it repeats a whole call."""
         known = self._by_id.get(piece.id) if piece.id else None
         here = self._by_index.get(piece.index) if piece.index is not None else None
         if piece.index is None:
@@ -222,7 +222,7 @@ def _begins_anew(call: _Call, piece: _Piece) -> bool:
     if call.pieces:
         is_repeated = piece.name == call.name and (not piece.arguments or not call.is_whole)
         return not (is_repeated and (piece.id or not call.is_whole))
-    # Before its arguments, a name can come in pieces, or with every piece. Where no call has an id, and this one has
+    # Before its arguments, a name can come in pieces, or with every piece. If no call has an id, and this one has
     # said its arguments or has no index, another name is another call's.
     has_no_ids = not piece.id and not call.id
     return (
@@ -239,7 +239,7 @@ def _goes_on(call: _Call, piece: _Piece) -> bool:
 
 
 def _add_name(call: _Call, name: str) -> str:
-    """Add a name, or a piece of one, to a call; return what is new of it."""
+    """Add a name, or a piece of one, to a call; return its new part."""
     if not name or call.pieces or name == call.name:
         if name and not call.name:
             call.name = name
@@ -275,7 +275,7 @@ def _whole_arguments(arguments: object) -> str:
 
 
 def _unwrapped(said: str) -> str:
-    """Return an object that is JSON in a text that is JSON itself; what is none, as it is."""
+    """Return an object that is JSON in a text that is JSON itself; any other value is returned as it is."""
     if said.lstrip().startswith('"'):
         try:
             inner = orjson.loads(said)

@@ -3,13 +3,13 @@
 | who | what differs |
 |---|---|
 | DeepSeek | cached tokens are ``prompt_cache_hit_tokens`` |
-| Moonshot | cached tokens are ``cached_tokens``, beside the totals |
-| xAI | reasoning is counted beside ``completion_tokens``, and the bill is in ``cost_in_usd_ticks`` |
-| OpenRouter | ``cost`` is the bill; with a key of one's own the upstream's bill comes on top (``is_byok``) |
+| Moonshot | cached tokens are ``cached_tokens``, next to the totals |
+| xAI | ``completion_tokens`` does not include reasoning, and the bill is in ``cost_in_usd_ticks`` |
+| OpenRouter | ``cost`` is the bill; with a key of its own the upstream's bill comes on top (``is_byok``) |
 | Perplexity | ``cost`` is an object with ``total_cost`` |
 | Groq | some models' usage is only under ``x_groq`` |
 | Gemini's OpenAI surface | thoughts are in ``total_tokens`` alone |
-| gateways to Claude and Bedrock | cached tokens have Anthropic's names, and may stand beside ``prompt_tokens`` |
+| gateways to Claude and Bedrock | cached tokens have Anthropic's names, and ``prompt_tokens`` may not include them |
 | relays | ``input_tokens`` and ``output_tokens``; counts as texts, floats, null or negative numbers |
 
 Which of these counts can be is decided in `router_model.serving.providers.plausible`.
@@ -29,7 +29,7 @@ USD_PER_TICK: Final = 1e-10
 
 
 def usage_json(answer: Mapping[str, Any]) -> Json | None:
-    """Return the ``usage`` of an answer or chunk, where it has one."""
+    """Return the ``usage`` of an answer or chunk, if it has one."""
     usage = answer.get("usage")
     if not usage:
         groq = answer.get("x_groq")
@@ -43,7 +43,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     Notes
     -----
     Cached tokens are part of ``prompt_tokens``, unless they are more than it, or ``total_tokens`` or DeepSeek's misses
-    show that they are counted beside it. Reasoning is part of ``completion_tokens``, unless it is more than it.
+    show that it does not include them. Reasoning is part of ``completion_tokens``, unless it is more than it.
     Whatever the total has beyond all other counts is hidden reasoning.
 
     Examples
@@ -117,7 +117,7 @@ def _n_input(usage: Mapping[str, Any], cache: _Cache, n_total: int, n_written: i
 
 
 def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
-    """Return the ``usage`` for the caller: the provider's, with our counts and cost; None where nothing is known.
+    """Return the ``usage`` for the caller: the provider's, with our counts and cost; None if nothing is known.
 
     The counts are OpenAI's whoever answered (``completion_tokens`` includes reasoning). ``cost`` is null where the
     catalog has no price. ``upstream_inference_cost`` stays as the provider said, if it did.

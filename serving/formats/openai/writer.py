@@ -45,7 +45,7 @@ class ChatWriter:
         self._usage_chunk: Json | None = None
 
     def write(self, event: Json) -> list[bytes]:
-        """Return the chunk as it is sent; nothing, where it is held back or was sent already."""
+        """Return the chunk as it is sent; nothing, if it is held back or was sent already."""
         event["model"] = self._model
         if self._wants_functions:
             event = with_function_calls(event)

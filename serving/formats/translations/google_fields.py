@@ -27,7 +27,7 @@ def camel(name: str) -> str:
 
 
 def get(fields: Mapping[str, Any], name: str) -> Any:
-    """Return a field of Google's in either spelling; None where it is missing."""
+    """Return a field of Google's in either spelling; None if it is missing."""
     value = fields.get(name)
     return fields.get(snake(name)) if value is None else value
 
@@ -66,7 +66,7 @@ def a_text(value: object, where: str) -> str:
 
 
 def cannot_say(where: str, whom: str, instead: str) -> InvalidRequestError:
-    """Return the error of a field that the provider's format has no word for.
+    """Return the error for a field that the provider's format cannot express.
 
     >>> cannot_say("logit_bias", "Gemini", "leave it out or ask for another model").message
     "'logit_bias' cannot be translated for Gemini; leave it out or ask for another model"

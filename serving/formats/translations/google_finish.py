@@ -14,7 +14,7 @@ _TO_GEMINI: Final = {
 
 
 def chat_finish(reason: str | None, *, has_calls: bool) -> str:
-    """Return OpenAI's reason; what it has no word for (``OTHER``) is a stop.
+    """Return OpenAI's reason; a reason without an equivalent (``OTHER``) becomes ``stop``.
 
     >>> [chat_finish(reason, has_calls=False) for reason in ("STOP", "MAX_TOKENS", "RECITATION", "OTHER")]
     ['stop', 'length', 'content_filter', 'stop']

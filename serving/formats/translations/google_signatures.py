@@ -7,7 +7,7 @@ from router_model.serving.formats.shapes import Json, mapping, text
 
 
 def signature_in(value: Json) -> str:
-    """Return the signature that a message or a tool call carries; empty where it has none.
+    """Return the signature that a message or a tool call carries; empty if it has none.
 
     >>> signature_in({"extra_content": {"google": {"thought_signature": "c2ln"}}}), signature_in({})
     ('c2ln', '')

@@ -18,7 +18,7 @@ _MEDIUM_BUDGET: Final = 8192
 
 
 def thinking_config(body: Mapping[str, Any]) -> Json:
-    """Return ``thinkingConfig`` of a chat body; empty where it says nothing of thinking.
+    """Return ``thinkingConfig`` of a chat body; empty if it says nothing of thinking.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def thinking_config(body: Mapping[str, Any]) -> Json:
 
 
 def reasoning_effort(config: Json, where: str) -> str | None:
-    """Return the effort that a ``thinkingConfig`` asks for; None where it leaves it to the model.
+    """Return the effort that a ``thinkingConfig`` asks for; None if it leaves it to the model.
 
     Examples
     --------

@@ -25,7 +25,7 @@ def anthropic_messages(messages: object) -> tuple[str | Blocks, list[Json]]:
     Raises
     ------
     InvalidRequestError
-        If they are no list of messages, or hold what Anthropic cannot be told.
+        If they are not a list of messages, or contain something that Anthropic's format cannot express.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def _input(arguments: object, where: str) -> Json:
     try:
         parsed = orjson.loads(arguments) if isinstance(arguments, str) else arguments
     except orjson.JSONDecodeError:
-        parsed = None  # told below, with what is no object
+        parsed = None  # refused below, together with values that are not objects
     if not isinstance(parsed, dict):
         raise InvalidRequestError(
             f"{where}: the arguments of a tool call are not a JSON object; expected one, as Anthropic's models need it",

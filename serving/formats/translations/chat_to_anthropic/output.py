@@ -33,7 +33,7 @@ _LISTS: Final = ("anyOf", "allOf", "oneOf", "prefixItems")
 
 
 def put_output_format(request: Json, response_format: object) -> None:
-    """Put ``output_config.format``, or the tool that stands for any JSON object.
+    """Put ``output_config.format``, or the tool for "any JSON object".
 
     Raises
     ------

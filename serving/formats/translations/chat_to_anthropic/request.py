@@ -20,7 +20,7 @@ _NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
     "functions": ([],),
     "function_call": ("none",),
 }
-"""What Anthropic cannot do, and the values that ask for nothing."""
+"""Parameters that Anthropic does not offer, with the values that ask for nothing."""
 _DROPPED: Final = frozenset(
     {
         "model",
@@ -35,7 +35,7 @@ _DROPPED: Final = frozenset(
         "prompt_cache_options",
     }
 )
-"""What changes no answer, or is put by the format."""
+"""Fields that change no answer, or that the format sets."""
 _TRANSLATED: Final = frozenset(
     {
         "messages",
@@ -122,7 +122,7 @@ def put_tools(request: Json, body: Mapping[str, Any]) -> None:
     Raises
     ------
     InvalidRequestError
-        If there is one that is no function, or a choice that Anthropic does not have.
+        If a tool is not a function, or the choice does not exist at Anthropic.
     """
     tools = body.get("tools")
     if not tools:

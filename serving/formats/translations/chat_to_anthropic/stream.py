@@ -14,7 +14,7 @@ from router_model.serving.formats.translations.chat_to_anthropic.answer import f
 
 @dataclass(slots=True)
 class _Block:
-    """What is open; `call` is the place of a tool call, `input` what came before its pieces."""
+    """An open block; `call` is the place of a tool call, `input` what came before its pieces."""
 
     type: str
     call: int | None = None
@@ -38,7 +38,7 @@ class ChatChunks:
         self._has_finished = False
 
     def translate(self, event: Json) -> list[Json]:
-        """Return the chunks that stand for an event."""
+        """Return the chunks for an event."""
         match event["type"]:
             case "message_start":
                 message = mapping(event.get("message"))
@@ -107,7 +107,7 @@ class ChatChunks:
         return []
 
     def _stop(self, block: _Block) -> list[Json]:
-        """Say what is known only now: a signature, and arguments that came in no pieces."""
+        """Return what is known only at a block's end: a signature, and arguments that did not come in pieces."""
         if block.type == "thinking" and block.signature:
             return [self._thought({"type": "thinking", "thinking": block.thinking, "signature": block.signature})]
         if block.type == "tool_use" and not block.has_input:

@@ -21,13 +21,13 @@ _LOWEST: Final = -9999.0
 
 @dataclass(slots=True)
 class Said:
-    """What parts say.
+    """The content of an answer's parts.
 
     Attributes
     ----------
     content, reasoning : str
     calls, images : lists of OpenAI's tool calls, and of ``image_url`` parts
-    signature : of the thought behind the text; empty where there is none
+    signature : of the thought behind the text; empty if there is none
     """
 
     content: str = ""
@@ -112,7 +112,7 @@ def ending(reason: str | None, *, has_calls: bool) -> Json:
 
 
 def logprobs_of(candidate: Json) -> Json | None:
-    """Return ``logprobs`` of a candidate's ``logprobsResult``; None where it has none.
+    """Return ``logprobs`` of a candidate's ``logprobsResult``; None if it has none.
 
     Examples
     --------

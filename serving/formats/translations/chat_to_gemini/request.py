@@ -23,7 +23,7 @@ _GENERATION: Final = {
     "top_logprobs": "logprobs",
 }
 _DEFAULTS: Final = {"n": 1, "logprobs": False, "presence_penalty": 0, "frequency_penalty": 0}
-"""What some Gemini models refuse to be told, though it is what they do."""
+"""Values that are left out: some Gemini models refuse these fields, and all behave as the values ask anyway."""
 _TRANSLATED: Final = frozenset(
     {
         "messages",
@@ -61,7 +61,7 @@ _HARMLESS: Final = frozenset(
         "router",
     }
 )
-"""What changes no word of an answer."""
+"""Fields that do not change an answer."""
 _AS_IT_IS: Final[dict[str, tuple[object, ...]]] = {
     "parallel_tool_calls": (True,),
     "logit_bias": ({},),
@@ -77,7 +77,7 @@ def gemini_request(body: Mapping[str, Any]) -> Json:
     Raises
     ------
     InvalidRequestError
-        If something in it cannot be said to Gemini, and is not harmless; fields nobody knows are such.
+        If Gemini's format cannot express something in it that matters; unknown fields count as such.
     """
     _refuse_others(body)
     contents, system = contents_of(a_list(body.get("messages"), "messages"))
@@ -152,7 +152,7 @@ def function_declarations(tools: list[Any]) -> list[Json]:
 
 
 def tool_config(choice: object) -> Json:
-    """Return ``toolConfig`` of a ``tool_choice``; empty where it is the default.
+    """Return ``toolConfig`` of a ``tool_choice``; empty if it is the default.
 
     Examples
     --------

@@ -19,7 +19,7 @@ from router_model.serving.formats.translations.chat_to_gemini.answer import (
 
 @dataclass(slots=True)
 class _Choice:
-    """How far a choice is: whether it has begun, how many tools it has called, why it ended."""
+    """The progress of a choice: whether it has begun, how many tools it has called, why it ended."""
 
     begun: bool = False
     n_calls: int = 0
@@ -41,7 +41,7 @@ class ChatStream:
         self._blocked: str | None = None
 
     def translate(self, event: Json) -> Sequence[Json]:
-        """Return a chunk a candidate that says something; none of an event that has only counts."""
+        """Return one chunk for each candidate with content; none for an event that has counts only."""
         self._id = self._id or text(event.get("responseId")) or made_up_id(event)
         self._model = text(event.get("modelVersion")) or self._model
         self._blocked = block_reason(event) or self._blocked

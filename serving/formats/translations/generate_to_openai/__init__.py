@@ -31,7 +31,7 @@ class GenerateToOpenAI:
         Raises
         ------
         UpstreamFailure
-            If the arguments of a tool call are no JSON object.
+            If the arguments of a tool call are not a JSON object.
         """
         return generated_content(answer)
 

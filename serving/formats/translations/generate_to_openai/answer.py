@@ -17,7 +17,7 @@ def generated_content(answer: Json) -> Json:
     Raises
     ------
     UpstreamFailure
-        If the arguments of a tool call are no JSON object: the provider's model wrote them.
+        If the arguments of a tool call are not a JSON object: the provider's model wrote them.
     """
     return {
         "candidates": [_candidate(choice) for choice in mappings(answer.get("choices"))],
@@ -53,7 +53,7 @@ def call_part(call: Json) -> Json:
     Raises
     ------
     UpstreamFailure
-        If its arguments are no JSON object.
+        If its arguments are not a JSON object.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def call_part(call: Json) -> Json:
 
 
 def logprobs_result(logprobs: Any) -> Json:
-    """Return ``logprobsResult`` and ``avgLogprobs`` of a choice's ``logprobs``; empty where it has none.
+    """Return ``logprobsResult`` and ``avgLogprobs`` of a choice's ``logprobs``; empty if it has none.
 
     Examples
     --------

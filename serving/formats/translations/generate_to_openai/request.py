@@ -12,7 +12,7 @@ from router_model.serving.formats.translations.google_thinking import reasoning_
 _OPENAI: Final = "an OpenAI-compatible provider"
 _TRANSLATED: Final = frozenset({"contents", "systemInstruction", "tools", "toolConfig", "generationConfig"})
 _HARMLESS: Final = frozenset({"model", "stream", "safetySettings", "labels", "serviceTier", "store"})
-"""What changes no word of an answer; safety settings are those of Google's own filters."""
+"""Fields that do not change an answer; safety settings are those of Google's own filters."""
 _GENERATION: Final = {
     "temperature": "temperature",
     "topP": "top_p",
@@ -43,7 +43,7 @@ def chat_request(body: Mapping[str, Any]) -> Json:
     Raises
     ------
     InvalidRequestError
-        If something in it cannot be said in OpenAI's format, and is not harmless; fields nobody knows are such.
+        If OpenAI's format cannot express something in it that matters; unknown fields count as such.
     """
     for name, value in body.items():
         if value is not None and camel(name) not in _TRANSLATED | _HARMLESS:
@@ -119,7 +119,7 @@ def chat_tools(tools: list[Any], allowed: list[str] | None) -> list[Json]:
 
 
 def allowed_names(config: Json) -> list[str] | None:
-    """Return the functions that ``toolConfig`` allows; None where it allows all.
+    """Return the functions that ``toolConfig`` allows; None if it allows all.
 
     >>> allowed_names({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["now"]}})
     ['now']
@@ -131,7 +131,7 @@ def allowed_names(config: Json) -> list[str] | None:
 
 
 def tool_choice(config: Json) -> Json:
-    """Return ``tool_choice`` of a ``toolConfig``; empty where it is the default.
+    """Return ``tool_choice`` of a ``toolConfig``; empty if it is the default.
 
     A model that must call one of some functions is shown only those (`chat_tools`), which every provider can be told.
 

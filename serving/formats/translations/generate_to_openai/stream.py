@@ -10,7 +10,7 @@ from router_model.serving.formats.translations.generate_to_openai.answer import 
 
 @dataclass(slots=True)
 class _Candidate:
-    """How far a candidate is: the tool calls it has begun, by their index, and whether it has ended."""
+    """The progress of a candidate: the tool calls it has begun, by their index, and whether it has ended."""
 
     calls: dict[int, Json] = field(default_factory=dict)
     ended: bool = False
@@ -33,7 +33,7 @@ class GenerateStream:
         Raises
         ------
         UpstreamFailure
-            If the arguments of a tool call are no JSON object.
+            If the arguments of a tool call are not a JSON object.
         """
         self._id = self._id or text(event.get("id")) or None
         self._model = text(event.get("model")) or self._model

@@ -36,7 +36,7 @@ class MessagesToOpenAI:
         Raises
         ------
         UpstreamFailure
-            If the arguments of a tool call are no JSON object.
+            If the arguments of a tool call are not a JSON object.
         """
         return message_answer(answer)
 

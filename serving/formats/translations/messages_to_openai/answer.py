@@ -35,7 +35,7 @@ def message_answer(answer: Json) -> Json:
     Raises
     ------
     UpstreamFailure
-        If the arguments of a tool call are no JSON object, though the answer was not cut.
+        If the arguments of a tool call are not a JSON object, though the answer was not cut.
 
     Examples
     --------

@@ -16,7 +16,7 @@ def chat_messages(system: object, messages: object) -> list[Json]:
     Raises
     ------
     InvalidRequestError
-        If they are no list of messages, or hold what cannot be said in OpenAI's format.
+        If they are not a list of messages, or contain something that OpenAI's format cannot express.
 
     Examples
     --------

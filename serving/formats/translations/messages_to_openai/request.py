@@ -23,7 +23,7 @@ _DROPPED: Final = frozenset(
         "betas",
     }
 )
-"""What changes no answer, or is put by the format."""
+"""Fields that change no answer, or that the format sets."""
 _TRANSLATED: Final = frozenset(
     {"messages", "system", "metadata", "stop_sequences", "tools", "tool_choice", "thinking", "output_config"}
     | {"output_format"}
@@ -31,7 +31,7 @@ _TRANSLATED: Final = frozenset(
 _ELSEWHERE: Final = _DROPPED | _TRANSLATED | frozenset(_IMPOSSIBLE)
 _CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "any": "required"}
 _MANY: Final = 16_000
-"""``max_tokens`` where a body has none, to see a thinking budget in proportion."""
+"""The ``max_tokens`` that is assumed if a body has none, to turn a thinking budget into an effort."""
 
 
 def chat_request(body: Mapping[str, Any]) -> Json:
@@ -120,7 +120,7 @@ def _put_output(request: Json, body: Mapping[str, Any]) -> None:
 
 
 def _effort(body: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Return how much is to be thought; nothing where the body leaves it to the model, or wants no thinking."""
+    """Return how much the model should think; nothing if the body leaves it to the model, or wants no thinking."""
     thinking = mapping(body.get("thinking"))
     if thinking.get("type") == "disabled":
         return None

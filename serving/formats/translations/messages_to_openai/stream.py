@@ -31,7 +31,7 @@ class MessageEvents:
         self._finished = False
 
     def translate(self, event: Json) -> list[Json]:
-        """Return the events that stand for a chunk; of what comes after the finish, none."""
+        """Return the events for a chunk; none for chunks after the finish."""
         events: list[Json] = [] if self._begun else [self._start(event)]
         choice = _first(event.get("choices"))
         if choice is None or self._finished:
@@ -141,7 +141,7 @@ class MessageEvents:
 
 
 def _first(choices: object) -> Mapping[str, Any] | None:
-    """Return the first choice's piece of a chunk; None where it is of another, or of usage alone."""
+    """Return the first choice's piece of a chunk; None if it belongs to another choice, or has the usage only."""
     return next((choice for choice in mappings(choices) if index_of(choice) == 0), None)
 
 
