@@ -167,18 +167,24 @@ class Changes:
     ----------
     success_value_usd : Change or None
         Of the rule's success value, in USD.
+    quality_value_usd : Change or None
+        Of the rule's value of quality 1, in USD.
     threshold : Change or None
         Of the rule's threshold.
     p_success : Change or None
         Of the runner-up's probability of success.
+    expected_quality : Change or None
+        Of the runner-up's expected quality, where that decides.
     cost_factor : Change or None
         The runner-up's expected cost, as a multiple of today's. Costs are linear in prices, so all its prices change by
         the same factor.
     """
 
     success_value_usd: Change | None = None
+    quality_value_usd: Change | None = None
     threshold: Change | None = None
     p_success: Change | None = None
+    expected_quality: Change | None = None
     cost_factor: Change | None = None
 
 
@@ -196,8 +202,7 @@ class Explanation:
     cost : CostGap or None
         Cost gap between the two; None if there is no second model.
     changes : Changes or None
-        What would put the second model first; None if there is no second model, expected quality decides, or a budget
-        rules a model out.
+        What would put the second model first; None if there is no second model, or a budget rules a model out.
     """
 
     neighbours: tuple[Neighbour, ...]

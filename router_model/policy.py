@@ -116,6 +116,21 @@ def rank_by_budget(
     return np.asarray(np.lexsort((cost_usd, first, ~fits, ~eligible), axis=-1))
 
 
+def put_first(ranked: IndexArray, rows: IndexArray, column: int) -> IndexArray:
+    """Return a ranking in which a model comes first in some rows; the others keep their order.
+
+    Examples
+    --------
+    >>> put_first(np.array([[1, 0, 2], [1, 0, 2]]), np.array([1]), 2).tolist()
+    [[1, 0, 2], [2, 1, 0]]
+    """
+    moved = ranked[rows]
+    others = moved[moved != column].reshape(len(rows), moved.shape[1] - 1)
+    changed = ranked.copy()
+    changed[rows] = np.column_stack([np.full(len(rows), column, dtype=ranked.dtype), others])
+    return changed
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """How a router decides when a request does not say.
@@ -123,12 +138,17 @@ class OperatingPoint:
     Attributes
     ----------
     quality_bar : float
-    success_value_usd : float
-        The model with the highest ``P(quality >= quality_bar) * success_value_usd - expected cost``.
+        The quality at which an answer succeeds.
+    quality_value_usd : float
+        The model with the highest ``expected quality * quality_value_usd - expected cost`` is chosen.
+    always_model : id or None
+        If set, this model is always chosen: it is the best single model, and no value was shown to be as good. The
+        value then only ranks the others.
     """
 
     quality_bar: float
-    success_value_usd: float
+    quality_value_usd: float
+    always_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +162,15 @@ class Rule:
         quality.
     certificate : Certificate or None
         Where the rule comes from. If it certifies nothing, its safest model is put before all others.
+    always_model : id or None
+        Put before all others; see `OperatingPoint`.
     """
 
     threshold: float | None
     success_value_usd: float | None
     certificate: Certificate | None = None
     quality_value_usd: float | None = None
+    always_model: str | None = None
 
     @classmethod
     def of_target(cls, target_success: float, certificate: Certificate | None) -> "Rule":
@@ -161,20 +184,32 @@ class Rule:
         """The model that is to be called whatever the predictions, as the target could not be certified."""
         return None if self.certificate is None or self.certificate.certified else self.certificate.safest_model
 
+    @property
+    def first_model(self) -> str | None:
+        """The model that is to be called wherever it is a candidate, whatever the predictions."""
+        return self.always_model or self.safest_model
+
     def rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
         """Rank the models of every prompt, best first, shape (n_prompts, n_models)."""
+        ranked = self._rank(table, eligible)
+        if self.first_model is None or self.first_model not in table.models:
+            return ranked
+        column = table.models.index(self.first_model)
+        return put_first(ranked, np.flatnonzero(eligible[:, column]), column)
+
+    def _rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
+        """Rank by the predictions alone."""
         p, cost = table.p_success, table.expected_cost_usd
         if self.quality_value_usd is not None:
             return rank_by_value(table.mean_quality, cost, eligible, success_value_usd=self.quality_value_usd)
-        if self.safest_model is not None:
-            # certain on paper, so that the likeliest of the others follow it, and still last where it is ineligible
-            p = np.where([model == self.safest_model for model in table.models], 2.0, p)
         if self.success_value_usd is not None:
             return rank_by_value(p, cost, eligible, success_value_usd=self.success_value_usd)
         return rank_by_threshold(p, cost, eligible, threshold=self.threshold or 0.0)
 
     def in_words(self) -> str:
         """Say the rule."""
+        if self.always_model is not None:
+            return f"always {self.always_model}, as no other rule was shown to be as good"
         if self.safest_model is not None:
             return f"always {self.safest_model}, as the target is not certified"
         if self.quality_value_usd is not None:

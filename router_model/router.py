@@ -25,12 +25,13 @@ from router_model.goal import (
     Tradeoff,
     read_goal,
 )
-from router_model.policy import Rule
+from router_model.policy import Rule, put_first
 from router_model.prediction.compiled import compile_predictor
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
 from router_model.saved.artifact import Artifact, load_artifact
 from router_model.screening.constraints import Constraints
 from router_model.screening.screening import Screening, screen
+from router_model.tradeoff import DEFAULT_POSITION
 
 _UNCONSTRAINED = Constraints()
 _SHOWN = 4  # models named in the representation
@@ -197,7 +198,8 @@ class Router:
         ----------
         prompt : text, a list of chat messages or a chat body
         quality_bar : float, optional
-            Default: the artifact's.
+            The quality that an answer needs to succeed. Default: the artifact's. If it is given alone, or with a
+            trade-off, the rule weighs the probability of success instead of the expected quality.
         target_success : float, optional
             Where the artifact holds a certificate for this target and bar (`certificates`): decide by its rule,
             so that prompts like the calibration prompts succeed at least this often *on average*, or go to the
@@ -205,11 +207,11 @@ class Router:
             meet the bar is at least this; if none has it, the likeliest. The decision's ``certificate`` says which.
         success_value_usd : float, optional
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
-            is worth, in USD. Default: the artifact's, chosen on its training prompts (out of fold) as the least
-            that succeeds as often as the best single model.
+            is worth, in USD.
         quality_value_usd : float, optional
             Choose the model with the highest ``expected quality * quality_value_usd - expected cost``: what quality 1
-            is worth over quality 0, in USD. For graded answers; of right-or-wrong ones it is the value of a success.
+            is worth over quality 0, in USD. Of right-or-wrong answers it is the value of a success. Default: the
+            artifact's operating point (`router_model.training.measuring.operating_point`).
         cost_quality_tradeoff : float, optional
             0 (the likeliest model) to 10 (the cheapest) instead of a value; 7 is the artifact's value. See
             `router_model.tradeoff.Dial`.
@@ -317,10 +319,11 @@ class Router:
                 return Rule(None, value)
             case QualityValue(value):
                 return Rule(None, None, quality_value_usd=value)
-            case Tradeoff():
-                return Rule(None, self._candidates.dial.success_value_usd(goal))
-            case OwnTradeoff():
-                return Rule(None, self.artifact.operating_point.success_value_usd)
+            case Tradeoff(position) if position != DEFAULT_POSITION:
+                return _weighing(self._candidates.dial.value_usd(goal), goal)
+            case Tradeoff() | OwnTradeoff():
+                point = self.artifact.operating_point
+                return replace(_weighing(point.quality_value_usd, goal), always_model=point.always_model)
 
     def _saving_usd(self, features: PromptFeatures, warm_caches: Sequence[WarmCache | None]) -> npt.NDArray[np.float64]:
         """Return what warm caches save of each call, shape (n_prompts, n_models)."""
@@ -335,11 +338,7 @@ class Router:
 
         By the rule; where the router abstains and has a safe model, that one comes first.
         """
-        ranked = rule.rank(table, eligible)
-        rows, column = self.safe_rows(table, eligible)
-        for row in rows:
-            ranked[row] = np.concatenate([[column], ranked[row][ranked[row] != column]])
-        return ranked
+        return put_first(rule.rank(table, eligible), *self.safe_rows(table, eligible))
 
     def safe_rows(self, table: PredictionTable, eligible: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], int]:
         """Return the prompts that go to the safe model whatever the rule, and its column; none where there is none."""
@@ -395,6 +394,11 @@ class Router:
         )
 
 
+def _weighing(value_usd: float, goal: Goal) -> Rule:
+    """Weigh expected quality against cost, or success where the goal says what a success is."""
+    return Rule(None, None, quality_value_usd=value_usd) if goal.quality_bar is None else Rule(None, value_usd)
+
+
 def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     """Let the request's own limit on output hold for a prompt, too."""
     limit = constraints.output_limit(prompt)
@@ -406,6 +410,8 @@ def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reaso
         return Reason.ONLY_CANDIDATE
     if plan[0].model == rule.safest_model:
         return Reason.SAFEST_MODEL
+    if plan[0].model == rule.always_model:
+        return Reason.BEST_SINGLE_MODEL
     if abstained:
         return Reason.OUT_OF_DISTRIBUTION
     if rule.threshold is None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, server_programs
-from simulated_world import CATALOG, simulate
+from simulated_world import BOLD, CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of all would wait for each other
@@ -127,7 +127,7 @@ class Trained:
 @pytest.fixture(scope="session")
 def trained(table: Path, catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     path = tmp_path_factory.mktemp("trained") / "router"
-    report = train(table, path, catalog=catalog, config=TrainConfig())
+    report = train(table, path, catalog=catalog, config=BOLD)
     return Trained(path, report, Router.load(path))
 
 
@@ -135,7 +135,7 @@ def trained(table: Path, catalog: Catalog, tmp_path_factory: pytest.TempPathFact
 def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("graded")
     simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
-    report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog)
+    report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD)
     return Trained(folder / "router", report, Router.load(folder / "router"))
 
 

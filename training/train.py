@@ -29,9 +29,10 @@ from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
+from router_model.training.measuring.doubly_robust import dr_outcomes
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
-from router_model.training.measuring.operating_point import choose_operating_point
+from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.groups import novelty_groups
@@ -76,6 +77,8 @@ class TrainConfig:
         The model for prompts unlike the logged ones; if empty, the models' overall records decide.
     keep_prompts : bool
         Whether the artifact stores the texts of logged prompts for explanations, or only their ids.
+    max_quality_loss : float
+        The mean quality that the default rule may lose against the best single model, 0 to below 1.
     fit : FitConfig
     """
 
@@ -87,6 +90,7 @@ class TrainConfig:
     delta: float = DEFAULT_DELTA
     safe_model: str = ""
     keep_prompts: bool = False
+    max_quality_loss: float = MAX_QUALITY_LOSS
     fit: FitConfig = field(default_factory=FitConfig)
 
 
@@ -181,6 +185,8 @@ def train(
     _check_bars(config.quality_bars)
     if config.seed < 0:
         raise TrainingError(f"seed {config.seed}; expected 0 or more")
+    if not 0 <= config.max_quality_loss < 1:
+        raise TrainingError(f"max_quality_loss {config.max_quality_loss}; expected a loss of mean quality from 0 to 1")
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
     outcomes, warnings = learnable(read_outcomes(table))
@@ -310,7 +316,7 @@ class Run:
             predictor=predictor,
             catalog=self.catalog,
             tokens_per_piece=ratio,
-            operating_point=_operating_point(predictor, out_of_fold, self.outcomes.quality[rows], cost),
+            operating_point=self._operating_point(predictor, out_of_fold, cost),
             encoder_name=self.encoder.name,
             encoder_hash=self.encoder.content_hash,
             seen_prompts=_hashes(self.outcomes, rows),
@@ -319,6 +325,22 @@ class Run:
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
             bank_prompts=self._bank_prompts(),
+        )
+
+    def _operating_point(
+        self, predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDArray[np.float64]
+    ) -> OperatingPoint:
+        known = self.outcomes.take(self.split.train)
+        expected = predictor.grid.mean(out_of_fold.p_success).astype(np.float64)
+        return choose_operating_point(
+            expected,
+            cost_usd,
+            dr_outcomes(known.quality, known.propensity, expected),
+            known.models,
+            n_graded=np.count_nonzero(~np.isnan(known.quality), axis=0),
+            together=known.split_keys,
+            bar=_default_bar(predictor),
+            max_quality_loss=self.config.max_quality_loss,
         )
 
     def _bank_prompts(self) -> BankPrompts:
@@ -361,22 +383,6 @@ class Run:
             return None
         # Duplicates of training prompts stay in and are counted: the split is by id, as in every published figure.
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
-
-
-def _operating_point(
-    predictor: Predictor,
-    out_of_fold: OutOfFold,
-    quality: npt.NDArray[np.float64],
-    cost_usd: npt.NDArray[np.float64],
-) -> OperatingPoint:
-    bar = _default_bar(predictor)
-    return choose_operating_point(
-        predictor.grid.at(out_of_fold.p_success, bar).astype(np.float64),
-        cost_usd,
-        succeeds(quality, bar).astype(np.float64),
-        ~np.isnan(quality),
-        bar=bar,
-    )
 
 
 def _spend_curve(predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDArray[np.float64]) -> SpendCurve:

@@ -118,14 +118,16 @@ def _changes(changes: Changes, runner_up: str) -> str:
 
 
 def _conditions(changes: Changes) -> Iterator[str]:
-    value, threshold, p, factor = changes.success_value_usd, changes.threshold, changes.p_success, changes.cost_factor
-    if value is not None:
-        side = "more" if value.direction == "above" else "less"
-        yield f"a success were worth {side} than ${value.flips_at:.3g} (now ${value.now:.3g})"
+    for what, value in (("a success", changes.success_value_usd), ("quality 1", changes.quality_value_usd)):
+        if value is not None:
+            side = "more" if value.direction == "above" else "less"
+            yield f"{what} were worth {side} than ${value.flips_at:.3g} (now ${value.now:.3g})"
+    threshold, factor = changes.threshold, changes.cost_factor
     if threshold is not None:
         side = "above" if threshold.direction == "above" else "at most"
         yield f"the threshold were {side} {threshold.flips_at:.4g} (now {threshold.now:.4g})"
-    if p is not None:
-        yield f"its P(success) were above {p.flips_at:.4g} (now {p.now:.4g})"
+    for what, p in (("P(success)", changes.p_success), ("expected quality", changes.expected_quality)):
+        if p is not None:
+            yield f"its {what} were above {p.flips_at:.4g} (now {p.now:.4g})"
     if factor is not None:
         yield f"its prices were under {factor.flips_at:.1%} of today's"

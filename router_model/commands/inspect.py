@@ -59,10 +59,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "trust_floor": predictor.calibration.trust_floor,
         "uncertainty": asdict(predictor.uncertainty),
         "safe_model": artifact.safe_model,
-        "operating_point": {
-            "quality_bar": artifact.operating_point.quality_bar,
-            "success_value_usd": artifact.operating_point.success_value_usd,
-        },
+        "operating_point": asdict(artifact.operating_point),
         "certificates": [certificate.as_dict() for certificate in artifact.certificates],
         "n_bank_prompts": len(bank.outcome),
         "keeps_prompt_texts": artifact.bank_prompts is not None and artifact.bank_prompts.texts is not None,
@@ -105,7 +102,7 @@ def _show(description: dict[str, Any]) -> None:
         "encoder": description["encoder"]["name"],
         "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
         "quality bars": _bars(description),
-        "default rule": f"bar {point['quality_bar']:g}, a success is worth ${point['success_value_usd']:g}",
+        "default rule": _default_rule(point),
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
         + (description["safe_model"] or "overall records decide"),
         "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
@@ -116,6 +113,13 @@ def _show(description: dict[str, Any]) -> None:
     facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}
     for name, value in facts.items():
         console.print(f"[dim]{name:>14}[/]  {escape(value)}", highlight=False, soft_wrap=True)
+
+
+def _default_rule(point: dict[str, Any]) -> str:
+    if point["always_model"] is not None:
+        return f"always {point['always_model']}; no other rule was shown to be as good"
+    value, bar = point["quality_value_usd"], point["quality_bar"]
+    return f"expected quality x ${value:g} - expected cost; an answer succeeds at quality {bar:g}"
 
 
 def _certificates(description: dict[str, Any]) -> list[str]:

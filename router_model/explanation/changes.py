@@ -18,16 +18,22 @@ _SLIM = 1e-9  # a relative range narrower than this is rounding error: three mod
 def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule, *, fixed: bool = False) -> Changes | None:
     """Return what would put the second model of a plan first.
 
-    None if there is no second model, or if expected quality decides, which does not depend on a single probability.
+    None if there is no second model.
 
-    If a target could not be certified, the safest model is called whatever is predicted, and no change displaces it.
-    The same holds if the decision is `fixed`, as for a prompt unlike the logged ones that goes to the safe model.
+    If a model is called whatever is predicted (`Rule.first_model`), no change displaces it. The same holds if the
+    decision is `fixed`, as for a prompt unlike the logged ones that goes to the safe model.
     """
-    if len(plan) < 2 or rule.quality_value_usd is not None:  # noqa: PLR2004  (a first and a second)
+    if len(plan) < 2:  # noqa: PLR2004  (a first and a second)
         return None
-    if fixed or plan[0].model == rule.safest_model:
+    if fixed or plan[0].model == rule.first_model:
         return Changes()
     p, cost = [step.p_success for step in plan], [step.expected_cost_usd for step in plan]
+    if rule.quality_value_usd is not None:
+        quality = [step.p_success if step.expected_quality is None else step.expected_quality for step in plan]
+        found = changes_by_value(quality, cost, success_value_usd=rule.quality_value_usd)
+        return Changes(
+            quality_value_usd=found.success_value_usd, expected_quality=found.p_success, cost_factor=found.cost_factor
+        )
     if rule.success_value_usd is not None:
         return changes_by_value(p, cost, success_value_usd=rule.success_value_usd)
     return changes_by_threshold(p, cost, threshold=rule.threshold or 0.0)

@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from router_model.saved.serialise import pack_predictor, unpack_predictor
 from router_model.spend_curve import SpendCurve
 
 FORMAT = "router-model artifact"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 REQUIRED_FILES = frozenset({"predictor.json", "arrays.safetensors", "catalog.toml"})
 _MAX_FILES = 1_000
@@ -226,10 +226,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def _files(artifact: Artifact) -> dict[str, bytes]:
     description, arrays = pack_predictor(artifact.predictor)
-    description["operating_point"] = {
-        "quality_bar": artifact.operating_point.quality_bar,
-        "success_value_usd": artifact.operating_point.success_value_usd,
-    }
+    description["operating_point"] = asdict(artifact.operating_point)
     description["safe_model"] = artifact.safe_model
     if artifact.spend_curve is not None:
         description["spend_curve"] = artifact.spend_curve.as_dict()
@@ -301,9 +298,14 @@ def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Se
 def _operating_point(description: Mapping[str, Any], predictor: Predictor) -> OperatingPoint:
     point = OperatingPoint(**description["operating_point"])
     predictor.grid.check(point.quality_bar)
-    value = point.success_value_usd
+    value = point.quality_value_usd
     if not is_number(value) or not is_number(point.quality_bar) or value < 0:
         raise ArtifactError(f"predictor.json: the operating point is {point}; expected numbers, 0 or more")
+    if point.always_model is not None and point.always_model not in predictor.models:
+        raise ArtifactError(
+            f"predictor.json: the model to call always is {point.always_model!r}; expected one of "
+            f"{', '.join(predictor.models)}"
+        )
     return point
 
 

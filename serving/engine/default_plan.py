@@ -108,13 +108,14 @@ def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog
 def by_record(artifact: Artifact) -> tuple[str, ...]:
     """Return the models by how often they met the default bar; ties from the cheapest up.
 
-    First, whatever its record, comes the model that the router itself calls safest: on certified prompts, or else on
-    prompts unlike the logged ones.
+    First, whatever its record, comes the model that the router itself always calls, or else the one it calls safest: on
+    certified prompts, or else on prompts unlike the logged ones.
     """
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
     price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
     ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
-    safest = next((one.safest_model for one in artifact.certificates if one.quality_bar == bar), artifact.safe_model)
+    certified = (one.safest_model for one in artifact.certificates if one.quality_bar == bar)
+    safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
     return tuple(sorted(ranked, key=lambda model: model != safest))

@@ -76,8 +76,8 @@ def edit_manifest(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"schema_version": 99}, "schema version 99, this release reads 2; upgrade router-model"),
-        ({"schema_version": 1}, "schema version 1, this release reads 2; train the router again"),
+        ({"schema_version": 99}, "schema version 99, this release reads 3; upgrade router-model"),
+        ({"schema_version": 1}, "schema version 1, this release reads 3; train the router again"),
         ({"schema_version": "x"}, "schema version 'x'"),
         ({"format": "other"}, "not the manifest of a router-model artifact"),
         ({"metrics": {"aiq": 1.0}}, "changed after it was written"),

@@ -154,7 +154,7 @@ def test_half_a_chat_body_is_refused_unless_it_is_meant_as_text(trained):
 
 def test_the_dial_is_an_option(trained):
     said = json.loads(run("route", trained.path, "moon verse", "--cost-quality-tradeoff", "10", "--json").stdout)
-    assert (said["model"], said["success_value_usd"]) == ("small", 0.0)
+    assert (said["model"], said["quality_value_usd"]) == ("small", 0.0)
 
 
 def test_command_and_library_decide_alike(trained):

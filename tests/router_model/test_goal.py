@@ -50,9 +50,10 @@ def test_impossible_numbers_are_refused(knob, values, expected):
 
 
 def test_every_goal_has_its_rule(trained):
-    """The bar of a goal is the artifact's where it says none."""
+    """Own trade-offs weigh expected quality, or success where the goal names a bar."""
     router, own = trained.router, trained.router.artifact.operating_point
-    assert router.rule() == router.rule(Tradeoff(7)) == router.rule(SuccessValue(own.success_value_usd))
+    assert router.rule() == router.rule(Tradeoff(7)) == router.rule(QualityValue(own.quality_value_usd))
+    assert router.rule(OwnTradeoff(0.7)) == router.rule(SuccessValue(own.quality_value_usd))
     assert router.rule(QualityValue(2.0)).quality_value_usd == 2.0
     assert router.rule(TargetSuccess(0.123)).threshold == 0.123
     assert (router.quality_bar(OWN_TRADEOFF), router.quality_bar(Tradeoff(7, 0.7))) == (own.quality_bar, 0.7)

@@ -2,6 +2,7 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from simulated_world import P_SUCCESS, simulate
 
 from router_model import Catalog, CatalogError, Constraints, NoCandidateError, Reason, RequestError, Router
 from router_model.features import PromptError
+from router_model.policy import OperatingPoint
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
@@ -81,7 +83,11 @@ def test_expected_quality_decides_where_its_value_is_asked_for(graded):
     assert decision.reason is Reason.BEST_TRADEOFF
     free = graded.router.route(POEM, quality_value_usd=0.0)
     assert free.plan[0].expected_cost_usd == min(step.expected_cost_usd for step in free.plan)
-    assert graded.router.route(POEM, quality_value_usd=0.05, explain=True).explanation.changes is None
+    change = graded.router.route(POEM, quality_value_usd=0.05, explain=True).explanation.changes.expected_quality
+    first, second = decision.plan[:2]
+    assert change.now == second.expected_quality
+    level = first.expected_quality + (second.expected_cost_usd - first.expected_cost_usd) / 0.05
+    assert (change.flips_at, change.direction) == (pytest.approx(level), "above")
 
 
 def test_expected_quality_of_right_or_wrong_outcomes_is_the_probability_of_success(trained):
@@ -93,8 +99,33 @@ def test_the_dial_goes_from_the_likeliest_to_the_cheapest_model(trained):
     """POEM: 'large' is the likeliest, 'small' the cheapest; 7 decides as no knob does."""
     router = trained.router
     quality, default, cost = (router.route(POEM, cost_quality_tradeoff=position) for position in (0, 7, 10))
-    assert (quality.model, cost.model, cost.success_value_usd) == ("large", "small", 0.0)
+    assert (quality.model, cost.model, cost.quality_value_usd) == ("large", "small", 0.0)
     assert default == router.route(POEM)
+
+
+def test_a_bar_alone_or_with_the_dial_weighs_success(graded):
+    """Without a bar, the default and the dial weigh expected quality."""
+    value = graded.router.artifact.operating_point.quality_value_usd
+    for knobs in ({}, {"cost_quality_tradeoff": 7}, {"cost_quality_tradeoff": 6}):
+        assert graded.router.route(POEM, **knobs).quality_value_usd is not None
+        barred = graded.router.route(POEM, quality_bar=0.8, **knobs)
+        assert (barred.quality_value_usd, barred.success_value_usd is None) == (None, False)
+    assert graded.router.route(POEM, quality_bar=0.8).success_value_usd == value
+
+
+def test_a_router_that_was_not_shown_to_pay_calls_the_best_single_model(trained):
+    """The others follow as the plan for a failure, by their value; a constraint still rules the model out."""
+    artifact = replace(trained.router.artifact, operating_point=OperatingPoint(0.5, 0.0, always_model="large"))
+    router = Router.assemble(artifact, trained.router.encoder)
+    decision = router.route(POEM)
+    assert (decision.model, decision.reason) == ("large", Reason.BEST_SINGLE_MODEL)
+    costs = [step.expected_cost_usd for step in decision.plan[1:]]
+    assert costs == sorted(costs)
+    assert router.route(POEM, cost_quality_tradeoff=7).model == "large"
+    assert router.route(POEM, cost_quality_tradeoff=10).model == "small"
+    without = router.route(POEM, constraints=Constraints(deny=("large",)))
+    assert without.model != "large"
+    assert without.reason is Reason.BEST_TRADEOFF
 
 
 @pytest.mark.parametrize("knob", ["target_success", "success_value_usd", "quality_value_usd"])

@@ -21,20 +21,20 @@ def catalogs(draw):
     return Catalog({card.model: card for card in cards})
 
 
-def success_value_at(position, point, catalog):
-    return Dial.of(point, catalog).success_value_usd(Tradeoff(position))
+def value_at(position, point, catalog):
+    return Dial.of(point, catalog).value_usd(Tradeoff(position))
 
 
 @given(catalogs(), points, positions, positions)
 def test_the_value_never_rises_towards_cost(catalog, point, one, other):
-    quality, cost = (success_value_at(position, point, catalog) for position in sorted((one, other)))
+    quality, cost = (value_at(position, point, catalog) for position in sorted((one, other)))
     assert quality >= cost * (1 - 1e-9)
     assert 0 <= cost < float("inf")
 
 
 @given(catalogs(), points)
 def test_the_default_position_is_the_operating_point(catalog, point):
-    assert success_value_at(7, point, catalog) == point.success_value_usd
+    assert value_at(7, point, catalog) == point.quality_value_usd
 
 
 @given(catalogs(), points, st.integers(0, 2**32 - 1))
@@ -45,8 +45,6 @@ def test_the_ends_are_the_likeliest_and_the_cheapest_model(catalog, point, seed)
     p = rng.integers(1, 1000, (20, len(price))) / 1000
     cost = price * rng.uniform(0.5, 2, p.shape)
     rows, eligible = np.arange(20), np.ones(p.shape, dtype=bool)
-    first, last = (
-        best_by_value(p, cost, eligible, success_value_usd=success_value_at(end, point, catalog)) for end in (0, 10)
-    )
+    first, last = (best_by_value(p, cost, eligible, success_value_usd=value_at(end, point, catalog)) for end in (0, 10))
     assert np.array_equal(p[rows, first], p.max(axis=1))
     assert np.array_equal(cost[rows, last], cost.min(axis=1))

@@ -28,7 +28,7 @@ def test_a_file_changes_defaults_and_options_win(tmp_path):
     [
         (
             "sed = 1",
-            "unknown setting sed; expected some of delta, encoder, fit, holdout, keep_prompts, quality_bars",
+            "unknown setting sed; expected some of delta, encoder, fit, holdout, keep_prompts, max_quality_loss",
         ),
         ("[fit.evidence]\nk = 1", r"\[fit\]: \[evidence\]: unknown setting k"),
         ("seed = 'x'", "seed is 'x'; expected something like 0"),

@@ -7,7 +7,6 @@ from router_model import TableError
 from router_model.goal import QualityValue, SuccessValue, TargetSuccess
 from router_model.training.importing.checks import check_batch
 from router_model.training.measuring.evaluate import evaluate, seen_before
-from router_model.training.measuring.operating_point import choose_operating_point
 from router_model.training.table.outcomes import outcomes_of
 
 
@@ -80,23 +79,6 @@ def test_incomplete_prompts_are_counted_not_guessed(trained):
 def test_a_table_without_a_candidate_is_refused(trained):
     with pytest.raises(TableError, match="no outcomes of large, which the router may choose"):
         evaluate(trained.router, table(simulate(60, seed=8).filter(pl.col("model") != "large")))
-
-
-def test_operating_point_hand_worked():
-    """The dear model alone succeeds on the second prompt: worth it from (0.002 - 0.001) / (0.9 - 0.1) USD up."""
-    p = np.array([[0.9, 0.9], [0.1, 0.9]])
-    cost = np.array([[0.001, 0.002], [0.001, 0.002]])
-    success = np.array([[1.0, 1.0], [0.0, 1.0]])
-    point = choose_operating_point(p, cost, success, np.ones((2, 2), bool), bar=0.5)
-    assert point.quality_bar == 0.5
-    assert 0.00125 <= point.success_value_usd < 0.00125 * 1.15  # the next value of the grid
-
-
-def test_operating_point_without_reach_is_the_best_there_is():
-    """The router believes the wrong model; whatever the value, it never succeeds as often as the best single."""
-    p, cost = np.array([[0.9, 0.1]]), np.array([[0.001, 0.002]])
-    point = choose_operating_point(p, cost, np.array([[0.0, 1.0]]), np.ones((1, 2), bool), bar=0.5)
-    assert point.success_value_usd == 0.0
 
 
 def test_costs_that_nobody_logged_are_called_assumed(trained):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from simulated_world import BOLD
 
 from router_model import Router, TrainingError
 from router_model.features.featuriser import featurise
@@ -88,13 +89,13 @@ def test_a_retrain_that_moves_much_on_little_is_refused(trained, table, catalog,
     is_small = pl.col("model") == "small"
     pl.read_parquet(table).with_columns(quality=pl.when(is_small).then(1.0).otherwise("quality")).write_parquet(spoilt)
     with pytest.raises(TrainingError, match=r"not saved.*go to another model.*grades are new.*--accept-moves"):
-        train(spoilt, out, catalog=catalog)
+        train(spoilt, out, catalog=catalog, config=BOLD)
     assert Router.load(out).artifact.content_hash == trained.report.content_hash
-    accepted = train(spoilt, out, catalog=catalog, accept_moves=True)
+    accepted = train(spoilt, out, catalog=catalog, config=BOLD, accept_moves=True)
     assert any(warning.startswith("accepted: ") for warning in accepted.warnings)
     assert accepted.moves.main_move[1] == "small"
 
 
 def test_the_same_table_again_moves_nothing(trained, table, catalog, tmp_path):
-    again = train(table, tmp_path / "router", catalog=catalog, former=trained.path)
+    again = train(table, tmp_path / "router", catalog=catalog, config=BOLD, former=trained.path)
     assert (again.moves.moved, again.moves.new_grades, again.content_hash) == (0, 0, trained.report.content_hash)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--target-success", type=float, multiple=True, help="Rate to certify; repeatable [95 and 90 % of the best model's]."
 )
 @click.option("--delta", type=float, help="Largest chance of an error in any certificate [0.1].")
+@click.option("--max-quality-loss", type=float, help="Mean quality that the default may lose to the best model [0.01].")
 @click.option("--safe-model", help="Model for prompts unlike all logged ones [the best by overall record].")
 @click.option(
     "--keep-prompts/--no-keep-prompts",
@@ -56,6 +57,7 @@ def command(
     holdout: bool | None,
     target_success: tuple[float, ...],
     delta: float | None,
+    max_quality_loss: float | None,
     safe_model: str | None,
     keep_prompts: bool | None,
     track: bool,
@@ -77,6 +79,7 @@ def command(
         "holdout": holdout,
         "target_success": target_success or None,
         "delta": delta,
+        "max_quality_loss": max_quality_loss,
         "safe_model": safe_model,
         "keep_prompts": keep_prompts,
     }

@@ -1,54 +1,108 @@
-"""Choose the operating point: the value of a success that a router uses if a request does not give a goal."""
+"""Choose the operating point: the value of quality that a router uses if a request does not give a goal.
+
+The rule is the cheapest that is not worse than the best single model, and this must be shown by the data: each value,
+from the dearest down, is tested for non-inferiority with a margin (the accepted loss of mean quality), one-sided, and
+the first failure ends the sequence. A sequence of tests in an order that was fixed before needs no correction for their
+number (Maurer, Hothorn & Lehmacher 1995). Where not even the dearest value passes, the best single model is always
+called. So a router gets more careful with fewer prompts, and not bolder (docs/decisions/0021).
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from router_model.policy import OperatingPoint, best_by_value
 
 Float64Array = npt.NDArray[np.float64]
 
+MAX_QUALITY_LOSS = 0.01
+"""The default of the mean quality that routing may lose against the best single model."""
+
+CONFIDENCE = 0.95
+"""Of each test."""
+
 _N_VALUES = 200
+_ENOUGH = 30  # outcomes of a model, for the normal interval of its mean
 
 
 def choose_operating_point(
-    p_success: Float64Array,
+    expected_quality: Float64Array,
     cost_usd: Float64Array,
-    success: Float64Array,
-    known: npt.NDArray[np.bool_],
+    quality: Float64Array,
+    models: Sequence[str],
     *,
+    n_graded: npt.NDArray[np.int_],
+    together: Sequence[object],
     bar: float,
+    max_quality_loss: float = MAX_QUALITY_LOSS,
 ) -> OperatingPoint:
-    """Return the least success value that succeeds as often as the best single model, to one standard error.
-
-    The standard error is of the difference between the two on the same prompts; without it, a handful of prompts
-    that went the other way would decide between settings that differ tenfold in cost (the one-standard-error rule
-    of Breiman et al. 1984; docs/decisions/0002).
-
-    Success of a (prompt, model) pair that was not logged is taken as predicted, so partial logs can be used;
-    with full tables only real outcomes count.
+    """Return the cheapest setting that is shown not to be worse than the best single model.
 
     Parameters
     ----------
-    p_success, cost_usd : shape (n_prompts, n_models)
+    expected_quality, cost_usd : shape (n_prompts, n_models)
         Out-of-fold predictions.
-    success : shape (n_prompts, n_models); 1 or 0, anything where not `known`
-    known : shape (n_prompts, n_models)
-    bar : the quality bar of all of them
+    quality : shape (n_prompts, n_models)
+        Outcomes without gaps; of partial logs, doubly robust estimates
+        (`router_model.training.measuring.doubly_robust`).
+    models : ids
+    n_graded : shape (n_models,), how many outcomes of each model are known
+    together : of length n_prompts
+        Prompts with equal entries are not independent, as turns of one conversation.
+    bar : the quality bar of the operating point
+    max_quality_loss : the margin, a difference of mean quality
     """
-    outcome = np.where(known, success, p_success)
-    rows = np.arange(len(outcome))
-    eligible = np.ones(outcome.shape, dtype=bool)
-    best_single = outcome[:, int(np.argmax(outcome.mean(axis=0)))]
-    best_value, best_success = 0.0, -1.0
-    for value in success_values(cost_usd):
-        chosen = best_by_value(p_success, cost_usd, eligible, success_value_usd=value)
-        difference = outcome[rows, chosen] - best_single
-        if difference.mean() >= -difference.std() / np.sqrt(len(difference)) - 1e-9:
-            return OperatingPoint(bar, value)
-        reached = float(outcome[rows, chosen].mean())
-        if reached > best_success:
-            best_value, best_success = value, reached
-    return OperatingPoint(bar, best_value)
+    rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
+    best = best_single_model(quality, n_graded, together)
+    passed = None
+    means: dict[float, float] = {}
+    for value in reversed(success_values(cost_usd)):
+        chosen = best_by_value(expected_quality, cost_usd, eligible, success_value_usd=value)
+        difference = quality[rows, chosen] - quality[:, best]
+        means[value] = float(difference.mean())
+        if means[value] - margin_of_error(difference, together) < -max_quality_loss - 1e-12:
+            break
+        passed = value
+    if passed is not None:
+        return OperatingPoint(bar, passed)
+    return OperatingPoint(bar, max(means, key=means.__getitem__), always_model=models[best])
+
+
+def best_single_model(quality: Float64Array, n_graded: npt.NDArray[np.int_], together: Sequence[object]) -> int:
+    """Return the column of the model with the highest mean quality; of equal ones, the first.
+
+    In a partial log the means are estimates, and the highest of several estimates is too high. There models are
+    compared by the lower ends of their intervals, and a handful of answers is not enough to be the best.
+    """
+    mean = quality.mean(axis=0)
+    if n_graded.min() == len(quality):
+        return int(np.argmax(mean))
+    error = np.array([margin_of_error(column, together) for column in quality.T])
+    enough = n_graded >= min(_ENOUGH, n_graded.max())
+    return int(np.argmax(np.where(enough, mean - error, -np.inf)))
+
+
+def margin_of_error(values: Float64Array, together: Sequence[object]) -> float:
+    """Return the distance from a mean to the end of its one-sided interval, with one cluster for each group.
+
+    Examples
+    --------
+    Ten copies of each of two prompts say as much as two prompts:
+
+    >>> ten_times_two = np.repeat([0.0, 1.0], 10)
+    >>> once = margin_of_error(np.array([0.0, 1.0]), [0, 1])
+    >>> round(once, 2), round(margin_of_error(ten_times_two, np.repeat([0, 1], 10).tolist()), 2)
+    (3.16, 3.16)
+    """
+    _, labels = np.unique(np.asarray(together), return_inverse=True)
+    sums = np.bincount(labels, weights=values - values.mean())
+    n = len(sums)
+    if n < 2:  # noqa: PLR2004  (a variance needs two)
+        return np.inf
+    variance = n / (n - 1) * float((sums**2).sum()) / len(values) ** 2
+    return float(stats.t.ppf(CONFIDENCE, n - 1) * np.sqrt(variance))
 
 
 def success_values(cost_usd: Float64Array) -> list[float]:

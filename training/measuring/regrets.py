@@ -72,7 +72,7 @@ def worst_regrets(
     n_worst : int
         Largest number to return.
     quality_bar : bar of the probabilities that are shown; the artifact's by default
-    quality_value_usd : see `Router.route`; the artifact's value of a success by default
+    quality_value_usd : see `Router.route`; the artifact's by default
 
     Raises
     ------
@@ -89,7 +89,7 @@ def worst_regrets(
         )
     point = router.artifact.operating_point
     bar = point.quality_bar if quality_bar is None else quality_bar
-    value = point.success_value_usd if quality_value_usd is None else quality_value_usd
+    value = point.quality_value_usd if quality_value_usd is None else quality_value_usd
     kept, cost = outcomes.take(rows), cost[rows]
     decisions = router.route_batch(kept.prompts, quality_bar=bar, quality_value_usd=value)
     chosen = np.array([router.models.index(decision.model) for decision in decisions])

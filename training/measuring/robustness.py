@@ -255,9 +255,9 @@ def _mean(name: str, flips: Sequence[Flips]) -> Flips:
 
 
 def _success_value(router: Router, rule: Rule) -> float:
-    """Return the value of a success under the rule; under a threshold, the artifact's value."""
-    own = rule.success_value_usd
-    return router.artifact.operating_point.success_value_usd if own is None else own
+    """Return the value of a success, or of quality 1, under the rule; under a threshold, the artifact's value."""
+    own = rule.quality_value_usd if rule.success_value_usd is None else rule.success_value_usd
+    return router.artifact.operating_point.quality_value_usd if own is None else own
 
 
 def _usable(router: Router, outcomes: Outcomes, *, include_seen: bool, max_prompts: int) -> Outcomes:

@@ -51,6 +51,6 @@ def _rank(decision: Decision, step: PlanStep) -> tuple[int, float]:
 
 
 def _goes_to_safe_model(decision: Decision, safe_model: str | None) -> bool:
-    if decision.reason == "safest_model":
+    if decision.reason in {"safest_model", "best_single_model"}:
         return True
     return decision.reason == "out_of_distribution" and decision.plan[0].model == safe_model

@@ -30,7 +30,8 @@ def test_decisions_together_are_those_of_each_alone(warm, query):
     sessions = [Session(warm.models[0], 50.0, is_warm=True), *[None] * 7]
     asks = [Ask(warm, *one) for one in zip(asked, sessions, strict=True)]
     together = decide_together(asks)
-    assert [one.quality_value_usd for one in together] == [None, 0.01] * 4
+    own = warm.router.artifact.operating_point.quality_value_usd
+    assert [one.quality_value_usd for one in together] == [own, 0.01] * 4
     for ask, decision in zip(asks, together, strict=True):
         alone = ask()
         assert [step.model for step in decision.plan] == [step.model for step in alone.plan]
