@@ -3,7 +3,7 @@
 A type counts if the code of the project makes an object of it on the way: between a request's arrival and the moment
 when the log has its records, or while `router-model train` turns a table into a router. Each way is gone twice, and the
 second time is counted, so objects that live longer than a request (the engine, the log, caches) do not count. Errors
-do not count either.
+do not count either, and neither do a plan's `PlanStep`s, which are made without their constructor for speed.
 """
 
 import sys
@@ -78,7 +78,7 @@ def _noting(method: Any, found: set[type]) -> Any:
 
 
 def _validating(found: set[type]) -> Any:
-    """Return `BaseModel.model_validate` that takes note of the models in its result: pydantic makes them outside Python."""
+    """Return `BaseModel.model_validate` that takes note of what is in its result, which is made outside of Python."""
     validate = BaseModel.model_validate.__func__  # type: ignore[attr-defined]
 
     def noting(cls: type[BaseModel], *args: Any, **given: Any) -> BaseModel:
