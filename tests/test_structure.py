@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import structure
+import value_types
 
 MOST = {  # package: depth, circles, short files for one; lower a number where the project falls below it
     "router_model": (14, 0, 5),
@@ -11,6 +12,7 @@ MOST = {  # package: depth, circles, short files for one; lower a number where t
     "training": (18, 0, 18),
     "serving": (17, 0, 16),
 }
+MOST_TYPES = {"decision": 26, "chat": 57, "table": 74}  # what `value_types` counts; lower a number where it falls
 
 
 def test_no_package_is_deeper_has_more_circles_or_more_short_files_for_one():
@@ -20,6 +22,18 @@ def test_no_package_is_deeper_has_more_circles_or_more_short_files_for_one():
         counted = (room.depth, len(room.circles), len(room.serving_one))
         names = [*map(" <-> ".join, room.circles), *room.serving_one]
         assert all(n <= most for n, most in zip(counted, MOST[package], strict=True)), (package, counted, names)
+
+
+def test_a_request_meets_no_more_types_than_before(trained, tmp_path):
+    for way, types in value_types.of_requests(trained.path, tmp_path).items():
+        assert len(types) <= MOST_TYPES[way], (way, sorted(one.__name__ for one in types))
+
+
+def test_a_table_meets_no_more_types_than_before(tmp_path):
+    table = tmp_path / "outcomes.parquet"
+    value_types.simulate(120).write_parquet(table)
+    types = value_types.of_table(table, tmp_path / "router")
+    assert len(types) <= MOST_TYPES["table"], sorted(one.__name__ for one in types)
 
 
 def test_small_project_is_counted_by_hand(tmp_path):

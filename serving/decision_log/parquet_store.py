@@ -22,7 +22,7 @@ from router_model.serving.decision_log.store import Period, RefusedError, Select
 
 T = TypeVar("T")
 
-GATHERING: Final = SpoolBatching(seconds=60.0, n_bytes=32 * 2**20)
+SPOOL_BATCHING: Final = SpoolBatching(seconds=60.0, n_bytes=32 * 2**20)
 FOLDERS: Final = {
     Kind.DECISION: "decisions",
     Kind.ATTEMPT: "attempts",
@@ -44,7 +44,7 @@ class ParquetStore:
 
     rows_at_once = 200_000
 
-    def __init__(self, folder: Folder, spool_batching: SpoolBatching = GATHERING) -> None:
+    def __init__(self, folder: Folder, spool_batching: SpoolBatching = SPOOL_BATCHING) -> None:
         self.folder = folder
         self.spool_batching: SpoolBatching | None = spool_batching
 

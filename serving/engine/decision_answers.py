@@ -1,109 +1,161 @@
-"""Build the engine's answer from a prediction, or from the default plan."""
+"""Build the engine's answers: from a prediction, the session and exploration, or from the default plan."""
 
-from dataclasses import dataclass, field
-from datetime import datetime
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from random import Random
+from typing import TypeAlias
 
-from router_model.decision import Decision
+from router_model.decision import Decision, PlanStep
 from router_model.goal import Goal, QualityValue, SuccessValue, TargetSuccess
 from router_model.router import Router
-from router_model.serving.engine.choice import Choice
+from router_model.serving.common.ids import IdMaker
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
-from router_model.serving.engine.exploration import certain, put_first
+from router_model.serving.engine.exploration import Exploration, certain, put_first
 from router_model.serving.engine.query import Routed
-from router_model.serving.engine.read_query import ReadQuery, Session
+from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.reload import Served
+from router_model.serving.engine.sessions.keep import kept_position
 
+SESSION = "session"
+"""The reason of an answer that is the session's model."""
+EXPLORED = "explored"
+"""The reason of an answer that was drawn instead of chosen."""
 FALLBACK_DEFAULT = "fallback_default"
 """The reason of a default plan."""
+
+Seal: TypeAlias = Callable[[str, str | None], str]
+"""Takes the id of a new decision and the id of the calling key; returns the decision's id with its owner's seal."""
 
 _DEFAULT_BAR = 0.5  # the bar in answers of a service without a router, which would have a bar of its own
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """The values that every answer has.
+class DecisionAnswers:
+    """Builds answers, and gives each its id and its time.
 
-    Attributes
+    Parameters
     ----------
-    decision_id : str
-    created_at : UTC
-    decision_s : float
+    exploration : Exploration
+    rng : draws what is explored
+    clock : returns seconds since 1970
+    seal : marks the id of a decision as that of the key that asked
     """
 
-    decision_id: str
-    created_at: datetime
-    decision_s: float = field(default=0.0)
+    def __init__(self, exploration: Exploration, *, rng: Random, clock: Callable[[], float], seal: Seal) -> None:
+        self._exploration = exploration
+        self._rng = rng
+        self._clock = clock
+        self._new_id = IdMaker("dec_", clock_ms=lambda: int(clock() * 1000))
+        self._seal = seal
+
+    def predicted(self, served: Served, asked: ReadQuery, decision: Decision, arrived: float) -> Routed:
+        """Return the answer of a prediction.
+
+        Parameters
+        ----------
+        arrived : when the request came, by `time.perf_counter`
+        """
+        safe_model = None if served.router is None else served.router.artifact.safe_model
+        plan, propensities, reason = choose(
+            decision, asked, exploration=self._exploration, rng=self._rng, safe_model=safe_model
+        )
+        explored = reason == EXPLORED
+        # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.
+        is_rules_choice = not explored and plan[0] is decision.plan[0]
+        cards = served.default_plan.cards
+        return Routed(
+            decision_id=self._id(asked),
+            created_at=self._now(),
+            reason=reason,
+            plan=plan,
+            propensities=propensities,
+            providers=[cards[step.model].provider for step in plan],
+            excluded=decision.excluded,
+            predicted=True,
+            policy_version=served.policy_version,
+            artifact=decision.artifact,
+            quality_bar=decision.quality_bar,
+            target_success=_target(asked.query.goal),
+            threshold=decision.threshold,
+            success_value_usd=decision.success_value_usd,
+            quality_value_usd=decision.quality_value_usd,
+            certificate=decision.certificate if is_rules_choice else None,
+            explored=explored,
+            degraded=False,
+            degraded_by=None,
+            n_input_tokens=round(decision.n_input_tokens),
+            session_id=asked.query.session_id or asked.session_key,
+            decision_s=time.perf_counter() - arrived,
+            explanation=decision.explanation,
+        )
+
+    def default(self, served: Served, asked: ReadQuery, degraded_by: str, arrived: float) -> Routed:
+        """Return the default plan. Inside a tool loop the session's model comes first, if it is in it.
+
+        Raises
+        ------
+        RequestError
+            If no logged answer reached the quality bar: that is the caller's fault, with a predictor or without.
+        NoCandidateError
+        """
+        query = asked.query
+        bar = _quality_bar(served.router, query.goal)
+        plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
+        if asked.session is not None and asked.uses_tools:
+            plan = put_first(plan, next((i for i, step in enumerate(plan) if step.model == asked.session.model), 0))
+        cards = served.default_plan.cards
+        return Routed(
+            decision_id=self._id(asked),
+            created_at=self._now(),
+            reason=FALLBACK_DEFAULT,
+            plan=plan,
+            propensities=certain(len(plan)),
+            providers=[cards[step.model].provider if step.model in cards else None for step in plan],
+            excluded=excluded,
+            predicted=False,
+            policy_version=served.policy_version,
+            artifact=served.artifact,
+            quality_bar=bar,
+            target_success=_target(query.goal),
+            threshold=None,
+            success_value_usd=query.goal.success_value_usd if isinstance(query.goal, SuccessValue) else None,
+            quality_value_usd=query.goal.quality_value_usd if isinstance(query.goal, QualityValue) else None,
+            certificate=None,
+            explored=False,
+            degraded=True,
+            degraded_by=degraded_by,
+            n_input_tokens=round(asked.prompt.n_chars / CHARS_PER_TOKEN),
+            session_id=query.session_id or asked.session_key,
+            decision_s=time.perf_counter() - arrived,
+        )
+
+    def _id(self, asked: ReadQuery) -> str:
+        return self._seal(self._new_id(), asked.query.key_id)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def predicted_answer(served: Served, asked: ReadQuery, decision: Decision, choice: Choice, stamp: Stamp) -> Routed:
-    """Return the answer of a prediction."""
-    cards = served.default_plan.cards
-    return Routed(
-        decision_id=stamp.decision_id,
-        created_at=stamp.created_at,
-        reason=choice.reason,
-        plan=choice.plan,
-        propensities=choice.propensities,
-        providers=[cards[step.model].provider for step in choice.plan],
-        excluded=decision.excluded,
-        predicted=True,
-        policy_version=served.policy_version,
-        artifact=decision.artifact,
-        quality_bar=decision.quality_bar,
-        target_success=_target(asked.query.goal),
-        threshold=decision.threshold,
-        success_value_usd=decision.success_value_usd,
-        quality_value_usd=decision.quality_value_usd,
-        certificate=choice.certificate,
-        explored=choice.explored,
-        degraded=False,
-        degraded_by=None,
-        n_input_tokens=round(decision.n_input_tokens),
-        session_id=asked.query.session_id or asked.session_key,
-        decision_s=stamp.decision_s,
-        explanation=decision.explanation,
-    )
+def choose(
+    decision: Decision, asked: ReadQuery, *, exploration: Exploration, rng: Random, safe_model: str | None = None
+) -> tuple[Sequence[PlanStep], Sequence[float], str]:
+    """Return the plan to answer with, the propensities of its candidates, and the reason for its first one.
 
-
-def default_answer(served: Served, asked: ReadQuery, session: Session | None, degraded_by: str, stamp: Stamp) -> Routed:
-    """Return the default plan. Inside a tool loop the session's model comes first, if it is in it.
-
-    Raises
-    ------
-    RequestError
-        If no logged answer reached the quality bar: that is the caller's fault, with a predictor or without.
-    NoCandidateError
+    Nothing is explored inside a tool loop, if the request forbids it, or if the session keeps a model whose cache is
+    warm: another model would lose the cache and break the conversation.
     """
-    query = asked.query
-    bar = _quality_bar(served.router, query.goal)
-    plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
-    if session is not None and asked.uses_tools:
-        plan = put_first(plan, next((i for i, step in enumerate(plan) if step.model == session.model), 0))
-    cards = served.default_plan.cards
-    return Routed(
-        decision_id=stamp.decision_id,
-        created_at=stamp.created_at,
-        reason=FALLBACK_DEFAULT,
-        plan=plan,
-        propensities=certain(len(plan)),
-        providers=[cards[step.model].provider if step.model in cards else None for step in plan],
-        excluded=excluded,
-        predicted=False,
-        policy_version=served.policy_version,
-        artifact=served.artifact,
-        quality_bar=bar,
-        target_success=_target(query.goal),
-        threshold=None,
-        success_value_usd=query.goal.success_value_usd if isinstance(query.goal, SuccessValue) else None,
-        quality_value_usd=query.goal.quality_value_usd if isinstance(query.goal, QualityValue) else None,
-        certificate=None,
-        explored=False,
-        degraded=True,
-        degraded_by=degraded_by,
-        n_input_tokens=round(asked.prompt.n_chars / CHARS_PER_TOKEN),
-        session_id=query.session_id or asked.session_key,
-        decision_s=stamp.decision_s,
-    )
+    plan, reason = decision.plan, decision.reason.value
+    if asked.session is not None:
+        position = kept_position(decision, asked.session.model, uses_tools=asked.uses_tools, safe_model=safe_model)
+        if position is not None and len(plan) > 1:
+            plan, reason = put_first(plan, position), SESSION
+    if asked.uses_tools or not asked.query.explore or (reason == SESSION and asked.is_warm):
+        return plan, certain(len(plan)), reason
+    propensities, drawn = exploration.propensities(plan), exploration.draw(plan, rng)
+    if drawn == 0:
+        return plan, propensities, reason
+    reordered = [propensities[drawn], *propensities[:drawn], *propensities[drawn + 1 :]]
+    return put_first(plan, drawn), reordered, EXPLORED
 
 
 def _quality_bar(router: Router | None, goal: Goal) -> float:

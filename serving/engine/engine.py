@@ -10,28 +10,25 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from random import Random
 from typing import Any
 
 from router_model.decision import Decision
 from router_model.router import Router
 from router_model.serving.common.error_location import error_location
-from router_model.serving.common.ids import IdMaker
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.service_errors import NotReadyError, ServiceError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
-from router_model.serving.engine.choice import choose
-from router_model.serving.engine.deciding import MOST_TOGETHER, Ask, decide_group, decide_together
-from router_model.serving.engine.decision_answers import Stamp, default_answer, predicted_answer
+from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
+from router_model.serving.engine.decision_answers import DecisionAnswers, Seal
 from router_model.serving.engine.exploration import Exploration
 from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
-from router_model.serving.engine.read_query import ReadQuery, Session
+from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
 from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
@@ -41,8 +38,6 @@ _log = logging.getLogger(__name__)
 Observer = Callable[[Query, Routed], None]
 """Receives every answer, e.g. to count it; its exceptions are logged and do not reach the caller."""
 
-Seal = Callable[[str, str | None], str]
-"""Takes the id of a new decision and the id of the calling key; returns the decision's id with its owner's seal."""
 _MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
 _LISTS = ("content", "tool_calls")
 SLOW_FACTOR = 20.0
@@ -67,15 +62,11 @@ class Engine:
         self._decision_log = log
         self._sessions = sessions
         self._observers = tuple(observers)
-        self._rng = rng
         self._clock = clock
         self._storage = prompt_storage(settings)
         self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
-        self._exploration = Exploration(
-            settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio
-        )
-        self._new_id = IdMaker("dec_", clock_ms=lambda: int(clock() * 1000))
-        self._seal = seal
+        exploration = Exploration(settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio)
+        self._answers = DecisionAnswers(exploration, rng=rng, clock=clock, seal=seal)
         self._reloader = Reloader(settings, on_swap=self._replace_stuck_lanes)
         self._fast, self._slow = self._lanes()
         self._watch: asyncio.Task[None] | None = None
@@ -183,13 +174,12 @@ class Engine:
             If constraints leave no model.
         """
         arrived = time.perf_counter()
-        served, asked = self._now_served(), await _read(query)
-        session = await self._session(asked)
+        served, asked = self._now_served(), await self._with_session(await _read(query))
         try:
-            decision = await self._predicted(served, asked, session, arrived)
+            decision = await self._predicted(served, asked, arrived)
         except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
-            return self._answer(served, asked, session, exc, arrived)
-        return self._answer(served, asked, session, decision, arrived)
+            return self._answer(served, asked, exc, arrived)
+        return self._answer(served, asked, decision, arrived)
 
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide each request, in order; an error of one does not affect the others."""
@@ -205,25 +195,26 @@ class Engine:
                 results[i] = exc
                 continue
             groups[read[i].group].append(i)  # one call of the predictor can decide a group
-        found = await asyncio.gather(*[self._session(asked) for asked in read.values()])
-        sessions = dict(zip(read, found, strict=True))
+        found = await asyncio.gather(*map(self._with_session, read.values()))
+        read = dict(zip(read, found, strict=True))
         for rows in groups.values():
-            group = [read[i] for i in rows]
-            decided = await self._predicted_group(served, group, [sessions[i] for i in rows], arrived)
+            decided = await self._predicted_group(served, [read[i] for i in rows], arrived)
             for i, one in zip(rows, decided, strict=True):
                 try:
-                    results[i] = self._answer(served, read[i], sessions[i], one, arrived)
+                    results[i] = self._answer(served, read[i], one, arrived)
                 except ServiceError as exc:
                     results[i] = exc
         return [result for result in results if result is not None]
 
-    def answered(self, query: Query, routed: Routed, model: str) -> None:
-        """Let the conversation go on with the model that answered, if that is not the model that was decided on."""
+    def answered(self, routed: Routed, model: str, *, key_id: str | None, session_id: str | None) -> None:
+        """Let the conversation go on with the model that answered, if that is not the model that was decided on.
+
+        Parameters
+        ----------
+        key_id, session_id : as of the query
+        """
         # A fallback may have answered: then its provider has the conversation in its prompt cache.
-        if query.session_id is not None:
-            key: str | None = session_key(query.key_id, query.session_id)
-        else:
-            key = routed.session_id
+        key = routed.session_id if session_id is None else session_key(key_id, session_id)
         if key is not None:
             now = datetime.fromtimestamp(self._clock(), UTC)
             self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
@@ -249,76 +240,64 @@ class Engine:
             raise NotReadyError("the engine has not been started")
         return served
 
-    async def _session(self, asked: ReadQuery) -> Session | None:
+    async def _with_session(self, asked: ReadQuery) -> ReadQuery:
         # A conversation that has not begun has no model to keep, so the store is not asked.
         if asked.session_key is None or not asked.has_begun:
-            return None
-        record = await self._sessions.find(asked.session_key)
-        if record is None:
-            return None
-        return Session.of(record, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
+            return asked
+        session = await self._sessions.find(asked.session_key)
+        if session is None:
+            return asked
+        return asked.within(session, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
 
-    async def _predicted(self, served: Served, asked: ReadQuery, session: Session | None, arrived: float) -> Decision:
+    async def _predicted(self, served: Served, asked: ReadQuery, arrived: float) -> Decision:
         if served.router is None:
             raise _NoRouterError
         # An explanation takes several times as long as a decision, and must not delay decisions.
         lane = self._slow if asked.query.explain else self._fast
-        ask, caller = Ask(served.router, asked, session), asked.query.key_id
-        return await lane.run(ask, spent_s=time.perf_counter() - arrived, caller=caller)
+        spent_s = time.perf_counter() - arrived
+        return await lane.run(decide_one, served.router, asked, spent_s=spent_s, caller=asked.query.key_id)
 
     async def _predicted_group(
-        self, served: Served, group: Sequence[ReadQuery], sessions: Sequence[Session | None], arrived: float
+        self, served: Served, group: Sequence[ReadQuery], arrived: float
     ) -> Sequence[Decision | Exception]:
         """Decide for requests with the same knobs, a few at a time: between two slices others have their turn."""
         if served.router is None:
             return [_NoRouterError()] * len(group)
         decided: list[Decision | Exception] = []
         for start in range(0, len(group), MOST_TOGETHER):
-            rows = slice(start, start + MOST_TOGETHER)
-            work = partial(decide_group, served.router, group[rows], sessions[rows])
-            spent_s, caller = time.perf_counter() - arrived, group[start].query.key_id
+            few = group[start : start + MOST_TOGETHER]
+            spent_s, caller = time.perf_counter() - arrived, few[0].query.key_id
             try:
-                decided += await self._slow.run(work, spent_s=spent_s, caller=caller)
+                decided += await self._slow.run(decide_group, served.router, few, spent_s=spent_s, caller=caller)
             except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
-                decided += [exc] * len(group[rows])
+                decided += [exc] * len(few)
         return decided
 
-    def _answer(
-        self, served: Served, asked: ReadQuery, session: Session | None, decided: Decision | Exception, arrived: float
-    ) -> Routed:
+    def _answer(self, served: Served, asked: ReadQuery, decided: Decision | Exception, arrived: float) -> Routed:
         """Return the answer, after it was recorded and shown to the observers.
 
         Raises
         ------
         InvalidRequestError, EmptyPlanError
         """
-        try:
-            routed = self._chosen(served, asked, session, decided, arrived)
-        except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
-            routed = self._fall_back(served, asked, session, exc, arrived)
+        if isinstance(decided, Exception):
+            routed = self._fall_back(served, asked, decided, arrived)
+        else:
+            try:
+                routed = self._answers.predicted(served, asked, decided, arrived)
+            except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
+                routed = self._fall_back(served, asked, exc, arrived)
         self._remember(asked, routed)
         self._tell(asked, routed)
         return routed
 
-    def _chosen(
-        self, served: Served, asked: ReadQuery, session: Session | None, decided: Decision | Exception, arrived: float
-    ) -> Routed:
-        """Return the answer of a decision; raise what came instead of one."""
-        if isinstance(decided, Exception):
-            raise decided
-        safe = None if served.router is None else served.router.artifact.safe_model
-        choice = choose(decided, asked, session, exploration=self._exploration, rng=self._rng, safe_model=safe)
-        return predicted_answer(served, asked, decided, choice, self._stamp(arrived, asked))
-
-    def _fall_back(
-        self, served: Served, asked: ReadQuery, session: Session | None, exc: Exception, arrived: float
-    ) -> Routed:
+    def _fall_back(self, served: Served, asked: ReadQuery, exc: Exception, arrived: float) -> Routed:
         error = callers_error(exc)
         if error is not None:
             raise error from exc
         degraded_by = _degraded_by(exc)
         try:
-            routed = default_answer(served, asked, session, degraded_by, self._stamp(arrived, asked))
+            routed = self._answers.default(served, asked, degraded_by, arrived)
         except Exception as second:
             error = callers_error(second)
             if error is None:
@@ -332,13 +311,6 @@ class Engine:
             )
         return routed
 
-    def _pending(self, asked: ReadQuery, routed: Routed) -> PendingDecision:
-        return PendingDecision.of(asked.query, routed, asked.prompt, self._storage, self._volume)
-
-    def _stamp(self, arrived: float, asked: ReadQuery) -> Stamp:
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        return Stamp(self._seal(self._new_id(), asked.query.key_id), now, time.perf_counter() - arrived)
-
     def _remember(self, asked: ReadQuery, routed: Routed) -> None:
         if asked.session_key is not None:
             self._sessions.remember(
@@ -348,7 +320,8 @@ class Engine:
     def _tell(self, asked: ReadQuery, routed: Routed) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            self._decision_log.put(self._pending(asked, routed))
+            noted = PendingDecision.of(asked.query, routed, asked.prompt, self._storage, self._volume)
+            self._decision_log.put(noted)
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:

@@ -17,11 +17,12 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, TypeVarTuple
 
 from router_model.serving.common.breaker import Breaker
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _WAITING_SHARE = 0.5  # of the deadline; more would be waited for in vain
 _MEMORY = 0.1  # weight of the newest duration in the running mean
@@ -33,12 +34,20 @@ class DeadlineMissedError(Exception):
 
 
 class _Job(Generic[T]):
-    __slots__ = ("future", "loop", "work")
+    __slots__ = ("args", "future", "loop", "work")
 
-    def __init__(self, work: Callable[[], T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, work: Callable[..., T], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
         self.work = work
+        self.args = args
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
+
+    def do(self) -> Any:
+        """Return the result, or the exception that came instead."""
+        try:
+            return self.work(*self.args)
+        except BaseException as exc:  # noqa: BLE001 - the caller that waits for the result gets it
+            return _as_exception(exc)
 
     def finish(self, outcome: Any) -> bool:
         """Hand the outcome over, a result or an exception; return whether anybody still waited for it."""
@@ -86,7 +95,8 @@ class Lane:
     deadline_s : float
         What a piece of work may take, waiting included. One that is at work for longer opens the breaker.
     together : callable, optional
-        Does several pieces: takes what `run` was given, returns a result or an exception of each, in their order.
+        Does several pieces: takes the arguments that `run` was given for each, and returns a result or an exception of
+        each, in their order.
     most_together : int
         The most pieces that `together` is given.
     """
@@ -96,11 +106,11 @@ class Lane:
         name: str,
         *,
         deadline_s: float,
-        together: Callable[[Sequence[Any]], Sequence[Any]] | None = None,
+        together: Callable[[Sequence[tuple[Any, ...]]], Sequence[Any]] | None = None,
         most_together: int = 1,
     ) -> None:
         self._deadline_s = deadline_s
-        self._together = together or _one_by_one
+        self._together = together
         self._most_together = most_together
         self._turns = _Turns()
         # The queue only wakes the thread, and `_turns` decides whose piece is next. True: a piece waits; False: the
@@ -124,8 +134,8 @@ class Lane:
         since = self._busy_since
         return since is not None and time.monotonic() - since >= self._deadline_s
 
-    async def run(self, work: Callable[[], T], *, spent_s: float = 0.0, caller: str | None = None) -> T:
-        """Do `work` in the thread and return what it returns, or raise what it raises.
+    async def run(self, work: Callable[[*Ts], T], *args: *Ts, spent_s: float = 0.0, caller: str | None = None) -> T:
+        """Call `work` with `args` in the thread and return what it returns, or raise what it raises.
 
         Parameters
         ----------
@@ -149,7 +159,7 @@ class Lane:
         if self.is_stuck or not self._breaker.allows(now):
             raise DeadlineMissedError
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop)
+        job = _Job(work, args, loop)
         self._turns.put(caller, job)
         self._queue.put(True)
         timer = loop.call_later(left_s, self._expire, job)
@@ -195,33 +205,27 @@ class Lane:
 
     def _do(self, jobs: Sequence[_Job[Any]]) -> Sequence[Any]:
         """Return a result or an exception of each piece, and keep account of the time."""
-        work = [job.work for job in jobs]
         self._busy_since = started = time.monotonic()
-        try:
-            outcomes = self._together(work) if len(work) > 1 else _one_by_one(work)
-        except BaseException:  # noqa: BLE001 - doing each piece alone shows which of them fails
-            outcomes = _one_by_one(work)
-        took_s = min(time.monotonic() - started, self._deadline_s) / len(work)
+        outcomes = self._done_together(jobs) or [job.do() for job in jobs]
+        took_s = min(time.monotonic() - started, self._deadline_s) / len(jobs)
         self._mean_s += _MEMORY * (took_s - self._mean_s)
         self._busy_since = None
         return outcomes
+
+    def _done_together(self, jobs: Sequence[_Job[Any]]) -> Sequence[Any] | None:
+        """Return the outcomes of several pieces; None if each is to be done alone."""
+        if len(jobs) == 1 or self._together is None:
+            return None
+        try:
+            return self._together([job.args for job in jobs])
+        except BaseException:  # noqa: BLE001 - doing each piece alone shows which of them fails
+            return None
 
     def _hand_over(self, jobs: Sequence[_Job[Any]], outcomes: Sequence[Any]) -> None:
         in_time = [job.finish(outcome) for job, outcome in zip(jobs, outcomes, strict=True)]
         # Results that all came too late do not show that the router is fast enough again.
         if any(in_time):
             self._breaker.succeed()
-
-
-def _one_by_one(work: Sequence[Callable[[], Any]]) -> list[Any]:
-    return [_outcome(piece) for piece in work]
-
-
-def _outcome(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except BaseException as exc:  # noqa: BLE001 - the caller that waits for the result gets it
-        return _as_exception(exc)
 
 
 def _as_exception(exc: BaseException) -> Exception:

@@ -1,7 +1,7 @@
 """A query as the engine has read it, before anything is decided."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from router_model.features import Prompt
@@ -26,6 +26,10 @@ class ReadQuery:
         Whether there may be a session: it was named, or this is not its first turn.
     uses_tools : bool
         Whether the conversation is inside a tool loop.
+    session : SessionRecord or None
+        The model that the conversation has had so far, once that was looked up.
+    is_warm : bool
+        Whether that model's provider still has the conversation in its prompt cache.
     """
 
     query: Query
@@ -33,6 +37,8 @@ class ReadQuery:
     session_key: str | None
     has_begun: bool
     uses_tools: bool
+    session: SessionRecord | None = None
+    is_warm: bool = False
 
     @classmethod
     def read(cls, query: Query) -> "ReadQuery":
@@ -59,34 +65,16 @@ class ReadQuery:
         query = self.query
         return query.goal, query.constraints, query.explain, frozenset(query.cards.items())
 
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What is known about a conversation so far.
-
-    Attributes
-    ----------
-    model : str
-    warm_pieces : float
-        Our word pieces that its provider has in a warm cache; 0 if the cache has gone.
-    is_warm : bool
-        Whether the cache is still alive.
-    """
-
-    model: str
-    warm_pieces: float
-    is_warm: bool
-
-    @classmethod
-    def of(cls, record: SessionRecord, *, now: float, cache_ttl_s: float) -> "Session":
-        """Return what a record means now, in seconds since 1970."""
-        is_warm = now - record.updated_at.timestamp() <= cache_ttl_s
-        return cls(record.model, float(record.n_input_tokens) if is_warm else 0.0, is_warm)
+    def within(self, session: SessionRecord, *, now: float, cache_ttl_s: float) -> "ReadQuery":
+        """Return the query with what is known of its conversation at a time, in seconds since 1970."""
+        return replace(self, session=session, is_warm=now - session.updated_at.timestamp() <= cache_ttl_s)
 
     @property
     def warm_cache(self) -> dict[str, float] | None:
-        """The arguments of `router_model.Router.route`."""
-        return {self.model: self.warm_pieces} if self.warm_pieces else None
+        """The model with a warm cache and the word pieces in it, as `router_model.Router.decide` takes them."""
+        if self.session is None or not self.is_warm or not self.session.n_input_tokens:
+            return None
+        return {self.session.model: float(self.session.n_input_tokens)}
 
 
 def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:

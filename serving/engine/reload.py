@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +182,7 @@ class Reloader:
                 sighting = await self._lane.run(source.look)
                 if only_if_new and sighting.version == self._tried:
                     return self._reloaded(changed=False)
-                router = await self._lane.run(partial(self._load, sighting))
+                router = await self._lane.run(self._load, sighting)
             except Exception as exc:
                 raise self._refuse(sighting, exc) from exc
             self._tried, self._refused, self._said = sighting.version, None, None

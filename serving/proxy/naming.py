@@ -1,7 +1,6 @@
 """Read ``model`` and ``models`` of a body: they ask for a decision, or name models to forward to."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
@@ -11,24 +10,8 @@ from router_model.serving.http_edge.requests import AUTO
 _NAMES: Final = frozenset({*AUTO, "router"})
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """The models that a request names.
-
-    Attributes
-    ----------
-    requested : as the caller wrote it, e.g. for ``openrouter_metadata``
-    routes : whether the router decides
-    models : with `routes` the candidates, all where empty; else what is called, in this order
-    """
-
-    requested: str
-    routes: bool
-    models: tuple[str, ...]
-
-
-def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> Named:
-    """Read what a body names.
+def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> tuple[bool, tuple[str, ...]]:
+    """Return whether the router decides, and the models that a body names (`ProxyRequest.models`).
 
     Parameters
     ----------
@@ -38,15 +21,15 @@ def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> 
     Examples
     --------
     >>> read_named("auto", ["a", "b"], "p1")
-    Named(requested='auto', routes=True, models=('a', 'b'))
-    >>> read_named("a", ["b", "a"], "p1").models
-    ('a', 'b')
+    (True, ('a', 'b'))
+    >>> read_named("a", ["b", "a"], "p1")
+    (False, ('a', 'b'))
     """
     routes = model is None or model in _NAMES or model == policy
     listed = [] if models is None else [name for name in models if name not in _NAMES and name != policy]
     if not routes and model is not None:
         listed.insert(0, model)
-    return Named(model or AUTO[0], routes, tuple(dict.fromkeys(listed)))
+    return routes, tuple(dict.fromkeys(listed))
 
 
 def not_found(model: str, known: Collection[str], *, param: str = "model") -> ModelNotFoundError:

@@ -16,7 +16,7 @@ from router_model.serving.common.callers import Caller
 from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.engine import Engine
-from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.query import Routed
 from router_model.serving.formats.format import Surface
 from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
@@ -41,21 +41,6 @@ from router_model.serving.proxy.replies import (
     reply_headers,
     whole_answer,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The candidates that are called for a request.
-
-    Attributes
-    ----------
-    targets : best first
-    query, routed : the decision; None if a model is forwarded as asked
-    """
-
-    targets: Sequence[Target]
-    query: Query | None = None
-    routed: Routed | None = None
 
 
 @dataclass(slots=True)
@@ -190,9 +175,7 @@ class Proxy:
         NotReadyError
             If the service had to end before.
         """
-        traced = self.tracing.call(
-            asked.surface, asked.named.requested, request.scope["headers"], stream=asked.call.stream
-        )
+        traced = self.tracing.call(asked.surface, asked.requested, request.scope["headers"], stream=asked.call.stream)
         try:
             with CancelOnDisconnect(request.receive), self.under_way.whole():
                 return await self._answer(request, caller, asked, traced)
@@ -201,67 +184,70 @@ class Proxy:
             raise
 
     async def _answer(self, request: Request, caller: Caller, asked: ProxyRequest, traced: TracedCall) -> Response:
-        plan = await self._plan(caller, asked)
-        if plan.routed is not None:
-            traced.decided(decision_id=plan.routed.decision_id, session_id=asked.session_id)
-        targets, admission, worst_usd = admit(self.access, request.scope, caller, asked, plan.targets)
-        plan = replace(plan, targets=targets)
+        routed, targets = await self._plan(caller, asked)
+        if routed is not None:
+            traced.decided(decision_id=routed.decision_id, session_id=asked.session_id)
+        targets, admission, worst_usd = admit(self.access, request.scope, caller, asked, targets)
         account = Account((*self.observers, self.candidates.speeds.observe), admission, traced, worst_usd)
         try:
-            reply = await self.forwarder.forward(self._forward_request(plan, caller, asked, account))
-            return self._respond(plan, reply, account)
+            reply = await self.forwarder.forward(self._forward_request(caller, asked, routed, targets, account))
+            if routed is not None and reply.target.model != routed.model:
+                model, session_id = reply.target.model, asked.session_id
+                self.engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
+            return self._respond(reply, routed, account)
         except BaseException as exc:
             account.close()
             if isinstance(exc, ServiceError):
-                exc.headers = error_headers(plan.routed, account.n_attempts) | exc.headers
+                exc.headers = error_headers(routed, account.n_attempts) | exc.headers
             raise
 
-    def _forward_request(self, plan: Plan, caller: Caller, asked: ProxyRequest, account: Account) -> ForwardRequest:
+    def _forward_request(
+        self, caller: Caller, asked: ProxyRequest, routed: Routed | None, targets: Sequence[Target], account: Account
+    ) -> ForwardRequest:
         trace = account.traced.headers
         return ForwardRequest(
             replace(asked.call, trace=trace) if trace else asked.call,
-            plan.targets,
-            decision_id=None if plan.routed is None else plan.routed.decision_id,
+            targets,
+            decision_id=None if routed is None else routed.decision_id,
             key_id=caller.key_id,
             observe=account.observe,
             total_s=asked.total_s,
             buffer=asked.buffer,
             aside=partial(self.bodies.aside, caller) if asked.call.is_long else None,
-            extras=partial(_extras, asked.named.requested, plan) if asked.wants_metadata else no_extras,
+            extras=partial(_extras, asked.requested, targets, routed) if asked.wants_metadata else no_extras,
         )
 
-    def _respond(self, plan: Plan, reply: Reply, account: Account) -> Response:
-        if plan.query is not None and plan.routed is not None and reply.target.model != plan.routed.model:
-            self.engine.answered(plan.query, plan.routed, reply.target.model)
-        headers = reply_headers(reply, plan.routed)
+    def _respond(self, reply: Reply, routed: Routed | None, account: Account) -> Response:
+        headers = reply_headers(reply, routed)
         if reply.stream is not None:
             account.stream(reply)
             return StreamAnswer(reply.stream, headers, self.under_way, account)
         account.close()
         return whole_answer(reply, headers)
 
-    async def _plan(self, caller: Caller, asked: ProxyRequest) -> Plan:
-        """Return whom to call.
+    async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
+        """Return the decision, None if a model is forwarded as asked, and whom to call, best first.
 
         Raises
         ------
         InvalidRequestError, ModelNotFoundError, EmptyPlanError
         """
-        named = asked.named
-        for model in named.models:
+        for model in asked.models:
             self._check_known(model, asked)
-        decidable = [model for model in named.models if model in self._models]
-        if not named.routes or (named.models and not decidable and self._models):
-            return Plan(self.candidates.targets(named.models, asked.preferences, body=asked.call.body))
+        decidable = [model for model in asked.models if model in self._models]
+        if not asked.routes or (asked.models and not decidable and self._models):
+            return None, self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
-                f"model: got {named.requested!r}; expected the id of an embedding model; the router does not choose "
+                f"model: got {asked.requested!r}; expected the id of an embedding model; the router does not choose "
                 "one, because vectors of different models cannot be mixed",
                 param="model",
             )
         return await self._decided(caller, asked, decidable)
 
-    async def _decided(self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]) -> Plan:
+    async def _decided(
+        self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]
+    ) -> tuple[Routed, Sequence[Target]]:
         unavailable = self.candidates.unavailable(self.engine.router, asked.preferences)
         ask = partial(
             query_of,
@@ -273,9 +259,9 @@ class Proxy:
         )
         query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
         routed = await self.engine.decide(query)
-        behind = [model for model in asked.named.models if model not in decidable]
+        behind = [model for model in asked.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind
-        return Plan(self.candidates.targets(models, asked.preferences), query, routed)
+        return routed, self.candidates.targets(models, asked.preferences)
 
     def _check_known(self, model: str, asked: ProxyRequest) -> None:
         if self.candidates.serves(model):
@@ -284,9 +270,11 @@ class Proxy:
         if model not in self._models:
             known = {*self._models, *self.candidates.served_models}
             raise not_found(model, sorted(known), param=param)
-        if len(asked.named.models) == 1:
+        if len(asked.models) == 1:
             raise EmptyPlanError(f"no provider serves {model!r}; add it to one in the providers file", param=param)
 
 
-def _extras(requested: str, plan: Plan, attempts: Sequence[AttemptRecord]) -> dict[str, Any]:
-    return {"openrouter_metadata": openrouter_metadata(requested, plan.targets, attempts, plan.routed)}
+def _extras(
+    requested: str, targets: Sequence[Target], routed: Routed | None, attempts: Sequence[AttemptRecord]
+) -> dict[str, Any]:
+    return {"openrouter_metadata": openrouter_metadata(requested, targets, attempts, routed)}

@@ -11,8 +11,9 @@ from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
+from router_model.serving.http_edge.requests import AUTO
 from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
-from router_model.serving.proxy.naming import Named, read_named
+from router_model.serving.proxy.naming import read_named
 from router_model.serving.proxy.preferences import Preferences
 from router_model.serving.proxy.request_counts import with_counts_read
 
@@ -32,7 +33,9 @@ class ProxyRequest:
     ----------
     call : Call
     envelope : what was read of the body
-    named : Named
+    requested : the model as the caller wrote it, e.g. for ``openrouter_metadata``
+    routes : whether the router decides
+    models : with `routes` the candidates, all where empty; else what is called, in this order
     preferences : Preferences
     session_id : as the caller named it, or None
     buffer : whether a stream is held back until it is whole
@@ -44,7 +47,9 @@ class ProxyRequest:
 
     call: Call
     envelope: ProxyEnvelope
-    named: Named
+    requested: str
+    routes: bool
+    models: tuple[str, ...]
     preferences: Preferences
     session_id: str | None
     buffer: bool
@@ -99,10 +104,14 @@ def read_proxy_request(
         is_long=is_long,
         openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
+    model = path_model or envelope.model
+    routes, models = read_named(model, envelope.models, policy)
     return ProxyRequest(
         call,
         envelope,
-        named=read_named(path_model or envelope.model, envelope.models, policy),
+        requested=model or AUTO[0],
+        routes=routes,
+        models=models,
         preferences=Preferences.of(envelope.provider),
         session_id=named_session(envelope, headers),
         buffer=_buffers(headers),

@@ -12,8 +12,7 @@ from fake_service import client_of, fake_parts, record_of
 from router_model import Reason
 from router_model.serving.commands.serve import default_text
 from router_model.serving.common.settings import Settings, option_name, variable
-from router_model.serving.engine.choice import EXPLORED, SESSION
-from router_model.serving.engine.decision_answers import FALLBACK_DEFAULT
+from router_model.serving.engine.decision_answers import EXPLORED, FALLBACK_DEFAULT, SESSION
 from router_model.serving.engine.query import Query
 
 DOCS = Path(__file__).parents[2] / "docs"

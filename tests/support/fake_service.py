@@ -98,8 +98,9 @@ class FakeEngine:
             raise self.fails
         return FakeReload("sha256:new", changed=True)
 
-    def answered(self, query: Query, routed: Routed, model: str) -> None:
-        self.moved.append((query.session_id, routed.model, model))
+    def answered(self, routed: Routed, model: str, *, key_id: str | None, session_id: str | None) -> None:
+        assert key_id
+        self.moved.append((session_id, routed.model, model))
 
     async def decide(self, query: Query) -> Routed:
         self.asked.append(query)

@@ -124,7 +124,7 @@ def test_what_the_predictor_cannot_do_is_answered_with_the_default_plan(bench, r
 def test_a_defect_in_choosing_is_answered_with_the_default_plan(bench, run, query, monkeypatch):
     async def main():
         async with bench() as b:
-            monkeypatch.setattr("router_model.serving.engine.engine.choose", fails)
+            monkeypatch.setattr("router_model.serving.engine.decision_answers.choose", fails)
             routed = await b.engine.decide(query(SUM))
             assert (routed.reason, routed.degraded_by) == ("fallback_default", "predictor_error")
             assert len(b.log.decisions) == 1

@@ -161,13 +161,13 @@ def test_what_waits_is_done_together_and_in_its_order():
     async def main():
         goes, free = [], threading.Event()
 
-        def together(work):
-            goes.append(len(work))
-            return [piece() for piece in work]
+        def together(pieces):
+            goes.append(len(pieces))
+            return [int(*args) for args in pieces]
 
         lane = Lane("together", deadline_s=PATIENT, together=together, most_together=3)
         first = await held(lane, free)
-        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(5)]
+        tasks = [asyncio.create_task(lane.run(int, i)) for i in range(5)]
         await asyncio.sleep(0)
         lane._mean_s = -PATIENT  # as if all were done in no time, however long the first is held
         free.set()
@@ -189,7 +189,7 @@ def test_slow_work_is_not_done_together():
         lane = Lane("slow", deadline_s=PATIENT, together=goes.append, most_together=3)
         first = await held(lane, free)
         lane._mean_s = 10.0
-        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(2)]
+        tasks = [asyncio.create_task(lane.run(int, i)) for i in range(2)]
         await asyncio.sleep(0)
         free.set()
         assert await asyncio.gather(first, *tasks) == [(None, True), 0, 1]
@@ -225,15 +225,15 @@ def test_a_deadline_in_the_middle_of_a_go_is_kept():
     async def main():
         free, hanging, release = threading.Event(), threading.Event(), threading.Event()
 
-        def together(work):
+        def together(pieces):
             hanging.set()
             release.wait()
-            return [piece() for piece in work]
+            return [int(*args) for args in pieces]
 
         lane = Lane("middle", deadline_s=0.5, together=together, most_together=9)
         first = await held(lane, free)
-        late = asyncio.create_task(lane.run(lambda: 1, spent_s=0.1))
-        later = asyncio.create_task(lane.run(lambda: 2))
+        late = asyncio.create_task(lane.run(int, 1, spent_s=0.1))
+        later = asyncio.create_task(lane.run(int, 2))
         await asyncio.sleep(0)
         free.set()
         await asyncio.gather(first, return_exceptions=True)
@@ -251,10 +251,10 @@ def test_a_deadline_in_the_middle_of_a_go_is_kept():
 def test_a_lane_that_is_closed_does_what_waited_before():
     async def main():
         free = threading.Event()
-        together = lambda work: [piece() for piece in work]  # noqa: E731
+        together = lambda pieces: [int(*args) for args in pieces]  # noqa: E731
         lane = Lane("closing", deadline_s=PATIENT, together=together, most_together=9)
         first = await held(lane, free)
-        tasks = [asyncio.create_task(lane.run(partial(int, i))) for i in range(2)]
+        tasks = [asyncio.create_task(lane.run(int, i)) for i in range(2)]
         await asyncio.sleep(0)
         lane.close()
         lane._mean_s = -PATIENT

@@ -19,7 +19,8 @@ from scripted_faults import FAULTS
 
 MAX_ATTEMPTS = 6
 AT_ONCE = 80
-BOUND_S = 12 + 3  # the service's total, and a busy machine
+TOTAL_S = 12  # `proxy_total_s` of the service
+BOUND_S = TOTAL_S + 3  # and a busy machine
 PAIRS = [*(("chat", kind) for kind in KINDS), ("messages", "anthropic"), ("generate", "gemini")]
 CLEAN = {  # what a caller may be told when nobody answers
     **{name: {400} for name in ("status_400", "no_tools", "blocked")},
@@ -217,6 +218,8 @@ def test_attempts_are_few_and_logged(outcomes, attempts, fault):
             assert failures.pop() is None, case
             assert (logged[-1]["input_tokens"], logged[-1]["cached_input_tokens"]) == (31, 4), case
         assert bool(failures) != FAULTS[fault].harmless, case
+        if not FAULTS[fault].silent and outcomes[case].seconds >= TOTAL_S and failures[-1:] == ["timeout"]:
+            failures.pop()  # on a busy machine the call's own time can end during its last attempt
         assert set(failures) <= FAILURES.get(fault, {"malformed"}), (case, failures)
         if case.answers:
             assert int(outcomes[case].headers["x-router-attempts"]) == len(logged), case
