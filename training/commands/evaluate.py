@@ -161,6 +161,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
             ("AIQ-log", "aiq_log"),
         )
     ]
+    parts.insert(4, f"AIQ gain over single models {metrics['aiq_gain']:+.4f} (null {metrics['aiq_null']:+.4f})")
     console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
 
 

@@ -29,6 +29,8 @@ from router_model.training.metrics import (
     brier,
     calibration_error,
     cost_save,
+    frontier_null,
+    level_predictions,
     log_loss,
     mean_auc,
     perf_gain,
@@ -257,6 +259,13 @@ class _Realiser:
         )
 
 
+def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Return the choices along the value of quality, by expected quality less expected cost, shape (n_values, n)."""
+    eligible = np.ones(quality.shape, dtype=bool)
+    values = success_values(expected_cost_usd.astype(np.float64))
+    return np.array([best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value) for value in values])
+
+
 def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
     """Return the router's configurations along the value of quality, by expected quality less expected cost.
 
@@ -265,14 +274,9 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     cost, quality : float64 arrays, shape (n_prompts, n_models)
         Realised.
     """
-    n = np.arange(len(quality))
-    eligible = np.ones(quality.shape, dtype=bool)
-    points = []
-    for value in success_values(table.expected_cost_usd):
-        chosen = best_by_value(table.mean_quality, table.expected_cost_usd, eligible, success_value_usd=value)
-        points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
-    costs, qualities = np.array(points).T
-    return Points(costs, qualities)
+    rows = np.arange(len(quality))
+    chosen = sweep(table.mean_quality, table.expected_cost_usd)
+    return Points(cost[rows, chosen].mean(axis=1), quality[rows, chosen].mean(axis=1))
 
 
 def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:
@@ -322,9 +326,13 @@ def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionT
 def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:
     success = realised.success
     area = mean_auc(table.p_success, success)
+    height, of_singles = aiq(points, singles), aiq(Points(singles.cost_usd, singles.quality), singles)
+    uninformed = sweep(level_predictions(table.mean_quality), table.expected_cost_usd)
     return {
-        "aiq": aiq(points, singles),
-        "aiq_singles": aiq(Points(singles.cost_usd, singles.quality), singles),
+        "aiq": height,
+        "aiq_singles": of_singles,
+        "aiq_gain": height - of_singles,
+        **frontier_null(uninformed, realised.outcomes.quality, realised.cost),
         "aiq_log": aiq_log(points, singles),
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),

@@ -55,7 +55,9 @@ class Resampling:
 
 
 def independent_groups(sessions: Sequence[object], texts: Sequence[object]) -> Groups:
-    """Number prompts by group, shape (n,): those that share a conversation or a text, directly or through others.
+    """Return the number of each prompt's group, shape (n,).
+
+    Prompts that share a conversation or a text are in one group, directly or through others.
 
     Examples
     --------
