@@ -120,7 +120,7 @@ def _quality_difference(values: Float64Array, differs: npt.NDArray[np.bool_], dr
     value = float(values.mean())
     if not values.any():
         possible = min(3 / drawn.n_groups, float(differs.mean()))
-        return Estimate(0.0, -possible, possible)
+        return Estimate(0.0, 0.0 - possible, possible)  # not -0.0
     return Estimate(value, *interval(drawn.mean(values)))
 
 
