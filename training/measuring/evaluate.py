@@ -101,6 +101,7 @@ class Evaluation:
         How models were chosen, in words.
     router : Realised
         At the artifact's operating point, or the one asked for.
+    expected_cost_usd : what the router expected the chosen models to cost, mean over prompts
     singles : one a model, best first
     best_single : str
     shares : model -> share of prompts routed to it
@@ -118,6 +119,7 @@ class Evaluation:
     quality_bar: float
     rule: str
     router: Realised
+    expected_cost_usd: float
     singles: tuple[Realised, ...]
     best_single: str
     shares: dict[str, float]
@@ -146,6 +148,7 @@ class Evaluation:
             "quality_bar": self.quality_bar,
             "rule": self.rule,
             "router": asdict(self.router),
+            "expected_cost_usd": self.expected_cost_usd,
             "singles": [asdict(single) for single in self.singles],
             "best_single": self.best_single,
             "savings": self.savings,
@@ -304,6 +307,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         quality_bar=table.quality_bar,
         rule=rule,
         router=realised.of("router", chosen, best, everything),
+        expected_cost_usd=mean_cost_usd(table.expected_cost_usd[everything, chosen]),
         singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
         best_single=models[best],
         shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
