@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from router_model.training.benchmark.glossary import GLOSSARY
-from router_model.training.benchmark.margins import LEFT_OUT, by_margin, shift_summary
+from router_model.training.benchmark.margins import LEFT_OUT, by_margin, null_of, shift_summary
 from router_model.training.benchmark.results import MethodResult, Results
 from router_model.training.benchmark.verdicts import summary
 
@@ -29,6 +29,7 @@ EXPLAINED = (
 )
 COLUMNS = (
     "aiq",
+    "aiq_gain",
     "aiq_log",
     "auc",
     "log_loss",
@@ -131,7 +132,8 @@ def whole(results: Results) -> bool:
 
 def headline(found: Sequence[Results]) -> str:
     """Tabulate what ours saves and keeps, and its AIQ beside the best rival's, a row a table."""
-    lines = ["| outcomes | saved | quality kept | AIQ | best rival's | ours minus it |", "|---" * 6 + "|"]
+    gain = GLOSSARY["aiq_gain"].head
+    lines = [f"| outcomes | saved | quality kept | AIQ | {gain} | best rival's | ours minus it |", "|---" * 7 + "|"]
     for results in found:
         ours = results.method("ours")
         if ours is None:
@@ -142,6 +144,7 @@ def headline(found: Sequence[Results]) -> str:
             cell(ours, "chosen_saving", results),
             cell(ours, "chosen_quality_kept", results),
             cell(ours, "aiq", results),
+            cell(ours, "aiq_gain", results),
             f"{cell(rival, 'aiq', results)} ({rival.name})",
             GLOSSARY["aiq"].write_difference(rival.ours_minus["aiq"]),
         ]
@@ -151,7 +154,7 @@ def headline(found: Sequence[Results]) -> str:
 
 def section(results: Results) -> str:
     """Tabulate every method of a benchmark, with its verdicts and the command that makes it."""
-    labels = " | ".join(GLOSSARY[name].label for name in COLUMNS)
+    labels = " | ".join(GLOSSARY[name].head for name in COLUMNS)
     lines = [f"### {name_of(results)}{setting_of(results)}", "", f"| method | {labels} | ours minus it, AIQ |"]
     lines.append("|---" * (len(COLUMNS) + 2) + "|")
     for method in sorted(results.methods, key=lambda m: -metric(m, "aiq")):
@@ -167,11 +170,14 @@ def shift_section(results: Results) -> str:
     """Say how every method does on tasks that were left out."""
     lines = [f"### {name_of(results)}, one task left out", ""]
     lines += ["AIQ less that of the static mix of single models, best found on the task itself:", ""]
-    lines += ["| method | mean | least | on |", "|---|---|---|---|"]
+    lines += ["| method | mean | null | least | on |", "|---|---|---|---|---|"]
     for method, margins in by_margin(results):
         worst = min(margins, key=lambda name: margins[name])
         mean = fmean(margins.values())
-        lines.append(f"| {method.name} | {mean:+.4f} | {margins[worst]:+.4f} | {worst.removesuffix(LEFT_OUT)} |")
+        null = GLOSSARY["aiq_null"].write(null_of(method))
+        lines.append(
+            f"| {method.name} | {mean:+.4f} | {null} | {margins[worst]:+.4f} | {worst.removesuffix(LEFT_OUT)} |"
+        )
     of_ours = next((margins for method, margins in by_margin(results) if method.name == "ours"), {})
     tasks = "; ".join(f"{name.removesuffix(LEFT_OUT)} {margin:+.4f}" for name, margin in of_ours.items())
     lines += ["", f"Ours by task: {tasks}.", "", *(f"- {line}" for line in shift_summary(results))]
@@ -198,8 +204,8 @@ def metric(method: MethodResult, name: str) -> float:
 
 
 def cell(method: MethodResult, name: str, results: Results) -> str:
-    """Write a metric's mean over trials."""
-    return GLOSSARY[name].write_mean(method.metrics.get(name), len(results.trials))
+    """Write a metric's mean over trials, and beside a gain its null."""
+    return GLOSSARY[name].write_beside_null(method.metrics, len(results.trials))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,9 @@ import tomli_w
 
 from router_model.errors import CatalogError, UsageError
 
+FROM_BILLS_ALONE: Final = "billed costs of the table alone"
+"""The `price_source` of a model whose cost was learned from bills without tokens; see `training/table/bills.py`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
@@ -77,6 +80,11 @@ class ModelCard:
     audio: bool | None = None
     structured_output: bool | None = None
     price_source: str = "catalog"
+
+    @property
+    def has_list_price(self) -> bool:
+        """Whether the prices are per token as the provider counts them, so that a call's tokens can be billed."""
+        return self.price_source != FROM_BILLS_ALONE
 
     @property
     def usd_per_mtok_1h_write(self) -> Decimal:

@@ -23,12 +23,21 @@ if TYPE_CHECKING:
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import inspect, remove_model, route  # noqa: F401
     from router_model.serving.commands import keys, log, serve  # noqa: F401
-    from router_model.training.commands import add_model, benchmark, certify, evaluate, import_table, train  # noqa: F401
+    from router_model.training.commands import (  # noqa: F401
+        add_model,
+        benchmark,
+        certify,
+        compare,
+        evaluate,
+        import_table,
+        train,
+    )
 
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
+    "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts of a table."),
     "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
     "certify": ("router_model.training.commands.certify", "Certify success rates of a router on prompts it never saw."),
     "add-model": (

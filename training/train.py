@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.catalog import Catalog
+from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
 from router_model.errors import ArtifactError, TableError, TrainingError
@@ -33,6 +33,7 @@ from router_model.training.measuring.doubly_robust import dr_outcomes
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
+from router_model.training.table.bills import FROM_TOKENS
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.groups import novelty_groups
@@ -192,7 +193,7 @@ def train(
     outcomes, warnings = learnable(read_outcomes(table))
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
-    cards = complete_catalog(catalog, outcomes.models)
+    cards = complete_catalog(catalog, outcomes.models, bills=outcomes)
     advance("read")
     encoder = load_encoder(config.encoder)
     keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
@@ -395,16 +396,30 @@ def _default_bar(predictor: Predictor) -> float:
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
-    looked_up = [
-        f"{card.model}: price looked up, {card.usd_per_mtok_input} in and {card.usd_per_mtok_output} out per million "
-        f"tokens, from {card.price_source}"
-        for card in catalog.cards.values()
-        if card.price_source != "catalog"
-    ]
-    return looked_up + [
+    said = [_price_source(card) for card in catalog.cards.values() if card.price_source != "catalog"]
+    windows = [card.model for card in catalog.cards.values() if card.context_window is None]
+    if windows:
+        said.append(
+            f"context window unknown of {', '.join(windows)}: prompts of any length may go to them; give "
+            "context_window in the catalog"
+        )
+    return said + [
         f"{model}: billed costs are {ratio:.2g} times the catalog's prices; check its price and units"
         for model, ratio in price_mismatches(outcomes, catalog).items()
     ]
+
+
+def _price_source(card: ModelCard) -> str:
+    if card.price_source == FROM_BILLS_ALONE:
+        return (
+            f"{card.model}: no price is known, so its expected cost is learned from the table's cost_usd; its output "
+            "tokens are not known. Give its price with --catalog to book calls of a service"
+        )
+    how = "computed" if card.price_source == FROM_TOKENS else "looked up"
+    return (
+        f"{card.model}: price {how}, {card.usd_per_mtok_input} in and {card.usd_per_mtok_output} out per million "
+        f"tokens, from {card.price_source}"
+    )
 
 
 def learnable(outcomes: Outcomes) -> tuple[Outcomes, list[str]]:

@@ -49,6 +49,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
                 "record": round(float(bank.base[column, 0]), 4),
                 "usd_per_mtok_input": float(artifact.catalog[model].usd_per_mtok_input),
                 "usd_per_mtok_output": float(artifact.catalog[model].usd_per_mtok_output),
+                "context_window": artifact.catalog[model].context_window,
                 "price_source": artifact.catalog[model].price_source,
             }
             for column, model in enumerate(predictor.models)
@@ -79,7 +80,7 @@ def _show(description: dict[str, Any]) -> None:
     console = Console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
-    for title in ("outcomes", "record", "$/Mtok in", "out"):
+    for title in ("outcomes", "record", "$/Mtok in", "out", "window"):
         table.add_column(title, justify="right")
     table.add_column("price from")
     for row in sorted(description["models"], key=lambda row: -row["record"]):
@@ -89,6 +90,7 @@ def _show(description: dict[str, Any]) -> None:
             f"{row['record']:.3f}",
             f"{row['usd_per_mtok_input']:g}",
             f"{row['usd_per_mtok_output']:g}",
+            "unknown" if row["context_window"] is None else f"{row['context_window']:,}",
             escape(row["price_source"]),
         )
     console.print(table)

@@ -35,7 +35,7 @@ class Usage:
     has_odd_bill: bool = field(default=False, compare=False, repr=False)
 
     def list_usd(self, card: ModelCard | None) -> float | None:
-        """Return what the call costs by list price; None if that is not known.
+        """Return what the call costs by list price; None if that is not known, as of a model known by its bills alone.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Usage:
         >>> Usage(1000, 100, cached_input_tokens=600).list_usd(card)  # 0.0008 + 0.0003 + 0.001
         0.0021
         """
-        if card is None:
+        if card is None or not card.has_list_price:
             return None
         return float(
             card.cost_usd(

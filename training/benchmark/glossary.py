@@ -23,8 +23,10 @@ class Term:
     label : short, as a column head
     meaning : one or two sentences
     form : how values are written
-        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3 of 0.753.
+        ``height`` 0.8877, ``share`` 31.7%, ``change`` +1.9%, ``score`` 75.3 of 0.753, ``gain`` +0.0153.
     lower_is_better : bool
+    null : name of the metric with the gain that shows without any knowledge of quality, if this one is a gain
+        It is written in brackets beside the gain.
     may_not_be_reached : bool
         None then means that no configuration reached it, and not that the metric is undefined.
     """
@@ -32,9 +34,15 @@ class Term:
     key: str
     label: str
     meaning: str
-    form: Literal["height", "share", "change", "score"] = "height"
+    form: Literal["height", "share", "change", "score", "gain"] = "height"
     lower_is_better: bool = False
     may_not_be_reached: bool = False
+    null: str = ""
+
+    @property
+    def head(self) -> str:
+        """The head of a column, which says what stands in brackets."""
+        return f"{self.label} (null)" if self.null else self.label
 
     def write(self, value: float | None) -> str:
         """Format a value of this metric.
@@ -57,6 +65,21 @@ class Term:
         if interval is None or interval.value is None:
             return NOT_DEFINED
         return self.write(interval.value) + ("*" if interval.n_trials < n_trials else "")
+
+    def write_beside_null(self, metrics: Mapping[str, Interval], n_trials: int) -> str:
+        """Format a mean over trials and, if this metric is a gain, its null beside it.
+
+        Examples
+        --------
+        >>> metrics = {"aiq_gain": Interval(0.0153, n_trials=1), "aiq_null": Interval(0.0018, n_trials=1)}
+        >>> GLOSSARY["aiq_gain"].write_beside_null(metrics, 1)
+        '+0.0153 (+0.0018)'
+        """
+        written = self.write_mean(metrics.get(self.key), n_trials)
+        null = metrics.get(self.null)
+        if written == NOT_DEFINED or null is None or null.value is None:
+            return written
+        return f"{written} ({self.write(null.value)})"
 
     def write_difference(self, interval: Interval) -> str:
         """Format a difference of this metric with its interval.
@@ -84,7 +107,7 @@ class Term:
         return format(100 * value if self.form == "score" else value, form)
 
 
-_FORMATS = {"height": ".4f", "share": ".1%", "change": "+.1%", "score": ".1f"}
+_FORMATS = {"height": ".4f", "share": ".1%", "change": "+.1%", "score": ".1f", "gain": "+.4f"}
 
 _TERMS = (
     Term(
@@ -101,9 +124,33 @@ _TERMS = (
     ),
     Term("aiq_singles", "AIQ of singles", "AIQ of the single models' hull: the static mix, the line to beat."),
     Term(
+        "aiq_gain",
+        "AIQ gain",
+        "AIQ less that of the single models. In brackets the null: the gain that shows without any knowledge of "
+        "quality, because the frontier takes the best of many configurations on the test prompts themselves.",
+        form="gain",
+        null="aiq_null",
+    ),
+    Term(
+        "aiq_null",
+        "null of the AIQ gain",
+        "The AIQ gain of a router that knows costs and each model's mean quality, with the outcomes of prompts "
+        "permuted; mean over 40 permutations.",
+        form="gain",
+    ),
+    Term(
         "perf_gain",
         "PerfGain",
-        "Best quality on the frontier divided by the best single model's, minus 1 (LLMRouterBench).",
+        "Best quality on the frontier divided by the best single model's, minus 1 (LLMRouterBench). In brackets the "
+        "null, as for the AIQ gain.",
+        form="change",
+        null="perf_gain_null",
+    ),
+    Term(
+        "perf_gain_null",
+        "null of PerfGain",
+        "The PerfGain of a router that knows costs and each model's mean quality, with the outcomes of prompts "
+        "permuted; mean over 40 permutations.",
         form="change",
     ),
     Term(

@@ -28,6 +28,12 @@ def margins_of(method: MethodResult) -> dict[str, float]:
     }
 
 
+def null_of(method: MethodResult) -> float | None:
+    """Return the mean margin that would show without any knowledge of quality; None if it was not measured."""
+    nulls = [null for trial in method.trials if (null := trial.metrics.get("aiq_null")) is not None]
+    return fmean(nulls) if nulls else None
+
+
 def by_margin(results: Results) -> list[tuple[MethodResult, Mapping[str, float]]]:
     """Return the learned methods that have margins, with these, the largest mean first."""
     found = [(method, margins_of(method)) for method in results.methods if method.kind in LEARNED_KINDS]
@@ -41,10 +47,13 @@ def shift_summary(results: Results) -> list[str]:
     for place, (method, margins) in enumerate(found):
         if place and method is not reference:
             continue
+        null = null_of(method)
+        beside = "" if null is None else f" (null {null:+.4f})"
         below = sorted((name for name in margins if margins[name] < 0), key=lambda name: margins[name])
         where = f", below it on {len(below)} ({'; '.join(below)})" if below else ", never below it"
         said.append(
             f"Tasks never seen: {method.name} is number {place + 1} of {len(found)} learned methods, on average "
-            f"{fmean(margins.values()):+.4f} AIQ from the static mix of single models over {len(margins)} tasks{where}."
+            f"{fmean(margins.values()):+.4f} AIQ{beside} from the static mix of single models over {len(margins)} tasks"
+            f"{where}."
         )
     return said

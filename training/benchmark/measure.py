@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.benchmark.method import MethodCard, Routed, Routing
+from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
 from router_model.training.benchmark.results import Curve, MethodTrial, Realised
 from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.metrics import (
@@ -28,6 +28,8 @@ from router_model.training.metrics import (
     cost_save,
     cpt,
     excess_calibration_error,
+    frontier_null,
+    level_predictions,
     log_loss,
     log_loss_by_task,
     mean_auc,
@@ -93,6 +95,7 @@ def measure(trial: Trial, routed: Routed, card: MethodCard) -> MethodTrial:
         decide_ms=1000 * routed.decide_s / len(test),
         metrics={
             **_frontier_metrics(points, single_models(test)),
+            **_null(trial, routing),
             **_prediction_metrics(test, routing),
             **_two_model_metrics(test, routing, points),
             "pareto_distance": None,
@@ -204,14 +207,24 @@ def check_routed(trial: Trial, routed: Routed, card: MethodCard) -> None:
 
 
 def _frontier_metrics(points: Points, singles: Singles) -> dict[str, float | None]:
+    height, of_singles = aiq(points, singles), aiq(Points(singles.cost_usd, singles.quality), singles)
     return {
-        "aiq": aiq(points, singles),
+        "aiq": height,
         "aiq_log": aiq_log(points, singles),
-        "aiq_singles": aiq(Points(singles.cost_usd, singles.quality), singles),
+        "aiq_singles": of_singles,
+        "aiq_gain": height - of_singles,
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),
         "cost_save_95": cost_save(points, singles, share=_SHARE_95),
     }
+
+
+def _null(trial: Trial, routing: Routing) -> dict[str, float | None]:
+    """Return the gains that a method would show without any knowledge of quality; see `frontier_null`."""
+    choices, test = routing.choices, trial.test
+    if routing.p_success is not None and routing.expected_cost_usd is not None:
+        choices = sweep(level_predictions(routing.p_success), routing.expected_cost_usd, sweep_values(trial))
+    return frontier_null(choices, test.quality, test.cost_usd)
 
 
 def _prediction_metrics(test: Side, routing: Routing) -> dict[str, float | None]:

@@ -78,7 +78,7 @@ def seed_trials(
     TableError
         If a side has no prompt left, or no cost of a model is known.
     """
-    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    setting = _Setting(complete_catalog(catalog, outcomes.models, bills=outcomes), encoder, quality_bar)
     everything = setting.side(outcomes, features)
     for seed in seeds:
         split = split_prompts(outcomes.split_keys, seed=seed)
@@ -106,7 +106,7 @@ def trials_on_table(
     TableError
         If the test table lacks a model, a side has no prompt left, or a cost is known nowhere.
     """
-    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    setting = _Setting(complete_catalog(catalog, outcomes.models, bills=outcomes), encoder, quality_bar)
     everything = setting.side(outcomes, features)
     test = setting.side(test_outcomes.select_models(outcomes.models), test_features)
     for seed in seeds:
@@ -137,7 +137,7 @@ def shift_trials(
     TableError
         If the table has not two tasks or lacks one of `tasks`, a side has no prompt left, or a cost is known nowhere.
     """
-    setting = _Setting(complete_catalog(catalog, outcomes.models), encoder, quality_bar)
+    setting = _Setting(complete_catalog(catalog, outcomes.models, bills=outcomes), encoder, quality_bar)
     everything = setting.side(outcomes, features)
     keys, labels = np.array(outcomes.split_keys), np.array(outcomes.tasks)
     for task in _tasks(outcomes, tasks):

@@ -111,7 +111,18 @@ def summary(results: Results) -> list[str]:
     """Say in sentences which learned method is first in each headline metric, and how our method compares."""
     if ours(results) is None:
         return ["Ours was not run: nothing is compared with it."]
-    return [sentence for metric in HEADLINE for sentence in _sentences(results, metric)]
+    said = [sentence for metric in HEADLINE for sentence in _sentences(results, metric)]
+    return [*said[:1], *_gain_over_null(results), *said[1:]]
+
+
+def _gain_over_null(results: Results) -> list[str]:
+    """Say how much of our gain over the single models would show without any knowledge of quality."""
+    reference, term = ours(results), GLOSSARY["aiq_gain"]
+    gain, null = (None if reference is None else mean(reference, name) for name in (term.key, term.null))
+    if gain is None or null is None:
+        return []
+    own = f"{term.label} over single models: ours {term.write(gain)}"
+    return [f"{own}; {term.write(null)} would show without any knowledge of quality (the null)."]
 
 
 def _sentences(results: Results, metric: str) -> list[str]:

@@ -93,6 +93,13 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
             highlight=False,
         )
     _show_models(evaluation, console)
+    expected, real = evaluation.expected_cost_usd, evaluation.router.cost_usd
+    off = "" if real <= 0 else f" ({expected / real - 1:+.1%})"
+    console.print(
+        f"Cost of the chosen models, $ per 1k: expected {1000 * expected:.4f}, real {1000 * real:.4f}{off}.",
+        style="dim",
+        highlight=False,
+    )
     _show_tradeoffs(evaluation, console)
     if evaluation.by_task:
         _show_tasks(evaluation, console)
@@ -161,6 +168,7 @@ def _show_metrics(evaluation: "Evaluation", console: "Console") -> None:
             ("AIQ-log", "aiq_log"),
         )
     ]
+    parts.insert(4, f"AIQ gain over single models {metrics['aiq_gain']:+.4f} (null {metrics['aiq_null']:+.4f})")
     console.print("  ".join(parts), style="dim", highlight=False, soft_wrap=True)
 
 

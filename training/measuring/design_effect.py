@@ -38,13 +38,17 @@ def design_effects(success: npt.NDArray[np.bool_], sessions: Sequence[object], t
     >>> design_effects((texts < 10)[None], range(100), range(100)).round(2).tolist()
     [1.0]
     """
-    of_session, of_text, of_both = _labels(sessions), _labels(texts), _labels(list(zip(sessions, texts, strict=True)))
+    of_session, of_text, of_both = (
+        key_numbers(sessions),
+        key_numbers(texts),
+        key_numbers(list(zip(sessions, texts, strict=True))),
+    )
     by_session, by_text = _effect(success, of_session), _effect(success, of_text)
     both = by_session + by_text - _effect(success, of_both)
     return np.asarray(np.maximum.reduce([by_session, by_text, both, np.ones(len(success))]))
 
 
-def _labels(keys: Sequence[object]) -> npt.NDArray[np.intp]:
+def key_numbers(keys: Sequence[object]) -> npt.NDArray[np.intp]:
     """Give equal keys one number, from 0 in the order in which they first come."""
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.intp)

@@ -29,6 +29,8 @@ from router_model.training.metrics import (
     brier,
     calibration_error,
     cost_save,
+    frontier_null,
+    level_predictions,
     log_loss,
     mean_auc,
     perf_gain,
@@ -99,6 +101,7 @@ class Evaluation:
         How models were chosen, in words.
     router : Realised
         At the artifact's operating point, or the one asked for.
+    expected_cost_usd : what the router expected the chosen models to cost, mean over prompts
     singles : one a model, best first
     best_single : str
     shares : model -> share of prompts routed to it
@@ -116,6 +119,7 @@ class Evaluation:
     quality_bar: float
     rule: str
     router: Realised
+    expected_cost_usd: float
     singles: tuple[Realised, ...]
     best_single: str
     shares: dict[str, float]
@@ -144,6 +148,7 @@ class Evaluation:
             "quality_bar": self.quality_bar,
             "rule": self.rule,
             "router": asdict(self.router),
+            "expected_cost_usd": self.expected_cost_usd,
             "singles": [asdict(single) for single in self.singles],
             "best_single": self.best_single,
             "savings": self.savings,
@@ -257,6 +262,13 @@ class _Realiser:
         )
 
 
+def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.floating]) -> npt.NDArray[np.intp]:
+    """Return the choices along the value of quality, by expected quality less expected cost, shape (n_values, n)."""
+    eligible = np.ones(quality.shape, dtype=bool)
+    values = success_values(expected_cost_usd.astype(np.float64))
+    return np.array([best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value) for value in values])
+
+
 def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
     """Return the router's configurations along the value of quality, by expected quality less expected cost.
 
@@ -265,14 +277,9 @@ def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64A
     cost, quality : float64 arrays, shape (n_prompts, n_models)
         Realised.
     """
-    n = np.arange(len(quality))
-    eligible = np.ones(quality.shape, dtype=bool)
-    points = []
-    for value in success_values(table.expected_cost_usd):
-        chosen = best_by_value(table.mean_quality, table.expected_cost_usd, eligible, success_value_usd=value)
-        points.append((cost[n, chosen].mean(), quality[n, chosen].mean()))
-    costs, qualities = np.array(points).T
-    return Points(costs, qualities)
+    rows = np.arange(len(quality))
+    chosen = sweep(table.mean_quality, table.expected_cost_usd)
+    return Points(cost[rows, chosen].mean(axis=1), quality[rows, chosen].mean(axis=1))
 
 
 def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray[np.intp], *, rule: str) -> Evaluation:
@@ -300,6 +307,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         quality_bar=table.quality_bar,
         rule=rule,
         router=realised.of("router", chosen, best, everything),
+        expected_cost_usd=mean_cost_usd(table.expected_cost_usd[everything, chosen]),
         singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
         best_single=models[best],
         shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
@@ -322,9 +330,13 @@ def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionT
 def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:
     success = realised.success
     area = mean_auc(table.p_success, success)
+    height, of_singles = aiq(points, singles), aiq(Points(singles.cost_usd, singles.quality), singles)
+    uninformed = sweep(level_predictions(table.mean_quality), table.expected_cost_usd)
     return {
-        "aiq": aiq(points, singles),
-        "aiq_singles": aiq(Points(singles.cost_usd, singles.quality), singles),
+        "aiq": height,
+        "aiq_singles": of_singles,
+        "aiq_gain": height - of_singles,
+        **frontier_null(uninformed, realised.outcomes.quality, realised.cost),
         "aiq_log": aiq_log(points, singles),
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),

@@ -16,6 +16,7 @@ from router_model.training.metrics.frontier import (
     perf_gain,
     undominated,
 )
+from router_model.training.metrics.null import frontier_null, level_predictions
 from router_model.training.metrics.prediction import (
     Reliability,
     auc_by_model,
@@ -46,7 +47,9 @@ __all__ = [
     "cost_save",
     "cpt",
     "excess_calibration_error",
+    "frontier_null",
     "interval",
+    "level_predictions",
     "log_loss",
     "log_loss_by_task",
     "mean_auc",

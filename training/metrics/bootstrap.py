@@ -65,7 +65,7 @@ def bootstrap_metrics(
     Returns
     -------
     dict of float64 arrays, shape (n_resamples,)
-        ``aiq``, ``aiq_log``, ``perf_gain``, ``cost_save``, ``cost_save_95`` and, with `p_success`,
+        ``aiq``, ``aiq_gain``, ``aiq_log``, ``perf_gain``, ``cost_save``, ``cost_save_95`` and, with `p_success`,
         ``auc``, ``log_loss``, ``brier``. NaN if a metric is not defined or not reached.
     """
     metrics = bootstrap_frontier(weights, choices, quality, cost_usd)
@@ -83,9 +83,12 @@ def bootstrap_frontier(
     costs = resampled_means(kept, np.hstack([cost_usd[rows, chosen].T, cost_usd]))
     qualities = resampled_means(kept, np.hstack([quality[rows, chosen].T, quality]))
     ends = heights.Ends.of(costs[:, n_chosen:], qualities[:, n_chosen:])
+    of_singles = heights.hull_height(costs[:, n_chosen:], qualities[:, n_chosen:], ends)
     cost, quality = costs[:, :n_chosen], qualities[:, :n_chosen]
+    height = heights.hull_height(cost, quality, ends)
     metrics = {
-        "aiq": heights.hull_height(cost, quality, ends),
+        "aiq": height,
+        "aiq_gain": height - of_singles,
         "aiq_log": heights.step_height(cost, quality, ends),
         "perf_gain": heights.gain(quality, ends),
         "cost_save": heights.saving(cost, quality, ends, share=1.0),

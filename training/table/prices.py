@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from router_model.catalog import Catalog, ModelCard, missing_price_message
 from router_model.errors import CatalogError
+from router_model.training.table.bills import billed_card
+from router_model.training.table.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
@@ -18,8 +20,14 @@ _PROBE_TOKENS = 1000
 """Prices are read from a call of this size, because some lists charge more for very long calls."""
 
 
-def complete_catalog(catalog: Catalog | None, models: Iterable[str]) -> Catalog:
-    """Return cards for exactly `models`, from the catalog if it has them, else looked up.
+def complete_catalog(catalog: Catalog | None, models: Iterable[str], *, bills: Outcomes | None = None) -> Catalog:
+    """Return cards for exactly `models`, from the catalog if it has them, else looked up, else from billed costs.
+
+    Parameters
+    ----------
+    catalog : prices that win over all others
+    models : ids
+    bills : outcomes whose billed costs give the prices that are found nowhere else
 
     Raises
     ------
@@ -30,7 +38,7 @@ def complete_catalog(catalog: Catalog | None, models: Iterable[str]) -> Catalog:
     cards: dict[str, ModelCard] = {}
     missing: list[str] = []
     for model in models:
-        card = given.get(model) or look_up(model)
+        card = given.get(model) or look_up(model) or (None if bills is None else billed_card(model, bills))
         if card is None:
             missing.append(model)
         else:

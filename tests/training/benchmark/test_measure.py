@@ -44,6 +44,7 @@ def test_frontier_metrics_are_of_the_test_prompts(measured):
     assert measured.metrics["aiq"] == pytest.approx(0.625)
     assert measured.metrics["aiq_log"] == pytest.approx(0.25 * low + 0.75 * (1 - low))
     assert measured.metrics["aiq_singles"] == pytest.approx(0.5)
+    assert measured.metrics["aiq_gain"] == pytest.approx(0.125)
     assert measured.metrics["perf_gain"] == pytest.approx(0.0)
     assert measured.metrics["cost_save"] == pytest.approx(0.375)
     assert measured.metrics["cost_save_95"] == pytest.approx(0.375)

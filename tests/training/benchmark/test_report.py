@@ -92,7 +92,7 @@ def test_every_method_stands_in_both_tables_by_aiq(page):
     assert [row[0] for row in best[1:]] == names
     assert [row[0] for row in chosen[1:]] == names
     assert {len(row) for row in best} == {len(best[0])}
-    assert best[0][2:4] == ["AIQ", "AIQ-log"]
+    assert best[0][2:5] == ["AIQ", "AIQ gain (null)", "AIQ-log"]
 
 
 def test_two_models_and_shift_stand_there_only_where_they_are(html):
@@ -138,7 +138,7 @@ def test_a_missing_library_names_the_extra(monkeypatch, missing):
         import_module("router_model.training.benchmark.report.html")
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [80, 130])
 def test_the_terminal_shows_every_method_within_its_width(width):
     lines = printed(fake_results(), width)
     assert max(len(line) for line in lines) <= width
@@ -174,7 +174,8 @@ def test_a_metric_reached_in_some_trials_is_starred_and_one_in_none_said():
 def test_the_best_learned_method_is_marked_bounds_are_not():
     rows = {row.cells[0].text: row for row in tables.best_on_test(fake_results()).rows}
     assert rows["ours"].cells[2].mark == "best"
-    assert rows["kNN 40 + cost"].cells[3].mark == "best"
+    assert rows["ours"].cells[3].text.endswith(" (+0.0018)")
+    assert rows["kNN 40 + cost"].cells[4].mark == "best"
     assert rows["oracle"].cells[2].mark == ""
 
 

@@ -41,6 +41,7 @@ def plain(choices, quality, cost, p):
     singles = Singles(cost.mean(axis=0), quality.mean(axis=0))
     return {
         "aiq": aiq(points, singles),
+        "aiq_gain": aiq(points, singles) - aiq(Points(singles.cost_usd, singles.quality), singles),
         "aiq_log": aiq_log(points, singles),
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),

@@ -19,7 +19,7 @@ from router_model.training.benchmark.plots.style import (
     plain,
     short_name,
 )
-from router_model.training.benchmark.results import Results
+from router_model.training.benchmark.results import MethodResult, Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, Comparison, Verdict, comparisons, ranked
 
 _COLOURS: Mapping[Verdict, str] = {
@@ -114,7 +114,8 @@ def _reach(found: Sequence[Comparison]) -> float:
 def shift_by_task(results: Results) -> Any:
     """Draw AIQ minus that of the single models' hull for each trial (one task left out), one point per method.
 
-    Left of 0, a method is worse than a random mix of single models. Bounds are not drawn.
+    Left of 0, a method is worse than a random mix of single models. Bounds are not drawn. Small upright lines show the
+    null of the leading method: the margin that shows without any knowledge of quality.
 
     Returns
     -------
@@ -135,9 +136,19 @@ def shift_by_task(results: Results) -> Any:
             s=70 if strong else 26, color=style["color"], zorder=style["zorder"], alpha=1 if strong else 0.75,
             marker="D" if strong else "o", linewidth=0, label=label(short_name(method.name, 30)),
         )  # fmt: skip
+    _draw_nulls(axes, found[0][0], places)
     axes.axhline(0.5, color="0.7", linewidth=0.8)
     axes.set_yticks([*places.values(), 0], [*(label(short_name(name, 34)) for name in places), "mean"])
     axes.set(xlabel="AIQ minus that of the best static mix of single models", ylim=(-0.7, len(names) + 0.7))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     plain(axes)
     return figure
+
+
+def _draw_nulls(axes: Any, method: MethodResult, places: Mapping[str, int]) -> None:
+    nulls = {trial.trial: null for trial in method.trials if (null := trial.metrics.get("aiq_null")) is not None}
+    if nulls:
+        axes.scatter(
+            list(nulls.values()), [places[name] for name in nulls],
+            marker="|", s=160, color="0.3", label="null: no knowledge of quality",
+        )  # fmt: skip

@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from router_model.training.benchmark.glossary import GLOSSARY, NOT_DEFINED, Term
-from router_model.training.benchmark.margins import by_margin
+from router_model.training.benchmark.margins import by_margin, null_of
 from router_model.training.benchmark.results import MethodResult, Results
 from router_model.training.benchmark.verdicts import LEARNED_KINDS, Verdict, comparisons, mean, ranked
 
 BEST_ON_TEST = (
-    "aiq", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "auc", "log_loss", "brier", "calibration_error",
-    "excess_calibration_error", "cost_error", "tokens_error", "pareto_distance", "arena_score",
+    "aiq", "aiq_gain", "aiq_log", "perf_gain", "cost_save", "cost_save_95", "auc", "log_loss", "brier",
+    "calibration_error", "excess_calibration_error", "cost_error", "tokens_error", "pareto_distance", "arena_score",
 )  # fmt: skip
 """Metrics of predictions, and of configurations chosen on test prompts, as in papers."""
 
@@ -79,7 +79,7 @@ _METHOD = Column("method", numeric=False)
 
 def metric_columns(keys: Iterable[str]) -> tuple[Column, ...]:
     """Return the columns of metrics, with their meanings."""
-    return tuple(Column(GLOSSARY[key].label, GLOSSARY[key].meaning) for key in keys)
+    return tuple(Column(GLOSSARY[key].head, GLOSSARY[key].meaning) for key in keys)
 
 
 def metric_cells(results: Results, method: MethodResult, keys: Iterable[str]) -> tuple[Cell, ...]:
@@ -89,7 +89,7 @@ def metric_cells(results: Results, method: MethodResult, keys: Iterable[str]) ->
 
 def _metric_cell(results: Results, method: MethodResult, term: Term) -> Cell:
     interval, n_trials = method.metrics.get(term.key), len(results.trials)
-    text = term.write_mean(interval, n_trials)
+    text = term.write_beside_null(method.metrics, n_trials)
     note = ""
     if interval is not None and interval.value is not None:
         if interval.low is not None and interval.high is not None:
@@ -210,19 +210,24 @@ def shift(results: Results) -> Table:
         _METHOD,
         Column("kind", numeric=False),
         Column("mean margin", "AIQ minus that of the single models' hull, mean over the tasks left out."),
+        Column("null", GLOSSARY["aiq_null"].meaning),
         Column("tasks below", "Tasks on which the method loses to the static mix of single models."),
         Column("worst margin", "The least margin over tasks."),
         Column("worst task", numeric=False),
     )
-    rows = (Row((*_named(method), *_margin_cells(margins)), method.kind) for method, margins in by_margin(results))
+    rows = (
+        Row((*_named(method), *_margin_cells(margins, null_of(method))), method.kind)
+        for method, margins in by_margin(results)
+    )
     return Table(columns, tuple(rows))
 
 
-def _margin_cells(margins: Mapping[str, float]) -> tuple[Cell, ...]:
+def _margin_cells(margins: Mapping[str, float], null: float | None) -> tuple[Cell, ...]:
     worst = min(margins, key=lambda trial: margins[trial])
     below = sum(margin < 0 for margin in margins.values())
     return (
         Cell(f"{fmean(margins.values()):+.4f}"),
+        Cell(GLOSSARY["aiq_null"].write(null)),
         Cell(f"{below} of {len(margins)}"),
         Cell(f"{margins[worst]:+.4f}"),
         Cell(worst),

@@ -14,9 +14,9 @@ from router_model.training.benchmark.report import tables
 from router_model.training.benchmark.results import Results
 from router_model.training.benchmark.verdicts import by_kind, comparisons, summary
 
-_PREDICTION = ("aiq", "aiq_log", "perf_gain", "auc", "log_loss")
-_SAVINGS = ("cost_save", "cost_save_95", "chosen_saving", "chosen_quality_kept")
-_WIDE = 110
+_PREDICTION = ("aiq", "aiq_gain", "aiq_log", "auc", "log_loss")
+_SAVINGS = ("perf_gain", "cost_save", "cost_save_95", "chosen_saving", "chosen_quality_kept")
+_WIDE = 130
 _STYLES = {"ours": "bold green", "simple": "dim", "bound": "dim"}
 _MARKS = {"ahead": "green", "behind": "bold red", "noise": "dim", "best": "bold"}
 
@@ -33,7 +33,7 @@ def show_results(results: Results, console: Console) -> None:
     console.print(
         "Means over trials; * in some trials only; - not reached or not defined. Bold: best learned method. "
         "Saving, quality kept: of the configuration chosen on validation, against the best single model; all else "
-        "is best on test.",
+        "is best on test. (null): the gain that shows without any knowledge of quality.",
         style="dim",
         highlight=False,
     )

@@ -146,8 +146,10 @@ def test_without_differences_there_is_no_figure(results):
 
 def test_shift_has_a_point_for_each_task_and_the_mean():
     (axes,) = shift_by_task(fake_results(shift=True)).axes
-    assert len(axes.collections) == 9
-    assert {len(points.get_offsets()) for points in axes.collections} == {len(TASKS) + 1}
+    *methods, nulls = axes.collections
+    assert len(methods) == 9
+    assert {len(points.get_offsets()) for points in methods} == {len(TASKS) + 1}
+    assert set(nulls.get_offsets()[:, 0]) == {0.0018}
     assert shift_by_task(replace(fake_results(), methods=())) is None
 
 

@@ -1,0 +1,112 @@
+"""The command ``router-model compare``: two saved routers on the same prompts of an outcome table."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from router_model.training.measuring.compare import Comparison
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: A's].")
+@click.option("--target-success", type=float, help="Success rate wanted of both.")
+@click.option("--success-value-usd", type=float, help="What a success is worth, in USD [default: each router's].")
+@click.option("--quality-value-usd", type=float, help="What quality 1 is worth over quality 0, in USD, instead.")
+@click.option(
+    "--max-quality-loss", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Loss of quality that does not matter for the verdict.",
+)  # fmt: skip
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
+@click.option("--include-seen", is_flag=True, help="Count prompts that A or B was trained on, too.")
+@click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+def command(
+    a: Path,
+    b: Path,
+    table: Path,
+    *,
+    max_quality_loss: float,
+    catalog: Path | None,
+    include_seen: bool,
+    encoder: str | None,
+    as_json: bool,
+    **knobs: float | None,
+) -> None:
+    """Compare the routers in A and B on the outcomes in TABLE.
+
+    Both decide on the same prompts. Prompts that either was trained on are
+    left out. Intervals are at 95 %, by conversation and text.
+    """
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.goal import read_goal  # noqa: PLC0415
+    from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.measuring.compare import compare  # noqa: PLC0415
+    from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
+
+    goal = read_goal(**knobs)
+    own = None if encoder is None else load_encoder(encoder)
+    first, second = (Router.load(path, catalog=catalog, encoder=own) for path in (a, b))
+    comparison = compare(
+        first, second, read_outcomes(table), goal=goal, include_seen=include_seen, margin=max_quality_loss
+    )
+    if as_json:
+        click.echo(json.dumps({"a": str(a), "b": str(b), **comparison.as_dict()}, ensure_ascii=False))
+    else:
+        show_comparison(comparison, Console())
+
+
+def show_comparison(comparison: "Comparison", console: "Console") -> None:
+    """Print a comparison for people; the verdict comes last."""
+    notes = [
+        (comparison.n_prompts - comparison.n_independent, "in a conversation or text with another, which count as one"),
+        (comparison.n_seen, "that A or B was trained on"),
+        (comparison.n_left_out, "left out because A or B was trained on them"),
+        (comparison.n_incomplete, "left out because an outcome of some model is missing"),
+    ]
+    said = "".join(f"; {n:,} {text}" for n, text in notes if n)
+    console.print(
+        f"[bold]Compared[/] on {comparison.n_prompts:,} prompts{said}. Success: quality >= {comparison.quality_bar:g}.",
+        highlight=False,
+    )
+    for name, router in (("A", comparison.first), ("B", comparison.second)):
+        console.print(f"{name}: {router.rule}.", highlight=False, markup=False)
+    assumed = comparison.cost_sources["assumed"]
+    if assumed:
+        console.print(
+            f"[yellow]note:[/] {assumed:,} of {sum(comparison.cost_sources.values()):,} costs are not in the table and "
+            "are expected by the routers, which proves nothing",
+            highlight=False,
+        )
+    _show_figures(comparison, console)
+    console.print(f"They choose different models for {comparison.share_different:.1%} of the prompts.", highlight=False)
+    console.print(f"[bold]Verdict:[/] {comparison.verdict.sentence}.", highlight=False)
+
+
+def _show_figures(comparison: "Comparison", console: "Console") -> None:
+    from rich.table import Table  # noqa: PLC0415
+
+    first, second = comparison.first, comparison.second
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for title in ("A", "B", "B minus A", "95 % interval"):
+        table.add_column(title, justify="right")
+    for name, mine, theirs, estimate, scale in (
+        ("quality", first.quality, second.quality, comparison.difference.quality, 1),
+        ("success", first.success, second.success, comparison.success, 1),
+        ("$ per 1k", first.cost_usd, second.cost_usd, comparison.cost_usd, 1000),
+        ("AIQ", first.aiq, second.aiq, comparison.aiq, 1),
+    ):
+        bounds = f"{scale * estimate.low:+.4f} to {scale * estimate.high:+.4f}"
+        values = (f"{scale * mine:.4f}", f"{scale * theirs:.4f}", f"{scale * estimate.value:+.4f}")
+        table.add_row(name, *values, bounds)
+    console.print(table)

@@ -1,0 +1,134 @@
+"""Paired differences between two ways to choose models, with intervals by conversation and text.
+
+Prompts of one conversation, and prompts with the same text, succeed and fail together. They form one *group*, and the
+bootstrap draws whole groups. Both ways are measured on the same draws, so what makes a prompt hard for both cancels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from router_model.training.measuring.design_effect import key_numbers
+from router_model.training.measuring.verdict import NOTHING_SAVED, REFERENCE_IS_FREE, Difference, Estimate
+from router_model.training.metrics import interval, resample_weights
+from router_model.training.metrics.bootstrap import resampled_means
+
+Float64Array = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+Groups = npt.NDArray[np.intp]
+Choices = npt.NDArray[np.intp]
+
+_MOST_WEIGHTS = 20_000_000
+"""Numbers of draws that are held in memory at once, 80 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How often each prompt was drawn, in every resample of whole groups.
+
+    Attributes
+    ----------
+    weights : float32 array, shape (n_resamples, n_prompts)
+    n_groups : int
+    """
+
+    weights: Float32Array
+    n_groups: int
+
+    @classmethod
+    def of(cls, groups: Groups, *, seed: int = 0) -> "Resampling":
+        """Draw groups with replacement; `groups` has the number of each prompt's group, shape (n_prompts,).
+
+        There are 1,000 resamples, and down to 200 if there are over 20,000 prompts, so that they fit in memory.
+        """
+        n_groups = int(groups.max()) + 1
+        n_resamples = int(np.clip(_MOST_WEIGHTS // len(groups), 200, 1000))
+        return cls(resample_weights(n_groups, n_resamples, seed=seed)[:, groups], n_groups)
+
+    def mean(self, values: Float64Array) -> Float64Array:
+        """Return the mean over prompts in every resample, shape (n_resamples,)."""
+        return resampled_means(self.weights, values[:, None])[:, 0]
+
+
+def independent_groups(sessions: Sequence[object], texts: Sequence[object]) -> Groups:
+    """Return the number of each prompt's group, shape (n,).
+
+    Prompts that share a conversation or a text are in one group, directly or through others.
+
+    Examples
+    --------
+    The first and the second prompt share a conversation, the second and the fourth a text:
+
+    >>> independent_groups(["s", "s", "t", "u"], ["a", "b", "c", "b"]).tolist()
+    [0, 0, 1, 0]
+    """
+    n = len(texts)
+    session, text = key_numbers(sessions), key_numbers(texts)
+    # A graph of prompts, sessions and texts: each prompt is joined to its session and to its text.
+    of_session = n + session
+    of_text = n + int(session.max()) + 1 + text
+    size = int(of_text.max()) + 1
+    edges = np.tile(np.arange(n), 2), np.concatenate([of_session, of_text])
+    _, groups = connected_components(sp.csr_array((np.ones(2 * n), edges), shape=(size, size)), directed=False)
+    return key_numbers(groups[:n].tolist())
+
+
+def paired_difference(
+    chosen: Choices, reference: Choices, quality: Float64Array, cost_usd: Float64Array, drawn: Resampling
+) -> Difference:
+    """Return what `chosen` brought minus what `reference` brought.
+
+    Parameters
+    ----------
+    chosen, reference : shape (n_prompts,)
+        Columns of the chosen models.
+    quality, cost_usd : shape (n_prompts, n_models)
+        Realised; known for every chosen model.
+    drawn : Resampling
+    """
+    rows = np.arange(len(quality))
+    costs = cost_usd[rows, chosen], cost_usd[rows, reference]
+    return Difference(
+        quality=_quality_difference(quality[rows, chosen] - quality[rows, reference], chosen != reference, drawn),
+        saving=_saving(*costs, drawn),
+        n_prompts=len(rows),
+        n_independent=drawn.n_groups,
+        same_choices=bool((chosen == reference).all()),
+    )
+
+
+def against_singles(
+    chosen: Choices, models: Sequence[str], quality: Float64Array, cost_usd: Float64Array, drawn: Resampling
+) -> Mapping[str, Difference]:
+    """Return a router's `paired_difference` to each model on every prompt, for `verdict.routing_verdict`."""
+    return {
+        model: paired_difference(chosen, np.full_like(chosen, column), quality, cost_usd, drawn)
+        for column, model in enumerate(models)
+    }
+
+
+def _quality_difference(values: Float64Array, differs: npt.NDArray[np.bool_], drawn: Resampling) -> Estimate:
+    """Return the mean difference with its interval, which is never narrower than what so few prompts can show.
+
+    If both succeeded or failed alike on all n groups, every resample is 0. A difference on up to 3 groups in n is then
+    still possible, at 95 % (the rule of three; Hanley & Lippman-Hand 1983), among prompts with different choices.
+    """
+    value = float(values.mean())
+    if not values.any():
+        possible = min(3 / drawn.n_groups, float(differs.mean()))
+        return Estimate(0.0, 0.0 - possible, possible)  # not -0.0
+    return Estimate(value, *interval(drawn.mean(values)))
+
+
+def _saving(cost: Float64Array, reference: Float64Array, drawn: Resampling) -> Estimate:
+    if not reference.sum():
+        return REFERENCE_IS_FREE if cost.sum() else NOTHING_SAVED
+    if np.array_equal(cost, reference):
+        return NOTHING_SAVED
+    below = drawn.mean(reference)
+    resamples = 1 - np.divide(drawn.mean(cost), below, out=np.full(len(below), np.nan), where=below > 0)
+    return Estimate(1 - float(cost.sum() / reference.sum()), *interval(resamples))
