@@ -32,6 +32,7 @@ from router_model.training.measuring.certify import DEFAULT_DELTA, certify, chec
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import choose_operating_point
+from router_model.training.near_duplicates.groups import Together, join_near_duplicates
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.groups import novelty_groups
@@ -107,6 +108,7 @@ class TrainingReport:
     held_out : Evaluation on test prompts, or None without them
     findings : judges whose grades were left out; also written to ``<artifact>.quarantine.json``
     moves : changes against the former router, or None without a former router of the same settings
+    near_duplicates : how many prompts were kept together, and how many changed sides for it
     warnings : messages about problems that a person should check
     provenance : as stored in the artifact
     """
@@ -123,6 +125,7 @@ class TrainingReport:
     held_out: Evaluation | None
     findings: tuple[Finding, ...]
     moves: Moves | None
+    near_duplicates: Together
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -141,6 +144,7 @@ class TrainingReport:
             "held_out": None if self.held_out is None else self.held_out.as_dict(),
             "judges": [finding.as_dict() for finding in self.findings],
             "moves": None if self.moves is None else self.moves.as_dict(),
+            "near_duplicates": asdict(self.near_duplicates),
             "warnings": list(self.warnings),
             "provenance": self.provenance,
         }
@@ -183,7 +187,7 @@ def train(
         raise TrainingError(f"seed {config.seed}; expected 0 or more")
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
-    outcomes, warnings = learnable(read_outcomes(table))
+    outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     cards = complete_catalog(catalog, outcomes.models)
@@ -232,6 +236,7 @@ def train(
         held_out=held_out,
         findings=findings,
         moves=moves,
+        near_duplicates=Together.of(outcomes, seed=config.seed, holdout=config.holdout),
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
     )
@@ -439,8 +444,8 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
     n_keys = len(set(outcomes.take(split.train).split_keys))
     if n_keys < N_FOLDS:
         raise TrainingError(
-            f"the training prompts belong to {n_keys} conversations (session_id); at least {N_FOLDS} are needed, as "
-            "each is held out whole"
+            f"the training prompts belong to {n_keys} groups of conversations (session_id) and near duplicates; "
+            f"at least {N_FOLDS} are needed, as each is held out whole"
         )
 
 
@@ -491,6 +496,7 @@ def _provenance(table: Path | None, outcomes: Outcomes, split: Split, config: Tr
             "train": len(split.train),
             "calibration": len(split.calibration),
             "test": len(split.test),
+            "near_duplicates_together": bool(outcomes.groups),
         },
         "config": asdict(config),
     }

@@ -7,8 +7,8 @@ binomial p-value on calibration prompts. The first hypothesis that is not reject
 testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
 1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
 
-The binomial law is that of independent prompts. Where prompts share a conversation or a text, successes and prompts
-are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the table does
+The binomial law is that of independent prompts. Where prompts share a conversation or are near duplicates, successes and
+prompts are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the table does
 not have of the chosen model counts as a failure. So the promise also holds where such answers are missing because they
 failed. Prompts without any graded answer are left out and counted: about them nothing is promised.
 
@@ -40,6 +40,7 @@ from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.training.measuring.design_effect import design_effects
 from router_model.training.measuring.evaluate import eligible_models, seen_before
+from router_model.training.near_duplicates.groups import near_duplicate_labels
 from router_model.training.table.outcomes import Outcomes
 
 BoolArray = npt.NDArray[np.bool_]
@@ -136,13 +137,13 @@ def certify(
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)
     chosen[:, rows_of_safe] = safe
-    prompts, texts = np.arange(len(rows)), text_hashes(kept)
+    prompts, alike = np.arange(len(rows)), near_duplicate_labels(kept.prompts)
     succeeded = success[prompts, chosen]
     counts = RuleCounts(
         n_prompts=len(rows),
         n_succeeded=succeeded.sum(axis=1),
         n_missing=(~known)[prompts, chosen].sum(axis=1),
-        design_effect=design_effects(succeeded, kept.split_keys, texts),
+        design_effect=design_effects(succeeded, kept.conversation_keys, alike.tolist()),
     )
     if counts.n_missing[0] > len(rows) / 2:
         raise TableError(
@@ -156,7 +157,7 @@ def certify(
         delta=delta,
         models=router.models,
         quality_bar=bar,
-        split_hash=split_hash(texts),
+        split_hash=split_hash(text_hashes(kept)),
     )
     return Certification(certificates, len(rows), int(seen.sum()), int((~seen & ~graded).sum()))
 
