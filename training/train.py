@@ -33,6 +33,7 @@ from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import choose_operating_point
 from router_model.training.near_duplicates.groups import Together, join_near_duplicates
+from router_model.training.near_duplicates.sketches import sketch
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
 from router_model.training.table.groups import novelty_groups
@@ -324,6 +325,7 @@ class Run:
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
             bank_prompts=self._bank_prompts(),
+            sketches=sketch([self.outcomes.prompts[row] for row in rows]),
         )
 
     def _bank_prompts(self) -> BankPrompts:

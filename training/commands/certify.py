@@ -111,7 +111,7 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
 
     console = Console()
     notes = [
-        (found.n_seen, "left out because the router was trained on them"),
+        (found.n_seen, "left out because the router was trained on them, or on near duplicates"),
         (found.n_ungraded, "left out because none of their answers is graded"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)

@@ -3,8 +3,8 @@
 Two texts belong together if their similarity (`WeightedSets`) is `ALIKE` or more, or if a chain of such pairs connects
 them. Groups are then joined with conversations: if two conversations hold twins, their prompts get one key.
 
-A joined group may become too large to split: where stock phrases ("thanks, go on") occur in most conversations, or where
-all prompts fill one template. If a group holds more than `MOST_TOGETHER` of all prompts, only its equal texts are
+A joined group may become too large to split: where stock phrases ("thanks, go on") occur in most conversations, or
+where all prompts fill one template. If a group holds more than `MOST_TOGETHER` of all prompts, only its equal texts are
 kept together, and if it is then still too large, only its conversations. The twins that are then on both sides are
 counted when the router is measured (`router_model.training.near_duplicates.sketches`).
 """

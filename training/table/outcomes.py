@@ -255,6 +255,7 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
         tasks=prompts["task"].fill_null("").to_list(),
         sessions=prompts["session_id"].fill_null("").to_list(),
         models=tuple(models),
+        groups=(),
         judge=judge if judge_names else None,
         judge_names=judge_names,
         **{name: matrix(name) for name in MATRIX_COLUMNS},
