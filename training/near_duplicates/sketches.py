@@ -75,8 +75,8 @@ def _minima(hashes: HashArray, n_of_text: npt.NDArray[np.int64], common: HashArr
 
 def _tokens(minima: Minima) -> npt.NDArray[np.int64]:
     """Return bin and number as one, of all bins that are not empty."""
-    bins, own = np.nonzero(minima != EMPTY)[1].astype(np.int64), minima[minima != EMPTY].astype(np.int64)
-    return bins * (EMPTY + 1) + own
+    numbered = np.arange(N_BINS, dtype=np.int64) * (EMPTY + 1) + minima.astype(np.int64)
+    return np.asarray(numbered[minima != EMPTY], dtype=np.int64)
 
 
 def _membership(minima: Minima, tokens: npt.NDArray[np.int64]) -> sp.csr_array:

@@ -3,8 +3,8 @@
 The similarity of two texts is the Jaccard index of their shingle sets (`near_duplicates.shingles` makes these). A
 shingle that m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle
 that many texts share (from a template, "answer the following question") hardly counts. A shingle that only these two
-share counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's prompts
-have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
+share counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's
+prompts have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
 Shingles of at most `MOST_RARE` texts all weigh the same. Otherwise twenty variants of one prompt would seem less alike
 than two, because they share shingles that are less rare.
 
