@@ -4,9 +4,9 @@ The similarity of two texts is the Jaccard index of their shingle sets (`near_du
 shingle that m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle
 that many texts share (from a template, "answer the following question") hardly counts. A shingle that only these two
 share counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's
-prompts have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
-Shingles of at most `MOST_RARE` texts all weigh the same. Otherwise twenty variants of one prompt would seem less alike
-than two, because they share shingles that are less rare.
+prompts have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are
+ten. Shingles of at most `MOST_RARE` texts all weigh the same. Otherwise twenty variants of one prompt would seem less
+alike than two, because they share shingles that are less rare.
 
 If two sets have a Jaccard index of t or more, they share a shingle among the rarest ones that make up 1 - t of the
 weight of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that share such a shingle are
