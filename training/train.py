@@ -33,6 +33,8 @@ from router_model.training.measuring.doubly_robust import dr_outcomes
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
+from router_model.training.near_duplicates.groups import Together, join_near_duplicates
+from router_model.training.near_duplicates.sketches import sketch
 from router_model.training.table.bills import FROM_TOKENS
 from router_model.training.table.costs import fill_tokens, price_mismatches, realised_costs, tokens_per_piece
 from router_model.training.table.dominance import ModelRecord, model_records
@@ -112,6 +114,7 @@ class TrainingReport:
     held_out : Evaluation on test prompts, or None without them
     findings : judges whose grades were left out; also written to ``<artifact>.quarantine.json``
     moves : changes against the former router, or None without a former router of the same settings
+    near_duplicates : how many prompts were kept together, and how many changed sides for it
     warnings : messages about problems that a person should check
     provenance : as stored in the artifact
     """
@@ -128,6 +131,7 @@ class TrainingReport:
     held_out: Evaluation | None
     findings: tuple[Finding, ...]
     moves: Moves | None
+    near_duplicates: Together
     warnings: tuple[str, ...]
     provenance: dict[str, Any]
 
@@ -146,6 +150,7 @@ class TrainingReport:
             "held_out": None if self.held_out is None else self.held_out.as_dict(),
             "judges": [finding.as_dict() for finding in self.findings],
             "moves": None if self.moves is None else self.moves.as_dict(),
+            "near_duplicates": asdict(self.near_duplicates),
             "warnings": list(self.warnings),
             "provenance": self.provenance,
         }
@@ -190,7 +195,7 @@ def train(
         raise TrainingError(f"max_quality_loss {config.max_quality_loss}; expected a loss of mean quality from 0 to 1")
     check_targets(config.target_success or (0.5,), config.delta)
     refuse_foreign(Path(out))
-    outcomes, warnings = learnable(read_outcomes(table))
+    outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
     cards = complete_catalog(catalog, outcomes.models, bills=outcomes)
@@ -239,6 +244,7 @@ def train(
         held_out=held_out,
         findings=findings,
         moves=moves,
+        near_duplicates=Together.of(outcomes, seed=config.seed, holdout=config.holdout),
         warnings=tuple(warnings),
         provenance=dict(artifact.provenance),
     )
@@ -326,6 +332,7 @@ class Run:
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
             versions=_versions(),
             bank_prompts=self._bank_prompts(),
+            sketches=sketch([self.outcomes.prompts[row] for row in rows]),
         )
 
     def _operating_point(
@@ -460,8 +467,8 @@ def _check_size(split: Split, outcomes: Outcomes) -> None:
     n_keys = len(set(outcomes.take(split.train).split_keys))
     if n_keys < N_FOLDS:
         raise TrainingError(
-            f"the training prompts belong to {n_keys} conversations (session_id); at least {N_FOLDS} are needed, as "
-            "each is held out whole"
+            f"the training prompts belong to {n_keys} groups of conversations (session_id) and near duplicates; "
+            f"at least {N_FOLDS} are needed, as each is held out whole"
         )
 
 
@@ -512,6 +519,7 @@ def _provenance(table: Path | None, outcomes: Outcomes, split: Split, config: Tr
             "train": len(split.train),
             "calibration": len(split.calibration),
             "test": len(split.test),
+            "near_duplicates_together": bool(outcomes.groups),
         },
         "config": asdict(config),
     }

@@ -43,6 +43,7 @@ from router_model.prediction.predictor import Predictor
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.saved.predictor_checks import check_seen_prompts, check_token_rates, is_number
 from router_model.saved.serialise import pack_predictor, unpack_predictor
+from router_model.saved.text_sketches import TextSketches
 from router_model.spend_curve import SpendCurve
 
 FORMAT = "router-model artifact"
@@ -71,6 +72,8 @@ class Artifact:
     encoder_name, encoder_hash : str
     seen_prompts : uint64 array, sorted
         Hashes of the training prompts, so that evaluation can leave them out.
+    sketches : TextSketches or None
+        Of the training prompts, so that evaluation can leave out their near duplicates; None in older artifacts.
     spend_curve : SpendCurve or None
         The start of budget pacing; None in older artifacts, for which it was not measured.
     safe_model : id or None
@@ -99,6 +102,7 @@ class Artifact:
     versions: Mapping[str, str] = field(default_factory=dict)
     certificates: tuple[Certificate, ...] = ()
     bank_prompts: BankPrompts | None = None
+    sketches: TextSketches | None = None
     content_hash: str = ""
 
     def __repr__(self) -> str:
@@ -232,6 +236,8 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
         description["spend_curve"] = artifact.spend_curve.as_dict()
     arrays["tokens_per_piece"] = artifact.tokens_per_piece
     arrays["seen_prompts"] = artifact.seen_prompts
+    if artifact.sketches is not None:
+        arrays |= artifact.sketches.arrays()
     files = {
         "predictor.json": _json(description),
         "arrays.safetensors": save_tensors({key: np.ascontiguousarray(arrays[key]) for key in sorted(arrays)}),
@@ -254,6 +260,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         arrays = load_tensors(files["arrays.safetensors"])
     except SafetensorError as exc:
         raise ArtifactError(f"arrays.safetensors: {exc}; train again") from exc
+    sketches = TextSketches.pop(arrays)
     predictor = unpack_predictor(description, arrays, partial(_boosters, files))
     check_seen_prompts(arrays["seen_prompts"])
     check_token_rates(arrays["tokens_per_piece"], n_models=len(predictor.models))
@@ -274,6 +281,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         versions=manifest["versions"],
         certificates=_certificates(files, predictor),
         bank_prompts=_bank_prompts(files, predictor),
+        sketches=sketches,
         content_hash=manifest["content_hash"],
     )
 

@@ -25,7 +25,9 @@ def main() -> None:
     parser.add_argument("--tables", default="zeroeval,bfcl,mmlu_pro")
     parser.add_argument("--max-quality-loss", type=float, default=TrainConfig().max_quality_loss)
     options = parser.parse_args()
-    print("| table | prompts | quality, points (each) | cost saved | most to one model | always one model | P(loss > 1) |")
+    print(
+        "| table | prompts | quality, points (each) | cost saved | most to one model | always one model | P(loss > 1) |"
+    )
     print("|---|---|---|---|---|---|---|")
     for table in options.tables.split(","):
         for few in (False, True):

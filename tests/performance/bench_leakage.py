@@ -14,8 +14,8 @@ import numpy as np
 
 from router_model.features.prompt import Prompt
 from router_model.training.benchmark.leakage import audit, audit_split
-from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
-from router_model.training.benchmark.leakage.shingles import normalised
+from router_model.training.near_duplicates.shingles import normalised
+from router_model.training.near_duplicates.weighted_sets import WeightedSets
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.split import split_prompts
 

@@ -50,6 +50,22 @@ def test_prompts_seen_in_training_are_left_out_even_reworded_in_case(trained):
     assert evaluate(trained.router, outcomes, include_seen=True).n_prompts == 500
 
 
+def test_near_duplicates_of_training_prompts_are_left_out_or_told_apart(trained):
+    """The training table with a word added to every prompt, and 60 new prompts."""
+    logged, new = simulate(500), simulate(60, seed=8)
+    variants = logged.with_columns(pl.col("prompt") + " thanks", pl.col("prompt_id") + "-again")
+    outcomes = table(pl.concat([variants, new]))
+    assert not seen_before(trained.router, outcomes.prompts).any()
+    result = evaluate(trained.router, outcomes)
+    assert result.n_near_left_out >= 0.9 * trained.report.n_train
+    assert result.n_prompts == 560 - result.n_near_left_out >= 60
+    every = evaluate(trained.router, outcomes, include_seen=True)
+    assert (every.n_prompts, every.n_near) == (560, result.n_near_left_out)
+    assert every.unseen is not None
+    assert every.unseen.metrics == result.metrics
+    assert every.as_dict()["unseen"]["n_prompts"] == result.n_prompts
+
+
 def test_other_rules_are_measured_on_request(trained):
     outcomes = table(simulate(100, seed=8))
     cheap = evaluate(trained.router, outcomes, goal=SuccessValue(0.0))
@@ -72,7 +88,7 @@ def test_incomplete_prompts_are_counted_not_guessed(trained):
     missing = frame.filter(~((pl.col("prompt_id") == "p8-0") & (pl.col("model") == "large")))
     result = evaluate(trained.router, table(missing))
     assert (result.n_prompts, result.n_incomplete) == (59, 1)
-    with pytest.raises(TableError, match="0 of 60 were trained on .* 60 lack an outcome of some model"):
+    with pytest.raises(TableError, match="0 of 60 were trained on, or nearly, and 60 lack an outcome of some model"):
         evaluate(trained.router, table(frame.with_columns(quality=pl.lit(None, dtype=pl.Float64))))
 
 

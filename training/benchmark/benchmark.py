@@ -24,6 +24,7 @@ from router_model.training.benchmark.trial import Side, Trial
 from router_model.training.benchmark.trials import seed_trials, shift_trials, trials_on_table
 from router_model.training.files import file_sha256
 from router_model.training.fitting.embedding_cache import cached
+from router_model.training.near_duplicates.groups import join_near_duplicates
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.train import learnable
 
@@ -225,7 +226,7 @@ class Bench:
 
 
 def _read(table: Path, models: tuple[str, ...]) -> Outcomes:
-    outcomes = read_outcomes(table)
+    outcomes = join_near_duplicates(read_outcomes(table))
     return learnable(outcomes.select_models(sorted(models)) if models else outcomes)[0]
 
 

@@ -84,6 +84,7 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
 
     import numpy as np  # noqa: PLC0415
 
+    from router_model.training.near_duplicates.groups import join_near_duplicates  # noqa: PLC0415
     from router_model.training.table.split import split_prompts  # noqa: PLC0415
 
     with table.open("rb") as file:
@@ -91,6 +92,8 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
     trained_on, config = artifact.provenance.get("table", {}), artifact.provenance.get("config", {})
     if digest != trained_on.get("sha256") or not isinstance(config.get("seed"), int):
         return np.arange(len(outcomes)), "all prompts of the table the router was not trained on"
+    if artifact.provenance.get("split", {}).get("near_duplicates_together"):  # older routers split without them
+        outcomes = join_near_duplicates(outcomes)
     split = split_prompts(outcomes.split_keys, seed=config["seed"])
     return split.calibration, f"the calibration prompts of its training table (seed {config['seed']})"
 
@@ -108,7 +111,7 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
 
     console = Console()
     notes = [
-        (found.n_seen, "left out because the router was trained on them"),
+        (found.n_seen, "left out because the router was trained on them, or on near duplicates"),
         (found.n_ungraded, "left out because none of their answers is graded"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)

@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Measure the router in ARTIFACT on the outcomes in TABLE.
 
-    Prompts that it was trained on are left out; they are recognised by the
-    hash of their text.
+    Prompts that it was trained on are left out, and their near duplicates;
+    they are recognised by hashes of their text.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -75,11 +75,13 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
     notes = [
         (evaluation.n_seen, "of them with a text the router was trained on"),
+        (evaluation.n_near, "of them near duplicates of texts the router was trained on"),
         (evaluation.n_left_out, "left out because the router was trained on them"),
+        (evaluation.n_near_left_out, "left out because the router was trained on near duplicates of them"),
         (evaluation.n_incomplete, "left out because an outcome of some model is missing"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
-    unseen = "" if evaluation.n_seen else " the router was not trained on"
+    unseen = "" if evaluation.n_seen + evaluation.n_near else " the router was not trained on"
     console.print(
         f"[bold]Measured[/] on {evaluation.n_prompts:,} prompts{unseen}{said}. "
         f"Success: quality >= {evaluation.quality_bar:g}. Rule: {evaluation.rule}.",
@@ -104,6 +106,13 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     if evaluation.by_task:
         _show_tasks(evaluation, console)
     _show_metrics(evaluation, console)
+    if evaluation.unseen is not None:
+        fresh = evaluation.unseen
+        console.print(
+            f"[yellow]Without[/] prompts it was trained on, or nearly ({fresh.n_prompts:,} are left): quality "
+            f"{fresh.router.quality:.3f}, {_saving(fresh.router.saving)} saved, AUC {_number(fresh.metrics['auc'])}.",
+            highlight=False,
+        )
 
 
 def _show_models(evaluation: "Evaluation", console: "Console") -> None:

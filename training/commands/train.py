@@ -175,6 +175,8 @@ def _show(report: "TrainingReport", tracked: str) -> None:
     said = ", ".join(f"{name.replace('_', ' ')} {share:.0%}" for name, share in trusted if share >= 0.05)  # noqa: PLR2004
     console.print(f"Prediction rests on: {said}.", highlight=False)
     console.print(escape(_dominance(report)), highlight=False)
+    if report.near_duplicates.n_groups:
+        console.print(f"{report.near_duplicates}.", highlight=False)
     show_certificates(report.certificates, console)
     if report.held_out is None:
         console.print("No held-out prompts could be measured.")

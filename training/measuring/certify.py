@@ -7,10 +7,10 @@ binomial p-value on calibration prompts. The first hypothesis that is not reject
 testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
 1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
 
-The binomial law is that of independent prompts. Where prompts share a conversation or a text, successes and prompts
-are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the table does
-not have of the chosen model counts as a failure. So the promise also holds where such answers are missing because they
-failed. Prompts without any graded answer are left out and counted: about them nothing is promised.
+The binomial law is that of independent prompts. Where prompts share a conversation or are near duplicates, successes
+and prompts are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the
+table does not have of the chosen model counts as a failure. So the promise also holds where such answers are missing
+because they failed. Prompts without any graded answer are left out and counted: about them nothing is promised.
 
 The promise holds even if success does not fall monotonically along the list, and even if predictions are wrong: bad
 predictions only end the walk early. Several targets are tested at delta divided by their number (Bonferroni).
@@ -39,7 +39,8 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.training.measuring.design_effect import design_effects
-from router_model.training.measuring.evaluate import eligible_models, seen_before
+from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.near_duplicates.groups import near_duplicate_labels
 from router_model.training.table.outcomes import Outcomes
 
 BoolArray = npt.NDArray[np.bool_]
@@ -66,8 +67,8 @@ class Certification:
     ----------
     certificates : one for each target, ascending
     n_prompts, n_seen, n_ungraded : int
-        Prompts that counted; prompts left out because the router was trained on them; prompts left out because none of
-        their answers is graded.
+        Prompts that counted; prompts left out because the router was trained on them, or nearly; prompts left out
+        because none of their answers is graded.
     """
 
     certificates: tuple[Certificate, ...]
@@ -119,7 +120,7 @@ def certify(
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
-    seen = seen_before(router, outcomes.prompts)
+    seen = seen_before(router, outcomes.prompts) | near_seen(router, outcomes.prompts)
     graded = ~np.isnan(outcomes.quality).all(axis=1)
     rows = np.flatnonzero(~seen & graded)
     if not len(rows):
@@ -136,13 +137,13 @@ def certify(
     chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)
     chosen[:, rows_of_safe] = safe
-    prompts, texts = np.arange(len(rows)), text_hashes(kept)
+    prompts, alike = np.arange(len(rows)), near_duplicate_labels(kept.prompts)
     succeeded = success[prompts, chosen]
     counts = RuleCounts(
         n_prompts=len(rows),
         n_succeeded=succeeded.sum(axis=1),
         n_missing=(~known)[prompts, chosen].sum(axis=1),
-        design_effect=design_effects(succeeded, kept.split_keys, texts),
+        design_effect=design_effects(succeeded, kept.conversation_keys, alike.tolist()),
     )
     if counts.n_missing[0] > len(rows) / 2:
         raise TableError(
@@ -156,7 +157,7 @@ def certify(
         delta=delta,
         models=router.models,
         quality_bar=bar,
-        split_hash=split_hash(texts),
+        split_hash=split_hash(text_hashes(kept)),
     )
     return Certification(certificates, len(rows), int(seen.sum()), int((~seen & ~graded).sum()))
 

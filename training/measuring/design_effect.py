@@ -1,9 +1,9 @@
 """How much less prompts that belong together say than as many independent ones: the design effect of a success rate.
 
-Prompts of one conversation, and copies of one text, succeed and fail together. The variance of their mean is then
+Prompts of one conversation, and near duplicates, succeed and fail together. The variance of their mean is then
 larger than the binomial one; the quotient of the two is the design effect (Kish 1965), and n prompts count as n divided
-by it. The variance is estimated with one cluster for each conversation and one for each text, both ways at once
-(Cameron, Gelbach & Miller 2011).
+by it. The variance is estimated with one cluster for each conversation and one for each group of near duplicates,
+both ways at once (Cameron, Gelbach & Miller 2011).
 """
 
 from collections.abc import Sequence

@@ -35,6 +35,7 @@ from router_model.training.metrics import (
     mean_auc,
     perf_gain,
 )
+from router_model.training.near_duplicates.sketches import near_sketched
 from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.outcomes import Outcomes
 
@@ -90,9 +91,11 @@ class Evaluation:
 
     Attributes
     ----------
-    n_prompts, n_seen, n_left_out, n_incomplete : int
-        Prompts counted; of these, prompts whose text the router was trained on; left out because it was;
-        left out because an outcome is missing.
+    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete : int
+        Prompts counted; of these, prompts whose text the router was trained on, and near duplicates of such prompts;
+        left out because the router was trained on them, or on a near duplicate; left out because an outcome is missing.
+    unseen : Evaluation or None
+        Of the counted prompts, on those that are neither; None if this is the same.
     cost_sources : where the counted costs come from
         Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
         ``assumed`` (the router's own expectation, which proves nothing).
@@ -115,6 +118,8 @@ class Evaluation:
     n_seen: int
     n_left_out: int
     n_incomplete: int
+    n_near: int
+    n_near_left_out: int
     cost_sources: dict[str, int]
     quality_bar: float
     rule: str
@@ -127,6 +132,7 @@ class Evaluation:
     metrics: dict[str, float | None]
     frontier: Points
     tradeoffs: tuple[Tradeoff, ...]
+    unseen: "Evaluation | None" = None
 
     @property
     def savings(self) -> dict[str, float | None]:
@@ -144,6 +150,8 @@ class Evaluation:
             "n_seen": self.n_seen,
             "cost_sources": self.cost_sources,
             "n_left_out": self.n_left_out,
+            "n_near": self.n_near,
+            "n_near_left_out": self.n_near_left_out,
             "n_incomplete": self.n_incomplete,
             "quality_bar": self.quality_bar,
             "rule": self.rule,
@@ -163,6 +171,7 @@ class Evaluation:
                 "quality": self.frontier.quality.tolist(),
             },
             "tradeoffs": [asdict(tradeoff) for tradeoff in self.tradeoffs],
+            "unseen": None if self.unseen is None else self.unseen.as_dict(),
         }
 
 
@@ -182,7 +191,7 @@ def evaluate(
     features : of the same prompts, if already computed
     goal : instead of the artifact's operating point
     include_seen : bool
-        Count prompts the router was trained on, too.
+        Count prompts the router was trained on, and their near duplicates, too.
 
     Raises
     ------
@@ -193,14 +202,15 @@ def evaluate(
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
+    near = near_seen(router, outcomes.prompts) & ~seen
     complete = ~np.isnan(outcomes.quality).any(axis=1)
-    rows = np.flatnonzero(complete if include_seen else complete & ~seen)
-    n_left_out = 0 if include_seen else int(seen.sum())
+    rows = np.flatnonzero(complete if include_seen else complete & ~seen & ~near)
+    n_left_out, n_near_left_out = (0, 0) if include_seen else (int(seen.sum()), int(near.sum()))
     if not len(rows):
-        remedy = " (--include-seen counts them)" if n_left_out else ""
+        remedy = " (--include-seen counts them)" if n_left_out + n_near_left_out else ""
         raise TableError(
-            f"no prompt left to evaluate: {n_left_out} of {len(outcomes)} were trained on{remedy} and "
-            f"{int((~complete).sum())} lack an outcome of some model"
+            f"no prompt left to evaluate: {n_left_out + n_near_left_out} of {len(outcomes)} were trained on, or nearly"
+            f"{remedy}, and {int((~complete).sum())} lack an outcome of some model"
         )
     bar, rule = router.quality_bar(goal), router.rule(goal)
     table = router.predict_features(features.take(rows), bar)
@@ -209,12 +219,20 @@ def evaluate(
     realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
     chosen = router.rank(rule, table, eligible_models(router, kept, features.take(rows), table))[:, 0]
     result = _evaluation(realised, table, chosen, rule=rule.in_words())
+    is_known = (seen | near)[rows]
+    if is_known.any() and not is_known.all():
+        fresh = np.flatnonzero(~is_known)
+        of_fresh = router.predict_features(features.take(rows[fresh]), bar)
+        unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
+        result = replace(result, unseen=unseen)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
         n_seen=int(seen[rows].sum()),
         n_left_out=n_left_out,
-        n_incomplete=len(outcomes) - n_left_out - len(rows),
+        n_near=int(near[rows].sum()),
+        n_near_left_out=n_near_left_out,
+        n_incomplete=len(outcomes) - n_left_out - n_near_left_out - len(rows),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
 
@@ -223,6 +241,15 @@ def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]
     """Return which prompts the router was trained on, by the hash of their text, shape (n,)."""
     hashes = np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in prompts], dtype=np.uint64)
     return np.isin(hashes, router.artifact.seen_prompts)
+
+
+def near_seen(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Return which prompts are near duplicates of training prompts, or copies, shape (n,).
+
+    All False for an older router, which does not have sketches of its training prompts.
+    """
+    known = router.artifact.sketches
+    return np.zeros(len(prompts), dtype=np.bool_) if known is None else near_sketched(known, prompts)
 
 
 def eligible_models(
@@ -245,6 +272,9 @@ class _Realiser:
     @property
     def success(self) -> Float64Array:
         return succeeds(self.outcomes.quality, self.bar).astype(np.float64)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "_Realiser":
+        return _Realiser(self.outcomes.take(rows), self.cost[rows], self.bar)
 
     def singles(self) -> Singles:
         return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))
@@ -303,6 +333,8 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         n_seen=0,
         n_left_out=0,
         n_incomplete=0,
+        n_near=0,
+        n_near_left_out=0,
         cost_sources={},
         quality_bar=table.quality_bar,
         rule=rule,

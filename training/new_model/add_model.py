@@ -33,6 +33,7 @@ from router_model.training.fitting.amounts import residual_quantiles, smearing
 from router_model.training.fitting.heads import fit_head
 from router_model.training.fitting.kernel import fit_weights, kernel_matrix
 from router_model.training.metrics import mean_auc
+from router_model.training.near_duplicates.sketches import add_sketches
 from router_model.training.new_model.carry_over import CarriedOver, carry_over
 from router_model.training.new_model.new_model_outcomes import (
     Answers,
@@ -137,6 +138,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     artifact = replace(
         artifact,
         seen_prompts=np.union1d(artifact.seen_prompts, hashes),
+        sketches=None if artifact.sketches is None else add_sketches(artifact.sketches, graded.prompts),
         spend_curve=_spend_curve(artifact, features),
     )
     return Added(

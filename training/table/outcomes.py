@@ -38,6 +38,8 @@ class Outcomes:
         NaN if unknown.
     input_tokens : float64 array, shape (n, m)
     sessions : n ids of conversations, empty strings where unknown; or none
+    groups : n keys that near duplicates and conversations share; or none, if near duplicates were not looked for
+        From `router_model.training.near_duplicates.groups.join_near_duplicates`.
     judge : int array, shape (n, m), or None if no grade has a judge
         Index into `judge_names`; -1 if the grade has no judge.
     judge_names : tuple of str
@@ -55,6 +57,7 @@ class Outcomes:
     latency_s: FloatArray
     propensity: FloatArray
     sessions: Sequence[str] = ()
+    groups: Sequence[str] = ()
     judge: npt.NDArray[np.int64] | None = None
     judge_names: tuple[str, ...] = ()
 
@@ -69,14 +72,20 @@ class Outcomes:
             tasks=[self.tasks[row] for row in rows],
             models=self.models,
             sessions=[self.sessions[row] for row in rows] if self.sessions else (),
+            groups=[self.groups[row] for row in rows] if self.groups else (),
             judge=None if self.judge is None else self.judge[rows],
             judge_names=self.judge_names,
             **{name: getattr(self, name)[rows] for name in MATRIX_COLUMNS},
         )
 
     @property
-    def split_keys(self) -> list[str]:
-        """The keys that the split and the folds hash: a prompt's conversation or, if it has none, its own id."""
+    def split_keys(self) -> Sequence[str]:
+        """The keys that the split and the folds hash: of groups of near duplicates, else of conversations."""
+        return self.groups or self.conversation_keys
+
+    @property
+    def conversation_keys(self) -> list[str]:
+        """A prompt's conversation or, if it has none, its own id."""
         if not self.sessions:
             return self.prompt_ids
         return [session or prompt_id for session, prompt_id in zip(self.sessions, self.prompt_ids, strict=True)]
@@ -246,6 +255,7 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
         tasks=prompts["task"].fill_null("").to_list(),
         sessions=prompts["session_id"].fill_null("").to_list(),
         models=tuple(models),
+        groups=(),
         judge=judge if judge_names else None,
         judge_names=judge_names,
         **{name: matrix(name) for name in MATRIX_COLUMNS},

@@ -1,8 +1,9 @@
 """Split prompts into training, calibration and test prompts, and training prompts into folds.
 
 Both splits depend only on the prompt's id and a seed. So every method, encoder and run is compared on the same prompts,
-whatever the order or the size of the table. If a table knows conversations, their ids replace the prompt ids
-(`router_model.training.table.outcomes.Outcomes.split_keys`): a turn must not be predicted from the turn before it.
+whatever the order or the size of the table. Conversations and groups of near duplicates are split whole: the key of the
+group replaces the prompt id (`router_model.training.table.outcomes.Outcomes.split_keys`). For a turn must not be
+predicted from the turn before it, and a prompt not from its copy.
 """
 
 from collections.abc import Sequence

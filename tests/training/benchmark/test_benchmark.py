@@ -109,20 +109,23 @@ def test_fewer_prompts_teach_and_the_same_ones_test(folder):
     assert limited.trials[0].n_test == whole.trials[0].n_test
 
 
-def test_twins_of_training_prompts_are_counted_and_left_out_where_asked_for(tmp_path, catalog):
+def test_twins_are_on_one_side_of_a_split_and_left_out_of_a_test_table_where_asked_for(tmp_path, catalog):
     frame = simulate(300)
     copies = frame.with_columns(prompt_id="copy-" + frame["prompt_id"])
     frame.vstack(copies).write_parquet(tmp_path / "outcomes.parquet")
+    frame.vstack(simulate(60, seed=8)).write_parquet(tmp_path / "test.parquet")
 
-    def measured(*, dedupe):
+    def measured(*, dedupe, test_table=None):
         config = BenchmarkConfig(n_seeds=1, n_resamples=20, dedupe=dedupe)
-        bench = Bench.prepare(tmp_path / "outcomes.parquet", catalog=catalog, config=config)
+        bench = Bench.prepare(tmp_path / "outcomes.parquet", test_table=test_table, catalog=catalog, config=config)
         return bench.measure(methods_named("best single"))
 
-    kept, without = measured(dedupe=False), measured(dedupe=True)
-    counted = kept.leakage["trials"]["seed 0"]
+    (split,) = measured(dedupe=False).leakage["trials"].values()
+    assert (split["n_exact"], split["n_near"]) == (0, 0)
+    kept, without = (measured(dedupe=dedupe, test_table=tmp_path / "test.parquet") for dedupe in (False, True))
+    (counted,) = kept.leakage["trials"].values()
     twins = counted["n_exact"] + counted["n_near"]
-    assert 0.5 < twins / counted["n_test"] < 0.8  # 60 % of the copies' originals are in training
+    assert twins > 200  # 85 % of the originals are in training, the others in validation
     assert without.trials[0].n_test <= counted["n_test"] - twins
     assert "left out" in without.leakage["summary"]
 

@@ -1,10 +1,12 @@
 """Find pairs of nearly equal texts without comparing every two.
 
-The similarity of two texts is the Jaccard index of their shingle sets (`leakage.shingles` makes these). A shingle that
-m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle that many
-texts share (from a template, "answer the following question") hardly counts. A shingle that only these two share
-counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's prompts
-have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are ten.
+The similarity of two texts is the Jaccard index of their shingle sets (`near_duplicates.shingles` makes these). A
+shingle that m of the n texts have is weighted by log(1 + n / (m - 1)) squared, much as in a tf-idf cosine. So a shingle
+that many texts share (from a template, "answer the following question") hardly counts. A shingle that only these two
+share counts like one that only one of them has (m - 1 is 1 for both). Without the weights, 74,586 pairs of zeroeval's
+prompts have a similarity of 0.6 or more, nearly all through CRUXEval's common instruction. With the weights there are
+ten. Shingles of at most `MOST_RARE` texts all weigh the same. Otherwise twenty variants of one prompt would seem less
+alike than two, because they share shingles that are less rare.
 
 If two sets have a Jaccard index of t or more, they share a shingle among the rarest ones that make up 1 - t of the
 weight of each (prefix filtering: Chaudhuri et al. 2006, Bayardo et al. 2007). Only texts that share such a shingle are
@@ -20,10 +22,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from router_model.training.benchmark.leakage.shingles import shingle_sets
+from router_model.training.near_duplicates.shingles import shingle_sets
 
-MOST_SHARING: Final = 500
+MOST_SHARING: Final = 250
 """If more texts share a shingle, only this many, the first, are considered for it."""
+MOST_RARE: Final = 20
+RARE_SHARE: Final = 0.01
+"""A shingle is as rare as any if so many texts have it, or this share of them if that is less (but 2 in any case)."""
 MOST_COMPARED: Final = 64
 """The most texts that one text is compared with: those with the most rare shingles in common."""
 
@@ -62,7 +67,7 @@ class WeightedSets:
         rank[order] = np.arange(len(order))
         sets = sparse.csr_array((sets.data, rank[sets.indices], sets.indptr), shape=sets.shape)
         sets.sort_indices()
-        weight = np.log1p(len(texts) / np.maximum(frequency[order] - 1, 1)) ** 2
+        weight = np.log1p(len(texts) / (np.maximum(frequency[order], most_rare(len(texts))) - 1)) ** 2
         return cls(sets, weight, np.asarray(sets @ weight))
 
     def similarity(self, first: Rows, second: Rows) -> Float64Array:
@@ -92,12 +97,17 @@ class WeightedSets:
             0 if none is similar enough.
         """
         nearest, similarity = np.full(len(rows), -1, dtype=np.intp), np.zeros(len(rows))
-        for at, candidates in self._candidates(rows, among, threshold):
-            found = self.similarity(rows[at], candidates)
+        for at, candidates, found in self.pairs(rows, among, threshold):
             order = np.lexsort((-candidates, found))  # the last write wins, which is the best one
-            order = order[found[order] >= threshold - _ROUNDING]
             nearest[at[order]], similarity[at[order]] = candidates[order], found[order]
         return nearest, similarity
+
+    def pairs(self, rows: Rows, among: Rows, threshold: float) -> Iterator[tuple[Rows, Rows, Float64Array]]:
+        """Yield all pairs with the least similarity: positions in `rows`, earlier texts of `among`, similarities."""
+        for at, candidates in self._candidates(rows, among, threshold):
+            found = self.similarity(rows[at], candidates)
+            alike = found >= threshold - _ROUNDING
+            yield at[alike], candidates[alike], found[alike]
 
     def _candidates(self, rows: Rows, among: Rows, threshold: float) -> Iterator[tuple[Rows, Rows]]:
         """Yield pairs that may be similar: positions in `rows`, and texts of `among`."""
@@ -158,6 +168,15 @@ class _Prefixes:
         rest = np.where(self.end[first] <= self.end[second], self.rest[first], self.rest[second])
         enough = shared + rest >= (a + b) * threshold / (1 + threshold) * (1 - _ROUNDING)
         return np.asarray(enough & (np.minimum(a, b) >= threshold * np.maximum(a, b) * (1 - _ROUNDING)))
+
+
+def most_rare(n_texts: int) -> int:
+    """Return the number of texts up to which a shingle counts as rare.
+
+    >>> [most_rare(n) for n in (10, 1000, 100_000)]
+    [2, 10, 20]
+    """
+    return max(2, min(MOST_RARE, int(RARE_SHARE * n_texts)))
 
 
 def _first_of_each_row(matrix: sparse.csr_array, most: int) -> sparse.csr_array:

@@ -50,12 +50,18 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
         Columns are in order of the shingles' hashes. One simplification: shingles are identified by 54-bit hashes.
         Among a million different ones, two are taken for one with a probability of about 1 in 30,000.
     """
-    blocks = [_hashes(texts[start : start + _TEXTS_AT_ONCE]) for start in range(0, len(texts), _TEXTS_AT_ONCE)]
-    hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(block[0] for block in blocks)])
-    n_of_text = np.concatenate([np.zeros(1, dtype=np.int64), *(block[1] for block in blocks)])
+    hashes, n_of_text = shingle_hashes(texts)
     distinct, columns = np.unique(hashes, return_inverse=True)
     ones = np.ones(len(columns), dtype=np.float64)
-    return sparse.csr_array((ones, columns, np.cumsum(n_of_text)), shape=(len(texts), len(distinct)))
+    starts = np.append(0, np.cumsum(n_of_text))
+    return sparse.csr_array((ones, columns, starts), shape=(len(texts), len(distinct)))
+
+
+def shingle_hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
+    """Return the hashes of each text's different shingles, one text after another, and their number for each text."""
+    blocks = [_hashes(texts[start : start + _TEXTS_AT_ONCE]) for start in range(0, len(texts), _TEXTS_AT_ONCE)]
+    hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(block[0] for block in blocks)])
+    return hashes, np.concatenate([np.zeros(0, dtype=np.int64), *(block[1] for block in blocks)])
 
 
 def _hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:

@@ -1,7 +1,7 @@
 """Count test prompts that duplicate prompts of the other sides of a split (leakage), and leave them out on request.
 
 An *exact* duplicate has the same text after NFKC, case folding and collapsing white space. A *near* duplicate has a
-similarity (`router_model.training.benchmark.leakage.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation
+similarity (`router_model.training.near_duplicates`) of `THRESHOLD` or more. Roles of a conversation
 do not matter. Only the part of a very long prompt that is encoded counts (`features.Prompt.text`). Duplicates within
 one side are counted too, but they are not leakage: prompts repeat in production, and repeated ones only weigh more.
 
@@ -32,8 +32,8 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.features.prompt import Prompt, PromptLike
-from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
-from router_model.training.benchmark.leakage.shingles import normalised
+from router_model.training.near_duplicates.shingles import normalised
+from router_model.training.near_duplicates.weighted_sets import WeightedSets
 from router_model.training.table.outcomes import Outcomes
 from router_model.training.table.split import Split
 

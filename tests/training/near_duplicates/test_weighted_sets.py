@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training.benchmark.leakage import near_duplicates
-from router_model.training.benchmark.leakage.near_duplicates import WeightedSets
-from router_model.training.benchmark.leakage.shingles import normalised, shingle_sets
+from router_model.training.near_duplicates import weighted_sets
+from router_model.training.near_duplicates.shingles import normalised, shingle_sets
+from router_model.training.near_duplicates.weighted_sets import WeightedSets
 
 WORDS = ["add", "the", "number", "seven", "to", "a", "sum", "of", "eleven", "rivers", "12", "13", "?", "数学"]
 TEXTS = st.lists(st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join), max_size=25, unique_by=normalised)
@@ -84,8 +84,8 @@ def test_what_has_no_shingles_is_near_nothing(texts):
 
 
 def test_limits_keep_a_twin_in_a_table_of_one_template(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "MOST_SHARING", 3)
-    monkeypatch.setattr(near_duplicates, "MOST_COMPARED", 2)
+    monkeypatch.setattr(weighted_sets, "MOST_SHARING", 3)
+    monkeypatch.setattr(weighted_sets, "MOST_COMPARED", 2)
     texts = [f"the one sentence that all of these prompts have in common, number {i}" for i in range(50)]
     found, similarity = nearest(texts, 0.5)
     assert (found[1:] >= 0).all()

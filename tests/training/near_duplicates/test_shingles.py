@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router_model.training.benchmark.leakage.shingles import SHINGLE_CHARS, normalised, shingle_sets
+from router_model.training.near_duplicates.shingles import SHINGLE_CHARS, normalised, shingle_sets
 
 
 def plain_sets(texts):
@@ -49,7 +49,7 @@ def test_sets_are_those_of_plain_windows(texts):
 def test_a_block_more_gives_the_same_sets(monkeypatch):
     texts = [f"prompt number {i} of many" for i in range(7)]
     whole = shingle_sets(texts)
-    monkeypatch.setattr("router_model.training.benchmark.leakage.shingles._TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr("router_model.training.near_duplicates.shingles._TEXTS_AT_ONCE", 3)
     assert (shingle_sets(texts) != whole).nnz == 0
 
 
