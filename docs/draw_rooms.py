@@ -36,7 +36,7 @@ HOUSES = (
         Floor("benchmark · plots", "other methods on the same table"),
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
-        Floor("table · metrics", "splits, prices, targets; AIQ, AUC"),
+        Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
         Floor("importing", "files and logs of others"),
     )),
     House("serving", 7.4, 10.2, "#009E73", (

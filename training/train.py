@@ -29,7 +29,6 @@ from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
-from router_model.training.measuring.doubly_robust import dr_outcomes
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
 from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, choose_operating_point
@@ -343,9 +342,9 @@ class Run:
         return choose_operating_point(
             expected,
             cost_usd,
-            dr_outcomes(known.quality, known.propensity, expected),
+            known.quality,
+            known.propensity,
             known.models,
-            n_graded=np.count_nonzero(~np.isnan(known.quality), axis=0),
             together=known.split_keys,
             bar=_default_bar(predictor),
             max_quality_loss=self.config.max_quality_loss,

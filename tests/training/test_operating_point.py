@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from router_model.policy import best_by_value
-from router_model.training.measuring.doubly_robust import dr_outcomes
 from router_model.training.measuring.operating_point import (
     best_single_model,
     choose_operating_point,
+    dr_outcomes,
     margin_of_error,
     success_values,
 )
@@ -17,17 +17,11 @@ COST = np.array([0.001, 0.002])
 
 
 def choose(expected, quality, *, together=None, **settings):
-    cost = np.broadcast_to(COST[: np.shape(quality)[1]], np.shape(quality))
+    quality = np.array(quality, float)
+    cost, unwritten = np.broadcast_to(COST, quality.shape), np.full(quality.shape, np.nan)
     groups = range(len(quality)) if together is None else together
     return choose_operating_point(
-        np.array(expected, float),
-        cost,
-        np.array(quality, float),
-        MODELS,
-        n_graded=np.full(2, len(quality)),
-        together=groups,
-        bar=0.5,
-        **settings,
+        np.array(expected, float), cost, quality, unwritten, MODELS, together=groups, bar=0.5, **settings
     )
 
 

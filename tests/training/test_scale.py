@@ -71,6 +71,6 @@ def test_too_few_conversations_are_refused(table, tmp_path):
         try:
             train(tmp_path / "t.parquet", tmp_path / "router", config=CONFIG)
         except TrainingError as exc:
-            if "belong to 1 conversations (session_id); at least 5 are needed" in str(exc):
+            if "belong to 1 groups of conversations (session_id) and near duplicates" in str(exc):
                 return
     pytest.fail("training went ahead with one conversation")

@@ -73,6 +73,10 @@ def command(
 
 def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
     """Print an evaluation for people."""
+    from rich.markup import escape  # noqa: PLC0415
+
+    from router_model.training.measuring.verdict import describe  # noqa: PLC0415
+
     notes = [
         (evaluation.n_seen, "of them with a text the router was trained on"),
         (evaluation.n_near, "of them near duplicates of texts the router was trained on"),
@@ -94,6 +98,8 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
             "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings",
             highlight=False,
         )
+    if evaluation.verdict is not None:
+        console.print(f"[bold]Verdict:[/] {escape(evaluation.verdict.sentence)}.", highlight=False)
     _show_models(evaluation, console)
     expected, real = evaluation.expected_cost_usd, evaluation.router.cost_usd
     off = "" if real <= 0 else f" ({expected / real - 1:+.1%})"
@@ -102,6 +108,11 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         style="dim",
         highlight=False,
     )
+    if evaluation.cheaper:
+        console.print(f"Cheaper settings, by request, against {escape(evaluation.best_single)}:", style="dim")
+    for position, difference in evaluation.cheaper.items():
+        said = f"--cost-quality-tradeoff {position:<2} {describe(difference)}"
+        console.print(f"  {said}", style="dim", highlight=False)
     _show_tradeoffs(evaluation, console)
     if evaluation.by_task:
         _show_tasks(evaluation, console)

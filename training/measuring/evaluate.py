@@ -3,8 +3,8 @@
 Only prompts with a known outcome of every candidate model count, because outcomes of other models are never guessed.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,20 @@ from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
-from router_model.goal import OWN_TRADEOFF, Goal
+from router_model.goal import OWN_TRADEOFF, Goal, OwnTradeoff, read_goal
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.screening.constraints import Constraints
-from router_model.training.measuring.operating_point import success_values
+from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, success_values
+from router_model.training.measuring.paired import (
+    Resampling,
+    against_singles,
+    independent_groups,
+    paired_difference,
+)
+from router_model.training.measuring.verdict import Difference, Verdict, routing_verdict
 from router_model.training.metrics import (
     Points,
     Singles,
@@ -41,6 +48,9 @@ from router_model.training.table.outcomes import Outcomes
 
 Float64Array = npt.NDArray[np.float64]
 
+
+CHEAPER_POSITIONS = (8, 9, 10)
+"""Positions of the dial (`router_model.tradeoff`) that are measured beside the default, which lies at 7."""
 
 TRADEOFF_SHARES = (1.0, 0.99, 0.95)
 """Shares of the best single model's quality that an evaluation prices."""
@@ -96,6 +106,12 @@ class Evaluation:
         left out because the router was trained on them, or on a near duplicate; left out because an outcome is missing.
     unseen : Evaluation or None
         Of the counted prompts, on those that are neither; None if this is the same.
+    against : model -> Difference
+        The router minus this model on every prompt, with intervals by conversation and text.
+    verdict : Verdict or None
+        Whether routing pays, in words; None in `unseen`.
+    cheaper : position of the dial -> Difference
+        What cheaper settings, which a request asks for by name, bring against the best single model.
     cost_sources : where the counted costs come from
         Numbers of (prompt, model) pairs ``billed`` in the table, ``listed`` (its tokens at list prices) and
         ``assumed`` (the router's own expectation, which proves nothing).
@@ -133,6 +149,9 @@ class Evaluation:
     frontier: Points
     tradeoffs: tuple[Tradeoff, ...]
     unseen: "Evaluation | None" = None
+    against: Mapping[str, Difference] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    cheaper: Mapping[int, Difference] = field(default_factory=dict)
 
     @property
     def savings(self) -> dict[str, float | None]:
@@ -172,6 +191,9 @@ class Evaluation:
             },
             "tradeoffs": [asdict(tradeoff) for tradeoff in self.tradeoffs],
             "unseen": None if self.unseen is None else self.unseen.as_dict(),
+            "against": {model: difference.as_dict() for model, difference in self.against.items()},
+            "verdict": None if self.verdict is None else self.verdict.as_dict(),
+            "cheaper": {str(position): difference.as_dict() for position, difference in self.cheaper.items()},
         }
 
 
@@ -217,7 +239,8 @@ def evaluate(
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
     realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
-    chosen = router.rank(rule, table, eligible_models(router, kept, features.take(rows), table))[:, 0]
+    eligible = eligible_models(router, kept, features.take(rows), table)
+    chosen = router.rank(rule, table, eligible)[:, 0]
     result = _evaluation(realised, table, chosen, rule=rule.in_words())
     is_known = (seen | near)[rows]
     if is_known.any() and not is_known.all():
@@ -225,9 +248,21 @@ def evaluate(
         of_fresh = router.predict_features(features.take(rows[fresh]), bar)
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
+    texts = [Prompt.parse(prompt).text for prompt in kept.prompts]
+    drawn = Resampling.of(independent_groups(kept.split_keys, texts))
+    against = against_singles(chosen, kept.models, kept.quality, realised.cost, drawn)
+    best = np.full_like(chosen, kept.models.index(result.best_single))
+    cheaper = {}
+    for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
+        asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
+        other = router.rank(asked, table, eligible)[:, 0]
+        cheaper[position] = paired_difference(other, best, kept.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
+        against=against,
+        verdict=routing_verdict(against, result.best_single, margin=_margin(router)),
+        cheaper=cheaper,
         n_seen=int(seen[rows].sum()),
         n_left_out=n_left_out,
         n_near=int(near[rows].sum()),
@@ -235,6 +270,12 @@ def evaluate(
         n_incomplete=len(outcomes) - n_left_out - n_near_left_out - len(rows),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
+
+
+def _margin(router: Router) -> float:
+    """Return the loss of quality that the router's training accepted."""
+    config = router.artifact.provenance.get("config", {})
+    return float(config.get("max_quality_loss", MAX_QUALITY_LOSS))
 
 
 def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:

@@ -31,9 +31,9 @@ def choose_operating_point(
     expected_quality: Float64Array,
     cost_usd: Float64Array,
     quality: Float64Array,
+    propensity: Float64Array,
     models: Sequence[str],
     *,
-    n_graded: npt.NDArray[np.int_],
     together: Sequence[object],
     bar: float,
     max_quality_loss: float = MAX_QUALITY_LOSS,
@@ -44,17 +44,17 @@ def choose_operating_point(
     ----------
     expected_quality, cost_usd : shape (n_prompts, n_models)
         Out-of-fold predictions.
-    quality : shape (n_prompts, n_models)
-        Outcomes without gaps; of partial logs, doubly robust estimates
-        (`router_model.training.measuring.doubly_robust`).
+    quality, propensity : shape (n_prompts, n_models); NaN where unknown
+        For outcomes that are missing, `dr_outcomes` stand.
     models : ids
-    n_graded : shape (n_models,), how many outcomes of each model are known
     together : of length n_prompts
         Prompts with equal entries are not independent, as turns of one conversation.
     bar : the quality bar of the operating point
     max_quality_loss : the margin, a difference of mean quality
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
+    n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
+    quality = dr_outcomes(quality, propensity, expected_quality)
     best = best_single_model(quality, n_graded, together)
     passed = None
     means: dict[float, float] = {}
@@ -82,6 +82,40 @@ def best_single_model(quality: Float64Array, n_graded: npt.NDArray[np.int_], tog
     error = np.array([margin_of_error(column, together) for column in quality.T])
     enough = n_graded >= min(_ENOUGH, n_graded.max())
     return int(np.argmax(np.where(enough, mean - error, -np.inf)))
+
+
+def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Float64Array) -> Float64Array:
+    """Return doubly robust outcomes, shape (n_prompts, n_models); a complete table comes back as it is.
+
+    The estimate of a pair is ``predicted + known / propensity * (quality - predicted)``. Its mean over prompts is
+    unbiased if either the propensities are right, or the predictions are (Robins, Rotnitzky & Zhao 1994; Dudik,
+    Langford & Li 2011). A single one may lie far outside 0 to 1: only means over many prompts say something. Weights
+    are not clipped, because clipping biases the mean.
+
+    Parameters
+    ----------
+    quality : shape (n_prompts, n_models)
+        NaN where it is unknown.
+    propensity : shape (n_prompts, n_models)
+        The probability with which a known pair was logged; NaN where nobody wrote it down. For a prompt without any, it
+        is taken as the share of such prompts for which the model's outcome is known.
+    predicted : shape (n_prompts, n_models)
+        By a predictor that did not learn from the prompt.
+
+    Examples
+    --------
+    The second model was asked on one prompt of two. Its success there counts twice, less what was predicted:
+
+    >>> nan = float("nan")
+    >>> dr_outcomes(np.array([[1.0, 1.0], [0.0, nan]]), np.full((2, 2), nan), np.full((2, 2), 0.75)).tolist()
+    [[1.0, 1.25], [0.0, 0.75]]
+    """
+    known, written = np.isfinite(quality), np.isfinite(propensity)
+    unwritten = ~np.any(written, axis=1, keepdims=True)
+    share = np.count_nonzero(known & unwritten, axis=0) / max(np.count_nonzero(unwritten), 1)
+    chance = np.where(written, propensity, np.where(unwritten, share, 1.0))
+    weight = np.divide(1.0, chance, out=np.zeros_like(chance), where=known)
+    return np.asarray(predicted + weight * (np.where(known, quality, predicted) - predicted))
 
 
 def margin_of_error(values: Float64Array, together: Sequence[object]) -> float:

@@ -33,7 +33,7 @@ def test_decisions_together_are_those_of_each_alone(warm, query):
     asked[0] = asked[0].within(session, now=60.0, cache_ttl_s=300.0)
     assert [one.warm_cache for one in asked] == [{warm.models[0]: 50.0}, *[None] * 7]
     together = decide_together([(warm, one) for one in asked])
-    own = warm.router.artifact.operating_point.quality_value_usd
+    own = warm.artifact.operating_point.quality_value_usd
     assert [one.quality_value_usd for one in together] == [own, 0.01] * 4
     for one, decision in zip(asked, together, strict=True):
         alone = decide_one(warm, one)
