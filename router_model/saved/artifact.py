@@ -199,8 +199,8 @@ def load_artifact(path: str | Path) -> Artifact:
         ) from exc
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read and verify the manifest alone.
+def read_manifest(folder: Path, *, any_version: bool = False) -> dict[str, Any]:
+    """Read and verify the manifest alone; with `any_version` also that of an older or newer release.
 
     Raises
     ------
@@ -219,7 +219,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ArtifactError(f"{path}: not the manifest of a router-model artifact; give the right folder")
     version = manifest.get("schema_version")
-    if not isinstance(version, int) or version != SCHEMA_VERSION:
+    if not isinstance(version, int) or (version != SCHEMA_VERSION and not any_version):
         older = isinstance(version, int) and version < SCHEMA_VERSION
         remedy = "train the router again" if older else "upgrade router-model"
         raise ArtifactError(f"{path}: schema version {version!r}, this release reads {SCHEMA_VERSION}; {remedy}")
@@ -427,7 +427,7 @@ def refuse_foreign(target: Path) -> None:
             raise ArtifactError(f"{target}: is the working folder; give --out a folder of its own")
         return
     try:
-        known = {MANIFEST, *read_manifest(target)["files"]}
+        known = {MANIFEST, *read_manifest(target, any_version=True)["files"]}
     except ArtifactError as exc:
         raise ArtifactError(
             f"{target}: exists and is not a trained router; choose another --out, nothing was written"

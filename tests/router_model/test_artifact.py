@@ -90,6 +90,17 @@ def test_edited_manifests_are_refused(copy, changes, match):
         load_artifact(copy)
 
 
+def test_a_router_of_an_older_release_is_replaced(copy, trained):
+    """Its remedy is to train again, which must be possible in the same folder."""
+    manifest = json.loads((copy / MANIFEST).read_text()) | {"schema_version": 1}
+    del manifest["content_hash"]
+    (copy / MANIFEST).write_bytes(_sealed(manifest))
+    with pytest.raises(ArtifactError, match="train the router again"):
+        load_artifact(copy)
+    save_artifact(trained.router.artifact, copy)
+    assert load_artifact(copy).content_hash == trained.report.content_hash
+
+
 def test_foreign_folders_and_files_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match="no manifest.json, so this is not a trained router"):
         load_artifact(tmp_path)

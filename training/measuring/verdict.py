@@ -217,7 +217,8 @@ def routing_verdict(against: Mapping[str, Difference], best: str, *, margin: flo
     """Say whether routing pays, from a router's differences to every single model.
 
     A single model that the router does not surpass makes the router needless, be it the best one or a cheap one that
-    gets nearly all of the traffic. Otherwise the best single model is the reference.
+    gets nearly all of the traffic. A model whose answers are shown to be worse than the router's does not, however
+    cheap it is. Otherwise the best single model is the reference.
 
     Parameters
     ----------
@@ -234,7 +235,11 @@ def routing_verdict(against: Mapping[str, Difference], best: str, *, margin: flo
     'a tie: send all to large (the router saves 0 % ± 0 at -1.0 ± 3.0 points)'
     """
     findings = {model: judge(difference, margin=margin) for model, difference in against.items()}
-    needless = [model for model in _best_first(against, best) if findings[model] in (Finding.TIE, Finding.WORSE)]
+    needless = [
+        model
+        for model in _best_first(against, best)
+        if findings[model] in (Finding.TIE, Finding.WORSE) and against[model].quality.low <= 0
+    ]
     reference = needless[0] if needless else best
     difference, finding = against[reference], findings[reference]
     said = describe(difference)

@@ -66,8 +66,9 @@ class Together:
         return cls(sum(group in several for group in joined), len(several), len(outcomes) - n_stayed)
 
     def __str__(self) -> str:
+        groups = "1 group" if self.n_groups == 1 else f"{self.n_groups:,} groups"
         return (
-            f"{self.n_prompts:,} prompts have near duplicates ({self.n_groups:,} groups). Each group is on one side of "
+            f"{self.n_prompts:,} prompts have near duplicates ({groups}). Each group is on one side of "
             f"the split and in one fold; {self.n_moved:,} prompts changed sides for it"
         )
 
