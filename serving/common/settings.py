@@ -59,7 +59,7 @@ class Settings(BaseSettings):
 
     # exploration
     explore_share: float = Field(0.0, ge=0, le=1, description="Share of decisions that try another candidate.")
-    explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) a tried candidate may be below.")
+    explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) below which a candidate is tried less.")
     explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
 
     # sessions

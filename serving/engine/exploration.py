@@ -1,8 +1,10 @@
 """Exploration: sometimes choose another candidate, with a known probability, so that logs cover it, too.
 
-With probability `share` (ε) the answer is drawn uniformly among the candidates *near* the one the rule chose, itself
-included (epsilon-greedy on a restricted set). What was done with which probability is what off-policy evaluation
-weights by, so propensities are exact.
+With probability `share` (ε) the answer is drawn among the candidates whose expected cost is within a bound
+(epsilon-greedy on a restricted set). Most draws go to candidates that seem nearly as likely to succeed as the one that
+the rule chose. The others within the bound are drawn less often, but they are drawn: a model that never answers cannot
+show that it was underrated, and off-policy evaluation cannot say anything about it. Off-policy evaluation weighs each
+answer by the probability with which it was chosen. Therefore the propensities are exact.
 """
 
 from collections.abc import Sequence
@@ -10,6 +12,9 @@ from dataclasses import dataclass
 from random import Random
 
 from router_model.decision import PlanStep
+
+_FAR_DRAWS = 0.2
+"""Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,47 +26,54 @@ class Exploration:
     share : float
         ε, the probability to draw.
     max_p_drop : float
-        A near candidate's probability of success is at most this much lower than the chosen one's ...
+        A near candidate's probability of success is at most this much lower than the chosen one's. Within the cost
+        bound, all candidates that are less likely share a fifth of the draws.
     max_cost_ratio : float
-        ... and its expected cost at most this many times the chosen one's.
+        The cost bound. A candidate is only drawn if its expected cost is at most this many times the chosen one's.
 
     Examples
     --------
-    The second is near (0.05 less likely, 2 times the cost), the third too dear, the fourth too unlikely. A draw
-    of 1 in 5 has the first with 4/5 + 1/5 x 1/2 and the second with 1/5 x 1/2:
+    The second is near (0.05 less likely, 2 times the cost), the third costs too much, the fourth is far: it costs as
+    much as the first, but is 0.2 less likely. A draw of 1 in 5 has the far one with 1/5 x 1/5, and each of the two near
+    ones with 1/5 x 4/5 x 1/2. The first is also chosen without a draw, with 4/5:
 
     >>> plan = [PlanStep("a", 0.9, 0.01, 1.0), PlanStep("b", 0.85, 0.02, 1.0), PlanStep("c", 0.9, 0.04, 1.0),
     ...         PlanStep("d", 0.7, 0.01, 1.0)]
-    >>> Exploration(share=0.2, max_p_drop=0.1, max_cost_ratio=3.0).propensities(plan)
-    [0.9, 0.1, 0.0, 0.0]
+    >>> explored = Exploration(share=0.2, max_p_drop=0.1, max_cost_ratio=3.0).propensities(plan)
+    >>> [round(propensity, 6) for propensity in explored]
+    [0.88, 0.08, 0.0, 0.04]
     """
 
     share: float
     max_p_drop: float
     max_cost_ratio: float
 
-    def near(self, plan: Sequence[PlanStep]) -> list[int]:
-        """Return the positions of the candidates that are near the first one, which is one of them."""
-        chosen = plan[0]
-        least, most = chosen.p_success - self.max_p_drop, chosen.expected_cost_usd * self.max_cost_ratio
-        others = range(1, len(plan))
-        return [0, *(i for i in others if plan[i].p_success >= least and plan[i].expected_cost_usd <= most)]
-
     def propensities(self, plan: Sequence[PlanStep]) -> list[float]:
-        """Return the probability of each candidate to be the answer: ``1 - ε + ε/k``, ``ε/k``, or 0 if not near."""
-        near = self.near(plan) if self.share > 0 else [0]
+        """Return the probability of each candidate to be the answer; they add up to 1."""
+        near, far = self._within_cost(plan)
+        if self.share <= 0 or not near + far:
+            return certain(len(plan))
+        far_share = self.share * _FAR_DRAWS if far else 0.0
         found = [0.0] * len(plan)
-        for i in near:
-            found[i] = self.share / len(near)
+        for position in far:
+            found[position] = far_share / len(far)
+        for position in (0, *near):
+            found[position] = (self.share - far_share) / (1 + len(near))
         found[0] += 1 - self.share
-        return found if len(near) > 1 else certain(len(plan))
+        return found
 
     def draw(self, plan: Sequence[PlanStep], rng: Random) -> int:
         """Return the position of the answer."""
-        if self.share <= 0 or rng.random() >= self.share:
-            return 0
-        near = self.near(plan)
-        return near[rng.randrange(len(near))]
+        propensities = self.propensities(plan)
+        return rng.choices(range(len(plan)), weights=propensities)[0]
+
+    def _within_cost(self, plan: Sequence[PlanStep]) -> tuple[list[int], list[int]]:
+        """Return the positions of the near and of the far candidates within the cost bound, without the first."""
+        chosen = plan[0]
+        least, most = chosen.p_success - self.max_p_drop, chosen.expected_cost_usd * self.max_cost_ratio
+        affordable = [i for i in range(1, len(plan)) if plan[i].expected_cost_usd <= most]
+        near = [i for i in affordable if plan[i].p_success >= least]
+        return near, [i for i in affordable if plan[i].p_success < least]
 
 
 def certain(n: int) -> list[float]:

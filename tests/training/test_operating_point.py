@@ -115,3 +115,22 @@ def test_values_span_from_the_cheapest_to_the_best_model():
     assert values[0] == 0.0
     assert (values[1], values[-1]) == (1e-5, 1e4)
     assert values == sorted(values)
+
+
+@pytest.mark.parametrize("predict", [lambda p: p, lambda p: 1 - p, np.zeros_like], ids=["true", "wrong", "none"])
+def test_means_and_differences_are_unbiased_whatever_is_predicted(predict):
+    """Three models on 40,000 prompts; one answers each, with a propensity that depends on the prompt, as p does.
+
+    The means and the paired difference of a rule lie within four standard errors of the truth.
+    """
+    rng = np.random.default_rng(5)
+    hard = rng.random(40_000)
+    p = np.stack([0.9 - 0.6 * hard, 0.7 - 0.1 * hard, 0.3 + 0.1 * hard], axis=1)
+    propensity = np.stack([0.8 - 0.5 * hard, 0.1 + 0.4 * hard, 0.1 + 0.1 * hard], axis=1)
+    drawn = (rng.random(len(p))[:, None] > np.cumsum(propensity, axis=1)).sum(axis=1)
+    known = np.arange(3) == drawn[:, None]
+    quality = np.where(known, rng.random(p.shape) < p, np.nan)
+    error = dr_outcomes(quality, np.where(known, propensity, np.nan), predict(p)) - p
+    rule, rows = np.where(hard > 0.5, 1, 0), np.arange(len(p))
+    for one in [*error.T, error[rows, rule] - error[:, 0]]:
+        assert abs(one.mean()) < 4 * one.std() / np.sqrt(len(one))

@@ -25,18 +25,17 @@ def steps(n):
 
 
 def test_propensities_by_hand():
-    """Near are the first three (0.9 - 0.1 = 0.8; 3 x 0.01 = 0.03): 0.7 + 0.3/3, 0.3/3, 0.3/3."""
-    assert NEAR.near(PLAN) == [0, 1, 2]
-    assert NEAR.propensities(PLAN) == pytest.approx([0.8, 0.1, 0.1, 0, 0])
+    """Near are the first three (0.9 - 0.1 = 0.8; 3 x 0.01 = 0.03); the fourth is far (0.3 x 0.2), the last too dear."""
+    assert NEAR.propensities(PLAN) == pytest.approx([0.7 + 0.08, 0.08, 0.08, 0.06, 0])
 
 
 def test_draws_come_as_often_as_their_propensities_say():
     """100,000 draws; a chi-square of their counts per candidate, at a fixed seed."""
     rng, n = Random(7), 100_000
     drawn = Counter(NEAR.draw(PLAN, rng) for _ in range(n))
-    expected = [n * propensity for propensity in NEAR.propensities(PLAN)[:3]]
-    assert sorted(drawn) == [0, 1, 2]
-    assert chisquare([drawn[i] for i in range(3)], expected).pvalue > 0.01
+    expected = [n * propensity for propensity in NEAR.propensities(PLAN)[:4]]
+    assert sorted(drawn) == [0, 1, 2, 3]
+    assert chisquare([drawn[i] for i in range(4)], expected).pvalue > 0.01
 
 
 def test_everything_is_near_where_distances_are_large():
@@ -50,13 +49,36 @@ def test_without_a_share_nothing_is_drawn():
     assert {off.draw(PLAN, rng) for _ in range(100)} == {0}
 
 
-def test_beside_a_free_model_only_free_ones_are_near():
+def test_beside_a_free_model_only_free_ones_are_drawn():
     """Any number of times nothing is nothing."""
     free = [PlanStep("a", 0.9, 0.0, 1.0), PlanStep("b", 0.9, 0.0, 1.0), PlanStep("c", 0.99, 1e-9, 1.0)]
-    assert NEAR.near(free) == [0, 1]
+    assert NEAR.propensities(free) == pytest.approx([0.85, 0.15, 0])
 
 
-@given(steps(12), st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 100), st.integers(0, 2**32))
+def test_every_candidate_within_the_cost_bound_gets_rows():
+    """A simulated log of 3,000 prompts in which one model always seems 0.4 less likely, and is never near.
+
+    Its rows are as many as their propensities say, and their inverse propensities count every prompt once, to four
+    standard errors.
+    """
+    rng, usual = Random(1), Exploration(share=0.1, max_p_drop=0.1, max_cost_ratio=3.0)
+    n, rows, inverse, variance = 3_000, 0, 0.0, 0.0
+    for _ in range(n):
+        p, cost = rng.uniform(0.6, 1), rng.uniform(0.01, 0.03)
+        plan = [
+            PlanStep("best", p, cost, 1.0),
+            PlanStep("near", p - 0.05, cost, 1.0),
+            PlanStep("far", p - 0.4, cost, 1.0),
+        ]
+        propensity = usual.propensities(plan)[2]
+        variance += 1 / propensity - 1
+        if usual.draw(plan, rng) == 2:
+            rows, inverse = rows + 1, inverse + 1 / propensity
+    assert rows > 0
+    assert abs(inverse - n) < 4 * variance**0.5
+
+
+@given(steps(12), st.just(0.0) | st.floats(1e-6, 1), st.floats(0, 1), st.floats(0.1, 100), st.integers(0, 2**32))
 def test_propensities_add_up_and_what_is_drawn_had_one(plan, share, drop, ratio, seed):
     exploration = Exploration(share, drop, ratio)
     propensities = exploration.propensities(plan)
@@ -64,6 +86,10 @@ def test_propensities_add_up_and_what_is_drawn_had_one(plan, share, drop, ratio,
     assert min(propensities) >= 0
     assert propensities[0] >= 1 - share
     assert propensities[exploration.draw(plan, Random(seed))] > 0
+    if share > 0:
+        bound = plan[0].expected_cost_usd * ratio
+        drawn = [propensity > 0 for propensity in propensities[1:]]
+        assert drawn == [step.expected_cost_usd <= bound for step in plan[1:]]
 
 
 @given(steps(8), st.data())
