@@ -64,7 +64,7 @@ for name, tradeoff in settings.items():
 # %% [markdown]
 # ## Which models the prompts go to
 #
-# The default value of a success is the least with which the router succeeds as often as the best single model. If one
+# The default setting is the cheapest that is shown to lose at most 0.01 of quality against the best single model. If one
 # model does so at a low cost, it gets all prompts. Higher and lower values spread the prompts over the models.
 
 # %%
