@@ -14,9 +14,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
-from router_model.training.benchmark.plots.style import DARK, OURS, plain, short_model
 
 from router_model import Router
+from router_model.training.benchmark.plots.style import DARK, OURS, plain, short_model
 from router_model.training.measuring.evaluate import Evaluation, Realised, evaluate
 from router_model.training.table.outcomes import read_outcomes
 

@@ -64,8 +64,8 @@ for name, tradeoff in settings.items():
 # %% [markdown]
 # ## Which models the prompts go to
 #
-# The default setting is the cheapest that is shown to lose at most 0.01 of quality against the best single model. If one
-# model does so at a low cost, it gets all prompts. Higher and lower values spread the prompts over the models.
+# The default setting is the cheapest that is shown to lose at most 0.01 of quality against the best single model. If
+# one model does so at a low cost, it gets all prompts. Higher and lower values spread the prompts over the models.
 
 # %%
 evaluations = {"by default": default} | {

@@ -1,10 +1,10 @@
 """OpenAI's embeddings as a `Format`: passed through, with our ``model`` and the cost."""
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Assembler, Call, EventReader, EventWriter, Facts, StreamTranslation
+from router_model.serving.formats.format import Assembler, Call, EventReader, EventWriter, Facts, Translation
 from router_model.serving.formats.openai.bodies import answer_object, text_or_none
 from router_model.serving.formats.openai.chat_answers import written_answer
 from router_model.serving.formats.openai.failures import failure_of
@@ -76,31 +76,17 @@ class EmbeddingsFormat:
         _refuse_stream()
 
 
-class NoEmbeddings:
-    """The `Translation` to a provider without embeddings: it refuses, so that the next candidate is called."""
-
-    def request(self, body: Mapping[str, Any]) -> Json:  # noqa: ARG002
-        """Refuse.
-
-        Raises
-        ------
-        InvalidRequestError
-            Always.
-        """
-        raise InvalidRequestError(
-            "the model's provider does not offer embeddings in OpenAI's format; choose a model of a provider "
-            'with kind = "openai"',
-            param="model",
-        )
-
-    def answer(self, answer: Json) -> Json:
-        """Return it as it is; nothing was asked."""
-        return answer
-
-    def stream(self) -> StreamTranslation:
-        """Refuse, because embeddings are never streamed."""
-        _refuse_stream()
+def _refuse_request(_: Mapping[str, Any]) -> NoReturn:
+    raise InvalidRequestError(
+        "the model's provider does not offer embeddings in OpenAI's format; choose a model of a provider "
+        'with kind = "openai"',
+        param="model",
+    )
 
 
 def _refuse_stream() -> NoReturn:
     raise InvalidRequestError("embeddings cannot be streamed; leave out stream=true", param="stream")
+
+
+NO_EMBEDDINGS: Final = Translation(_refuse_request, lambda answer: answer, _refuse_stream)
+"""To a provider without embeddings: it refuses, so that the next candidate is called."""

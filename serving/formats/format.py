@@ -5,7 +5,7 @@ provider's, and the `Translation` between them. Bodies are parsed JSON everywher
 untouched.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
@@ -234,20 +234,20 @@ class StreamTranslation(Protocol):
         """Return the last events of a complete stream."""
 
 
-class Translation(Protocol):
-    """Translates from a surface's format to a provider's, and back."""
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """Translates from a surface's format to a provider's, and back.
 
-    def request(self, body: Mapping[str, Any]) -> Json:
-        """Return the body for the provider.
+    Attributes
+    ----------
+    request : body of the surface -> body for the provider
+        Raises `InvalidRequestError` if something in it cannot be said in the provider's format and must not be
+        dropped; ``param`` names it.
+    answer : answer of the provider -> answer of the surface
+        Its usage is written by the surface. Raises `UpstreamFailure` if it cannot be read.
+    stream : nothing -> what translates one stream
+    """
 
-        Raises
-        ------
-        InvalidRequestError
-            If something in it cannot be said in the provider's format and must not be dropped.
-        """
-
-    def answer(self, answer: Json) -> Json:
-        """Return the surface's answer."""
-
-    def stream(self) -> StreamTranslation:
-        """Return what translates one stream."""
+    request: Callable[[Mapping[str, Any]], Json]
+    answer: Callable[[Json], Json]
+    stream: Callable[[], StreamTranslation]

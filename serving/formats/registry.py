@@ -1,12 +1,11 @@
 """Find the formats, and the translation between them, for a surface and a kind of provider."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 from router_model.serving.formats.adapter import Adapter
-from router_model.serving.formats.embeddings import EmbeddingsFormat, NoEmbeddings
+from router_model.serving.formats.embeddings import NO_EMBEDDINGS, EmbeddingsFormat
 from router_model.serving.formats.format import KIND_OF_SURFACE, Facts, Format, StreamTranslation, Surface, Translation
 from router_model.serving.formats.shapes import Json, mappings, text
 from router_model.serving.providers.provider import Kind
@@ -23,7 +22,7 @@ def adapter_for(surface: Surface, kind: Kind) -> Adapter:
     """
     if surface is Surface.EMBEDDINGS:
         embeddings = EmbeddingsFormat()
-        return Adapter(embeddings, embeddings, None if _speaks_openai(kind) else NoEmbeddings())
+        return Adapter(embeddings, embeddings, None if _speaks_openai(kind) else NO_EMBEDDINGS)
     return Adapter(_format(KIND_OF_SURFACE[surface]), _format(kind), _translation(surface, kind))
 
 
@@ -48,7 +47,7 @@ def _format(kind: Kind) -> Format:
 
 def _translation(surface: Surface, kind: Kind) -> Translation | None:
     steps = _translations().get((surface, Kind.OPENAI if _speaks_openai(kind) else kind), ())
-    return Composed(*steps) if len(steps) > 1 else next(iter(steps), None)
+    return composed(*steps) if len(steps) > 1 else next(iter(steps), None)
 
 
 @cache
@@ -69,32 +68,20 @@ def _translations() -> dict[tuple[Surface, Kind], tuple[Translation, ...]]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
-    """Two translations, one after the other (a `Translation`).
+@cache
+def composed(to_openai: Translation, from_openai: Translation) -> Translation:
+    """Return two translations, one after the other.
 
-    Attributes
+    Parameters
     ----------
-    to_openai : Translation
-        From the surface's format to OpenAI's.
-    from_openai : Translation
-        From OpenAI's format to the provider's.
+    to_openai : from the surface's format to OpenAI's
+    from_openai : from OpenAI's format to the provider's
     """
-
-    to_openai: Translation
-    from_openai: Translation
-
-    def request(self, body: Mapping[str, Any]) -> Json:
-        """Return the body for the provider."""
-        return self.from_openai.request(self.to_openai.request(body))
-
-    def answer(self, answer: Json) -> Json:
-        """Return the surface's answer."""
-        return self.to_openai.answer(self.from_openai.answer(answer))
-
-    def stream(self) -> StreamTranslation:
-        """Return what translates one stream."""
-        return _ComposedStream(self.from_openai.stream(), self.to_openai.stream())
+    return Translation(
+        request=lambda body: from_openai.request(to_openai.request(body)),
+        answer=lambda answer: to_openai.answer(from_openai.answer(answer)),
+        stream=lambda: _ComposedStream(from_openai.stream(), to_openai.stream()),
+    )
 
 
 class _ComposedStream:

@@ -52,12 +52,12 @@ class Attempt:
 
     Parameters
     ----------
-    order : ForwardRequest
+    forward_request : ForwardRequest
     target, adapter, request : whom to call, and with what
     ticket : Ticket
         Is told what became of the call.
     finished : list of AttemptRecord
-        The order's attempts that are over; this one joins.
+        The request's attempts that are over; this one joins.
     deadline : float
         When the order's time is up.
     rules : Rules
@@ -83,7 +83,7 @@ class Attempt:
 
     def __init__(
         self,
-        order: ForwardRequest,
+        forward_request: ForwardRequest,
         target: Target,
         adapter: Adapter,
         request: HttpRequest,
@@ -97,7 +97,7 @@ class Attempt:
         is_streamed: bool,
         others: int = 0,
     ) -> None:
-        self.order = order
+        self.forward_request = forward_request
         self.target = target
         self.adapter = adapter
         self._sent = asyncio.Event()  # no method of ours: a cycle would keep the answer in memory for longer
@@ -166,7 +166,7 @@ class Attempt:
 
     def extras(self) -> dict[str, Any]:
         """Return what the order adds to its answer; this attempt counts among the others as a success."""
-        make = self.order.extras
+        make = self.forward_request.extras
         return {} if make is no_extras else make([*self.finished, self.record(None)])
 
     async def end(self, error_type: str | None) -> None:
@@ -190,7 +190,7 @@ class Attempt:
         usage = facts.usage
         return AttemptRecord(
             attempt_id=self._id,
-            decision_id=self.order.decision_id,
+            decision_id=self.forward_request.decision_id,
             created_at=self._created_at,
             model=self.target.model,
             provider=self.target.provider.name,
@@ -207,7 +207,7 @@ class Attempt:
             cost_usd=facts.cost_usd,
             latency_s=clock() - self.started,
             first_token_s=self._first_token_s,
-            key_id=self.order.key_id,
+            key_id=self.forward_request.key_id,
             usage_estimated=", ".join(facts.estimate_reasons) or None,
             budget_usd=facts.budget_usd,
         )
@@ -227,7 +227,7 @@ class Attempt:
 
     def _observe(self, record: AttemptRecord) -> None:
         try:
-            self.order.observe(record)
+            self.forward_request.observe(record)
         except Exception as exc:  # noqa: BLE001  (the answer does not depend on who watches)
             if times := _throttle.due("observe"):
                 _logger.error("an attempt could not be observed: %s (%d times)", error_location(exc), times)  # noqa: TRY400

@@ -41,15 +41,15 @@ async def call(attempt: Attempt, transport: Transport) -> Reply:
         content = await _in_time(attempt, attempt.waits.whole, _fetch(attempt, transport), "whole answer")
         attempt.waits.whole.took(clock() - attempt.started)
         return await _whole(attempt, content)
-    if attempt.order.call.stream:
+    if attempt.forward_request.call.stream:
         return await _stream(attempt, transport)
     return await _whole_by_stream(attempt, transport)
 
 
 async def _stream(attempt: Attempt, transport: Transport) -> Reply:
-    answer = attempt.adapter.stream(attempt.order.call, attempt.target, attempt.request.sent)
+    answer = attempt.adapter.stream(attempt.forward_request.call, attempt.target, attempt.request.sent)
     sent, is_over = await _start(attempt, transport, answer)
-    if not attempt.order.buffer and not is_over:
+    if not attempt.forward_request.buffer and not is_over:
         attempt.cannot_be_taken_back()
         reply = _reply(attempt, LiveStream(attempt, answer, sent))
         reply.n_attempts += 1
@@ -84,7 +84,7 @@ async def _whole(attempt: Attempt, content: bytes, content_type: str | None = No
         said,
         content,
         attempt.extras(),
-        call=attempt.order.call,
+        call=attempt.forward_request.call,
         sent=attempt.request.sent,
     )
     attempt.facts.n_bytes_written = max(n_bytes_written, attempt.facts.n_bytes_written)
@@ -125,7 +125,7 @@ async def _start(attempt: Attempt, transport: Transport, answer: AnswerStream) -
 async def _open_stream(attempt: Attempt, transport: Transport, answer: AnswerStream) -> tuple[list[bytes], bool]:
     await _send(attempt, transport)
     if _is_no_stream(attempt):
-        if not attempt.order.call.stream:
+        if not attempt.forward_request.call.stream:
             return [], False  # a whole answer is welcome
         content = await _read_whole(attempt)  # an error with status 200, or a page
         attempt.adapter.answer(attempt.target, _content_type(attempt), content, {})

@@ -50,7 +50,7 @@ class ForwardState:
 
     Attributes
     ----------
-    order : ForwardRequest
+    forward_request : ForwardRequest
     deadline : float
         The loop's time at which the order's time is up.
     wishes : what the order asks for
@@ -61,7 +61,7 @@ class ForwardState:
     put_aside : positions that were passed over, because their model or key was paused
     waiting : by position, when a candidate that was tried may be asked again
     share_until : by position, until when the order may lose time to a candidate while another is untried
-    refused_keys : keys that were refused in this order; it does not use them again while there are others
+    refused_keys : keys that were refused in this request; it does not use them again while there are others
     waited_s : float
         For the result of another call to a candidate that is paused.
     invalid : the first reason why a candidate could not be asked this
@@ -69,7 +69,7 @@ class ForwardState:
         The largest context window that was too small.
     """
 
-    order: ForwardRequest
+    forward_request: ForwardRequest
     deadline: float
     wishes: Wishes
     finished: list[AttemptRecord] = field(default_factory=list)
@@ -98,7 +98,7 @@ class ForwardState:
         return Tried(
             n_attempts=len(self.failures),
             n_here=self.n_here[alike],
-            n_untried=len(self.order.targets) - self.position,
+            n_untried=len(self.forward_request.targets) - self.position,
             left_s=self.deadline - now,
             left_here_s=self.share_of(prepared.position, now) - now,
         )
@@ -106,7 +106,7 @@ class ForwardState:
     @property
     def has_untried(self) -> bool:
         """Whether there is a candidate that was not tried."""
-        return self.position < len(self.order.targets)
+        return self.position < len(self.forward_request.targets)
 
     def share_of(self, position: int, now: float) -> float:
         """Return until when the order may lose time to a candidate: for half of what is left at its first attempt.
@@ -127,4 +127,4 @@ class ForwardState:
         """Return the error of an order that no candidate answered."""
         if self.failures:
             return upstream_error(self.failures[0], self.failures[1:])
-        return self.invalid or unavailable(self.order.targets)
+        return self.invalid or unavailable(self.forward_request.targets)

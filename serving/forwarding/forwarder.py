@@ -76,7 +76,7 @@ class Forwarder:
         self._whole_answers = WholeAnswers()
         self.health: HealthTable[tuple[str, str]] = HealthTable(self._rules.health)
 
-    async def forward(self, order: ForwardRequest) -> Reply:
+    async def forward(self, forward_request: ForwardRequest) -> Reply:
         """Try the candidates until one answers; cancelling ends the call that is under way at once.
 
         Raises
@@ -86,13 +86,13 @@ class Forwarder:
         InvalidRequestError
             If the call cannot be said in any candidate's format.
         """
-        if not order.targets:
+        if not forward_request.targets:
             raise EmptyPlanError(
                 "no provider serves any of the requested models; GET /v1/models lists the models that are served"
             )
-        wishes = Wishes(order.call, self._refusals)
-        order = replace(order, targets=wishes.arranged(order.targets, clock()))
-        state = ForwardState(order, clock() + order.total_s, wishes)
+        wishes = Wishes(forward_request.call, self._refusals)
+        forward_request = replace(forward_request, targets=wishes.arranged(forward_request.targets, clock()))
+        state = ForwardState(forward_request, clock() + forward_request.total_s, wishes)
         prepared = await self._next(state)
         while True:
             try:
@@ -113,28 +113,30 @@ class Forwarder:
 
     async def _attempt(self, state: ForwardState, prepared: PreparedCall) -> Reply:
         """Call a candidate once; however it goes, the attempt ends, save for a stream that is under way."""
-        order, provider = state.order, prepared.target.provider
+        forward_request, provider = state.forward_request, prepared.target.provider
         attempt = Attempt(
-            order,
+            forward_request,
             prepared.target,
             prepared.adapter,
             prepared.request,
-            ticket=Ticket(prepared.line, order.key_id, clock(), blames_key=prepared.line.key not in state.refused_keys),
+            ticket=Ticket(
+                prepared.line, forward_request.key_id, clock(), blames_key=prepared.line.key not in state.refused_keys
+            ),
             finished=state.finished,
             deadline=state.deadline,
             rules=self._rules,
-            others=len(order.targets) - state.position,
+            others=len(forward_request.targets) - state.position,
             waits=self._patience.of(
                 prepared.target,
-                order.call,
+                forward_request.call,
                 len(prepared.request.content),
                 has_others=state.has_untried,
-                is_live=order.call.stream and not order.buffer,
+                is_live=forward_request.call.stream and not forward_request.buffer,
             ),
             share_until=state.share_of(prepared.position, clock()),
             is_streamed=prepared.is_streamed,
         )
-        transport = self._connections.shared(self._providers.transport(provider), provider, order.key_id)
+        transport = self._connections.shared(self._providers.transport(provider), provider, forward_request.key_id)
         try:
             await transport.take(attempt.left_s)
             attempt.begin()
@@ -160,7 +162,7 @@ class Forwarder:
         self, state: ForwardState, prepared: PreparedCall, failure: UpstreamFailure
     ) -> PreparedCall | None:
         """Return the same candidate, asked for a whole answer, if it refused a stream that no caller asked for."""
-        if not prepared.is_streamed or state.order.call.stream or not refuses_stream(failure):
+        if not prepared.is_streamed or state.forward_request.call.stream or not refuses_stream(failure):
             return None
         self._whole_answers.ask_plainly(prepared.target)
         return await self._prepare(state, prepared.position)
@@ -179,8 +181,10 @@ class Forwarder:
         if not state.wishes.note(target, failure.refusal, prepared.request.content, clock()) or not can_go_on:
             return None
         refused = state.wishes.refused(target, clock())
-        asked = replace(state.order.call, stream=prepared.is_streamed)
-        request = await _written(state.order, partial(prepared.adapter.request, asked, target, None, refused=refused))
+        asked = replace(state.forward_request.call, stream=prepared.is_streamed)
+        request = await _written(
+            state.forward_request, partial(prepared.adapter.request, asked, target, None, refused=refused)
+        )
         return replace(
             prepared,
             request=replace(prepared.request, content=request.content, changes=request.changes, sent=request.sent),
@@ -201,7 +205,7 @@ class Forwarder:
             raise upstream_error(reported, others) from failure
         if step.do is Do.GIVE_UP:
             raise state.error() from failure
-        caller = state.order.key_id
+        caller = state.forward_request.key_id
         if step.do is Do.AGAIN and prepared.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
             if prepared.line.is_ready(caller, clock()):  # other calls may have failed during the pause, and paused it
@@ -222,11 +226,11 @@ class Forwarder:
         ServiceError
             If there is none.
         """
-        while state.position < len(state.order.targets):
+        while state.position < len(state.forward_request.targets):
             position = state.position
             state.position += 1
             # A prompt that was too long for one model would be too long for those with the same window or less.
-            if not state.fits(state.order.targets[position]):
+            if not state.fits(state.forward_request.targets[position]):
                 continue
             line = self._ready_line(state, position)
             if line is None:
@@ -261,7 +265,7 @@ class Forwarder:
         await asyncio.sleep(at - clock())
         prepared = await self._prepare(state, position)
         if prepared is None:
-            now, caller = clock(), state.order.key_id
+            now, caller = clock(), state.forward_request.key_id
             line = self._first_line(state, position, now)
             until = now + _LOOK_S if line.is_probed_by_any(now) else line.retry_at(caller, now)
             if line.is_limited_only(caller, now) and until - now <= self._rules.longest_backoff_s:
@@ -275,7 +279,7 @@ class Forwarder:
         A caller's calls ask one at a time: what becomes of one is waited for by the others, for a while. Then each asks
         for itself: a request that is bad is to be told so, whatever became of another one.
         """
-        now, caller = clock(), state.order.key_id
+        now, caller = clock(), state.forward_request.key_id
         is_ready = line.is_ready(caller, now)
         if line.is_probed(caller, now) and state.waited_s < self._rules.longest_backoff_s:
             state.waited_s += _LOOK_S
@@ -293,13 +297,13 @@ class Forwarder:
 
     def _first_put_aside(self, state: ForwardState) -> tuple[float, int, Line] | None:
         """Return whose pause ends first, and when, of the candidates that were not tried."""
-        now, caller = clock(), state.order.key_id
+        now, caller = clock(), state.forward_request.key_id
         lines = ((position, self._first_line(state, position, now)) for position in state.put_aside)
         return min(((line.retry_at(caller, now), position, line) for position, line in lines), default=None, key=_when)
 
     def _first_line(self, state: ForwardState, position: int, now: float) -> Line:
         """Return a candidate with the key whose pause ends first."""
-        caller, target = state.order.key_id, state.order.targets[position]
+        caller, target = state.forward_request.key_id, state.forward_request.targets[position]
         lines = [self._line(target, key) for key in self._providers.keys(target.provider).keys]
         # Keys that were refused in this call come last, because they would be refused again.
         return min(lines, key=lambda line: (line.key in state.refused_keys, line.retry_at(caller, now)))
@@ -311,7 +315,7 @@ class Forwarder:
 
     def _ready_line(self, state: ForwardState, position: int) -> Line | None:
         """Return a candidate with the key whose turn it is; None if all that it needs is paused."""
-        now, caller, target = clock(), state.order.key_id, state.order.targets[position]
+        now, caller, target = clock(), state.forward_request.key_id, state.forward_request.targets[position]
         if not self._health(target).is_ready(caller, now):
             return None
         key = self._providers.keys(target.provider).take(
@@ -320,14 +324,14 @@ class Forwarder:
         return None if key is None else self._line(target, key)
 
     async def _translate(self, state: ForwardState, position: int, line: Line) -> PreparedCall | None:
-        call_ = state.order.call
+        call_ = state.forward_request.call
         try:
             adapter = self._adapter_for(call_.surface, line.target.provider.kind)
             refused = state.wishes.refused(line.target, clock())
             is_streamed = self._whole_answers.by_stream(call_, line.target)
             asked = replace(call_, stream=is_streamed)
             write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
-            request = await _written(state.order, write)
+            request = await _written(state.forward_request, write)
         except InvalidRequestError as exc:
             # Another candidate's format may be able to express the request, so the error is kept for the end.
             state.invalid = state.invalid or exc
@@ -341,8 +345,8 @@ class Forwarder:
         return self.health.of((target.provider.name, target.model))
 
 
-async def _written(order: ForwardRequest, write: Callable[[], HttpRequest]) -> HttpRequest:
-    return write() if order.aside is None else await order.aside(write)
+async def _written(forward_request: ForwardRequest, write: Callable[[], HttpRequest]) -> HttpRequest:
+    return write() if forward_request.aside is None else await forward_request.aside(write)
 
 
 def _when(put_aside: tuple[float, int, Line]) -> tuple[float, int]:

@@ -94,7 +94,7 @@ class Rules:
     Attributes
     ----------
     max_attempts : int
-        Of one order, at all candidates together.
+        Of one request, at all candidates together.
     max_at_target : int
         At one candidate that fails in ways that may pass (connection, timeout, 5xx, malformed).
     first_backoff_s, longest_backoff_s : float

@@ -1,5 +1,5 @@
 from router_model.serving.formats.format import Facts
-from router_model.serving.formats.registry import Composed
+from router_model.serving.formats.registry import composed
 from router_model.serving.providers.usage import Usage
 
 
@@ -27,18 +27,22 @@ class Tagging:
         return [{"way": [f"{self.name} end"]}]
 
 
-def composed():
-    return Composed(Tagging("surface"), Tagging("provider"))
+SURFACE, PROVIDER = Tagging("surface"), Tagging("provider")
+
+
+def tagged():
+    SURFACE.told = PROVIDER.told = None
+    return composed(SURFACE, PROVIDER)
 
 
 def test_requests_go_one_way_and_answers_back():
-    assert composed().request({"a": 1}) == {"a": 1, "way": ["surface request", "provider request"]}
-    assert composed().answer({"a": 1}) == {"a": 1, "way": ["provider answer", "surface answer"]}
+    assert tagged().request({"a": 1}) == {"a": 1, "way": ["surface request", "provider request"]}
+    assert tagged().answer({"a": 1}) == {"a": 1, "way": ["provider answer", "surface answer"]}
 
 
 def test_every_chunk_of_an_event_is_translated_on():
     """One event becomes two chunks, and each of them two events."""
-    assert [event["way"] for event in composed().stream().translate({})] == [
+    assert [event["way"] for event in tagged().stream().translate({})] == [
         ["provider 1", "surface 1"],
         ["provider 1", "surface 2"],
         ["provider 2", "surface 1"],
@@ -47,7 +51,7 @@ def test_every_chunk_of_an_event_is_translated_on():
 
 
 def test_at_the_end_the_last_chunks_are_translated_before_the_surfaces_own_end():
-    events = composed().stream().end(Facts())
+    events = tagged().stream().end(Facts())
     assert [event["way"] for event in events] == [
         ["provider end", "surface 1"],
         ["provider end", "surface 2"],
@@ -57,23 +61,23 @@ def test_at_the_end_the_last_chunks_are_translated_before_the_surfaces_own_end()
 
 def test_the_surface_is_told_the_reason_in_openais_words():
     """The provider said ``MAX_TOKENS``, its translation ``length``; the usage is the provider's."""
-    translation = composed()
+    translation = tagged()
     stream = translation.stream()
     stream.translate({"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "length"}]})
     facts = Facts(finish_reason="MAX_TOKENS", usage=Usage(3, 1))
     stream.end(facts)
-    assert translation.from_openai.told is facts
-    assert translation.to_openai.told == Facts(finish_reason="length", usage=Usage(3, 1))
+    assert PROVIDER.told is facts
+    assert SURFACE.told == Facts(finish_reason="length", usage=Usage(3, 1))
 
 
 def test_without_a_chunk_that_finishes_the_providers_word_stays():
-    translation = composed()
+    translation = tagged()
     translation.stream().end(Facts(finish_reason="STOP"))
-    assert translation.to_openai.told.finish_reason == "STOP"
+    assert SURFACE.told.finish_reason == "STOP"
 
 
 def test_two_streams_do_not_mix():
-    translation = composed()
+    translation = tagged()
     translation.stream().translate({"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]})
     translation.stream().end(Facts())
-    assert translation.to_openai.told.finish_reason is None
+    assert SURFACE.told.finish_reason is None

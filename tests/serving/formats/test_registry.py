@@ -2,7 +2,7 @@ import pytest
 
 from router_model.serving.formats.format import Surface
 from router_model.serving.formats.openai.chat_format import OpenAIFormat
-from router_model.serving.formats.registry import Composed, adapter_for
+from router_model.serving.formats.registry import adapter_for, composed
 from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
 from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
 from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
@@ -22,10 +22,10 @@ CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
         (Surface.MESSAGES, Kind.OPENAI, MESSAGES_TO_OPENAI),
         (Surface.MESSAGES, Kind.ECHO, MESSAGES_TO_OPENAI),
         (Surface.MESSAGES, Kind.ANTHROPIC, None),
-        (Surface.MESSAGES, Kind.GEMINI, Composed(MESSAGES_TO_OPENAI, CHAT_TO_GEMINI)),
+        (Surface.MESSAGES, Kind.GEMINI, composed(MESSAGES_TO_OPENAI, CHAT_TO_GEMINI)),
         (Surface.GENERATE, Kind.OPENAI, GENERATE_TO_OPENAI),
         (Surface.GENERATE, Kind.ECHO, GENERATE_TO_OPENAI),
-        (Surface.GENERATE, Kind.ANTHROPIC, Composed(GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC)),
+        (Surface.GENERATE, Kind.ANTHROPIC, composed(GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC)),
         (Surface.GENERATE, Kind.GEMINI, None),
     ],
 )

@@ -5,38 +5,13 @@ detail of images and thinking that no Claude model signed are left out; ``json_o
 becomes the content.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from router_model.serving.formats.format import Translation
-from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.translations.chat_to_anthropic.answer import chat_answer
 from router_model.serving.formats.translations.chat_to_anthropic.request import anthropic_request
 from router_model.serving.formats.translations.chat_to_anthropic.stream import ChatChunks
 
-__all__ = ["CHAT_TO_ANTHROPIC", "ChatToAnthropic"]
+__all__ = ["CHAT_TO_ANTHROPIC"]
 
-
-class ChatToAnthropic:
-    """See `router_model.serving.formats.format.Translation`."""
-
-    def request(self, body: Mapping[str, Any]) -> Json:
-        """Return the body of ``/v1/messages``.
-
-        Raises
-        ------
-        InvalidRequestError
-            If something in it cannot be said to Anthropic and would change the answer; ``param`` names it.
-        """
-        return anthropic_request(body)
-
-    def answer(self, answer: Json) -> Json:
-        """Return the message as a ``chat.completion``; its usage is written by the surface."""
-        return chat_answer(answer)
-
-    def stream(self) -> ChatChunks:
-        """Return what turns the events of one stream into chunks."""
-        return ChatChunks()
-
-
-CHAT_TO_ANTHROPIC: Final[Translation] = ChatToAnthropic()
+CHAT_TO_ANTHROPIC: Final = Translation(anthropic_request, chat_answer, ChatChunks)
