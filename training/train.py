@@ -220,7 +220,7 @@ def train(
     warnings += _target_warnings(targets, outcomes.models)
     certificates = run.certify(router, warnings)
     advance("certify")
-    held_out = run.measure(router, warnings) if len(split.test) else None
+    held_out = run.measure(router) if len(split.test) else None
     advance("evaluate")
     artifact = replace(
         router.artifact, certificates=certificates, metrics={} if held_out is None else held_out.as_dict()
@@ -382,12 +382,9 @@ class Run:
         quality = self.outcomes.quality[self.split.train]
         return default_targets(succeeds(quality, bar).astype(np.float64), ~np.isnan(quality))
 
-    def measure(self, router: Router, warnings: list[str]) -> Evaluation | None:
-        """Evaluate on the test prompts; warn if partial logs do not allow it."""
+    def measure(self, router: Router) -> Evaluation:
+        """Evaluate on the test prompts."""
         rows = self.split.test
-        if np.isnan(self.outcomes.quality[rows]).any(axis=1).all():
-            warnings.append("no held-out prompt has an outcome of every model, so savings cannot be measured")
-            return None
         # Duplicates of training prompts stay in and are counted: the split is by id, as in every published figure.
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
 

@@ -52,8 +52,7 @@ def row(folder: Path, *, few: bool, max_quality_loss: float) -> str:
         config = TrainConfig(seed=seed, max_quality_loss=max_quality_loss)
         run = Run(folder / "outcomes.parquet", outcomes, features, split, catalog, encoder, config)
         router, _ = run.fit(lambda _: None)
-        measured = run.measure(router, [])
-        assert measured is not None
+        measured = run.measure(router)
         best = next(single for single in measured.singles if single.label == measured.best_single)
         lost = 100 * (measured.router.quality - best.quality)
         found.append((lost, measured.router.saving, max(measured.shares.values())))

@@ -24,7 +24,7 @@ def runs(request, real_run):
     evaluations = []
     for seed in range(N_SEEDS):
         run, router = real_run(request.param, seed)
-        evaluations.append((router, run.measure(router, []), run.split, run.features, run.outcomes))
+        evaluations.append((router, run.measure(router), run.split, run.features, run.outcomes))
     return request.param, evaluations
 
 

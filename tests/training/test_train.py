@@ -53,8 +53,8 @@ def test_partial_logs_train_the_same_predictor(fit):
     full = simulate(1500, seed=3)
     logged = full.sample(fraction=1.0, shuffle=True, seed=0).unique("prompt_id", keep="first", maintain_order=True)
     report, router = fit(logged.with_columns(propensity=pl.lit(1 / 3)))
-    assert report.held_out is None
-    assert any("no held-out prompt has an outcome of every model" in warning for warning in report.warnings)
+    assert report.held_out.n_incomplete == report.held_out.n_prompts == report.n_test
+    assert report.held_out.best_single == "large"
     new = simulate(200, seed=9).filter(pl.col("task") == "poetry").unique("prompt_id", maintain_order=True)
     p = router.predict(new["prompt"].to_list()).p_success.mean(axis=0)
     assert p == pytest.approx([0.15, 0.9, 0.3], abs=0.12)  # coder, large, small

@@ -82,7 +82,8 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         (evaluation.n_near, "of them near duplicates of texts the router was trained on"),
         (evaluation.n_left_out, "left out because the router was trained on them"),
         (evaluation.n_near_left_out, "left out because the router was trained on near duplicates of them"),
-        (evaluation.n_incomplete, "left out because an outcome of some model is missing"),
+        (evaluation.n_incomplete, "of them with outcomes missing, which are estimated (doubly robust)"),
+        (evaluation.n_ungraded, "left out because no outcome is known"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     unseen = "" if evaluation.n_seen + evaluation.n_near else " the router was not trained on"
@@ -96,6 +97,12 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         console.print(
             f"[yellow]note:[/] {assumed:,} of {sum(evaluation.cost_sources.values()):,} costs are not in the table and "
             "are the router's own expectation; give cost_usd, or input_tokens and output_tokens, to measure savings",
+            highlight=False,
+        )
+    if evaluation.unknown:
+        console.print(
+            f"[yellow]note:[/] no outcome of {escape(', '.join(evaluation.unknown))} is known on these prompts; what "
+            "stands for it is the router's own expectation",
             highlight=False,
         )
     if evaluation.verdict is not None:

@@ -1,6 +1,8 @@
 """Evaluate a router on an outcome table: its cost, quality and savings against every single model.
 
-Only prompts with a known outcome of every candidate model count, because outcomes of other models are never guessed.
+Where the outcome of a model is missing, doubly robust estimates stand for it
+(`router_model.training.measuring.operating_point.dr_outcomes`): the router's prediction, corrected by how far its
+predictions are off where outcomes are known. Complete prompts count as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +22,12 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.screening.constraints import Constraints
-from router_model.training.measuring.operating_point import MAX_QUALITY_LOSS, success_values
+from router_model.training.measuring.operating_point import (
+    MAX_QUALITY_LOSS,
+    best_single_model,
+    dr_outcomes,
+    success_values,
+)
 from router_model.training.measuring.paired import (
     Resampling,
     against_singles,
@@ -101,9 +108,12 @@ class Evaluation:
 
     Attributes
     ----------
-    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete : int
+    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete, n_ungraded : int
         Prompts counted; of these, prompts whose text the router was trained on, and near duplicates of such prompts;
-        left out because the router was trained on them, or on a near duplicate; left out because an outcome is missing.
+        left out because the router was trained on them, or on a near duplicate; counted with an outcome of some
+        model estimated, because it is missing; left out because no outcome is known.
+    unknown : models without any known outcome on these prompts
+        Their figures are the router's own expectation, which proves nothing.
     unseen : Evaluation or None
         Of the counted prompts, on those that are neither; None if this is the same.
     against : model -> Difference
@@ -148,6 +158,8 @@ class Evaluation:
     metrics: dict[str, float | None]
     frontier: Points
     tradeoffs: tuple[Tradeoff, ...]
+    n_ungraded: int = 0
+    unknown: tuple[str, ...] = ()
     unseen: "Evaluation | None" = None
     against: Mapping[str, Difference] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -172,6 +184,8 @@ class Evaluation:
             "n_near": self.n_near,
             "n_near_left_out": self.n_near_left_out,
             "n_incomplete": self.n_incomplete,
+            "n_ungraded": self.n_ungraded,
+            "unknown": list(self.unknown),
             "quality_bar": self.quality_bar,
             "rule": self.rule,
             "router": asdict(self.router),
@@ -225,20 +239,20 @@ def evaluate(
         features = featurise(outcomes.prompts, router.encoder)
     seen = seen_before(router, outcomes.prompts)
     near = near_seen(router, outcomes.prompts) & ~seen
-    complete = ~np.isnan(outcomes.quality).any(axis=1)
-    rows = np.flatnonzero(complete if include_seen else complete & ~seen & ~near)
+    graded = ~np.isnan(outcomes.quality).all(axis=1)
+    rows = np.flatnonzero(graded if include_seen else graded & ~seen & ~near)
     n_left_out, n_near_left_out = (0, 0) if include_seen else (int(seen.sum()), int(near.sum()))
     if not len(rows):
         remedy = " (--include-seen counts them)" if n_left_out + n_near_left_out else ""
         raise TableError(
             f"no prompt left to evaluate: {n_left_out + n_near_left_out} of {len(outcomes)} were trained on, or nearly"
-            f"{remedy}, and {int((~complete).sum())} lack an outcome of some model"
+            f"{remedy}, and {int((~graded).sum())} have no graded answer"
         )
     bar, rule = router.quality_bar(goal), router.rule(goal)
     table = router.predict_features(features.take(rows), bar)
     kept = outcomes.take(rows)
     cost = realised_costs(kept, router.catalog)
-    realised = _Realiser(kept, np.where(np.isnan(cost), table.expected_cost_usd, cost), bar)
+    realised = _Realiser.of_partial(kept, cost, table)
     eligible = eligible_models(router, kept, features.take(rows), table)
     chosen = router.rank(rule, table, eligible)[:, 0]
     result = _evaluation(realised, table, chosen, rule=rule.in_words())
@@ -250,13 +264,13 @@ def evaluate(
         result = replace(result, unseen=unseen)
     texts = [Prompt.parse(prompt).text for prompt in kept.prompts]
     drawn = Resampling.of(independent_groups(kept.split_keys, texts))
-    against = against_singles(chosen, kept.models, kept.quality, realised.cost, drawn)
+    against = against_singles(chosen, kept.models, realised.quality, realised.cost, drawn)
     best = np.full_like(chosen, kept.models.index(result.best_single))
     cheaper = {}
     for position in CHEAPER_POSITIONS if isinstance(goal, OwnTradeoff) else ():
         asked = router.rule(read_goal(cost_quality_tradeoff=position, quality_bar=goal.quality_bar))
         other = router.rank(asked, table, eligible)[:, 0]
-        cheaper[position] = paired_difference(other, best, kept.quality, realised.cost, drawn)
+        cheaper[position] = paired_difference(other, best, realised.quality, realised.cost, drawn)
     n_billed, n_assumed = int((~np.isnan(kept.cost_usd)).sum()), int(np.isnan(cost).sum())
     return replace(
         result,
@@ -267,7 +281,8 @@ def evaluate(
         n_left_out=n_left_out,
         n_near=int(near[rows].sum()),
         n_near_left_out=n_near_left_out,
-        n_incomplete=len(outcomes) - n_left_out - n_near_left_out - len(rows),
+        n_incomplete=int(np.isnan(kept.quality).any(axis=1).sum()),
+        n_ungraded=len(outcomes) - n_left_out - n_near_left_out - len(rows),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
 
@@ -304,21 +319,39 @@ def eligible_models(
 
 @dataclass(frozen=True, slots=True)
 class _Realiser:
-    """Looks up what chosen models brought."""
+    """Looks up what chosen models brought.
+
+    `success`, `quality` and `cost` are estimates where outcomes are missing; `known_success` is NaN there.
+    """
 
     outcomes: Outcomes
+    quality: Float64Array
+    success: Float64Array
+    known_success: Float64Array
     cost: Float64Array
-    bar: float
 
-    @property
-    def success(self) -> Float64Array:
-        return succeeds(self.outcomes.quality, self.bar).astype(np.float64)
+    @classmethod
+    def of_partial(cls, outcomes: Outcomes, cost: Float64Array, table: PredictionTable) -> "_Realiser":
+        """Estimate what is missing; `cost` is NaN where nobody logged it."""
+        met = succeeds(outcomes.quality, table.quality_bar).astype(np.float64)
+        known_success = np.where(np.isnan(outcomes.quality), np.nan, met)
+        estimates = (
+            dr_outcomes(values, outcomes.propensity, predicted)
+            for values, predicted in (
+                (outcomes.quality, table.mean_quality),
+                (known_success, table.p_success),
+                (cost, table.expected_cost_usd),
+            )
+        )
+        quality, success, costs = estimates
+        return cls(outcomes, quality, success, known_success, costs)
 
     def take(self, rows: npt.NDArray[np.intp]) -> "_Realiser":
-        return _Realiser(self.outcomes.take(rows), self.cost[rows], self.bar)
+        arrays = (self.quality, self.success, self.known_success, self.cost)
+        return _Realiser(self.outcomes.take(rows), *(values[rows] for values in arrays))
 
     def singles(self) -> Singles:
-        return Singles(self.cost.mean(axis=0), self.outcomes.quality.mean(axis=0))
+        return Singles(self.cost.mean(axis=0), self.quality.mean(axis=0))
 
     def of(self, label: str, chosen: npt.NDArray[np.intp], best: int, rows: npt.NDArray[np.intp]) -> Realised:
         """Average over `rows` what `chosen` (a column for each of them) brought."""
@@ -327,7 +360,7 @@ class _Realiser:
         return Realised(
             label=label,
             cost_usd=cost,
-            quality=float(self.outcomes.quality[rows, chosen].mean()),
+            quality=float(self.quality[rows, chosen].mean()),
             success=float(self.success[rows, chosen].mean()),
             saving=1 - cost / reference if reference > 0 else 0.0,
         )
@@ -357,7 +390,9 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
     outcomes, models = realised.outcomes, realised.outcomes.models
     everything = np.arange(len(outcomes))
     singles = realised.singles()
-    best = singles.best
+    n_graded = np.count_nonzero(~np.isnan(outcomes.quality), axis=0)
+    complete = n_graded.min() == len(outcomes)
+    best = singles.best if complete else best_single_model(realised.quality, n_graded, outcomes.split_keys)
     each = [realised.of(model, np.full(len(outcomes), column), best, everything) for column, model in enumerate(models)]
     tasks = np.array(outcomes.tasks)
     by_task = {}
@@ -368,7 +403,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
             realised.of("router", chosen[rows], best, rows),
             realised.of(models[best], np.full(len(rows), best), best, rows),
         )
-    points = sweep_frontier(table, realised.cost, outcomes.quality)
+    points = sweep_frontier(table, realised.cost, realised.quality)
     return Evaluation(
         n_prompts=len(outcomes),
         n_seen=0,
@@ -383,6 +418,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         expected_cost_usd=mean_cost_usd(table.expected_cost_usd[everything, chosen]),
         singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
         best_single=models[best],
+        unknown=tuple(model for model, n in zip(models, n_graded, strict=True) if not n),
         shares={model: float((chosen == column).mean()) for column, model in enumerate(models)},
         by_task=by_task,
         metrics=_metrics(table, realised, points, singles),
@@ -401,7 +437,7 @@ def _tradeoff(share: float, points: Points, singles: Singles, table: PredictionT
 
 
 def _metrics(table: PredictionTable, realised: _Realiser, points: Points, singles: Singles) -> dict[str, float | None]:
-    success = realised.success
+    success = realised.known_success
     area = mean_auc(table.p_success, success)
     height, of_singles = aiq(points, singles), aiq(Points(singles.cost_usd, singles.quality), singles)
     uninformed = sweep(level_predictions(table.mean_quality), table.expected_cost_usd)
@@ -409,7 +445,7 @@ def _metrics(table: PredictionTable, realised: _Realiser, points: Points, single
         "aiq": height,
         "aiq_singles": of_singles,
         "aiq_gain": height - of_singles,
-        **frontier_null(uninformed, realised.outcomes.quality, realised.cost),
+        **frontier_null(uninformed, realised.quality, realised.cost),
         "aiq_log": aiq_log(points, singles),
         "perf_gain": perf_gain(points, singles),
         "cost_save": cost_save(points, singles),
