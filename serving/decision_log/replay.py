@@ -42,6 +42,7 @@ class Replayer:
         if not self.gate.worth_trying or not (self.gate.available or await self.gate.reopen()):
             return
         while segment := self._next(all_of_it=all_of_it):
+            # The store is away, and the next segment would fail as well.
             if not await self._replay(segment):
                 return
 
@@ -71,6 +72,7 @@ class Replayer:
     async def _batches(self, segment: Segment) -> AsyncIterator[Batch]:
         """Yield the records of a segment in batches that the store takes in good time, with pauses in between."""
         store = self.gate.store
+        # A store that gathers makes one file of a segment, so the length of prompts does not cut it.
         most_chars = _CHARS_AT_ONCE if store.spool_batching is None else math.inf
         part: list[tuple[Kind, Row]] = []
         n_chars = 0
