@@ -184,6 +184,7 @@ class Engine:
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide each request, in order; an error of one does not affect the others."""
         arrived = time.perf_counter()
+        # One for the whole batch, so that a reload in between does not answer a part of it by another router.
         served = self._now_served()
         results: list[Routed | ServiceError | None] = [None] * len(queries)
         groups: dict[Hashable, list[int]] = defaultdict(list)
@@ -298,6 +299,7 @@ class Engine:
         degraded_by = _degraded_by(exc)
         try:
             routed = self._answers.default(served, asked, degraded_by, arrived)
+        # The default plan obeys constraints as well, and may find that they leave no model.
         except Exception as second:
             error = callers_error(second)
             if error is None:

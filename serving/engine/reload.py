@@ -175,6 +175,7 @@ class Reloader:
         source = self._source
         if source is None:
             return self._reloaded(changed=False)
+        # One at a time: the watch and an operator's reload would otherwise load the same artifact twice.
         async with self._turn:
             sighting: Sighting | None = None
             try:
@@ -241,6 +242,7 @@ class Reloader:
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
         reason, version = _in_words(exc), None if sighting is None else sighting.version
+        # The watch looks every few seconds, and the same refusal is logged once a version.
         if (reason, version) != self._said:
             self._refusals += 1
             _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
