@@ -226,7 +226,6 @@ class Budgets:
         if opened is not None:
             return opened
         with self._opening:
-            # Another thread may have opened it while this one waited for the lock.
             self._opened = self._opened or Ledger(self._path)
             return self._opened
 

@@ -132,7 +132,6 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
     whole = pl.scan_parquet(parts, glob=False) if parts else pl.LazyFrame(schema=_SCHEMA)
     merged = folder / f"outcomes{out.suffix}"
     _SINKS[out.suffix](whole, merged)
-    # Only a complete table takes the place of the old one.
     merged.replace(out)
     return report
 

@@ -42,7 +42,6 @@ class Replayer:
         if not self.gate.worth_trying or not (self.gate.available or await self.gate.reopen()):
             return
         while segment := self._next(all_of_it=all_of_it):
-            # The store is away, and the next segment would fail as well.
             if not await self._replay(segment):
                 return
 

@@ -299,8 +299,8 @@ class Engine:
         degraded_by = _degraded_by(exc)
         try:
             routed = self._answers.default(served, asked, degraded_by, arrived)
-        # The default plan obeys constraints as well, and may find that they leave no model.
         except Exception as second:
+            # The default plan obeys constraints as well, and may find that they leave no model.
             error = callers_error(second)
             if error is None:
                 raise

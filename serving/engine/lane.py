@@ -208,7 +208,7 @@ class Lane:
         """Return a result or an exception of each piece, and keep account of the time."""
         self._busy_since = started = time.monotonic()
         outcomes = self._done_together(jobs) or [job.do() for job in jobs]
-        # Bounded, because one piece that hung for minutes would raise the mean, and work would be refused long after it.
+        # Bounded, because one piece that hung would raise the mean, and work would be refused long after it.
         took_s = min(time.monotonic() - started, self._deadline_s) / len(jobs)
         self._mean_s += _MEMORY * (took_s - self._mean_s)
         self._busy_since = None

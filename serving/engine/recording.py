@@ -64,7 +64,7 @@ class PromptVolume:
         """Return whether a prompt is kept; if so, it counts."""
         now = self._clock()
         taken, at = self._taken.get(key_id, (0.0, now))
-        # What was taken drains evenly, so no caller gets two minutes' worth at the turn of a minute.
+        # It drains evenly: a count by the minute would allow two minutes' worth at once, at the minute's end.
         taken = max(0.0, taken - self._most * (now - at) / _MINUTE_S)
         if taken + n_chars > self._most:
             self.n_left_out += 1

@@ -242,7 +242,6 @@ class Reloader:
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
         reason, version = _in_words(exc), None if sighting is None else sighting.version
-        # The watch looks every few seconds, and the same refusal is logged once a version.
         if (reason, version) != self._said:
             self._refusals += 1
             _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
