@@ -49,6 +49,7 @@ class Admission:
             None: it cost something, but the amount is unknown; it counts as the worst case.
         """
         self.pay(cost_usd)
+        # A second `settle` must not give back a slot that another call has taken since.
         on_end, self.on_end = self.on_end, None
         if on_end is not None:
             on_end()

@@ -70,6 +70,7 @@ class Access:
             feedback_per_day=settings.feedback_per_day,
             workers=settings.workers,
         )
+        # By `repr`: `Decimal(0.1)` would be the float's binary fraction, not the amount that was set.
         service = None if settings.budget_usd is None else KeyBudget(Decimal(repr(settings.budget_usd)), Per.DAY)
         fails_open = settings.budget_failure is BudgetFailure.OPEN
         budgets = Budgets(settings.budget_file, service=service, meter=meter, fails_open=fails_open)
@@ -145,6 +146,7 @@ class Access:
                 budget = None if key is None else key.budget
                 reservation = self._budgets.reserve(caller.key_id, budget, worst_usd, within_s=within_s)
             except BaseException:
+                # The caller never gets this admission, so nobody else could give its slot back.
                 admission.release()
                 raise
             if reservation is not None:

@@ -82,6 +82,7 @@ class Reservation:
             try:
                 self._hold = self._budgets.go_on(self._hold, spent - self._spent, left)
             except LedgerError as exc:
+                # `_spent` stays as it is, so the next `go_on` or `settle` contains this cost, too.
                 _logger.warning("the cost of a call so far could not be recorded; it is recorded later: %s", exc)
             else:
                 self._spent = spent
@@ -170,12 +171,14 @@ class Budgets:
         NotReadyError
             If the budgets cannot be kept now, and fail closed.
         """
+        # The key comes first: the headers below take its balance from the first place.
         limits = [(name, one) for name, one in ((key_id, budget), (SERVICE, self._service)) if one is not None]
         if not limits:
             return None
         amount, now = nanos(worst_usd()), self._now()
         expires_at = now.timestamp() + within_s + EXPIRES_AFTER_S
         accounts = [_account(name, one, now) for name, one in limits]
+        # A service without keys has one caller, so there is nobody to keep a part of the budget for.
         if self._service is not None and key_id != INSECURE.key_id:
             accounts.append(replace(accounts[-1], name=f"{SERVICE}/{key_id}", share_of=SERVICE))
         try:
@@ -203,6 +206,7 @@ class Budgets:
     def settle(self, hold: Hold, spent: int) -> None:
         """Record the unrecorded cost of a call, in nano-USD; negative if too much was recorded before."""
         self._ledger().settle(hold, spent)
+        # A Prometheus counter must not go down, so a correction downwards is only in the ledger.
         self._count_spent(hold, max(spent, 0))
 
     def balance(self, key_id: str, budget: KeyBudget) -> Balance:
@@ -228,6 +232,7 @@ class Budgets:
     def _count_spent(self, hold: Hold, spent: int) -> None:
         if self._meter is not None:
             for name in hold.accounts:
+                # A share only reserves; its cost is counted in the service's account.
                 if name not in hold.shares:
                     self._meter.count_budget_spent(name, float(usd_of(spent)))
 

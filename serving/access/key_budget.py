@@ -94,6 +94,7 @@ def nanos(usd: Decimal | float) -> int:
     """
     if not math.isfinite(usd):
         raise ValueError(f"an amount of {usd} USD; expected a finite one")
+    # By `repr`, because a float's binary fraction may be a trace larger, and be rounded up to another nano-USD.
     exact = usd if isinstance(usd, Decimal) else Decimal(repr(float(usd)))
     return max(int((min(exact, MAX_USD) * NANOS).to_integral_value(ROUND_CEILING)), 0)
 

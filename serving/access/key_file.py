@@ -71,6 +71,7 @@ def parse_key_file(content: bytes, *, origin: Path) -> KeyFile:
         If it is not a key file; the message names the file and the key.
     """
     try:
+        # A float cannot hold a budget of 0.1 USD exactly; a Decimal can.
         document = tomllib.loads(content.decode(), parse_float=Decimal)
     except ValueError as exc:  # of TOML, or UnicodeDecodeError
         raise SettingsError(
@@ -96,6 +97,7 @@ def _parse_key(key_id: str, table: Any, origin: Path) -> Key:
     where = f"{origin}: key {key_id!r}"
     if len(key_id) != ID_LENGTH or not key_id.isascii() or not isinstance(table, dict):
         raise SettingsError(f"{where}: expected a table with an id of {ID_LENGTH} characters")
+    # A misspelt limit must not be ignored, because the key would then have no limit.
     if unknown := sorted(table.keys() - _FIELDS):
         raise SettingsError(f"{where}: unknown field {unknown[0]!r}; expected {', '.join(sorted(_FIELDS))}")
     return Key(
@@ -150,6 +152,7 @@ def _moment(table: Mapping[str, Any], field: str, where: str) -> datetime:
 
 def _count(table: Mapping[str, Any], field: str, least: int, where: str) -> int | None:
     value = table.get(field)
+    # In Python True is an int, and would pass as a limit of 1.
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
         raise SettingsError(f"{where}: {field} is {value!r}; expected a whole number from {least}")
     return value

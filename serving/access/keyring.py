@@ -50,6 +50,7 @@ class Keyring:
         self._clock = clock
         self._checked_at = clock()
         self._trouble: str | None = None
+        # Looked at before it is read: an edit in between then differs from this look, and is read at the next check.
         self._signature = self._look()
         self._by_id = self._read()
         self.generation = 0
@@ -95,6 +96,7 @@ class Keyring:
         self._checked_at = self._clock()
         try:
             signature = self._look()
+            # A file that was away for a while may come back unchanged; reading it again clears `_trouble`.
             if signature == self._signature and self._trouble is None:
                 return
             self._by_id = self._read()

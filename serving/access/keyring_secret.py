@@ -56,6 +56,7 @@ def read_or_make_secret(key_file: Path) -> bytes:
         with os.fdopen(handle, "wb") as file:
             file.write(secrets.token_urlsafe(MIN_LENGTH).encode() + b"\n")
             file.flush()
+            # Before the key file is written: without their secret none of its keys could be checked.
             os.fsync(file.fileno())
     return read_secret(key_file)
 
@@ -75,6 +76,7 @@ def check_secret(check: str | None, secret: bytes, *, origin: Path) -> None:
 
 
 def _checked(text: bytes, origin: str) -> bytes:
+    # The file ends in a line break, which is not part of the secret.
     secret = text.strip()
     if len(secret) < MIN_LENGTH:
         raise SettingsError(

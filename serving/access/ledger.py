@@ -141,6 +141,7 @@ class Ledger:
         self._n_steps = 0
         self._unsettled: list[tuple[Hold, int]] = []
         try:
+            # Before SQLite opens it, because SQLite gives its side files the rights of this one.
             make_private(path)
             # `_transaction` begins transactions itself, and `_lock` keeps the threads apart.
             self._connection = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
@@ -276,6 +277,7 @@ class Ledger:
             except LedgerError as exc:
                 logger.error("the costs of %d calls could not be recorded and are lost: %s", len(self._unsettled), exc)  # noqa: TRY400
         with self._lock:
+            # SQLite writes a checkpoint when it closes the file; with `synchronous` off that would not be synced.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.close()
 
@@ -328,9 +330,11 @@ class Ledger:
             yield
             execute("COMMIT")
         except BaseException:
+            # SQLite may have rolled back itself, as after a full disk; a second rollback would be an error.
             if self._connection.in_transaction:
                 execute("ROLLBACK")
             raise
+        # Only after the commit: what a failed step did not record must wait for the next one.
         self._unsettled.clear()
 
     def _sync(self) -> None:
@@ -338,6 +342,7 @@ class Ledger:
         try:
             with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
+                # A passive checkpoint waits for no other connection and blocks none, so calls go on meanwhile.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
         except sqlite3.Error as exc:
             logger.warning("%s: could not be synced to the disk; this is tried again later: %s", self._path, exc)

@@ -166,6 +166,7 @@ class Limits:
             return None
         limit = share(limit, self._workers)
         bucket = self._requests.get(key_id)
+        # A bucket counts time in units of 1 / limit ns, so its state means nothing under another limit.
         if bucket is None or bucket.limit != limit:
             bucket = self._requests[key_id] = MinuteBucket(limit)
         return bucket.take(self._clock_ns())
@@ -176,6 +177,7 @@ class Limits:
         count = self._feedback.get(key_id)
         if count is None:
             count = self._feedback[key_id] = DayCount(limit)
+        # The count is kept when the limit changes; a new one would grant a second allowance for the same day.
         count.limit = limit
         return count.take(self._now())
 
@@ -197,6 +199,7 @@ class Limits:
 
     def forget_others(self, key_ids: frozenset[str]) -> None:
         """Forget all keys but these, so that memory is bounded by the key file."""
+        # Not `_under_way`: `end_call` still needs the entry of a call under way, and removes the last one itself.
         for counted in (self._requests, self._feedback):
             for key_id in counted.keys() - key_ids:
                 del counted[key_id]
@@ -210,6 +213,7 @@ def share(limit: int, workers: int) -> int:
     >>> share(100, 3)
     34
     """
+    # Rounded down, a limit below the number of workers would be 0, and the key could do nothing.
     return -(-limit // workers)
 
 

@@ -46,6 +46,7 @@ def check_access(settings: Settings) -> Keyring | None:
             f"with 'router-model keys create --file {settings.keys} --name gateway --role decide'"
         )
     _warn_if_readable(settings.keys)
+    # With the variable there need not be a file, and `stat` would fail.
     if not os.environ.get(ENVIRONMENT):
         _warn_if_readable(secret_path(settings.keys))
     return keyring

@@ -48,6 +48,7 @@ async def model(request: Request) -> Response:
     model_id: str = request.path_params["model_id"]
     found = _cards(parts)
     if model_id not in found:
+        # The error repeats the id, which may be as long as a path.
         raise not_found(model_id[:_LONGEST_ID], list(found))
     return json_response(_entry(model_id, found[model_id]))
 
@@ -69,6 +70,7 @@ def _entry(name: str, card: ModelCard | None) -> dict[str, Any]:
     """Return a model's entry; of one without a card its id is all that is known."""
     if card is not None:
         return model_dict(card)
+    # The card's zeros stand for unknown prices, which must not be read as free.
     return model_dict(ModelCard(name, Decimal(0), Decimal(0))) | {"pricing": {}}
 
 
@@ -123,6 +125,7 @@ async def decision(request: Request) -> Response:
     decision_id: str = request.path_params["decision_id"]
     record = await parts.log.decision(decision_id) if len(decision_id) <= _LONGEST_ID else None
     own = record is not None and record.key_id == caller.key_id
+    # The same answer for both: another key's decision must not be told from one that nobody made.
     if record is None or not (own or Role.ADMIN in caller.roles):
         raise NotFoundError(
             "this key has no decision with that id; decisions are kept for as long as the log's retention says"
@@ -135,6 +138,7 @@ async def decision(request: Request) -> Response:
 def _reader(parts: Parts, request: Request) -> Caller:
     """Return the caller, if it may read decisions: its own with the role `decide` or `proxy`, all with `admin`."""
     try:
+        # The roles are not tried in one call, because its error would then ask for `admin`, too.
         return parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     except ForbiddenError as no_decider:
         try:

@@ -83,6 +83,7 @@ def read_notdiamond(
         constraints=Constraints(allow=tuple(map(literal_glob, only))),
         session_id=asked.previous_session or secrets.token_hex(16),
         key_id=key_id,
+        # Only cards that differ: with any card of its own a request gets a router assembled for it alone.
         cards={model: card for model in only if (card := _card(catalog[model], named[model])) != catalog[model]},
     )
 
@@ -141,6 +142,7 @@ def _card(card: ModelCard, given: NotDiamondProvider) -> ModelCard:
             "usd_per_mtok_cache_write": None,
         }
     if given.output_price is not None and Decimal(str(given.output_price)) != card.usd_per_mtok_output:
+        # What the caller pays for reasoning is not known either, so the catalog's price does not stay.
         changes |= {"usd_per_mtok_output": Decimal(str(given.output_price)), "usd_per_mtok_reasoning": None}
     if given.context_length is not None:
         changes["context_window"] = given.context_length

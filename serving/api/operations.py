@@ -64,6 +64,7 @@ async def reload(request: Request) -> Response:
     """
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.ADMIN)
+    # The providers come first: if their file is refused, the router has not been replaced yet.
     if parts.proxy is not None:
         try:
             await parts.proxy.reload()

@@ -55,6 +55,7 @@ async def feedback(request: Request) -> Response:
         key_id=caller.key_id,
         authority=_authority(caller),
     )
+    # Before the telemetry counts it: a report that is refused here is sent again, and must not count twice.
     _keep(parts, record)
     parts.telemetry.count_feedback()
     return json_response(
@@ -100,6 +101,7 @@ def report_id(prefix: str, key_id: str, request: Request) -> str:
     if given is None:
         return f"{prefix}_{secrets.token_hex(16)}"
     key = validated(IdempotencyHeader, {"idempotency-key": given}).key
+    # With the key's id in it, two callers may use the same Idempotency-Key. A NUL can be in none of the three.
     digest = hashlib.sha256(f"{prefix}\0{key_id}\0{key}".encode()).hexdigest()
     return f"{prefix}_{digest[:32]}"
 
@@ -135,6 +137,7 @@ def _score(given: FeedbackRequest) -> float:
             f"got {'neither' if given.score is None else 'both'}",
             param="score",
         )
+    # `or 0.0` is for the type checker only: one of the two is given, as was checked above.
     return _THUMBS[given.thumb] if given.thumb is not None else float(given.score or 0.0)
 
 

@@ -46,6 +46,7 @@ async def route_batch(request: Request) -> Response:
     parts = parts_of(request)
     caller = parts.access.authenticate(request.scope, Role.DECIDE)
     read = await parts.bodies.read(request, caller, partial(_read_all, parts, caller))
+    # `authenticate` has counted the first one already; how many there are is known only now.
     parts.access.count_more(caller, len(read) - 1)
     queries = [query for query in read if isinstance(query, Query)]
     decided = iter(await parts.engine.decide_batch(queries))
@@ -64,6 +65,7 @@ def _read_all(parts: Parts, caller: Caller, body: dict[str, Any]) -> list[Query 
 def _read(body: dict[str, Any], parts: Parts, caller: Caller) -> Query | ServiceError:
     """Read one request of a batch; if it is wrong, the error is its answer."""
     try:
+        # No headers, because those of the batch would put all its requests into one session.
         return read_query(body, _NO_HEADERS, known=parts.models, key_id=caller.key_id, surface="batch")
     except Exception as exc:
         known = as_service_error(exc)

@@ -133,6 +133,7 @@ class AsyncRouterClient(Core):
             await anyio.sleep(step.seconds)
             return None
         try:
+            # The library's timeout is of each read, so a server that trickles its answer would never exceed it.
             with anyio.fail_after(step.timeout_s):
                 return self._connection.got(await self._http.request(**self._connection.request(call, step.timeout_s)))
         except (httpx2.RequestError, TimeoutError) as exc:

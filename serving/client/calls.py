@@ -96,6 +96,7 @@ def route(prompt: Prompt, options: RouteOptions) -> Call[RouteAnswer]:
 
 def route_batch(prompts: Sequence[Prompt], options: RouteOptions) -> Call[tuple[RouteAnswer | AnsweredError, ...]]:
     """Ask for a decision on each prompt; the options are for all."""
+    # A text is a sequence, too: each of its letters would be a prompt.
     if isinstance(prompts, str | Mapping):
         raise BadCallError(f"route_batch got one {type(prompts).__name__}; expected a list of prompts or chat bodies")
     requests = [chat_body(prompt, options) for prompt in prompts]
@@ -114,6 +115,7 @@ def ready() -> Call[Json]:
 
 def decision(decision_id: str) -> Call[Json]:
     """Read a decision of the log."""
+    # A slash in the id must not lead to another path.
     return Call("GET", f"/v1/decisions/{quote(_checked_id(decision_id), safe='')}", dict)
 
 
@@ -176,6 +178,7 @@ def _as_body(prompt: Prompt) -> dict[str, Any]:
     if isinstance(prompt, str):
         return {"messages": [{"role": "user", "content": prompt}]}
     if isinstance(prompt, Mapping):
+        # A copy, because `chat_body` puts `router` into it and must not change the caller's.
         return dict(prompt)
     return {"messages": list(prompt)}
 

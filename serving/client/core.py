@@ -97,10 +97,13 @@ class Connection:
             raise BadCallError(f"base_url is {base_url!r}, which is not a valid URL: {exc}") from exc
         if url.scheme not in {"http", "https"} or not url.host:
             raise BadCallError(f"base_url is {base_url!r}; expected http:// or https:// and a host")
+        # `__repr__` and error messages show the address, so it may hold nothing secret.
         if url.userinfo:
             raise BadCallError("base_url contains a user or a password; pass the key as api_key")
+        # Refused here and not by the HTTP library, because no message may have the key in it.
         if api_key is not None and not re.fullmatch(r"[!-~]+", api_key):
             raise BadCallError("api_key is empty, or contains a character that HTTP headers cannot carry (not shown)")
+        # The paths of calls begin with /v1, so an address that ends in it would have it twice.
         return cls(str(url).removesuffix("/").removesuffix("/v1"), api_key)
 
     @property

@@ -95,11 +95,13 @@ def exchange(
     ends_at = clock() + limits.deadline_s
     n_retries = 0
     while True:
+        # The time may have run out during the wait, and a timeout has to be positive.
         came = yield Send(min(limits.timeout_s, max(ends_at - clock(), 0.001)))
         if isinstance(came, Got) and came.status not in RETRIED_STATUSES:
             return read(call, came)
         failure = _failure(came, address, n_retries + 1)
         wait_s = limits.retries.wait_s(n_retries, getattr(failure, "retry_after_s", None))
+        # A wait that ends after the deadline is not begun: nothing could be sent after it.
         if n_retries >= limits.retries.limit or wait_s >= ends_at - clock():
             raise failure
         n_retries += 1
@@ -110,6 +112,7 @@ def read(call: Call[Answer], got: Got) -> Answer:
     """Return what an answer says, or raise what it complains of."""
     if got.status >= 400:  # noqa: PLR2004
         raise read_error(got.status, _json(got), got.headers)
+    # The service never redirects, so something else has answered.
     if got.status >= 300:  # noqa: PLR2004
         raise UnreadableAnswerError(f"{call.path} answered with a redirect ({got.status}); check the base URL")
     body = _json(got)

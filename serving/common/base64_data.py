@@ -60,5 +60,6 @@ def without_data(value: Any) -> Any:
 
 
 def _note(text: str) -> str:
+    # JSON can contain half of a surrogate pair, which UTF-8 cannot encode otherwise.
     known = (text[:_HASHED] + text[-_HASHED:]).encode("utf-8", "surrogatepass")
     return f"({len(text)} characters of data, {hashlib.sha256(known).hexdigest()[:16]})"

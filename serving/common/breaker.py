@@ -39,12 +39,14 @@ class Breaker:
             return True
         if now < self.retry_at:
             return False
+        # If the try never ends, the next one is let through after another pause.
         self.retry_at = now + self.pause_s
         return True
 
     def fail(self, now: float, *, pause_s: float | None = None) -> None:
         """Open; `pause_s` is a pause that somebody asked for, which leaves the next one of ours as it is."""
         if pause_s is None:
+            # A first pause that is longer than the longest one must not get shorter with more failures.
             longest = max(self.longest_pause_s, self.first_pause_s)
             pause_s = self.pause_s = min(2 * self.pause_s, longest) if self.pause_s else self.first_pause_s
         self.retry_at = now + pause_s

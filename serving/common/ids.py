@@ -48,6 +48,7 @@ class IdMaker:
             if now_ms > self._last_ms:
                 self._last_ms, self._count = now_ms, drawn >> 69  # 11 bits: room to count before the 12th is full
             elif self._count > _LARGEST_COUNT:
+                # The count is full, so the id takes the next millisecond, because ids must rise within a process.
                 self._last_ms, self._count = self._last_ms + 1, 0
             high = self._last_ms << 16 | 0x7 << 12 | self._count
         low = 0b10 << 62 | drawn & (1 << 62) - 1

@@ -8,6 +8,7 @@ MASK: Final = "***"
 _PASSWORD: Final = re.compile(r"(?<=://)([^:@/?#]*):.*@", re.DOTALL)
 """Up to the last ``@``: people forget to percent-encode an ``@`` or ``/`` of their password."""
 _QUERY_VALUE: Final = re.compile(r"(?<=[?&])([^=&#]*)=[^&#]*")
+# A digit or a star is required, so that a long word such as "key-based-authentication" stays readable.
 _KEY_BY_PREFIX: Final = re.compile(
     r"(?<![A-Za-z0-9])(sk|pk|rk|rm|xai|gsk|fw|hf|nvapi|pplx|csk|tgp|r8|key|AIza|ya29|eyJ)(?=[\w*.-]*[\d*])[\w*.-]{12,}"
 )

@@ -24,11 +24,13 @@ def make_private(path: Path) -> None:
     OSError
         If it cannot be made.
     """
+    # An existing file keeps its rights here, so they are checked below.
     path.touch(mode=PRIVATE)
     for one in (path, *(path.with_name(path.name + suffix) for suffix in _BESIDE_SQLITE)):
         try:
             if os.name == "posix" and stat.S_IMODE(one.stat().st_mode) & 0o077:
                 one.chmod(PRIVATE)
+        # SQLite makes its side files only when it needs them.
         except FileNotFoundError:
             continue
         except PermissionError:

@@ -84,6 +84,7 @@ def limit_ends_s(headers: Mapping[str, str], message: str = "", now: datetime | 
         return told_s
     if (found := _IN_WORDS.search(message)) is not None:
         return _duration(found[1])
+    # All of these limits are used up, so a call can only succeed after the one that ends last.
     resets = [_reset_s(value, headers, now) for name, value in headers.items() if _is_used_up(name, headers)]
     return max((seconds for seconds in resets if seconds is not None), default=None)
 
@@ -132,6 +133,7 @@ def _number(text: str | None) -> float | None:
         number = float(text or "")
     except ValueError:
         return None
+    # `float` reads "nan" and "inf", too, and nobody can wait for so long.
     return max(0.0, number) if math.isfinite(number) else None
 
 
@@ -140,6 +142,7 @@ def _date(text: str | None) -> datetime | None:
         date = parsedate_to_datetime(text or "")
     except ValueError:
         return None
+    # The parser gives no zone for "-0000", which is UTC.
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
@@ -154,5 +157,6 @@ def _iso(text: str) -> datetime | None:
 def _moment(epoch_s: float) -> datetime | None:
     try:
         return datetime.fromtimestamp(epoch_s, UTC)
+    # The number is the provider's, and may lie beyond the last year that a datetime can hold.
     except (OverflowError, ValueError, OSError):
         return None

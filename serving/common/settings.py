@@ -153,6 +153,7 @@ def read_settings(**options: Any) -> Settings:
         return Settings(**given)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
+        # An error without a place is about the settings as a whole, so there is no option to name.
         if not first["loc"]:
             raise SettingsError(first["msg"]) from None
         name = str(first["loc"][0])

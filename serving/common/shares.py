@@ -49,5 +49,6 @@ class Shares:
         with self._lock:
             self._held[caller] -= amount
             self._n_held -= amount
+            # Callers come and go, so zeros would gather without end.
             if not self._held[caller]:
                 del self._held[caller]

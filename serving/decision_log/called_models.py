@@ -94,6 +94,7 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
     quality = _qualities(log, attempts, called)
     is_chosen = (pl.col("called") == pl.col("model")) & ~pl.col("degraded").fill_null(value=True)
     return told.join(quality, on="decision_id", how="left", maintain_order="left").with_columns(
+        # Off-policy evaluation divides by the propensity, so 0 must not be among them.
         propensity=pl.when(is_chosen & (pl.col("propensity") > 0)).then("propensity")
     )
 
@@ -199,6 +200,7 @@ def _with_decisions(feedback: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFr
     """
     answers = (
         attempts.filter(pl.col("response_id").is_not_null())
+        # Calls made here have no authority, so they come before the reported ones.
         .sort(pl.col("authority").is_not_null(), maintain_order=True)
         .select(
             "response_id",

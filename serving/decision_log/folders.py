@@ -63,6 +63,7 @@ class LocalFolder:
             with unfinished.open("wb") as file:
                 file.write(data)
                 file.flush()
+                # Before the rename: after a power failure no file may have its final name without its content.
                 os.fsync(file.fileno())
             unfinished.replace(target)
         finally:
@@ -94,6 +95,7 @@ class RemoteFolder:
 
     def names(self, prefix: str) -> list[str]:
         """List complete files."""
+        # fsspec keeps listings, and would not show the files that other workers have written since.
         self._files.invalidate_cache()
         try:
             found: list[Any] = self._files.ls(f"{self._root}/{prefix}", detail=False)

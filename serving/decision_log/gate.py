@@ -91,12 +91,14 @@ class StoreGate:
         if done:
             return asyncio.CancelledError() if asked.cancelled() else asked.exception()
         asked.cancel()  # and not waited for: a store that hangs may hang here, too
+        # Referenced here, because the event loop alone does not keep a task alive.
         self._abandoned.add(asked)
         asked.add_done_callback(self._forget)
         return TimeoutError(f"no answer in {STORE_TIMEOUT_S:g} s")
 
     def _forget(self, asked: "asyncio.Task[None]") -> None:
         self._abandoned.discard(asked)
+        # asyncio warns of a task whose exception nobody has read.
         if not asked.cancelled():
             asked.exception()
 

@@ -98,6 +98,7 @@ def identity(url: str) -> str:
         return f"{PARQUET}{Path(url.removeprefix(PARQUET)).resolve()}"
     if backend.startswith("sqlite"):
         return f"{backend}{found}{Path(rest.removeprefix('/')).resolve()}"
+    # From the last "@" on, because a password may contain one that was not percent-encoded.
     return f"{backend}{found}{rest.rpartition('@')[2]}"
 
 

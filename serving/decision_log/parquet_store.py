@@ -117,6 +117,7 @@ class ParquetStore:
 
     def _count(self, kind: Kind) -> int:
         ids = [self._scan(kind, name).select(ID_FIELD[kind]).collect() for name in self._names(kind)]
+        # A record may be in two files, because a batch can reach the store twice.
         return pl.concat(ids).n_unique() if ids else 0
 
     def _delete(self, selection: Selection) -> Mapping[Kind, int]:

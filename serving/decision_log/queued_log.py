@@ -193,6 +193,7 @@ class QueuedLog:
             return False
         if self._chars.take(caller, n_chars):
             return True
+        # The record is dropped, so the place that was taken first must be free again.
         self._records.give(caller)
         return False
 
@@ -221,6 +222,7 @@ class QueuedLog:
         try:
             asyncio.run(self._main())
         except BaseException as exc:
+            # Before that, `start` waits for this future and raises the error; later nobody would see it.
             if self._opened.done():
                 logger.exception("the log's writer ended")
             else:
@@ -284,6 +286,7 @@ class QueuedLog:
         """Empty the queue; as much of the spool as there is time for goes to the store."""
         for task in others:
             task.cancel()
+        # The replay has to be over first, because `_stop` replays the same segments.
         await asyncio.wait(others)
         await self._writer.take_all()
         try:
@@ -298,6 +301,7 @@ class QueuedLog:
 
     async def _look_up(self, kind: Kind, row_id: str) -> LogRecord | None:
         row = await asyncio.to_thread(self._spool.find, kind, row_id) if self._spool.depth else None
+        # A decision never changes, so the store need not be asked; a newer session may be there.
         if row is not None and kind is Kind.DECISION:
             return record_of(kind, row)
         try:

@@ -79,6 +79,7 @@ class Rejects:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_file() and self.path.stat().st_size + len(line) > MOST_BYTES // 2:
             self.path.replace(self.path.with_suffix(".old"))
+        # Appended by one write, so that the lines of several processes do not mix.
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(descriptor, line)

@@ -71,6 +71,7 @@ class Replayer:
     async def _batches(self, segment: Segment) -> AsyncIterator[Batch]:
         """Yield the records of a segment in batches that the store takes in good time, with pauses in between."""
         store = self.gate.store
+        # A store that gathers makes one file of a segment, so the length of prompts does not cut it.
         most_chars = _CHARS_AT_ONCE if store.spool_batching is None else math.inf
         part: list[tuple[Kind, Row]] = []
         n_chars = 0

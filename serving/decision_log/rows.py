@@ -202,6 +202,7 @@ def row_of_json(line: bytes) -> tuple[Kind, Row]:
     layout = _LAYOUTS[kind]
     for name, of in FIELDS[kind].items():
         value = given.get(name)
+        # In Python a bool is an int, so a count or a number would let it through.
         is_other = isinstance(value, bool) and of is not FieldType.FLAG
         if is_other or (not isinstance(value, _IN_JSON[of]) and (value is not None or of is FieldType.TIME)):
             raise ValueError(f"{name} is {type(value).__name__}; expected {of.value}")
@@ -218,6 +219,7 @@ def _clean(row: Row, layout: _Layout) -> None:
     """Replace what a store would not take; fields may be missing."""
     for name in layout.counts:
         if row.get(name) is not None:
+            # Databases have integers of 64 bits, and refuse a row with a larger one.
             row[name] = max(-_LARGEST, min(row[name], _LARGEST))
     _clean_texts(row, layout)
     row[layout.time] = _utc(row[layout.time])

@@ -26,6 +26,7 @@ def session_key(key_id: str | None, session_id: str) -> str:
     >>> session_key("a", "bc") == session_key("ab", "c")
     False
     """
+    # The word keeps named sessions apart from those that are recognised by their beginning.
     return _digest(key_id, "named", key_id or "", session_id)
 
 

@@ -81,6 +81,7 @@ class Segment:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
             return None
+        # The lock comes before the look at the links: only then can no owner remove the file in between.
         if not _lock(descriptor) or not os.fstat(descriptor).st_nlink:  # its owner may have removed it meanwhile
             os.close(descriptor)
             return None
@@ -148,6 +149,7 @@ class Segment:
 
     def remove(self) -> None:
         """Delete the file and let go of it."""
+        # Deleted before the lock is given up, or another process would adopt it and replay it again.
         self.path.unlink(missing_ok=True)
         self.release()
 

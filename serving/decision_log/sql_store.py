@@ -70,6 +70,7 @@ class SqlStore:
                     for start in range(0, len(ordered), _ROWS_A_STATEMENT):
                         parameters = self._inserts[kind].parameters(ordered[start : start + _ROWS_A_STATEMENT])
                         await connection.exec_driver_sql(self._inserts[kind].statement, parameters)
+                        # Look-ups share this event loop, and get their turn between two statements.
                         await asyncio.sleep(0)
 
     async def read(self, kind: Kind, row_id: str) -> Row | None:
@@ -177,6 +178,7 @@ class SqlStore:
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             statements = {
                 Kind.SESSION: delete(sessions).where(sessions.c.session_key.in_(remembered)),
+                # Before the attempts, because `answers` looks up there which feedback is about them.
                 Kind.FEEDBACK: delete(feedback).where(
                     or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))
                 ),
@@ -214,6 +216,7 @@ def _engine(url: URL) -> AsyncEngine:
         connect_args=arguments,
         pool_size=2,
         max_overflow=3,
+        # A connection may have died in the pool, as after a restart of the database; the ping finds that out.
         pool_pre_ping=True,
         hide_parameters=True,  # prompts are among them, and sqlalchemy logs them at INFO
     )
@@ -238,6 +241,7 @@ async def _set_pragmas(connection: aiosqlite.Connection) -> None:
             if time.monotonic() > give_up_at:
                 raise
             await asyncio.sleep(_BUSY_PAUSE_S)
+    # secure_delete overwrites what is deleted: a deleted prompt must not stay in the file's free pages.
     for pragma in ("synchronous=NORMAL", "secure_delete=ON"):
         await connection.execute(f"PRAGMA {pragma}")
 

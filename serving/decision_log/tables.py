@@ -130,5 +130,6 @@ def _insert(table: Table, kind: Kind, insert: Any) -> Any:
     return statement.on_conflict_do_update(
         index_elements=[table.c.session_key],
         set_={column.name: newer[column.name] for column in table.columns if not column.primary_key},
+        # A replayed spool brings old sessions late, and they must not replace newer ones.
         where=table.c.updated_at < newer.updated_at,
     )

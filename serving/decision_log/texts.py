@@ -20,6 +20,7 @@ def bounded(text: T) -> T:
     >>> bounded("u-17"), bounded(None), bounded("x" * 5000)[:23]
     ('u-17', None, 'sha256:c59d3c0480cc2d71')
     """
+    # Most texts are short enough by their characters alone, and need not be encoded to be measured.
     if text is None or len(text) * _MOST_BYTES_A_CHAR <= MOST_BYTES:
         return text
     content = text.encode("utf-8", "replace")

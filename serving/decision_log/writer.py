@@ -157,6 +157,7 @@ class Writer:
             else:
                 self._late = asyncio.create_task(self._settle_late(write, guard))
                 return True
+        # Without a guard the batch is nowhere else, so it waits for the store here.
         n_written = await write
         self.n_written += n_written or 0
         return n_written is not None

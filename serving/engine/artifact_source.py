@@ -70,6 +70,7 @@ class ArtifactSource:
             if not self.path.is_file():
                 return self.path.resolve(strict=True)
             with self.path.open(encoding="utf-8") as pointer:
+                # One character more than allowed shows that it is too long, without reading a whole large file.
                 said = pointer.read(_LONGEST_POINTER + 1).strip()
             if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
                 raise ArtifactError(f"{self.path}: expected one line, the path of a trained router's folder")

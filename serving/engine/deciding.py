@@ -30,6 +30,7 @@ def decide_together(asks: Sequence[tuple[Router, ReadQuery]]) -> list[Decision |
     list of Decision or Exception
         In the order of `asks`; an error of one does not affect the others.
     """
+    # After a swap requests of two routers may wait together, and each is decided by its own.
     routers = {id(router): router for router, _ in asks}
     groups: dict[tuple[int, Hashable], list[ReadQuery]] = defaultdict(list)
     keys = [(id(router), asked.group) for router, asked in asks]

@@ -99,6 +99,7 @@ class DecisionAnswers:
         NoCandidateError
         """
         query = asked.query
+        # Checked here, too: a request that is wrong must get the same error while the predictor is away.
         bar = _quality_bar(served.router, query.goal)
         plan, excluded = served.default_plan.steps(asked.prompt, query.constraints)
         if asked.session is not None and asked.uses_tools:
@@ -154,6 +155,7 @@ def choose(
     propensities, drawn = exploration.propensities(plan), exploration.draw(plan, rng)
     if drawn == 0:
         return plan, propensities, reason
+    # Each propensity moves with its candidate, because the log pairs them by their places.
     reordered = [propensities[drawn], *propensities[:drawn], *propensities[drawn + 1 :]]
     return put_first(plan, drawn), reordered, EXPLORED
 

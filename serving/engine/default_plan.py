@@ -78,6 +78,7 @@ class DefaultPlan:
         constraints: Constraints,
         chars_per_token: float = CHARS_PER_TOKEN,
     ) -> Screening:
+        # A model that the settings name need not be in a catalog; a blank card lets it be screened all the same.
         cards = [self.cards.get(model) or ModelCard(model, Decimal(0), Decimal(0)) for model in models]
         shape = (1, len(cards))
         return screen(

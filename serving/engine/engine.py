@@ -184,6 +184,7 @@ class Engine:
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide each request, in order; an error of one does not affect the others."""
         arrived = time.perf_counter()
+        # One for the whole batch, so that a reload in between does not answer a part of it by another router.
         served = self._now_served()
         results: list[Routed | ServiceError | None] = [None] * len(queries)
         groups: dict[Hashable, list[int]] = defaultdict(list)
@@ -299,6 +300,7 @@ class Engine:
         try:
             routed = self._answers.default(served, asked, degraded_by, arrived)
         except Exception as second:
+            # The default plan obeys constraints as well, and may find that they leave no model.
             error = callers_error(second)
             if error is None:
                 raise

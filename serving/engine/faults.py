@@ -27,6 +27,7 @@ def callers_error(exc: Exception) -> ServiceError | None:
     if isinstance(exc, NoCandidateError):
         excluded = [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in exc.excluded]
         return EmptyPlanError(str(exc), param=exc.relax, metadata={"excluded": excluded, "relax": exc.relax})
+    # A `PromptError` names its field only in its text; any other text is about the messages.
     if isinstance(exc, PromptError):
         return InvalidRequestError(str(exc), param=_named(str(exc), _LIMITS) or "messages")
     if isinstance(exc, RequestError):

@@ -154,6 +154,7 @@ class Lane:
         # Work that would only expire in the queue is refused now, so that its caller gets the default plan early.
         if left_s <= 0 or self._turns.n_before(caller) * self._mean_s > left_s * _WAITING_SHARE:
             raise DeadlineMissedError
+        # The piece that hangs may have lost its caller, and with it the timer that would open the breaker.
         if self.is_stuck and not self._breaker.is_open:
             self._breaker.fail(now)
         if self.is_stuck or not self._breaker.allows(now):
@@ -207,6 +208,7 @@ class Lane:
         """Return a result or an exception of each piece, and keep account of the time."""
         self._busy_since = started = time.monotonic()
         outcomes = self._done_together(jobs) or [job.do() for job in jobs]
+        # Bounded, because one piece that hung would raise the mean, and work would be refused long after it.
         took_s = min(time.monotonic() - started, self._deadline_s) / len(jobs)
         self._mean_s += _MEMORY * (took_s - self._mean_s)
         self._busy_since = None

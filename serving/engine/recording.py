@@ -64,6 +64,7 @@ class PromptVolume:
         """Return whether a prompt is kept; if so, it counts."""
         now = self._clock()
         taken, at = self._taken.get(key_id, (0.0, now))
+        # It drains evenly: a count by the minute would allow two minutes' worth at once, at the minute's end.
         taken = max(0.0, taken - self._most * (now - at) / _MINUTE_S)
         if taken + n_chars > self._most:
             self.n_left_out += 1
@@ -100,8 +101,10 @@ class PendingDecision:
         """Note a decision; it takes a few microseconds, however many candidates there are."""
         sha256 = messages = None
         if storage is not PromptStorage.NONE:
+            # JSON can contain half of a surrogate pair, and such a prompt has to have a hash, too.
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
+            # Pictures are left out first: nothing reads them in the log, and writing them would hold up the event loop.
             messages = _as_json(without_data(query.body.get("messages")))
             messages = messages if volume.takes(query.key_id, len(messages)) else None
         return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages)

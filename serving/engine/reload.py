@@ -175,6 +175,7 @@ class Reloader:
         source = self._source
         if source is None:
             return self._reloaded(changed=False)
+        # One at a time: the watch and an operator's reload would otherwise load the same artifact twice.
         async with self._turn:
             sighting: Sighting | None = None
             try:

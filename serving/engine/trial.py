@@ -36,6 +36,7 @@ def try_artifact(folder: Path, *, catalog: Path | None = None, encoder: str | No
     ArtifactError
         If it is refused there, or the process dies of it or takes longer than `DEADLINE_S`.
     """
+    # -P: modules in the folder where the service was started must not be imported instead of installed ones.
     command = [sys.executable, "-P", "-m", __name__, str(folder)]
     command += [] if catalog is None else ["--catalog", str(catalog)]
     command += [] if encoder is None else ["--encoder", encoder]

@@ -47,6 +47,7 @@ class SessionMemory:
         whose = owner(record.session_key)
         sessions = self._sessions.setdefault(whose, OrderedDict())
         known = sessions.get(record.session_key)
+        # The store may answer late, with a turn that is older than the one kept here.
         if known is not None and known[1] > updated_at:
             return
         sessions[record.session_key] = (record.model, updated_at, record.n_input_tokens)

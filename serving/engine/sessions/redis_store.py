@@ -101,6 +101,7 @@ class RedisStore:
     def write(self, record: SessionRecord) -> None:
         """Queue a session."""
         self._waiting[record.session_key] = record
+        # To the end, because those at the front are the oldest, and are dropped first.
         self._waiting.move_to_end(record.session_key)
         while len(self._waiting) > _MOST_WAITING:
             self._waiting.popitem(last=False)
@@ -155,6 +156,7 @@ def parse_session(key: str, value: bytes | str) -> SessionRecord | None:
     if not isinstance(said, dict) or said.get("v") != 1:
         return None
     model, updated_at, n_tokens = said.get("model"), said.get("updated_at"), said.get("n_input_tokens")
+    # `type` and not `isinstance`, because True is an int, too.
     if not isinstance(model, str) or type(n_tokens) is not int or not 0 <= n_tokens < _LARGEST_COUNT:
         return None
     if not isinstance(updated_at, int | float) or not 0 <= updated_at < _LATEST:  # NaN is neither

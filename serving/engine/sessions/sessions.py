@@ -74,6 +74,7 @@ class Sessions:
 
     def remember(self, record: SessionRecord) -> None:
         """Keep what a conversation's model is now."""
+        # The store has the session from now on, and a miss would keep other workers' newer turns from being read.
         self._misses.pop(record.session_key, None)
         self._memory.put(record)
         if self._store is not None:
@@ -117,6 +118,7 @@ class Sessions:
         if found is not None:
             self._memory.put(found)
         elif key is not None:
+            # Turns that follow at once do not ask the store again for a conversation that it does not know.
             self._misses[key] = self._clock() + _MISS_LIVES_S
             while len(self._misses) > _MOST_MISSES:
                 self._misses.popitem(last=False)
