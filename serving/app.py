@@ -100,6 +100,7 @@ def open_parts(settings: Settings) -> Parts:
     """Open what the settings say; nothing works yet."""
     if settings.providers is not None:
         settings = with_default_plan(settings, load_providers(settings.providers))
+    # Before the log and the rest are opened: without keys the service must not start.
     keyring = check_access(settings)
     log, telemetry, tracing = open_log(settings), Telemetry(), open_tracing()
     owners = DecisionOwners(None if keyring is None else keyring.derived_secret(b"decisions' owners"))
@@ -126,7 +127,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         stack.callback(parts.telemetry.close)
         stack.callback(parts.access.close)
         stack.callback(parts.bodies.close)
+        # In a thread: it may wait for the network, and the loop still has to close the rest.
         stack.push_async_callback(asyncio.to_thread, parts.tracing.close)
+        # The log starts before the engine and the proxy, and so closes after them: what they write last is kept.
         await parts.log.start()
         stack.push_async_callback(parts.log.close, parts.settings.drain_s)
         await parts.engine.start()
@@ -142,6 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
+    # The cancellation that comes back is our own, and must not break off the shutdown.
     await asyncio.gather(task, return_exceptions=True)
 
 
@@ -184,6 +188,7 @@ def _draining_on_signals(parts: Parts) -> Iterator[None]:
 
     def drain(number: int, frame: FrameType | None) -> None:
         if not parts.draining and parts.proxy is not None:
+            # From a signal handler only the threadsafe call wakes a loop that waits.
             loop.call_soon_threadsafe(loop.call_later, parts.settings.drain_s, parts.proxy.under_way.end)
         parts.draining = True
         _logger.info("%s: no longer ready; requests that are under way are finished", signal.Signals(number).name)

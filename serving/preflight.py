@@ -99,6 +99,7 @@ def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
             ArtifactSource(settings.artifact, settings.catalog).look().folder, catalog=settings.catalog, encoder=encoder
         )
     except (RouterModelError, FeatureError) as exc:
+        # With a default plan the service starts all the same, and looks for a better artifact every few seconds.
         if not settings.default_plan:
             raise
         return settings.default_plan, f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"

@@ -32,6 +32,7 @@ _SWITCH_S: Final = 0.001
 """After which a thread that works lets the event loop go on; Python's own 5 ms would be waited for at each step."""
 _LOGGING: Final[dict[str, Any]] = {
     "version": 1,
+    # Modules made their loggers when they were imported; the default would silence them.
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
@@ -96,6 +97,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             workers=settings.workers,
             http=HeadLimitedProtocol,
             ws="none",
+            # Not 'auto', which goes on without the parts if their start raises.
             lifespan="on",
             log_config=_LOGGING,
             log_level=None,
@@ -104,6 +106,7 @@ def serve(settings: Settings, sock: socket.socket) -> None:
             proxy_headers=False,  # the key tells who calls; anybody can send a header with another address
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            # Uvicorn's setting is in whole seconds.
             timeout_graceful_shutdown=math.ceil(settings.drain_s) + _LAST_WORDS_S,
         )
         if settings.workers > 1:

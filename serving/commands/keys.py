@@ -101,6 +101,7 @@ def create(
         budget=None if budget_usd is None else KeyBudget(budget_usd, Per(budget_per)),
     )
     click.echo(json.dumps({**_described(key), "key": text}) if as_json else text)
+    # On standard error, so that a script gets the key alone.
     click.echo(f"Key {key.id} ({key.name}: {_roles(key)}) is in {path}.", err=True)
     click.echo("Copy it now: it is printed this once, and only its hash is kept.", err=True)
     if Role.PROXY not in key.roles and (key.budget is not None or key.max_concurrent is not None):

@@ -45,6 +45,7 @@ _spool = click.option(
 
 class _Log(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
+        # Around the call, because the commands import the libraries of the extra only when they run.
         with needing_serve("'log'"):
             return super().invoke(ctx)
 
@@ -87,6 +88,7 @@ def delete(url: str, spool: Path, user: str | None, session: str | None, before:
 
     if sum(given is not None for given in (user, session, before)) != 1:
         raise click.UsageError("give one of --user, --session and --before")
+    # The log keeps a long id as its hash, so that is what has to be looked for.
     _delete(url, spool, Selection(bounded(user), bounded(session), before))
 
 
@@ -145,6 +147,7 @@ def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T
 
 async def _with_store(store: "Store", spool: "Spool", work: "Callable[[Store], Awaitable[T]]") -> T:
     try:
+        # A mistyped URL must be an error, not a new and empty log.
         await store.open(create=False)
         await _take_in(store, spool)
         return await work(store)
@@ -160,6 +163,7 @@ async def _take_in(store: "Store", spool: "Spool") -> None:
 
     if n_left := spool.adopt():
         await Replayer(StoreGate(store, spool.rejects), spool).replay()
+        # Going on would export too little, or leave in the spool what was to be deleted.
         if spool.depth:
             raise StoreError(
                 f"{spool.depth} records lie in {spool.folder}, and the log does not take them; see the warnings"

@@ -21,6 +21,7 @@ ARGUMENT: Final = "artifact"
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command an option for every setting but the artifact, in their order."""
+    # Reversed, because click puts the option that is added last first.
     for name in reversed(Settings.model_fields):
         if name != ARGUMENT:
             command = _option(name, Settings.model_fields[name])(command)
@@ -39,6 +40,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[Callable[..., Any]], Calla
     default = default_text(field)
     text = f"{field.description} [{f'default: {default}; ' * bool(default)}{variable(name)}]"
     kind = _kind(field.annotation)
+    # None where the flag is not given: false would go before the variable.
     if kind is bool:
         return click.option(option_name(name), name, is_flag=True, default=None, help=text)
     if kind is tuple:

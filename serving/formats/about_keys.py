@@ -116,6 +116,7 @@ def kind_by_key(status: int | None, names: Iterable[str | None], message: str) -
     True
     """
     said = unquoted(message)
+    # Before the codes: a 402 for a max_tokens that is too dear must not put the key aside, whatever its code.
     if status in _MONEY_STATUSES and _OF_REQUEST.search(said):
         return FailureKind.REFUSED
     if not _CODES.isdisjoint((name or "").lower() for name in names):
@@ -136,6 +137,7 @@ def is_limit_of_key(headers: Mapping[str, str], names: Iterable[str | None], mes
     scope = headers.get(_SCOPE, "").strip().lower()
     if scope:
         return scope in _WIDE_SCOPES
+    # An underscore is a letter to \b, which would not find the word in 'organization_rate_limit_exceeded'.
     said = " ".join([unquoted(message), *((name or "").replace("_", " ") for name in names)])
     return _WIDE_LIMIT.search(said) is not None and _MODEL_LIMIT.search(said) is None
 
@@ -146,4 +148,5 @@ def unquoted(message: str) -> str:
     >>> unquoted("the account doesn't take 'x y', or `z`.")
     'the account doesn t take , or .'
     """
+    # Apostrophes go first: that of "doesn't" would pair with the next quote and hide the words between.
     return _QUOTED.sub("", _CONTRACTED.sub(" ", message))

@@ -73,6 +73,7 @@ class Adapter:
             fit.body.update(call.openrouter)
         request = self.provider.request(fit.body, call, target, key)
         sent = Sent(request.content)
+        # A long body is translated in a thread, and its sizes are counted there, too, instead of later on the loop.
         if call.is_long:
             sent.count(fit.body)
         return replace(request, headers={**request.headers, **call.trace}, changes=(*unsaid, *fit.changes), sent=sent)
@@ -180,6 +181,7 @@ class AnswerStream:
                 self._before_events = None
         for several in self._parser.feed(data):
             self._before_events = None
+            # The body is a stream, so nobody will want to read its beginning as a whole answer.
             for event in events_in(several):
                 sent += self._take(event)
         return sent
@@ -231,6 +233,7 @@ class AnswerStream:
             try:
                 sent += self._take(event)
             except UpstreamFailure as failure:
+                # Half an event means that the stream was cut, which `end` says better.
                 if failure.kind is not FailureKind.MALFORMED:
                     raise
         return sent
@@ -238,6 +241,7 @@ class AnswerStream:
     def _without_events(self, body: bytes) -> list[bytes]:
         """Take a whole answer that came in place of a stream; raise what any other body says, an error as a rule."""
         if self._read_answer is not None:
+            # For its exceptions alone: an error in place of a stream keeps its own kind.
             self._read_answer("", body)
         try:
             return self._take(Event(body.strip()))

@@ -80,6 +80,7 @@ def hidden_tokens(n_total: int, n_counted: int) -> int:
 
 def _number(value: object) -> float | None:
     """Return a finite number; None of all else."""
+    # In Python True is an int, so a flag would count as one token.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -24,6 +24,7 @@ def _with_function_call(choice: Json) -> Json:
         said = choice.get(name)
         if isinstance(said, dict) and "tool_calls" in said:
             rest = {field: value for field, value in said.items() if field != "tool_calls"}
+            # A function_call has no index, so pieces of a second call would be read as more of the first.
             first = [call for call in mappings(said["tool_calls"]) if not call.get("index")][:1]
             choice[name] = rest | ({"function_call": first[0].get("function")} if first else {})
     return choice

@@ -67,6 +67,7 @@ def dump_long(value: Any) -> bytes:
     True
     """
     texts: list[str] = []
+    # Random, so that no text of a caller can be taken for a mark.
     mark = secrets.token_hex(8)
     written = dump(_without_long(value, texts, mark))
     if not texts:
@@ -108,7 +109,9 @@ def _mended(content: bytes, what: str) -> Any:
             parse_float=_finite,
             parse_int=lambda digits: int(digits) if len(digits) <= _INT_CHARS else _finite(digits),
         )
+        # Without ensure_ascii, `encode` makes half a surrogate pair a '?'; as an escape, orjson would refuse it.
         return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    # Python's parser recurses, so a deeply nested answer ends in a RecursionError.
     except (ValueError, RecursionError) as exc:
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"the provider's {what} is not valid JSON ({len(content)} bytes); expected an object"

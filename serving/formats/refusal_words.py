@@ -29,6 +29,7 @@ def _spellings() -> dict[str, str]:
 _NAME_OF: Final = _spellings()
 _EVERYDAY: Final = {"n", "user", "usage", "store", "image", "tool", "function", "document", "labels"}
 """Names that are words of everyday language; they count in quotes alone."""
+# The longest first: the first alternative that fits counts, and 'stop' would cut 'stop sequences' short.
 _BY_LENGTH: Final = sorted(_NAME_OF, key=len, reverse=True)
 _ANY_NAME: Final = "|".join(map(re.escape, _BY_LENGTH))
 _NAME: Final = "|".join(re.escape(word) for word in _BY_LENGTH if word not in _EVERYDAY)

@@ -75,6 +75,7 @@ def _refusal(failure: UpstreamFailure) -> Refusal | None:
     elif not evidence:
         return Refusal((CONTENT,)) if _FILTER_WORDS.search(failure.message) else None
     of_value = bool(codes & _OF_VALUES) or "value" in evidence.lower()
+    # If only the default is taken, any other value is refused like this one, so the refusal is of the parameter.
     of_value = of_value and _DEFAULT_ONLY.search(failure.message) is None
     return Refusal(_of_limit(names, failure.message), evidence, of_value=of_value)
 

@@ -69,6 +69,7 @@ def index_or_none(value: Mapping[str, Any]) -> int | None:
     [1, 2, 3, None, None, None, None]
     """
     index = value.get("index")
+    # Not isinstance, for which True is the index 1.
     if type(index) is int:
         return index if index >= 0 else None
     if isinstance(index, str) and index.strip().isdecimal():

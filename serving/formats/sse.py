@@ -28,6 +28,7 @@ def events_in(event: Event) -> Iterator[Event]:
     [b'{"a": 1}', b'{"a": 2}', b'[DONE]']
     """
     data = event.data
+    # A search first: only data that may hold two objects is parsed twice, here and by its reader.
     if not _SEVERAL.search(data) or _is_json(data):
         yield event
         return
@@ -71,6 +72,7 @@ class EventParser:
     """
 
     def __init__(self) -> None:
+        # A list that is joined once: adding each piece to the last takes quadratic time for a line in many pieces.
         self._line: list[bytes] = []
         self._n_line = 0
         self._data: list[bytes] = []
@@ -121,6 +123,7 @@ class EventParser:
 
     def _take_piece(self, data: bytes) -> Iterator[Event]:
         if self._is_after_cr:
+            # The bytes were cut within a \r\n: this \n ends no second line, which would end the event.
             data = data.removeprefix(b"\n")
         self._is_after_cr = data.endswith(b"\r")
         first, *lines = _LINE_END.split(data) if b"\r" in data else data.split(b"\n")

@@ -84,6 +84,7 @@ class BodyLimits:
 
     def _check_tools(self, tools: Any, place: str) -> None:
         if isinstance(tools, list):
+            # Google's format has many functions in one entry of the list.
             n_tools = max(len(tools), _n_inside(tools, _IN_TOOLS))
             if n_tools > self.tools:
                 raise _too_many(n_tools, self.tools, place, "max_tools")

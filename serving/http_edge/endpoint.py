@@ -89,6 +89,7 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Handler, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
         self.handler = answering(endpoint)
+        # In the place of FastAPI's own, which takes twice the time for a request (docs/decisions/0011).
         self.app = request_response(self.handler)
 
 
@@ -120,6 +121,7 @@ def _routes(endpoint: Endpoint) -> tuple[DirectRoute, ...]:
         description=_description(endpoint),
         operation_id=endpoint.handler.__name__,
         status_code=endpoint.status,
+        # A model here would check and copy each answer, four times the time of writing it; `responses` documents it.
         response_model=None,
         response_description="Success",
         responses=_responses(endpoint),

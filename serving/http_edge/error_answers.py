@@ -96,6 +96,7 @@ def answering(handler: Handler) -> Handler:
         except ClientDisconnect:
             return Response(status_code=_CLIENT_GONE)
         except Exception as exc:  # noqa: BLE001  (the last line of defence: logged with an id)
+            # The route's pattern is logged, not the path, in which a caller can write anything.
             error = as_service_error(exc) or failed(exc, f"{request.method} {request.scope['route'].path}")
             request.app.state.parts.telemetry.count_error(error.code)
             return error_response(error, request.scope["path"])

@@ -32,8 +32,10 @@ LINGER_S: Final = 2.0
 """How long a refused body is still read and thrown away: closing at once resets the connection, and who is still
 sending would never read the answer."""
 
+# Without the tab (9), which is allowed within a header's value (RFC 9110 section 5.5).
 _CONTROL: Final = bytes(set(range(32)) - {9}) + b"\x7f"
 _ENCODED_CONTROL: Final = re.compile(rb"%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
+# Enough for 2**63. Python's int() raises at 4,301 digits, which would be answered as a defect of ours.
 _MAX_LENGTH_DIGITS: Final = 19
 _OUR_SITES: Final = frozenset({b"same-origin", b"none"})
 """``none``: typed into the address bar."""
@@ -305,6 +307,7 @@ async def _answer(error: ServiceError, scope: Scope, receive: Receive, send: Sen
     """Send a refusal and have the connection closed."""
     body = shaped_error(scope["path"], error)
     await send({"type": "http.response.start", "status": error.status, "headers": _headers(error, len(body))})
+    # While the rest is read, the answer is not over: at its end the server closes the connection.
     await send({"type": "http.response.body", "body": body, "more_body": drain})
     if drain:
         with suppress(TimeoutError):

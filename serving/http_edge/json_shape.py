@@ -118,6 +118,7 @@ def json_shape(body: Raw, *, enough_parts: int | None = None) -> Shape:
         start = end
         if enough_parts is not None and shape.n_parts > enough_parts:
             break
+    # A body of one number or text is a part, too, and has no symbol that was counted above.
     shape.n_parts += bool(body)
     return shape
 

@@ -143,6 +143,7 @@ def _read_constraints(
     limits = {name: value for name, value in given.items() if value is not None}
     lists = {"router.allow": options.allow, "allowed_models": allowed_models}
     allowed = {name: globs for name, globs in lists.items() if globs}
+    # `Constraints` takes one list, whose globs are alternatives; where several must hold, the models left are named.
     if candidates or len(allowed) > 1:
         limits["allow"] = _in_common(candidates or known, allowed)
     elif allowed:

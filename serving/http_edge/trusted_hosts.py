@@ -45,6 +45,7 @@ class TrustedHosts:
         lowered = [name.lower() for name in names]
         self._any = "*" in lowered
         self._exact = frozenset(name.strip("[]").encode() for name in lowered if not name.startswith("*"))
+        # The dot stays: without it notexample.com would be a name below example.com.
         self._suffixes = tuple(name[1:].encode() for name in lowered if name.startswith("*."))
         self._own_address = own_address
         self._remembered: set[bytes] = set()
@@ -69,6 +70,7 @@ class TrustedHosts:
         if host in self._remembered:
             return True
         trusted = self._check(host.lower(), server)
+        # With own_address the verdict depends on the connection, too. Below a wildcard there are names without end.
         if trusted and not self._own_address and len(self._remembered) < _MAX_REMEMBERED:
             self._remembered.add(host)
         return trusted

@@ -73,6 +73,7 @@ class HookSettings:
         if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
             raise ValueError(f"ROUTER_MODEL_NAMES is {names!r}; expected a JSON object of names to names")
         return cls(
+            # The base URL for an SDK ends in /v1; the paths that are asked here begin with it.
             url=environment["ROUTER_URL"].rstrip("/").removesuffix("/v1"),
             default_model=environment["ROUTER_DEFAULT_MODEL"],
             api_key=environment.get("ROUTER_API_KEY") or None,
@@ -119,6 +120,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
             return data
         options = data.pop("router", None)  # ours, not the provider's
         try:
+            # httpx's timeout is for each step of a request; this one is for the decision, a second attempt included.
             models, decision_id = await asyncio.wait_for(self._decide(data, options), self._settings.timeout_s)
         except Exception as exc:  # noqa: BLE001 - whatever failed, the request has to be answered
             logger.warning("no decision was made, so the default model answers: %s", _in_short(exc))
@@ -169,8 +171,10 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
         offered = [name for name in known if name not in self._settings.auto_models and _wanted(name, options)]
         body: dict[str, Any] = {name: data[name] for name in _BODY if data.get(name) is not None}
         router = dict(options) if isinstance(options, Mapping) else {}
+        # The client's own `allow` is in the proxy's names, which the service need not know; `offered` keeps to it.
         router["allow"] = [_literal(self._settings.names.get(name, name)) for name in offered]
         if session_id := data.get("litellm_session_id"):
+            # The service refuses longer ids.
             router.setdefault("session_id", str(session_id)[:256])
         response = await self._ask({**body, "router": router})
         if response.status_code != httpx.codes.OK:
@@ -233,6 +237,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
                 base_url=self._settings.url,
                 headers=headers,
                 timeout=_REPORT_TIMEOUT_S,
+                # Uvicorn by itself closes connections that were idle for 5 s, so none is used after 2 s.
                 limits=httpx.Limits(max_connections=100, keepalive_expiry=2.0),
                 transport=self._transport,
             )
@@ -240,6 +245,7 @@ class RouterHook(CustomLogger):  # type: ignore[misc]
 
     def _queue(self) -> "asyncio.Queue[tuple[str, dict[str, Any]]]":
         """Return the queue; the first report starts what empties it."""
+        # Not in __init__: the hook is made at the import of this file, where no event loop need be running.
         if self._reports is None:
             self._reports = asyncio.Queue(_QUEUE)
             self._senders = [asyncio.create_task(self._send_forever(self._reports)) for _ in range(_SENDERS)]
@@ -304,6 +310,7 @@ def _metadata(holder: Any) -> dict[str, Any]:
 def _attempt_key(payload: Mapping[str, Any]) -> str:
     """Return the attempt's own key: retries and fallbacks of a request share its call id, not their beginning."""
     parts = (payload.get("litellm_call_id"), payload.get("model_id"), payload.get("startTime"))
+    # The service takes visible ASCII without spaces in this header, at most 256 characters.
     return re.sub(r"[^!-~]", "", "litellm-" + "-".join(map(str, parts)))[:200]
 
 

@@ -33,6 +33,7 @@ def open_tracing(environ: Mapping[str, str] = os.environ) -> Tracing:
         )
         return OFF
     protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), _HTTP)
+    # The extra 'otel' has the exporter for HTTP alone, so another protocol can only be warned of.
     if protocol != _HTTP:
         logger.warning("spans are sent as %s; %s asks for %r", _HTTP, " or ".join(_PROTOCOLS), protocol)
     return otlp_tracing(environ)

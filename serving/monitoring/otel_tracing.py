@@ -123,6 +123,7 @@ class OtelCall(TracedCall):
 
     def end(self, error_type: str | None = None) -> None:
         """End the request's span with what is known about its answer."""
+        # Not sampled, or ended before: `end` may be called twice.
         if not self._span.is_recording():
             return
         attempts = self._attempts
@@ -137,6 +138,7 @@ class OtelCall(TracedCall):
 def otlp_tracing(environ: Mapping[str, str]) -> OtelTracing:
     """Return what sends spans by OTLP over HTTP, in batches and from a thread, as OpenTelemetry's variables say."""
     is_named = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    # What is given here goes before the variables, so the name is given only where they have none.
     resource = Resource.create({} if is_named else {SERVICE_NAME: "router-model"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -201,6 +201,7 @@ class Telemetry:
 
         Of models that share a label, the worst state counts.
         """
+        # Breakers that are no longer named are closed; a gauge that is not set again would keep the last state.
         worst = dict.fromkeys(self._with_breaker, 0)
         for (provider, model), state in states.items():
             labels = self._named(provider, model, is_listed=is_listed(model))
@@ -250,6 +251,7 @@ class Telemetry:
         folder = os.environ.get(FOLDER_VARIABLE)
         if folder is None:
             return generate_latest(self.registry)
+        # A new registry: this worker's numbers are in the folder, too, and would be there twice.
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

@@ -84,4 +84,5 @@ def trace_headers(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     >>> trace_headers([(b"host", b"localhost"), (b"traceparent", b"00-0af7-b7ad-01")])
     {'traceparent': '00-0af7-b7ad-01'}
     """
+    # Every byte is a character of Latin-1, so no header of a caller's can raise here.
     return {name.decode(): value.decode("latin-1") for name, value in headers if name in TRACE_HEADERS}

@@ -17,6 +17,7 @@ from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 _BY_TYPE: Final[Mapping[str, FailureKind]] = {
     "authentication_error": FailureKind.KEY,
+    # Not KEY: the key may lack this model alone, and stays in use for others.
     "permission_error": FailureKind.REFUSED,
     "billing_error": FailureKind.KEY,
     "rate_limit_error": FailureKind.RATE_LIMITED,
@@ -70,6 +71,7 @@ def failure_in(content: Json) -> UpstreamFailure:
 
 
 def _kind_by_words(status: int | None, error: ErrorBody) -> FailureKind | None:
+    # Only where the type leaves it open: any other type says the kind, and a message may quote the caller.
     words = error.message.lower() if error.type in (_INVALID, None) else ""
     if any(phrase in words for phrase in _TOO_LONG):
         return FailureKind.TOO_LONG

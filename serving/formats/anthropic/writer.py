@@ -56,6 +56,7 @@ class AnthropicWriter:
         if type_ == "message_delta":
             self._hold(event)
             return
+        # `end` writes message_stop, because message_delta, which waits for the cost, has to come before it.
         if type_ == "message_stop" or (type_ == "message_start" and self._has_begun):
             return
         if not self._has_begun:

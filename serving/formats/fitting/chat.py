@@ -51,6 +51,7 @@ def _fit_effort(fitting: Fitting) -> None:
         return
     body = fitting.body
     reasoning = body.get("reasoning")
+    # `reasoning` is OpenRouter's field, so other providers get what it asks for as an effort.
     effort = body.pop("reasoning_effort", None) or _effort_in(mapping(reasoning), body)
     if isinstance(reasoning, dict):
         del body["reasoning"]

@@ -112,6 +112,7 @@ class Fitting:
         for name in sorted(drops):
             self.drop(name)
         if self.family.one_sampler and self.has("temperature") and self.has("top_p"):
+            # A temperature of 1 asks for nothing, so then the caller loses less without it than without top_p.
             self.drop("top_p" if self.asks("temperature") else "temperature")
 
     def limit_temperature(self, path: str = "temperature") -> None:

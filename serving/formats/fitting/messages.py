@@ -26,7 +26,9 @@ _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/=]+")
 
 def fit_messages(fitting: Fitting) -> None:
     """Fit a body: its limit, thinking and effort, samplers, and the thinking in its history."""
+    # First: whether a model may think in a tool loop depends on the thinking that is left in the history.
     _leave_out_unsigned(fitting)
+    # Before thinking is fitted, because a thinking budget must be less than max_tokens.
     if fitting.body.get("max_tokens") is None:
         card = fitting.target.card
         most = None if card is None else card.max_output_tokens
@@ -38,6 +40,7 @@ def fit_messages(fitting: Fitting) -> None:
     thinks = mapping(fitting.body.get("thinking")).get("type") in _ON
     if thinks and fitting.family.samples is Samples.ALWAYS:
         _leave_samplers_to_thinking(fitting)
+    # 'high' stands for any effort: only whether the model reasons decides what is dropped.
     fitting.drop_what_is_not_taken("high" if thinks else None)
     fitting.limit_temperature()
 

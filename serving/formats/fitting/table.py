@@ -130,6 +130,7 @@ _GPT: Final = r"(?<![a-z0-9])gpt-?"
 
 _OPENAI: Final = Family(
     "GPT-4 and 3.5",
+    # Not gpt4all, whose models are others'.
     _GPT + r"[34](?!all)|chatgpt",
     vendor="openai",
     source="https://developers.openai.com/api/reference/resources/chat",

@@ -92,6 +92,7 @@ def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
 
 def _url(target: Target, *, stream: bool) -> str:
     """Return the URL of a model; an id with a slash names its collection itself (``tunedModels/mine``)."""
+    # Quoted, so that an id with '?', '#' or ':' cannot lead to another method of the URL.
     model = quote(target.upstream_model, safe="/")
     resource = model if "/" in model else f"models/{model}"
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"

@@ -95,6 +95,7 @@ class GeminiReader:
                 code=reason,
             )
         if reason is not None:
+            # The last one counts: some of Google's models say a reason with every event.
             self._reasons[index] = reason
 
     def _conclude(self) -> None:

@@ -78,6 +78,7 @@ def _candidate(candidate: Json) -> Json:
         reason = candidate["finishReason"]
         word = reason.upper() if isinstance(reason, str) else reason if type(reason) is int else 0
         word = _REASONS.get(word, word)
+        # A number that is not in the table still says that the answer has ended.
         known = {"finishReason": word if isinstance(word, str) else "OTHER"} if word else {}
         candidate = {name: value for name, value in candidate.items() if name != "finishReason"} | known
     content = candidate.get("content")

@@ -31,6 +31,7 @@ def read_usage(metadata: Mapping[str, Any]) -> Usage:
         input_tokens=prompt + tools,
         output_tokens=shown + thoughts,
         cached_input_tokens=min(count_of(metadata.get("cachedContentTokenCount")), prompt),
+        # Without a count of what was shown, the rest of the total may be the answer itself.
         reasoning_tokens=thoughts if shown else min(thoughts, count_of(metadata.get("thoughtsTokenCount"))),
         billed_usd=amount_of(metadata.get("cost")),
         has_odd_bill=is_no_amount(metadata.get("cost")),

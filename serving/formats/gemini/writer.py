@@ -42,6 +42,7 @@ class GeminiWriter:
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
         """Return what was held back, without its end, and an error event."""
         held, self._held = self._held, None
+        # With its finish reason a client would take the answer for whole.
         released = [] if held is None else [_line(_without_end(held))]
         return [*released, _line(stream_error(failure))]
 

@@ -44,6 +44,7 @@ class ChatAssembler:
             if name not in answer:
                 if name not in _OF_STREAMS:
                     answer[name] = value
+            # An empty id or model does not count as the first: Azure's first chunk has neither.
             elif value is not None and name not in _OF_STREAMS and not (answer[name] and name in _FIRST_COUNTS):
                 answer[name] = value
         for choice in mappings(event.get("choices")):
@@ -55,6 +56,7 @@ class ChatAssembler:
     def answer(self, facts: Facts) -> Json:
         """Return the chat completion; a choice that never said why it ended takes the reason of the stream."""
         answer = dict(self._answer)
+        # Chunks say usage null until it is known; a whole answer without usage lacks the field.
         if answer.get("usage", ...) is None:
             del answer["usage"]
         answer["choices"] = [self._choices[index].whole(facts.finish_reason) for index in sorted(self._choices)]
@@ -122,6 +124,7 @@ class _Choice:
             message[name] = _joined_details(message.get(name) or [], new)
         else:
             known = message.get(name) or []
+            # Some servers send annotations again with the new ones.
             message[name] = [*known, *(one for one in new if one not in known)]
 
     def _add_calls(self, calls: object) -> None:

@@ -20,6 +20,7 @@ def answer_object(content_type: str, content: bytes) -> Json:
         With `FailureKind.MALFORMED` if it is not JSON, or with the kind of the error that it holds.
     """
     media_type = content_type.partition(";")[0].strip().lower()
+    # No type passes: a body that came in place of a stream is read here without one.
     if media_type and media_type != "application/json" and not media_type.endswith("+json"):
         raise UpstreamFailure(
             FailureKind.MALFORMED, f"the provider answered with {media_type[:_SHOWN]!r}; expected application/json"

@@ -63,6 +63,7 @@ def read_error(status: int, content: bytes) -> ErrorBody:
     try:
         body = load_object(text.removeprefix(b"[").removesuffix(b"]"), "error")
     except UpstreamFailure:
+        # A character has four bytes at most, so these hold MAX_MESSAGE of them.
         return ErrorBody(_shown(text[: 4 * MAX_MESSAGE].decode("utf-8", "replace")))
     return error_in(body) or ErrorBody(_shown(f"HTTP {status} with {text[:200].decode('utf-8', 'replace')}"))
 

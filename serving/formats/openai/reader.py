@@ -83,6 +83,7 @@ class ChatReader:
         before = self._ends.get(choice["index"])
         if before is not None and before["choices"][0]["finish_reason"] != STOP:
             return
+        # The writer puts the usage on the last chunk; left here, the caller would get it twice.
         end = {name: value for name, value in chunk.items() if name not in {"usage", "x_groq"}}
         if says_something(choice["delta"]):
             choice = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
@@ -120,6 +121,7 @@ class ChatReader:
         if usage is not None:
             self._counts = later_counts(self._counts, usage)
             facts.usage = read_usage(self._counts)
+            # Usage beside words is no sign of an end: some providers send it with every chunk.
             if not any(choice["delta"] for choice in chunk["choices"]):
                 self._seem_ended()
 

@@ -36,6 +36,7 @@ def openai_request(path: str, body: Json, call: Call, target: Target, key: str |
     body["model"] = target.upstream_model
     if call.stream:
         body["stream"] = True
+        # Always, as cost and budget need the usage; the writer leaves it out for a caller who said false.
         body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
     elif "stream" in body:
         body["stream"] = False

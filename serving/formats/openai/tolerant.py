@@ -52,6 +52,7 @@ def by_the_book(answer: Json) -> Json:
     answer = {**answer, **_heading(answer, "chat.completion")}
     answer["id"] = answer["id"] or _made_up_id()
     if isinstance(choices, list):
+        # Some servers count from 1; then the place in the list is the index.
         are_counted = _indices(choices) == set(range(len(choices)))
         answer["choices"] = [
             _whole_choice(choice, _index(choice, place) if are_counted else place)
@@ -99,6 +100,7 @@ class TolerantStream:
         self._id = heading["id"] = self._id or heading["id"] or (_made_up_id() if choices else "")
         chunk |= heading
         choices = [choice for choice in choices if choice is not None]
+        # Only the first choices tell: in a stream that counts from 0, a later chunk may have choice 1 alone.
         if choices and not self._choices and 0 not in _indices(choices):
             self._places = {}
         chunk["choices"] = [self._choice(choice, place) for place, choice in enumerate(choices)]
@@ -194,6 +196,7 @@ class _Choice:
         """Return the delta; if a server sends messages or texts instead, return the new part of them."""
         delta = choice.get("delta")
         if isinstance(delta, dict) and (delta or "message" not in choice or self._has_delta):
+            # Remembered, because a server with deltas may send the whole message once more at the end.
             self._has_delta = self._has_delta or bool(delta)
             return delta
         if delta and not isinstance(delta, dict):

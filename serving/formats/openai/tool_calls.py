@@ -129,6 +129,7 @@ class CallPieces:
     def take(self, pieces: object) -> list[Json]:
         """Return the pieces to send; some pieces are held back for now."""
         listed = _listed(pieces)
+        # Several pieces at once are of several calls, told apart by place; one alone may go on with the last call.
         are_places = len(listed) > 1 and all(index_or_none(piece) is None for piece in listed)
         sent: list[Json] = []
         for place, piece in enumerate(listed):
@@ -154,6 +155,7 @@ class CallPieces:
         added_name = _add_name(call, piece.name)
         call.id = call.id or piece.id
         if piece.arguments:
+            # Only the first piece can be JSON within JSON: a later one that begins with a quote is within an object.
             call.pieces.append(piece.arguments if call.pieces else _unwrapped(piece.arguments))
         if call.index is None:
             call.more |= piece.more
@@ -181,6 +183,7 @@ class CallPieces:
         if piece.index is None:
             call = known or (self._calls[-1] if self._calls else None)
         elif here is None:
+            # A name at a new index begins a call even if the id is known: some servers give all calls one id.
             call = None if piece.name else known
         else:
             call = here if known is None or here.id == piece.id else known
@@ -220,6 +223,7 @@ def _begins_anew(call: _Call, piece: _Piece) -> bool:
     if is_other_id:
         return not _goes_on(call, piece)
     if call.pieces:
+        # Some servers repeat the name with every piece; after whole arguments, without an id, it is the next call's.
         is_repeated = piece.name == call.name and (not piece.arguments or not call.is_whole)
         return not (is_repeated and (piece.id or not call.is_whole))
     # Before its arguments, a name can come in pieces, or with every piece. If no call has an id, and this one has

@@ -71,6 +71,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
         output_tokens=n_output,
         cached_input_tokens=n_cached,
         cache_write_tokens=n_kept,
+        # Without a count of what was written, the rest of the total may be the answer itself.
         reasoning_tokens=min(max(n_thought, n_hidden if n_written else 0), n_output),
         billed_usd=_billed_usd(usage),
         has_odd_bill=any(map(is_no_amount, (usage.get("cost_in_usd_ticks"), _cost(usage)))),

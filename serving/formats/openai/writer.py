@@ -83,6 +83,7 @@ class ChatWriter:
             if says_something(choice.get("delta") or {}):
                 yield {**chunk, "choices": [{**choice, "finish_reason": None}]}
                 finish = {**choice, "delta": {}} | ({"logprobs": None} if "logprobs" in choice else {})
+            # The first end stays: a choice must finish once, and some servers repeat the end.
             self._finishing.setdefault(index_of(choice), {**chunk, "choices": [finish]})
 
     def _last_chunks(self, *, is_usage_apart: bool) -> list[Json]:

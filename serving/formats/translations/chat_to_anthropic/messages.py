@@ -216,6 +216,7 @@ def _image(url: object, where: str) -> Json:
     if not url.startswith("data:"):
         return {"type": "url", "url": url}
     media_type, data = _data(url, where)
+    # Callers write image/jpg, too, which is not among the types that Anthropic takes.
     media_type = media_type.replace("image/jpg", "image/jpeg")
     if media_type not in _IMAGES:
         raise InvalidRequestError(

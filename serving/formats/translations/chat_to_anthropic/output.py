@@ -100,6 +100,7 @@ def _force_json(request: Json) -> None:
     request["tools"] = [
         {"name": JSON_TOOL, "description": description, "input_schema": {"type": "object", "properties": {}}}
     ]
+    # One call only: the inputs of two would be joined in the content, which is no JSON.
     request["tool_choice"] = {"type": "tool", "name": JSON_TOOL, "disable_parallel_tool_use": True}
 
 

@@ -124,6 +124,7 @@ def logprobs_of(candidate: Json) -> Json | None:
     chosen = mappings(result.get("chosenCandidates"))
     if not chosen:
         return None
+    # Padded, so that zip drops no token where Google leaves out the alternatives.
     others = [*mappings(result.get("topCandidates")), *[{}] * len(chosen)]
     content = [
         _token(one) | {"top_logprobs": [_token(other) for other in mappings(top.get("candidates"))]}

@@ -88,6 +88,7 @@ class _Conversation:
         if call.get("id") is not None:
             identifier = a_text(call["id"], f"{where}.id")
             part["functionCall"]["id"] = identifier
+            # Gemini wants the function's name with its result; OpenAI's result has only the id.
             self._names[identifier] = name
         return part | part_signature(signature_in(call))
 

@@ -117,6 +117,7 @@ def _arguments(text: Any) -> Json:
 def _image_urls(message: Json) -> list[str]:
     """Return the images that a model has drawn (OpenRouter's ``images``)."""
     urls = [text(mapping(one.get("image_url")).get("url")) for one in mappings(message.get("images"))]
+    # `part_of_url` would refuse others as the caller's mistake, but the model wrote them.
     return [url for url in urls if url.startswith(("data:", "https://"))]
 
 

@@ -34,6 +34,7 @@ _OTHER_GENERATION: Final = frozenset(
 _CHOICES: Final = {"AUTO": {}, "VALIDATED": {}, "ANY": {"tool_choice": "required"}, "NONE": {"tool_choice": "none"}}
 _RENAMED: Final = {"defs": "$defs", "ref": "$ref"}
 _COUNTS: Final = frozenset({"minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"})
+# Google's own words, which JSON schema does not have; `_or_null` translates the first.
 _DROPPED: Final = frozenset({"nullable", "propertyOrdering", "example"})
 
 

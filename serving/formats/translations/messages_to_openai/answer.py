@@ -78,6 +78,7 @@ def _thinking(message: Mapping[str, Any]) -> list[Json]:
     reasoning = reasoning_in(message)
     if signed or not reasoning:
         return signed
+    # The empty signature tells, when it comes back, that no Claude model wrote it: Anthropic would refuse it.
     return [{"type": "thinking", "thinking": reasoning, "signature": ""}]
 
 

@@ -72,6 +72,7 @@ def _result(block: Mapping[str, Any], where: str) -> tuple[str, list[Json]]:
         else content_parts(asked_objects(content, f"{where}.content", "messages"), where)
     )
     said = "\n".join(part["text"] for part in parts if part["type"] == "text")
+    # OpenAI's tool message has no is_error, so the text has to say it.
     if block.get("is_error") and "error" not in said.lower():
         said = f"Error: {said}"
     return said, [part for part in parts if part["type"] != "text"]
@@ -88,6 +89,7 @@ def _assistant(blocks: Sequence[Mapping[str, Any]], where: str, *, in_loop: bool
         )
     content = "".join(part["text"] for part in parts)
     message: Json = {"role": "assistant", "content": content or (None if calls else "")}
+    # Signed thinking is a Claude model's, which no other can read; unsigned came from a provider like this one.
     unsigned = "".join(text(block.get("thinking")) for block in thoughts if not block.get("signature"))
     if unsigned and in_loop:
         message["reasoning_content"] = unsigned
