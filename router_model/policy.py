@@ -124,6 +124,8 @@ def put_first(ranked: IndexArray, rows: IndexArray, column: int) -> IndexArray:
     >>> put_first(np.array([[1, 0, 2], [1, 0, 2]]), np.array([1]), 2).tolist()
     [[1, 0, 2], [2, 1, 0]]
     """
+    if not len(rows):  # most decisions: spares them the copy
+        return ranked
     moved = ranked[rows]
     others = moved[moved != column].reshape(len(rows), moved.shape[1] - 1)
     changed = ranked.copy()

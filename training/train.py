@@ -385,7 +385,7 @@ class Run:
     def measure(self, router: Router) -> Evaluation:
         """Evaluate on the test prompts."""
         rows = self.split.test
-        # Duplicates of training prompts stay in and are counted: the split is by id, as in every published figure.
+        # Prompts that still repeat training prompts are counted, and the figure without them stands beside (`unseen`).
         return evaluate(router, self.outcomes.take(rows), features=self.features.take(rows), include_seen=True)
 
 
