@@ -1,4 +1,7 @@
-"""Certificates: a success rate that a router promises, the confidence of that promise, and the evidence for it.
+"""Certificates: a rate that a router promises, the confidence of that promise, and the evidence for it.
+
+The rate is the share of answers that meet a quality bar or, without a bar, the *mean quality*, to which a partly good
+answer adds a part. Where every grade is 0 or 1, the two are the same.
 
 `router_model.training.measuring.certify` makes a certificate from prompts that the router never saw. The certificate
 is stored in the artifact (the saved router) and attached to every decision that follows it. It promises an *average*:
@@ -6,8 +9,8 @@ among many prompts like the calibration prompts, at least the target share succe
 prompt.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import numpy.typing as npt
 from scipy.special import betainc
 
 from router_model.errors import ArtifactError
+from router_model.mean_bound import shows_mean
 from router_model.prediction.bars import BAR_TOLERANCE
 
 LIKELIEST_USD = 1e6
@@ -25,26 +29,28 @@ ASSUMPTIONS = (
     "conversation or of the same text may depend on each other: they are counted with their design effect. Only "
     "prompts with a graded answer count. Models, prices and the way answers are judged stay as they were; requests "
     "add no constraints of their own. Then, with probability at least 1 - delta over the draw of the calibration "
-    "prompts and for all targets certified together (each tested at delta / n_targets), the average success rate of "
-    "routed prompts is at least the target. Nothing is promised of a single prompt, of one kind of prompts, or under "
-    "drift."
+    "prompts and for all targets certified together (each tested at delta / n_targets), the average success rate (or "
+    "mean quality) of routed prompts is at least the target. Nothing is promised of a single prompt, of one kind of "
+    "prompts, or under drift."
 )
 
 _TARGET_TOLERANCE = 1e-9  # targets that differ by less are equal
 _SMALLEST = 1e-9  # of a count; betainc is not defined at 0
 CLUSTERED = 1.05  # design effects from here on are worth a word
+GRADE_STEPS = 1000
+"""Stored grades are whole numbers of this part of 1, rounded down, which makes no promise stronger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A promised success rate, or the reason why no rate is promised.
+    """A promised rate, or the reason why none is promised.
 
     Attributes
     ----------
     target_success : float
-        Share of prompts that should succeed, above 0 and below 1.
-    quality_bar : float
-        The least quality of a success.
+        Share of prompts that should succeed, or mean quality that they should reach; above 0 and below 1.
+    quality_bar : float or None
+        The least quality of a success; None if mean quality is promised.
     delta : float
         Largest probability that the promise is wrong for any of the targets that were certified together.
     n_targets : int
@@ -54,26 +60,31 @@ class Certificate:
     n_prompts : int
         Number of calibration prompts.
     n_missing : int
-        How many of them lack an outcome of the model that the rule chooses; they count as failures.
+        How many of them lack an outcome of the model that the rule chooses; they count as failures, of quality 0.
     design_effect : float
         The prompts count as `n_prompts` divided by it: those of one conversation or text succeed and fail together.
     realised_success : float
-        Share of them that succeeded by the certified rule, or by the likeliest model if nothing is certified.
+        Share of them that succeeded, or their mean quality, by the certified rule, or by the best model of each prompt
+        in prediction if nothing is certified.
     success_value_usd : float or None
-        The certified value for `router_model.policy.rank_by_value`, in USD; None if nothing is certified.
+        The certified value of a success, or of quality 1, for `router_model.policy.rank_by_value`, in USD; None if
+        nothing is certified.
     safest_model : str
-        The single model with the highest success rate on calibration prompts. If nothing is certified, all prompts go
-        to it.
+        The single model with the highest success rate, or mean quality, on calibration prompts. If nothing is
+        certified, all prompts go to it.
     safest_success : float
-        The share of its known answers to them that succeeded. This is an estimate, not a promise.
+        That rate of its known answers to them. This is an estimate, not a promise.
     reason : str or None
         Why nothing is certified; None if the target is certified.
     assumptions : str
         The conditions under which the promise holds.
+    grades : n_prompts whole numbers
+        The evidence for certified mean quality: what the rule's answer to each prompt was graded, in thousandths and
+        in the order of `router_model.mean_bound`. Empty for a success rate, which its count shows.
     """
 
     target_success: float
-    quality_bar: float
+    quality_bar: float | None
     delta: float
     n_targets: int
     split_hash: str
@@ -86,47 +97,70 @@ class Certificate:
     assumptions: str = ASSUMPTIONS
     n_missing: int = 0
     design_effect: float = 1.0
+    grades: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def certified(self) -> bool:
         """Whether the target is promised."""
         return self.success_value_usd is not None
 
-    def matches(self, target_success: float, quality_bar: float) -> bool:
-        """Whether this certificate is for this target and bar."""
-        return (
-            abs(self.target_success - target_success) <= _TARGET_TOLERANCE
-            and abs(self.quality_bar - quality_bar) <= BAR_TOLERANCE
-        )
+    @property
+    def measure(self) -> str:
+        """What is promised: ``success`` (the share of answers that meet the bar) or ``quality`` (the mean quality)."""
+        return "quality" if self.quality_bar is None else "success"
+
+    @property
+    def promise(self) -> str:
+        """What is promised, or not, in a few words."""
+        what = "mean quality" if self.quality_bar is None else "success"
+        return f"{what} >= {self.target_success:g}"
+
+    def matches(self, target_success: float, quality_bar: float | None) -> bool:
+        """Whether this certificate is for this target and bar (None: for mean quality)."""
+        if self.quality_bar is None or quality_bar is None:
+            same_bar = self.quality_bar is quality_bar
+        else:
+            same_bar = abs(self.quality_bar - quality_bar) <= BAR_TOLERANCE
+        return same_bar and abs(self.target_success - target_success) <= _TARGET_TOLERANCE
 
     def in_words(self) -> str:
         """Say in words what is promised, or why nothing is promised."""
         if not self.certified:
             why = self.reason or ""
             return (
-                f"not certified: success >= {self.target_success:g} on average. {why[:1].upper()}{why[1:]}. "
+                f"not certified: {self.promise} on average. {why[:1].upper()}{why[1:]}. "
                 f"Requests for it go to {self.safest_model}, the best single model on these prompts "
                 f"({self.safest_success:.3f})"
             )
-        missing = f", {self.n_missing:,} without an outcome counted as failures" if self.n_missing else ""
+        share = f"{self.n_missing / self.n_prompts:.1%}"
+        missing = f", {self.n_missing:,} ({share}) without an outcome counted as failures" if self.n_missing else ""
         effect = (
             f", which count as {self.n_prompts / self.design_effect:,.0f}" if self.design_effect > CLUSTERED else ""
         )
-        return (
-            f"certified: success >= {self.target_success:g} on average (delta {self.delta:g}; "
-            f"{self.realised_success:.3f} of {self.n_prompts:,} calibration prompts{effect} succeeded{missing})"
-        )
+        among = f"{self.n_prompts:,} calibration prompts{effect}"
+        found = f"{self.realised_success:.3f} of {among} succeeded"
+        if self.quality_bar is None:
+            found = f"{self.realised_success:.3f} on {among}"
+        return f"certified: {self.promise} on average (delta {self.delta:g}; {found}{missing})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the certificate as plain JSON types, with ``certified``."""
-        return {**asdict(self), "certified": self.certified}
+        """Return the certificate as plain JSON types, with ``certified`` and ``measure``, without the `grades`."""
+        stated = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "grades"}
+        return {**stated, "certified": self.certified, "measure": self.measure}
 
 
 def find_certificate(
-    certificates: Iterable[Certificate], target_success: float, quality_bar: float
+    certificates: Sequence[Certificate], target_success: float, quality_bar: float | None, *, default_bar: float
 ) -> Certificate | None:
-    """Return the certificate of a target at a bar, or None."""
-    return next((found for found in certificates if found.matches(target_success, quality_bar)), None)
+    """Return the certificate of a target, or None.
+
+    Parameters
+    ----------
+    quality_bar : the bar that was asked for
+        If it is None, the certificate of mean quality is returned, or else that of success at `default_bar`.
+    """
+    bars = (None, default_bar) if quality_bar is None else (quality_bar,)
+    return next((found for bar in bars for found in certificates if found.matches(target_success, bar)), None)
 
 
 def binomial_p_value(
@@ -176,15 +210,15 @@ def unpack_certificates(content: object, *, models: tuple[str, ...], origin: str
         where = f"{origin}: certificate {number}"
         certificate = _certificate(entry, where)
         _check(certificate, models, where)
-        if find_certificate(found, certificate.target_success, certificate.quality_bar) is not None:
+        if any(other.matches(certificate.target_success, certificate.quality_bar) for other in found):
             raise ArtifactError(f"{where}: a second one for the same target and bar; certify the router again")
         found.append(certificate)
     return tuple(found)
 
 
-_NUMBERS = ("target_success", "quality_bar", "delta", "realised_success", "safest_success", "design_effect")
+_NUMBERS = ("target_success", "delta", "realised_success", "safest_success", "design_effect")
 _COUNTS = ("n_targets", "n_prompts", "n_missing")
-_LATER = {"n_missing": 0, "design_effect": 1.0}
+_LATER = {"n_missing": 0, "design_effect": 1.0, "grades": []}
 """What an older certificate, without these fields, is taken to say."""
 _MANY = 2**53  # above this, floats do not hold all whole numbers
 _TEXTS = ("split_hash", "safest_model", "assumptions")
@@ -201,13 +235,14 @@ def _certificate(entry: object, where: str) -> Certificate:
         **{name: _is_number(entry[name]) for name in _NUMBERS},
         **{name: type(entry[name]) is int and entry[name] < _MANY for name in _COUNTS},
         **{name: isinstance(entry[name], str) for name in _TEXTS},
-        "success_value_usd": entry["success_value_usd"] is None or _is_number(entry["success_value_usd"]),
+        **{name: entry[name] is None or _is_number(entry[name]) for name in ("quality_bar", "success_value_usd")},
+        "grades": isinstance(entry["grades"], list) and all(type(grade) is int for grade in entry["grades"]),
         "reason": entry["reason"] is None or isinstance(entry["reason"], str),
     }
     wrong = [name for name, fits in right.items() if not fits]
     if wrong:
         raise ArtifactError(f"{where}: {wrong[0]} is {entry[wrong[0]]!r}, of the wrong type or size; certify again")
-    return Certificate(**entry)
+    return Certificate(**{**entry, "grades": tuple(entry["grades"])})
 
 
 def _is_number(value: object) -> bool:
@@ -216,12 +251,11 @@ def _is_number(value: object) -> bool:
 
 
 def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> None:
-    n_succeeded = certificate.realised_success * certificate.n_prompts
     checks = {
         "target_success and delta lie between 0 and 1": 0 < certificate.target_success < 1 > certificate.delta > 0,
         "quality_bar, realised_success and safest_success lie in 0 to 1": all(
             0 <= value <= 1
-            for value in (certificate.quality_bar, certificate.realised_success, certificate.safest_success)
+            for value in (certificate.quality_bar or 0.0, certificate.realised_success, certificate.safest_success)
         ),
         "n_targets and n_prompts are 1 or more": certificate.n_targets >= 1 <= certificate.n_prompts,
         "n_missing are some of n_prompts": 0 <= certificate.n_missing <= certificate.n_prompts,
@@ -229,14 +263,40 @@ def _check(certificate: Certificate, models: tuple[str, ...], where: str) -> Non
         "success_value_usd is 0 or more": (certificate.success_value_usd or 0.0) >= 0,
         "safest_model is one of the router's": certificate.safest_model in models,
         "a reason is given if and only if nothing is certified": certificate.certified == (certificate.reason is None),
-        "realised_success is a share of n_prompts": abs(n_succeeded - round(n_succeeded)) < 1e-6 * (1 + n_succeeded),
     }
     broken = [rule for rule, holds in checks.items() if not holds]
-    if not broken and certificate.certified:
-        level = certificate.delta / certificate.n_targets
-        counted = round(n_succeeded) / certificate.design_effect, certificate.n_prompts / certificate.design_effect
-        p_value = float(binomial_p_value(*counted, certificate.target_success))
-        if p_value > level * (1 + 1e-9):
-            broken = [f"the certified rate follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
+    if not broken:
+        broken = _unearned_rate(certificate) if certificate.measure == "success" else _unearned_mean(certificate)
     if broken:
         raise ArtifactError(f"{where}: expected that {broken[0]}; it may be forged, certify the router again")
+
+
+def _unearned_rate(certificate: Certificate) -> list[str]:
+    """Return the rule that a success rate breaks, if there is one."""
+    n_succeeded = certificate.realised_success * certificate.n_prompts
+    if certificate.grades:
+        return ["a success rate has no grades"]
+    if abs(n_succeeded - round(n_succeeded)) >= 1e-6 * (1 + n_succeeded):
+        return ["realised_success is a share of n_prompts"]
+    level = certificate.delta / certificate.n_targets
+    counted = round(n_succeeded) / certificate.design_effect, certificate.n_prompts / certificate.design_effect
+    p_value = float(binomial_p_value(*counted, certificate.target_success))
+    if certificate.certified and p_value > level * (1 + 1e-9):
+        return [f"the certified rate follows from the counts (p-value {p_value:.3g}, at most {level:.3g})"]
+    return []
+
+
+def _unearned_mean(certificate: Certificate) -> list[str]:
+    """Return the rule that a mean quality breaks, if there is one."""
+    if not certificate.certified:
+        return ["what is not certified has no grades"] if certificate.grades else []
+    n, grades = certificate.n_prompts, np.array(certificate.grades, dtype=np.float64) / GRADE_STEPS
+    if len(grades) != n or grades.min() < 0 or grades.max() > 1:
+        return [f"there are {n:,} grades from 0 to {GRADE_STEPS:,}, one for each prompt"]
+    off = abs(float(grades.mean()) - certificate.realised_success)
+    if off > _TARGET_TOLERANCE or int((grades == 0).sum()) < certificate.n_missing:
+        return ["realised_success is the mean of the grades, and missing ones are 0"]
+    level = certificate.delta / certificate.n_targets
+    if not shows_mean(grades, certificate.target_success, level=level, design_effect=certificate.design_effect):
+        return [f"the certified mean quality follows from the grades at level {level:.3g}"]
+    return []

@@ -39,7 +39,10 @@ class OwnTradeoff:
 
 @dataclass(frozen=True, slots=True)
 class TargetSuccess:
-    """Succeed this often: by the certificate of the target, else for each prompt by its predicted probability."""
+    """Succeed this often: by the certificate of the target, else for each prompt by its predicted probability.
+
+    Without a bar, a certificate of mean quality comes before one of success at the artifact's bar.
+    """
 
     target_success: float
     quality_bar: float | None = None

@@ -176,10 +176,13 @@ class Rule:
 
     @classmethod
     def of_target(cls, target_success: float, certificate: Certificate | None) -> "Rule":
-        """Return the rule of a success rate: that of its certificate where there is one, else a threshold."""
+        """Return the rule of a target: that of its certificate where there is one, else a threshold."""
         if certificate is None:
             return cls(target_success, None)
-        return cls(None, certificate.success_value_usd if certificate.certified else LIKELIEST_USD, certificate)
+        value = LIKELIEST_USD if certificate.success_value_usd is None else certificate.success_value_usd
+        if certificate.measure == "quality":
+            return cls(None, None, certificate, quality_value_usd=value)
+        return cls(None, value, certificate)
 
     @property
     def safest_model(self) -> str | None:
@@ -214,9 +217,9 @@ class Rule:
             return f"always {self.always_model}, as no other rule was shown to be as good"
         if self.safest_model is not None:
             return f"always {self.safest_model}, as the target is not certified"
+        certified = f", certified for {self.certificate.promise}" if self.certificate else ""
         if self.quality_value_usd is not None:
-            return f"highest expected quality x {self.quality_value_usd:.3g} USD - expected cost"
+            return f"highest expected quality x {self.quality_value_usd:.3g} USD - expected cost{certified}"
         if self.success_value_usd is not None:
-            certified = f", certified for {self.certificate.target_success:g}" if self.certificate else ""
             return f"highest P(success) x {self.success_value_usd:.3g} USD - expected cost{certified}"
         return f"cheapest with P(success) >= {self.threshold:g}"

@@ -203,7 +203,8 @@ class Router:
         target_success : float, optional
             Where the artifact holds a certificate for this target and bar (`certificates`): decide by its rule,
             so that prompts like the calibration prompts succeed at least this often *on average*, or go to the
-            safest model if nothing could be certified. Otherwise: choose the cheapest model whose probability to
+            safest model if nothing could be certified. Without a `quality_bar`, a certificate of mean quality comes
+            first: the answers then reach this quality on average. Otherwise: choose the cheapest model whose probability to
             meet the bar is at least this; if none has it, the likeliest. The decision's ``certificate`` says which.
         success_value_usd : float, optional
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
@@ -313,8 +314,9 @@ class Router:
     def rule(self, goal: Goal = OWN_TRADEOFF) -> Rule:
         """Return the rule that a goal is reached by; see `route`."""
         match goal:
-            case TargetSuccess(target):
-                return Rule.of_target(target, find_certificate(self.certificates, target, self.quality_bar(goal)))
+            case TargetSuccess(target, bar):
+                own = self.artifact.operating_point.quality_bar
+                return Rule.of_target(target, find_certificate(self.certificates, target, bar, default_bar=own))
             case SuccessValue(value):
                 return Rule(None, value)
             case QualityValue(value):

@@ -70,8 +70,8 @@ class TrainConfig:
     seed : seed of the split, the folds and the boosters
     holdout : bool
         If False, the test prompts are used for training too, and nothing is measured.
-    target_success : success rates to certify, above 0 and below 1
-        Default: shares of the best single model's success rate on training prompts, see
+    target_success : success rates to certify, above 0 and below 1; of a graded table, mean quality
+        Default: shares of the best single model's on training prompts, see
         `router_model.training.measuring.certify.default_targets`.
     delta : float
         Largest probability that the certificate of any target is wrong.
@@ -365,7 +365,7 @@ class Run:
 
     def certify(self, router: Router, warnings: list[str]) -> tuple[Certificate, ...]:
         """Certify the targets on the calibration prompts; warn if that is impossible."""
-        targets = self.config.target_success or self._default_targets(router.artifact.operating_point.quality_bar)
+        targets = self.config.target_success or self._default_targets(router)
         rows = self.split.calibration
         known = self.outcomes.take(rows)
         if not len(rows) or not targets:
@@ -378,9 +378,11 @@ class Run:
             return ()
         return found.certificates
 
-    def _default_targets(self, bar: float) -> tuple[float, ...]:
-        quality = self.outcomes.quality[self.split.train]
-        return default_targets(succeeds(quality, bar).astype(np.float64), ~np.isnan(quality))
+    def _default_targets(self, router: Router) -> tuple[float, ...]:
+        """Return shares of what the best single model reaches, in the measure that `certify` takes by default."""
+        quality, bar = self.outcomes.quality[self.split.train], router.artifact.operating_point.quality_bar
+        graded = router.artifact.predictor.grid.graded
+        return default_targets(quality if graded else succeeds(quality, bar).astype(np.float64), ~np.isnan(quality))
 
     def measure(self, router: Router) -> Evaluation:
         """Evaluate on the test prompts."""

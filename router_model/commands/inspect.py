@@ -126,12 +126,15 @@ def _default_rule(point: dict[str, Any]) -> str:
 
 def _certificates(description: dict[str, Any]) -> list[str]:
     """Return one line for each certified target, which says what is promised."""
-    return [
-        f"success >= {c['target_success']:g} at bar {c['quality_bar']:g}, delta {c['delta']:g}, on {c['n_prompts']:,} "
-        "prompts: "
-        + (f"a success is worth ${c['success_value_usd']:g}" if c["certified"] else f"not certified: {c['reason']}")
-        for c in description["certificates"]
-    ]
+    return [_certificate(certificate) for certificate in description["certificates"]]
+
+
+def _certificate(c: dict[str, Any]) -> str:
+    promise, priced = f"success >= {c['target_success']:g} at bar {c['quality_bar']}", "a success"
+    if c["measure"] == "quality":
+        promise, priced = f"mean quality >= {c['target_success']:g}", "quality 1"
+    found = f"{priced} is worth ${c['success_value_usd']:g}" if c["certified"] else f"not certified: {c['reason']}"
+    return f"{promise}, delta {c['delta']:g}, on {c['n_prompts']:,} prompts: {found}"
 
 
 def _bars(description: dict[str, Any]) -> str:

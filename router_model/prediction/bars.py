@@ -54,6 +54,11 @@ class BarGrid:
     def __len__(self) -> int:
         return len(self.bars)
 
+    @property
+    def graded(self) -> bool:
+        """Whether answers were partly good, so that their mean quality is not just how often they meet a bar."""
+        return not self.stepwise or len(self) > 1
+
     def check(self, bar: float) -> None:
         """Raise an error for a bar that is not a quality above 0, or that no logged answer reached.
 

@@ -52,6 +52,9 @@ class PolicyAnswer(BaseModel):
     success_value_usd: float | None
     quality_value_usd: float | None
     certified: bool = Field(description="Whether the target is certified for requests like this one.")
+    certified_measure: Literal["success", "quality"] | None = Field(
+        description="What is certified: the share of answers that meet the bar, or mean quality."
+    )
 
 
 class DecisionAnswer(BaseModel):

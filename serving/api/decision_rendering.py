@@ -42,6 +42,7 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
             "success_value_usd": routed.success_value_usd,
             "quality_value_usd": routed.quality_value_usd,
             "certified": certificate is not None and certificate.certified,
+            "certified_measure": certificate.measure if certificate is not None and certificate.certified else None,
         },
         "session_id": routed.session_id,
         "explored": routed.explored,

@@ -117,6 +117,6 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
     price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
     ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
-    certified = (one.safest_model for one in artifact.certificates if one.quality_bar == bar)
+    certified = (one.safest_model for one in artifact.certificates if one.quality_bar in (None, bar))
     safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
     return tuple(sorted(ranked, key=lambda model: model != safest))

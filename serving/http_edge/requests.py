@@ -29,7 +29,9 @@ class RouterOptions(BaseModel):
     model_config = _STRICT
 
     quality_bar: float | None = Field(None, ge=0, le=1, description="Quality an answer needs to succeed.")
-    target_success: float | None = Field(None, ge=0, le=1, description="Success rate wanted; certified where possible.")
+    target_success: float | None = Field(
+        None, ge=0, le=1, description="Success rate, or mean quality, wanted; certified where possible."
+    )
     success_value_usd: float | None = Field(None, ge=0, description="What a success is worth.")
     quality_value_usd: float | None = Field(None, ge=0, description="What quality 1 is worth over quality 0.")
     cost_quality_tradeoff: float | None = Field(None, ge=0, le=10, description="0 (quality) to 10 (cost); 7: default.")

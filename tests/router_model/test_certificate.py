@@ -34,6 +34,11 @@ REFUSED = replace(
 )
 
 
+GRADES = (1000, 900, 800, 900) * 50
+QUALITY = replace(CERTIFIED, quality_bar=None, realised_success=0.9, grades=GRADES, design_effect=1.5)
+"""Certified mean quality: 200 grades with a mean of 0.9."""
+
+
 @pytest.fixture
 def certified(trained):
     """The trained router with two certificates of our making, one of them refused."""
@@ -174,6 +179,10 @@ def entry(**changes):
     return {"certificates": [{**asdict(CERTIFIED), **changes}]}
 
 
+def graded_entry(**changes):
+    return {"certificates": [{**asdict(QUALITY), **changes}]}
+
+
 FORGERIES = {
     "not JSON": (lambda _: b"{", "not valid JSON"),
     "nested beyond reason": (lambda _: b"[" * 100_000, "not valid JSON"),
@@ -197,6 +206,17 @@ FORGERIES = {
     "neither": (lambda _: entry(success_value_usd=None), "a reason is given if and only if"),
     "no whole count": (lambda _: entry(realised_success=0.8512), "realised_success is a share of n_prompts"),
     "an unearned promise": (lambda _: entry(target_success=0.9), "the certified rate follows from the counts"),
+    "grades of a success rate": (lambda _: entry(grades=[1000] * 200), "a success rate has no grades"),
+    "mean quality without grades": (lambda _: entry(quality_bar=None), "there are 200 grades from 0 to 1,000"),
+    "half a grade": (lambda _: graded_entry(grades=[0.5] * 200), "grades is"),
+    "a grade above 1": (lambda _: graded_entry(grades=[1001, *GRADES[1:]]), "there are 200 grades from 0 to 1,000"),
+    "another mean": (lambda _: graded_entry(realised_success=0.95), "realised_success is the mean of the grades"),
+    "too many missing": (lambda _: graded_entry(n_missing=1), "and missing ones are 0"),
+    "an unearned mean": (lambda _: graded_entry(target_success=0.89), "mean quality follows from the grades"),
+    "grades of a refusal": (
+        lambda _: graded_entry(success_value_usd=None, reason="no"),
+        "what is not certified has no grades",
+    ),
     "twice": (lambda c: {"certificates": [c["certificates"][0]] * 2}, "certificate 2: a second one for the same"),
 }
 
@@ -210,13 +230,30 @@ def test_forged_and_malformed_certificates_are_refused(folder, name):
 
 
 def test_what_is_packed_is_unpacked():
-    packed = json.loads(json.dumps(pack_certificates((CERTIFIED, REFUSED))))
-    assert unpack_certificates(packed, models=("large",), origin="x") == (CERTIFIED, REFUSED)
+    packed = json.loads(json.dumps(pack_certificates((CERTIFIED, REFUSED, QUALITY))))
+    assert unpack_certificates(packed, models=("large",), origin="x") == (CERTIFIED, REFUSED, QUALITY)
+    older = {name: value for name, value in asdict(CERTIFIED).items() if name not in ("grades", "n_missing")}
+    assert unpack_certificates({"certificates": [older]}, models=("large",), origin="x") == (CERTIFIED,)
+
+
+def test_without_a_bar_mean_quality_comes_before_success(trained):
+    """Its rule weighs expected quality. A bar that is asked for finds the certificate of success."""
+    both = replace(trained.router, artifact=replace(trained.router.artifact, certificates=(CERTIFIED, QUALITY)))
+    decision, at_bar = both.route(POEM, target_success=0.8), both.route(POEM, target_success=0.8, quality_bar=0.5)
+    assert (decision.certificate, decision.quality_value_usd, decision.success_value_usd) == (QUALITY, 0.001, None)
+    assert (at_bar.certificate, at_bar.success_value_usd) == (CERTIFIED, 0.001)
+    stated = decision.as_dict()["certificate"]
+    assert (stated["measure"], stated["quality_bar"], "grades" in stated) == ("quality", None, False)
+    assert both.rule(TargetSuccess(0.8)).in_words().endswith(", certified for mean quality >= 0.8")
 
 
 def test_words_for_people():
     assert CERTIFIED.in_words() == (
         "certified: success >= 0.8 on average (delta 0.1; 0.850 of 200 calibration prompts succeeded)"
+    )
+    assert replace(QUALITY, n_missing=4).in_words() == (
+        "certified: mean quality >= 0.8 on average (delta 0.1; 0.900 on 200 calibration prompts, which count as 133, "
+        "4 (2.0%) without an outcome counted as failures)"
     )
     assert REFUSED.in_words() == (
         "not certified: success >= 0.95 on average. 0.95 is not reached. Requests for it go to large, the best single "

@@ -125,7 +125,7 @@ def test_certify_replaces_the_certificates_of_the_artifact(trained, table, tmp_p
     assert "(safest model)" in said
     assert "Requests for it go to large, the best single model on these prompts" in said
     other = " ".join(run("route", router, "moon verse", "--target-success", "0.71").stdout.split())
-    assert "success >= 0.71 has no certificate at quality bar 0.5 (certified are 0.7; see" in other
+    assert "success >= 0.71 has no certificate at quality bar 0.5 (certified: success >= 0.7; see" in other
 
 
 def test_tables_for_people_hold_the_same_facts(trained, table):

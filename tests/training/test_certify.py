@@ -161,7 +161,9 @@ def test_certificates_by_hand():
     copies = rule_counts(5 * counts, 500, n_missing=3, effect=5.0)
     (five,) = certificates_of(copies, np.array([0.91, 0.96]), targets=(0.9,), **arguments)
     assert (five.success_value_usd, five.n_prompts, five.n_missing) == (alone.success_value_usd, 500, 3)
-    assert "0.950 of 500 calibration prompts, which count as 100 succeeded, 3 without an outcome" in five.in_words()
+    assert (
+        "0.950 of 500 calibration prompts, which count as 100 succeeded, 3 (0.6%) without an outcome" in five.in_words()
+    )
 
 
 def test_reasons_say_what_was_reached_and_what_it_takes():
@@ -228,7 +230,8 @@ def test_prompts_that_were_trained_on_do_not_count_and_missing_answers_are_failu
     (certificate,) = found.certificates
     assert certificate.n_prompts == found.n_prompts == 700 - found.n_seen
     assert 10 <= certificate.n_missing <= 20  # the likeliest model is nearly always "large"
-    assert f"({certificate.n_missing} answers of that model are missing and count as failures)" in certificate.reason
+    share = f"{certificate.n_missing / certificate.n_prompts:.1%}"
+    assert f"({certificate.n_missing} answers of that model, {share}, are missing" in certificate.reason
 
 
 def test_one_answer_a_prompt_certifies_nothing_and_names_no_safe_model(trained, tmp_path):

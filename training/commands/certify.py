@@ -1,4 +1,4 @@
-"""The command ``router-model certify``: certify success rates of a saved router on prompts it never saw."""
+"""The command ``router-model certify``: certify success rates, or mean quality, on prompts a router never saw."""
 
 import json
 from pathlib import Path
@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option(
-    "--target-success", "targets", type=float, multiple=True, required=True, help="Rate to certify; repeatable."
+    "--target-success",
+    "targets",
+    type=float,
+    multiple=True,
+    required=True,
+    help="Success rate, or mean quality of graded answers, to certify; repeatable.",
 )
 @click.option("--delta", type=float, default=0.1, show_default=True, help="Largest chance of an error in any of them.")
-@click.option("--quality-bar", type=float, help="Quality an answer needs to succeed [default: the router's].")
+@click.option(
+    "--quality-bar",
+    type=float,
+    help="Certify how often answers have at least this quality [default: mean quality if the router learned from "
+    "graded answers, else the router's bar].",
+)
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
 def command(
@@ -41,7 +51,8 @@ def command(
 ) -> None:
     """Certify success rates of the router in ARTIFACT on the outcomes in TABLE.
 
-    If TABLE is the one it was trained on, the calibration prompts are used.
+    Of graded answers, between 0 and 1, mean quality is certified instead,
+    unless a quality bar is given. If TABLE is the one it was trained on, the calibration prompts are used.
     Of another table, every prompt is used that the router was not trained on.
     A missing answer counts as a failure. Prompts of one conversation, or of
     the same text, count together. Several targets share DELTA: each is
@@ -100,9 +111,13 @@ def calibration_rows(artifact: "Artifact", table: Path, outcomes: "Outcomes") ->
 
 def _show_replaced(certificates: "Sequence[Certificate]") -> None:
     """Print the certificates that this run replaced, so that nobody misses the loss of one."""
-    proven = [f"{one.target_success:g} (bar {one.quality_bar:g})" for one in certificates if one.certified]
+    proven = [
+        one.promise + ("" if one.quality_bar is None else f" (bar {one.quality_bar:g})")
+        for one in certificates
+        if one.certified
+    ]
     if proven:
-        click.echo(f"Replaced what was certified before: success >= {', '.join(proven)}.")
+        click.echo(f"Replaced what was certified before: {', '.join(proven)}.")
 
 
 def _show(found: "Certification", source: str, artifact: Path, content_hash: str) -> None:
@@ -118,8 +133,9 @@ def _show(found: "Certification", source: str, artifact: Path, content_hash: str
     console.print(f"[bold]Tested[/] on {found.n_prompts:,} prompts: {source}{said}.", highlight=False)
     show_certificates(found.certificates, console)
     first = found.certificates[0]
+    success = "" if first.quality_bar is None else f"Success: quality >= {first.quality_bar:g}. "
     console.print(
-        f"Success: quality >= {first.quality_bar:g}. All of this holds together with probability {1 - first.delta:g} "
+        f"{success}All of this holds together with probability {1 - first.delta:g} "
         f"or more; each target was tested at {first.delta / first.n_targets:.3g}. {first.assumptions}",
         style="dim",
         highlight=False,

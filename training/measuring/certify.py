@@ -1,4 +1,4 @@
-"""Certify success rates of a router on calibration prompts, by learn-then-test over the value of a success.
+"""Certify success rates, or mean quality, on calibration prompts, by learn-then-test over the value of a success.
 
 The tested rules are `router_model.policy.rank_by_value` at the values `SUCCESS_VALUES`, from the value that always
 chooses the likeliest model down to the value that always chooses the cheapest. This list was fixed before any prompt
@@ -6,6 +6,10 @@ was seen. For a target t and each value in turn, the hypothesis "its success rat
 binomial p-value on calibration prompts. The first hypothesis that is not rejected ends the walk (fixed-sequence
 testing). The first true hypothesis on the way is rejected with probability delta at most. So with probability
 1 - delta, every value that was passed has a success rate of t or more. The last value passed is the cheapest of them.
+
+Where answers are graded (`router_model.prediction.bars.BarGrid.graded`) and no quality bar is given, the same walk
+tests "the mean quality is below t" by `router_model.mean_bound.shows_mean`, at the values of quality 1. A missing
+answer has quality 0.
 
 The binomial law is that of independent prompts. Where prompts share a conversation or are near duplicates, successes
 and prompts are divided by the design effect first (`router_model.training.measuring.design_effect`). An answer that the
@@ -30,10 +34,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from router_model.certificate import CLUSTERED, LIKELIEST_USD, Certificate, binomial_p_value
+from router_model.certificate import CLUSTERED, GRADE_STEPS, LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.mean_bound import mean_lower_bound, shows_mean
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
@@ -50,6 +55,8 @@ Int64Array = npt.NDArray[np.int64]
 DEFAULT_DELTA = 0.1
 DEFAULT_SHARES = (0.95, 0.9)
 """The default targets, as shares of the best single model's success rate on training prompts."""
+
+_ROUNDING = 1e-6  # of a step: 0.29 is a little less than 290 thousandths in binary
 
 SUCCESS_VALUES = (
     LIKELIEST_USD,
@@ -95,7 +102,7 @@ def certify(
     quality_bar: float | None = None,
     features: PromptFeatures | None = None,
 ) -> Certification:
-    """Certify target success rates of a router on prompts it was not trained on.
+    """Certify target success rates, or targets of mean quality, on prompts that the router was not trained on.
 
     Parameters
     ----------
@@ -106,7 +113,8 @@ def certify(
     delta : float
         Largest probability that the certificate of any target is wrong.
     quality_bar : float, optional
-        Default: the artifact's.
+        Certify the share of answers that meet it. Default: certify mean quality if the router learned from graded
+        answers, and else success at the artifact's bar.
     features : of the same prompts, if already computed
 
     Raises
@@ -128,22 +136,24 @@ def certify(
             f"no prompt to certify on: of {len(outcomes):,}, the router was trained on {int(seen.sum()):,}, and no "
             "answer to the others is graded; give graded prompts it never saw"
         )
+    rows = rows[_order([outcomes.prompt_ids[row] for row in rows])]
+    of_quality = quality_bar is None and router.artifact.predictor.grid.graded
     bar = router.artifact.operating_point.quality_bar if quality_bar is None else quality_bar
     kept = outcomes.take(rows)
     table = router.predict_features(features.take(rows), bar)
     known = ~np.isnan(kept.quality)
-    success = succeeds(kept.quality, bar)  # False where the quality is unknown
     eligible = eligible_models(router, kept, features.take(rows), table)
-    chosen = chosen_by_value(table.p_success, table.expected_cost_usd, eligible)
+    worth = table.mean_quality if of_quality else table.p_success
+    chosen = chosen_by_value(worth, table.expected_cost_usd, eligible)
     rows_of_safe, safe = router.safe_rows(table, eligible)
     chosen[:, rows_of_safe] = safe
-    prompts, alike = np.arange(len(rows)), near_duplicate_labels(kept.prompts)
-    succeeded = success[prompts, chosen]
-    counts = RuleCounts(
-        n_prompts=len(rows),
-        n_succeeded=succeeded.sum(axis=1),
-        n_missing=(~known)[prompts, chosen].sum(axis=1),
-        design_effect=design_effects(succeeded, kept.conversation_keys, alike.tolist()),
+    # A missing answer is a failure, of quality 0.
+    reached = whole_grades(kept.quality) if of_quality else succeeds(kept.quality, bar)
+    counts = RuleCounts.of(
+        reached[np.arange(len(rows)), chosen],
+        (~known)[np.arange(len(rows)), chosen],
+        kept.conversation_keys,
+        near_duplicate_labels(kept.prompts).tolist(),
     )
     if counts.n_missing[0] > len(rows) / 2:
         raise TableError(
@@ -152,18 +162,32 @@ def certify(
         )
     certificates = certificates_of(
         counts,
-        single_success(success, known),
+        single_success(np.nan_to_num(kept.quality) if of_quality else reached, known),
         targets=targets,
         delta=delta,
         models=router.models,
-        quality_bar=bar,
+        quality_bar=None if of_quality else bar,
         split_hash=split_hash(text_hashes(kept)),
     )
     return Certification(certificates, len(rows), int(seen.sum()), int((~seen & ~graded).sum()))
 
 
-def single_success(success: BoolArray, known: BoolArray) -> Float64Array:
-    """Return each model's success rate over its known answers, shape (n_models,).
+def _order(prompt_ids: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return an order of prompts that depends on their ids alone, and keeps no neighbours together."""
+    return np.argsort([sha256(each.encode()).hexdigest() for each in prompt_ids], kind="stable")
+
+
+def whole_grades(quality: Float64Array) -> Int64Array:
+    """Return qualities in whole steps of 1 / `GRADE_STEPS`, rounded down; 0 where one is unknown.
+
+    >>> whole_grades(np.array([0.29, 1 / 3, np.nan])).tolist()
+    [290, 333, 0]
+    """
+    return np.floor(np.nan_to_num(quality) * GRADE_STEPS + _ROUNDING).astype(np.int64)
+
+
+def single_success(success: npt.NDArray[Any], known: BoolArray) -> Float64Array:
+    """Return each model's success rate, or mean quality, over its known answers, shape (n_models,).
 
     -1 for a model with fewer than half as many answers as the model with the most: too few to send everything there.
 
@@ -184,14 +208,43 @@ class RuleCounts:
     ----------
     n_prompts : int
     n_succeeded, n_missing : shape (n_values,)
-        At each of `SUCCESS_VALUES`, prompts that succeeded, and prompts without an outcome of the chosen model.
+        At each of `SUCCESS_VALUES`, prompts that succeeded (or the sum of their qualities), and prompts without an
+        outcome of the chosen model.
     design_effect : shape (n_values,), 1 or more
+    grades : from `whole_grades`, shape (n_values, n_prompts)
+        If mean quality is to be certified; else None.
     """
 
     n_prompts: int
     n_succeeded: npt.NDArray[Any]
     n_missing: npt.NDArray[Any]
     design_effect: Float64Array
+    grades: Int64Array | None = None
+
+    @classmethod
+    def of(
+        cls, reached: BoolArray | Int64Array, missing: BoolArray, sessions: Sequence[object], texts: Sequence[object]
+    ) -> "RuleCounts":
+        """Count what each rule reached: successes (bool) or `whole_grades`, shape (n_values, n_prompts)."""
+        grades = None if reached.dtype == np.bool_ else reached.astype(np.int64)
+        quality = reached if grades is None else grades / GRADE_STEPS
+        return cls(
+            n_prompts=reached.shape[1],
+            n_succeeded=quality.sum(axis=1),
+            n_missing=missing.sum(axis=1),
+            design_effect=design_effects(quality, sessions, texts),
+            grades=grades,
+        )
+
+    def last_certified(self, target: float, level: float) -> int:
+        """Walk the tests of a target and return the index of the last value that is certified; -1 for none."""
+        if self.grades is None:
+            effective = self.n_succeeded / self.design_effect, self.n_prompts / self.design_effect
+            return int(last_rejected(*effective, target=target, level=level))
+        for value, (grades, effect) in enumerate(zip(self.grades, self.design_effect, strict=True)):
+            if not shows_mean(grades / GRADE_STEPS, target, level=level, design_effect=float(effect)):
+                return value - 1
+        return len(self.grades) - 1
 
 
 def check_targets(targets: Sequence[float], delta: float) -> tuple[float, ...]:
@@ -215,7 +268,7 @@ def default_targets(success: Float64Array, known: BoolArray) -> tuple[float, ...
 
     Parameters
     ----------
-    success : shape (n_prompts, n_models); 1 or 0 on *training* prompts, any value if not `known`
+    success : shape (n_prompts, n_models); 1 or 0, or quality, on *training* prompts, any value if not `known`
     known : shape (n_prompts, n_models)
 
     Examples
@@ -240,7 +293,7 @@ def chosen_by_value(
     Parameters
     ----------
     p_success, cost_usd, eligible : shape (n_prompts, n_models)
-        Predictions, and which models a decision may choose.
+        Predictions (or expected quality, for values of quality), and which models a decision may choose.
     values : in USD
     """
     first = [best_by_value(p_success, cost_usd, eligible, success_value_usd=value) for value in values]
@@ -291,7 +344,7 @@ def certificates_of(
     targets: Sequence[float],
     delta: float,
     models: tuple[str, ...],
-    quality_bar: float,
+    quality_bar: float | None,
     split_hash: str,
 ) -> tuple[Certificate, ...]:
     """Certify each target at ``delta / len(targets)``.
@@ -300,14 +353,13 @@ def certificates_of(
     ----------
     counts : of the calibration prompts
     single_success : shape (n_models,)
-        Success rate of each model on the same prompts.
+        Success rate, or mean quality, of each model on the same prompts.
     """
     level = delta / len(targets)
     safest = int(np.argmax(single_success))
-    effective = counts.n_succeeded / counts.design_effect, counts.n_prompts / counts.design_effect
     found = []
     for target in targets:
-        last = int(last_rejected(*effective, target=target, level=level))
+        last = counts.last_certified(target, level)
         certified, at = last >= 0, max(last, 0)
         found.append(
             Certificate(
@@ -319,11 +371,12 @@ def certificates_of(
                 n_prompts=counts.n_prompts,
                 n_missing=int(counts.n_missing[at]),
                 design_effect=float(counts.design_effect[at]),
-                realised_success=int(counts.n_succeeded[at]) / counts.n_prompts,
+                realised_success=float(counts.n_succeeded[at]) / counts.n_prompts,
                 success_value_usd=SUCCESS_VALUES[last] if certified else None,
                 safest_model=models[safest],
                 safest_success=float(single_success[safest]),
                 reason=None if certified else why_not(counts, target=target, level=level),
+                grades=tuple(counts.grades[at].tolist()) if certified and counts.grades is not None else (),
             )
         )
     return tuple(found)
@@ -344,23 +397,43 @@ def why_not(counts: RuleCounts, *, target: float, level: float) -> str:
     of 1,200 calibration prompts 0.902 succeed if each goes to the model likeliest to succeed;
     to be sure of 0.9 (at level 0.1) takes 0.912
     """
+    if counts.grades is not None:
+        return _why_no_mean(counts, counts.grades[0] / GRADE_STEPS, level=level)
     needed = prompts_needed(target, level)
     n_effective = counts.n_prompts / float(counts.design_effect[0])
-    among = f"{counts.n_prompts:,} calibration prompts"
-    if counts.design_effect[0] > CLUSTERED:
-        among += f", which count as {n_effective:,.0f} because some belong together,"
+    among = _calibration_prompts(counts)
     if n_effective < needed:
         return f"{among} are too few: {needed:,} or more are needed, even if all succeed"
     rate, best = counts.n_succeeded[0] / counts.n_prompts, "if each goes to the model likeliest to succeed"
-    n_missing = int(counts.n_missing[0])
-    if n_missing:
-        best += f" ({n_missing:,} answers of that model are missing and count as failures)"
+    best += _missing_answers(counts)
     if rate < target:
         return f"of {among} only {rate:.3f} succeed even {best}"
     tried = np.arange(counts.n_prompts + 1) / counts.n_prompts
     enough = binomial_p_value(tried * n_effective, n_effective, target) <= level
     takes = tried[int(np.argmax(enough))]
     return f"of {among} {rate:.3f} succeed {best}; to be sure of {target:g} (at level {level:.3g}) takes {takes:.3f}"
+
+
+def _why_no_mean(counts: RuleCounts, quality: Float64Array, *, level: float) -> str:
+    effect = float(counts.design_effect[0])
+    bound = mean_lower_bound(quality, level=level, design_effect=effect)
+    return (
+        f"on {_calibration_prompts(counts)} mean quality is {quality.mean():.3f} if each goes to the model of the "
+        f"highest expected quality{_missing_answers(counts)}; this shows {bound:.3f} or more (at level {level:.3g})"
+    )
+
+
+def _calibration_prompts(counts: RuleCounts) -> str:
+    among = f"{counts.n_prompts:,} calibration prompts"
+    if counts.design_effect[0] > CLUSTERED:
+        n_effective = counts.n_prompts / float(counts.design_effect[0])
+        among += f", which count as {n_effective:,.0f} because some belong together,"
+    return among
+
+
+def _missing_answers(counts: RuleCounts) -> str:
+    n, share = int(counts.n_missing[0]), counts.n_missing[0] / counts.n_prompts
+    return f" ({n:,} answers of that model, {share:.1%}, are missing and count as failures)" if n else ""
 
 
 def split_hash(texts: Sequence[int]) -> str:

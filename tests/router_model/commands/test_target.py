@@ -56,7 +56,7 @@ def test_a_safest_model_that_is_left_out_is_replaced_and_one_that_is_not_stays(t
 @pytest.mark.parametrize(
     ("target", "certificates", "known", "done"),
     [
-        (0.5, CERTIFICATES, "certified are 0.8", "this is the cheapest model with P(success) >= 0.5"),
+        (0.5, CERTIFICATES, "certified: success >= 0.8", "this is the cheapest model with P(success) >= 0.5"),
         (0.999, (), "nothing is certified", "no model's P(success) reaches 0.999, so this is the likeliest to succeed"),
         (
             0.999,
