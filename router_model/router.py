@@ -204,8 +204,9 @@ class Router:
             Where the artifact holds a certificate for this target and bar (`certificates`): decide by its rule,
             so that prompts like the calibration prompts succeed at least this often *on average*, or go to the
             safest model if nothing could be certified. Without a `quality_bar`, a certificate of mean quality comes
-            first: the answers then reach this quality on average. Otherwise: choose the cheapest model whose probability to
-            meet the bar is at least this; if none has it, the likeliest. The decision's ``certificate`` says which.
+            first: the answers then reach this quality on average. Without any certificate: choose the cheapest model
+            whose probability to meet the bar is at least this; if none has it, the likeliest. The decision's
+            ``certificate`` says which.
         success_value_usd : float, optional
             Choose the model with the highest ``p_success * success_value_usd - expected cost``: what a success
             is worth, in USD.

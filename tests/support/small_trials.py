@@ -34,7 +34,8 @@ def small_side(quality, cost, *, tasks=None, ids=None, tokens=None, sessions=(),
     blank = np.zeros(n)
     pieces = [np.zeros(1, dtype=np.int64)] * n
     features = PromptFeatures(np.zeros((n, 2), np.float32), np.zeros((n, 1), np.float32), pieces, blank, blank, blank)
-    return Side(outcomes, features, succeeds(quality, bar).astype(float), cost)
+    success = succeeds(quality, bar).astype(float)
+    return Side(outcomes, features, success, cost, quality, success)
 
 
 def small_trial(validation, test, *, name="seed 0", seed=0):

@@ -73,7 +73,7 @@ class GradedWorld:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "naively_wrong"),
-    [("independent", 0.0), ("sessions", 0.15), ("duplicates", 0.15), ("missing", 0.2), ("all", 0.2)],
+    [("independent", 0.0), ("sessions", 0.2), ("duplicates", 0.13), ("missing", 0.5), ("all", 0.4)],
 )
 def test_mean_quality_is_promised_falsely_no_more_often_than_delta(how, naively_wrong):
     """Sessions of 20 similar prompts, five copies of each, 5 % of the answers gone because they failed, all of it.
@@ -99,7 +99,7 @@ def test_mean_quality_is_promised_falsely_no_more_often_than_delta(how, naively_
     print(f"counted naively {naively / N_DRAWS}")
     assert (wrong / N_DRAWS).max() <= DELTA + ERROR
     assert (naively / N_DRAWS).max() >= naively_wrong
-    assert certified[-1] / N_DRAWS > 0.9
+    assert certified[-1] / N_DRAWS > 0.7
 
 
 def test_the_walk_and_the_certificate_by_hand():

@@ -79,12 +79,12 @@ def resample(weights: PromptWeights, trial: Trial, routed: Routed) -> dict[str, 
     """
     drawn, test, routing = weights.of(trial.test), trial.test, routed.test
     metrics = bootstrap_metrics(
-        drawn, routing.choices, test.quality, test.cost_usd, p_success=routing.p_success, success=test.success
+        drawn, routing.choices, test.mean_quality, test.cost_usd, p_success=routing.p_success, success=test.success
     )
     for suffix, share in (("", 1.0), ("_95", 0.95)):
         chosen = choose(trial, routed, share=share)
         metrics[f"chosen_saving{suffix}"], metrics[f"chosen_quality_kept{suffix}"] = bootstrap_realised(
-            drawn, routing.choices[chosen.configuration], chosen.reference, test.quality, test.cost_usd
+            drawn, routing.choices[chosen.configuration], chosen.reference, test.mean_quality, test.cost_usd
         )
     return metrics
 

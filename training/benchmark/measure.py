@@ -119,7 +119,8 @@ def measure(trial: Trial, routed: Routed, card: MethodCard) -> MethodTrial:
 def configurations(side: Side, routing: Routing) -> Points:
     """Return mean cost and quality of every configuration on a side's prompts."""
     rows = np.arange(len(side))
-    return Points(side.cost_usd[rows, routing.choices].mean(axis=1), side.quality[rows, routing.choices].mean(axis=1))
+    cost, quality = (values[rows, routing.choices].mean(axis=1) for values in (side.cost_usd, side.mean_quality))
+    return Points(cost, quality)
 
 
 def single_models(side: Side) -> Singles:
@@ -127,7 +128,7 @@ def single_models(side: Side) -> Singles:
 
     Sums have the same order as in `configurations`, so that always choosing one model gives exactly its means.
     """
-    cost, quality = (np.ascontiguousarray(values.T).mean(axis=1) for values in (side.cost_usd, side.quality))
+    cost, quality = (np.ascontiguousarray(values.T).mean(axis=1) for values in (side.cost_usd, side.mean_quality))
     return Singles(cost, quality)
 
 
@@ -224,7 +225,7 @@ def _null(trial: Trial, routing: Routing) -> dict[str, float | None]:
     choices, test = routing.choices, trial.test
     if routing.p_success is not None and routing.expected_cost_usd is not None:
         choices = sweep(level_predictions(routing.p_success), routing.expected_cost_usd, sweep_values(trial))
-    return frontier_null(choices, test.quality, test.cost_usd)
+    return frontier_null(choices, test.mean_quality, test.cost_usd)
 
 
 def _prediction_metrics(test: Side, routing: Routing) -> dict[str, float | None]:
@@ -273,14 +274,14 @@ def _chosen_metrics(trial: Trial, routed: Routed) -> dict[str, float | None]:
 def _realised(side: Side, choice: Choices, reference: int, rows: Rows) -> Realised:
     """Return the means over `rows` for one choice of models, compared with a single model."""
     cost = float(side.cost_usd[rows, choice[rows]].mean())
-    quality = float(side.quality[rows, choice[rows]].mean())
+    quality = float(side.mean_quality[rows, choice[rows]].mean())
     reference_cost = float(side.cost_usd[rows, reference].mean())
-    reference_quality = float(side.quality[rows, reference].mean())
+    reference_quality = float(side.mean_quality[rows, reference].mean())
     return Realised(
         n_prompts=len(rows),
         cost_usd=cost,
         quality=quality,
-        success=float(side.success[rows, choice[rows]].mean()),
+        success=float(side.mean_success[rows, choice[rows]].mean()),
         saving=1 - cost / reference_cost if reference_cost > 0 else None,
         quality_kept=quality / reference_quality if reference_quality > 0 else None,
     )

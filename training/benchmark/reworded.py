@@ -15,7 +15,7 @@ import numpy.typing as npt
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.training.benchmark.method import Routed, Routing
-from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.benchmark.trial import Trial
 from router_model.training.measuring.rewordings import REWORDINGS, Rewording
 
 MAX_PROMPTS = 200
@@ -51,7 +51,7 @@ class Reworded:
         extended = blind.test.take(np.concatenate([np.arange(n), originals]))
         features = _joined(trial.test.features, featurise(copies, trial.encoder))
         prompts = [*blind.test.outcomes.prompts, *copies]
-        test = Side(replace(extended.outcomes, prompts=prompts), features, extended.success, extended.cost_usd)
+        test = replace(extended, outcomes=replace(extended.outcomes, prompts=prompts), features=features)
         return cls(replace(blind, test=test), n, originals)
 
     def separate(self, routed: Routed) -> tuple[Routed, Routing]:

@@ -87,7 +87,7 @@ def _run(
 
 
 def _info(trial: Trial) -> TrialInfo:
-    singles, success = single_models(trial.test), trial.test.success.mean(axis=0)
+    singles, success = single_models(trial.test), trial.test.mean_success.mean(axis=0)
     each = [
         SingleModel(model, float(singles.cost_usd[column]), float(singles.quality[column]), float(success[column]))
         for column, model in enumerate(trial.models)

@@ -1,9 +1,9 @@
 """Split tables into trials: by seed, with one table for training and another for testing, or with one task left out.
 
-Methods can be compared only on prompts that every model answered. So validation and test keep the prompts with a known
-outcome for every model, and the trial's notes count the prompts left out. Training keeps every prompt with an outcome.
-If a cost was not billed and cannot be computed from tokens and prices, the model's mean cost on training prompts is
-used. The notes count these too.
+Every prompt with an outcome is used. Where validation and test prompts lack outcomes of some models, doubly robust
+estimates stand for them in all means (`Side.estimated`), alike for every method. AUC, log-loss and calibration are over
+the known outcomes. The trial's notes count the incomplete prompts. If a cost was not billed and cannot be computed from
+tokens and prices, the model's mean cost on training prompts is used. The notes count these too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ class _Setting:
             raise TableError(f"{name}: no training prompt has a graded answer; a benchmark takes 50 prompts or more")
         notes: list[str] = []
         validation, test = (
-            _priced(_complete(side, f"{name}, {word}", notes), train, f"{name}, {word}", notes)
+            _priced(_estimated(side, train, f"{name}, {word}", notes), train, f"{name}, {word}", notes)
             for side, word in ((validation, "validation"), (test, "test"))
         )
         models = train.outcomes.models
@@ -166,30 +166,30 @@ def _two_sides(keys: Sequence[str], seed: int, *, below: int) -> tuple[Rows, Row
     return np.flatnonzero(first), np.flatnonzero(~first)
 
 
-def _complete(side: Side, where: str, notes: list[str]) -> Side:
-    """Keep the prompts with an outcome of every model."""
-    known = ~np.isnan(side.success)
-    rows = np.flatnonzero(known.all(axis=1))
-    if not len(rows):
-        raise TableError(f"{where}: {_why_none(side, known)}")
-    if len(rows) < len(side):
-        notes.append(
-            f"{where}: {len(side) - len(rows):,} of {len(side):,} prompts left out, not answered by all models"
+def _estimated(side: Side, train: Side, where: str, notes: list[str]) -> Side:
+    """Keep the prompts with an outcome, and estimate what they lack of others."""
+    graded = ~np.isnan(side.success)
+    if not graded.any():
+        found = "no graded prompt falls" if len(side) else "no prompt falls"
+        raise TableError(
+            f"{where}: {found} on this side of the split; a benchmark takes a table of some 50 prompts or more"
         )
-    return side.take(rows)
-
-
-def _why_none(side: Side, known: npt.NDArray[np.bool_]) -> str:
-    if not len(side):
-        return "no prompt falls on this side of the split; a benchmark takes a table of some 50 prompts or more"
-    models = side.outcomes.models
-    rarest = np.argsort(known.sum(axis=0), kind="stable")[:3]
-    counts = ", ".join(f"{models[column]} {int(known[:, column].sum()):,}" for column in rarest)
-    return (
-        f"none of {len(side):,} prompts has a graded answer of every model (the fewest: {counts}); methods are "
-        "compared on prompts that all models answered. Have the missing answers of a few hundred prompts graded, or "
-        "leave models with few answers out of the table"
-    )
+    if len(side) > (n_kept := int(graded.any(axis=1).sum())):
+        notes.append(f"{where}: {len(side) - n_kept:,} of {len(side):,} prompts left out, without a graded answer")
+    kept = side.take(np.flatnonzero(graded.any(axis=1)))
+    known = ~np.isnan(kept.success)
+    unseen = [model for model, n in zip(kept.outcomes.models, known.sum(axis=0), strict=True) if not n]
+    if unseen:
+        raise TableError(
+            f"{where}: none of {len(kept):,} prompts has a graded answer of {', '.join(unseen)}; have some graded, or "
+            "leave the model out of the table"
+        )
+    if n_incomplete := int((~known).any(axis=1).sum()):
+        notes.append(
+            f"{where}: {n_incomplete:,} of {len(kept):,} prompts lack an outcome of some model ({(~known).mean():.0%} "
+            "of all outcomes); doubly robust estimates stand for these, which widens the intervals"
+        )
+    return kept.estimated(train)
 
 
 def _priced(side: Side, train: Side, where: str, notes: list[str]) -> Side:

@@ -162,7 +162,8 @@ def test_two_models_fifty_prompts_and_a_free_model(method, trial):
         side = side.take(np.arange(min(rows, len(side))))
         outcomes = side.outcomes.select_models([trial.models[column] for column in columns])
         cost = side.cost_usd[:, columns] * [0.0, 1.0]
-        return Side(outcomes, side.features, side.success[:, columns], cost)
+        success = side.success[:, columns]
+        return Side(outcomes, side.features, success, cost, outcomes.quality, success)
 
     small = replace(
         trial,

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
-from router_model.training.benchmark.trial import Side, Trial
+from router_model.training.benchmark.method import (
+    MethodCard,
+    MethodUnavailableError,
+    Routed,
+    Routing,
+    sweep,
+    sweep_values,
+)
+from router_model.training.benchmark.trial import Side, Trial, known_means
 from router_model.training.metrics import Singles
 
 Float64Array = npt.NDArray[np.float64]
@@ -20,15 +27,8 @@ def record(side: Side) -> tuple[Float64Array, Float64Array]:
 
     A model without a known cost or outcome gets the highest cost and no success, so that it is never chosen.
     """
-    cost, success = _means(side.cost_usd), _means(side.success)
+    cost, success = known_means(side.cost_usd), known_means(side.success)
     return np.where(np.isnan(cost), np.nanmax(cost, initial=0.0), cost), np.nan_to_num(success)
-
-
-def _means(values: Float64Array) -> Float64Array:
-    known = ~np.isnan(values)
-    n_known = known.sum(axis=0)
-    total = np.where(known, values, 0).sum(axis=0)
-    return np.asarray(np.divide(total, n_known, out=np.full(len(total), np.nan), where=n_known > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,15 @@ class Oracle:
         """Choose by the known outcomes."""
         del advance
         values = sweep_values(trial)
+        n_incomplete = sum(int(np.isnan(side.success).any(axis=1).sum()) for side in (trial.validation, trial.test))
+        if n_incomplete and not self.by_task:
+            raise MethodUnavailableError(f"needs the outcome of every model, and {n_incomplete:,} prompts lack some")
 
         def informed(side: Side) -> Routing:
-            quality, success, cost = side.quality, side.success, side.cost_usd
+            quality, success, cost = side.mean_quality, side.mean_success, side.cost_usd
             if self.by_task:
                 quality, success, cost = (_task_means(array, side.outcomes.tasks) for array in (quality, success, cost))
+                success = np.clip(success, 0, 1)  # the mean of a few estimates may lie outside
             return Routing(sweep(quality, cost, values), p_success=success, expected_cost_usd=cost)
 
         return Routed(informed(trial.validation), informed(trial.test))

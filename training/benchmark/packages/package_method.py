@@ -53,12 +53,12 @@ class PackageMethod:
 
 def choose(variants: Sequence[Variant], validation: Side) -> Variant:
     """Return the variant with the highest AIQ on validation; of equals, the first."""
-    singles = Singles(validation.cost_usd.mean(axis=0), validation.quality.mean(axis=0))
+    singles = Singles(validation.cost_usd.mean(axis=0), validation.mean_quality.mean(axis=0))
     rows = np.arange(len(validation))
 
     def height(variant: Variant) -> float:
         chosen = variant.validation.choices
-        cost, quality = validation.cost_usd[rows, chosen], validation.quality[rows, chosen]
+        cost, quality = validation.cost_usd[rows, chosen], validation.mean_quality[rows, chosen]
         return aiq(Points(cost.mean(axis=1), quality.mean(axis=1)), singles)
 
     return max(variants, key=height)
