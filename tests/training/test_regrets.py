@@ -43,5 +43,7 @@ def test_without_complete_outcomes_there_is_nothing_to_look_at(trained, unseen):
 def test_prompts_the_router_was_trained_on_are_left_out(trained, table):
     outcomes = read_outcomes(table)
     seen = outcomes.take(np.flatnonzero(seen_before(trained.router, outcomes.prompts)))
-    with pytest.raises(TableError, match="no prompt left to look at"):
-        worst_regrets(trained.router, seen)
+    twins = replace(seen, prompts=[f"{prompt} Thanks." for prompt in seen.prompts])
+    for known in (seen, twins):
+        with pytest.raises(TableError, match="no prompt left to look at"):
+            worst_regrets(trained.router, known)

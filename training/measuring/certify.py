@@ -44,7 +44,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.training.measuring.design_effect import design_effects
-from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.measuring.evaluate import eligible_models, learned_from
 from router_model.training.near_duplicates.groups import near_duplicate_labels
 from router_model.training.table.outcomes import Outcomes
 
@@ -128,7 +128,7 @@ def certify(
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)
-    seen = seen_before(router, outcomes.prompts) | near_seen(router, outcomes.prompts)
+    seen = learned_from(router, outcomes.prompts)
     graded = ~np.isnan(outcomes.quality).all(axis=1)
     rows = np.flatnonzero(~seen & graded)
     if not len(rows):

@@ -15,7 +15,7 @@ from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
-from router_model.training.measuring.evaluate import eligible_models, seen_before, sweep
+from router_model.training.measuring.evaluate import eligible_models, learned_from, sweep
 from router_model.training.measuring.paired import Resampling, independent_groups, paired_difference
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Verdict, comparison_verdict
 from router_model.training.metrics import interval
@@ -58,7 +58,7 @@ class Comparison:
     Attributes
     ----------
     n_prompts, n_independent : prompts that are compared, and how many conversations and texts they belong to
-    n_seen : prompts among them that either router was trained on
+    n_seen : prompts among them that either router was trained on, or on near duplicates of
     n_left_out, n_incomplete : left out because either was trained on them, or because an outcome is missing
     cost_sources : numbers of (prompt, model) pairs with a cost that is ``billed``, ``listed`` or ``assumed``
     quality_bar : of the successes of both
@@ -131,7 +131,7 @@ def compare(
     outcomes : must have every model of both
     goal : of both routers; default: the operating point of each
     include_seen : bool
-        Count prompts that either was trained on, too.
+        Count prompts that either was trained on, or on near duplicates of, too.
     margin : loss of quality that does not matter for the verdict
 
     Raises
@@ -141,7 +141,7 @@ def compare(
     """
     models = tuple(dict.fromkeys((*first.models, *second.models)))
     outcomes = outcomes.select_models(models)
-    seen = seen_before(first, outcomes.prompts) | seen_before(second, outcomes.prompts)
+    seen = learned_from(first, outcomes.prompts) | learned_from(second, outcomes.prompts)
     complete = ~np.isnan(outcomes.quality).any(axis=1)
     rows = np.flatnonzero(complete if include_seen else complete & ~seen)
     n_left_out = 0 if include_seen else int(seen.sum())

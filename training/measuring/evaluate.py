@@ -308,6 +308,11 @@ def near_seen(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
     return np.zeros(len(prompts), dtype=np.bool_) if known is None else near_sketched(known, prompts)
 
 
+def learned_from(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    """Return which prompts the router was trained on, or on near duplicates of, shape (n,)."""
+    return seen_before(router, prompts) | near_seen(router, prompts)
+
+
 def eligible_models(
     router: Router, outcomes: Outcomes, features: PromptFeatures, table: PredictionTable
 ) -> npt.NDArray[np.bool_]:

@@ -119,7 +119,10 @@ def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: P
 
 
 def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
-    """Return a mask of the grades that the former router lacked or had with another outcome, (n_prompts, n_models)."""
+    """Return a mask of the grades that the former router lacked or had with another outcome, (n_prompts, n_models).
+
+    Prompts are the same by id or exact text: a grade of a near duplicate is another grade, which the router lacked.
+    """
     known = ~np.isnan(learned.quality)
     if former.bank_prompts is None:
         return known

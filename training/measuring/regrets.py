@@ -12,7 +12,7 @@ import numpy as np
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.router import Router
-from router_model.training.measuring.evaluate import seen_before
+from router_model.training.measuring.evaluate import learned_from
 from router_model.training.table.costs import realised_costs
 from router_model.training.table.outcomes import Outcomes
 
@@ -64,7 +64,7 @@ def worst_regrets(
 
     Decisions that lost no net value are left out.
 
-    So are prompts that the router was trained on, and prompts without an outcome and a cost of every model.
+    So are prompts that the router was trained on, or on near duplicates of, and prompts without an outcome and a cost of every model.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def worst_regrets(
     """
     outcomes = outcomes.select_models(router.models)
     cost = realised_costs(outcomes, router.catalog)
-    rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~seen_before(router, outcomes.prompts))
+    rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~learned_from(router, outcomes.prompts))
     if not len(rows):
         raise TableError(
             f"no prompt left to look at: the router was trained on all {len(outcomes)}, or they lack an outcome or a "

@@ -20,7 +20,7 @@ from router_model.features.prompt import PromptLike
 from router_model.policy import Rule
 from router_model.router import Router
 from router_model.screening.constraints import Constraints
-from router_model.training.measuring.evaluate import seen_before
+from router_model.training.measuring.evaluate import learned_from
 from router_model.training.measuring.rewordings import REWORDINGS, Rewording
 from router_model.training.table.costs import mean_cost_usd, realised_costs
 from router_model.training.table.outcomes import Outcomes
@@ -123,7 +123,7 @@ def measure_robustness(
     outcomes : must have every model of the router
     rule, quality_bar : instead of the artifact's
     include_seen : bool
-        Use prompts the router was trained on, too.
+        Use prompts that the router was trained on, or on near duplicates of, too.
     max_prompts : int
         If there are more prompts, this many are drawn (with a fixed seed).
 
@@ -263,7 +263,7 @@ def _success_value(router: Router, rule: Rule) -> float:
 def _usable(router: Router, outcomes: Outcomes, *, include_seen: bool, max_prompts: int) -> Outcomes:
     usable = ~np.isnan(outcomes.quality).any(axis=1)
     if not include_seen:
-        usable &= ~seen_before(router, outcomes.prompts)
+        usable &= ~learned_from(router, outcomes.prompts)
     rows = np.flatnonzero(usable)
     if not len(rows):
         raise TableError(

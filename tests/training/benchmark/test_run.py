@@ -127,3 +127,26 @@ def test_answers_to_copies_are_taken_off_again(trials):
     assert copies.choices.tolist() == [list(range(n, n_all))]
     assert (routed.test.p_success.shape, copies.p_success.shape) == ((n, 3), (12, 3))
     assert routed.decide_s == pytest.approx(n / n_all)
+
+
+def test_missing_outcomes_are_estimated_for_every_method_and_spare_the_oracle(trials, weights):
+    """15 % of the pairs missing: each method is measured on all prompts, near its figures on the full table."""
+    rng, partial = np.random.default_rng(0), []
+    for trial in trials:
+        sides = {}
+        for name in ("validation", "test"):
+            side = getattr(trial, name)
+            gone = rng.random(side.success.shape) < 0.15
+            quality = np.where(gone, np.nan, side.quality)
+            outcomes = replace(side.outcomes, quality=quality)
+            side = replace(side, outcomes=outcomes, success=np.where(gone, np.nan, side.success))
+            sides[name] = side.estimated(trial.train)
+        partial.append(replace(trial, **sides))
+    methods = [Oracle(by_task=False), Oracle(by_task=True), Linear(), OneModel(best=True)]
+    full, found = run(trials, methods, weights), run(partial, methods, weights)
+    assert [method.name for method in found.methods] == ["oracle by task", "linear", "best single"]
+    assert "needs the outcome of every model, and " in found.not_run["oracle"]
+    for before, after in zip(full.methods[1:], found.methods, strict=True):
+        assert after.trials[0].chosen.n_prompts == before.trials[0].chosen.n_prompts
+        assert after.metrics["aiq"].value == pytest.approx(before.metrics["aiq"].value, abs=0.04)
+        assert after.metrics["aiq"].low < after.metrics["aiq"].value < after.metrics["aiq"].high
