@@ -64,7 +64,8 @@ def worst_regrets(
 
     Decisions that lost no net value are left out.
 
-    So are prompts that the router was trained on, or on near duplicates of, and prompts without an outcome and a cost of every model.
+    So are prompts that the router was trained on, or on near duplicates of, and prompts without an outcome and a cost
+    of every model.
 
     Parameters
     ----------
