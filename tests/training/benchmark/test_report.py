@@ -150,6 +150,15 @@ def test_the_terminal_shows_every_method_within_its_width(width):
     assert NASTY_MODEL in text
 
 
+def test_the_terminal_tells_of_incomplete_prompts_of_the_first_trial():
+    results = fake_results()
+    first, second = (trial.name for trial in results.trials[:2])
+    notes = [f"{first}, test: 9 of 30 prompts lack an outcome", f"{second}, test: 8 of 30 prompts lack an outcome"]
+    shown = " ".join(printed(replace(results, provenance={**results.provenance, "notes": notes}), 120))
+    assert "note: " + notes[0] in shown
+    assert notes[1] not in shown
+
+
 def test_the_terminal_takes_no_name_for_markup():
     """A method called ``[bold]x[/]`` is shown so."""
     results = fake_results()

@@ -47,7 +47,15 @@ def show_results(results: Results, console: Console) -> None:
         console.print(Text(sentence))
     for method, reason in results.not_run.items():
         console.print(f"[yellow]not run:[/] {escape(method)}: {escape(reason)}", highlight=False)
+    for note in notes_of_first_trial(results):
+        console.print(Text(f"note: {note}", style="dim"))
     console.print(Text(leakage_line(results), style="dim"))
+
+
+def notes_of_first_trial(results: Results) -> list[str]:
+    """Return what is said of the first trial's prompts; the other trials' notes, much alike, are in the report."""
+    names = [trial.name for trial in results.trials[:1]]
+    return [note for note in results.provenance.get("notes", ()) for name in names if note.startswith(f"{name}, ")]
 
 
 def leakage_line(results: Results) -> str:
