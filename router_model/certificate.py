@@ -9,6 +9,7 @@ among many prompts like the calibration prompts, at least the target share succe
 prompt.
 """
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -241,7 +242,8 @@ def _certificate(entry: object, where: str) -> Certificate:
     }
     wrong = [name for name, fits in right.items() if not fits]
     if wrong:
-        raise ArtifactError(f"{where}: {wrong[0]} is {entry[wrong[0]]!r}, of the wrong type or size; certify again")
+        got = reprlib.repr(entry[wrong[0]])
+        raise ArtifactError(f"{where}: {wrong[0]} is {got}, of the wrong type or size; certify again")
     return Certificate(**{**entry, "grades": tuple(entry["grades"])})
 
 
@@ -290,9 +292,11 @@ def _unearned_mean(certificate: Certificate) -> list[str]:
     """Return the rule that a mean quality breaks, if there is one."""
     if not certificate.certified:
         return ["what is not certified has no grades"] if certificate.grades else []
-    n, grades = certificate.n_prompts, np.array(certificate.grades, dtype=np.float64) / GRADE_STEPS
-    if len(grades) != n or grades.min() < 0 or grades.max() > 1:
+    n = certificate.n_prompts
+    # compared as whole numbers: one of 400 digits is no float
+    if len(certificate.grades) != n or not all(0 <= grade <= GRADE_STEPS for grade in certificate.grades):
         return [f"there are {n:,} grades from 0 to {GRADE_STEPS:,}, one for each prompt"]
+    grades = np.array(certificate.grades, dtype=np.float64) / GRADE_STEPS
     off = abs(float(grades.mean()) - certificate.realised_success)
     if off > _TARGET_TOLERANCE or int((grades == 0).sum()) < certificate.n_missing:
         return ["realised_success is the mean of the grades, and missing ones are 0"]

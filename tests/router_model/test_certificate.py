@@ -209,6 +209,7 @@ FORGERIES = {
     "grades of a success rate": (lambda _: entry(grades=[1000] * 200), "a success rate has no grades"),
     "mean quality without grades": (lambda _: entry(quality_bar=None), "there are 200 grades from 0 to 1,000"),
     "half a grade": (lambda _: graded_entry(grades=[0.5] * 200), "grades is"),
+    "a grade of 400 digits": (lambda _: graded_entry(grades=[10**400, *GRADES[1:]]), "there are 200 grades from 0"),
     "a grade above 1": (lambda _: graded_entry(grades=[1001, *GRADES[1:]]), "there are 200 grades from 0 to 1,000"),
     "another mean": (lambda _: graded_entry(realised_success=0.95), "realised_success is the mean of the grades"),
     "too many missing": (lambda _: graded_entry(n_missing=1), "and missing ones are 0"),

@@ -51,6 +51,7 @@ from router_model.training.table.outcomes import Outcomes
 BoolArray = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
+Grades = npt.NDArray[np.int16]  # small, as there are 223 for each prompt
 
 DEFAULT_DELTA = 0.1
 DEFAULT_SHARES = (0.95, 0.9)
@@ -177,13 +178,13 @@ def _order(prompt_ids: Sequence[str]) -> npt.NDArray[np.intp]:
     return np.argsort([sha256(each.encode()).hexdigest() for each in prompt_ids], kind="stable")
 
 
-def whole_grades(quality: Float64Array) -> Int64Array:
+def whole_grades(quality: Float64Array) -> Grades:
     """Return qualities in whole steps of 1 / `GRADE_STEPS`, rounded down; 0 where one is unknown.
 
     >>> whole_grades(np.array([0.29, 1 / 3, np.nan])).tolist()
     [290, 333, 0]
     """
-    return np.floor(np.nan_to_num(quality) * GRADE_STEPS + _ROUNDING).astype(np.int64)
+    return np.floor(np.nan_to_num(quality) * GRADE_STEPS + _ROUNDING).astype(np.int16)
 
 
 def single_success(success: npt.NDArray[Any], known: BoolArray) -> Float64Array:
@@ -219,20 +220,19 @@ class RuleCounts:
     n_succeeded: npt.NDArray[Any]
     n_missing: npt.NDArray[Any]
     design_effect: Float64Array
-    grades: Int64Array | None = None
+    grades: Grades | None = None
 
     @classmethod
     def of(
-        cls, reached: BoolArray | Int64Array, missing: BoolArray, sessions: Sequence[object], texts: Sequence[object]
+        cls, reached: BoolArray | Grades, missing: BoolArray, sessions: Sequence[object], texts: Sequence[object]
     ) -> "RuleCounts":
         """Count what each rule reached: successes (bool) or `whole_grades`, shape (n_values, n_prompts)."""
-        grades = None if reached.dtype == np.bool_ else reached.astype(np.int64)
-        quality = reached if grades is None else grades / GRADE_STEPS
+        grades = None if reached.dtype == np.bool_ else reached.astype(np.int16, copy=False)
         return cls(
             n_prompts=reached.shape[1],
-            n_succeeded=quality.sum(axis=1),
+            n_succeeded=reached.sum(axis=1) / (1 if grades is None else GRADE_STEPS),
             n_missing=missing.sum(axis=1),
-            design_effect=design_effects(quality, sessions, texts),
+            design_effect=design_effects(reached, sessions, texts),
             grades=grades,
         )
 

@@ -24,7 +24,7 @@ def design_effects(quality: npt.NDArray[Any], sessions: Sequence[object], texts:
 
     Parameters
     ----------
-    quality : from 0 to 1 (or bool), shape (n_rules, n_prompts)
+    quality : 0 or more, on any scale; or bool; shape (n_rules, n_prompts)
     sessions, texts : of length n_prompts
         Prompts with equal entries belong together.
 
