@@ -4,8 +4,10 @@ It needs both sides: `router_model.training` reads the table, `router_model.serv
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from router_model.serving.simulation.world import Change, World
 
 _SHOWN = 8  # ways to choose, the best single models among them
-_SHARE = click.FloatRange(0, 1)
+_PATH = click.Path(path_type=Path)
+_shown = partial(click.option, show_default=True)
 _TRAFFIC = (
     "n_requests", "requests_per_hour", "turns", "keys", "degraded", "feedback", "delay_s", "duplicates", "noise",
     "adversary",
@@ -43,59 +46,32 @@ def _change_options(command: Any) -> Any:
 
 
 @click.command("simulate")
-@click.argument("artifact", type=click.Path(path_type=Path))
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("artifact", type=_PATH)
+@click.argument("table", type=_PATH)
 @click.option("--log", required=True, help="URL of a log of its own, such as sqlite:///sim.db; 'none' keeps nothing.")
-@click.option(
-    "--spool",
-    type=click.Path(path_type=Path),
-    default="router-spool",
-    show_default=True,
-    help="Folder for records that are not in the log yet.",
-)
+@click.option("--spool", type=_PATH, help="Folder for records that are not in the log yet [router-spool].")
 @click.option("--append", is_flag=True, help="Add to a log that has decisions.")
 @click.option("--log-prompts", help="What the log keeps of prompts, as for 'serve' [full].")
-@click.option("--requests", "n_requests", type=click.IntRange(min=1), default=10_000, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All draws follow from it.")
-@click.option(
-    "--start", type=click.DateTime(), default="2026-01-01", show_default=True, help="Time of the first (UTC)."
-)
-@click.option("--requests-per-hour", type=float, default=60.0, show_default=True)
-@click.option("--turns", type=float, default=1.0, show_default=True, help="Mean number of a conversation's turns.")
-@click.option("--keys", type=click.IntRange(min=1), default=10, show_default=True, help="Callers.")
-@click.option(
-    "--explore",
-    "explore_share",
-    type=_SHARE,
-    default=0.0,
-    show_default=True,
-    help="Share of decisions that try another candidate.",
-)
-@click.option("--explore-max-p-drop", type=_SHARE, help="As for 'serve'.")
+@_shown("--requests", "n_requests", type=int, default=10_000)
+@_shown("--seed", type=click.IntRange(min=0), default=0, help="All draws follow from it.")
+@_shown("--start", type=click.DateTime(), default="2026-01-01", metavar="TIME", help="Of the first request, in UTC.")
+@_shown("--requests-per-hour", type=float, default=60.0)
+@_shown("--turns", type=float, default=1.0, help="Mean number of a conversation's turns.")
+@_shown("--keys", type=int, default=10, help="Callers.")
+@_shown("--explore", "explore_share", type=float, default=0.0, help="Share of decisions that try another candidate.")
+@click.option("--explore-max-p-drop", type=float, help="As for 'serve'.")
 @click.option("--explore-max-cost-ratio", type=float, help="As for 'serve'.")
-@click.option(
-    "--degraded",
-    type=_SHARE,
-    default=0.0,
-    show_default=True,
-    help="Share of requests whose prediction is late: they get the default plan.",
-)
-@click.option("--feedback", type=_SHARE, default=0.3, show_default=True, help="Share of answers that are judged.")
-@click.option("--feedback-delay-s", "delay_s", type=float, default=3600.0, show_default=True, help="Mean delay.")
-@click.option("--duplicates", type=_SHARE, default=0.0, show_default=True, help="Share of feedback that comes twice.")
-@click.option("--noise", type=_SHARE, default=0.0, show_default=True, help="Share of feedback that says the opposite.")
-@click.option(
-    "--adversary",
-    type=_SHARE,
-    default=0.0,
-    show_default=True,
-    help="Share of all feedback that one more key gives, all of it the opposite of what is true.",
-)
+@_shown("--degraded", type=float, default=0.0, help="Share of requests that get the default plan, as if it was late.")
+@_shown("--feedback", type=float, default=0.3, help="Share of answers that are judged.")
+@_shown("--feedback-delay-s", "delay_s", type=float, default=3600.0, help="Mean delay.")
+@_shown("--duplicates", type=float, default=0.0, help="Share of feedback that comes twice.")
+@_shown("--noise", type=float, default=0.0, help="Share of feedback that says the opposite.")
+@_shown("--adversary", type=float, default=0.0, help="Share of all feedback that one more key gives, all of it false.")
 @_change_options
-@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the router's.")
+@click.option("--catalog", type=_PATH, help="Prices and capabilities instead of the router's.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--include-seen", is_flag=True, help="Ask prompts the router was trained on, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the truth as JSON.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the truth as JSON.")
 def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, **given: Any) -> None:
     """Replay TABLE as production traffic that the router in ARTIFACT decides.
 
@@ -115,7 +91,7 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
         --task-change 0.3 poetry 0.5 --redirect 0.6 small large
     Then learn from it as from any log:
       router-model log export --log sqlite:///a.db --out sim.parquet
-    """
+    """  # noqa: D301  (click's mark for text that is not wrapped)
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
     from rich.progress import Progress  # noqa: PLC0415
 
@@ -136,7 +112,7 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     router = Router.load(artifact, catalog=settings.catalog, encoder=None if encoder is None else load_encoder(encoder))
     read = read_world(table, router, changes, include_seen=include_seen)
     errors = Console(stderr=True)
-    with Progress(console=errors, transient=True) as progress:
+    with Progress(console=errors, transient=True) as progress, _said_if_interrupted():
         task = progress.add_task("simulating", total=traffic.n_requests)
         done = simulate(
             settings, read.world, traffic, changes=changes, seed=seed, append=append,
@@ -147,6 +123,15 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
         click.echo(json.dumps(left_out | done.as_dict(), ensure_ascii=False))
     else:
         show(done, read, Console())
+
+
+@contextmanager
+def _said_if_interrupted() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        exc.add_note("what was simulated until then is in the log")
+        raise
 
 
 class Read(NamedTuple):
