@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from router_model.serving.simulation.world import Change, World
 
 _SHOWN = 8  # ways to choose, the best single models among them
+_SHARE = click.FloatRange(0, 1)
 _PATH = click.Path(path_type=Path)
 _shown = partial(click.option, show_default=True)
 _TRAFFIC = (
@@ -52,21 +53,26 @@ def _change_options(command: Any) -> Any:
 @click.option("--spool", type=_PATH, help="Folder for records that are not in the log yet [router-spool].")
 @click.option("--append", is_flag=True, help="Add to a log that has decisions.")
 @click.option("--log-prompts", help="What the log keeps of prompts, as for 'serve' [full].")
-@_shown("--requests", "n_requests", type=int, default=10_000)
+@_shown("--requests", "n_requests", type=click.IntRange(min=1), default=10_000)
 @_shown("--seed", type=click.IntRange(min=0), default=0, help="All draws follow from it.")
 @_shown("--start", type=click.DateTime(), default="2026-01-01", metavar="TIME", help="Of the first request, in UTC.")
-@_shown("--requests-per-hour", type=float, default=60.0)
-@_shown("--turns", type=float, default=1.0, help="Mean number of a conversation's turns.")
-@_shown("--keys", type=int, default=10, help="Callers.")
-@_shown("--explore", "explore_share", type=float, default=0.0, help="Share of decisions that try another candidate.")
-@click.option("--explore-max-p-drop", type=float, help="As for 'serve'.")
+@_shown("--requests-per-hour", type=click.FloatRange(min=0, min_open=True), default=60.0)
+@_shown("--turns", type=click.FloatRange(min=1), default=1.0, help="Mean number of a conversation's turns.")
+@_shown("--keys", type=click.IntRange(min=1), default=10, help="Callers.")
+@_shown("--explore", "explore_share", type=_SHARE, default=0.0, help="Share of decisions that try another candidate.")
+@click.option("--explore-max-p-drop", type=_SHARE, help="As for 'serve'.")
 @click.option("--explore-max-cost-ratio", type=float, help="As for 'serve'.")
-@_shown("--degraded", type=float, default=0.0, help="Share of requests that get the default plan, as if it was late.")
-@_shown("--feedback", type=float, default=0.3, help="Share of answers that are judged.")
-@_shown("--feedback-delay-s", "delay_s", type=float, default=3600.0, help="Mean delay.")
-@_shown("--duplicates", type=float, default=0.0, help="Share of feedback that comes twice.")
-@_shown("--noise", type=float, default=0.0, help="Share of feedback that says the opposite.")
-@_shown("--adversary", type=float, default=0.0, help="Share of all feedback that one more key gives, all of it false.")
+@_shown("--degraded", type=_SHARE, default=0.0, help="Share of requests that get the default plan, as if it was late.")
+@_shown("--feedback", type=_SHARE, default=0.3, help="Share of answers that are judged.")
+@_shown("--feedback-delay-s", "delay_s", type=click.FloatRange(min=0), default=3600.0, help="Mean delay.")
+@_shown("--duplicates", type=_SHARE, default=0.0, help="Share of feedback that comes twice.")
+@_shown("--noise", type=_SHARE, default=0.0, help="Share of feedback that says the opposite.")
+@_shown(
+    "--adversary",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Share of all feedback that one more key gives, all of it false.",
+)
 @_change_options
 @click.option("--catalog", type=_PATH, help="Prices and capabilities instead of the router's.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
@@ -112,7 +118,7 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
     router = Router.load(artifact, catalog=settings.catalog, encoder=None if encoder is None else load_encoder(encoder))
     read = read_world(table, router, changes, include_seen=include_seen)
     errors = Console(stderr=True)
-    with Progress(console=errors, transient=True) as progress, _said_if_interrupted():
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress, _said_if_interrupted():
         task = progress.add_task("simulating", total=traffic.n_requests)
         done = simulate(
             settings, read.world, traffic, changes=changes, seed=seed, append=append,
@@ -213,27 +219,27 @@ def show(done: "Simulated", read: Read, console: "Console") -> None:
     ]  # fmt: skip
     said = ", ".join(f"{text} {of[name]:,}" for name, text in events if of.get(name))
     console.print(f"{said[:1].upper()}{said[1:]}.", style="dim", highlight=False)
-    stretches = done.stretches()
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("\nwhat is true", overflow="fold")
-    columns = [("all requests", done.values()), *((f"from {one.first:,}", one.values) for one in stretches)]
-    columns = columns if len(stretches) > 1 else columns[:1]
-    for title, _ in columns:
-        table.add_column(f"{title}\nquality", justify="right")
-        table.add_column("\n$ per 1k", justify="right")
-    by_label = [{value.label: value for value in values} for _, values in columns]
-    shown = list(by_label[0])[:_SHOWN]
-    for label in shown:
-        cells = [cell for values in by_label for cell in _cells(values[label])]
-        table.add_row(f"{label} *" if label == done.best_single.label else label, *cells)
+    table.add_column("what is true", overflow="fold")
+    for title in ("quality", "$ per 1k"):
+        table.add_column(title, justify="right")
+    values = done.values()
+    for value in list(values)[:_SHOWN]:
+        star = " *" if value is values.singles[0] else ""
+        table.add_row(f"{value.label}{star}", f"{value.quality:.3f}", f"{value.cost_usd * 1000:.4f}")
     console.print(table)
+    if (n_more := len(list(values)) - _SHOWN) > 0:
+        console.print(f"… and {n_more} other models (--json lists all)", style="dim", highlight=False)
     console.print(
         "* the best single model. In hindsight: the cheapest of the best answers to each request.", style="dim"
     )
-    for one in stretches:
-        if one.changes:
-            console.print(f"From request {one.first:,}: {', '.join(one.changes)}.", style="dim", highlight=False)
+    stretches = done.stretches()
+    for stretch in stretches if len(stretches) > 1 else ():
+        what = f" ({', '.join(stretch.changes)})" if stretch.changes else ""
+        logged, best = stretch.values.logged, stretch.values.singles[0]
+        console.print(f"From request {stretch.first:,}{what}:", highlight=False)
+        console.print(f"  as logged {_in_words(logged)}; {best.label} {_in_words(best)}", highlight=False)
 
 
-def _cells(value: "Value") -> tuple[str, str]:
-    return f"{value.quality:.3f}", f"{value.cost_usd * 1000:.4f}"
+def _in_words(value: "Value") -> str:
+    return f"{value.quality:.3f} for ${value.cost_usd * 1000:.4f}"

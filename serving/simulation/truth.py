@@ -1,7 +1,7 @@
 """What is true of a simulation: what the calls brought, and what every other choice would have brought."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from math import fsum
 from typing import Any
 
@@ -27,21 +27,52 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """What the ways to choose bring on the same requests.
+
+    Attributes
+    ----------
+    logged : Value
+        What answered.
+    unexplored : Value
+        What would have answered without exploration, in the same sessions.
+    hindsight : Value
+        The cheapest of the best answers to each request: no policy does better, and none that does not know the answers
+        reaches it.
+    singles : one for each model that the router may choose
+        The best quality first, the cheapest of equal ones.
+    """
+
+    logged: Value
+    unexplored: Value
+    hindsight: Value
+    singles: tuple[Value, ...]
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter((self.logged, self.unexplored, self.hindsight, *self.singles))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as plain JSON types."""
+        by_label = {value.label: {"quality": value.quality, "cost_usd": value.cost_usd} for value in self}
+        return {"values": by_label, "best_single": self.singles[0].label}
+
+
+@dataclass(frozen=True, slots=True)
 class Stretch:
-    """Requests between two changes of the world, and what the ways to choose brought on them.
+    """Requests between two changes of the world.
 
     Attributes
     ----------
     first, n_requests : int
         The first of the decided requests, and how many there are.
     changes : what happened before the first one, in words
-    values : of `Simulated.values`
+    values : Values
     """
 
     first: int
     n_requests: int
     changes: tuple[str, ...]
-    values: tuple[Value, ...]
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +134,21 @@ class Simulated:
         cost_usd = np.where(choice < 0, 0.0, np.take_along_axis(self.cost_usd, choice[:, None], axis=1)[:, 0])[n]
         return Value(label, fsum(quality) / len(n), fsum(cost_usd) / len(n))
 
-    def values(self, among: npt.NDArray[np.bool_] | None = None) -> tuple[Value, ...]:
-        """Return the values of what answered, of the rule without exploration, of hindsight, and of each single model.
-
-        In hindsight each request goes to the cheapest of the models with the best answer: no policy does better, and
-        none that does not know the answers reaches it. Single models come best first, the cheapest of equal ones.
-        """
+    def values(self, among: npt.NDArray[np.bool_] | None = None) -> Values:
+        """Return what the ways to choose bring on these requests, or on some of them."""
         quality = self.quality[:, self.candidates]
         is_best = quality >= quality.max(axis=1, keepdims=True)
         hindsight = self.candidates[np.where(is_best, self.cost_usd[:, self.candidates], np.inf).argmin(axis=1)]
-        choices = {"as logged": self.answered, "without exploration": self.ruled_answered, "in hindsight": hindsight}
         always = [
             self.value(np.full(len(self.rows), column), self.models[column], among)
             for column in self.candidates.tolist()
         ]
-        always.sort(key=lambda value: (-value.quality, value.cost_usd))
-        return (*(self.value(choice, label, among) for label, choice in choices.items()), *always)
-
-    @property
-    def best_single(self) -> Value:
-        """The single model of the best mean quality; of equal ones the cheapest."""
-        return self.values()[3]
+        return Values(
+            self.value(self.answered, "as logged", among),
+            self.value(self.ruled_answered, "without exploration", among),
+            self.value(hindsight, "in hindsight", among),
+            tuple(sorted(always, key=lambda value: (-value.quality, value.cost_usd))),
+        )
 
     def stretches(self) -> list[Stretch]:
         """Return the values between each two changes; phases without a decided request are left out."""
@@ -136,13 +161,8 @@ class Simulated:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as plain JSON types."""
-        return {
-            "counts": dict(self.counts),
-            "values": _by_label(self.values()),
-            "best_single": self.best_single.label,
-            "phases": [asdict(each) | {"values": _by_label(each.values)} for each in self.stretches()],
-        }
-
-
-def _by_label(values: Sequence[Value]) -> dict[str, dict[str, float]]:
-    return {value.label: {"quality": value.quality, "cost_usd": value.cost_usd} for value in values}
+        phases = [
+            {"first": one.first, "n_requests": one.n_requests, "changes": list(one.changes), **one.values.as_dict()}
+            for one in self.stretches()
+        ]
+        return {"counts": dict(self.counts), **self.values().as_dict(), "phases": phases}

@@ -46,7 +46,7 @@ def test_the_truth_in_words_and_as_json(trained, unseen, tmp_path):
     assert (again.returncode, "holds 80 decisions already" in again.stderr) == (2, True)
     shown = run_command(*asked, "--append").stdout
     assert "Asked 80 times one of 60 prompts." in shown
-    assert "From request 40: quality of large -0.2, small answered by huge." in " ".join(shown.split())
+    assert "From request 40 (quality of large -0.2, small answered by huge): as logged 0." in " ".join(shown.split())
     with sqlite3.connect(tmp_path / "sim.db") as connection:
         assert connection.execute("SELECT count(*) FROM router_decisions").fetchone() == (160,)
 
@@ -54,8 +54,11 @@ def test_the_truth_in_words_and_as_json(trained, unseen, tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        (["--feedback", "2"], "feedback: got 2.0; expected 0 to 1"),
-        (["--explore", "2"], "--explore-share (or ROUTER_EXPLORE_SHARE): input should be less than or equal to 1"),
+        (["--feedback", "2"], "Invalid value for '--feedback': 2.0 is not in the range 0<=x<=1"),
+        (
+            ["--explore-max-cost-ratio", "0"],
+            "--explore-max-cost-ratio (or ROUTER_EXPLORE_MAX_COST_RATIO): input should",
+        ),
         (["--retire", "0.5", "huge"], "there is no model 'huge' in this world; it has coder, large, small"),
         (["--redirect", "0.5", "small", "vast"], "the table has no outcomes of vast"),
         (["--log-prompts", "some"], "--log-prompts"),

@@ -100,7 +100,7 @@ def test_three_prompts_by_hand(trained, world):
     assert values["large"] == (1, 2)
     assert values["small"] == (0, 3)
     assert values["in hindsight"] == pytest.approx((1, (n_sums + 2 * (50 - n_sums)) / 50))
-    assert done.best_single.label == "large"
+    assert done.values().singles[0].label == "large"
     right = sum(quality[row, model] for row, model in zip(done.rows, done.answered, strict=True))
     assert values["as logged"][0] == pytest.approx(right / 50)
     assert (done.chosen == done.ruled).all()  # nothing was explored
