@@ -25,9 +25,11 @@ from router_model.serving.common.ids import IdMaker
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import ServiceError
 from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.gate import StoreGate
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import OWN, AttemptRecord, FeedbackRecord, LogRecord
-from router_model.serving.decision_log.opening import NONE, open_log, open_store
+from router_model.serving.decision_log.opening import NONE, open_log, open_spool, open_store
+from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.deciding import decide_one
@@ -48,7 +50,7 @@ _FIXED: Final = {
     "reload_every_s": 1e9,
     "log_retention_days": None,  # simulated times may be years ago
     "log_prompt_chars_a_minute": 10**15,  # of real minutes, in which weeks are simulated
-    "session_store": "memory",
+    "session_store": "memory",  # not one that a service shares
 }
 
 
@@ -100,7 +102,7 @@ async def _simulate(
     append: bool,
     on_request: Callable[[], object],
 ) -> Simulated:
-    n_before = 0 if settings.log == NONE else await _count_decisions(settings.log)
+    n_before = 0 if settings.log == NONE else await _count_decisions(settings)
     if n_before and not append:
         raise RequestError(
             f"the log {masked_url(settings.log)} holds {n_before:,} decisions already, maybe of a simulation that was "
@@ -132,12 +134,16 @@ async def _simulate(
     return replay.truth()
 
 
-async def _count_decisions(url: str) -> int:
-    store = open_store(url)
+async def _count_decisions(settings: Settings) -> int:
+    """Count what is in the log and what a process that was killed left in its spool, which is taken in first."""
+    store, spool = open_store(settings.log), open_spool(settings.log, settings.log_spool)
     try:
         await store.open()
+        if spool.adopt():
+            await Replayer(StoreGate(store, spool.rejects), spool).replay()
         return (await store.count())[Kind.DECISION]
     finally:
+        spool.close()
         await store.close()
 
 
@@ -207,7 +213,7 @@ class _Replay:
         await self.report_until(arrival.at)
         self._now, self.engine.is_late = arrival.at, arrival.is_late
         prompt = self._phases[0].world.prompts[arrival.row]
-        messages = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         query = Query({"messages": messages}, "chat", session_id=arrival.session_id, key_id=arrival.key_id)
         try:
             routed = await self.engine.decide(query)

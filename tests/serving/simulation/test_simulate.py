@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
+from log_records import decision
 from simulated_world import POEM, SUM
 from simulated_world import simulate as draw_table
 
@@ -16,7 +18,8 @@ from router_model.commands.simulate import read_world
 from router_model.errors import ArtifactError, RequestError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
-from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.opening import open_spool, open_store
+from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
 from router_model.serving.simulation.simulate import simulate
 from router_model.serving.simulation.traffic import ADVERSARY, Traffic
@@ -243,8 +246,14 @@ def test_a_world_without_a_model_and_a_folder_without_a_router_are_refused(train
         simulate(Settings(artifact=tmp_path, log="none"), world, Traffic(n_requests=1))
 
 
-def test_a_log_in_parquet(trained, world, tmp_path):
+def test_a_log_in_parquet_and_what_a_killed_process_left_in_its_spool(trained, world, tmp_path):
     settings = Settings(artifact=trained.path, log=f"parquet:{tmp_path}/log", log_spool=tmp_path / "spool")
+    spool = open_spool(settings.log, settings.log_spool)
+    spool.append(batch_of([row_of(decision(0))]))
+    spool.close()
+    with pytest.raises(RequestError, match="holds 1 decisions already"):
+        simulate(settings, world, Traffic(n_requests=50))
+    shutil.rmtree(tmp_path / "log")
     done = simulate(settings, world, Traffic(n_requests=50))
     found = pl.read_parquet(tmp_path / "log" / "decisions" / "**/*.parquet")
     assert sorted(found["decision_id"]) == sorted(done.decision_ids)
