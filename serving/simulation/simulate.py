@@ -147,7 +147,7 @@ async def _count_decisions(settings: Settings) -> int:
         await store.close()
 
 
-class _PromptEngine(Engine):
+class _InstantEngine(Engine):
     """An engine that predicts at once, without a thread, and misses the deadline when it is told to."""
 
     is_late = False
@@ -192,7 +192,7 @@ class _Replay:
             for kind in ("dec", "att", "resp")
         }
         # The seal replaces the engine's id, which the system draws, by one that the seed determines.
-        self.engine = _PromptEngine.open(
+        self.engine = _InstantEngine.open(
             settings,
             log=log,
             rng=Random(int(rng.integers(2**63))),  # noqa: S311 - draws what is explored
