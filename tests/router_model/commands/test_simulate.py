@@ -128,12 +128,13 @@ def test_what_was_simulated_before_the_end_of_the_process_can_be_read(trained, u
 
 
 @pytest.mark.slow
-def test_a_real_table(real_data, real_run, tmp_path):
-    """10,000 requests on zeroeval: the logged propensities give back what each rule is truly worth."""
-    _, router = real_run("zeroeval")
+@pytest.mark.parametrize("name", ["zeroeval"])
+def test_a_real_table(name, real_data, real_run, tmp_path):
+    """10,000 requests: the log adds up to the truth, and its propensities give back what the rule alone is worth."""
+    _, router = real_run(name)
     save_artifact(router.artifact, tmp_path / "router")
     log = ["--log", f"sqlite:///{tmp_path}/sim.db", "--spool", tmp_path / "spool"]
-    table = real_data / "zeroeval" / "outcomes.parquet"
+    table = real_data / name / "outcomes.parquet"
     done = run_command("simulate", tmp_path / "router", table, *log, "--explore", "0.2", "--feedback", "1", "--json")
     assert done.returncode == 0, done.stderr
     truth = json.loads(done.stdout)
