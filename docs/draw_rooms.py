@@ -41,7 +41,7 @@ HOUSES = (
     )),
     House("serving", 7.4, 10.2, "#009E73", (
         Floor("commands · integrations", "serve, keys, log; LiteLLM's hook"),
-        Floor("app", "puts everything together"),
+        Floor("app · simulation", "puts it together; plays production"),
         Floor("api", "decisions, feedback, operations"),
         Floor("proxy", "calls of SDKs, answered in their format"),
         Floor("http_edge · monitoring", "bodies, errors; metrics, traces"),

@@ -39,6 +39,7 @@ DEAR = ("tests/training/benchmark/packages", "tests/serving/integrations")
 """Folders whose tests share an environment that is installed first."""
 ON_REAL_TABLES = tuple(f"tests/training/test_{name}.py" for name in ("real_tables", "real_certificates"))
 ON_REAL_TABLES += tuple(f"tests/training/test_{name}.py" for name in ("real_robustness", "replay"))
+ON_REAL_TABLES += ("tests/router_model/commands/test_simulate.py",)
 """Files whose tests share the routers of `real_run`."""
 REAL_TABLES = ("mmlu_pro", "zeroeval")
 

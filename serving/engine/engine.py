@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 from router_model.decision import Decision
 from router_model.router import Router
@@ -83,7 +83,7 @@ class Engine:
         rng: Random | None = None,
         clock: Callable[[], float] = time.time,
         seal: Seal = lambda decision_id, _: decision_id,
-    ) -> "Engine":
+    ) -> Self:
         """Make an engine; `start` loads the artifact.
 
         Parameters
