@@ -33,7 +33,7 @@ class House(NamedTuple):
 HOUSES = (
     House("training", 0.0, 10.2, "#0072B2", (
         Floor("commands", "import, train, evaluate, certify …"),
-        Floor("benchmark · plots", "other methods on the same table"),
+        Floor("benchmark · offpolicy", "other methods; other policies, from a log"),
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),

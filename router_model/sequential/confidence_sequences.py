@@ -23,7 +23,7 @@ _RHO = 1.0  # of the gamma mixture; tight where the sum of squares is of this or
 _BISECTIONS = 60
 
 
-def gamma_mixture_lower(values: npt.ArrayLike, *, alpha: float = 0.05) -> Float64Array:
+def gamma_mixture_lower(values: npt.ArrayLike, *, alpha: float = 0.05, last: bool = False) -> Float64Array:
     """Return lower bounds of the running mean of values of at least 0, which hold at all times at once.
 
     With X the values, X̂_t = min(1, (X_1 + ... + X_{t-1} + 1/2) / t) what they were predicted to be, V the sum of
@@ -42,10 +42,11 @@ def gamma_mixture_lower(values: npt.ArrayLike, *, alpha: float = 0.05) -> Float6
     values : shape (n,), at least 0
         Bounds are narrow if the mean is of the order of 1 or below.
     alpha : the probability that the mean is ever below its bound
+    last : only compute the bound after the last value, which is much faster
 
     Returns
     -------
-    float64 array, shape (n,)
+    float64 array, shape (n,), or (1,) if only the last bound is wanted
 
     Raises
     ------
@@ -62,7 +63,8 @@ def gamma_mixture_lower(values: npt.ArrayLike, *, alpha: float = 0.05) -> Float6
     total = np.cumsum(x)
     predicted = np.minimum((total - x + 0.5) / t, 1.0)
     spread = np.cumsum((x - predicted) ** 2)
-    return np.asarray((total - _needed_sum(spread, np.log(1 / alpha))) / t)
+    part = slice(-1, None) if last else slice(None)
+    return np.asarray((total[part] - _needed_sum(spread[part], np.log(1 / alpha))) / t[part])
 
 
 def _needed_sum(spread: Float64Array, log_threshold: float) -> Float64Array:
