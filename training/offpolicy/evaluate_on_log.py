@@ -45,8 +45,7 @@ from router_model.training.offpolicy.estimates import (
     saving_with_interval,
     smallest_shown,
 )
-from router_model.training.offpolicy.logged import LoggedDecisions
-from router_model.training.table.costs import realised_costs
+from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -208,10 +207,10 @@ def evaluate_on_log(
     """
     n_logged = log.n_logged
     routers = [challenger] if against is None else [challenger, against]
-    log = _unseen(log, routers)
+    log = unseen_by(log, routers)
     models = tuple(dict.fromkeys([*log.outcomes.models, *(model for router in routers for model in router.models)]))
-    log = _with_models(log, models)
-    views = [_View.of(router, log, models) for router in routers]
+    log = with_models(log, models)
+    views = [view_of(router, log, models) for router in routers]
     log, views = _supported(log, views, models, supported_only=supported_only)
     name, other = _champion(log, views)
     challenger_policy, champion = (
@@ -219,8 +218,8 @@ def evaluate_on_log(
         for chosen in (views[0].chosen, other)
     )
     if name == AS_LOGGED:
-        champion = _as_logged(log)
-    rewards = _rewards(log, views, routers, models)
+        champion = as_logged(log)
+    rewards = rewards_of(log, views, routers)
     overlap = _overlap(log, challenger_policy, (views[0].chosen, other), rewards[0])
     if overlap.is_off and np.isnan(log.propensity).any():
         raise SupportError(
@@ -231,7 +230,7 @@ def evaluate_on_log(
     return replace(found, champion_name=name)
 
 
-def _champion(log: LoggedDecisions, views: Sequence["_View"]) -> tuple[str, Indices]:
+def _champion(log: LoggedDecisions, views: Sequence["RouterView"]) -> tuple[str, Indices]:
     """Return who the champion is, and its choices."""
     if len(views) > 1:
         return ANOTHER_ROUTER, views[1].chosen
@@ -241,32 +240,41 @@ def _champion(log: LoggedDecisions, views: Sequence["_View"]) -> tuple[str, Indi
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
+class RouterView:
     """What a router chooses and predicts on the decisions of a log; columns are those of all models."""
 
     chosen: Indices
     quality: Float64Array  # NaN for models that the router does not know
     cost_usd: Float64Array
 
-    @classmethod
-    def of(cls, router: Router, log: LoggedDecisions, models: Sequence[str]) -> "_View":
-        outcomes = log.outcomes
-        features = featurise(outcomes.prompts, router.encoder)
-        table = router.predict_features(features, router.artifact.operating_point.quality_bar)
-        columns = np.array([models.index(model) for model in router.models])
-        eligible = eligible_models(router, outcomes, features, table)
-        asked = eligible & ~log.excluded[:, columns]
-        eligible = np.where(asked.any(axis=1, keepdims=True), asked, eligible)
-        chosen = columns[router.rank(router.rule(), table, eligible)[:, 0]]
-        quality, cost = np.full((2, len(log), len(models)), np.nan)
-        quality[:, columns], cost[:, columns] = table.mean_quality, table.expected_cost_usd
-        return cls(chosen, quality, cost)
-
-    def take(self, rows: Indices) -> "_View":
-        return _View(self.chosen[rows], self.quality[rows], self.cost_usd[rows])
+    def take(self, rows: Indices) -> "RouterView":
+        """Return the view of some decisions."""
+        return RouterView(self.chosen[rows], self.quality[rows], self.cost_usd[rows])
 
 
-def _unseen(log: LoggedDecisions, routers: Sequence[Router]) -> LoggedDecisions:
+def view_of(router: Router, log: LoggedDecisions, models: Sequence[str]) -> RouterView:
+    """Return what a router chooses and predicts on the decisions of a log."""
+    outcomes = log.outcomes
+    features = featurise(outcomes.prompts, router.encoder)
+    table = router.predict_features(features, router.artifact.operating_point.quality_bar)
+    columns = np.array([models.index(model) for model in router.models])
+    eligible = eligible_models(router, outcomes, features, table)
+    asked = eligible & ~log.excluded[:, columns]
+    eligible = np.where(asked.any(axis=1, keepdims=True), asked, eligible)
+    chosen = columns[router.rank(router.rule(), table, eligible)[:, 0]]
+    quality, cost = np.full((2, len(log), len(models)), np.nan)
+    quality[:, columns], cost[:, columns] = table.mean_quality, table.expected_cost_usd
+    return RouterView(chosen, quality, cost)
+
+
+def unseen_by(log: LoggedDecisions, routers: Sequence[Router]) -> LoggedDecisions:
+    """Return the decisions on prompts that no router was trained on, nor on near duplicates of them.
+
+    Raises
+    ------
+    TableError
+        If none is left.
+    """
     prompts = log.outcomes.prompts
     seen = np.zeros(len(log), dtype=np.bool_)
     for router in routers:
@@ -280,8 +288,11 @@ def _unseen(log: LoggedDecisions, routers: Sequence[Router]) -> LoggedDecisions:
     return log.take(rows, left_out={SEEN: int(seen.sum())})
 
 
-def _with_models(log: LoggedDecisions, models: tuple[str, ...]) -> LoggedDecisions:
-    """Add columns for models that the log could not choose: their propensity is 0 where those of all are known."""
+def with_models(log: LoggedDecisions, models: tuple[str, ...]) -> LoggedDecisions:
+    """Add columns for models that the log could not choose: their propensity is 0 where those of all are known.
+
+    `models` begins with those of the log.
+    """
     more = models[len(log.outcomes.models) :]
     if not more:
         return log
@@ -296,8 +307,8 @@ def _with_models(log: LoggedDecisions, models: tuple[str, ...]) -> LoggedDecisio
 
 
 def _supported(
-    log: LoggedDecisions, views: Sequence[_View], models: Sequence[str], *, supported_only: bool
-) -> tuple[LoggedDecisions, list[_View]]:
+    log: LoggedDecisions, views: Sequence[RouterView], models: Sequence[str], *, supported_only: bool
+) -> tuple[LoggedDecisions, list[RouterView]]:
     n = np.arange(len(log))
     missing = np.any([log.propensity[n, view.chosen] == 0 for view in views], axis=0)
     if not missing.any():
@@ -315,16 +326,14 @@ def _supported(
     )
 
 
-def _as_logged(log: LoggedDecisions) -> LoggedPolicy:
+def as_logged(log: LoggedDecisions) -> LoggedPolicy:
     """Return the policy that wrote the log: it would have done what was done."""
     n, n_models = log.propensity.shape
     whole = ~np.isnan(log.propensity).any(axis=1, keepdims=True)
     return LoggedPolicy(np.where(whole, np.nan_to_num(log.propensity), np.eye(n_models)[log.taken]), np.ones(n))
 
 
-def _rewards(
-    log: LoggedDecisions, views: Sequence[_View], routers: Sequence[Router], models: Sequence[str]
-) -> tuple[Rewards, Rewards]:
+def rewards_of(log: LoggedDecisions, views: Sequence[RouterView], routers: Sequence[Router]) -> tuple[Rewards, Rewards]:
     """Return qualities and costs with the predictions of the challenger, or of the champion for models only it knows.
 
     A model that neither knows, as a retired one, gets the mean over the others of the prompt: any prediction will do
@@ -337,18 +346,11 @@ def _rewards(
         for view in views[1:]:
             known = np.where(np.isnan(known), getattr(view, name), known)
         predicted.append(np.where(np.isnan(known), np.nanmean(known, axis=1, keepdims=True), known))
-    listed = np.full(log.outcomes.cost_usd.shape, np.nan)
-    for router in reversed(routers):
-        columns = [models.index(model) for model in router.models]
-        listed[:, columns] = realised_costs(log.outcomes.select_models(router.models), router.catalog)
-    cost = np.where(np.isnan(log.outcomes.cost_usd), listed, log.outcomes.cost_usd)
+    cost = known_costs(log.outcomes, [router.catalog for router in routers])
     found = log.outcomes.quality[rows, log.taken], cost[rows, log.taken]
     for name, values in zip(("quality", "cost"), found, strict=True):
         if np.isnan(values).all():
-            raise TableError(
-                f"no {name} is known of any of {len(log):,} answers, so nothing can be estimated; report feedback and "
-                "outcomes to the service (docs/api.md)"
-            )
+            raise nothing_known(name, len(log))
     return Rewards(found[0], predicted[0], log.taken), Rewards(found[1], predicted[1], log.taken)
 
 
@@ -387,7 +389,7 @@ def _evaluation(
     }
     values = [
         PolicyValue(*(mean_with_interval(dr_parts(policy, each), sessions) for each in rewards))
-        for policy in (challenger, champion, _as_logged(log))
+        for policy in (challenger, champion, as_logged(log))
     ]
     difference = Difference(
         quality=of_quality["DR"],

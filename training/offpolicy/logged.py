@@ -8,7 +8,7 @@ one answer for each prompt and its propensity. Rows that no probability describe
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from router_model.catalog import Catalog
 from router_model.errors import TableError
+from router_model.training.table.costs import listed_costs
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 
 Float64Array = npt.NDArray[np.float64]
@@ -48,6 +50,8 @@ class LoggedDecisions:
     excluded : shape (n, n_models)
         Models that the request or its size ruled out.
     left_out : reason -> number of decisions of the log that are not among the n
+    undescribed : Outcomes
+        Of the decisions that no probability describes; they cost money, too.
     """
 
     outcomes: Outcomes
@@ -56,6 +60,7 @@ class LoggedDecisions:
     preferred: Indices
     excluded: BoolArray
     left_out: Mapping[str, int]
+    undescribed: Outcomes
 
     def __len__(self) -> int:
         return len(self.taken)
@@ -79,6 +84,7 @@ class LoggedDecisions:
             self.preferred[rows],
             self.excluded[rows],
             {**self.left_out, **{reason: n for reason, n in left_out.items() if n}},
+            self.undescribed,
         )
 
 
@@ -109,11 +115,12 @@ def read_logged(path: Path) -> LoggedDecisions:
     rows, extras = rows[kept], [extra for extra, keep in zip(extras, kept, strict=True) if keep]
     if not len(rows):
         raise TableError(f"{path}: all {len(known):,} decisions are {' or '.join(w for w, n in left_out.items() if n)}")
+    undescribed = outcomes.take(np.setdiff1d(np.arange(len(outcomes)), rows))
     outcomes = _with_models(outcomes.take(rows), extras)
     taken = np.nanargmax(outcomes.propensity, axis=1)
     propensity, preferred, excluded = _probabilities(outcomes, taken, extras)
     left_out = {why: n for why, n in left_out.items() if n}
-    return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, left_out)
+    return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, left_out, undescribed)
 
 
 def _in_time(path: Path, outcomes: Outcomes) -> tuple[Indices, list[dict[str, Any]]]:
@@ -159,3 +166,24 @@ def _probabilities(
             preferred[row] = column.get(str(extra.get("preferred")), int(propensity[row].argmax()))
         excluded[row, [column[model] for model in extra.get("excluded") or () if model in column]] = True
     return propensity, preferred, excluded
+
+
+def known_costs(outcomes: Outcomes, catalogs: Sequence[Catalog]) -> Float64Array:
+    """Return what each answer cost in USD, shape (n, n_models): the bill, else its tokens at list prices, else NaN.
+
+    Prices are those of the first catalog that has the model.
+    """
+    listed = np.full(outcomes.cost_usd.shape, np.nan)
+    for catalog in reversed(catalogs):
+        there = [model for model in outcomes.models if model in catalog]
+        columns = [outcomes.models.index(model) for model in there]
+        listed[:, columns] = listed_costs(outcomes.select_models(there), catalog)
+    return np.where(np.isnan(outcomes.cost_usd), listed, outcomes.cost_usd)
+
+
+def nothing_known(name: str, n: int) -> TableError:
+    """Return the error of a log in which no quality, or no cost, of n answers is known."""
+    return TableError(
+        f"no {name} is known of any of {n:,} answers, so nothing can be estimated; report feedback and outcomes to the "
+        "service (docs/api.md), or name a catalog with prices"
+    )

@@ -8,6 +8,7 @@ import pytest
 from command_line import run_command
 from explored_log import explored_log
 from log_records import attempt, decision, feedback
+from simulated_world import CATALOG
 
 from router_model.serving.decision_log.opening import open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
@@ -84,3 +85,18 @@ def test_mistakes_are_said(trained, options, said):
     assert done.returncode == 2 or "nowhere.db" in said
     assert done.returncode != 0
     assert said in re.sub(r"\s+", " ", done.stderr)
+
+
+def test_savings_of_a_table_need_prices_or_a_router(trained, log, tmp_path):
+    (tmp_path / "catalog.toml").write_text(CATALOG)
+    without = run_command("savings", "--log", log)
+    assert without.returncode == 2
+    assert "no cost is known of any of 600 answers" in without.stderr
+    done = run_command("savings", "--log", log, "--catalog", tmp_path / "catalog.toml")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert re.search(r"Spent \$0\.\d{4} on 600 decisions", done.stdout)
+    assert "always large *" in done.stdout
+    found = json.loads(run_command("savings", "--log", log, "--artifact", trained.path, "--json").stdout)
+    assert set(found["singles"]) == {"small", "coder", "large"}
+    assert found["verdict"]["sentence"]
