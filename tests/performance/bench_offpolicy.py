@@ -1,9 +1,9 @@
 """How many logged requests show a difference of a point, by the design of exploration; this file with ``--help``.
 
-On each table a challenger is trained on all training prompts, and a champion on `--few` of them. Both decide on the
-held-out prompts, of which all outcomes are known. Logs are drawn from these, with each design of exploration
-(`logged_replay.DESIGNS`), and the paired difference is estimated from each: 200 times with 10,000 requests. Requests to
-see a point are 7.85 sigma^2 / 0.01^2 (power 80 %, two-sided at 95 %), with the variance that the logs show.
+On six models of each table, spread by cost, a challenger is trained on all training prompts, and a champion on `--few`.
+Both decide on the held-out prompts, of which all outcomes are known. Logs are drawn from these, with each design of
+exploration (`logged_replay.DESIGNS`), and the paired difference is estimated from each: 200 times with 10,000 requests.
+Requests to see a point are 7.85 sigma^2 / 0.01^2 (power 80 %, two-sided at 95 %), with the exact variance.
 """
 
 import argparse
@@ -19,9 +19,11 @@ from logged_replay import DESIGNS, World, replay
 
 from router_model.training.measuring.evaluate import eligible_models
 from router_model.training.offpolicy.estimates import all_differences, anytime_difference, requests_to_show
+from router_model.training.table.costs import realised_costs
 from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
 
+N_MODELS = 6
 TITLES = (
     "table", "logging", "requests to see 1 point: DR", "IPS", "challenger rows", "DR covers", "error DR / IPS, points",
     "anytime ±, excludes", "exploring costs, points",
@@ -51,6 +53,9 @@ def main() -> None:
 def world_of(folder: Path, few: int) -> World:
     """Train both, at the value of quality that the challenger's training chose."""
     outcomes, catalog, encoder, features = prepare(folder, "static", None)
+    by_cost = np.argsort(np.nanmean(realised_costs(outcomes, catalog), axis=0))
+    spread = by_cost[np.linspace(0, len(by_cost) - 1, N_MODELS).round().astype(int)]
+    outcomes = outcomes.select_models([outcomes.models[column] for column in sorted(spread)])
     split = split_prompts(outcomes.prompt_ids, seed=0)
     some = np.sort(np.random.default_rng(0).choice(split.train, few, replace=False))
     routers = []
@@ -81,17 +86,15 @@ def row(world: World, design: str, n: int, replications: int) -> list[str]:
         estimates = all_differences(log.challenger, log.champion, log.rewards, log.sessions)
         for name in ("DR", "IPS"):
             found.setdefault(name, []).append(estimates[name].value - world.truth)
-            found.setdefault(f"{name} variance", []).append(n * (estimates[name].half_width / 1.96) ** 2)
         found.setdefault("covers", []).append(estimates["DR"].low <= world.truth <= estimates["DR"].high)
         found.setdefault("rows", []).append(log.n_challenger)
         anytime = anytime_difference(log.challenger, log.champion, log.rewards, largest_weight=log.largest_weight)
         found.setdefault("anytime", []).append(anytime.half_width)
         found.setdefault("excludes", []).append(not anytime.low <= world.truth <= anytime.high)
-    needed = [requests_to_show(float(np.mean(found[f"{name} variance"]))) for name in ("DR", "IPS")]
+    needed = [requests_to_show(variance(world, design, baseline)) for baseline in (world.predicted, None)]
     errors = [100 * float(np.sqrt(np.mean(np.square(found[name])))) for name in ("DR", "IPS")]
-    chances = world.propensities(design)
-    rows = np.arange(len(chances))
-    explored = (chances * world.quality).sum(axis=1) - world.quality[rows, world.champion]
+    rows = np.arange(len(world.quality))
+    explored = (world.propensities(design) * world.quality).sum(axis=1) - world.quality[rows, world.champion]
     return [
         *(f"{float(f'{each:.2g}'):,.0f}" for each in needed),
         f"{np.mean(found['rows']):,.0f}",
@@ -100,6 +103,17 @@ def row(world: World, design: str, n: int, replications: int) -> list[str]:
         f"{100 * np.mean(found['anytime']):.1f}, {np.mean(found['excludes']):.1%}",
         f"{-100 * explored.mean():+.2f}",
     ]
+
+
+def variance(world: World, design: str, baseline: np.ndarray | None) -> float:
+    """Return the exact variance of a row's part of the difference, over prompts and draws; no baseline is IPS."""
+    n_models = world.quality.shape[1]
+    chances = world.propensities(design)
+    predicted = np.zeros(world.quality.shape) if baseline is None else baseline
+    step = np.eye(n_models)[world.challenger] - np.eye(n_models)[world.champion]
+    weight = np.divide(step, chances, out=np.zeros_like(step), where=chances > 0)
+    parts = (step * predicted).sum(axis=1, keepdims=True) + weight * (world.quality - predicted)
+    return float((chances * parts**2).sum(axis=1).mean() - world.truth**2)
 
 
 if __name__ == "__main__":

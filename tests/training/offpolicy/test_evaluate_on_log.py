@@ -72,6 +72,7 @@ def test_the_router_that_wrote_the_log_ties_with_itself(trained, world):
     found = evaluate_on_log(trained.router, read_logged(world[0]))
     assert found.verdict.finding is Finding.TIE
     assert found.difference.quality.value == found.difference.quality.high == 0.0
+    print(f"as it ran {found.as_logged.quality.value:.3f}, without exploration {found.champion.quality.value:.3f}")
     assert found.as_logged.quality.value < found.champion.quality.value
 
 
