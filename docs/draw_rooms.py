@@ -33,7 +33,7 @@ class House(NamedTuple):
 HOUSES = (
     House("training", 0.0, 10.2, "#0072B2", (
         Floor("commands", "import, train, evaluate, certify …"),
-        Floor("benchmark · plots", "other methods on the same table"),
+        Floor("benchmark · offpolicy", "other methods; other policies, from a log"),
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
@@ -53,7 +53,7 @@ HOUSES = (
     )),
     House("router_model", 0.0, 3.6, "#D55E00", (
         Floor("commands · router · pacing", "one decision; a budget for many"),
-        Floor("screening · explanation", "who may be chosen; why this one"),
+        Floor("screening · explanation · sequential", "who may be chosen; why this one; tests in time"),
         Floor("saved · prediction", "files of a router; probabilities, costs"),
     )),
     House("features", 0.0, -0.6, "#CC79A7", (Floor("features", "a prompt becomes numbers"),)),

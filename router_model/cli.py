@@ -21,7 +21,7 @@ from router_model.interrupts import what_was_saved
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
-    from router_model.commands import inspect, remove_model, route, simulate  # noqa: F401
+    from router_model.commands import inspect, ope, remove_model, route, savings, simulate  # noqa: F401
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
@@ -38,6 +38,8 @@ COMMANDS: Final = {
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
     "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts of a table."),
+    "ope": ("router_model.commands.ope", "Estimate from a decision log what another router would have brought."),
+    "savings": ("router_model.commands.savings", "What a log's calls cost, and what each model alone would have cost."),
     "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
     "certify": ("router_model.training.commands.certify", "Certify success rates of a router on prompts it never saw."),
     "add-model": (

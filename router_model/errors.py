@@ -2,6 +2,7 @@
 
 RouterModelError(Exception)
 ├── TableError(ValueError)       an outcome table or a source of one is unusable
+│   └── SupportError             a log could not have made the choices that it is to judge
 ├── CatalogError(ValueError)     prices or capabilities are missing or malformed
 ├── ArtifactError(ValueError)    a saved router is damaged, too new, or not a router
 ├── TrainingError(ValueError)    a router cannot be trained from the table or the settings
@@ -20,6 +21,10 @@ class RouterModelError(Exception):
 
 class TableError(RouterModelError, ValueError):
     """Raise when an outcome table, or a source of one, is unusable."""
+
+
+class SupportError(TableError):
+    """Raise when a log has no support for the choices of a policy, so that no estimate of it is unbiased."""
 
 
 class CatalogError(RouterModelError, ValueError):

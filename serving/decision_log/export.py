@@ -139,7 +139,7 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
 def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport) -> pl.DataFrame:
     """Return the rows of the decisions in one file."""
     names = ("decision_id", "created_at", "reason", "policy_version", "artifact", "session_id", "explored", "messages")
-    decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(names)
+    decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(*names, "candidates", "excluded")
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
     for row in joined.unique("decision_id", keep="first", maintain_order=True).iter_rows(named=True):
@@ -189,6 +189,14 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         name: row[name] for name in ("decision_id", "policy_version", "artifact", "reason", "explored", "p_success")
     }
     extra["provider"] = row["attempt_provider"]
+    if row["propensity"] is not None:
+        # Off-policy evaluation has to know what could have been chosen, not only what was.
+        candidates = orjson.loads(row["candidates"])
+        chances = zip(candidates["model"], candidates["propensity"], strict=True)
+        extra["propensities"] = {model: chance for model, chance in chances if chance > 0}
+        # Exploration puts another candidate before the one that the rule prefers.
+        extra["preferred"] = candidates["model"][1 if row["explored"] else 0]
+        extra["excluded"] = [model for model, _ in orjson.loads(row["excluded"] or "[]")]
     if row["attempt_usage_estimated"] is not None:
         extra["usage_estimated"] = row["attempt_usage_estimated"]
     return {

@@ -119,24 +119,29 @@ def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Floa
 
 
 def margin_of_error(values: Float64Array, together: Sequence[object]) -> float:
-    """Return the distance from a mean to the end of its one-sided interval, with one cluster for each group.
+    """Return the distance from a mean to the end of its one-sided interval, with one cluster for each group."""
+    error, n = clustered_error(values, together)
+    return float(stats.t.ppf(CONFIDENCE, n - 1) * error) if np.isfinite(error) else np.inf
+
+
+def clustered_error(values: Float64Array, together: Sequence[object]) -> tuple[float, int]:
+    """Return the standard error of a mean, and the number of clusters: one for each group.
 
     Examples
     --------
     Ten copies of each of two prompts say as much as two prompts:
 
     >>> ten_times_two = np.repeat([0.0, 1.0], 10)
-    >>> once = margin_of_error(np.array([0.0, 1.0]), [0, 1])
-    >>> round(once, 2), round(margin_of_error(ten_times_two, np.repeat([0, 1], 10).tolist()), 2)
-    (3.16, 3.16)
+    >>> once, twice = clustered_error(np.array([0.0, 1.0]), [0, 1]), clustered_error(ten_times_two, [0] * 10 + [1] * 10)
+    >>> round(once[0], 2), round(twice[0], 2), twice[1]
+    (0.5, 0.5, 2)
     """
     _, labels = np.unique(np.asarray(together), return_inverse=True)
     sums = np.bincount(labels, weights=values - values.mean())
     n = len(sums)
     if n < 2:  # noqa: PLR2004  (a variance needs two)
-        return np.inf
-    variance = n / (n - 1) * float((sums**2).sum()) / len(values) ** 2
-    return float(stats.t.ppf(CONFIDENCE, n - 1) * np.sqrt(variance))
+        return np.inf, n
+    return float(np.sqrt(n / (n - 1) * (sums**2).sum())) / len(values), n
 
 
 def success_values(cost_usd: Float64Array) -> list[float]:

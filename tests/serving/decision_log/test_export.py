@@ -53,6 +53,7 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     assert json.loads(row.pop("extra")) == {
         "decision_id": decision(1).decision_id, "policy_version": "v1", "artifact": "sha256:abc",
         "reason": "cheapest_above_bar", "explored": False, "p_success": 0.9, "provider": "acme",
+        "propensities": {"small": 0.75, "large": 0.25}, "preferred": "small", "excluded": ["tiny"],
     }  # fmt: skip
     assert row == {
         "prompt_id": decision(1).decision_id, "prompt": None, "messages": '[{"role":"user","content":"Hi"}]',
@@ -60,6 +61,15 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
         "propensity": 0.75, "task": None, "timestamp": BEGAN + timedelta(seconds=2), "session_id": "s1",
         "source": "decision log", "judge": "k1",
     }  # fmt: skip
+
+
+def test_an_explored_decision_tells_what_the_rule_preferred(log_url, tmp_path):
+    """'large' was drawn with 0.25; 'small', which the rule prefers, stands behind it; 'tiny' could not be drawn."""
+    candidates = (candidate("large", 0.25), candidate("small", 0.75), candidate("tiny", 0.0))
+    row = row_of_export(log_url, tmp_path, decision(1, model="large", candidates=candidates, explored=True))
+    extra = json.loads(row["extra"])
+    assert (row["model"], row["propensity"], extra["preferred"]) == ("large", 0.25, "small")
+    assert extra["propensities"] == {"large": 0.25, "small": 0.75}
 
 
 def test_without_an_attempt_the_chosen_model_counts(log_url, tmp_path):

@@ -1,0 +1,179 @@
+"""The command ``router-model ope``: evaluate a router on the log of another policy."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router_model.commands.logged import log_options, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from router_model.training.measuring.verdict import Estimate
+    from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
+
+_TASKS_SHOWN = 20
+
+
+@click.command("ope")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@log_options
+@click.option(
+    "--against", type=click.Path(path_type=Path), help="The champion [default: the policy that wrote the log]."
+)
+@click.option("--supported-only", is_flag=True, help="Leave out decisions that the log could not have made.")
+@click.option(
+    "--max-quality-loss", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Loss of quality that does not matter for the verdict.",
+)  # fmt: skip
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
+@click.option("--encoder", help="The encoder, if the routers were trained with your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
+def command(
+    artifact: Path,
+    *,
+    log: str,
+    spool: Path,
+    since: datetime | None,
+    until: datetime | None,
+    against: Path | None,
+    supported_only: bool,
+    max_quality_loss: float,
+    catalog: Path | None,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
+    """Estimate from a log what the router in ARTIFACT would have brought.
+
+    The difference between it (the challenger) and the policy that wrote the
+    log, without its exploration (the champion), is estimated from explored
+    choices and their propensities. Prompts that the router was trained on are
+    left out.
+    """
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
+
+    own = None if encoder is None else load_encoder(encoder)
+    challenger = Router.load(artifact, catalog=catalog, encoder=own)
+    champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
+    decisions = read_log(log, spool, since, until)
+    found = evaluate_on_log(
+        challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
+    )
+    if as_json:
+        names = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
+        click.echo(json.dumps({**names, **found.as_dict()}, ensure_ascii=False))
+    else:
+        show_log_evaluation(found, Console())
+
+
+def show_log_evaluation(found: "LogEvaluation", console: "Console") -> None:
+    """Print an evaluation on a log for people; the verdict comes last."""
+    console.print(
+        f"[bold]Evaluated[/] on {found.n_decisions:,} of {found.n_logged:,} decisions, {found.n_sessions:,} sessions.",
+        highlight=False,
+    )
+    for reason, n in found.left_out.items():
+        console.print(f"Left out: {n:,} {reason}.", highlight=False)
+    console.print(f"The champion is {found.champion_name}.", highlight=False)
+    _show_values(found, console)
+    if not found.difference.same_choices:
+        _show_estimators(found, console)
+        _show_overlap(found, console)
+        _show_tasks(found, console)
+    console.print(f"[bold]Verdict:[/] {found.verdict.sentence}.", highlight=False)
+
+
+def _table(console: "Console", titles: "Sequence[str]", rows: "Sequence[Sequence[str]]") -> None:
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column, title in enumerate(titles):
+        table.add_column(title, justify="right" if column else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:
+    """Return a value with half the width of its interval."""
+    return f"{scale * estimate.value:.{digits}f} ± {scale * estimate.half_width:.{digits}f}"
+
+
+def _points(estimate: "Estimate") -> str:
+    return f"{100 * estimate.value:+.2f}"
+
+
+def _interval(estimate: "Estimate", scale: float, digits: int) -> str:
+    if not estimate.half_width < float("inf"):
+        return "biased: none"
+    return f"{scale * estimate.low:+.{digits}f} to {scale * estimate.high:+.{digits}f}"
+
+
+def _show_values(found: "LogEvaluation", console: "Console") -> None:
+    rows = [
+        (name, _with_error(value.quality, 1, 4), _with_error(value.cost_usd, 1000, 4))
+        for name, value in (
+            ("challenger", found.challenger),
+            ("champion", found.champion),
+            ("as logged", found.as_logged),
+        )
+    ]
+    _table(console, ("by DR, ± 95 %", "quality", "$ per 1k"), rows)
+
+
+def _show_estimators(found: "LogEvaluation", console: "Console") -> None:
+    rows = [
+        (name, _points(quality), _interval(quality, 100, 2), f"{1000 * found.cost_usd[name].value:+.4f}",
+         _interval(found.cost_usd[name], 1000, 4))
+        for name, quality in found.quality.items()
+    ]  # fmt: skip
+    if found.anytime is not None:
+        rows.append(("DR, anytime", _points(found.anytime), _interval(found.anytime, 100, 2), "", ""))
+    titles = ("challenger - champion", "points", "95 % interval", "$ per 1k", "95 % interval")
+    _table(console, titles, rows)
+
+
+def _show_overlap(found: "LogEvaluation", console: "Console") -> None:
+    overlap = found.overlap
+    console.print(
+        f"They disagree on {overlap.share_different:.1%} of the decisions. There, {overlap.n_challenger:,} graded "
+        f"answers are by the challenger's choice and {overlap.n_champion:,} by the champion's.",
+        highlight=False,
+    )
+    console.print(
+        f"Weights: largest {overlap.largest_weight:.1f}, mean {_with_error(overlap.mean_weight, 1, 3)} (1 is right); "
+        f"{overlap.n_graded:,} graded answers count as {overlap.effective_size:,.0f}.",
+        highlight=False,
+    )
+    if overlap.is_off:
+        console.print(
+            "[yellow]note:[/] the mean weight is not 1: answers of some models are missing more often, or the "
+            "propensities are wrong",
+            highlight=False,
+        )
+    console.print(
+        f"A log like this shows a difference from {100 * found.shown:.2g} points on; one of a point takes "
+        f"{float(f'{found.n_to_show_a_point:.2g}'):,.0f} requests.",
+        highlight=False,
+    )
+
+
+def _show_tasks(found: "LogEvaluation", console: "Console") -> None:
+    shown = sorted(found.by_task.items(), key=lambda item: -item[1][0])[:_TASKS_SHOWN]
+    rows = [
+        (task, f"{n:,}", _points(quality), _interval(quality, 100, 1), f"{1000 * cost.value:+.4f}")
+        for task, (n, quality, cost) in shown
+    ]
+    if rows:
+        _table(console, ("task", "decisions", "points", "95 % interval", "$ per 1k"), rows)
+    if len(found.by_task) > len(shown):
+        console.print(f"and {len(found.by_task) - len(shown)} more tasks (--json has all)", highlight=False)

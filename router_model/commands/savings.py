@@ -1,0 +1,102 @@
+"""The command ``router-model savings``: what was spent, and what always calling one model would have cost."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router_model.commands.logged import log_options, read_log
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from router_model.training.measuring.verdict import Estimate
+    from router_model.training.offpolicy.savings import Ledger
+
+
+@click.command("savings")
+@log_options
+@click.option("--artifact", type=click.Path(path_type=Path), help="A router whose predictions narrow the intervals.")
+@click.option(
+    "--max-quality-loss", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+    help="Loss of quality that does not matter for the verdict.",
+)  # fmt: skip
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices of calls that were not billed.")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print the ledger as JSON.")
+def command(
+    *,
+    log: str,
+    spool: Path,
+    since: datetime | None,
+    until: datetime | None,
+    artifact: Path | None,
+    max_quality_loss: float,
+    catalog: Path | None,
+    encoder: str | None,
+    as_json: bool,
+) -> None:
+    """Say what a log's calls cost, and what each model alone would have.
+
+    Costs and qualities of single models are estimated from explored choices
+    and their propensities.
+    """
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.catalog import Catalog  # noqa: PLC0415
+    from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.offpolicy.savings import savings  # noqa: PLC0415
+
+    own = None if encoder is None else load_encoder(encoder)
+    router = None if artifact is None else Router.load(artifact, encoder=own)
+    cards = None if catalog is None else Catalog.load(catalog)
+    decisions = read_log(log, spool, since, until)
+    ledger = savings(decisions, router=router, catalog=cards, margin=max_quality_loss)
+    if as_json:
+        click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))
+    else:
+        show_ledger(ledger, Console())
+
+
+def show_ledger(ledger: "Ledger", console: "Console") -> None:
+    """Print a ledger for people; the verdict comes last."""
+    from rich.table import Table  # noqa: PLC0415
+
+    unknown = f" {ledger.n_without_cost:,} answers have no known cost." if ledger.n_without_cost else ""
+    console.print(
+        f"[bold]Spent[/] ${ledger.spent_usd:,.4f} on {ledger.n_logged:,} decisions.{unknown}", highlight=False
+    )
+    console.print(f"The estimates are about {ledger.n_decisions:,} of them, ± 95 %.", highlight=False)
+    for reason, n in ledger.left_out.items():
+        console.print(f"Left out: {n:,} {reason}.", highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", overflow="fold")
+    for title in ("quality", "$ per 1k", "routed saves"):
+        table.add_column(title, justify="right")
+    routed = ledger.routed
+    table.add_row("routed, as it ran", _with_error(routed.quality, 1, 3), _with_error(routed.cost_usd, 1000, 4), "")
+    for model, value in ledger.singles.items():
+        name = f"always {model}{' *' if model == ledger.best else ''}"
+        saved = _saved(ledger.against[model].saving)
+        table.add_row(name, _with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4), saved)
+    console.print(table)
+    console.print("* the best single model, by the lower end of its interval", highlight=False)
+    for model, why in ledger.unknown.items():
+        console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
+    console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)
+
+
+def _saved(saving: "Estimate") -> str:
+    """Return a share of the cost; what costs more than twice as much is said as a multiple."""
+    if saving.value >= -1:
+        return f"{_with_error(saving, 100, 0)} %"
+    if not saving.half_width < float("inf"):
+        return "it is free"
+    return f"costs {1 - saving.value:.1f} ± {saving.half_width:.1f} x"
+
+
+def _with_error(estimate: "Estimate", scale: float, digits: int) -> str:
+    return f"{scale * estimate.value:.{digits}f} ± {scale * estimate.half_width:.{digits}f}"
