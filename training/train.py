@@ -404,11 +404,12 @@ def _text_warnings(outcomes: Outcomes, *, keep_prompts: bool) -> list[str]:
     n = int((~outcomes.has_text).sum())
     if not n:
         return []
-    said = [
+    compared = (
         f"{n:,} of {len(outcomes):,} prompts were logged without their texts: near duplicates are compared by their "
         "word pieces, and 'evaluate' will know copies of these prompts, and not their near duplicates"
-    ]
-    return said + ["no text is kept for explanations, because not all texts are known"] * keep_prompts
+    )
+    kept = ["no text is kept for explanations, because not all texts are known"] if keep_prompts else []
+    return [compared, *kept]
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from router_model.catalog import Catalog
-from router_model.errors import RequestError
+from router_model.errors import RequestError, TableError
 from router_model.features import Encoder, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.training.benchmark.intervals import PromptWeights
