@@ -65,8 +65,8 @@ def _prompts_in_words(settings: Settings, keys: LogKeys | None) -> str:
         return "; of prompts their texts: 'router-model train' can learn from them"
     if keys is not None:
         return (
-            f"; of prompts their features, sealed with the key {keys.key_id} of {settings.log_key}: 'router-model train' "
-            f"can learn from them where {KEY_VARIABLE} names that file"
+            f"; of prompts their features, sealed with the key {keys.key_id}: 'router-model train' can learn from them "
+            f"with {KEY_VARIABLE}={settings.log_key}"
         )
     kept = "their hashes" if storage is PromptStorage.HASH else "nothing"
     return (

@@ -335,10 +335,8 @@ class Engine:
     def _tell(self, asked: ReadQuery, routed: Routed, unsealed: UnsealedFeatures | None) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            noted = PendingDecision.of(
-                asked.query, routed, asked.prompt, self._storage, self._volume, unsealed=unsealed
-            )
-            self._decision_log.put(noted)
+            kept = self._storage, self._volume
+            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, *kept, unsealed=unsealed))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:

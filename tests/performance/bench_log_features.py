@@ -141,9 +141,10 @@ def read_back(name: str, features: PromptFeatures) -> None:
     n_prompts = np.bincount(columns)
     right = found == hashed
     common = n_prompts >= 5  # as many as a term needs to be learned from
+    share = (right * n_prompts).sum() / n_prompts.sum()
     print(
-        f"{name}, {len(embedding)} prompts: without the key {right[common].mean():.1%} of the word pieces in 5 or "
-        f"more prompts are read back, and counting all pieces in all prompts {(right * n_prompts).sum() / n_prompts.sum():.1%} of their places"
+        f"{name}, {len(embedding)} prompts: without the key {right[common].mean():.1%} of the word pieces in 5 or more "
+        f"prompts are read back, and, counting each piece in each prompt, {share:.1%} of all"
     )
 
 
