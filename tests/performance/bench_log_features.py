@@ -16,15 +16,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
-from bench_quality import prepare
 
+from router_model.catalog import Catalog
 from router_model.features import Encoder, Prompt, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.features.logged import LogKeys, new_key_file, pack, unpack
 from router_model.saved.artifact import prompt_hash
+from router_model.training.fitting.embedding_cache import cached
 from router_model.training.metrics import log_loss, mean_auc
 from router_model.training.near_duplicates.groups import join_near_duplicates
-from router_model.training.table.outcomes import Outcomes
+from router_model.training.table.outcomes import Outcomes, read_outcomes
+from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
 from router_model.training.train import Run, TrainConfig
 
@@ -39,9 +41,10 @@ def main() -> None:
     parser.add_argument("--hashed", action="store_true")
     options = parser.parse_args()
     for name in options.tables.split(","):
-        outcomes, catalog, encoder, features = prepare(options.data / name, options.encoder, None)
-        some = np.sort(np.random.default_rng(0).permutation(len(outcomes))[: options.prompts])
-        outcomes, features = outcomes.take(some), features.take(some)
+        outcomes, encoder = read_outcomes(options.data / name / "outcomes.parquet"), load_encoder(options.encoder)
+        catalog = complete_catalog(Catalog.load(options.data / name / "catalog.toml"), outcomes.models)
+        outcomes = outcomes.take(np.sort(np.random.default_rng(0).permutation(len(outcomes))[: options.prompts]))
+        features = featurise(outcomes.prompts, cached(encoder))
         if options.hashed:
             read_back(name, features)
             continue
