@@ -16,10 +16,10 @@ from router_model.saved.artifact import hash_of, prompt_hash
 
 ENCODER = load_encoder("static")
 BODY = {
-    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is 2027 prime? Is it, is it?"}],
+    "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is 2027 prime? Is it?"}],
     "tools": [{"type": "function"}],
     "max_tokens": 50,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_sealed_record_shows_nothing_of_its_prompt(tmp_path_factory, text):
     assert text not in first
 
 
-def test_prompts_with_and_without_texts_are_featurised_in_their_order(keys):
+def test_prompts_with_and_without_texts_are_featurised_in_their_order():
     values = ["First.", BODY, "Third, please."]
     expected = featurise(values, ENCODER)
     found = featurise([unpack(record_of("First.")), BODY, unpack(record_of("Third, please."))], ENCODER)
@@ -87,9 +87,7 @@ def test_a_text_is_not_made_up():
 
 def test_another_encoders_features_are_refused():
     logged = replace(unpack(record_of("Hello")), encoder="sha256:0123")
-    with pytest.raises(
-        EncoderError, match="by the encoder sha256:0123, and the encoder 'static' here is sha256:.*--enc"
-    ):
+    with pytest.raises(EncoderError, match="encoder sha256:0123, and the encoder 'static' here is sha256:.*--encoder"):
         featurise([logged], ENCODER)
 
 
