@@ -36,7 +36,7 @@ _CHUNK = 4096  # prompts counted at once, so that a term they share becomes a si
 
 
 class Terms(NamedTuple):
-    """The terms of one prompt without their order: all that a bag reads of its word pieces.
+    """The terms of a prompt whose word pieces are not known in their order: all that a bag reads of them.
 
     Attributes
     ----------
@@ -47,17 +47,6 @@ class Terms(NamedTuple):
 
     codes: IntArray
     counts: IntArray
-
-    @classmethod
-    def of(cls, pieces: "IntArray | Terms") -> "Terms":
-        """Count the terms of word pieces; terms that were counted before are returned as they are.
-
-        >>> Terms.of(np.array([7, 7])).counts.tolist()  # the piece twice, the pair (7, 7) once
-        [2, 1]
-        """
-        if isinstance(pieces, Terms):
-            return pieces
-        return cls(*np.unique(term_codes(pieces), return_counts=True))
 
 
 class Bags(NamedTuple):
@@ -130,7 +119,7 @@ class BagVocabulary:
 
     def _weigh(self, ids: IntArray | Terms) -> tuple[IntArray, npt.NDArray[np.float32], int]:
         """Return the known terms, their weights, and the number of different terms."""
-        codes, counts = Terms.of(ids)
+        codes, counts = count_terms(ids)
         column = np.searchsorted(self.codes, codes)
         column[column == len(self.codes)] = 0
         known = self.codes[column] == codes if len(self.codes) else np.zeros(len(codes), dtype=bool)
@@ -146,12 +135,24 @@ def _prompt_frequency(pieces: Sequence[IntArray | Terms]) -> tuple[IntArray, Int
     none = np.empty(0, np.int64)
     codes, counts = [none], [none]
     for start in range(0, len(pieces), _CHUNK):
-        per_prompt = [Terms.of(ids).codes for ids in pieces[start : start + _CHUNK]]
+        per_prompt = [count_terms(ids)[0] for ids in pieces[start : start + _CHUNK]]
         for found, part in zip((codes, counts), np.unique(np.concatenate(per_prompt), return_counts=True), strict=True):
             found.append(part)
     different, place = np.unique(np.concatenate(codes), return_inverse=True)
     frequency = np.bincount(place, weights=np.concatenate(counts), minlength=len(different))
     return different, frequency.astype(np.int64)
+
+
+def count_terms(pieces: IntArray | Terms) -> tuple[IntArray, IntArray]:
+    """Return the different codes of one prompt's terms, ascending, and how often each occurs.
+
+    >>> codes, counts = count_terms(np.array([7, 7]))  # the piece twice, the pair (7, 7) once
+    >>> counts.tolist()
+    [2, 1]
+    """
+    if isinstance(pieces, Terms):
+        return pieces
+    return np.unique(term_codes(pieces), return_counts=True)
 
 
 def term_codes(ids: IntArray) -> IntArray:

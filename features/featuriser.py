@@ -111,7 +111,7 @@ def _logged_features(prompts: Sequence[LoggedPrompt]) -> PromptFeatures:
     return PromptFeatures(
         embedding=np.stack([prompt.embedding for prompt in prompts]),
         surface=np.stack([prompt.surface for prompt in prompts]),
-        pieces=[prompt.terms for prompt in prompts],
+        pieces=[Terms(prompt.term_codes, prompt.term_counts) for prompt in prompts],
         n_input_tokens=np.array([prompt.n_input_tokens for prompt in prompts], dtype=np.float64),
         n_images=np.array([prompt.needs.n_images for prompt in prompts], dtype=np.float64),
         max_output_tokens=np.array([prompt.needs.max_output_tokens or np.inf for prompt in prompts], dtype=np.float64),

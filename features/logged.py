@@ -24,7 +24,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from router_model.features.bag import Terms
+from router_model.features.bag import count_terms
 from router_model.features.encoder import unit_rows
 from router_model.features.errors import FeatureError
 from router_model.features.featuriser import PromptFeatures
@@ -61,7 +61,7 @@ def pack(features: PromptFeatures, prompt: Prompt, *, text_hash: int, encoder_ha
     encoder_hash : content hash of the encoder
     """
     (embedding,), (surface,), (pieces,) = features.embedding, features.surface, features.pieces
-    terms = Terms.of(pieces)
+    codes, counts = count_terms(pieces)
     steps = embedding * (_INT8_STEPS / max(float(np.abs(embedding).max(initial=0.0)), 1e-12))
     head = _HEAD.pack(
         bytes.fromhex(encoder_hash.removeprefix("sha256:"))[:_HASH_BYTES],
@@ -74,13 +74,13 @@ def pack(features: PromptFeatures, prompt: Prompt, *, text_hash: int, encoder_ha
         min(prompt.n_chars, _LARGEST),
         sum(getattr(prompt, need) << bit for bit, need in enumerate(_NEEDS)),
         len(embedding),
-        len(terms.codes),
+        len(codes),
     )
     arrays = (
         surface.astype("<f4"),
         np.rint(steps).astype("i1"),
-        terms.codes.astype("<u4"),
-        np.minimum(terms.counts, _MOST_COUNTED).astype("<u2"),
+        codes.astype("<u4"),
+        np.minimum(counts, _MOST_COUNTED).astype("<u2"),
     )
     return zlib.compress(head + b"".join(array.tobytes() for array in arrays))
 
@@ -117,7 +117,8 @@ def unpack(record: bytes) -> LoggedPrompt:
         text_hash=text_hash,
         embedding=unit_rows(embedding.astype(np.float32)[None])[0],
         surface=surface.astype(np.float32),
-        terms=Terms(codes.astype(np.int64), counts.astype(np.int64)),
+        term_codes=codes.astype(np.int64),
+        term_counts=counts.astype(np.int64),
         n_input_tokens=n_tokens,
         needs=Prompt(
             text="",
@@ -290,5 +291,5 @@ def _fernet() -> ModuleType:
     try:
         from cryptography import fernet  # noqa: PLC0415  (only logs with features need it)
     except ImportError as exc:
-        raise ImportError("features in logs need the package cryptography: pip install 'router-model[serve]'") from exc
+        raise ImportError("features in logs need the package cryptography: pip install cryptography") from exc
     return fernet

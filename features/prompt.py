@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from router_model.features.bag import Terms
 from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
@@ -160,7 +159,8 @@ class LoggedPrompt:
         `router_model.saved.artifact.prompt_hash` of the text.
     embedding : float32 array, shape (dimension,), of unit length
     surface : float32 array, shape (n_surface,)
-    terms : Terms
+    term_codes, term_counts : int64 arrays, shape (n_terms,)
+        See `router_model.features.bag.Terms`.
     n_input_tokens : float
         Word pieces of the whole prompt.
     needs : Prompt
@@ -171,7 +171,8 @@ class LoggedPrompt:
     text_hash: int
     embedding: npt.NDArray[np.float32]
     surface: npt.NDArray[np.float32]
-    terms: Terms
+    term_codes: npt.NDArray[np.int64]
+    term_counts: npt.NDArray[np.int64]
     n_input_tokens: float
     needs: Prompt
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from router_model.features.bag import Terms
+from router_model.features.bag import count_terms
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.features.word_pieces import tokenise
 from router_model.training.near_duplicates.shingles import normalised
@@ -101,13 +101,13 @@ def _contents(prompts: Sequence[PromptLike]) -> Sequence[str | bytes]:
     """
     if not any(isinstance(prompt, LoggedPrompt) for prompt in prompts):
         return [normalised(Prompt.parse(prompt).text) for prompt in prompts]
-    return [_terms(prompt).codes.tobytes() for prompt in prompts]
+    return [_terms(prompt).tobytes() for prompt in prompts]
 
 
-def _terms(prompt: PromptLike) -> Terms:
+def _terms(prompt: PromptLike) -> npt.NDArray[np.int64]:
     if isinstance(prompt, LoggedPrompt):
-        return prompt.terms
-    return Terms.of(tokenise([Prompt.parse(prompt).text]).pieces[0])
+        return prompt.term_codes
+    return count_terms(tokenise([Prompt.parse(prompt).text]).pieces[0])[0]
 
 
 def group_keys(conversations: Sequence[str], texts: Sequence[str | bytes]) -> list[str]:
