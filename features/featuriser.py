@@ -55,6 +55,10 @@ class PromptFeatures:
             max_output_tokens=self.max_output_tokens[rows],
         )
 
+    def of_prompt(self, row: int) -> "PromptFeatures":
+        """Return the features of one prompt."""
+        return self if len(self) == 1 else self.take(np.array([row]))  # copies take a noticeable share of a decision
+
 
 def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
     """Compute the features of prompts; those of a `LoggedPrompt` were computed when it was logged.

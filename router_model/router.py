@@ -298,7 +298,7 @@ class Router:
         decisions = [
             self._decision(
                 table, row, ranked[row], screening, rule,
-                n_input_tokens=pieces[row], features=features.take(np.array([row])) if keep_features else None,
+                n_input_tokens=pieces[row], features=features.of_prompt(row) if keep_features else None,
             )
             for row in range(len(parsed))
         ]  # fmt: skip

@@ -83,7 +83,7 @@ def as_logged(outcomes: Outcomes, features: PromptFeatures, encoder: Encoder) ->
         keys = new_key_file(Path(folder) / "log.key")
     began = time.perf_counter()
     sealed = [
-        seal(keys, Prompt.parse(prompt), features.take(np.array([row])), encoder)
+        seal(keys, Prompt.parse(prompt), features.of_prompt(row), encoder)
         for row, prompt in enumerate(outcomes.prompts)
     ]
     took_s = time.perf_counter() - began
