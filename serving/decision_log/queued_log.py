@@ -318,4 +318,4 @@ def _size(record: Loggable) -> tuple[str | None, int]:
     caller = getattr(record, "key_id", None)
     if isinstance(record, DecisionRecord):
         return caller, len(record.messages or "") + len(record.prompt_features or "")
-    return caller, 0 if isinstance(record, _NO_DECISION) else record.n_chars
+    return caller, getattr(record, "n_chars", 0)
