@@ -35,6 +35,20 @@ because no logarithm is within 1e-6 steps of a rounding boundary (a test checks 
 _CHUNK = 4096  # prompts counted at once, so that a term they share becomes a single entry
 
 
+class Terms(NamedTuple):
+    """The terms of a prompt whose word pieces are not known in their order: all that a bag reads of them.
+
+    Attributes
+    ----------
+    codes : int64 array, shape (n_terms,), ascending
+        See `BagVocabulary`.
+    counts : int64 array, shape (n_terms,)
+    """
+
+    codes: IntArray
+    counts: IntArray
+
+
 class Bags(NamedTuple):
     """The bags of n prompts.
 
@@ -72,7 +86,7 @@ class BagVocabulary:
     idf: npt.NDArray[np.float32]
 
     @classmethod
-    def fit(cls, pieces: Sequence[IntArray], *, min_prompts: int, max_terms: int) -> "BagVocabulary":
+    def fit(cls, pieces: Sequence[IntArray | Terms], *, min_prompts: int, max_terms: int) -> "BagVocabulary":
         """Keep at most `max_terms` terms, the most common of those in at least `min_prompts` prompts."""
         codes, frequency = _prompt_frequency(pieces)
         kept = np.flatnonzero(frequency >= min_prompts)
@@ -82,7 +96,7 @@ class BagVocabulary:
         idf = np.log((1 + len(pieces)) / (1 + frequency[kept])) + 1
         return cls(codes=codes[kept], idf=idf.astype(np.float32))
 
-    def transform(self, pieces: Sequence[IntArray]) -> Bags:
+    def transform(self, pieces: Sequence[IntArray | Terms]) -> Bags:
         """Return the weighted bags. A prompt without a known term gets an empty row."""
         columns: list[IntArray] = []
         n_terms = np.zeros(len(pieces), dtype=np.int64)
@@ -103,9 +117,9 @@ class BagVocabulary:
         )
         return Bags(vectors, n_terms)
 
-    def _weigh(self, ids: IntArray) -> tuple[IntArray, npt.NDArray[np.float32], int]:
+    def _weigh(self, ids: IntArray | Terms) -> tuple[IntArray, npt.NDArray[np.float32], int]:
         """Return the known terms, their weights, and the number of different terms."""
-        codes, counts = np.unique(term_codes(ids), return_counts=True)
+        codes, counts = count_terms(ids)
         column = np.searchsorted(self.codes, codes)
         column[column == len(self.codes)] = 0
         known = self.codes[column] == codes if len(self.codes) else np.zeros(len(codes), dtype=bool)
@@ -116,17 +130,29 @@ class BagVocabulary:
         return column, on_grid(steps / norm if norm > 0 else steps), len(codes)
 
 
-def _prompt_frequency(pieces: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+def _prompt_frequency(pieces: Sequence[IntArray | Terms]) -> tuple[IntArray, IntArray]:
     """Return all codes, ascending, and in how many prompts each occurs."""
     none = np.empty(0, np.int64)
     codes, counts = [none], [none]
     for start in range(0, len(pieces), _CHUNK):
-        per_prompt = [np.unique(term_codes(ids)) for ids in pieces[start : start + _CHUNK]]
+        per_prompt = [count_terms(ids)[0] for ids in pieces[start : start + _CHUNK]]
         for found, part in zip((codes, counts), np.unique(np.concatenate(per_prompt), return_counts=True), strict=True):
             found.append(part)
     different, place = np.unique(np.concatenate(codes), return_inverse=True)
     frequency = np.bincount(place, weights=np.concatenate(counts), minlength=len(different))
     return different, frequency.astype(np.int64)
+
+
+def count_terms(pieces: IntArray | Terms) -> tuple[IntArray, IntArray]:
+    """Return the different codes of one prompt's terms, ascending, and how often each occurs.
+
+    >>> codes, counts = count_terms(np.array([7, 7]))  # the piece twice, the pair (7, 7) once
+    >>> counts.tolist()
+    [2, 1]
+    """
+    if isinstance(pieces, Terms):
+        return pieces
+    return np.unique(term_codes(pieces), return_counts=True)
 
 
 def term_codes(ids: IntArray) -> IntArray:

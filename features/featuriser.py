@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from router_model.features.bag import Terms
 from router_model.features.encoder import Encoder
-from router_model.features.prompt import Prompt, PromptLike
+from router_model.features.errors import EncoderError
+from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.features.surface import surface_features
 from router_model.features.word_pieces import tokenise
 
@@ -23,8 +25,8 @@ class PromptFeatures:
     ----------
     embedding : float32 array, shape (n, dimension), rows of unit length
     surface : float32 array, shape (n, len(SURFACE_NAMES))
-    pieces : list of n int64 arrays
-        Word-piece ids.
+    pieces : list of n int64 arrays, or Terms
+        Word-piece ids in their order; of logged prompts the counts of terms, without their order.
     n_input_tokens : float64 array, shape (n,)
         Word pieces of the whole prompt; if it was clipped, scaled up from the part that was read.
     n_images : float64 array, shape (n,)
@@ -34,7 +36,7 @@ class PromptFeatures:
 
     embedding: FloatArray
     surface: FloatArray
-    pieces: list[IntArray]
+    pieces: list[IntArray | Terms]
     n_input_tokens: npt.NDArray[np.float64]
     n_images: npt.NDArray[np.float64]
     max_output_tokens: npt.NDArray[np.float64]
@@ -53,15 +55,23 @@ class PromptFeatures:
             max_output_tokens=self.max_output_tokens[rows],
         )
 
+    def of_prompt(self, row: int) -> "PromptFeatures":
+        """Return the features of one prompt."""
+        return self if len(self) == 1 else self.take(np.array([row]))  # copies take a noticeable share of a decision
+
 
 def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
-    """Compute the features of prompts.
+    """Compute the features of prompts; those of a `LoggedPrompt` were computed when it was logged.
 
     Raises
     ------
     PromptError
         If one of them is neither text nor chat messages.
+    EncoderError
+        If one of them was logged with another encoder.
     """
+    if any(isinstance(prompt, LoggedPrompt) for prompt in prompts):
+        return _of_log(prompts, encoder)
     parsed = [Prompt.parse(prompt) for prompt in prompts]
     batch = tokenise([prompt.text for prompt in parsed])
     # Lists first, then one array of each: for a single prompt, each call of numpy takes a noticeable share of the time.
@@ -70,8 +80,43 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     return PromptFeatures(
         embedding=encoder.encode(batch),
         surface=surface_features(parsed),
-        pieces=batch.pieces,
+        pieces=[*batch.pieces],
         n_input_tokens=np.array(n_input_tokens, dtype=np.float64),
         n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),
         max_output_tokens=np.array([prompt.max_output_tokens or np.inf for prompt in parsed], dtype=np.float64),
+    )
+
+
+def _of_log(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
+    """Return the features of prompts, some or all of which were logged without their texts."""
+    logged = {row: prompt for row, prompt in enumerate(prompts) if isinstance(prompt, LoggedPrompt)}
+    other = next((one.encoder for one in logged.values() if not encoder.content_hash.startswith(one.encoder)), None)
+    if other is not None:
+        raise EncoderError(
+            f"prompts were logged as features by the encoder {other}, and the encoder {encoder.name!r} here is "
+            f"{encoder.content_hash[: len(other)]}; name the encoder of the service that logged them (--encoder)"
+        )
+    parts = [_logged_features([*logged.values()])]
+    with_text = [row for row in range(len(prompts)) if row not in logged]
+    if with_text:
+        parts.append(featurise([prompts[row] for row in with_text], encoder))
+    joined = PromptFeatures(
+        embedding=np.concatenate([part.embedding for part in parts]),
+        surface=np.concatenate([part.surface for part in parts]),
+        pieces=[pieces for part in parts for pieces in part.pieces],
+        n_input_tokens=np.concatenate([part.n_input_tokens for part in parts]),
+        n_images=np.concatenate([part.n_images for part in parts]),
+        max_output_tokens=np.concatenate([part.max_output_tokens for part in parts]),
+    )
+    return joined.take(np.argsort(np.array([*logged, *with_text])))
+
+
+def _logged_features(prompts: Sequence[LoggedPrompt]) -> PromptFeatures:
+    return PromptFeatures(
+        embedding=np.stack([prompt.embedding for prompt in prompts]),
+        surface=np.stack([prompt.surface for prompt in prompts]),
+        pieces=[Terms(prompt.term_codes, prompt.term_counts) for prompt in prompts],
+        n_input_tokens=np.array([prompt.n_input_tokens for prompt in prompts], dtype=np.float64),
+        n_images=np.array([prompt.needs.n_images for prompt in prompts], dtype=np.float64),
+        max_output_tokens=np.array([prompt.needs.max_output_tokens or np.inf for prompt in prompts], dtype=np.float64),
     )

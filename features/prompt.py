@@ -11,6 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from router_model.features.errors import PromptError
 
 MAX_ENCODED_CHARS = 8192
@@ -19,7 +22,7 @@ MAX_ENCODED_CHARS = 8192
 _UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Unicode's categories of control and format characters and of white space."""
 
-PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt"
+PromptLike: TypeAlias = "str | Sequence[Mapping[str, Any]] | Mapping[str, Any] | Prompt | LoggedPrompt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,11 @@ class Prompt:
             return cls(text=clip(value), n_chars=len(value))
         if isinstance(value, Mapping):
             return cls._of_body(value)
+        if isinstance(value, LoggedPrompt):
+            raise PromptError(
+                "this prompt was logged as features (--log-prompts features), so its text is not known; what was asked "
+                "for needs texts: give a table of prompts with their texts"
+            )
         if isinstance(value, list | tuple):
             return cls._of_body({"messages": value})
         raise PromptError(f"a prompt is text, a list of chat messages or a chat body; got {type(value).__name__}")
@@ -137,6 +145,36 @@ class Prompt:
             n_images=n_images,
             max_output_tokens=_output_limit(body),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedPrompt:
+    """A prompt of which a log kept the features and not the text (`router_model.features.logged`).
+
+    Attributes
+    ----------
+    encoder : str
+        The beginning of the content hash of the encoder that made the embedding.
+    text_hash : int
+        `router_model.saved.artifact.prompt_hash` of the text.
+    embedding : float32 array, shape (dimension,), of unit length
+    surface : float32 array, shape (n_surface,)
+    term_codes, term_counts : int64 arrays, shape (n_terms,)
+        See `router_model.features.bag.Terms`.
+    n_input_tokens : float
+        Word pieces of the whole prompt.
+    needs : Prompt
+        What the request needs of a model; its text is empty.
+    """
+
+    encoder: str
+    text_hash: int
+    embedding: npt.NDArray[np.float32]
+    surface: npt.NDArray[np.float32]
+    term_codes: npt.NDArray[np.int64]
+    term_counts: npt.NDArray[np.int64]
+    n_input_tokens: float
+    needs: Prompt
 
 
 def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:

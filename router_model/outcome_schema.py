@@ -36,8 +36,8 @@ class OutcomeColumn:
         Unit or range of the values; empty if there is none.
     description : str
     required : bool
-        Whether training needs the column (single qualities may be missing). Either `prompt` or `messages` is enough, so
-        neither is marked.
+        Whether training needs the column (single qualities may be missing). One of `prompt`, `messages` and
+        `prompt_features` is enough, so none of them is marked.
     """
 
     name: str
@@ -51,6 +51,7 @@ OUTCOME_COLUMNS: Final = (
     OutcomeColumn("prompt_id", ColumnKind.TEXT, "", "Same for all models asked the same prompt"),
     OutcomeColumn("prompt", ColumnKind.TEXT, "", "The prompt's text"),
     OutcomeColumn("messages", ColumnKind.MESSAGES, "", "JSON list of chat messages, role and content"),
+    OutcomeColumn("prompt_features", ColumnKind.TEXT, "", "Sealed features of a prompt that a log kept without text"),
     OutcomeColumn("model", ColumnKind.TEXT, "", "The candidate model", required=True),
     OutcomeColumn("quality", ColumnKind.NUMBER, "0 to 1", "How good the answer was", required=True),
     OutcomeColumn("input_tokens", ColumnKind.COUNT, "tokens", "Tokens read, cached ones included"),

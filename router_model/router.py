@@ -277,8 +277,12 @@ class Router:
         constraints: Constraints | None = None,
         explain: bool = False,
         warm_caches: Sequence[WarmCache | None] | None = None,
+        keep_features: bool = False,
     ) -> list[Decision]:
-        """Decide for prompts that have one goal; see `route`, which reads the goal from its keywords."""
+        """Decide for prompts that have one goal; see `route`, which reads the goal from its keywords.
+
+        With `keep_features` each decision has the features of its prompt.
+        """
         rule = self.rule(goal)
         limits = constraints or _UNCONSTRAINED
         parsed = [_limited(Prompt.parse(prompt).require_content(), limits) for prompt in prompts]
@@ -294,9 +298,12 @@ class Router:
         ranked = self.rank(rule, table, screening.eligible)
         pieces = features.n_input_tokens.tolist()
         decisions = [
-            self._decision(table, row, ranked[row], screening, rule, n_input_tokens=pieces[row])
+            self._decision(
+                table, row, ranked[row], screening, rule,
+                n_input_tokens=pieces[row], features=features.of_prompt(row) if keep_features else None,
+            )
             for row in range(len(parsed))
-        ]
+        ]  # fmt: skip
         if explain:
             decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
         if rule.certificate is None or not self._candidates.has_own_prices:
@@ -377,6 +384,7 @@ class Router:
         rule: Rule,
         *,
         n_input_tokens: float,
+        features: PromptFeatures | None,
     ) -> Decision:
         excluded = screening.exclusions(row) + self.without_outcomes
         eligible = screening.eligible[row].tolist()
@@ -394,6 +402,7 @@ class Router:
             artifact=self.artifact.content_hash,
             trust=1.0 if table.trust is None else float(table.trust[row]),
             n_input_tokens=n_input_tokens,
+            features=features,
         )
 
 

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
+from router_model.features.logged import KEY_VARIABLE, LogKeys
 from router_model.router import Router
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.start import check_access
 from router_model.serving.common.masking import masked_url
-from router_model.serving.common.settings import Settings
+from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
 from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.artifact_source import ArtifactSource
+from router_model.serving.engine.recording import log_keys, prompt_storage
 from router_model.serving.providers.config import load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
 
@@ -35,6 +37,7 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
         open_log(settings)
+        keys = log_keys(settings)
         asyncio.run(_check_tables(settings.log))
         providers = () if settings.providers is None else load_providers(settings.providers)
         settings = with_default_plan(settings, providers)
@@ -46,11 +49,30 @@ def about(settings: Settings) -> list[str]:
     body = f'{{{model}"messages": [{{"role": "user", "content": "Hi"}}]}}'
     return [
         f"deciding: {router}",
-        f"logging: {masked_url(settings.log)}",
+        f"logging: {masked_url(settings.log)}{_prompts_in_words(settings, keys)}",
         "callers: everybody on this machine (--insecure)" if keyring is None else f"callers: keys of {settings.keys}",
         f"forwarding: {_forwarding_in_words(models, providers)}",
         f"try: curl http://{{address}}/v1/{call}{header} --json '{body}'",
     ]
+
+
+def _prompts_in_words(settings: Settings, keys: LogKeys | None) -> str:
+    """Say what is kept of prompts, and whether a later training can learn from it."""
+    if settings.log == NONE:
+        return "; nothing is kept, so nothing can be learned from"
+    storage = prompt_storage(settings)
+    if storage is PromptStorage.FULL:
+        return "; of prompts their texts: 'router-model train' can learn from them"
+    if keys is not None:
+        return (
+            f"; of prompts their features, sealed with the key {keys.key_id}: 'router-model train' can learn from them "
+            f"with {KEY_VARIABLE}={settings.log_key}"
+        )
+    kept = "their hashes" if storage is PromptStorage.HASH else "nothing"
+    return (
+        f"; of prompts {kept}: nothing can be learned from them (--log-prompts features keeps what training needs, "
+        "sealed and without text)"
+    )
 
 
 async def _check_tables(log: str) -> None:

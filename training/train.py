@@ -16,11 +16,12 @@ from router_model.cost import expected_cost_usd
 from router_model.errors import ArtifactError, TableError, TrainingError
 from router_model.features import Encoder, Prompt, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.prompt import LoggedPrompt
 from router_model.policy import OperatingPoint
 from router_model.prediction.bars import succeeds
 from router_model.prediction.predictor import Predictor
 from router_model.router import Router
-from router_model.saved.artifact import MANIFEST, Artifact, load_artifact, prompt_hash, refuse_foreign, save_artifact
+from router_model.saved.artifact import MANIFEST, Artifact, hash_of, load_artifact, refuse_foreign, save_artifact
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.spend_curve import SpendCurve
 from router_model.training.files import file_sha256
@@ -197,6 +198,7 @@ def train(
     outcomes, warnings = learnable(join_near_duplicates(read_outcomes(table)))
     _check_size(split_prompts(outcomes.split_keys, seed=config.seed, holdout=config.holdout), outcomes)
     _check_safe_model(config.safe_model, outcomes.models)
+    warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
     cards = complete_catalog(catalog, outcomes.models, bills=outcomes)
     advance("read")
     encoder = load_encoder(config.encoder)
@@ -354,7 +356,7 @@ class Run:
         rows = self.split.train
         kept = rows[bank_rows(len(rows), self.config.fit.evidence)]
         ids = tuple(self.outcomes.prompt_ids[row] for row in kept)
-        if not self.config.keep_prompts:
+        if not self.config.keep_prompts or any(isinstance(self.outcomes.prompts[row], LoggedPrompt) for row in kept):
             return BankPrompts(ids)
         return BankPrompts(ids, tuple(Prompt.parse(self.outcomes.prompts[row]).text for row in kept))
 
@@ -398,6 +400,18 @@ def _spend_curve(predictor: Predictor, out_of_fold: OutOfFold, cost_usd: npt.NDA
 
 def _default_bar(predictor: Predictor) -> float:
     return min(DEFAULT_BAR, predictor.grid.high)
+
+
+def _text_warnings(outcomes: Outcomes, *, keep_prompts: bool) -> list[str]:
+    n = int((~outcomes.has_text).sum())
+    if not n:
+        return []
+    compared = (
+        f"{n:,} of {len(outcomes):,} prompts were logged without their texts: near duplicates are compared by their "
+        "word pieces, and 'evaluate' will know copies of these prompts, and not their near duplicates"
+    )
+    kept = ["no text is kept for explanations, because not all texts are known"] if keep_prompts else []
+    return [compared, *kept]
 
 
 def _price_warnings(outcomes: Outcomes, catalog: Catalog) -> list[str]:
@@ -490,8 +504,7 @@ def _check_bars(bars: Sequence[float]) -> None:
 
 
 def _hashes(outcomes: Outcomes, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.uint64]:
-    texts = (Prompt.parse(outcomes.prompts[row]).text for row in rows)
-    return np.unique(np.array([prompt_hash(text) for text in texts], dtype=np.uint64))
+    return np.unique(np.array([hash_of(outcomes.prompts[row]) for row in rows], dtype=np.uint64))
 
 
 def _target_warnings(targets: Targets, models: tuple[str, ...]) -> list[str]:

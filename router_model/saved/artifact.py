@@ -36,6 +36,7 @@ from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
 from router_model.features import Encoder, load_encoder
+from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.interrupts import after_saving
 from router_model.policy import OperatingPoint
 from router_model.prediction.booster_text import BoosterTextError, check_booster
@@ -144,6 +145,11 @@ def prompt_hash(text: str) -> int:
     """Return a 64-bit hash of a prompt's text that ignores case and white space."""
     folded = " ".join(text.casefold().split())
     return int.from_bytes(hashlib.sha256(folded.encode("utf-8", "surrogatepass")).digest()[:8], "big")
+
+
+def hash_of(prompt: PromptLike) -> int:
+    """Return the `prompt_hash` of a prompt; of one that was logged without its text, the log kept it."""
+    return prompt.text_hash if isinstance(prompt, LoggedPrompt) else prompt_hash(Prompt.parse(prompt).text)
 
 
 def save_artifact(artifact: Artifact, path: str | Path) -> str:

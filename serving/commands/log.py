@@ -117,6 +117,23 @@ def show(decision_id: str, url: str, spool: Path) -> None:
     click.echo(json_bytes(row).decode())
 
 
+@command.command("new-key")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def new_key(file: Path) -> None:
+    """Make a key that seals features of prompts, for 'serve --log-prompts features --log-key FILE'.
+
+    In a FILE that has keys the new one comes first and seals from then on;
+    the others stay to open what they sealed.
+    """
+    from router_model.features.logged import KEY_VARIABLE, new_key_file  # noqa: PLC0415
+
+    keys = new_key_file(file)
+    click.echo(
+        f"The key {keys.key_id} is in {file}. Keep a copy: what it seals can be read only with it. Whoever has it and "
+        f"the log can read the words of prompts. For training set {KEY_VARIABLE}={file}"
+    )
+
+
 @command.command("stats")
 @_log
 @_spool

@@ -25,6 +25,7 @@ class PromptStorage(StrEnum):
     """How much of a prompt the decision log keeps."""
 
     FULL = "full"
+    FEATURES = "features"
     HASH = "hash"
     NONE = "none"
 
@@ -80,8 +81,9 @@ class Settings(BaseSettings):
         "sqlite+aiosqlite:///router-log.db", description="sqlite://, postgresql://, parquet:folder or none."
     )
     log_prompts: PromptStorage | None = Field(None, description="What is kept of prompts; full on loopback, else hash.")
+    log_key: Path | None = Field(None, description="Key file that seals features of prompts ('log new-key' makes it).")
     log_prompt_chars_a_minute: int = Field(
-        200_000_000, ge=0, description="Of one key's prompts that are kept in full; beyond it, their hashes."
+        200_000_000, ge=0, description="Of one key's prompts that are kept in full or as features; beyond it, neither."
     )
     log_spool: Path = Field(Path("router-spool"), description="Folder for records while the log is away.")
     log_queue: int = Field(20_000, ge=1, description="Records waiting for the writer; more go to the spool.")

@@ -49,6 +49,7 @@ class ExportReport:
     out : Path
     n_decisions : of the period
     n_rows, n_with_quality, n_with_propensity : rows of the table
+    n_features : rows whose prompts are sealed features instead of texts
     n_without_prompt : decisions whose prompt was not stored
     n_unreadable : decisions whose prompt is not text or chat messages
     n_failed : decisions all of whose attempts failed or were abandoned
@@ -60,6 +61,7 @@ class ExportReport:
     n_rows: int = 0
     n_with_quality: int = 0
     n_with_propensity: int = 0
+    n_features: int = 0
     n_without_prompt: int = 0
     n_unreadable: int = 0
     n_failed: int = 0
@@ -77,6 +79,7 @@ class ExportReport:
         left_out = ", ".join(f"{n:,} {why}" for why, n in reasons.items() if n)
         rows = f"{self.n_rows:,} rows of {len(self.models)} models"
         known = f"{self.n_with_quality:,} with quality, {self.n_with_propensity:,} with propensity"
+        known += f", {self.n_features:,} as sealed features" if self.n_features else ""
         return [
             f"Wrote {self.out}: {rows}, {known}",
             f"Left out of {self.n_decisions:,} decisions: {left_out or 'none'}",
@@ -138,36 +141,44 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
 
 def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport) -> pl.DataFrame:
     """Return the rows of the decisions in one file."""
-    names = ("decision_id", "created_at", "reason", "policy_version", "artifact", "session_id", "explored", "messages")
-    decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(*names, "candidates", "excluded")
+    names = ("decision_id", "created_at", "reason", "policy_version", "artifact", "session_id", "explored")
+    known = scan(Kind.DECISION, [path]).filter(in_period(period))
+    decisions = known.select(*names, "messages", "prompt_features", "candidates", "excluded")
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
     for row in joined.unique("decision_id", keep="first", maintain_order=True).iter_rows(named=True):
-        if row["messages"] is None:
+        if row["messages"] is None and row["prompt_features"] is None:
             report.n_without_prompt += 1
-        elif (prompt := read_prompt(row["messages"])) is None:
+        elif (prompt := _stored(row)) is None:
             report.n_unreadable += 1
         else:
             rows.append(_outcome(row, prompt))
     report.n_rows += len(rows)
     report.n_with_quality += sum(row["quality"] is not None for row in rows)
     report.n_with_propensity += sum(row["propensity"] is not None for row in rows)
+    report.n_features += sum(row["prompt_features"] is not None for row in rows)
     report.models.update(row["model"] for row in rows)
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
 class StoredPrompt(NamedTuple):
-    """A prompt as text, or as the JSON of messages."""
+    """A prompt as text, as the JSON of messages, or as sealed features."""
 
     text: str | None
     messages: str | None
+    features: str | None = None
+
+
+def _stored(row: dict[str, Any]) -> StoredPrompt | None:
+    """Return what a log has of a prompt; features stay sealed, as the log needs no key to be exported."""
+    return StoredPrompt(None, None, row["prompt_features"]) if row["messages"] is None else read_prompt(row["messages"])
 
 
 def read_prompt(stored: str) -> StoredPrompt | None:
     """Read what a log has of a prompt; None if training could not read it.
 
     >>> read_prompt('"Hi"'), read_prompt('[{"role": "user", "content": "Hi"}]').messages is not None, read_prompt("[]")
-    (StoredPrompt(text='Hi', messages=None), True, None)
+    (StoredPrompt(text='Hi', messages=None, features=None), True, None)
     """
     try:
         value = orjson.loads(stored)
@@ -203,6 +214,7 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,
         "messages": prompt.messages,
+        "prompt_features": prompt.features,
         "model": row["called"],
         "quality": row["quality"],
         **{name: _not_negative(row[f"attempt_{name}"]) for name in (*_COUNTS, *_AMOUNTS)},

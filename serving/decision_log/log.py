@@ -39,8 +39,8 @@ class PendingDecision(Protocol):
         """The decision's id."""
 
     @property
-    def messages(self) -> bytes | None:
-        """The prompt, as the record will have it."""
+    def n_chars(self) -> int:
+        """The length of what the record will have of the prompt."""
 
     def record(self) -> DecisionRecord:
         """Make the record."""

@@ -75,12 +75,14 @@ class DecisionRecord:
     surface : str
         ``route``, ``batch``, ``notdiamond``, ``plano``; of the proxy ``chat``, ``messages``, ``generate``.
     prompt_sha256 : str or None
-        Of the text that was encoded; None if prompts are stored as ``none``.
+        Of the text that was encoded; None if prompts are stored as ``features`` or ``none``.
     messages : str or None
         The chat messages as JSON, or the text as a JSON string; None if prompts are not stored in full.
     n_input_tokens : int
         Our word pieces of the prompt.
     decision_s : float
+    prompt_features : str or None
+        The prompt's sealed features (`router_model.features.logged`); None unless prompts are stored as ``features``.
     """
 
     decision_id: str
@@ -108,6 +110,7 @@ class DecisionRecord:
     messages: str | None
     n_input_tokens: int
     decision_s: float
+    prompt_features: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,4 +315,7 @@ class QueuedLog:
 
 def _size(record: Loggable) -> tuple[str | None, int]:
     """Return whose record it is, and the length of the prompt in it: what it takes of memory, roughly."""
-    return getattr(record, "key_id", None), len(getattr(record, "messages", None) or b"")
+    caller = getattr(record, "key_id", None)
+    if isinstance(record, DecisionRecord):
+        return caller, len(record.messages or "") + len(record.prompt_features or "")
+    return caller, getattr(record, "n_chars", 0)

@@ -86,7 +86,7 @@ _CANDIDATE_FIELDS: Final = tuple(field.name for field in fields(LoggedCandidate)
 _CANDIDATE_VALUES: Final = attrgetter(*_CANDIDATE_FIELDS)
 _LARGEST: Final = 2**63 - 1
 _MOST_BYTES_A_CHAR: Final = 4
-_WHOLE: Final = frozenset({"messages", "comment"})
+_WHOLE: Final = frozenset({"messages", "prompt_features", "comment"})
 """Texts that are never shortened, because no index covers them and their sources bound them."""
 _IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
     FieldType.TEXT: (str,),

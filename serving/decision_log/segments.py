@@ -71,7 +71,7 @@ async def write_parts(kind: Kind, rows: AsyncIterator[Row], folder: Path) -> lis
 
     async for row in rows:
         part.append(row)
-        n_chars += len(row.get("messages") or "")
+        n_chars += len(row.get("messages") or "") + len(row.get("prompt_features") or "")
         if len(part) >= _ROWS_A_PART or n_chars >= _CHARS_A_PART:
             write()
             n_chars = 0

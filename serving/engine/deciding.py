@@ -77,6 +77,7 @@ def _decide(router: Router, group: Sequence[ReadQuery]) -> list[Decision]:
         constraints=query.constraints,
         explain=query.explain,
         warm_caches=warm_caches if any(warm_caches) else None,
+        keep_features=True,
     )
 
 

@@ -29,7 +29,13 @@ from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.read_query import ReadQuery
-from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
+from router_model.serving.engine.recording import (
+    PendingDecision,
+    PromptVolume,
+    UnsealedFeatures,
+    log_keys,
+    prompt_storage,
+)
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
 from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 
@@ -64,6 +70,7 @@ class Engine:
         self._observers = tuple(observers)
         self._clock = clock
         self._storage = prompt_storage(settings)
+        self._keys = log_keys(settings)
         self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
         exploration = Exploration(settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio)
         self._answers = DecisionAnswers(exploration, rng=rng, clock=clock, seal=seal)
@@ -98,7 +105,7 @@ class Engine:
         Raises
         ------
         SettingsError
-            If the settings name no session store.
+            If the settings name no session store, or features of prompts are to be logged without a key.
         """
         sessions = open_sessions(settings, log, clock=clock)
         rng = rng or Random()  # noqa: S311 - draws which decisions explore, which need not be unpredictable
@@ -289,7 +296,7 @@ class Engine:
             except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
                 routed = self._fall_back(served, asked, exc, arrived)
         self._remember(asked, routed)
-        self._tell(asked, routed)
+        self._tell(asked, routed, self._unsealed(served, asked, decided))
         return routed
 
     def _fall_back(self, served: Served, asked: ReadQuery, exc: Exception, arrived: float) -> Routed:
@@ -319,11 +326,17 @@ class Engine:
                 SessionRecord(asked.session_key, routed.model, routed.created_at, routed.n_input_tokens)
             )
 
-    def _tell(self, asked: ReadQuery, routed: Routed) -> None:
+    def _unsealed(self, served: Served, asked: ReadQuery, decided: Decision | Exception) -> UnsealedFeatures | None:
+        """Return the features that the log is to keep; without a prediction there are none."""
+        if self._keys is None or served.router is None or isinstance(decided, Exception) or decided.features is None:
+            return None
+        return UnsealedFeatures(self._keys, asked.prompt, decided.features, served.router.artifact.encoder_hash)
+
+    def _tell(self, asked: ReadQuery, routed: Routed, unsealed: UnsealedFeatures | None) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
-            noted = PendingDecision.of(asked.query, routed, asked.prompt, self._storage, self._volume)
-            self._decision_log.put(noted)
+            kept = self._storage, self._volume
+            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, *kept, unsealed=unsealed))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:

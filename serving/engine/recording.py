@@ -1,18 +1,22 @@
-"""Turn decisions into records of the log."""
+"""Turn decisions into records of the log, and decide what the log keeps of their prompts."""
 
 import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
 
 import orjson
 
-from router_model.features import Prompt
+from router_model.features import FeatureError, Prompt
+from router_model.features.featuriser import PromptFeatures
+from router_model.features.logged import LogKeys, pack
+from router_model.saved.artifact import prompt_hash
 from router_model.serving.common.base64_data import without_data
 from router_model.serving.common.loopback import is_loopback
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
@@ -30,6 +34,60 @@ def prompt_storage(settings: Settings) -> PromptStorage:
     if settings.log_prompts is not None:
         return settings.log_prompts
     return PromptStorage.FULL if is_loopback(settings.host) else PromptStorage.HASH
+
+
+def log_keys(settings: Settings) -> LogKeys | None:
+    """Return the keys that seal features of prompts; None if the log keeps none.
+
+    Raises
+    ------
+    SettingsError
+        If features are to be kept without a key, or without a router that computes them.
+    """
+    if prompt_storage(settings) is not PromptStorage.FEATURES:
+        return None
+    if settings.log_key is None:
+        raise SettingsError(
+            "--log-prompts features needs --log-key FILE, whose key seals them; 'router-model log new-key FILE' makes "
+            "one"
+        )
+    if settings.artifact is None:
+        raise SettingsError("--log-prompts features needs an ARTIFACT: features are what its router decides by")
+    try:
+        return LogKeys.read(settings.log_key)
+    except FeatureError as exc:
+        raise SettingsError(f"--log-key: {exc}") from exc
+
+
+@dataclass(slots=True)
+class UnsealedFeatures:
+    """The features of a prompt on their way to the log, whose thread seals them.
+
+    Attributes
+    ----------
+    keys : LogKeys
+    prompt : Prompt
+    features : PromptFeatures
+        Of this prompt alone.
+    encoder_hash : str
+        Content hash of the encoder that made them.
+    """
+
+    keys: LogKeys
+    prompt: Prompt = field(repr=False)
+    features: PromptFeatures = field(repr=False)
+    encoder_hash: str
+
+    @property
+    def n_bytes(self) -> int:
+        """At most so many bytes will be sealed."""
+        return self.features.embedding.size + 4 * self.features.surface.size + 12 * len(self.features.pieces[0])
+
+    def sealed(self) -> str:
+        """Pack and seal them."""
+        text_hash = prompt_hash(self.prompt.text)
+        record = pack(self.features, self.prompt, text_hash=text_hash, encoder_hash=self.encoder_hash)
+        return self.keys.seal(record)
 
 
 class PromptVolume:
@@ -85,6 +143,7 @@ class PendingDecision:
         As of the record.
     messages : bytes or None
         JSON.
+    unsealed : UnsealedFeatures or None
     """
 
     routed: Routed
@@ -93,21 +152,36 @@ class PendingDecision:
     surface: str
     prompt_sha256: str | None
     messages: bytes | None
+    unsealed: UnsealedFeatures | None = None
 
     @classmethod
     def of(
-        cls, query: Query, routed: Routed, prompt: Prompt, storage: PromptStorage, volume: PromptVolume
+        cls,
+        query: Query,
+        routed: Routed,
+        prompt: Prompt,
+        storage: PromptStorage,
+        volume: PromptVolume,
+        *,
+        unsealed: UnsealedFeatures | None = None,
     ) -> "PendingDecision":
         """Note a decision; it takes a few microseconds, however many candidates there are."""
         sha256 = messages = None
-        if storage is not PromptStorage.NONE:
+        if storage in (PromptStorage.FULL, PromptStorage.HASH):
             # JSON can contain half of a surrogate pair, and such a prompt has to have a hash, too.
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
             # Pictures are left out first: nothing reads them in the log, and writing them would hold up the event loop.
             messages = _as_json(without_data(query.body.get("messages")))
             messages = messages if volume.takes(query.key_id, len(messages)) else None
-        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages)
+        if unsealed is not None and not volume.takes(query.key_id, unsealed.n_bytes):
+            unsealed = None
+        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages, unsealed)
+
+    @property
+    def n_chars(self) -> int:
+        """The length of what is kept of the prompt: what it takes of memory, roughly."""
+        return len(self.messages or b"") + (0 if self.unsealed is None else self.unsealed.n_bytes)
 
     @property
     def decision_id(self) -> str:
@@ -153,6 +227,7 @@ class PendingDecision:
             messages=None if self.messages is None else self.messages.decode(),  # in the log's thread: 10 ms for 8 MB
             n_input_tokens=routed.n_input_tokens,
             decision_s=routed.decision_s,
+            prompt_features=None if self.unsealed is None else self.unsealed.sealed(),
         )
 
 

@@ -1,5 +1,7 @@
 import pytest
+from click.testing import CliRunner
 
+from router_model.cli import group
 from router_model.serving.common.settings import Settings
 from router_model.serving.preflight import about
 
@@ -21,6 +23,23 @@ def said(trained, tmp_path, monkeypatch):
         return dict(line.split(": ", 1) for line in about(settings))
 
     return said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"log": "none"}, "none; nothing is kept, so nothing can be learned from"),
+        ({}, ".db; of prompts their texts: 'router-model train' can learn from them"),
+        ({"log_prompts": "hash"}, ".db; of prompts their hashes: nothing can be learned from them (--log-prompts feat"),
+        ({"log_prompts": "none"}, ".db; of prompts nothing: nothing can be learned from them (--log-prompts feat"),
+        ({"log_prompts": "features", "log_key": "log.key"}, "can learn from them with ROUTER_LOG_KEY=log.key"),
+    ],
+)
+def test_what_a_training_can_learn_from_is_said(trained, tmp_path, monkeypatch, given, said):
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(group, ["log", "new-key", "log.key"], catch_exceptions=False).exit_code == 0
+    lines = about(Settings(artifact=trained.path, insecure=True, **given))
+    assert said in next(line for line in lines if line.startswith("logging: "))
 
 
 def test_all_models_served_is_said_in_a_word(said):

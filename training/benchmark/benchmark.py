@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from router_model.catalog import Catalog
-from router_model.errors import RequestError
+from router_model.errors import RequestError, TableError
 from router_model.features import Encoder, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.training.benchmark.intervals import PromptWeights
@@ -133,6 +133,11 @@ class Bench:
         encoder = cached(load_encoder(config.encoder), advance=encoding)
         outcomes = _read(table, config.models)
         test = None if test_table is None else read_outcomes(test_table).select_models(outcomes.models)
+        if not all(side.has_text.all() for side in (outcomes, test or outcomes)):
+            raise TableError(
+                f"{table if test is None else test_table}: some prompts were logged without their texts, which other "
+                "methods and the search for near duplicates read; 'train' and 'evaluate' learn and measure without"
+            )
         tables = {"table": _described(table, outcomes)}
         if test is not None and test_table is not None:
             tables["test_table"] = _described(test_table, test)

@@ -84,6 +84,7 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         (evaluation.n_near_left_out, "left out because the router was trained on near duplicates of them"),
         (evaluation.n_incomplete, "of them with outcomes missing, which are estimated (doubly robust)"),
         (evaluation.n_ungraded, "left out because no outcome is known"),
+        (evaluation.n_without_text, "logged without their texts: copies of training prompts are known, not near ones"),
     ]
     said = "".join(f"; {n:,} {text}" for n, text in notes if n)
     unseen = "" if evaluation.n_seen + evaluation.n_near else " the router was not trained on"
@@ -208,6 +209,12 @@ def show_robustness(robustness: "Robustness", console: "Console") -> None:
         f"{robustness.n_prompts:,} prompts flip under rewording; {robustness.chance:.1%} would by chance.",
         highlight=False,
     )
+    if robustness.n_without_text:
+        console.print(
+            f"[yellow]note:[/] {robustness.n_without_text:,} prompts were logged without their texts, which cannot be "
+            "reworded",
+            highlight=False,
+        )
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("reworded")
     for title in ("flips", "costly flips", "quality", "cost"):

@@ -30,6 +30,9 @@ CANONICAL_SCHEMA: Final = {
 }
 """Types of the columns `check_batch` returns, in order."""
 
+PROMPT_FORMS: Final = ("prompt", "messages", "prompt_features")
+"""The columns of which a row needs one."""
+
 PROMPT_ID_DIGITS: Final = 24
 """Number of hexadecimal digits of a default prompt id: 96 bits, so that a billion prompts do not collide."""
 
@@ -89,6 +92,9 @@ _RULES: Final = {
         _plain(values.messages),
         'a JSON list of chat messages such as {"role": "user", "content": "…"} with some text',
         f"write them so, {_SKIP}",
+    ),
+    "prompt_features": _Rule(
+        _plain(values.sealed), "features as the decision log exports them", f"export them again, {_SKIP}"
     ),
     "model": _Rule(_plain(values.name), "the model's name", f"fill it in, {_SKIP}"),
     "quality": _Rule(values.quality, "a number in [0, 1]", f"scale it, {_SKIP}"),
@@ -176,13 +182,13 @@ def _got(value: object) -> str:
 
 
 def _missing_names(frame: pl.DataFrame, checked: pl.DataFrame, known: set[tuple[int, str]]) -> Iterable[Problem]:
-    """Yield rows without a model, and rows with neither prompt nor messages."""
+    """Yield rows without a model, and rows without a prompt in any form."""
     rule = _RULES["model"]
     for index in checked["model"].is_null().arg_true():
         if (index, "model") not in known:
             yield Problem(index, "model", _original(frame, "model", index), rule.expected, rule.advice)
-    for index in (checked["prompt"].is_null() & checked["messages"].is_null()).arg_true():
-        if not known & {(index, "prompt"), (index, "messages")}:
+    for index in checked.select(pl.all_horizontal(pl.col(PROMPT_FORMS).is_null())).to_series().arg_true():
+        if not known & {(index, form) for form in PROMPT_FORMS}:
             yield Problem(
                 index,
                 "prompt",
@@ -218,7 +224,7 @@ def _with_prompt_ids(frame: pl.DataFrame) -> pl.DataFrame:
     if not frame["prompt_id"].has_nulls():
         return frame
     given = frame["prompt_id"].to_list()
-    texts = frame["messages"].fill_null(frame["prompt"]).to_list()
+    texts = frame.select(pl.coalesce("messages", "prompt", "prompt_features")).to_series().to_list()
     # Hashing takes a tenth of an import, and the rows of one prompt stand together in most tables.
     id_of = {text: default_prompt_id(text) for text in set(texts)}
     ids = [id_of[text] if known is None else known for known, text in zip(given, texts, strict=True)]

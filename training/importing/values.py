@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import polars as pl
 
+from router_model.features.logged import is_sealed
 from router_model.features.prompt import Prompt
 from router_model.training.importing.dates import DateOrder, read_date
 from router_model.training.importing.number_text import read_number, read_seconds
@@ -248,6 +249,19 @@ def _one_text(value: object) -> str:
         raise TypeError(type(value).__name__)
     value.encode("utf-8")  # raises UnicodeEncodeError, a ValueError, for lone surrogates
     return value
+
+
+def sealed(series: pl.Series) -> Cleaned:
+    """Read sealed features (`router_model.features.logged`); they are opened where a table is read."""
+    return _each(series, _one_sealed, pl.String)
+
+
+def _one_sealed(value: object) -> str | None:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    if value and not is_sealed(value):
+        raise ValueError("not sealed features")
+    return value or None
 
 
 # --- times -----------------------------------------------------------------------------------------------

@@ -36,13 +36,12 @@ import numpy.typing as npt
 
 from router_model.certificate import CLUSTERED, GRADE_STEPS, LIKELIEST_USD, Certificate, binomial_p_value
 from router_model.errors import TableError, TrainingError
-from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.mean_bound import mean_lower_bound, shows_mean
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
-from router_model.saved.artifact import prompt_hash
+from router_model.saved.artifact import hash_of
 from router_model.training.measuring.design_effect import design_effects
 from router_model.training.measuring.evaluate import eligible_models, learned_from
 from router_model.training.near_duplicates.groups import near_duplicate_labels
@@ -443,4 +442,4 @@ def split_hash(texts: Sequence[int]) -> str:
 
 def text_hashes(outcomes: Outcomes) -> list[int]:
     """Return a hash of each prompt's text."""
-    return [prompt_hash(Prompt.parse(prompt).text) for prompt in outcomes.prompts]
+    return [hash_of(prompt) for prompt in outcomes.prompts]

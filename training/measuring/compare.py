@@ -10,11 +10,10 @@ import numpy.typing as npt
 from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
-from router_model.features.prompt import Prompt
 from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
-from router_model.saved.artifact import prompt_hash
+from router_model.saved.artifact import hash_of
 from router_model.training.measuring.evaluate import eligible_models, learned_from, sweep
 from router_model.training.measuring.paired import Resampling, independent_groups, paired_difference
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Verdict, comparison_verdict
@@ -154,7 +153,7 @@ def compare(
     kept, bar = outcomes.take(rows), first.quality_bar(goal)
     decided = [_decide(router, kept, goal) for router in (first, second)]
     cost, sources = _costs(kept, first, second, decided)
-    texts = [prompt_hash(Prompt.parse(prompt).text) for prompt in kept.prompts]
+    texts = [hash_of(prompt) for prompt in kept.prompts]
     drawn = Resampling.of(independent_groups(kept.split_keys, texts))
     of_first, of_second = (_compared(each, kept, cost, drawn, bar) for each in decided)
     difference = paired_difference(decided[1].chosen, decided[0].chosen, kept.quality, cost, drawn)

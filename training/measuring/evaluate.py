@@ -16,11 +16,12 @@ from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.prompt import LoggedPrompt
 from router_model.goal import OWN_TRADEOFF, Goal, OwnTradeoff, read_goal
 from router_model.policy import best_by_value
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
-from router_model.saved.artifact import prompt_hash
+from router_model.saved.artifact import hash_of
 from router_model.screening.constraints import Constraints
 from router_model.training.measuring.operating_point import (
     MAX_QUALITY_LOSS,
@@ -108,7 +109,7 @@ class Evaluation:
 
     Attributes
     ----------
-    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete, n_ungraded : int
+    n_prompts, n_seen, n_near, n_left_out, n_near_left_out, n_incomplete, n_ungraded, n_without_text : int
         Prompts counted; of these, prompts whose text the router was trained on, and near duplicates of such prompts;
         left out because the router was trained on them, or on a near duplicate; counted with an outcome of some
         model estimated, because it is missing; left out because no outcome is known.
@@ -159,6 +160,7 @@ class Evaluation:
     frontier: Points
     tradeoffs: tuple[Tradeoff, ...]
     n_ungraded: int = 0
+    n_without_text: int = 0
     unknown: tuple[str, ...] = ()
     unseen: "Evaluation | None" = None
     against: Mapping[str, Difference] = field(default_factory=dict)
@@ -185,6 +187,7 @@ class Evaluation:
             "n_near_left_out": self.n_near_left_out,
             "n_incomplete": self.n_incomplete,
             "n_ungraded": self.n_ungraded,
+            "n_without_text": self.n_without_text,
             "unknown": list(self.unknown),
             "quality_bar": self.quality_bar,
             "rule": self.rule,
@@ -262,7 +265,7 @@ def evaluate(
         of_fresh = router.predict_features(features.take(rows[fresh]), bar)
         unseen = _evaluation(realised.take(fresh), of_fresh, chosen[fresh], rule=rule.in_words())
         result = replace(result, unseen=unseen)
-    texts = [Prompt.parse(prompt).text for prompt in kept.prompts]
+    texts = [hash_of(prompt) for prompt in kept.prompts]
     drawn = Resampling.of(independent_groups(kept.split_keys, texts))
     against = against_singles(chosen, kept.models, realised.quality, realised.cost, drawn)
     best = np.full_like(chosen, kept.models.index(result.best_single))
@@ -283,6 +286,7 @@ def evaluate(
         n_near_left_out=n_near_left_out,
         n_incomplete=int(np.isnan(kept.quality).any(axis=1).sum()),
         n_ungraded=len(outcomes) - n_left_out - n_near_left_out - len(rows),
+        n_without_text=int((~kept.has_text).sum()),
         cost_sources={"billed": n_billed, "listed": cost.size - n_billed - n_assumed, "assumed": n_assumed},
     )
 
@@ -295,7 +299,7 @@ def _margin(router: Router) -> float:
 
 def seen_before(router: Router, prompts: Sequence[Any]) -> npt.NDArray[np.bool_]:
     """Return which prompts the router was trained on, by the hash of their text, shape (n,)."""
-    hashes = np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in prompts], dtype=np.uint64)
+    hashes = np.array([hash_of(prompt) for prompt in prompts], dtype=np.uint64)
     return np.isin(hashes, router.artifact.seen_prompts)
 
 
@@ -317,7 +321,7 @@ def eligible_models(
     router: Router, outcomes: Outcomes, features: PromptFeatures, table: PredictionTable
 ) -> npt.NDArray[np.bool_]:
     """Return which models a decision could have chosen; all of them for a prompt that fits none."""
-    prompts = [Prompt.parse(prompt) for prompt in outcomes.prompts]
+    prompts = [one.needs if isinstance(one, LoggedPrompt) else Prompt.parse(one) for one in outcomes.prompts]
     eligible = router.screen(prompts, features, table, Constraints()).eligible
     return eligible | ~eligible.any(axis=1, keepdims=True)
 

@@ -22,11 +22,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, prompt_hash
+from router_model.saved.artifact import Artifact, hash_of
 from router_model.training.table.outcomes import Outcomes
 
 MOVES_PER_EVIDENCE: Final = 3.0
@@ -148,7 +147,7 @@ def new_grades(former: Artifact, learned: Outcomes) -> npt.NDArray[np.bool_]:
 
 
 def _hash(outcomes: Outcomes, row: int) -> int:
-    return int(prompt_hash(Prompt.parse(outcomes.prompts[row]).text))
+    return hash_of(outcomes.prompts[row])
 
 
 def chosen_models(router: Router, features: PromptFeatures) -> npt.NDArray[np.str_]:

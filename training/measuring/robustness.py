@@ -16,7 +16,7 @@ from router_model.decision import PredictionTable
 from router_model.errors import TableError
 from router_model.features import Prompt
 from router_model.features.featuriser import featurise
-from router_model.features.prompt import PromptLike
+from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.policy import Rule
 from router_model.router import Router
 from router_model.screening.constraints import Constraints
@@ -73,6 +73,7 @@ class Robustness:
         this. It is small if nearly all prompts go to one model.
     rewordings : the flips of each rewording, in order
     kinds : the mean of each kind's rewordings, then of all of them
+    n_without_text : prompts left out because a log kept them without their texts
     """
 
     n_prompts: int
@@ -82,6 +83,7 @@ class Robustness:
     chance: float
     rewordings: tuple[Flips, ...]
     kinds: tuple[Flips, ...]
+    n_without_text: int = 0
 
     @property
     def robustness(self) -> float:
@@ -155,6 +157,7 @@ def measure_robustness(
         chance=chance_of_flips(before),
         rewordings=measured,
         kinds=(*(_mean(kind, [f for f in measured if f.kind == kind]) for kind in names), _mean("all", measured)),
+        n_without_text=int((~outcomes.has_text).sum()),
     )
 
 
@@ -198,7 +201,7 @@ def reword_all(prompts: Sequence[PromptLike], change: Callable[[str], str]) -> l
 def _reworded(prompt: PromptLike, change: Callable[[str], str]) -> PromptLike:
     if isinstance(prompt, str):
         return change(prompt)
-    if isinstance(prompt, Prompt):
+    if isinstance(prompt, Prompt | LoggedPrompt):
         return prompt
     if isinstance(prompt, Mapping):
         return {**prompt, "messages": _reworded(prompt.get("messages", []), change)}
@@ -261,14 +264,14 @@ def _success_value(router: Router, rule: Rule) -> float:
 
 
 def _usable(router: Router, outcomes: Outcomes, *, include_seen: bool, max_prompts: int) -> Outcomes:
-    usable = ~np.isnan(outcomes.quality).any(axis=1)
+    usable = ~np.isnan(outcomes.quality).any(axis=1) & outcomes.has_text
     if not include_seen:
         usable &= ~learned_from(router, outcomes.prompts)
     rows = np.flatnonzero(usable)
     if not len(rows):
         raise TableError(
-            "no prompt left to reword: the router was trained on all of them, or they lack an outcome of some model; "
-            "give prompts it never saw, answered by every model"
+            "no prompt left to reword: the router was trained on all of them, or they lack an outcome of some model or "
+            "their text; give the texts of prompts it never saw, answered by every model"
         )
     if len(rows) > max_prompts:
         rows = np.sort(np.random.default_rng(0).choice(rows, max_prompts, replace=False))

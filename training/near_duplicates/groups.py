@@ -7,6 +7,8 @@ A joined group may become too large to split: where stock phrases ("thanks, go o
 where all prompts fill one template. If a group holds more than `MOST_TOGETHER` of all prompts, only its equal texts are
 kept together, and if it is then still too large, only its conversations. The twins that are then on both sides are
 counted when the router is measured (`router_model.training.near_duplicates.sketches`).
+
+If some prompts were logged without their texts, the terms of all prompts are compared instead of their texts.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from router_model.features.prompt import Prompt, PromptLike
+from router_model.features.bag import count_terms
+from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
+from router_model.features.word_pieces import tokenise
 from router_model.training.near_duplicates.shingles import normalised
 from router_model.training.near_duplicates.weighted_sets import WeightedSets
 from router_model.training.table.outcomes import Outcomes
@@ -78,8 +82,7 @@ def join_near_duplicates(outcomes: Outcomes) -> Outcomes:
 
     Prompts without near duplicates keep their keys.
     """
-    texts = [normalised(Prompt.parse(prompt).text) for prompt in outcomes.prompts]
-    return replace(outcomes, groups=group_keys(outcomes.conversation_keys, texts))
+    return replace(outcomes, groups=group_keys(outcomes.conversation_keys, _contents(outcomes.prompts)))
 
 
 def near_duplicate_labels(prompts: Sequence[PromptLike]) -> Labels:
@@ -88,10 +91,26 @@ def near_duplicate_labels(prompts: Sequence[PromptLike]) -> Labels:
     >>> near_duplicate_labels(["Name the capital of France, please.", "Hello", "name the capital of france, please!"])
     array([0, 1, 0])
     """
-    return _near_labels([normalised(Prompt.parse(prompt).text) for prompt in prompts])
+    return _near_labels(_contents(prompts))
 
 
-def group_keys(conversations: Sequence[str], texts: Sequence[str]) -> list[str]:
+def _contents(prompts: Sequence[PromptLike]) -> Sequence[str | bytes]:
+    """Return what is compared of each prompt: its normalised text, or if some have no text, the terms of all of them.
+
+    Terms are word pieces and pairs of them, as bytes of their codes.
+    """
+    if not any(isinstance(prompt, LoggedPrompt) for prompt in prompts):
+        return [normalised(Prompt.parse(prompt).text) for prompt in prompts]
+    return [_terms(prompt).tobytes() for prompt in prompts]
+
+
+def _terms(prompt: PromptLike) -> npt.NDArray[np.int64]:
+    if isinstance(prompt, LoggedPrompt):
+        return prompt.term_codes
+    return count_terms(tokenise([Prompt.parse(prompt).text]).pieces[0])[0]
+
+
+def group_keys(conversations: Sequence[str], texts: Sequence[str | bytes]) -> list[str]:
     """Return one key for all prompts that a chain of conversations and near duplicates connects.
 
     The common key is the first of their conversations' keys in alphabetical order, so it does not depend on the order
@@ -100,7 +119,7 @@ def group_keys(conversations: Sequence[str], texts: Sequence[str]) -> list[str]:
     Parameters
     ----------
     conversations : n keys
-    texts : n normalised texts
+    texts : n normalised texts, or their terms as bytes
 
     Examples
     --------
@@ -116,17 +135,27 @@ def group_keys(conversations: Sequence[str], texts: Sequence[str]) -> list[str]:
     return found
 
 
-def _near_labels(texts: Sequence[str]) -> Labels:
+def _near_labels(texts: Sequence[str | bytes]) -> Labels:
     of_text = _numbered(texts)
     rows = np.arange(int(of_text.max(initial=-1)) + 1)
     found = [np.zeros((2, 0), dtype=np.intp)]
-    found += [np.stack(pair) for *pair, _ in WeightedSets.of(list(dict.fromkeys(texts))).pairs(rows, rows, ALIKE)]
+    found += [np.stack(pair) for *pair, _ in _sets(list(dict.fromkeys(texts))).pairs(rows, rows, ALIKE)]
     return _components(len(rows), *np.concatenate(found, axis=1))[of_text]
 
 
-def _numbered(texts: Sequence[str]) -> Labels:
+def _sets(different: Sequence[str | bytes]) -> WeightedSets:
+    texts = [one for one in different if isinstance(one, str)]
+    if len(texts) == len(different):
+        return WeightedSets.of(texts)
+    codes = [np.frombuffer(one, dtype=np.int64) for one in different if isinstance(one, bytes)]
+    terms, columns = np.unique(np.concatenate(codes), return_inverse=True)
+    ends = np.cumsum([0, *map(len, codes)])
+    return WeightedSets.of_sets(sp.csr_array((np.ones(len(columns)), columns, ends), shape=(len(codes), len(terms))))
+
+
+def _numbered(texts: Sequence[str | bytes]) -> Labels:
     """Give equal texts one number, from 0 in the order in which they first come."""
-    numbers: dict[str, int] = {}
+    numbers: dict[str | bytes, int] = {}
     return np.array([numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.intp)
 
 

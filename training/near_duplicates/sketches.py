@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from router_model.features.prompt import Prompt, PromptLike
+from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.saved.text_sketches import EMPTY, N_BINS, TextSketches
 from router_model.training.near_duplicates.shingles import normalised, shingle_hashes
 from router_model.training.near_duplicates.weighted_sets import MOST_RARE, RARE_SHARE
@@ -59,7 +59,8 @@ def near_sketched(known: TextSketches, prompts: Sequence[PromptLike]) -> npt.NDA
 
 
 def _texts(prompts: Sequence[PromptLike]) -> list[str]:
-    return [normalised(Prompt.parse(prompt).text) for prompt in prompts]
+    """Return what is sketched; nothing of a prompt that was logged without its text, so that it is like no other."""
+    return ["" if isinstance(prompt, LoggedPrompt) else normalised(Prompt.parse(prompt).text) for prompt in prompts]
 
 
 def _minima(hashes: HashArray, n_of_text: npt.NDArray[np.int64], common: HashArray) -> Minima:

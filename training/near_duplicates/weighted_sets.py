@@ -60,14 +60,19 @@ class WeightedSets:
     @classmethod
     def of(cls, texts: Sequence[str]) -> "WeightedSets":
         """Weigh the shingles of normalised texts, which must all differ."""
-        sets = shingle_sets(texts)
+        return cls.of_sets(shingle_sets(texts))
+
+    @classmethod
+    def of_sets(cls, sets: sparse.csr_array) -> "WeightedSets":
+        """Weigh the columns of sets that must all differ, given as a matrix of 1.0, shape (n, n_columns)."""
+        n = sets.shape[0]
         frequency = np.bincount(sets.indices, minlength=sets.shape[1])
         order = np.argsort(frequency, kind="stable")
         rank = np.empty_like(order)
         rank[order] = np.arange(len(order))
         sets = sparse.csr_array((sets.data, rank[sets.indices], sets.indptr), shape=sets.shape)
         sets.sort_indices()
-        weight = np.log1p(len(texts) / (np.maximum(frequency[order], most_rare(len(texts))) - 1)) ** 2
+        weight = np.log1p(n / (np.maximum(frequency[order], most_rare(n)) - 1)) ** 2
         return cls(sets, weight, np.asarray(sets @ weight))
 
     def similarity(self, first: Rows, second: Rows) -> Float64Array:

@@ -18,7 +18,6 @@ import scipy.sparse as sp
 from router_model.catalog import ModelCard
 from router_model.cost import expected_cost_usd
 from router_model.errors import TrainingError
-from router_model.features import Prompt
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.model_set import ModelColumn, append_model, with_column
 from router_model.prediction.amounts import AmountModel
@@ -27,7 +26,7 @@ from router_model.prediction.evidence import Bank, EvidenceModel, LinearHead
 from router_model.prediction.predictor import Predictor
 from router_model.prediction.similarity import Vectors
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, prompt_hash
+from router_model.saved.artifact import Artifact, hash_of
 from router_model.spend_curve import SpendCurve
 from router_model.training.fitting.amounts import residual_quantiles, smearing
 from router_model.training.fitting.heads import fit_head
@@ -366,4 +365,4 @@ def _auc(success: Float64Array, p: Float64Array) -> float | None:
 
 
 def _hashes(outcomes: Outcomes) -> npt.NDArray[np.uint64]:
-    return np.array([prompt_hash(Prompt.parse(prompt).text) for prompt in outcomes.prompts], dtype=np.uint64)
+    return np.array([hash_of(prompt) for prompt in outcomes.prompts], dtype=np.uint64)

@@ -15,9 +15,11 @@ import numpy.typing as npt
 import polars as pl
 
 from router_model.errors import TableError
-from router_model.features.prompt import PromptLike
+from router_model.features.errors import FeatureError
+from router_model.features.logged import open_prompts
+from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
-from router_model.training.importing.checks import check_batch
+from router_model.training.importing.checks import PROMPT_FORMS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
 
@@ -31,7 +33,7 @@ class Outcomes:
     Attributes
     ----------
     prompt_ids : n ids
-    prompts : n texts or lists of chat messages
+    prompts : n texts or lists of chat messages, or features of prompts that were logged without their texts
     tasks : n labels; empty strings without a task
     models : m ids, sorted
     quality, output_tokens, cost_usd, latency_s, propensity : float64 arrays, shape (n, m)
@@ -97,6 +99,11 @@ class Outcomes:
         judge = None if self.judge is None else np.hstack([self.judge, np.full(unknown.shape, -1)])
         return replace(self, models=(*self.models, *models), judge=judge, **matrices)
 
+    @property
+    def has_text(self) -> npt.NDArray[np.bool_]:
+        """Whether a prompt's text is known, shape (n,); not if a log kept its features alone."""
+        return np.array([not isinstance(prompt, LoggedPrompt) for prompt in self.prompts], dtype=np.bool_)
+
     def select_models(self, models: Sequence[str]) -> "Outcomes":
         """Return the outcomes of exactly `models`, in their order.
 
@@ -117,7 +124,7 @@ class Outcomes:
         return replace(self, models=tuple(models), judge=judge, **matrices)
 
 
-PROMPT_COLUMNS = ("prompt", "messages", "task", "session_id")
+PROMPT_COLUMNS = (*PROMPT_FORMS, "task", "session_id")
 
 _ROWS_AT_ONCE = 200_000
 
@@ -210,7 +217,7 @@ def _parts(path: Path) -> Iterator[pl.DataFrame]:
 
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     missing = [name for name in ("model", "quality") if name not in columns]
-    if not {"prompt", "messages"} & set(columns):
+    if not set(PROMPT_FORMS) & set(columns):
         missing.insert(0, "prompt (or messages)")
     if missing:
         raise TableError(
@@ -226,7 +233,7 @@ def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
 
 
 def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:
-    return prompts.unique(["prompt_id", "prompt", "messages"], keep="first", maintain_order=True)
+    return prompts.unique(["prompt_id", *PROMPT_FORMS], keep="first", maintain_order=True)
 
 
 def _for_table(message: str) -> str:
@@ -258,7 +265,7 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
     judge[at] = codes.to_numpy()
     return Outcomes(
         prompt_ids=prompts["prompt_id"].to_list(),
-        prompts=[_prompt(text, messages) for text, messages in prompts.select("prompt", "messages").iter_rows()],
+        prompts=_prompts(prompts, origin),
         tasks=prompts["task"].fill_null("").to_list(),
         sessions=prompts["session_id"].fill_null("").to_list(),
         models=tuple(models),
@@ -267,6 +274,18 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
         judge_names=judge_names,
         **{name: matrix(name) for name in MATRIX_COLUMNS},
     )
+
+
+def _prompts(prompts: pl.DataFrame, origin: str) -> list[PromptLike]:
+    """Return each prompt: its messages, its text, or else what was logged of it, opened with the operator's key."""
+    has_text = prompts["prompt"].is_not_null() | prompts["messages"].is_not_null()
+    sealed = prompts.filter(~has_text)["prompt_features"].to_list()
+    try:
+        logged = iter(open_prompts(sealed))
+    except FeatureError as exc:
+        raise TableError(f"{origin}: {exc}") from exc
+    rows = zip(has_text, prompts.select("prompt", "messages").iter_rows(), strict=True)
+    return [_prompt(text, messages) if is_text else next(logged) for is_text, (text, messages) in rows]
 
 
 def _prompt(text: str | None, messages: str | None) -> PromptLike:

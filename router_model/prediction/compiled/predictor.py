@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from router_model.features.bag import Terms
 from router_model.features.featuriser import PromptFeatures
 from router_model.prediction.compiled.columns import PairColumns
 from router_model.prediction.compiled.evidence import PromptEvidence, PromptEvidenceModel
@@ -125,17 +126,18 @@ class CompiledPredictor(Predictor):
         RequestError
             If no logged answer reached the bar.
         """
-        if not 0 < len(features) < FEW:
+        pieces = [one for one in features.pieces if not isinstance(one, Terms)]
+        if not 0 < len(features) < FEW or len(pieces) < len(features):
             return Predictor.predict(self, features, quality_bar=quality_bar)
         self.grid.check(quality_bar)
-        parts = [self._predict_one(features, row, quality_bar) for row in range(len(features))]
+        parts = [self._predict_one(features, row, pieces[row], quality_bar) for row in range(len(features))]
         return parts[0] if len(parts) == 1 else _stacked(parts)
 
-    def _predict_one(self, features: PromptFeatures, row: int, quality_bar: float) -> Prediction:
+    def _predict_one(self, features: PromptFeatures, row: int, pieces: IntArray, quality_bar: float) -> Prediction:
         # copies, because numba compiles again for every memory layout and for read-only arrays
         evidence, p, trust, amounts = self.prompt.predict(
             np.array(features.embedding[row], dtype=np.float32),
-            features.pieces[row],
+            pieces,
             np.array(features.surface[row], dtype=np.float32),
         )
         p_at_bar = np.array(self.grid.at(p, quality_bar), dtype=np.float32)
@@ -155,15 +157,16 @@ class CompiledPredictor(Predictor):
     def _warm_up(self) -> None:
         """Predict an empty prompt, so that all functions are compiled now and not in the first request."""
         evidence = self.evidence_model
+        none = np.zeros(0, dtype=np.int64)
         empty = PromptFeatures(
             embedding=np.zeros((1, len(evidence.embedding.head.weights)), dtype=np.float32),
             surface=np.zeros((1, len(evidence.kernel.scale.centre)), dtype=np.float32),
-            pieces=[np.zeros(0, dtype=np.int64)],
+            pieces=[none],
             n_input_tokens=np.zeros(1),
             n_images=np.zeros(1),
             max_output_tokens=np.full(1, np.inf),
         )
-        self._predict_one(empty, 0, self.grid.high)
+        self._predict_one(empty, 0, none, self.grid.high)
 
 
 def _stacked(parts: list[Prediction]) -> Prediction:

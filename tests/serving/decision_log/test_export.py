@@ -57,6 +57,7 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     }  # fmt: skip
     assert row == {
         "prompt_id": decision(1).decision_id, "prompt": None, "messages": '[{"role":"user","content":"Hi"}]',
+        "prompt_features": None,
         "model": "small", "input_tokens": 12, "output_tokens": 40, "cost_usd": 0.002, "latency_s": 1.25,
         "propensity": 0.75, "task": None, "timestamp": BEGAN + timedelta(seconds=2), "session_id": "s1",
         "source": "decision log", "judge": "k1",
@@ -70,6 +71,15 @@ def test_an_explored_decision_tells_what_the_rule_preferred(log_url, tmp_path):
     extra = json.loads(row["extra"])
     assert (row["model"], row["propensity"], extra["preferred"]) == ("large", 0.25, "small")
     assert extra["propensities"] == {"large": 0.25, "small": 0.75}
+
+
+def test_features_are_exported_as_they_were_sealed(log_url, tmp_path):
+    sealed = decision(1, messages=None, prompt_sha256=None, prompt_features="rf1.0a1b2c3d.gAAA" + "x" * 2000)
+    report = export(log_url, tmp_path / "table.parquet", [sealed, decision(2, messages=None), decision(3)])
+    features, text = pl.read_parquet(tmp_path / "table.parquet")["prompt_features"]
+    assert (features, text) == (sealed.prompt_features, None)
+    assert (report.n_features, report.n_without_prompt) == (1, 1)
+    assert "1 as sealed features" in report.lines()[0]
 
 
 def test_without_an_attempt_the_chosen_model_counts(log_url, tmp_path):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from log_records import BEGAN, attempt, decision, feedback
 
 from router_model.errors import RouterModelError
+from router_model.features.logged import LogKeys
 from router_model.serving.commands.log import DEFAULT_LOG, DEFAULT_SPOOL, command, moment
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.opening import open_spool, open_store
@@ -119,3 +120,11 @@ def test_moments():
 def test_defaults_are_those_of_the_service():
     settings = Settings(artifact="x")
     assert (settings.log, str(settings.log_spool)) == (DEFAULT_LOG, DEFAULT_SPOOL)
+
+
+def test_a_new_key_says_what_it_is_for(tmp_path):
+    done = run("new-key", tmp_path / "log.key")
+    keys = LogKeys.read(tmp_path / "log.key")
+    assert f"The key {keys.key_id} is in" in done.output
+    assert f"ROUTER_LOG_KEY={tmp_path / 'log.key'}" in done.output
+    assert keys.keys[0] not in done.output

@@ -48,7 +48,7 @@ class Pending:
     """A decision whose record is made later."""
 
     def __init__(self, record):
-        self.decision_id, self.messages = record.decision_id, record.messages
+        self.decision_id, self.n_chars = record.decision_id, len(record.messages)
         self.record = lambda: record
         self.row = lambda: row_of(record)[1]
 

@@ -2,14 +2,26 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
 import orjson
 import pytest
 from simulated_world import POEM, SUM
 
-from router_model.features import Prompt
+from router_model.features import Prompt, load_encoder
+from router_model.features.bag import count_terms
+from router_model.features.featuriser import featurise
+from router_model.features.logged import new_key_file, pack, unpack
+from router_model.saved.artifact import prompt_hash
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.rows import json_bytes, record_of, row_of
-from router_model.serving.engine.recording import PendingDecision, PromptVolume, prompt_storage
+from router_model.serving.engine.recording import (
+    PendingDecision,
+    PromptVolume,
+    UnsealedFeatures,
+    log_keys,
+    prompt_storage,
+)
 
 PLENTY = PromptVolume(10**9)
 
@@ -63,6 +75,59 @@ def test_prompts_are_kept_as_the_setting_says(decided, storage, has_hash, has_te
 def test_prompts_are_kept_in_full_on_loopback_only(host, storage):
     assert prompt_storage(Settings(artifact="a", host=host)) == storage
     assert prompt_storage(Settings(artifact="a", host=host, log_prompts="none")) == "none"
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return new_key_file(tmp_path / "log.key")
+
+
+def test_features_are_kept_sealed_and_are_those_that_were_decided_by(bench, run, query, keys):
+    """No text and no hash of it is kept beside them. A default plan has none, as nothing was computed."""
+
+    def fails(*_args, **_fields):
+        raise ValueError("broken")
+
+    async def main():
+        async with bench(log_prompts="features", log_key=keys.origin) as b:
+            await b.engine.decide(query(SUM, body={"max_tokens": 40}))
+            b.replace_router(decide=fails)
+            await b.engine.decide(query(SUM))
+            return b.log.decisions
+
+    record, degraded = run(main)
+    assert (record.messages, record.prompt_sha256, degraded.prompt_features) == (None, None, None)
+    assert "subtract" not in repr(record)
+    logged, expected = unpack(keys.open(record.prompt_features)), featurise([SUM], load_encoder("static"))
+    assert (logged.text_hash, logged.needs.max_output_tokens) == (prompt_hash(SUM), 40)
+    assert np.array_equal(logged.surface, expected.surface[0])
+    assert np.array_equal(logged.term_codes, count_terms(expected.pieces[0])[0])
+
+
+def test_features_wait_for_the_log_without_being_shown(decided, keys):
+    asked, routed, _ = decided
+    prompt = Prompt.parse(asked.body)
+    features = featurise([prompt], load_encoder("static"))
+    unsealed = UnsealedFeatures(keys, prompt, features, load_encoder("static").content_hash)
+    pending = PendingDecision.of(asked, routed, prompt, PromptStorage.FEATURES, PLENTY, unsealed=unsealed)
+    assert "subtract" not in repr(pending)
+    assert len(pack(features, prompt, text_hash=0, encoder_hash="sha256:" + "0" * 64)) <= pending.n_chars
+    none = PendingDecision.of(asked, routed, prompt, PromptStorage.FEATURES, PromptVolume(100), unsealed=unsealed)
+    assert (none.n_chars, none.record().prompt_features) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "needs --log-key FILE.*log new-key FILE"),
+        ({"log_key": "absent.key"}, "--log-key: absent.key: the key file cannot be read"),
+        ({"artifact": None, "default_plan": ("a",), "log_key": "absent.key"}, "needs an ARTIFACT"),
+    ],
+)
+def test_features_need_a_key_and_a_router(settings, said):
+    with pytest.raises(SettingsError, match=said):
+        log_keys(Settings(**{"artifact": "a", "log_prompts": "features", **settings}))
+    assert log_keys(Settings(artifact="a", log_key="absent.key")) is None
 
 
 def test_messages_that_are_not_quite_json_are_kept_all_the_same(decided):

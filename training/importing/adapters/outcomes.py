@@ -5,13 +5,14 @@ from typing import Final
 
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.training.importing.adapter import Adapter, Around
+from router_model.training.importing.checks import PROMPT_FORMS
 from router_model.training.importing.conversion import Conversion, Source, as_object, present
 
 _KNOWN: Final = frozenset(OUTCOME_COLUMN_NAMES)
 
 
 def _recognises(record: Source) -> bool:
-    return "model" in record and ("prompt" in record or "messages" in record)
+    return "model" in record and any(form in record for form in PROMPT_FORMS)
 
 
 def outcomes(record: Source, around: Around) -> Conversion:
