@@ -21,7 +21,7 @@ from router_model.interrupts import what_was_saved
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
-    from router_model.commands import inspect, remove_model, route  # noqa: F401
+    from router_model.commands import drift, inspect, remove_model, route  # noqa: F401
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
@@ -47,6 +47,7 @@ COMMANDS: Final = {
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
+    "drift": ("router_model.commands.drift", "Find out from a decision log what has changed since training."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),

@@ -71,7 +71,7 @@ def export(url: str, spool: Path, since: datetime | None, until: datetime | None
 
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
-    report = _with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
+    report = with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
     click.echo("\n".join(report.lines()))
 
 
@@ -111,7 +111,7 @@ def show(decision_id: str, url: str, spool: Path) -> None:
     """Print one decision as JSON."""
     from router_model.serving.decision_log.rows import Kind, json_bytes  # noqa: PLC0415
 
-    row = _with_log(url, spool, lambda store: store.read(Kind.DECISION, decision_id))
+    row = with_log(url, spool, lambda store: store.read(Kind.DECISION, decision_id))
     if row is None:
         raise click.ClickException(f"the log has no decision {decision_id}")
     click.echo(json_bytes(row).decode())
@@ -122,7 +122,7 @@ def show(decision_id: str, url: str, spool: Path) -> None:
 @_spool
 def stats(url: str, spool: Path) -> None:
     """Count the records of each kind, as JSON."""
-    counts = _with_log(url, spool, lambda store: store.count())
+    counts = with_log(url, spool, lambda store: store.count())
     click.echo(json.dumps({str(kind): n for kind, n in counts.items()}))
 
 
@@ -130,7 +130,7 @@ def _delete(url: str, spool: Path, selection: "Selection") -> None:
     from router_model.serving.decision_log.opening import open_spool  # noqa: PLC0415
 
     rejects = open_spool(url, spool).rejects.path
-    counts = _with_log(url, spool, lambda store: store.delete(selection))
+    counts = with_log(url, spool, lambda store: store.delete(selection))
     click.echo("Deleted " + ", ".join(f"{counts[kind]:,} {kind} records" for kind in sorted(counts)))
     if rejects.is_file():
         click.echo(
@@ -138,7 +138,7 @@ def _delete(url: str, spool: Path, selection: "Selection") -> None:
         )
 
 
-def _with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
+def with_log(url: str, spool_folder: Path, work: "Callable[[Store], Awaitable[T]]") -> T:
     """Open a log, take in what dead processes left, and do something with it."""
     from router_model.serving.decision_log.opening import open_spool, open_store  # noqa: PLC0415
 
