@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from router_model.errors import TableError
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +45,8 @@ class LogSource:
         ------
         click.UsageError
             If a table is given together with a time, or the times are not in order.
+        TableError
+            If the log has no calls of this time.
         StoreError
             If the log cannot be read.
         """
@@ -58,11 +61,10 @@ class LogSource:
             return
         with tempfile.TemporaryDirectory(prefix="router-log-") as folder:
             out = Path(folder) / "log.parquet"
-            for line in self._export(out):
-                click.echo(line, err=True)
+            self._export(out)
             yield out
 
-    def _export(self, out: Path) -> list[str]:
+    def _export(self, out: Path) -> None:
         from router_model.serving.common.extra import needing_serve  # noqa: PLC0415  (--help stays fast)
 
         with needing_serve("'--log' with a URL"):
@@ -72,7 +74,9 @@ class LogSource:
             report = with_log(
                 self.log, self.spool, lambda store: export_log(store, out, Period(self.since, self.until))
             )
-        return report.lines()[1:]  # the first names a file that the user never sees
+        click.echo(report.lines()[1], err=True)  # the first line names a file that the user never sees
+        if not report.n_rows:
+            raise TableError(f"{self.log}: no calls to learn from; check --since and --until, and what was left out")
 
 
 def log_options(function: F) -> F:

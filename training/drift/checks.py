@@ -147,8 +147,8 @@ def check_amount(
         if len(real) < MIN_CALLS:
             found.append(_too_few(check, str(model), len(real), threshold, "share"))
             continue
-        ratio = real.sum() / said.sum()
-        half = _Z * float(np.std(real - ratio * said, ddof=1)) / (said.mean() * len(real) ** 0.5)
+        ratio = float(real.sum() / said.sum())
+        half = float(_Z * np.std(real - ratio * said, ddof=1) / (said.mean() * len(real) ** 0.5))
         effect, low, high = ratio - 1, ratio - half - 1, ratio + half - 1
         drifted = abs(effect) >= threshold and not low <= 0 <= high
         found.append(
@@ -257,8 +257,8 @@ def _deviation(
     check: str, subject: str, off: npt.NDArray[np.float64], ends: tuple[float, float], threshold: float
 ) -> Finding:
     """Return the finding about success less predicted probability, from its values and its interval."""
-    mean, (low, high) = float(off.mean()), ends
-    is_off = abs(mean) >= threshold and not low <= 0 <= high
+    mean, low, high = float(off.mean()), float(ends[0]), float(ends[1])
+    is_off = bool(abs(mean) >= threshold and not low <= 0 <= high)
     says = f"success is {100 * mean:+.1f} points off what was predicted ({100 * low:+.1f} to {100 * high:+.1f})"
     told = _advice(is_off, "retrain with graded prompts of this model or task")
     return Finding(check, subject, mean, threshold, "probability", is_off, len(off), says, told, low, high)

@@ -9,6 +9,7 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.features.featuriser import featurise
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.router import Router
 from router_model.training.drift.checks import (
     Thresholds,
@@ -89,8 +90,9 @@ def read_calls(path: Path) -> pl.DataFrame:
     missing = [name for name in _NEEDED if name not in frame.columns]
     if missing:
         raise TableError(f"{path}: column {', '.join(missing)} missing; give a table of 'router-model log export'")
+    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]
     told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
-    return frame.with_columns(told).unnest("told").sort("timestamp", maintain_order=True)
+    return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
 
 
 def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int = 0) -> DriftReport:
