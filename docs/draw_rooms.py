@@ -34,7 +34,7 @@ HOUSES = (
     House("training", 0.0, 10.2, "#0072B2", (
         Floor("commands", "import, train, evaluate, certify …"),
         Floor("benchmark · plots", "other methods on the same table"),
-        Floor("measuring · new_model", "savings, certificates; add a model"),
+        Floor("measuring · drift · new_model", "savings, certificates; what changed; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),
         Floor("importing", "files and logs of others"),

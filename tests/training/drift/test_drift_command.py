@@ -20,7 +20,8 @@ BEGAN = datetime(2026, 11, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def calls(trained):
     """600 calls as `log export` writes them: the model is drawn, so that each has about 200."""
-    outcomes = simulate(600, seed=9)
+    # The end of each prompt names its draw, which a classifier would find.
+    outcomes = simulate(600, seed=9).with_columns(pl.col("prompt").str.replace("#9-", "#0-", literal=True))
     rng = np.random.default_rng(0)
     models = outcomes["model"].unique().sort()
     drawn = pl.DataFrame({"prompt_id": outcomes["prompt_id"].unique(maintain_order=True)})
