@@ -21,7 +21,7 @@ from router_model.interrupts import what_was_saved
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
-    from router_model.commands import drift, inspect, remove_model, route  # noqa: F401
+    from router_model.commands import drift, inspect, remove_model, retrain, route  # noqa: F401
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
+    "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
     "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts of a table."),
     "benchmark": ("router_model.training.commands.benchmark", "Measure routing methods side by side on a table."),
