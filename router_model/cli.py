@@ -21,7 +21,16 @@ from router_model.interrupts import what_was_saved
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
-    from router_model.commands import inspect, ope, remove_model, route, savings, simulate  # noqa: F401
+    from router_model.commands import (  # noqa: F401
+        drift,
+        inspect,
+        ope,
+        remove_model,
+        retrain,
+        route,
+        savings,
+        simulate,
+    )
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
+    "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),
     "compare": ("router_model.training.commands.compare", "Compare two routers on the same prompts of a table."),
     "ope": ("router_model.commands.ope", "Estimate from a decision log what another router would have brought."),
@@ -50,6 +60,7 @@ COMMANDS: Final = {
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
+    "drift": ("router_model.commands.drift", "Find out from a decision log what has changed since training."),
     "inspect": ("router_model.commands.inspect", "Show what is in a trained router."),
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),

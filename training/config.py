@@ -42,6 +42,17 @@ def read_config(path: Path | None, overrides: Mapping[str, Any]) -> TrainConfig:
     return replace(config, **overrides)
 
 
+def stored_config(stored: Mapping[str, Any], *, where: str) -> TrainConfig:
+    """Return settings from a router's provenance, which holds all of them.
+
+    Raises
+    ------
+    TrainingError
+        If another version of this project wrote them, with settings that this one does not know.
+    """
+    return _changed(TrainConfig(), stored, where=where)
+
+
 def _changed(settings: T, changes: Mapping[str, Any], *, where: str) -> T:
     """Return a dataclass with some fields changed; tables change nested dataclasses."""
     known = {item.name for item in fields(settings)}  # type: ignore[arg-type]

@@ -1,13 +1,12 @@
 """The command ``router-model ope``: evaluate a router on the log of another policy."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from router_model.commands.logged import log_options, read_log
+from router_model.commands.log_source import LogSource, log_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +36,7 @@ _TASKS_SHOWN = 20
 def command(
     artifact: Path,
     *,
-    log: str,
-    spool: Path,
-    since: datetime | None,
-    until: datetime | None,
+    source: LogSource,
     against: Path | None,
     supported_only: bool,
     max_quality_loss: float,
@@ -60,11 +56,13 @@ def command(
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
+    from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
     challenger = Router.load(artifact, catalog=catalog, encoder=own)
     champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
-    decisions = read_log(log, spool, since, until)
+    with source.table() as table:
+        decisions = read_logged(table)
     found = evaluate_on_log(
         challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
     )

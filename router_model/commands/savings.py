@@ -1,13 +1,12 @@
 """The command ``router-model savings``: what was spent, and what always calling one model would have cost."""
 
 import json
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from router_model.commands.logged import log_options, read_log
+from router_model.commands.log_source import LogSource, log_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,10 +27,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger as JSON.")
 def command(
     *,
-    log: str,
-    spool: Path,
-    since: datetime | None,
-    until: datetime | None,
+    source: LogSource,
     artifact: Path | None,
     max_quality_loss: float,
     catalog: Path | None,
@@ -48,12 +44,14 @@ def command(
     from router_model.catalog import Catalog  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
     from router_model.training.offpolicy.savings import savings  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
     router = None if artifact is None else Router.load(artifact, encoder=own)
     cards = None if catalog is None else Catalog.load(catalog)
-    decisions = read_log(log, spool, since, until)
+    with source.table() as table:
+        decisions = read_logged(table)
     ledger = savings(decisions, router=router, catalog=cards, margin=max_quality_loss)
     if as_json:
         click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))

@@ -36,9 +36,8 @@ from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period
 from router_model.serving.formats.format import Surface
 
-_CANDIDATES: Final = pl.Struct(
-    {"model": pl.List(pl.String), "p_success": pl.List(pl.Float64), "propensity": pl.List(pl.Float64)}
-)
+_PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens", "propensity")
+_CANDIDATES: Final = pl.Struct({"model": pl.List(pl.String), **dict.fromkeys(_PREDICTED, pl.List(pl.Float64))})
 _FAILED_STATUS: Final = 400
 _ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
 _MAY_SPEAK: Final = pl.col("key_id").eq_missing(pl.col("owner")) | (pl.col("authority") == ANY).fill_null(value=False)
@@ -48,8 +47,11 @@ _FORWARDED: Final = [surface.value for surface in Surface]
 _ATTEMPT_FACTS: Final = (
     "created_at",
     "provider",
+    "response_model",
     "input_tokens",
     "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
     "cost_usd",
     "latency_s",
     "usage_estimated",
@@ -80,7 +82,7 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
     -------
     polars.DataFrame
         `decision_id`, `file` (the first that has it), `shadow`, `called`, `quality`, `judge`, `propensity`,
-        `p_success`, and what is known of the attempt that answered, under names that begin with ``attempt_``.
+        the predictions, and what is known of the attempt that answered, under names that begin with ``attempt_``.
     """
     decisions = _decisions(log)
     attempts = _attempts(log, decisions)
@@ -158,9 +160,9 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
         scan(Kind.DECISION, log.decisions)
         .select("decision_id", pl.col("candidates").str.json_decode(_CANDIDATES))
         .unnest("candidates")
-        .explode("model", "p_success", "propensity")
+        .explode("model", *_PREDICTED)
         .join(wanted, left_on=["decision_id", "model"], right_on=["decision_id", "called"])
-        .select("decision_id", "p_success", "propensity")
+        .select("decision_id", *_PREDICTED)
         .collect(engine="streaming")
         .unique("decision_id")
     )

@@ -38,6 +38,9 @@ _TYPES: Final = {
 _SCHEMA: Final = {name: _TYPES.get(name, pl.String()) for name in OUTCOME_COLUMN_NAMES}
 _COUNTS: Final = ("input_tokens", "output_tokens")
 _AMOUNTS: Final = ("cost_usd", "latency_s")
+_OF_DECISION: Final = ("decision_id", "policy_version", "artifact", "reason", "explored", "quality_bar")
+_PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens")
+_OF_ATTEMPT: Final = ("response_model", "cached_input_tokens", "cache_write_tokens", "usage_estimated")
 
 
 @dataclass(slots=True)
@@ -141,9 +144,8 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
 
 def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport) -> pl.DataFrame:
     """Return the rows of the decisions in one file."""
-    names = ("decision_id", "created_at", "reason", "policy_version", "artifact", "session_id", "explored")
-    known = scan(Kind.DECISION, [path]).filter(in_period(period))
-    decisions = known.select(*names, "messages", "prompt_features", "candidates", "excluded")
+    names = (*_OF_DECISION, "created_at", "session_id", "messages", "prompt_features", "candidates", "excluded")
+    decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(names)
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
     for row in joined.unique("decision_id", keep="first", maintain_order=True).iter_rows(named=True):
@@ -196,9 +198,7 @@ def read_prompt(stored: str) -> StoredPrompt | None:
 
 def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
     """Return a row of the outcome table; amounts that no call can have are left empty."""
-    extra = {
-        name: row[name] for name in ("decision_id", "policy_version", "artifact", "reason", "explored", "p_success")
-    }
+    extra = {name: row[name] for name in (*_OF_DECISION, *_PREDICTED)}
     extra["provider"] = row["attempt_provider"]
     if row["propensity"] is not None:
         # Off-policy evaluation has to know what could have been chosen, not only what was.
@@ -208,8 +208,8 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         # Exploration puts another candidate before the one that the rule prefers.
         extra["preferred"] = candidates["model"][1 if row["explored"] else 0]
         extra["excluded"] = [model for model, _ in orjson.loads(row["excluded"] or "[]")]
-    if row["attempt_usage_estimated"] is not None:
-        extra["usage_estimated"] = row["attempt_usage_estimated"]
+    of_attempt = {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
+    extra |= {name: value for name, value in of_attempt.items() if value is not None}
     return {
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,

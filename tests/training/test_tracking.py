@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from router_model.training.commands.train import _show
+from router_model.training.commands.train import show_report
 from router_model.training.tracking import track_run
 from router_model.training.train import TrainConfig
 
@@ -60,7 +60,7 @@ def test_a_failing_store_is_named_without_its_password(trained, monkeypatch):
 
 def test_the_summary_shows_the_extra_that_is_missing(trained, capsys):
     """Square brackets are markup to what prints it."""
-    _show(trained.report, "not tracked: MLflow is not installed (pip install 'router-model[train]')")
+    show_report(trained.report, "not tracked: MLflow is not installed (pip install 'router-model[train]')")
     assert "Run not tracked: MLflow is not installed (pip install 'router-model[train]')\n" in capsys.readouterr().out
 
 

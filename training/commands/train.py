@@ -85,7 +85,7 @@ def command(
     }
     settings = read_config(config, {key: value for key, value in overrides.items() if value is not None})
     cards = None if catalog is None else Catalog.load(catalog)
-    with _progress(hidden=as_json) as advance:
+    with show_progress(hidden=as_json) as advance:
         report = train(
             table, out, catalog=cards, config=settings, former=former, accept_moves=accept_moves, advance=advance
         )
@@ -94,7 +94,7 @@ def command(
         if as_json:
             click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
         else:
-            _show(report, tracked)
+            show_report(report, tracked)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -106,7 +106,7 @@ def _numbers(text: str) -> tuple[float, ...]:
         ) from None
 
 
-def _progress(*, hidden: bool) -> Any:
+def show_progress(*, hidden: bool) -> Any:
     """Return a context manager that yields a function to call after each step."""
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -159,7 +159,8 @@ def _dominance(report: "TrainingReport") -> str:
     return f"{said} Dominated: {', '.join(dominated)}." if dominated else said
 
 
-def _show(report: "TrainingReport", tracked: str) -> None:
+def show_report(report: "TrainingReport", tracked: str) -> None:
+    """Print what was learned, how good it is, and where it was recorded."""
     from rich.console import Console  # noqa: PLC0415
     from rich.markup import escape  # noqa: PLC0415
 

@@ -52,7 +52,9 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     assert row.pop("quality") == pytest.approx(0.6)
     assert json.loads(row.pop("extra")) == {
         "decision_id": decision(1).decision_id, "policy_version": "v1", "artifact": "sha256:abc",
-        "reason": "cheapest_above_bar", "explored": False, "p_success": 0.9, "provider": "acme",
+        "reason": "cheapest_above_bar", "explored": False, "quality_bar": 0.5, "p_success": 0.9,
+        "expected_cost_usd": 0.001, "expected_output_tokens": 300.0, "provider": "acme",
+        "response_model": "small-2026", "cached_input_tokens": 4,
         "propensities": {"small": 0.75, "large": 0.25}, "preferred": "small", "excluded": ["tiny"],
     }  # fmt: skip
     assert row == {

@@ -1,0 +1,107 @@
+"""The command ``router-model drift``: find out from a log what has changed since the router was trained."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router_model.commands.log_source import LogSource, log_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from router_model.training.drift.watch import DriftReport
+
+_EXIT_DRIFTED = 1
+
+
+@click.command("drift")
+@click.argument("artifact", type=click.Path(path_type=Path))
+@log_options
+@click.option("--max-traffic", type=float, help="AUC above 1/2 that counts as other traffic [0.1].")
+@click.option("--max-calibration", type=float, help="Deviation of success from its prediction that counts [0.03].")
+@click.option("--max-ratio", type=float, help="Deviation of costs, tokens and prices that counts, a share [0.15].")
+@click.option("--prometheus", type=click.Path(path_type=Path), help="Write metrics here, for node exporter (.prom).")
+@click.option("--all", "show_all", is_flag=True, help="Print every check, not only what has drifted.")
+@click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
+@click.option("--json", "as_json", is_flag=True, help="Print every check as JSON.")
+def command(
+    artifact: Path,
+    *,
+    source: LogSource,
+    max_traffic: float | None,
+    max_calibration: float | None,
+    max_ratio: float | None,
+    prometheus: Path | None,
+    show_all: bool,
+    encoder: str | None,
+    as_json: bool,
+) -> int:
+    r"""Compare the calls of a log with what the router in ARTIFACT knows.
+
+    Looks at traffic, calibration and success, cost and tokens, prices, and at
+    the models that answer. The exit status is 0 if nothing has drifted, 1 if
+    something has, and 2 if it cannot be told because of an error.
+
+    \b
+    router-model drift my-router --log sqlite:///router-log.db --since 7d
+    """
+    from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
+    from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.drift.checks import Thresholds  # noqa: PLC0415
+    from router_model.training.drift.finding import prometheus_text  # noqa: PLC0415
+    from router_model.training.drift.watch import read_calls, watch  # noqa: PLC0415
+
+    given = {"traffic": max_traffic, "calibration": max_calibration, "ratio": max_ratio}
+    limits = Thresholds(**{name: value for name, value in given.items() if value is not None})
+    router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
+    with source.table() as table:
+        report = watch(router, read_calls(table), limits)
+    if prometheus is not None:
+        _replace(prometheus, prometheus_text(report.findings))
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        from rich.console import Console  # noqa: PLC0415
+
+        _show(report, Console(), everything=show_all)
+    return _EXIT_DRIFTED if report.drifted else 0
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step, because node exporter may read it at any time."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+
+
+def _show(report: "DriftReport", console: "Console", *, everything: bool) -> None:
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    between = (
+        "" if report.since is None else f" between {report.since[:16]} and {report.until[:16] if report.until else ''}"
+    )
+    console.print(
+        f"[bold]Checked[/] {report.n_calls:,} calls{between}; {report.n_graded:,} are graded.", highlight=False
+    )
+    if report.n_other_artifact:
+        console.print(f"[yellow]note:[/] another router decided {report.n_other_artifact:,} of them", highlight=False)
+    shown = list(report.findings) if everything else report.drifted
+    if shown:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("check", "of", "found"):
+            table.add_column(title, overflow="fold")
+        for one in shown:
+            table.add_row(one.check, escape(one.subject), escape(one.says), style="yellow" if one.drifted else None)
+        console.print(table)
+    for advice in dict.fromkeys(one.advice for one in report.drifted):
+        console.print(f"[bold]Do:[/] {escape(advice)}", highlight=False)
+    n_checks = len(report.findings)
+    verdict = (
+        f"{len(report.drifted)} of {n_checks} checks found drift"
+        if report.drifted
+        else f"no drift in {n_checks} checks"
+    )
+    console.print(f"[bold]Verdict:[/] {verdict}.", highlight=False)

@@ -1,0 +1,116 @@
+"""``--log``: where commands that learn or measure find the calls of a service.
+
+It is the URL of a decision log, which is exported first, or a table that ``router-model log export`` wrote.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from router_model.errors import TableError
+from router_model.serving.commands.log import DEFAULT_SPOOL, moment, with_log
+
+
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """What the options of ``--log`` say.
+
+    Attributes
+    ----------
+    log : str
+        URL of a log, or path of an exported table.
+    spool : Path
+    since, until : datetime or None
+        Only decisions of this time; a table has to be exported with them.
+    """
+
+    log: str
+    spool: Path
+    since: datetime | None
+    until: datetime | None
+
+    @contextmanager
+    def table(self) -> Iterator[Path]:
+        """Give the path of an exported table, which exists until the end.
+
+        Raises
+        ------
+        click.UsageError
+            If a table is given together with a time, or the times are not in order.
+        TableError
+            If the log has no calls of this time.
+        StoreError
+            If the log cannot be read.
+        """
+        if self.since and self.until and self.since >= self.until:
+            raise click.UsageError(
+                f"--since {self.since.isoformat()} is not earlier than --until {self.until.isoformat()}"
+            )
+        if is_table(self.log):
+            if self.since or self.until:
+                raise click.UsageError("--since and --until need the URL of a log; export a table with them instead")
+            yield Path(self.log)
+            return
+        with tempfile.TemporaryDirectory(prefix="router-log-") as folder:
+            out = Path(folder) / "log.parquet"
+            self._export(out)
+            yield out
+
+    def _export(self, out: Path) -> None:
+        from router_model.serving.common.extra import needing_serve  # noqa: PLC0415  (--help stays fast)
+
+        with needing_serve("'--log' with a URL"):
+            from router_model.serving.decision_log.export import export_log  # noqa: PLC0415
+            from router_model.serving.decision_log.store import Period  # noqa: PLC0415
+
+            report = with_log(
+                self.log, self.spool, lambda store: export_log(store, out, Period(self.since, self.until))
+            )
+        if not report.n_rows:
+            raise TableError(f"the log has no call of this time. {report.lines()[1]}")
+        click.echo(report.lines()[1], err=True)  # the first line names a file that the user never sees
+
+
+_OPTIONS = (
+    click.option(
+        "--log", required=True, envvar="ROUTER_LOG", metavar="URL|TABLE",
+        help="Decision log of a service, or a table of 'router-model log export'.",
+    ),
+    click.option(
+        "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
+        help="Folder of records that are not in the log yet.",
+    ),
+    click.option("--since", type=moment, metavar="TIME", help="Decisions since then, e.g. 7d, of a log's URL [all]."),
+    click.option("--until", type=moment, metavar="TIME", help="Decisions before then, of a log's URL [all]."),
+)  # fmt: skip
+
+
+def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a log and a period of it; they arrive as one argument, `source`."""
+
+    @wraps(function)  # the options that the function has already, too
+    def with_source(
+        *args: Any, log: str, spool: Path, since: datetime | None, until: datetime | None, **others: Any
+    ) -> Any:
+        return function(*args, source=LogSource(log, spool, since, until), **others)
+
+    command: Callable[..., Any] = with_source
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def is_table(log: str) -> bool:
+    """Return whether ``--log`` names an exported table rather than a log.
+
+    >>> is_table("march.parquet"), is_table("parquet:s3://bucket/log"), is_table("sqlite:///router-log.db")
+    (True, False, False)
+    """
+    return "://" not in log and not log.startswith("parquet:")

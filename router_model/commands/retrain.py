@@ -1,0 +1,84 @@
+"""The command ``router-model retrain``: train a router again, on its tables and on what its service logged."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router_model.commands.log_source import LogSource, log_options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from router_model.training.retrain import RetrainReport
+
+
+@click.command("retrain")
+@log_options
+@click.option("--base", required=True, type=click.Path(path_type=Path), help="The router that serves.")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Outcome table with full evaluations, such as the one --base was trained on; repeatable.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the new router.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities (TOML) [those of --base].")
+@click.option("--accept-moves", is_flag=True, help="Save it even if it moves more traffic than the new grades support.")
+@click.option(
+    "--track/--no-track", default=True, help="Record the run in MLflow, here or at MLFLOW_TRACKING_URI [track]."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def command(
+    *,
+    source: LogSource,
+    base: Path,
+    tables: tuple[Path, ...],
+    out: Path,
+    catalog: Path | None,
+    accept_moves: bool,
+    track: bool,
+    as_json: bool,
+) -> None:
+    r"""Train the router in --base again: on its tables, and on a decision log.
+
+    The settings are those of --base, which stays as it is. The new router is
+    not saved if it moves more traffic than the new grades support. To serve it,
+    promote it.
+
+    \b
+      router-model retrain --log sqlite:///router-log.db --base my-router \
+        --table outcomes.parquet --out challenger
+    """
+    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving  # noqa: PLC0415
+    from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415
+    from router_model.training.retrain import retrain  # noqa: PLC0415
+    from router_model.training.tracking import track_run  # noqa: PLC0415
+
+    cards = None if catalog is None else Catalog.load(catalog)
+    with source.table() as log, show_progress(hidden=as_json) as advance:
+        report = retrain(log, base, out, tables=tables, catalog=cards, accept_moves=accept_moves, advance=advance)
+    with after_saving(out):
+        tracked = track_run(report.training, report.config) if track else "not tracked (--no-track)"
+        if as_json:
+            click.echo(json.dumps({**report.as_dict(), "tracking": tracked}, ensure_ascii=False))
+            return
+        from rich.console import Console  # noqa: PLC0415
+
+        _show_logged(report, Console())
+        show_report(report.training, tracked)
+
+
+def _show_logged(report: "RetrainReport", console: "Console") -> None:
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("in the log", overflow="fold")
+    for title in ("calls", "graded", "effective"):
+        table.add_column(title, justify="right")
+    for one in report.logged:
+        table.add_row(one.model, f"{one.n_calls:,}", f"{one.n_graded:,}", f"{one.n_effective:,.0f}")
+    console.print(table)

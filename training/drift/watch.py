@@ -1,0 +1,137 @@
+"""Make every check of one decision log, and put the findings together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from router_model.errors import TableError
+from router_model.features.featuriser import featurise
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
+from router_model.router import Router
+from router_model.training.drift.checks import (
+    Thresholds,
+    check_amount,
+    check_answering,
+    check_calibration,
+    check_prices,
+    check_success,
+    check_traffic,
+    check_unknown,
+    drifted,
+)
+from router_model.training.drift.finding import Finding
+from router_model.training.table.outcomes import checked_table, outcomes_of
+
+_FROM_EXTRA: Final = {
+    "p_success": pl.Float64,
+    "quality_bar": pl.Float64,
+    "expected_cost_usd": pl.Float64,
+    "expected_output_tokens": pl.Float64,
+    "response_model": pl.String,
+    "cached_input_tokens": pl.Int64,
+    "cache_write_tokens": pl.Int64,
+    "artifact": pl.String,
+}
+_NEEDED: Final = ("model", "quality", "timestamp", "extra", "input_tokens", "output_tokens", "cost_usd")
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """The findings of a log.
+
+    Attributes
+    ----------
+    findings : every check, in order
+    n_calls, n_graded : int
+    n_other_artifact : int
+        Calls that another router than this one decided; they are compared with what that one predicted.
+    since, until : str or None
+        Times of the first and the last call, ISO 8601.
+    """
+
+    findings: tuple[Finding, ...]
+    n_calls: int
+    n_graded: int
+    n_other_artifact: int
+    since: str | None
+    until: str | None
+
+    @property
+    def drifted(self) -> list[Finding]:
+        """The findings that count, the largest first."""
+        return drifted(self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON types."""
+        return {
+            "drifted": bool(self.drifted),
+            "n_calls": self.n_calls,
+            "n_graded": self.n_graded,
+            "n_other_artifact": self.n_other_artifact,
+            "since": self.since,
+            "until": self.until,
+            "findings": [one.as_dict() for one in self.findings],
+        }
+
+
+def read_calls(path: Path) -> pl.DataFrame:
+    """Read a table that ``router-model log export`` wrote, in the order of time.
+
+    Raises
+    ------
+    TableError
+        If it cannot be read, or was not made from a decision log.
+    """
+    checked_table(path)  # for its error messages
+    frame = pl.read_parquet(path)
+    missing = [name for name in _NEEDED if name not in frame.columns]
+    if missing:
+        raise TableError(f"{path}: column {', '.join(missing)} missing; give a table of 'router-model log export'")
+    unknown = [pl.lit(None, pl.String).alias(name) for name in OUTCOME_COLUMN_NAMES if name not in frame.columns]
+    told = pl.col("extra").str.json_decode(pl.Struct(_FROM_EXTRA)).alias("told")
+    return frame.with_columns(*unknown, told).unnest("told").sort("timestamp", maintain_order=True)
+
+
+def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int = 0) -> DriftReport:
+    """Check the calls of a log against a router.
+
+    Parameters
+    ----------
+    router : the one that is served; its bank and catalog are compared with
+    calls : from `read_calls`
+    """
+    by_conversation = pl.coalesce("session_id", "prompt_id")
+    one_each = calls.with_columns(conversation=by_conversation).unique(
+        "conversation", keep="first", maintain_order=True
+    )
+    prompts = outcomes_of(one_each, origin="log").prompts
+    features = featurise(prompts, router.encoder)
+    known = calls.filter(pl.col("model").is_in(list(router.models)))
+    findings: Sequence[Finding] = (
+        *check_traffic(router.artifact.predictor.evidence_model, features, limits, seed=seed),
+        *check_calibration(known, limits),
+        *check_success(known, limits),
+        *check_amount(
+            "cost", known, "cost_usd", "expected_cost_usd", limits.ratio, advice="retrain: answers cost more or less"
+        ),
+        *check_amount(
+            "tokens", known, "output_tokens", "expected_output_tokens", limits.ratio, advice="retrain: lengths changed"
+        ),
+        *check_prices(known, router.artifact.catalog, limits),
+        *check_answering(known, limits),
+        *check_unknown(calls, router.artifact.catalog, limits),
+    )
+    times = calls["timestamp"]
+    return DriftReport(
+        findings=tuple(findings),
+        n_calls=calls.height,
+        n_graded=calls["quality"].count(),
+        n_other_artifact=calls.filter(
+            pl.col("artifact").is_not_null() & (pl.col("artifact") != router.artifact.content_hash)
+        ).height,
+        since=None if times.is_null().all() else str(times.min()),
+        until=None if times.is_null().all() else str(times.max()),
+    )
