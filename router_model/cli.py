@@ -21,7 +21,7 @@ from router_model.interrupts import what_was_saved
 if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
-    from router_model.commands import inspect, remove_model, route, simulate  # noqa: F401
+    from router_model.commands import inspect, remove_model, rollback, route, simulate  # noqa: F401
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
         add_model,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         import_table,
+        promote,
         train,
     )
 
@@ -45,6 +46,8 @@ COMMANDS: Final = {
         "Add a model from 50 to 300 graded prompts, without retraining.",
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
+    "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
+    "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),

@@ -22,6 +22,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of 
 from router_model import Catalog, Router
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
+from router_model.policy import OperatingPoint
+from router_model.saved.artifact import save_artifact
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
@@ -138,6 +140,16 @@ def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Traine
     simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
     report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD)
     return Trained(folder / "router", report, Router.load(folder / "router"))
+
+
+@pytest.fixture(scope="session")
+def valued(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The trained router (``weighing``), and with a success worth so much or so little that cost or quality is all."""
+    folder, found = tmp_path_factory.mktemp("valued"), {"weighing": trained.path}
+    for name, usd in (("dear", 100.0), ("cheap", 0.0)):
+        save_artifact(replace(trained.router.artifact, operating_point=OperatingPoint(0.5, usd)), folder / name)
+        found[name] = folder / name
+    return found
 
 
 @pytest.fixture(scope="session")
