@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, server_programs
+from processes import free_port, running
 from simulated_world import BOLD, CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
@@ -104,6 +105,20 @@ def postgres():
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory):
+    """The address of a running MLflow server with a store of its own; takes many seconds to start."""
+    pytest.importorskip("mlflow", reason="extra 'train' is not installed")
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", "sqlite:///store.db", "--artifacts-destination", str(folder / "files")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    url = f"http://127.0.0.1:{port}"
+    with running(command, ready_url=f"{url}/health", output=folder / "said", env=environment, cwd=folder, limit_s=180):
+        yield url
 
 
 @pytest.fixture(scope="session")

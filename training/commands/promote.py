@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 @click.option("--max-price-age-days", type=int, help="Older prices are refused [90].")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities that 'serve' is given.")
 @click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@click.option(
+    "--track/--no-track",
+    default=None,
+    help="Record it in MLflow [if MLFLOW_TRACKING_URI is set, or mlflow.db is here].",
+)
+@click.option("--registered-model", default="router-model", show_default=True, help="Its name in MLflow's registry.")
 @click.option("--force", is_flag=True, help="Publish even if a check fails; the place's history says so.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
@@ -30,6 +36,8 @@ def command(
     table: Path | None,
     catalog: Path | None,
     encoder: str | None,
+    track: bool | None,
+    registered_model: str,
     force: bool,
     as_json: bool,
     **limits: float | None,
@@ -45,7 +53,9 @@ def command(
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
     from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.saved.place import Place  # noqa: PLC0415
     from router_model.training.promotion import Limits, promote  # noqa: PLC0415
+    from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
     promotion = promote(
         challenger,
@@ -56,10 +66,15 @@ def command(
         catalog=catalog,
         encoder=None if encoder is None else load_encoder(encoder),
     )
-    if as_json:
-        click.echo(json.dumps(promotion.as_dict(), ensure_ascii=False))
-    else:
+    if not as_json:
         show_promotion(promotion, Console())
+    tracked = None
+    if is_configured() if track is None else track:
+        tracked = track_promotion(promotion, challenger, Place(place), registered=registered_model)
+    if as_json:
+        click.echo(json.dumps({**promotion.as_dict(), "tracking": tracked}, ensure_ascii=False))
+    elif tracked is not None:
+        click.echo(f"Promotion {tracked}")
     if not promotion.promoted:
         raise click.exceptions.Exit(1)
 
