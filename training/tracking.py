@@ -31,12 +31,14 @@ DEFAULT_EXPERIMENT: Final = "router-model"
 DEFAULT_REGISTERED: Final = "router-model"
 DEADLINE_S: Final = 120.0
 
-_PATIENCE: Final = {
+_ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""Unless set otherwise; by MLflow's own defaults, a server that is down is asked for about four minutes."""
+"""Unless set otherwise. By MLflow's own defaults, a server that is down is asked for about four minutes, and addresses
+of runs are printed among the output of ``--json``."""
 
 _MOST_IN_A_PARAMETER: Final = 6000  # characters; MLflow's limit
 
@@ -88,7 +90,7 @@ def _tracked(record: Callable[[Any], str], done: str) -> str:
     except ImportError:
         return "not tracked: MLflow is not installed (pip install 'router-model[train]')"
     _quieten()
-    for name, value in _PATIENCE.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     shown, ended = without_password(uri), []

@@ -33,18 +33,19 @@ def test_promotion_and_rollback_under_load_cost_no_request(trained, other, tmp_p
             ("promote", ("promote", path, "--to", place, "--force"), new),
             ("rollback", ("rollback", place), old),
         ):
+            begun_s = time.monotonic()
             run(*arguments)
-            done_s = time.monotonic()
+            ran_s = time.monotonic() - begun_s
             eventually(lambda w=wanted: service.status()["artifact"] == w, f"{name} is served", limit_s=SECONDS)
-            took[name] = time.monotonic() - done_s
             swapped_s = time.monotonic()
+            took[name] = f"{name} is served {swapped_s - begun_s:.1f} s after its start (it ran for {ran_s:.1f} s)"
             asked.wait_for(40)
             assert asked.artifacts_between(swapped_s) == {wanted}
         assert service.status()["policy_version"] == version
         damaged = place / new.removeprefix("sha256:")[:12] / "arrays.safetensors"
         damaged.write_bytes(b"short")
         asked.wait_for(40)
-    print(f"\nserved after {took['promote']:.1f} s (promote) and {took['rollback']:.1f} s (rollback)")
+    print("", *took.values(), f"{len(asked.answers):,} answers", sep="\n")
     assert asked.statuses == {200}
     assert not any(answer.body["degraded"] for answer in asked.answers)
     assert asked.artifacts_between() == {old, new}
