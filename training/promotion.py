@@ -343,6 +343,8 @@ def _leak_audit(challenger: Router, evidence: Evidence | None, held_out: _HeldOu
         return Check(name, Status.UNKNOWN, "no table")
     counted = held_out if evidence is None else evidence
     n = len(held_out.outcomes) if evidence is None else evidence.difference.n_prompts
+    if not n:
+        return Check(name, Status.UNKNOWN, f"no prompt is left: it was trained on {counted.n_left_out:,} of them")
     either = "the challenger" if evidence is None else "either"
     said = (
         f"none of {n:,} prompts was a training prompt of {either}, or nearly: {counted.n_left_out:,} that were, and "

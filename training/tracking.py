@@ -217,10 +217,8 @@ def _register(mlflow: Any, run: Any, digits: str, registered: str) -> str:
     return str(made.version)
 
 
-def _version(mlflow: Any, digits: str | None, registered: str) -> str | None:
+def _version(mlflow: Any, digits: str, registered: str) -> str | None:
     """Return the newest version that holds a router; None if it was never registered."""
-    if digits is None:
-        return None
     found = mlflow.MlflowClient().search_model_versions(f"name='{registered}' and tags.router='{digits}'")
     return max((str(one.version) for one in found), key=int, default=None)
 
@@ -234,7 +232,10 @@ def _follow(mlflow: Any, place: "Place", challenger: str | None, registered: str
     if not client.search_registered_models(f"name='{registered}'"):
         return f"{registered} without versions"
     pointed = {"champion": place.current, "previous": place.previous}
-    versions = {alias: _version(mlflow, folder and folder.name, registered) for alias, folder in pointed.items()}
+    versions = {
+        alias: None if folder is None else _version(mlflow, folder.name, registered)
+        for alias, folder in pointed.items()
+    }
     versions["challenger"] = challenger
     for alias, version in versions.items():
         if version is None:

@@ -10,10 +10,13 @@ from command_line import run_command
 from simulated_world import simulate
 
 from router_model import ArtifactError, Catalog, RequestError, Router, TableError
+from router_model.goal import TargetSuccess
 from router_model.saved.artifact import save_artifact
 from router_model.saved.place import Place
+from router_model.training.measuring.evaluate import evaluate, seen_before
 from router_model.training.measuring.verdict import Difference, Estimate
 from router_model.training.promotion import Evidence, Limits, Status, _gain, promote
+from router_model.training.table.outcomes import read_outcomes
 
 TOLERANT = Limits(max_quality_loss=0.1)
 TODAY = date(2026, 11, 29)
@@ -43,6 +46,11 @@ def changed(trained, folder, **parts):
 def dated(catalog, days):
     """Prices that were checked so many days before `TODAY`."""
     return Catalog({card.model: replace(card, price_date=TODAY - timedelta(days)) for card in catalog.cards.values()})
+
+
+def read_outcomes_of(frame, path):
+    frame.write_parquet(path)
+    return read_outcomes(path)
 
 
 def checks_of(promotion):
@@ -163,6 +171,19 @@ def test_training_prompts_and_their_near_duplicates_do_not_count(place, valued, 
     assert figures["n_prompts"] + figures["n_left_out"] + figures["n_near_left_out"] == 1000
 
 
+def test_a_table_of_training_prompts_alone_shows_nothing(place, valued, trained, tmp_path):
+    known = simulate(500)
+    outcomes = read_outcomes_of(known, tmp_path / "all.parquet")
+    rows = np.flatnonzero(seen_before(trained.router, outcomes.prompts))
+    ids = [outcomes.prompt_ids[row] for row in rows]
+    known.filter(pl.col("prompt_id").is_in(ids)).write_parquet(tmp_path / "seen.parquet")
+    first = checks_of(promote(valued["weighing"], tmp_path / "new", table=tmp_path / "seen.parquet"))
+    assert first["leak audit"].said == f"no prompt is left: it was trained on {len(rows)} of them"
+    assert first["calibration"].status is Status.UNKNOWN
+    with pytest.raises(TableError, match=r"no prompt left to compare: .*; give newer outcomes"):
+        promote(valued["weighing"], place.folder, table=tmp_path / "seen.parquet")
+
+
 def test_a_champion_that_cannot_be_read_is_replaced_by_force_and_not_returned_to(place, valued, fresh):
     (place.current / "arrays.safetensors").write_bytes(b"short")
     found = promote(valued["weighing"], place.folder, table=fresh)
@@ -213,10 +234,6 @@ def test_the_command_prints_json(place, valued, fresh):
 
 def test_a_certificate_that_is_kept_passes(place, valued, fresh, trained):
     """The rate beside it is what `evaluate` finds by the same rule."""
-    from router_model.goal import TargetSuccess
-    from router_model.training.measuring.evaluate import evaluate
-    from router_model.training.table.outcomes import read_outcomes
-
     check = checks_of(promote(valued["weighing"], place.folder, table=fresh))["certificates"]
     assert check.status is Status.PASSED
     for one in check.figures["promised"]:
