@@ -37,8 +37,8 @@ _ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""Unless set otherwise. By MLflow's own defaults, a server that is down is asked for about four minutes, and addresses
-of runs are printed among the output of ``--json``."""
+"""Unless set otherwise. By MLflow's own defaults, a server that is down is asked again for minutes, and addresses of
+runs are printed among the output of ``--json``."""
 
 _MOST_IN_A_PARAMETER: Final = 6000  # characters; MLflow's limit
 
