@@ -11,7 +11,7 @@ from system import load, system
 pytestmark = pytest.mark.slow  # processes that are started and loaded
 
 TRIED_S, KNOWN_S = 120, 30
-"""Within so many seconds a new router, which is tried first, and the former one are served, on a machine that is busy."""
+"""Seconds, on a busy machine, within which a new router, which is tried first, and the former one are served."""
 
 
 def run(*arguments):
