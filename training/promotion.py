@@ -29,7 +29,7 @@ from router_model.router import Router
 from router_model.saved.artifact import prompt_hash
 from router_model.saved.place import Place
 from router_model.training.measuring.compare import compare
-from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.measuring.evaluate import eligible_models, learned_from
 from router_model.training.measuring.moves import main_move_in_words
 from router_model.training.measuring.paired import Resampling, independent_groups
 from router_model.training.measuring.verdict import (
@@ -106,7 +106,7 @@ class Evidence:
         In quality and cost.
     moved : share of the prompts whose model changes
     main_move : (from, to, share) of the most frequent change; None if nothing changes
-    n_left_out, n_near_left_out : prompts of the source that either was trained on, or near duplicates of such prompts
+    n_left_out : prompts of the source that either was trained on, or on near duplicates of
     """
 
     source: str
@@ -114,7 +114,6 @@ class Evidence:
     moved: float
     main_move: tuple[str, str, float] | None
     n_left_out: int
-    n_near_left_out: int
 
     @classmethod
     def of_table(cls, champion: Router, challenger: Router, outcomes: Outcomes, *, source: str) -> "Evidence":
@@ -132,13 +131,12 @@ class Evidence:
             moved=found.share_different,
             main_move=found.main_move,
             n_left_out=found.n_left_out,
-            n_near_left_out=found.n_near_left_out,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
-            **{name: getattr(self, name) for name in ("source", "moved", "main_move", "n_left_out", "n_near_left_out")},
+            **{name: getattr(self, name) for name in ("source", "moved", "main_move", "n_left_out")},
             "difference": self.difference.as_dict(),
         }
 
@@ -296,15 +294,13 @@ class _HeldOut:
     outcomes: Outcomes
     features: PromptFeatures
     n_left_out: int
-    n_near_left_out: int
 
     @classmethod
     def of(cls, challenger: Router, outcomes: Outcomes) -> "_HeldOut":
         own = outcomes.select_models(challenger.models)
-        seen, near = (which(challenger, own.prompts) for which in (seen_before, near_seen))
-        rows = np.flatnonzero(~seen & ~near & ~np.isnan(own.quality).all(axis=1))
-        kept = own.take(rows)
-        return cls(kept, featurise(kept.prompts, challenger.encoder), int(seen.sum()), int((near & ~seen).sum()))
+        seen = learned_from(challenger, own.prompts)
+        kept = own.take(np.flatnonzero(~seen & ~np.isnan(own.quality).all(axis=1)))
+        return cls(kept, featurise(kept.prompts, challenger.encoder), int(seen.sum()))
 
     def drawn(self, rows: np.ndarray[Any, np.dtype[np.intp]]) -> Resampling:
         """Resample some of the prompts by conversation and text."""
@@ -346,11 +342,8 @@ def _leak_audit(challenger: Router, evidence: Evidence | None, held_out: _HeldOu
     if not n:
         return Check(name, Status.UNKNOWN, f"no prompt is left: it was trained on {counted.n_left_out:,} of them")
     either = "the challenger" if evidence is None else "either"
-    said = (
-        f"none of {n:,} prompts was a training prompt of {either}, or nearly: {counted.n_left_out:,} that were, and "
-        f"{counted.n_near_left_out:,} near duplicates, are left out"
-    )
-    figures = {"n_prompts": n, "n_left_out": counted.n_left_out, "n_near_left_out": counted.n_near_left_out}
+    said = f"none of {n:,} prompts is a training prompt of {either}, or nearly; {counted.n_left_out:,} that are were left out"
+    figures = {"n_prompts": n, "n_left_out": counted.n_left_out}
     return Check(name, Status.PASSED, said, figures)
 
 
@@ -381,38 +374,38 @@ def _certificates(challenger: Router, held_out: _HeldOut | None) -> Check:
     name, promised = "certificates", [one for one in challenger.certificates if one.certified]
     if not promised:
         return Check(name, Status.PASSED, "none, so nothing is promised")
-    rates = ", ".join(f"{one.target_success:g}" for one in promised)
+    rates = ", ".join(one.promise for one in promised)
     if held_out is None or len(held_out.outcomes) < MIN_INDEPENDENT:
-        said = f"success >= {rates}: the counts agree; not tested on newer prompts"
+        said = f"{rates}: the counts agree; not tested on newer prompts"
         return Check(name, Status.UNKNOWN, said)
     found = [_kept(challenger, one, held_out) for one in promised]
     broken = [one for one, rate in zip(promised, found, strict=True) if rate.high < one.target_success]
     shown = ", ".join(
-        f">= {one.target_success:g}: {rate.value:.3f} ± {rate.half_width:.3f}"
-        for one, rate in zip(promised, found, strict=True)
+        f"{one.promise}: {rate.value:.3f} ± {rate.half_width:.3f}" for one, rate in zip(promised, found, strict=True)
     )
     figures = {
         "promised": [
-            {"target_success": one.target_success, "quality_bar": one.quality_bar, "realised": rate.as_dict()}
+            {"measure": one.measure, "target": one.target_success, "realised": rate.as_dict()}
             for one, rate in zip(promised, found, strict=True)
         ]
     }
     remedy = "; certify again on newer prompts" if broken else ""
-    return Check(name, Status.FAILED if broken else Status.PASSED, f"success {shown}{remedy}", figures)
+    return Check(name, Status.FAILED if broken else Status.PASSED, f"{shown}{remedy}", figures)
 
 
 def _kept(challenger: Router, certificate: Certificate, held_out: _HeldOut) -> Estimate:
-    """Return the success rate by a certificate's rule where the outcome of the chosen model is known."""
+    """Return the promised rate by a certificate's rule, where the outcome of the chosen model is known."""
     goal = TargetSuccess(certificate.target_success, certificate.quality_bar)
-    table = challenger.predict_features(held_out.features, certificate.quality_bar)
+    table = challenger.predict_features(held_out.features, challenger.quality_bar(goal))
     eligible = eligible_models(challenger, held_out.outcomes, held_out.features, table)
     chosen = challenger.rank(challenger.rule(goal), table, eligible)[:, 0]
     quality = held_out.outcomes.quality[np.arange(len(chosen)), chosen]
     rows = np.flatnonzero(~np.isnan(quality))
     if not len(rows):
         return Estimate(np.nan, np.nan, np.nan)
-    success = succeeds(quality[rows], certificate.quality_bar).astype(np.float64)
-    return Estimate(float(success.mean()), *interval(held_out.drawn(rows).mean(success)))
+    bar, found = certificate.quality_bar, quality[rows]
+    reached = found if bar is None else succeeds(found, bar).astype(np.float64)
+    return Estimate(float(reached.mean()), *interval(held_out.drawn(rows).mean(reached)))
 
 
 def _flips(evidence: Evidence | None) -> Check:
