@@ -21,6 +21,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +62,8 @@ class ModelCard:
         unknown, which excludes the model from no prompt.
     price_source : str
         ``catalog``, or the source in which the price was looked up.
+    price_date : date or None
+        The day on which the prices were last checked; None if unknown. `router-model promote` refuses old prices.
     """
 
     model: str
@@ -80,6 +83,7 @@ class ModelCard:
     audio: bool | None = None
     structured_output: bool | None = None
     price_source: str = "catalog"
+    price_date: date | None = None
 
     @property
     def has_list_price(self) -> bool:
@@ -183,6 +187,7 @@ _MAX_TOKENS: Final = 10**12
 _PRICES = tuple(field.name for field in fields(ModelCard) if field.name.startswith("usd_per_"))
 _FLAGS = ("tools", "vision", "audio", "structured_output")
 _TEXTS = ("provider", "price_source")
+_DATES = ("price_date",)
 _REQUIRED = _PRICES[:2]
 
 
@@ -298,10 +303,12 @@ def _card(model: str, entry: object, origin: str) -> ModelCard:
 def _value(where: str, key: str, value: object) -> object:
     if key in _PRICES:
         return _price(where, key, value)
-    expected = "true or false" if key in _FLAGS else "text" if key in _TEXTS else "a positive whole number"
+    kinds = {_FLAGS: "true or false", _TEXTS: "text", _DATES: "a date without quotes, e.g. 2026-11-29"}
+    expected = next((kind for keys, kind in kinds.items() if key in keys), "a positive whole number")
     fits = {
         "true or false": isinstance(value, bool),
         "text": isinstance(value, str) and is_name(value),
+        kinds[_DATES]: isinstance(value, date) and not isinstance(value, datetime),
         "a positive whole number": type(value) is int and 1 <= value <= _MAX_TOKENS,
     }
     if not fits[expected]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ope,
         remove_model,
         retrain,
+        rollback,
         route,
         savings,
         simulate,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         import_table,
+        promote,
         train,
     )
 
@@ -57,6 +59,8 @@ COMMANDS: Final = {
         "Add a model from 50 to 300 graded prompts, without retraining.",
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
+    "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
+    "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from postgres_server import PostgresServer, server_programs
+from processes import free_port, running
 from simulated_world import BOLD, CATALOG, simulate
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
@@ -22,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of 
 from router_model import Catalog, Router
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
+from router_model.policy import OperatingPoint
+from router_model.saved.artifact import save_artifact
 from router_model.training.table.outcomes import read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
@@ -105,6 +108,20 @@ def postgres():
 
 
 @pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory):
+    """The address of a running MLflow server with a store of its own; takes many seconds to start."""
+    pytest.importorskip("mlflow", reason="extra 'train' is not installed")
+    folder, port = tmp_path_factory.mktemp("mlflow"), free_port()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", "sqlite:///store.db", "--artifacts-destination", str(folder / "files")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    url = f"http://127.0.0.1:{port}"
+    with running(command, ready_url=f"{url}/health", output=folder / "said", env=environment, cwd=folder, limit_s=180):
+        yield url
+
+
+@pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return Catalog.parse(CATALOG, origin="catalog.toml")
 
@@ -138,6 +155,16 @@ def graded(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Traine
     simulate(400, seed=1, graded=True).write_parquet(folder / "outcomes.parquet")
     report = train(folder / "outcomes.parquet", folder / "router", catalog=catalog, config=BOLD)
     return Trained(folder / "router", report, Router.load(folder / "router"))
+
+
+@pytest.fixture(scope="session")
+def valued(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The trained router (``weighing``), and with a success worth so much or so little that cost or quality is all."""
+    folder, found = tmp_path_factory.mktemp("valued"), {"weighing": trained.path}
+    for name, usd in (("dear", 100.0), ("cheap", 0.0)):
+        save_artifact(replace(trained.router.artifact, operating_point=OperatingPoint(0.5, usd)), folder / name)
+        found[name] = folder / name
+    return found
 
 
 @pytest.fixture(scope="session")

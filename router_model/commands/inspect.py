@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from router_model.saved.artifact import Artifact
 
 _CARRIED_OVER = (
@@ -51,6 +53,7 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
                 "usd_per_mtok_output": float(artifact.catalog[model].usd_per_mtok_output),
                 "context_window": artifact.catalog[model].context_window,
                 "price_source": artifact.catalog[model].price_source,
+                "price_date": _day(artifact.catalog[model].price_date),
             }
             for column, model in enumerate(predictor.models)
         ],
@@ -70,6 +73,10 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "versions": dict(artifact.versions),
         "metrics": dict(artifact.metrics),
     }
+
+
+def _day(day: "date | None") -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _show(description: dict[str, Any]) -> None:

@@ -1,13 +1,16 @@
 """The command ``router-model route``: decide which model to call for one prompt."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from router_model.certificate import Certificate
     from router_model.decision import Decision, PlanStep
+    from router_model.goal import TargetSuccess
 
 _SHOWN = 10  # candidates shown in the table; --json has all
 
@@ -59,7 +62,6 @@ def command(
     these and is not valid JSON is refused; --text reads it as text.
     """
     from router_model.commands.prompt_input import read_prompt  # noqa: PLC0415
-    from router_model.commands.target import about_target  # noqa: PLC0415
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.goal import KNOBS, TargetSuccess, read_goal  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
@@ -118,3 +120,52 @@ def _cells(step: "PlanStep", *, with_latency: bool) -> list[str]:
     latency = "" if step.expected_latency_s is None else f"{step.expected_latency_s:.2f}"
     cells = [f"{step.p_success:.3f}", interval, f"${step.expected_cost_usd:.6f}", f"{step.expected_output_tokens:.0f}"]
     return [*cells, *[latency] * with_latency]
+
+
+def about_target(decision: "Decision", goal: "TargetSuccess", certificates: "Sequence[Certificate]") -> str:
+    """Say whether the target is promised for this decision, and what was done otherwise.
+
+    Parameters
+    ----------
+    decision : made for `goal`
+    certificates : the router's
+    """
+    if decision.certificate is not None:
+        return decision.certificate.in_words()
+    found = _certificate(goal.target_success, goal, decision, certificates)
+    if found is None:
+        return _as_threshold(decision, goal, certificates)
+    if found.certified:
+        return (
+            f"nothing is promised: {found.promise} is certified, but not for requests like this. Their "
+            "constraints rule out a model, or their prices differ. The certified rule decided nevertheless"
+        )
+    left_out = any(exclusion.model == found.safest_model for exclusion in decision.excluded)
+    instead = "; it is left out here, so the likeliest of the others to succeed was chosen" if left_out else ""
+    return f"{found.in_words()}{instead}"
+
+
+def _certificate(
+    target: float, goal: "TargetSuccess", decision: "Decision", certificates: "Sequence[Certificate]"
+) -> "Certificate | None":
+    from router_model.certificate import find_certificate  # noqa: PLC0415
+
+    return find_certificate(certificates, target, goal.quality_bar, default_bar=decision.quality_bar)
+
+
+def _as_threshold(decision: "Decision", goal: "TargetSuccess", certificates: "Sequence[Certificate]") -> str:
+    """Say that a target without a certificate becomes a threshold for this single prompt."""
+    from router_model.decision import Reason  # noqa: PLC0415
+
+    bar, target = decision.quality_bar, f"{goal.target_success:g}"
+    found = (_certificate(each.target_success, goal, decision, certificates) for each in certificates)
+    known = ", ".join(dict.fromkeys(one.promise for one in found if one is not None and one.certified))
+    done = {
+        Reason.CHEAPEST_ABOVE_BAR: f": this is the cheapest model with P(success) >= {target}",
+        Reason.NONE_ABOVE_BAR: f": no model's P(success) reaches {target}, so this is the likeliest to succeed",
+    }.get(decision.reason, "")
+    certified = f"certified: {known}" if known else "nothing is certified"
+    return (
+        f"nothing is promised: success >= {target} has no certificate at quality bar {bar:g} ({certified}; see "
+        f"'router-model certify'). So {target} is the least P(success) for this prompt alone{done}"
+    )

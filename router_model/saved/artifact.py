@@ -166,13 +166,37 @@ def save_artifact(artifact: Artifact, path: str | Path) -> str:
     refuse_foreign(target)
     files = _files(artifact)
     manifest = _manifest(artifact, files)
+    _install({**files, MANIFEST: manifest}, target)
+    return str(json.loads(manifest)["content_hash"])
+
+
+def copy_artifact(source: str | Path, path: str | Path) -> str:
+    """Verify an artifact, copy it byte for byte and atomically, and return its content hash.
+
+    Files in the folder that are not the artifact's are not copied. An existing artifact at `path` is replaced.
+
+    Raises
+    ------
+    ArtifactError
+        If `source` is damaged or not an artifact, `path` holds something else, or cannot be written.
+    """
+    folder, target = Path(source), Path(path)
+    refuse_foreign(target)
+    manifest = read_manifest(folder)
+    files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
+    _install({**files, MANIFEST: _json(manifest)}, target)  # these are its bytes: `read_manifest` compared them
+    return str(manifest["content_hash"])
+
+
+def _install(files: Mapping[str, bytes], target: Path) -> None:
+    """Write the files of an artifact beside `target`, and put the folder in its place in one step."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as exc:
         raise ArtifactError(f"{target}: cannot be written ({exc})") from exc
     try:
-        for name, payload in {**files, MANIFEST: manifest}.items():
+        for name, payload in files.items():
             _write(staging / name, payload)
         staging.chmod(0o755)
         _swap(staging, target)
@@ -180,7 +204,6 @@ def save_artifact(artifact: Artifact, path: str | Path) -> str:
         raise ArtifactError(f"{target}: cannot be written ({exc})") from exc
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return str(json.loads(manifest)["content_hash"])
 
 
 def load_artifact(path: str | Path) -> Artifact:
@@ -467,13 +490,13 @@ def _swap(staging: Path, target: Path) -> None:
             aside.rmdir()
         raise
     with after_saving(target):
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
         if aside is not None:
             shutil.rmtree(aside)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder to disk, so that a rename survives a power cut."""
+def sync_folder(folder: Path) -> None:
+    """Flush a folder to disk, so that a rename in it survives a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -69,8 +69,9 @@ def command(**options: Any) -> None:
     Google's SDKs may be pointed at it (docs/proxy.md), also without an
     ARTIFACT.
 
-    ARTIFACT is a router's folder, or a file or link that names one. Every
-    option can be set by the variable behind it, too; the option wins.
+    ARTIFACT is a router's folder, a file or link that names one, or a folder
+    that 'router-model promote' publishes in. Every option can be set by the
+    variable behind it, too; the option wins.
     """
     settings = read_settings(**options)
     import_lightgbm_alone()  # before the router's modules do

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ROUTER_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # what decides
-    artifact: Path | None = Field(None, description="A trained router's folder, or a file or link that names one.")
+    artifact: Path | None = Field(None, description="A router's folder, what names one, or a folder of 'promote'.")
     catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
     encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")

@@ -1,4 +1,4 @@
-"""Find the router: a folder, a link to one, or a small text file with the path of one.
+"""Find the router: a folder, a link to one, a small text file with the path of one, or a place that publishes one.
 
 A link or a pointer is switched in one step, so a new artifact is served from the moment it is complete. Two states of
 a folder are told apart by the names, sizes, times and inodes of its files, without reading them. So a look is cheap,
@@ -10,8 +10,7 @@ from pathlib import Path
 
 from router_model.errors import ArtifactError
 from router_model.saved.artifact import MANIFEST
-
-_LONGEST_POINTER = 4096
+from router_model.saved.place import named_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,8 @@ class ArtifactSource:
     Attributes
     ----------
     path : folder, link or pointer
-        A pointer holds one line: the path of a folder, absolute or relative to the pointer's own folder.
+        A pointer holds one line: the path of a folder, absolute or relative to the pointer's own folder. A folder of
+        published routers (`router_model.saved.place`) names the one that its own pointer names.
     catalog : Path or None
     """
 
@@ -52,7 +52,7 @@ class ArtifactSource:
         ArtifactError
             If the source does not name an artifact.
         """
-        folder = self._folder()
+        folder = named_folder(self.path)
         try:
             files = sorted((entry.name, *_stamp(Path(entry))) for entry in folder.iterdir())
             catalog = None if self.catalog is None else _stamp(self.catalog)
@@ -64,24 +64,6 @@ class ArtifactSource:
                 "'router-model train' wrote"
             )
         return Sighting(folder, (str(folder), tuple(files), catalog))
-
-    def _folder(self) -> Path:
-        try:
-            if not self.path.is_file():
-                return self.path.resolve(strict=True)
-            with self.path.open(encoding="utf-8") as pointer:
-                # One character more than allowed shows that it is too long, without reading a whole large file.
-                said = pointer.read(_LONGEST_POINTER + 1).strip()
-            if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
-                raise ArtifactError(f"{self.path}: expected one line, the path of a trained router's folder")
-            return (self.path.parent / said).resolve(strict=True)
-        except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
-            why = exc.strerror if isinstance(exc, OSError) else exc
-            raise ArtifactError(
-                f"{self.path}: does not name a trained router ({why}); expected a folder that 'router-model "
-                "train' wrote, "
-                "or a link or file that names one"
-            ) from exc
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

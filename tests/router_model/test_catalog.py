@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -17,6 +18,16 @@ def test_prices_stay_exact():
     card = parse("usd_per_mtok_input = 0.1\nusd_per_mtok_output = 0.3\n")["a/b"]
     assert card.usd_per_mtok_input == Decimal("0.1")
     assert card.cost_usd(input_tokens=3, output_tokens=1) == Decimal("0.0000006")
+
+
+@pytest.mark.parametrize("said", ['"2026-11-29"', "20261129", "2026-11-29T00:00:00Z"])
+def test_the_day_of_the_prices_is_a_date(said):
+    card = parse(f"{GOOD}price_date = 2026-11-29\n")["a/b"]
+    assert card.price_date == date(2026, 11, 29)
+    assert Catalog.parse(Catalog({"a/b": card}).dump(), origin="again")["a/b"] == card
+    assert parse(GOOD)["a/b"].price_date is None
+    with pytest.raises(CatalogError, match=r"price_date: got .*, expected a date without quotes, e.g. 2026-11-29"):
+        parse(f"{GOOD}price_date = {said}\n")
 
 
 FULL = ModelCard(

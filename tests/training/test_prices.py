@@ -1,3 +1,4 @@
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,7 @@ def test_known_models_are_found_with_their_source(model):
     assert card.model == model
     assert 0 < card.usd_per_mtok_input < card.usd_per_mtok_output
     assert card.price_source.startswith("genai-prices ")
+    assert card.price_date == date(2026, 11, 2)  # of the look-up, whatever the day of the training
 
 
 def test_cache_prices_and_fees_are_looked_up_too():

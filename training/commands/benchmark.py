@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 @click.option("--shift", type=click.Choice(["task"]), help="Also leave each task out in turn, and measure on it.")
 @click.option("--resamples", default=1000, show_default=True, help="Resamples of the paired bootstrap, for intervals.")
 @click.option("--title", default="", help="Title of the report [the table's name].")
+@click.option(
+    "--track/--no-track",
+    default=None,
+    help="Record it in MLflow [if MLFLOW_TRACKING_URI is set, or mlflow.db is here].",
+)
 @click.option("--baseline", type=click.Path(path_type=Path), help="A results.json: fail if our method became worse.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
@@ -52,6 +57,7 @@ def command(
     shift: str | None,
     resamples: int,
     title: str,
+    track: bool | None,
     baseline: Path | None,
     as_json: bool,
 ) -> None:
@@ -73,6 +79,7 @@ def command(
     from router_model.training.benchmark.report.html import write_html  # noqa: PLC0415
     from router_model.training.benchmark.report.terminal import show_results  # noqa: PLC0415
     from router_model.training.benchmark.results import Results  # noqa: PLC0415
+    from router_model.training.tracking import is_configured, track_benchmark  # noqa: PLC0415
 
     recorded = None if baseline is None else Results.load(baseline)
     chosen = methods_named(methods)
@@ -105,8 +112,9 @@ def command(
         left_out.save(out / "shift.json")
     write_html(results, out / "report.html", shift=left_out)
     fallen = [] if recorded is None else falls(results, recorded)
+    tracked = track_benchmark(results, out) if (is_configured() if track is None else track) else None
     if as_json:
-        click.echo(json.dumps({**results.as_dict(), "fallen": fallen}, ensure_ascii=False))
+        click.echo(json.dumps({**results.as_dict(), "fallen": fallen, "tracking": tracked}, ensure_ascii=False))
     else:
         console = Console()
         show_results(results, console)
@@ -115,6 +123,8 @@ def command(
             show_results(left_out, console)
         names = ", ".join(name for name in ("results.json", "shift.json", "report.html") if (out / name).exists())
         console.print(f"\n{results.seconds:,.0f} s. In {out}: {names}", highlight=False)
+        if tracked is not None:
+            console.print(f"Benchmark {tracked}", highlight=False, markup=False, soft_wrap=True)
         for sentence in fallen:
             console.print(f"[bold red]fallen:[/] {sentence}", highlight=False)
     if fallen:

@@ -67,6 +67,8 @@ def command(
 
 def show_comparison(comparison: "Comparison", console: "Console") -> None:
     """Print a comparison for people; the verdict comes last."""
+    from router_model.training.measuring.moves import main_move_in_words  # noqa: PLC0415
+
     notes = [
         (comparison.n_prompts - comparison.n_independent, "in a conversation or text with another, which count as one"),
         (comparison.n_seen, "that A or B was trained on"),
@@ -88,7 +90,9 @@ def show_comparison(comparison: "Comparison", console: "Console") -> None:
             highlight=False,
         )
     _show_figures(comparison, console)
-    console.print(f"They choose different models for {comparison.share_different:.1%} of the prompts.", highlight=False)
+    most = main_move_in_words(comparison.main_move)
+    said = f"They choose different models for {comparison.share_different:.1%} of the prompts{most}."
+    console.print(said, highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {comparison.verdict.sentence}.", highlight=False)
 
 

@@ -15,6 +15,7 @@ from router_model.prediction.bars import succeeds
 from router_model.router import Router
 from router_model.saved.artifact import hash_of
 from router_model.training.measuring.evaluate import eligible_models, learned_from, sweep
+from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.paired import Resampling, independent_groups, paired_difference
 from router_model.training.measuring.verdict import MARGIN, Difference, Estimate, Verdict, comparison_verdict
 from router_model.training.metrics import interval
@@ -65,6 +66,7 @@ class Comparison:
     difference : in quality and cost
     success, cost_usd, aiq : differences with their 95 % intervals
     share_different : share of prompts that the two send to different models
+    main_move : (from, to, share) of the most frequent change of the model, or None if nothing changes
     verdict : Verdict
     """
 
@@ -82,6 +84,7 @@ class Comparison:
     cost_usd: Estimate
     aiq: Estimate
     share_different: float
+    main_move: tuple[str, str, float] | None
     verdict: Verdict
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,6 +102,7 @@ class Comparison:
                 "aiq": self.aiq.as_dict(),
             },
             "share_different": self.share_different,
+            "main_move": self.main_move,
             "verdict": self.verdict.as_dict(),
         }
 
@@ -173,6 +177,7 @@ def compare(
         cost_usd=_cost_difference(decided[1].chosen, decided[0].chosen, cost, drawn),
         aiq=_aiq_difference(of_first, of_second),
         share_different=float((decided[0].chosen != decided[1].chosen).mean()),
+        main_move=main_move(*(np.array(kept.models)[each.chosen] for each in decided)),
         verdict=comparison_verdict(difference, margin=margin),
     )
 

@@ -73,9 +73,7 @@ class Moves:
     def __str__(self) -> str:
         """Describe the moves in a sentence or two."""
         said = f"{self.moved:.1%} of {self.n_prompts:,} held-out prompts go to another model than before"
-        if self.main_move is not None:
-            origin, goal, share = self.main_move
-            said += f" (most from {origin} to {goal}: {share:.1%})"
+        said += main_move_in_words(self.main_move)
         judges = ", ".join(f"{judge} {n:,}" for judge, n in list(self.by_judge.items())[:3])
         new = f"{self.new_grades:,} of {self.n_grades:,} grades are new" + (f" (by {judges})" if judges else "")
         return f"{said}; {new}, which supports moving {self.supported:.1%}"
@@ -113,7 +111,7 @@ def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: P
         new_grades=int(new.sum()),
         n_grades=n_grades,
         by_judge=by_judge,
-        main_move=_main_move(before, after),
+        main_move=main_move(before, after),
     )
 
 
@@ -167,10 +165,24 @@ def _by_judge(new: npt.NDArray[np.bool_], learned: Outcomes) -> dict[str, int]:
     return {learned.judge_names[codes[i]] if codes[i] >= 0 else _UNNAMED: int(counts[i]) for i in order}
 
 
-def _main_move(before: npt.NDArray[np.str_], after: npt.NDArray[np.str_]) -> tuple[str, str, float] | None:
+def main_move(before: npt.NDArray[np.str_], after: npt.NDArray[np.str_]) -> tuple[str, str, float] | None:
+    """Return the most frequent change of a prompt's model as (from, to, share of prompts); None if nothing changes.
+
+    >>> main_move(np.array(["a", "a", "b", "a"]), np.array(["b", "b", "a", "a"]))
+    ('a', 'b', 0.5)
+    """
     moved = before != after
     if not moved.any():
         return None
     flows, counts = np.unique(np.stack([before[moved], after[moved]]), axis=1, return_counts=True)
     largest = int(counts.argmax())
     return str(flows[0, largest]), str(flows[1, largest]), float(counts[largest] / len(before))
+
+
+def main_move_in_words(move: tuple[str, str, float] | None) -> str:
+    """Say the most frequent change of the model in brackets; empty if nothing changes.
+
+    >>> main_move_in_words(("large", "small", 0.081))
+    ' (most from large to small: 8.1%)'
+    """
+    return "" if move is None else f" (most from {move[0]} to {move[1]}: {move[2]:.1%})"

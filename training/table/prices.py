@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
 
 _PROBE_TIME = datetime(2026, 11, 2, 15, tzinfo=UTC)
-"""The time of every look-up, fixed so that prices that depend on the hour or have changed are always the same."""
+"""The time of every look-up, fixed so that prices that depend on the hour or have changed are always the same.
+
+Its day is the `price_date` of what is looked up. Set it anew with each release.
+"""
 
 _PROBE_TOKENS = 1000
 """Prices are read from a call of this size, because some lists charge more for very long calls."""
@@ -97,6 +100,7 @@ def _card(model: str, found: "PriceCalculation") -> ModelCard:
         context_window=found.model.context_window,
         provider=found.provider.id,
         price_source=f"genai-prices {__version__} ({found.provider.id}/{found.model.id})",
+        price_date=_PROBE_TIME.date(),
     )
 
 

@@ -38,6 +38,16 @@ def test_a_pointer_is_relative_to_itself(folders, said, monkeypatch):
     assert ArtifactSource(folders / "current").look().folder == folders / "one"
 
 
+def test_a_place_names_what_its_pointer_names(folders):
+    (folders / "current").write_text("two\n")
+    assert ArtifactSource(folders).look().folder == folders / "two"
+    before = ArtifactSource(folders).look().version
+    (folders / "current").write_text("one\n")
+    assert ArtifactSource(folders).look().version != before
+    (folders / "manifest.json").write_text("a router whose file has this name")
+    assert ArtifactSource(folders).look().folder == folders
+
+
 @pytest.mark.parametrize("change", ["touch", "write", "add", "remove", "replace"])
 def test_anything_that_changes_in_the_folder_is_another_version(folders, change):
     source, folder = ArtifactSource(folders / "one"), folders / "one"

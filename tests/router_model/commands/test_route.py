@@ -1,4 +1,4 @@
-"""Sentences, each for a decision of the kind it is about."""
+"""Sentences about a target, each for a decision of the kind it is about."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 
 from router_model import Constraints
 from router_model.certificate import Certificate
-from router_model.commands.target import about_target
+from router_model.commands.route import about_target
 from router_model.goal import TargetSuccess
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"

@@ -1,0 +1,264 @@
+"""A place: a folder of published routers, the pointer to the one that is served, and the way back.
+
+    9f86d081884c/    a published router, named by the first digits of its content hash; never changed
+    current          a file with one line, the name of the router that is served
+    previous         the one that was served before; gone after a rollback
+    history.jsonl    who published, forced or rolled back what, when and why; a line each
+
+Servers watch `current` (`router-model serve PLACE`). A pointer is replaced by a rename, so readers see the old or the
+new name and nothing between. Each change is written in this order: the router's folder, the history, the pointer that
+must not be wrong if the process is killed between the two. So whatever a kill leaves behind is a place whose `current`
+names a whole router, and whose `previous`, if it differs from `current`, names the one that was served before.
+"""
+
+import getpass
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from router_model.errors import ArtifactError
+from router_model.saved.artifact import MANIFEST, copy_artifact, load_artifact, read_manifest, sync_folder
+
+CURRENT: Final = "current"
+PREVIOUS: Final = "previous"
+HISTORY: Final = "history.jsonl"
+
+_LOCK: Final = ".lock"
+_N_DIGITS: Final = 12
+_LONGEST_POINTER: Final = 4096
+
+
+def named_folder(path: Path) -> Path:
+    """Return the folder of the router that a folder, a link, a pointer or a place names.
+
+    Raises
+    ------
+    ArtifactError
+        If nothing is named, or what is named does not exist.
+    """
+    try:
+        if path.is_dir() and (path / CURRENT).is_file() and not (path / MANIFEST).exists():
+            path /= CURRENT
+        if not path.is_file():
+            return path.resolve(strict=True)
+        with path.open(encoding="utf-8") as pointer:
+            # One character more than allowed shows that it is too long, without reading a whole large file.
+            said = pointer.read(_LONGEST_POINTER + 1).strip()
+        if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
+            raise ArtifactError(f"{path}: expected one line, the path of a trained router's folder")
+        return (path.parent / said).resolve(strict=True)
+    except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise ArtifactError(
+            f"{path}: does not name a trained router ({why}); expected a folder that 'router-model train' wrote, or a "
+            "link or file that names one"
+        ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder of published routers.
+
+    Attributes
+    ----------
+    folder : Path
+        It need not exist before the first router is published.
+    """
+
+    folder: Path
+
+    @property
+    def current(self) -> Path | None:
+        """The folder of the router that is served; None if nothing was published yet."""
+        return self._pointed(CURRENT)
+
+    @property
+    def previous(self) -> Path | None:
+        """The folder of the router that was served before; None if there is none to return to."""
+        previous = self._pointed(PREVIOUS)
+        return None if previous == self.current else previous
+
+    def publish(self, artifact: Path, entry: Mapping[str, Any], *, instead_of: Path | None) -> Path:
+        """Copy a verified router into the place and let `current` name it; return its folder.
+
+        Parameters
+        ----------
+        artifact : folder of the router
+        entry : what the history says beside who, when and which router
+        instead_of : `current` when the router was examined
+
+        Raises
+        ------
+        ArtifactError
+            If the router is damaged, the place cannot be written or serves another router by now. `current` is then as
+            it was.
+        """
+        self._refuse_foreign()
+        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        with self._alone():
+            before = self.current
+            if before != instead_of:
+                names = [None if one is None else one.name for one in (before, instead_of)]
+                raise ArtifactError(
+                    f"{self.folder}: serves {names[0]} by now, and {digits} was compared with {names[1]}; run it again"
+                )
+            folder = self.folder / digits
+            if not _is_intact(folder):
+                copy_artifact(artifact, folder)
+            self._write_history({"action": "promote", "artifact": digits, "before": before and before.name, **entry})
+            if before is not None and before != folder and _is_intact(before):
+                self._point(PREVIOUS, before)
+            self._point(CURRENT, folder)
+        return folder
+
+    def rollback(self) -> tuple[Path, Path]:
+        """Let `current` name the previous router again; return the folders of the one left and the one returned to.
+
+        Afterwards there is no previous router, so that a second rollback cannot return to the one that was left.
+
+        Raises
+        ------
+        ArtifactError
+            If there is no previous router, or it is damaged. Nothing is changed then.
+        """
+        if not self.folder.is_dir() or self.current is None:
+            raise ArtifactError(f"{self.folder}: no router was published here; 'router-model promote' publishes one")
+        with self._alone():
+            left, previous = self.current, self.previous
+            if left is None or previous is None:
+                raise ArtifactError(f"{self.folder}: {self._why_no_previous()}; nothing was changed")
+            try:
+                load_artifact(previous)
+            except ArtifactError as exc:
+                raise ArtifactError(
+                    f"{self.folder}: the previous router cannot serve, so {left.name} stays; publish another one with "
+                    f"'router-model promote' ({exc})"
+                ) from exc
+            self._write_history({"action": "rollback", "artifact": previous.name, "before": left.name})
+            self._point(CURRENT, previous)
+            (self.folder / PREVIOUS).unlink()
+            sync_folder(self.folder)
+        return left, previous
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return the entries of the history, oldest first; a line that a kill cut off is left out."""
+        try:
+            lines = (self.folder / HISTORY).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+        return found
+
+    def _pointed(self, name: str) -> Path | None:
+        """Return the folder that a pointer names, which may be damaged or gone; None without the pointer."""
+        pointer = self.folder / name
+        try:
+            said = pointer.read_text("utf-8").strip()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ArtifactError(f"{pointer}: cannot be read ({exc}); expected one line, a published router") from exc
+        if not said or Path(said).name != said:
+            raise ArtifactError(f"{pointer}: got {said[:80]!r}; expected one line, the name of a published router")
+        return self.folder / said
+
+    def _why_no_previous(self) -> str:
+        entries = self.history()
+        if entries and entries[-1]["action"] == "rollback":
+            last = entries[-1]
+            return (
+                f"it was rolled back already, from {last['before']} to {last['artifact']} ({last['at']}, {last['by']})"
+            )
+        return "there is no previous router to return to"
+
+    def _refuse_foreign(self) -> None:
+        """Raise an error where routers and pointers would lie among other people's files."""
+        if not self.folder.exists() or (self.folder.is_dir() and (self.folder / CURRENT).is_file()):
+            return
+        if not self.folder.is_dir():
+            raise ArtifactError(f"{self.folder}: is a file; expected a folder to publish routers in")
+        strangers = sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+        # Killed before its first pointer was written, it holds nothing but what a place holds.
+        if any(name != HISTORY and not (self.folder / name / MANIFEST).is_file() for name in strangers):
+            raise ArtifactError(
+                f"{self.folder}: holds files that are not published routers ({', '.join(strangers[:3])}); expected a "
+                "new folder, or one that 'router-model promote' made"
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process at a time change the place; others wait for it."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / _LOCK).open("a") as lock:
+                if sys.platform != "win32":
+                    import fcntl  # noqa: PLC0415
+
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as exc:
+            raise ArtifactError(
+                f"{self.folder}: cannot be written ({exc}); nothing else is served than before"
+            ) from exc
+
+    def _write_history(self, entry: Mapping[str, Any]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        line = json.dumps({"at": at, "by": _who(), **entry}, ensure_ascii=False)
+        path = self.folder / HISTORY
+        cut = path.exists() and not path.read_bytes().endswith(b"\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" * cut + line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _point(self, name: str, folder: Path) -> None:
+        """Replace a pointer in one step."""
+        handle, beside = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(f"{folder.name}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).chmod(0o644)  # the service may run as another user
+        Path(beside).replace(self.folder / name)
+        sync_folder(self.folder)
+
+
+def _digits(content_hash: str) -> str:
+    """Return the name of a router's folder.
+
+    >>> _digits("sha256:9f86d081884c7d659a2feaa0c55ad015")
+    '9f86d081884c'
+    """
+    return content_hash.partition(":")[2][:_N_DIGITS]
+
+
+def _is_intact(folder: Path) -> bool:
+    if not folder.exists():
+        return False
+    try:
+        load_artifact(folder)
+    except ArtifactError:
+        return False
+    return True
+
+
+def _who() -> str:
+    """Return the user and the machine, for the history."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = f"user {os.getuid()}" if hasattr(os, "getuid") else "unknown"
+    return f"{user}@{socket.gethostname()}"

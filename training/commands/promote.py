@@ -1,0 +1,101 @@
+"""The command ``router-model promote``: the gate before a router is published."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from router_model.training.promotion import Promotion
+
+
+@click.command("promote")
+@click.argument("challenger", type=click.Path(path_type=Path))
+@click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
+@click.option("--table", type=click.Path(path_type=Path), help="Outcomes on which to compare it with the champion.")
+@click.option("--max-quality-loss", type=float, help="Loss of quality that does not matter if it is cheaper [0.01].")
+@click.option("--max-calibration-error", type=float, help="Of P(success), beyond what chance alone shows [0.05].")
+@click.option("--max-price-age-days", type=int, help="Older prices are refused [90].")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities that 'serve' is given.")
+@click.option("--encoder", help="The encoder, if both were trained with your own (hub id or folder).")
+@click.option(
+    "--track/--no-track",
+    default=None,
+    help="Record it in MLflow [if MLFLOW_TRACKING_URI is set, or mlflow.db is here].",
+)
+@click.option("--registered-model", default="router-model", show_default=True, help="Its name in MLflow's registry.")
+@click.option("--force", is_flag=True, help="Publish even if a check fails; the place's history says so.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    challenger: Path,
+    *,
+    place: Path,
+    table: Path | None,
+    catalog: Path | None,
+    encoder: str | None,
+    track: bool | None,
+    registered_model: str,
+    force: bool,
+    as_json: bool,
+    **limits: float | None,
+) -> None:
+    """Publish the router in CHALLENGER if it is better than the champion.
+
+    The champion is what the folder of --to serves. Both decide on the prompts
+    of --table that neither was trained on. The challenger must be cheaper and
+    not worse, or better and not dearer; its calibration, certificates, hashes
+    and prices are checked, too. Services that run 'serve PLACE' load it within
+    seconds. Ends with status 1 if a check fails and nothing is published.
+    """
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+
+    from router_model.features import load_encoder  # noqa: PLC0415
+    from router_model.saved.place import Place  # noqa: PLC0415
+    from router_model.training.promotion import Limits, promote  # noqa: PLC0415
+    from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
+
+    promotion = promote(
+        challenger,
+        place,
+        table=table,
+        limits=Limits(**{name: value for name, value in limits.items() if value is not None}),  # type: ignore[arg-type]
+        force=force,
+        catalog=catalog,
+        encoder=None if encoder is None else load_encoder(encoder),
+    )
+    if not as_json:
+        show_promotion(promotion, Console())
+    tracked = None
+    if is_configured() if track is None else track:
+        tracked = track_promotion(promotion, challenger, Place(place), registered=registered_model)
+    if as_json:
+        click.echo(json.dumps({**promotion.as_dict(), "tracking": tracked}, ensure_ascii=False))
+    elif tracked is not None:
+        click.echo(f"Promotion {tracked}")
+    if not promotion.promoted:
+        raise click.exceptions.Exit(1)
+
+
+def show_promotion(promotion: "Promotion", console: "Console") -> None:
+    """Print the checks as a table, and what came of it as a sentence."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    if promotion.checks:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("check", "result", "figures"):
+            table.add_column(title, overflow="fold", no_wrap=title != "figures")
+        colours = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
+        for check in promotion.checks:
+            status = f"[{colours[check.status]}]{check.status}[/]"
+            table.add_row(check.name, status, escape(check.said))
+        console.print(table)
+    if promotion.promoted:
+        console.print(f"{escape(promotion.sentence)}.", highlight=False, soft_wrap=True)
+    else:
+        said = f"[bold red]refused:[/] {escape(promotion.sentence)}"
+        Console(stderr=True, soft_wrap=True).print(said, highlight=False)
