@@ -90,11 +90,10 @@ def test_prompts_that_either_was_trained_on_are_left_out_or_counted(trained, gra
 def test_near_duplicates_of_training_prompts_are_left_out_or_counted(trained):
     twins = table(simulate(500).with_columns(prompt=pl.col("prompt") + " thanks"))
     found = compare(trained.router, with_value(trained.router, 0.0), twins)
-    assert found.n_left_out == 0
-    assert found.n_near_left_out > 0.9 * trained.report.n_train
-    assert found.n_prompts == 500 - found.n_near_left_out
+    assert found.n_left_out > 0.9 * trained.report.n_train
+    assert found.n_prompts == 500 - found.n_left_out
     both = compare(trained.router, trained.router, twins, include_seen=True)
-    assert (both.n_prompts, both.n_near, both.n_near_left_out) == (500, found.n_near_left_out, 0)
+    assert (both.n_prompts, both.n_seen, both.n_left_out) == (500, found.n_left_out, 0)
 
 
 def test_copies_of_a_prompt_count_once(trained):

@@ -149,10 +149,11 @@ def compare(
     rows = np.flatnonzero(complete if include_seen else complete & ~seen)
     n_left_out = 0 if include_seen else int(seen.sum())
     if not len(rows):
-        remedy = " (--include-seen counts them)" if n_left_out else ""
+        remedy = " ('compare --include-seen' counts them)" if n_left_out else ""
         raise TableError(
             f"no prompt left to compare: one of the routers was trained on {n_left_out} of {len(outcomes)}{remedy}, "
-            f"and {int((~complete).sum())} lack an outcome of one of the {len(models)} models of both"
+            f"and {int((~complete).sum())} lack an outcome of one of the {len(models)} models of both; "
+            "give newer outcomes"
         )
     kept, bar = outcomes.take(rows), first.quality_bar(goal)
     decided = [_decide(router, kept, goal) for router in (first, second)]
