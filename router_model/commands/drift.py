@@ -22,6 +22,8 @@ _EXIT_DRIFTED = 1
 @click.option("--max-traffic", type=float, help="AUC above 1/2 that counts as other traffic [0.1].")
 @click.option("--max-calibration", type=float, help="Deviation of success from its prediction that counts [0.03].")
 @click.option("--max-ratio", type=float, help="Deviation of costs, tokens and prices that counts, a share [0.15].")
+@click.option("--max-price-age-days", type=float, help="Age of a price that counts [90].")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices instead of the router's.")
 @click.option("--prometheus", type=click.Path(path_type=Path), help="Write metrics here, for node exporter (.prom).")
 @click.option("--all", "show_all", is_flag=True, help="Print every check, not only what has drifted.")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
@@ -33,6 +35,8 @@ def command(
     max_traffic: float | None,
     max_calibration: float | None,
     max_ratio: float | None,
+    max_price_age_days: float | None,
+    catalog: Path | None,
     prometheus: Path | None,
     show_all: bool,
     encoder: str | None,
@@ -53,9 +57,14 @@ def command(
     from router_model.training.drift.finding import prometheus_text  # noqa: PLC0415
     from router_model.training.drift.watch import read_calls, watch  # noqa: PLC0415
 
-    given = {"traffic": max_traffic, "calibration": max_calibration, "ratio": max_ratio}
+    given = {
+        "traffic": max_traffic,
+        "calibration": max_calibration,
+        "ratio": max_ratio,
+        "price_days": max_price_age_days,
+    }
     limits = Thresholds(**{name: value for name, value in given.items() if value is not None})
-    router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
+    router = Router.load(artifact, catalog=catalog, encoder=None if encoder is None else load_encoder(encoder))
     with source.table() as table:
         report = watch(router, read_calls(table), limits)
     if prometheus is not None:

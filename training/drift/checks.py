@@ -8,6 +8,7 @@ one appear by chance.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ class Thresholds:
     form : population stability index
     calibration : difference between success and predicted probability
     ratio : difference of billed to expected cost, or tokens, or price, as a share
+    price_days : age of a price, in days
     answering : share of calls that another model answered
     unknown : share of calls of models that the router does not know
     """
@@ -47,6 +49,7 @@ class Thresholds:
     form: float = 0.25
     calibration: float = 0.03
     ratio: float = 0.15
+    price_days: float = 90
     answering: float = 0.01
     unknown: float = 0.01
 
@@ -183,6 +186,21 @@ def check_prices(calls: pl.DataFrame, catalog: Catalog, limits: Thresholds) -> l
     advice = "put the price that is billed into the catalog, and look whether another model answers under this name"
     priced = counted.with_columns(pl.Series("listed_usd", prices, dtype=pl.Float64))
     return check_amount("price", priced, "cost_usd", "listed_usd", limits.ratio, advice=advice)
+
+
+def check_price_ages(catalog: Catalog, models: Iterable[str], today: date, limits: Thresholds) -> list[Finding]:
+    """Find prices that nobody has checked for long; prices without a date say nothing."""
+    found = []
+    for model in sorted(models):
+        checked = catalog[model].price_date
+        if checked is None:
+            continue
+        days = (today - checked).days
+        is_old = days >= limits.price_days
+        says = f"the price was checked {days} days ago, on {checked}"
+        advice = _advice(is_old, "check the prices, and set price_date in the catalog")
+        found.append(Finding("price age", model, float(days), limits.price_days, "days", is_old, 1, says, advice))
+    return found
 
 
 def check_answering(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:

@@ -14,7 +14,7 @@ class Finding:
     ----------
     check : str
         What was looked at: ``traffic``, ``form``, ``calibration``, ``cost``, ``tokens``, ``success``, ``price``,
-        ``answering model``, ``unknown model``.
+        ``price age``, ``answering model``, ``unknown model``.
     subject : str
         The model, task or feature; empty if the check has only one.
     effect : float

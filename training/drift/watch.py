@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from router_model.training.drift.checks import (
     check_amount,
     check_answering,
     check_calibration,
+    check_price_ages,
     check_prices,
     check_success,
     check_traffic,
@@ -120,7 +122,8 @@ def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int 
         *check_amount(
             "tokens", known, "output_tokens", "expected_output_tokens", limits.ratio, advice="retrain: lengths changed"
         ),
-        *check_prices(known, router.artifact.catalog, limits),
+        *check_prices(known, router.catalog, limits),
+        *check_price_ages(router.catalog, router.models, datetime.now(UTC).date(), limits),
         *check_answering(known, limits),
         *check_unknown(calls, router.artifact.catalog, limits),
     )

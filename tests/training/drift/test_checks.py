@@ -1,5 +1,6 @@
 """What each check of a log finds, with numbers worked by hand."""
 
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -12,6 +13,7 @@ from router_model.training.drift.checks import (
     check_amount,
     check_answering,
     check_calibration,
+    check_price_ages,
     check_prices,
     check_success,
     check_unknown,
@@ -60,6 +62,14 @@ def test_a_billed_price_above_the_catalog():
     assert [round(one.effect, 9) for one in check_prices(right, catalog, LIMITS)] == [0.0]
     (found,) = check_prices(wrong, catalog, LIMITS)
     assert (round(found.effect, 9), found.drifted) == (1.0, True)
+
+
+def test_old_prices_and_prices_without_a_date():
+    cards = {name: ModelCard(name, Decimal(1), Decimal(1), price_date=day) for name, day in {
+        "old": date(2026, 8, 1), "new": date(2026, 11, 1), "undated": None}.items()}  # fmt: skip
+    new, old = check_price_ages(Catalog(cards), cards, date(2026, 11, 29), LIMITS)
+    assert (new.subject, new.effect, new.drifted) == ("new", 28, False)
+    assert (old.subject, old.effect, old.drifted) == ("old", 120, True)
 
 
 @pytest.mark.parametrize(("rate", "is_off"), [(0.8, False), (0.6, True)])
