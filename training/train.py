@@ -369,6 +369,9 @@ class Run:
         """Certify the targets on the calibration prompts; warn if that is impossible."""
         targets = self.config.target_success or self._default_targets(router)
         rows = self.split.calibration
+        # A log lacks most outcomes by design, and a certificate counts what is missing as failures.
+        logged = (self.outcomes.propensity[rows] < 1).any(axis=1)
+        rows = rows if logged.all() else rows[~logged]
         known = self.outcomes.take(rows)
         if not len(rows) or not targets:
             warnings.append("nothing is certified, because there are no calibration prompts or no model ever succeeds")
