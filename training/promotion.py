@@ -21,12 +21,12 @@ import numpy as np
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate
 from router_model.errors import ArtifactError, RequestError
-from router_model.features import Encoder, Prompt
+from router_model.features import Encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.goal import TargetSuccess
 from router_model.prediction.bars import succeeds
 from router_model.router import Router
-from router_model.saved.artifact import prompt_hash
+from router_model.saved.artifact import hash_of
 from router_model.saved.place import Place
 from router_model.training.measuring.compare import compare
 from router_model.training.measuring.evaluate import eligible_models, learned_from
@@ -305,7 +305,7 @@ class _HeldOut:
     def drawn(self, rows: np.ndarray[Any, np.dtype[np.intp]]) -> Resampling:
         """Resample some of the prompts by conversation and text."""
         of = self.outcomes.take(rows)
-        texts = [prompt_hash(Prompt.parse(prompt).text) for prompt in of.prompts]
+        texts = [hash_of(prompt) for prompt in of.prompts]
         return Resampling.of(independent_groups(of.split_keys, texts))
 
 
