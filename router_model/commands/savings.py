@@ -77,11 +77,11 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
     routed = ledger.routed
     table.add_row("routed, as it ran", _with_error(routed.quality, 1, 3), _with_error(routed.cost_usd, 1000, 4), "")
     for model, value in ledger.singles.items():
-        name = f"always {model}{' *' if model == ledger.best else ''}"
+        name = f"{model}{' *' if model == ledger.best else ''}"
         saved = _saved(ledger.against[model].saving)
         table.add_row(name, _with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4), saved)
     console.print(table)
-    console.print("* the best single model, by the lower end of its interval", highlight=False)
+    console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)

@@ -471,6 +471,11 @@ def _verdict(difference: Difference, overlap: Overlap, *, n_logged: int, margin:
         why = f"the challenger {describe(difference)}"
     else:
         return verdict
+    return cannot_tell(verdict, n_more, why)
+
+
+def cannot_tell(verdict: Verdict, n_more: float | None, why: str) -> Verdict:
+    """Return the verdict of a log that cannot tell, and how many more requests would."""
     many = "very many" if n_more is None else f"about {float(f'{n_more:.2g}'):,.0f}"
     return replace(
         verdict,

@@ -19,7 +19,7 @@ from router_model.catalog import Catalog
 from router_model.errors import SupportError
 from router_model.router import Router
 from router_model.training.measuring.design_effect import key_numbers
-from router_model.training.measuring.verdict import MARGIN, Difference, Finding, Verdict, routing_verdict
+from router_model.training.measuring.verdict import MARGIN, Difference, Finding, Verdict, describe, routing_verdict
 from router_model.training.offpolicy.estimates import (
     LoggedPolicy,
     Rewards,
@@ -30,6 +30,7 @@ from router_model.training.offpolicy.estimates import (
 from router_model.training.offpolicy.evaluate_on_log import (
     PolicyValue,
     as_logged,
+    cannot_tell,
     rewards_of,
     unseen_by,
     view_of,
@@ -141,7 +142,7 @@ def savings(
         against=against,
         unknown=unknown,
         best=best,
-        verdict=_verdict(against, best, margin=margin),
+        verdict=_verdict(against, best, requests_a_decision=n_logged / len(log), margin=margin),
     )
 
 
@@ -219,9 +220,14 @@ def _difference(
     )
 
 
-def _verdict(against: Mapping[str, Difference], best: str, *, margin: float) -> Verdict:
+def _verdict(against: Mapping[str, Difference], best: str, *, requests_a_decision: float, margin: float) -> Verdict:
     """Return whether routing pays, and say plainly where it does not."""
     verdict = routing_verdict(against, best, margin=margin)
+    if verdict.finding is Finding.UNCLEAR:
+        n_more = None if verdict.n_more is None else verdict.n_more * requests_a_decision
+        return cannot_tell(
+            verdict, n_more, f"routing {describe(against[verdict.reference])} against {verdict.reference}"
+        )
     if verdict.finding not in (Finding.TIE, Finding.WORSE):
         return verdict
     costs = "costs less" if against[verdict.reference].saving.value < 0 else "costs as much"

@@ -83,3 +83,9 @@ def test_a_model_that_could_not_be_chosen_is_named(tmp_path):
     table.head(20).write_parquet(path)
     with pytest.raises(SupportError, match="no model could have answered each of 20 decisions: .* it takes 30"):
         savings(read_logged(path))
+
+
+def test_a_log_that_cannot_tell_says_how_much_would(tmp_path):
+    found = savings(read_logged(table_of(tmp_path, 200, {"cheap": 0.7, "dear": 0.8})))
+    assert found.verdict.finding is Finding.UNCLEAR
+    assert found.verdict.sentence.startswith("this log cannot tell: about ")
