@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -103,3 +105,6 @@ def test_the_widest_kinds_the_level_and_familiar_prompts_give_the_uncertainty():
     assert found.trust_unlike == pytest.approx(1 / (1 + np.exp(2)), abs=1e-3)
     of_kinds = np.geomspace(0.0005, 0.1, 12)  # the values tried
     assert np.abs(found.sampling - 1 / 3000 - of_kinds).min() < 1e-9
+    no_stranger = replace(strange, familiarity=np.full((3000, 1), 0.5, f32))
+    found = fit_uncertainty(calibration, (familiar, (tasks,)), (no_stranger, tasks))
+    assert found.trust_alike == found.trust_unlike == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-3)

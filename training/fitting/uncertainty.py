@@ -121,15 +121,16 @@ def fit_uncertainty(
     spread, sampling = max((_most_likely(_cells(calibration, familiar, kinds)) for kinds in ways), key=_variance)
     far = _cells(calibration, strange, tasks)
     other = max(_SPREADS, key=lambda found: far.evidence(found, sampling))
-    # The spread was measured on all familiar prompts, so nearly all of them get it unwidened.
-    trust_alike = float(np.quantile(calibration.trust(familiar.familiarity), 1 - _FAMILIAR_SHARE))
     trust_unlike = float(calibration.trust(strange.familiarity).mean())
+    # The spread was measured on all familiar prompts, so most of them get it unwidened. But where trust hardly tells
+    # other tasks from familiar prompts, their intervals must not get narrow.
+    trust_alike = float(np.quantile(calibration.trust(familiar.familiarity), 1 - _FAMILIAR_SHARE))
     return Uncertainty(
         spread_alike=float(spread),
         spread_unlike=max(float(other), float(spread)),
         sampling=float(sampling + 1 / _prompts_of_a_level(familiar.weight)),
-        trust_alike=trust_alike,
-        trust_unlike=min(trust_alike, trust_unlike),
+        trust_alike=max(trust_alike, trust_unlike),
+        trust_unlike=trust_unlike,
     )
 
 
