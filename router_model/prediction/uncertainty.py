@@ -34,8 +34,8 @@ class Uncertainty:
     sampling : float
         About 1 divided by the number of logged prompts of a kind, plus 1 divided by the number of all logged prompts.
     trust_alike, trust_unlike : float
-        Trust (`router_model.prediction.calibration.Calibration.trust`) that nine in ten of the familiar prompts reach
-        (or the next if that is higher), and mean trust on other tasks. Between them, spreads are interpolated.
+        Trust (`router_model.prediction.calibration.Calibration.trust`) that nine in ten of the familiar prompts reach,
+        and mean trust on other tasks (or the first if that is less). Between them, spreads are interpolated.
     """
 
     spread_alike: float

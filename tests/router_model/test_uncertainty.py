@@ -107,4 +107,9 @@ def test_the_widest_kinds_the_level_and_familiar_prompts_give_the_uncertainty():
     assert np.abs(found.sampling - 1 / 3000 - of_kinds).min() < 1e-9
     no_stranger = replace(strange, familiarity=np.full((3000, 1), 0.5, f32))
     found = fit_uncertainty(calibration, (familiar, (tasks,)), (no_stranger, tasks))
-    assert found.trust_alike == found.trust_unlike == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-3)
+    assert found.trust_alike == found.trust_unlike == pytest.approx(1 / (1 + np.exp(-0.1)), abs=1e-3)
+
+
+def test_equal_prompts_are_of_one_kind():
+    embedding = np.repeat(np.eye(2, 8, dtype=f32), 100, axis=0)
+    assert len(set(small_kinds(embedding, seed=0))) == 2

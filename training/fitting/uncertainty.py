@@ -41,8 +41,8 @@ def small_kinds(embedding: FloatArray, *, seed: int) -> npt.NDArray[np.int64]:
 
 
 def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMPTS_PER_KIND) -> npt.NDArray[np.int64]:
-    """Return small clusters of similar prompts, shape (n,)."""
-    n_kinds = max(len(embedding) // prompts_per_kind, 1)
+    """Return small clusters of similar prompts, shape (n,); no more than there are different embeddings."""
+    n_kinds = max(min(len(embedding) // prompts_per_kind, len(np.unique(embedding, axis=0))), 1)
     centred = embedding.astype(np.float64) - embedding.mean(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # kmeans2 warns about an empty cluster; there are fewer kinds then
@@ -121,16 +121,15 @@ def fit_uncertainty(
     spread, sampling = max((_most_likely(_cells(calibration, familiar, kinds)) for kinds in ways), key=_variance)
     far = _cells(calibration, strange, tasks)
     other = max(_SPREADS, key=lambda found: far.evidence(found, sampling))
-    trust_unlike = float(calibration.trust(strange.familiarity).mean())
-    # The spread was measured on all familiar prompts, so most of them get it unwidened. But where trust hardly tells
-    # other tasks from familiar prompts, their intervals must not get narrow.
+    # The spread was measured on all familiar prompts, so most of them get it unwidened.
     trust_alike = float(np.quantile(calibration.trust(familiar.familiarity), 1 - _FAMILIAR_SHARE))
+    trust_unlike = float(calibration.trust(strange.familiarity).mean())
     return Uncertainty(
         spread_alike=float(spread),
         spread_unlike=max(float(other), float(spread)),
         sampling=float(sampling + 1 / _prompts_of_a_level(familiar.weight)),
-        trust_alike=max(trust_alike, trust_unlike),
-        trust_unlike=trust_unlike,
+        trust_alike=trust_alike,
+        trust_unlike=min(trust_alike, trust_unlike),
     )
 
 
