@@ -2,8 +2,9 @@
 
 Predictions are calibrated over all prompts. On one kind of prompts, a model may still do better or worse than
 predicted. This deviation is modelled as normal on the log odds: ``logit(rate) = logit(p) + u``, ``u ~ N(0, s^2)``, with
-``s^2 = spread^2 + sampling / (p (1 - p))``. Both terms were measured on held-out kinds of prompts. The first is wider
-if a prompt is less familiar. The second is the error of counting successes on finitely many prompts.
+``s^2 = spread^2 + sampling / (p (1 - p))``. The first term was measured on held-out kinds of prompts, and is wider if a
+prompt is less familiar. The second is the error of counting successes on finitely many prompts: those of a kind, and
+all those from which a model's level was learned.
 """
 
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ class Uncertainty:
     spread_alike, spread_unlike : float
         Standard deviation on the log odds: on prompts similar to the training prompts, and on other tasks.
     sampling : float
-        About 1 divided by the number of logged prompts of a kind.
+        About 1 divided by the number of logged prompts of a kind, plus 1 divided by the number of all logged prompts.
     trust_alike, trust_unlike : float
-        Mean trust (`router_model.prediction.calibration.Calibration.trust`) on both. Between them, spreads are
-        interpolated.
+        Trust (`router_model.prediction.calibration.Calibration.trust`) that nine in ten of the familiar prompts reach,
+        and mean trust on other tasks (or the first if that is less). Between them, spreads are interpolated.
     """
 
     spread_alike: float

@@ -1,10 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router_model.prediction.calibration import Calibration
 from router_model.prediction.uncertainty import Uncertainty
-from router_model.training.fitting.uncertainty import Cells, kinds_of
+from router_model.training.fitting.calibrate import HeldOut
+from router_model.training.fitting.uncertainty import Cells, fit_uncertainty, kinds_of, small_kinds
 
 f32 = np.float32
 MEASURED = Uncertainty(spread_alike=0.2, spread_unlike=0.8, sampling=0.0, trust_alike=0.9, trust_unlike=0.3)
@@ -67,3 +71,45 @@ def test_kinds_are_small_groups_of_similar_prompts():
     kinds = kinds_of(embedding, seed=0)
     assert 4 <= len(set(kinds)) <= 8
     assert all(len(set(np.repeat(np.arange(4), 100)[kinds == kind])) <= 2 for kind in set(kinds))
+
+
+@pytest.mark.parametrize(("n", "n_kinds"), [(150, 15), (200, 20), (1000, 20), (4000, 40)])
+def test_there_are_twenty_small_kinds_or_more_but_no_tiny_ones(n, n_kinds):
+    embedding = np.random.default_rng(0).normal(size=(n, 8)).astype(f32)
+    assert len(set(small_kinds(embedding, seed=0))) <= n_kinds
+    assert len(set(small_kinds(embedding, seed=0))) >= 0.8 * n_kinds
+
+
+def held_out(rng, n, deviation, familiarity):
+    """Outcomes at even odds plus a deviation that the predictions, all 0.5, do not show."""
+    truth = np.broadcast_to(1 / (1 + np.exp(-deviation)), (n, 3))
+    half = np.full((n, 3, 1), 0.5, f32)
+    success = (rng.random((n, 3)) < truth).astype(f32)[..., None]
+    return HeldOut(half, half, familiarity[:, None].astype(f32), success, np.ones_like(half))
+
+
+def test_the_widest_kinds_the_level_and_familiar_prompts_give_the_uncertainty():
+    """Tasks deviate by 0.8, and random kinds do not. Levels were counted on 3,000 prompts, which adds 1 / 3000.
+
+    Trust is the sigmoid of the familiarity, from 0 to 1, so nine in ten familiar prompts have at least sigmoid(0.1).
+    """
+    rng = np.random.default_rng(0)
+    tasks, other_kinds = np.arange(3000) // 60, rng.permutation(3000) // 60
+    calibration = Calibration(np.array([[0], [1], [1], [1]], f32), np.zeros((3, 1), f32), np.array([0, 1], f32))
+    familiar = held_out(rng, 3000, rng.normal(0, 0.8, (50, 3))[tasks], np.linspace(0, 1, 3000))
+    strange = held_out(rng, 3000, rng.normal(0, 1.6, (50, 3))[tasks], np.full(3000, -2.0))
+    found = fit_uncertainty(calibration, (familiar, (other_kinds, tasks)), (strange, tasks))
+    assert found.spread_alike == pytest.approx(0.8, abs=0.15)
+    assert found.spread_unlike == pytest.approx(1.6, abs=0.3)
+    assert found.trust_alike == pytest.approx(1 / (1 + np.exp(-0.1)), abs=1e-3)
+    assert found.trust_unlike == pytest.approx(1 / (1 + np.exp(2)), abs=1e-3)
+    of_kinds = np.geomspace(0.0005, 0.1, 12)  # the values tried
+    assert np.abs(found.sampling - 1 / 3000 - of_kinds).min() < 1e-9
+    no_stranger = replace(strange, familiarity=np.full((3000, 1), 0.5, f32))
+    found = fit_uncertainty(calibration, (familiar, (tasks,)), (no_stranger, tasks))
+    assert found.trust_alike == found.trust_unlike == pytest.approx(1 / (1 + np.exp(-0.1)), abs=1e-3)
+
+
+def test_equal_prompts_are_of_one_kind():
+    embedding = np.repeat(np.eye(2, 8, dtype=f32), 100, axis=0)
+    assert len(set(small_kinds(embedding, seed=0))) == 2

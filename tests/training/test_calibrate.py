@@ -7,6 +7,8 @@ from router_model.prediction.calibration import logit, sigmoid
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
 from router_model.training.metrics import log_loss
 
+BOTH = ("a", "b")
+
 
 def world(n=4000, seed=0):
     rng = np.random.default_rng(seed)
@@ -18,7 +20,7 @@ def world(n=4000, seed=0):
 def test_the_true_member_gets_the_weight():
     rng, truth, success, weight = world()
     noise = rng.random(len(truth)).astype(np.float32)
-    blend = fit_blend(("noise", "truth"), np.stack([noise, truth], axis=1), success, weight)
+    blend = fit_blend(("a", "b"), np.stack([noise, truth], axis=1), success, weight, favoured=BOTH)
     assert blend.weights[1] > 0.9
     assert blend.weights.sum() == pytest.approx(1)
 
@@ -28,7 +30,7 @@ def test_two_half_informed_members_share_and_beat_each():
     first, second = rng.normal(size=(2, len(weight)))
     success = (rng.random(len(weight)) < 1 / (1 + np.exp(-first - second))).astype(np.float32)
     members = (1 / (1 + np.exp(-np.stack([first, second], axis=1)))).astype(np.float32)
-    blend = fit_blend(("a", "b"), members, success, weight)
+    blend = fit_blend(("a", "b"), members, success, weight, favoured=BOTH)
     assert blend.weights == pytest.approx([0.5, 0.5], abs=0.1)
     losses = [log_loss(members[:, [i]], success[:, None]) for i in (0, 1)]
     assert log_loss(blend.combine(members)[:, None], success[:, None]) < min(losses)
@@ -39,7 +41,25 @@ def test_rows_of_weight_zero_do_not_count():
     members = np.stack([1 - truth, truth], axis=1)
     wrong = np.concatenate([success, 1 - success])
     weights = np.concatenate([weight, np.zeros_like(weight)])
-    assert fit_blend(("a", "b"), np.concatenate([members, members]), wrong, weights).weights[1] > 0.9
+    blend = fit_blend(("a", "b"), np.concatenate([members, members]), wrong, weights, favoured=BOTH)
+    assert blend.weights[1] > 0.9
+
+
+def test_on_equal_members_the_prior_leaves_the_weight_to_the_favoured():
+    """Among equal members outcomes move no weight: each step leaves 10 rows' worth of it, and the prior gives 50."""
+    members, success = np.full((10, 2), 0.5, np.float32), np.ones(10, np.float32)
+    assert fit_blend(("a", "b"), members, success, success, favoured={"b"}).weights == pytest.approx([0, 1])
+    assert fit_blend(("a", "b"), members, success, success, favoured=BOTH).weights == pytest.approx([0.5, 0.5])
+
+
+def test_a_member_that_is_not_favoured_earns_its_weight():
+    """Log likelihood of weight w on a true member, 100 sure successes: 100 ln(1/2 + w/2) + 50 ln(1 - w); w = 1/3.
+
+    The true member says 1 (clipped to 0.995), the favoured one says 0.5.
+    """
+    members = np.tile(np.array([[1.0, 0.5]], np.float32), (100, 1))
+    blend = fit_blend(("a", "b"), members, np.ones(100, np.float32), np.ones(100, np.float32), favoured={"b"})
+    assert blend.weights == pytest.approx([1 / 3, 2 / 3], abs=0.01)
 
 
 RECORD = np.array([0.3, 0.5, 0.7, 0.6], np.float32)

@@ -1,5 +1,6 @@
 """Fit the blend of predictors and the correction of its log odds on held-out predictions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,19 +30,25 @@ _NEGLIGIBLE = 1e-3  # smaller weights are set to 0
 _TRUSTING = 4.0  # log odds of a trust of 0.98, the prior
 
 
-def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weight: FloatArray) -> Blend:
-    """Choose convex weights by likelihood, with a prior that all members are equally good.
+def fit_blend(
+    members: tuple[str, ...], p: FloatArray, success: FloatArray, weight: FloatArray, *, favoured: Collection[str]
+) -> Blend:
+    """Choose convex weights by likelihood, with a prior that the favoured members are equally good.
 
     The method is expectation maximisation for a mixture with fixed components: each weight becomes the mean
-    responsibility of its member, with `_PRIOR_ROWS` pseudo-rows shared by all members. It starts from equal weights, so
-    it is deterministic. The prior matters only for tables of a few hundred rows (docs/decisions/0001).
+    responsibility of its member, with `_PRIOR_ROWS` pseudo-rows shared by the favoured members. It starts from equal
+    weights, so it is deterministic. The prior matters only for small tables. The other members must earn their weight
+    in outcomes: with a share of the prior, they cost small tables AUC (docs/decisions/0025).
 
     Parameters
     ----------
     members : names
     p : shape (n_rows, n_members), out-of-fold probabilities of success
     success, weight : shape (n_rows,)
+    favoured : one or more of the members
     """
+    chosen = np.array([member in favoured for member in members])
+    prior = _PRIOR_ROWS * chosen / chosen.sum()
     inside = np.clip(p.astype(np.float64), P_FLOOR, 1 - P_FLOOR)
     likelihood = np.where(success[:, None] > 0, inside, 1 - inside)
     total = float(weight.sum())
@@ -49,7 +56,7 @@ def fit_blend(members: tuple[str, ...], p: FloatArray, success: FloatArray, weig
     for _ in range(_EM_ITERATIONS):
         mixed = likelihood @ share
         responsibility = share * ((weight / mixed) @ likelihood)
-        share = (responsibility + _PRIOR_ROWS / len(members)) / (total + _PRIOR_ROWS)
+        share = (responsibility + prior) / (total + _PRIOR_ROWS)
     share[share < _NEGLIGIBLE] = 0
     return Blend(members, (share / share.sum()).astype(np.float32))
 

@@ -28,7 +28,7 @@ from router_model.training.fitting.boosters import (
 )
 from router_model.training.fitting.calibrate import HeldOut, fit_blend, fit_calibration
 from router_model.training.fitting.evidence import EvidenceConfig, EvidenceFitter
-from router_model.training.fitting.uncertainty import fit_uncertainty, kinds_of
+from router_model.training.fitting.uncertainty import fit_uncertainty, small_kinds
 from router_model.training.table.groups import group_folds
 from router_model.training.table.targets import Targets
 
@@ -178,7 +178,9 @@ class _Stage:
         success, weight = self.targets.outcome[:, :, :n_bars], self.targets.weight[:, :, :n_bars]
         members = member_probabilities(self.evidence, self._boosted(boosters.out_of_fold))
         known = weight > 0
-        blend = fit_blend(names, members[known], success[known], weight[known])
+        # Kernels and boosters read all features; a head reads one space, and the record reads none.
+        favoured = [name for name in names if name.startswith("kernel_") or name == "booster"]
+        blend = fit_blend(names, members[known], success[known], weight[known], favoured=favoured)
         alike = HeldOut(
             blend.combine(members), self.evidence.record[:, :, :n_bars], self.evidence.familiarity, success, weight
         )
@@ -191,11 +193,12 @@ class _Stage:
         )
         calibration = fit_calibration(alike, far)
         # One fold at a time: over all folds, deviations of a kind cancel, as each fold is predicted from the others.
-        kinds = kinds_of(self.features.embedding[rows], seed=self.seed) * (int(self.folds.max()) + 1) + self.folds[rows]
+        kinds = (small_kinds(self.features.embedding[rows], seed=self.seed), groups[rows])
+        in_folds = [each * (int(self.folds.max()) + 1) + self.folds[rows] for each in kinds]
         return _Probabilities(
             blend,
             calibration,
-            fit_uncertainty(calibration, (alike.take(rows), kinds), (far, groups[rows])),
+            fit_uncertainty(calibration, (alike.take(rows), in_folds), (far, groups[rows])),
             calibration.correct(alike.p, alike.record, alike.familiarity),
         )
 

@@ -1,7 +1,12 @@
-"""Measure how far the success rates of kinds of prompts lie from the predicted ones."""
+"""Measure how far the success rates of kinds of prompts lie from the predicted ones.
+
+A kind is a small cluster of similar prompts, or a task that the table names. The wider of the two decides. Tasks may
+differ in what the text of a prompt does not show.
+"""
 
 import itertools
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +21,9 @@ from router_model.training.fitting.calibrate import HeldOut
 FloatArray = npt.NDArray[np.float32]
 
 _PROMPTS_PER_KIND = 100
+_LEAST_PER_KIND = 10
+_MIN_KINDS = 20
+_FAMILIAR_SHARE = 0.9
 _PRIOR_SPREAD = 0.2
 _PRIOR_SAMPLING = 0.01
 _SAMPLINGS = np.geomspace(0.0005, 0.1, 12)
@@ -23,9 +31,18 @@ _SPREADS = np.geomspace(0.05, 3, 20)
 _DEVIATIONS = np.sinh(np.linspace(-3, 3, 49)) / 2  # grid from -5 to 5, finest around 0
 
 
+def small_kinds(embedding: FloatArray, *, seed: int) -> npt.NDArray[np.int64]:
+    """Return clusters of 100 prompts, shape (n,); of fewer, down to 10, if there would be less than 20 clusters.
+
+    Large clusters average out the deviations that are to be measured.
+    """
+    share = min(max(len(embedding) // _MIN_KINDS, _LEAST_PER_KIND), _PROMPTS_PER_KIND)
+    return kinds_of(embedding, seed=seed, prompts_per_kind=share)
+
+
 def kinds_of(embedding: FloatArray, *, seed: int, prompts_per_kind: int = _PROMPTS_PER_KIND) -> npt.NDArray[np.int64]:
-    """Return small clusters of similar prompts, shape (n,)."""
-    n_kinds = max(len(embedding) // prompts_per_kind, 1)
+    """Return small clusters of similar prompts, shape (n,); no more than there are different embeddings."""
+    n_kinds = max(min(len(embedding) // prompts_per_kind, len(np.unique(embedding, axis=0))), 1)
     centred = embedding.astype(np.float64) - embedding.mean(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # kmeans2 warns about an empty cluster; there are fewer kinds then
@@ -84,21 +101,71 @@ class Cells:
 
 def fit_uncertainty(
     calibration: Calibration,
-    alike: tuple[HeldOut, npt.NDArray[np.int64]],
+    alike: tuple[HeldOut, Sequence[npt.NDArray[np.int64]]],
     unlike: tuple[HeldOut, npt.NDArray[np.int64]],
 ) -> Uncertainty:
-    """Measure the spread of deviations: on familiar prompts by small kinds, and on other tasks by task.
+    """Measure the spread of deviations: on familiar prompts by kind, and on other tasks by task.
 
     The spreads maximise the marginal likelihood, in which deviations are integrated out on a grid. With few prompts,
-    the log-normal priors decide.
+    the log-normal priors decide. The calibration fitted the models' levels on the same held-out outcomes, so these do
+    not show the levels' own error. It is added: a success rate p counted on n prompts has the variance
+    ``p (1 - p) / n``, which is ``1 / (n p (1 - p))`` on the log odds.
+
+    Parameters
+    ----------
+    alike : predictions from other prompts of the same tasks, and ways to divide the prompts into kinds, each shape (n,)
+        Of several ways, the one with the widest deviations counts.
+    unlike : predictions from other tasks alone, and the tasks
     """
-    sides, trusts = [], []
-    for held_out, kinds in (alike, unlike):
-        n = len(held_out.p)
-        p = calibration.correct(held_out.p, held_out.record, held_out.familiarity).reshape(n, -1)
-        sides.append(Cells.of(p, held_out.success.reshape(n, -1), held_out.weight.reshape(n, -1), kinds))
-        trusts.append(float(calibration.trust(held_out.familiarity).mean()))
-    near, far = sides
-    spread, sampling = max(itertools.product(_SPREADS, _SAMPLINGS), key=lambda pair: near.evidence(*pair))
+    (familiar, ways), (strange, tasks) = alike, unlike
+    spread, sampling = max((_most_likely(_cells(calibration, familiar, kinds)) for kinds in ways), key=_variance)
+    far = _cells(calibration, strange, tasks)
     other = max(_SPREADS, key=lambda found: far.evidence(found, sampling))
-    return Uncertainty(float(spread), max(float(other), float(spread)), float(sampling), trusts[0], min(trusts))
+    # The spread was measured on all familiar prompts, so most of them get it unwidened.
+    trust_alike = float(np.quantile(calibration.trust(familiar.familiarity), 1 - _FAMILIAR_SHARE))
+    trust_unlike = float(calibration.trust(strange.familiarity).mean())
+    return Uncertainty(
+        spread_alike=float(spread),
+        spread_unlike=max(float(other), float(spread)),
+        sampling=float(sampling + 1 / _prompts_of_a_level(familiar.weight)),
+        trust_alike=trust_alike,
+        trust_unlike=min(trust_alike, trust_unlike),
+    )
+
+
+def _cells(calibration: Calibration, held_out: HeldOut, kinds: npt.NDArray[np.int64]) -> Cells:
+    n = len(held_out.p)
+    p = calibration.correct(held_out.p, held_out.record, held_out.familiarity).reshape(n, -1)
+    return Cells.of(p, held_out.success.reshape(n, -1), held_out.weight.reshape(n, -1), kinds)
+
+
+def _most_likely(cells: Cells) -> tuple[float, float]:
+    """Return the spread and the sampling variance with the greatest evidence."""
+    return max(itertools.product(_SPREADS, _SAMPLINGS), key=lambda pair: cells.evidence(*pair))
+
+
+def _variance(found: tuple[float, float]) -> float:
+    """Return the variance of deviations at even odds."""
+    spread, sampling = found
+    return spread**2 + sampling / 0.25
+
+
+def _prompts_of_a_level(weight: FloatArray) -> float:
+    """Return the number of prompts on which a model's success was counted: the median over models and bars.
+
+    Unequal weights count as fewer prompts, ``(sum w)^2 / sum w^2`` (Kish 1965).
+
+    Parameters
+    ----------
+    weight : shape (n, n_models, n_bars)
+
+    Examples
+    --------
+    One model has 4 outcomes of equal weight. The other has 2, of which one counts three times: (1 + 3)^2 / (1 + 9).
+
+    >>> weight = np.array([[[1.0], [1.0]], [[1.0], [3.0]], [[1.0], [0.0]], [[1.0], [0.0]]], np.float32)
+    >>> round(_prompts_of_a_level(weight), 2)  # the median of 4 and 1.6
+    2.8
+    """
+    total, square = weight.sum(axis=0, dtype=np.float64), (weight.astype(np.float64) ** 2).sum(axis=0)
+    return max(float(np.median(total**2 / np.maximum(square, 1e-12))), 1.0)
