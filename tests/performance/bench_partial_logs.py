@@ -1,7 +1,7 @@
 """What partial logs teach: a few prompts answered by all models, and a log in which one model answered each prompt.
 
-A world has six models of a table. 300 training prompts have the answers of all six. A simple policy (ridge regression of
-quality on the embedding, fitted on these 300 prompts) chooses a model for each other training prompt, and in 10 % of
+A world has six models of a table. 300 training prompts have the answers of all six. A simple policy (ridge regression
+of quality on the embedding, fitted on these 300 prompts) chooses a model for each other training prompt, and in 10 % of
 them the model is drawn at random; the propensity is recorded. Routers are trained on the 300 prompts alone, on both
 together, and on as many grades as both have, but of fewer prompts with the answers of all models. The truth is known:
 all of them are measured on the held-out prompts with the answers of all models. Prints Markdown.
@@ -18,6 +18,8 @@ import numpy.typing as npt
 from bench_quality import prepare
 
 from router_model.policy import best_by_value
+from router_model.training.fitting.evidence import EvidenceConfig
+from router_model.training.fitting.fit import FitConfig
 from router_model.training.fitting.heads import solve_ridge
 from router_model.training.table.outcomes import MATRIX_COLUMNS, Outcomes
 from router_model.training.table.split import Split, split_prompts
@@ -58,10 +60,12 @@ class World:
         rest = np.setdiff1d(train, few)
         as_many = np.random.default_rng(1).choice(rest, len(rest) // len(self.run.outcomes.models), replace=False)
         log = replace(self.run, outcomes=self.logged)
+        alone = replace(log, config=replace(log.config, fit=FitConfig(evidence=EvidenceConfig(sharing=0.0))))
         return {
             "the 300 alone": lambda: self.on(few),
-            "and the log, inverse weights": lambda: WeightedRun(*(getattr(log, name) for name in Run.__slots__)),
-            "and the log": lambda: log,
+            "and the log, inverse weights": lambda: WeightedRun(*(getattr(alone, name) for name in Run.__slots__)),
+            "and the log, no weights": lambda: alone,
+            "and the log, models share strength": lambda: log,
             "as many grades, full rows": lambda: self.on(np.sort(np.concatenate([few, as_many]))),
             "full information": lambda: self.run,
         }
@@ -75,21 +79,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
     parser.add_argument("--worlds", default=",".join(WORLDS), help="tables with seeds")
+    parser.add_argument("--arms", nargs="*", default=[], help="only the rows with these words")
     options = parser.parse_args()
     worlds = options.worlds.split(",")
-    found = [measured(options.data, world) for world in worlds]
+    found = [measured(options.data, world, options.arms) for world in worlds]
     print("AUC / log-loss / quality of the default rule over the best single model, points\n")
     print(f"| trained on | {' | '.join(worlds)} |\n|---{'|---' * len(worlds)}|")
     for arm in found[0]:
         print(f"| {arm} | {' | '.join(cells[arm] for cells in found)} |")
 
 
-def measured(data: Path, name: str) -> dict[str, str]:
+def measured(data: Path, name: str, arms: list[str]) -> dict[str, str]:
     """Train and measure each arm of a world."""
     table, seed = name.split()
     world = make_world(data / table, int(seed))
     cells = {}
     for arm, make in world.arms().items():
+        if arms and not any(part in arm for part in arms):
+            continue
         run = make()
         router, _ = run.fit(lambda _: None)
         found = world.run.measure(router)  # with the answers of all models
