@@ -71,7 +71,7 @@ def fit_weights(
 
     def between(values: FloatArray) -> FloatArray:
         """Multiply by B along the models."""
-        return sharing * values.sum(axis=1, keepdims=True) + (1 - sharing) * values
+        return np.asarray(sharing * values.sum(axis=1, keepdims=True) + (1 - sharing) * values, dtype=np.float32)
 
     def product(direction: FloatArray) -> FloatArray:
         of_models = between(root * direction.reshape(shape)).reshape(n_bank, n_models * shape[2])
