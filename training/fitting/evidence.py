@@ -53,7 +53,7 @@ class EvidenceConfig:
     sharing: float = 0.4
     min_prompts_per_term: int = 5
     max_terms: int = 200_000
-    max_bank: int = 8_000
+    max_bank: int = 12_000
 
     def __post_init__(self) -> None:
         if not self.head_penalties or min(self.head_penalties) <= 0:
