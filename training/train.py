@@ -266,11 +266,15 @@ class Run:
     encoder: Encoder
     config: TrainConfig
 
-    def fit(self, advance: Callable[[str], None]) -> tuple[Router, Targets]:
-        """Fit a predictor on the training prompts."""
+    def targets(self) -> Targets:
+        """Return the targets of the training prompts."""
         rows = self.split.train
         filled = fill_tokens(self.outcomes, self.catalog, self.features.n_input_tokens)
-        targets = build_targets(filled, self.config.quality_bars, rows).take(rows)
+        return build_targets(filled, self.config.quality_bars, rows).take(rows)
+
+    def fit(self, advance: Callable[[str], None]) -> tuple[Router, Targets]:
+        """Fit a predictor on the training prompts."""
+        rows, targets = self.split.train, self.targets()
         if len(np.unique(targets.outcome[targets.graded][:, : targets.n_bars])) < 2:  # noqa: PLR2004
             raise TrainingError(
                 "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"

@@ -82,8 +82,8 @@ class Bank:
         For a quality bar: 1 if the quality met it, else 0. For output tokens: the logarithm minus the model's mean
         logarithm. 0 if unknown.
     weight : float32 array, shape (n_bank, n_models, n_targets)
-        0 if the outcome is unknown, else the inverse propensity weight (1 in full tables). For a call, the quality may
-        be known without the tokens, and the tokens without the quality.
+        1 if the outcome is known, else 0. For a call, the quality may be known without the tokens, and the tokens
+        without the quality.
     base : float32 array, shape (n_models, n_targets)
         Overall record: the prior towards which evidence is shrunk.
     """

@@ -103,6 +103,7 @@ def test_the_bank_keeps_its_share_and_heads_learn_from_all(world):
         ({"kernel": Kernel(bag=-1.0)}, r"embedding=2.0, bag=-1.0, surface=1.0; expected numbers from 0 to 1000"),
         ({"kernel": Kernel(surface=float("nan"))}, "surface=nan"),
         ({"head_penalties": ()}, r"head_penalties=\[\]"),
+        ({"sharing": 1.0}, "sharing=1.0; expected a number from 0 to below 1"),
         ({"max_bank": 0}, "max_bank=0; expected 1 or more"),
     ],
 )

@@ -42,6 +42,26 @@ def test_a_missing_outcome_has_no_weight():
     assert found[1].ravel() == pytest.approx([0, 0])
 
 
+def test_a_model_learns_from_anothers_outcome():
+    """One prompt, one known outcome, 1/2 over the record: (1 + penalty) alpha = 1/2; the other model gets a share."""
+    matrix = np.ones((1, 1), f32)
+    bank = Bank(np.array([[[1], [0]]], f32), np.array([[[1], [0]]], f32), np.full((2, 1), 0.5, f32))
+    assert fit_weights(matrix, bank, [1.0], sharing=0.4).ravel() == pytest.approx([1 / 4, 0.4 / 4])
+
+
+@given(st.integers(0, 50), st.floats(0.1, 0.9))
+@settings(max_examples=20, deadline=None)
+def test_shared_weights_solve_the_dense_problem_of_all_pairs(seed, sharing):
+    """The oracle: (W (K (x) B) + penalty) alpha = W y over pairs of prompts and models, and B alpha as weights."""
+    embedding, bags, forms, bank = logged(seed, 30)
+    matrix = kernel_matrix(Kernel(), embedding, bags, forms)
+    found = fit_weights(matrix, bank, [2.0], sharing=sharing, tolerance=EXACT)
+    between = sharing + (1 - sharing) * np.eye(2)
+    weight, y = bank.weight.ravel().astype(float), bank.outcome.ravel() - 0.5
+    alpha = np.linalg.solve(weight[:, None] * np.kron(matrix, between) + 2 * np.eye(60), weight * y)
+    assert found[:, :, 0, 0] == pytest.approx(alpha.reshape(30, 2) @ between, abs=1e-3)
+
+
 @given(st.integers(0, 50))
 @settings(max_examples=20, deadline=None)
 def test_weights_solve_the_dense_problem_of_every_output(seed):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from router_model.training.table.outcomes import Outcomes
-from router_model.training.table.targets import MAX_WEIGHT_RATIO, build_targets, inverse_propensity_weights
+from router_model.training.table.targets import build_targets
 
 NAN = np.nan
 
@@ -69,15 +69,7 @@ def test_latency_is_an_amount_like_tokens():
     assert targets.weight[:, :, 2].tolist() == [[1, 0], [1, 1]]
 
 
-def test_weights_are_inverse_propensities_with_mean_one():
-    """Propensities 1/2, 1/4 and none (certain): 2, 4, 1 over their mean 7/3."""
-    weight = inverse_propensity_weights(np.array([[0.5, 0.25, NAN]]), np.array([[True, True, True]]))
-    assert weight == pytest.approx(np.array([[6 / 7, 12 / 7, 3 / 7]]))
-
-
-def test_one_lucky_exploration_is_capped():
-    propensity = np.full((1000, 1), 1.0)
-    propensity[0] = 1e-6
-    weight = inverse_propensity_weights(propensity, np.ones((1000, 1), dtype=bool))
-    assert weight.mean() == pytest.approx(1)
-    assert weight[0, 0] / weight[1, 0] == pytest.approx(MAX_WEIGHT_RATIO)
+def test_propensities_do_not_weigh_rows():
+    """They serve evaluation; as weights of the fit they cost accuracy (docs/decisions/0022)."""
+    targets = build_targets(outcomes([[1, NAN], [NAN, 0]], propensity=[[0.9, NAN], [NAN, 0.01]]), (0.5,), np.arange(2))
+    assert targets.weight[:, :, 0].tolist() == [[1, 0], [0, 1]]

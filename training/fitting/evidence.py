@@ -40,6 +40,7 @@ class EvidenceConfig:
     head_penalties : values to try for each space's head; the out-of-fold squared error chooses
     kernel : Kernel
     kernel_penalties : penalties of the kernel machines, ascending
+    sharing : share of a kernel machine's variance that all models have in common, from 0 to below 1
     min_prompts_per_term, max_terms : which word pieces and pairs the bag keeps
     max_bank : number of logged prompts to compare with; if there are more, this many are drawn
         Heads learn from all prompts. A larger bank costs time in every decision. Training needs its square times 4
@@ -49,9 +50,10 @@ class EvidenceConfig:
     head_penalties: tuple[float, ...] = (1.0, 4.0, 16.0)
     kernel: Kernel = field(default_factory=Kernel)
     kernel_penalties: tuple[float, ...] = (0.25, 2.0)
+    sharing: float = 0.4
     min_prompts_per_term: int = 5
     max_terms: int = 200_000
-    max_bank: int = 8_000
+    max_bank: int = 12_000
 
     def __post_init__(self) -> None:
         if not self.head_penalties or min(self.head_penalties) <= 0:
@@ -65,6 +67,8 @@ class EvidenceConfig:
         if not all(0 <= value <= MAX_SHARPNESS for value in sharpness.values()):
             said = ", ".join(f"{name}={value}" for name, value in sharpness.items())
             raise TrainingError(f"evidence: kernel: {said}; expected numbers from 0 to {MAX_SHARPNESS:g}")
+        if not 0 <= self.sharing < 1:
+            raise TrainingError(f"evidence: sharing={self.sharing}; expected a number from 0 to below 1")
         if min(self.min_prompts_per_term, self.max_terms, self.max_bank) < 1:
             raise TrainingError(
                 f"evidence: min_prompts_per_term={self.min_prompts_per_term}, max_terms={self.max_terms}, "
@@ -214,7 +218,7 @@ class EvidenceFitter:
             scale=self.scale,
             logged_form=by_feature(self.scale.form(self.surface[kept])),
             penalties=penalties,
-            weights=fit_weights(matrix, logged, penalties),
+            weights=fit_weights(matrix, logged, penalties, sharing=self.config.sharing),
         )
         return EvidenceModel(self.vocabulary, spaces["embedding"], spaces["bag"], logged, kernel)
 

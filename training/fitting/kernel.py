@@ -4,6 +4,13 @@ For an output with weights w on the n prompts, ``sum_i w_i (f(x_i) - y_i)^2 + pe
 ``f = sum_i alpha_i k(x_i, .)`` with ``alpha = W^1/2 u``, ``(W^1/2 K W^1/2 + penalty) u = W^1/2 y``. This system is
 symmetric and positive definite, so conjugate gradients solve it for all outputs and penalties at once. A missing pair
 has weight 0.
+
+Models share strength: each one's function is the sum of one that all models have in common and one of its own, with
+variances `sharing` and ``1 - sharing``. So the pairs (i, a) and (j, b) of prompts and models have the kernel
+``K_ij B_ab``, where ``B = sharing 11' + (1 - sharing) I`` (a model of coregionalisation; Alvarez, Rosasco & Lawrence
+2012), and all known pairs are one system. Where a log has one model's outcome of a prompt, the others learn from it,
+too. B is multiplied into the weights, so a decision does not know about it. With `sharing` 0, each model is fitted
+alone.
 """
 
 from collections.abc import Sequence
@@ -46,7 +53,7 @@ def kernel_matrix(kernel: Kernel, embedding: Vectors, bags: Vectors, logged_form
 
 
 def fit_weights(
-    matrix: FloatArray, bank: Bank, penalties: Sequence[float], *, tolerance: float = _TOLERANCE
+    matrix: FloatArray, bank: Bank, penalties: Sequence[float], *, sharing: float = 0.0, tolerance: float = _TOLERANCE
 ) -> FloatArray:
     """Fit the weights of a bank's prompts, float32, shape (n_bank, n_models, n_targets, n_penalties).
 
@@ -54,18 +61,26 @@ def fit_weights(
     ----------
     matrix : shape (n_bank, n_bank), kernel of the bank's prompts with each other
     penalties : factors of the squared norm of f
+    sharing : share of the variance that all models have in common, from 0 to below 1
     """
-    n_penalties, n_bank, n_outputs = len(penalties), len(bank.outcome), bank.base.size
-    residual = (bank.outcome - bank.base).reshape(n_bank, n_outputs)
-    root: FloatArray = np.sqrt(np.repeat(bank.weight.reshape(n_bank, n_outputs), n_penalties, axis=1))
-    penalty = np.tile(np.array(penalties, dtype=np.float32), n_outputs)
+    n_penalties, (n_bank, n_models, n_targets) = len(penalties), bank.outcome.shape
+    shape = (n_bank, n_models, n_targets * n_penalties)
+    root: FloatArray = np.sqrt(np.repeat(bank.weight, n_penalties, axis=2))
+    right = root * np.repeat(bank.outcome - bank.base, n_penalties, axis=2)
+    penalty = np.tile(np.array(penalties, dtype=np.float32), n_targets)
+
+    def between(values: FloatArray) -> FloatArray:
+        """Multiply by B along the models."""
+        return np.asarray(sharing * values.sum(axis=1, keepdims=True) + (1 - sharing) * values, dtype=np.float32)
 
     def product(direction: FloatArray) -> FloatArray:
-        image = matrix @ (root * direction)
+        of_models = between(root * direction.reshape(shape)).reshape(n_bank, n_models * shape[2])
+        image = (matrix @ of_models).reshape(shape)
         image *= root
-        image += penalty * direction
-        return image
+        image += penalty * direction.reshape(shape)
+        return image.reshape(direction.shape)
 
-    found = solve(product, root * np.repeat(residual, n_penalties, axis=1), tolerance=tolerance)
+    # One system for each target and penalty: its unknowns are the pairs of prompts and models.
+    found = solve(product, right.reshape(n_bank * n_models, shape[2]), tolerance=tolerance).reshape(shape)
     found *= root
-    return np.asarray(found.reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)
+    return np.asarray(between(found).reshape(*bank.outcome.shape, n_penalties), dtype=np.float32)

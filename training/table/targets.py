@@ -14,9 +14,6 @@ FloatArray = npt.NDArray[np.float32]
 DEFAULT_OUTPUT_TOKENS = 300.0
 """Assumed of every answer where a table says neither tokens nor costs of any."""
 
-MAX_WEIGHT_RATIO = 20.0
-"""Largest weight of a row over the median weight: one lucky exploration must not outvote a table."""
-
 MAX_LEVELS = 8
 """Tables with at most this many different qualities are learned at each of them."""
 
@@ -33,8 +30,8 @@ class Targets:
         One target a bar (1 success, 0 failure or unknown), then one an amount: the logarithm of ``1 + amount``
         less the model's mean of it (0 where unknown).
     weight : float32 array, shape (n, n_models, n_targets)
-        Inverse propensity weight with mean 1 over known pairs; 0 where the quality, or for an amount the
-        amount, is unknown.
+        1 where the quality, or for an amount the amount, is known; else 0. Propensities do not weigh rows
+        (docs/decisions/0022).
     prior : float32 array, shape (n_targets,)
         What a model without any outcome is assumed to do.
     grid : BarGrid
@@ -82,7 +79,7 @@ def build_targets(outcomes: Outcomes, bars: tuple[float, ...], learn_from: npt.N
     grid = bar_grid(outcomes.quality[learn_from], bars)
     known = ~np.isnan(outcomes.quality)
     layers = [succeeds(outcomes.quality[:, :, None], grid.bars).astype(np.float32)]
-    weights = [np.repeat(inverse_propensity_weights(outcomes.propensity, known)[:, :, None], len(grid), axis=2)]
+    weights = [np.repeat(known.astype(np.float32)[:, :, None], len(grid), axis=2)]
     logs = {name: np.log1p(getattr(outcomes, name)) for name in AMOUNTS}
     amounts = tuple(name for name in AMOUNTS if np.isfinite(logs[name][learn_from]).any())
     mean_log = {"output_tokens": np.full(len(outcomes.models), np.log1p(DEFAULT_OUTPUT_TOKENS))}
@@ -138,19 +135,6 @@ def distinct_bars(quality: npt.NDArray[np.float64], bars: tuple[float, ...]) -> 
     n_met = {bar: int(np.count_nonzero(succeeds(values, bar))) for bar in sorted(set(bars))}
     highest_with = {count: bar for bar, count in n_met.items()}
     return np.array(sorted(highest_with.values()))
-
-
-def inverse_propensity_weights(propensity: npt.NDArray[np.float64], known: npt.NDArray[np.bool_]) -> FloatArray:
-    """Weigh known outcomes by one over the probability with which their model was chosen.
-
-    Rows without a propensity (full evaluations) count as certain. Weights are scaled to mean 1 over known
-    pairs, after capping them at `MAX_WEIGHT_RATIO` times their median.
-    """
-    weight = np.where(known, 1 / np.clip(np.nan_to_num(propensity, nan=1.0), 1e-6, 1.0), 0.0)
-    if known.any():
-        weight = np.minimum(weight, MAX_WEIGHT_RATIO * np.median(weight[known]))
-        weight /= weight[known].mean()
-    return weight.astype(np.float32)
 
 
 def _known_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
