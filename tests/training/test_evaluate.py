@@ -148,7 +148,7 @@ def test_costs_that_nobody_logged_are_called_assumed(trained):
 
 
 def test_bias_of_costs_is_told_from_selection():
-    """Predictions that are a tenth too low on average, with errors: the cheapest seems cheaper by far more than that."""
+    """Predictions that are a tenth too low on average, with errors: the cheapest seems far cheaper than that."""
     rng = np.random.default_rng(0)
     real = np.ones((5000, 4))
     expected = 0.9 * rng.lognormal(-0.5 * 0.3**2, 0.3, real.shape)
