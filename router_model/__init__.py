@@ -8,8 +8,13 @@ The public names of the library are listed here. Each is imported when it is fir
 True
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# LightGBM's threads would spin while they wait for each other, and training would take several times the processor's
+# time (docs/decisions/0003). OpenMP reads this when LightGBM loads it, so it is set here, before any module that does.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from router_model.catalog import Catalog, ModelCard

@@ -5,7 +5,6 @@ loads the libraries that training needs, and ``--help`` loads none of them.
 """
 
 import importlib
-import os
 import sys
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
@@ -116,9 +115,6 @@ def group() -> None:
 
 def main() -> None:
     """Run the command; an expected error prints one line on standard error and exits with status 2."""
-    # LightGBM's threads spin while they wait: two trainings on the same cores take ten times as long. Asleep
-    # they cost nothing (measured, docs/decisions/0003). Must be set before LightGBM is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         status = group.main(standalone_mode=False)
     except click.ClickException as exc:

@@ -15,7 +15,6 @@ from postgres_server import PostgresServer, server_programs
 from processes import free_port, running
 from simulated_world import BOLD, CATALOG, simulate
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes: threads of all would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -135,6 +135,7 @@ class AsyncRouterClient(Core):
         try:
             # The library's timeout is of each read, so a server that trickles its answer would never exceed it.
             with anyio.fail_after(step.timeout_s):
-                return self._connection.got(await self._http.request(**self._connection.request(call, step.timeout_s)))
+                response = await self._http.request(**self._connection.request(call, step.timeout_s))
+                return self._connection.got(response, response.content)
         except (httpx2.RequestError, TimeoutError) as exc:
             return self._connection.lost(exc, step.timeout_s)

@@ -123,9 +123,8 @@ class Connection:
             raise BadCallError(f"the body cannot be sent as JSON: {exc}") from exc
         return {**sent, "content": content, "headers": {**call.headers, "content-type": "application/json"}}
 
-    def got(self, response: httpx2.Response) -> Got:
+    def got(self, response: httpx2.Response, content: bytes) -> Got:
         """Return an answer with the key masked, in case something echoed it."""
-        content = response.content
         if self.api_key:
             content = content.replace(self.api_key.encode(), b"[api key]")
         return Got(response.status_code, response.headers, content)

@@ -28,7 +28,9 @@ class RouterClient(Core):
     api_key : str, optional
         None: of a service that runs without keys.
     timeout : float
-        Seconds that one attempt may take.
+        Seconds that one attempt may take. They limit each read and are checked after it. So an attempt may take twice
+        as long, and longer if the service sends its status line and headers a few bytes at a time. `AsyncRouterClient`
+        has no such exceptions.
     deadline : float
         Seconds that a whole call may take, retries and their waits included.
     transport : httpx2.BaseTransport, optional
@@ -180,6 +182,16 @@ class RouterClient(Core):
             time.sleep(step.seconds)
             return None
         try:
-            return self._connection.got(self._http.request(**self._connection.request(call, step.timeout_s)))
-        except httpx2.RequestError as exc:
+            return self._ask(call, step.timeout_s)
+        except (httpx2.RequestError, TimeoutError) as exc:
             return self._connection.lost(exc, step.timeout_s)
+
+    def _ask(self, call: Call[Any], timeout_s: float) -> Got:
+        ends_at, content = time.monotonic() + timeout_s, bytearray()
+        with self._http.stream(**self._connection.request(call, timeout_s)) as response:
+            for part in response.iter_bytes():
+                # The library's timeout is of each read, so a server that trickles its answer would never exceed it.
+                if time.monotonic() > ends_at:
+                    raise TimeoutError
+                content += part
+        return self._connection.got(response, bytes(content))

@@ -14,7 +14,6 @@ Each training of the quickstart's table takes 15 to 20 s; the whole takes about 
 """
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -170,7 +169,6 @@ def main() -> None:
     parser.add_argument("unseen", type=Path)
     parser.add_argument("--attacks", default="", help="only those whose name has one of these in it, with ; between")
     options = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does, before LightGBM is loaded
     with tempfile.TemporaryDirectory() as temporary:
         for line in lines(options.train, options.unseen, Path(temporary), options.attacks):
             print(line, flush=True)

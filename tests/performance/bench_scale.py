@@ -3,6 +3,9 @@
 ``bench_scale.py --prompts 100000 --models 50`` writes the table into a temporary folder, trains in a process of its
 own (as the command does) and prints seconds (of the clock and of the processor; on a machine that others use, only the
 latter can be compared), peak memory and the size of the artifact.
+
+``bench_scale.py --prompts 100000 --grouping`` only groups near duplicates: prompts of 60 words from 4,000, without
+names or numbers, a fifth of them copies with three other words. It prints the same and the share of copies found.
 """
 
 import argparse
@@ -16,6 +19,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from router_model.training.near_duplicates.groups import near_duplicate_labels
+
 N_TOPICS, N_WORDS, TOPIC_WORDS = 60, 30_000, 400
 
 
@@ -25,7 +30,11 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=50)
     parser.add_argument("--known", type=float, default=0.5, help="share of (prompt, model) pairs with an outcome")
     parser.add_argument("--graded", action="store_true", help="continuous qualities instead of right or wrong")
+    parser.add_argument("--grouping", action="store_true", help="group near duplicates, without training")
     options = parser.parse_args()
+    if options.grouping:
+        group(options.prompts)
+        return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         n_rows = write_table(folder, options.prompts, options.models, options.known, graded=options.graded)
@@ -35,13 +44,43 @@ def main() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - started
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu_seconds, peak_gib = used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+        cpu_seconds, peak = used.ru_utime + used.ru_stime, peak_gib(resource.RUSAGE_CHILDREN)
         size_mb = sum(path.stat().st_size for path in (folder / "router").iterdir()) / 1e6
     print(
         "| prompts | models | outcomes | CPU seconds | seconds | peak GiB | artifact MB |", "|---" * 7 + "|", sep="\n"
     )
     counts = f"{options.prompts:,} | {options.models} | {n_rows:,}"
-    print(f"| {counts} | {cpu_seconds:.0f} | {seconds:.0f} | {peak_gib:.1f} | {size_mb:.0f} |")
+    print(f"| {counts} | {cpu_seconds:.0f} | {seconds:.0f} | {peak:.1f} | {size_mb:.0f} |")
+
+
+def group(n_prompts: int) -> None:
+    """Group made-up prompts and print what it took."""
+    rng = np.random.default_rng(0)
+    words = np.array(
+        ["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), rng.integers(3, 10))) for _ in range(4000)]
+    )
+    originals = rng.integers(len(words), size=(n_prompts - n_prompts // 5, 60))
+    of_copy = rng.choice(len(originals), n_prompts // 5, replace=False)
+    copies = originals[of_copy]
+    for _ in range(3):
+        copies[np.arange(len(copies)), rng.integers(60, size=len(copies))] = rng.integers(len(words), size=len(copies))
+    prompts = [" ".join(words[row]) for row in np.concatenate([originals, copies])]
+    before, started, cpu_started = peak_gib(resource.RUSAGE_SELF), time.perf_counter(), time.process_time()
+    labels = near_duplicate_labels(prompts)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    found = (labels[of_copy] == labels[len(originals) :]).mean()
+    n_apart = len(np.unique(labels[: len(originals)]))
+    print(
+        "| prompts | CPU seconds | seconds | peak GiB (before) | copies found | originals joined |",
+        "|---" * 6 + "|",
+        sep="\n",
+    )
+    took = f"{n_prompts:,} | {cpu_seconds:.0f} | {seconds:.0f} | {peak_gib(resource.RUSAGE_SELF):.2f} ({before:.2f})"
+    print(f"| {took} | {found:.2%} | {len(originals) - n_apart} |")
+
+
+def peak_gib(who: int) -> float:
+    return resource.getrusage(who).ru_maxrss / 2**20
 
 
 def write_table(folder: Path, n_prompts: int, n_models: int, known: float, *, graded: bool) -> int:

@@ -6,7 +6,7 @@ from simulated_world import simulate
 from router_model import TableError
 from router_model.goal import QualityValue, SuccessValue, TargetSuccess
 from router_model.training.importing.checks import check_batch
-from router_model.training.measuring.evaluate import evaluate, seen_before
+from router_model.training.measuring.evaluate import cost_bias, evaluate, seen_before
 from router_model.training.table.outcomes import outcomes_of
 
 
@@ -145,3 +145,17 @@ def test_costs_that_nobody_logged_are_called_assumed(trained):
     assert evaluate(trained.router, bare).cost_sources == {"billed": 0, "listed": 0, "assumed": 150}
     billed = table(frame.with_columns(cost_usd=pl.lit(0.01)))
     assert evaluate(trained.router, billed).cost_sources["billed"] == 150
+
+
+def test_bias_of_costs_is_told_from_selection():
+    """Predictions that are a tenth too low on average, with errors: the cheapest seems far cheaper than that."""
+    rng = np.random.default_rng(0)
+    real = np.ones((5000, 4))
+    expected = 0.9 * rng.lognormal(-0.5 * 0.3**2, 0.3, real.shape)
+    chosen = expected.argmin(axis=1)
+    assert expected.min(axis=1).mean() < 0.7
+    assert cost_bias(expected, real, chosen) == pytest.approx(-0.1, abs=0.01)
+
+
+def test_free_models_have_no_bias():
+    assert cost_bias(np.zeros((3, 2)), np.zeros((3, 2)), np.array([0, 1, 1])) == 0

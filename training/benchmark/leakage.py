@@ -13,10 +13,10 @@ differ only in their one short sentence (0.785).
 
 Two problems that differ in one number are near duplicates if the number is a small part of the text, and are not if it
 is a large part ("add 7 and 5"). Other changes count in the same way. Numbers are not masked, because all small sums
-would then be one text. They get no extra weight either. In zeroeval, the four pairs above 0.75 differ only in a number
-or a letter, and their outcomes agree by 0.7 (1 is the agreement of a prompt with itself, 0 that of any two prompts of a
-task). In mmlu_pro the agreement is 0.97 for the same text, 0.47 above 0.95, and about 0.3 from 0.75 to 0.95, where
-mostly the options differ.
+would then be one text. They get no extra weight either. In zeroeval, the six pairs above 0.75 differ only in numbers,
+a name or one word, and their outcomes agree by 0.8 (1 is the agreement of a prompt with itself, 0 that of any two
+prompts of a task). In mmlu_pro the agreement is 0.97 for the same text, 0.46 above 0.95, and about 0.3 from 0.75 to
+0.95, where mostly the options differ.
 
 Leaving out (`without_twins`) removes the duplicate from the *test* side. The measured router is then the one that the
 user gets, trained on all prompts. Every method learns from the same prompts with and without leaving out. And success

@@ -110,7 +110,7 @@ def show_evaluation(evaluation: "Evaluation", console: "Console") -> None:
         console.print(f"[bold]Verdict:[/] {escape(evaluation.verdict.sentence)}.", highlight=False)
     _show_models(evaluation, console)
     expected, real = evaluation.expected_cost_usd, evaluation.router.cost_usd
-    off = "" if real <= 0 else f" ({expected / real - 1:+.1%})"
+    off = f" ({expected / real - 1:+.1%}; these models on all prompts: {evaluation.cost_bias:+.1%})" if real > 0 else ""
     console.print(
         f"Cost of the chosen models, $ per 1k: expected {1000 * expected:.4f}, real {1000 * real:.4f}{off}.",
         style="dim",

@@ -132,6 +132,10 @@ class Evaluation:
     router : Realised
         At the artifact's operating point, or the one asked for.
     expected_cost_usd : what the router expected the chosen models to cost, mean over prompts
+    cost_bias : float
+        Expected over real cost of the same mix of models on all prompts, minus 1: how far predicted costs are off where
+        nothing is selected. The rule prefers models whose cost is predicted too low for a prompt, so the expected cost
+        of the chosen is lower than that (the winner's curse; Smith and Winkler 2006).
     singles : one a model, best first
     best_single : str
     shares : model -> share of prompts routed to it
@@ -152,6 +156,7 @@ class Evaluation:
     rule: str
     router: Realised
     expected_cost_usd: float
+    cost_bias: float
     singles: tuple[Realised, ...]
     best_single: str
     shares: dict[str, float]
@@ -193,6 +198,7 @@ class Evaluation:
             "rule": self.rule,
             "router": asdict(self.router),
             "expected_cost_usd": self.expected_cost_usd,
+            "cost_bias": self.cost_bias,
             "singles": [asdict(single) for single in self.singles],
             "best_single": self.best_single,
             "savings": self.savings,
@@ -382,6 +388,36 @@ def sweep(quality: npt.NDArray[np.floating], expected_cost_usd: npt.NDArray[np.f
     return np.array([best_by_value(quality, expected_cost_usd, eligible, success_value_usd=value) for value in values])
 
 
+def cost_bias(
+    expected_usd: npt.NDArray[np.floating], real_usd: npt.NDArray[np.floating], chosen: npt.NDArray[np.intp]
+) -> float:
+    """Return how far expected costs are off on all prompts, for the mix of models that was chosen; 0 if all are free.
+
+    Parameters
+    ----------
+    expected_usd, real_usd : shape (n_prompts, n_models)
+    chosen : columns, shape (n_prompts,)
+
+    Examples
+    --------
+    Two models that cost 1 and 3 on every prompt. The first is expected to cost 0.5 or 1.5, by turns, and is chosen
+    where it is 0.5: the chosen cost twice what was expected, but predictions are right on average.
+
+    >>> expected, real = np.array([[0.5, 3.0], [1.5, 3.0]]), np.array([[1.0, 3.0], [1.0, 3.0]])
+    >>> cost_bias(expected, real, np.array([0, 0]))
+    0.0
+    >>> cost_bias(expected * 1.1, real, np.array([0, 1])).__round__(3)
+    0.1
+    """
+    rows, n_models = np.arange(len(chosen)), expected_usd.shape[1]
+    of_model, real_of_model = expected_usd.sum(axis=0, dtype=np.float64), real_usd.sum(axis=0, dtype=np.float64)
+    weight = np.bincount(chosen, real_usd[rows, chosen], minlength=n_models)
+    counts = (weight > 0) & (real_of_model > 0)
+    if not counts.any():
+        return 0.0
+    return float(np.average(of_model[counts] / real_of_model[counts], weights=weight[counts]) - 1)
+
+
 def sweep_frontier(table: PredictionTable, cost: Float64Array, quality: Float64Array) -> Points:
     """Return the router's configurations along the value of quality, by expected quality less expected cost.
 
@@ -425,6 +461,7 @@ def _evaluation(realised: _Realiser, table: PredictionTable, chosen: npt.NDArray
         rule=rule,
         router=realised.of("router", chosen, best, everything),
         expected_cost_usd=mean_cost_usd(table.expected_cost_usd[everything, chosen]),
+        cost_bias=cost_bias(table.expected_cost_usd, realised.cost, chosen),
         singles=tuple(sorted(each, key=lambda single: (-single.quality, single.cost_usd))),
         best_single=models[best],
         unknown=tuple(model for model, n in zip(models, n_graded, strict=True) if not n),

@@ -19,8 +19,10 @@ SHINGLE_CHARS: Final = 5
 _LABEL: Final = re.compile(r"(?:(?<=\s)|^)\(?[a-p][.):]\s")
 _GAP: Final = "\0" * (SHINGLE_CHARS - 1)
 _TEXTS_AT_ONCE: Final = 1000  # texts hashed at once, which bounds memory; the number fits into 10 bits
+_SHINGLES_AT_ONCE: Final = 2_000_000
 _HASH_BITS: Final = np.uint64(54)
-_FACTORS: Final = np.array([(0x9E3779B97F4A7C15 * (i + 1) | 1) % 2**64 for i in range(SHINGLE_CHARS)], dtype=np.uint64)
+# Powers of one number. With multiples of it, "dxa" and "axb" would have one hash, as 4 + 3 * 1 = 1 + 3 * 2.
+_FACTORS: Final = np.array([pow(0x9E3779B97F4A7C15, i + 1, 2**64) for i in range(SHINGLE_CHARS)], dtype=np.uint64)
 
 HashArray = npt.NDArray[np.uint64]
 CodeArray = npt.NDArray[np.uint32]
@@ -46,22 +48,35 @@ def shingle_sets(texts: Sequence[str]) -> sparse.csr_array:
 
     Returns
     -------
-    csr_array of 1.0, shape (n, n_shingles)
+    csr_array of ones (int8, which keeps large tables small), shape (n, n_shingles)
         Columns are in order of the shingles' hashes. One simplification: shingles are identified by 54-bit hashes.
         Among a million different ones, two are taken for one with a probability of about 1 in 30,000.
     """
     hashes, n_of_text = shingle_hashes(texts)
-    distinct, columns = np.unique(hashes, return_inverse=True)
-    ones = np.ones(len(columns), dtype=np.float64)
-    starts = np.append(0, np.cumsum(n_of_text))
-    return sparse.csr_array((ones, columns, starts), shape=(len(texts), len(distinct)))
+    # One range of hashes after the other: sorted at once, those of 100,000 long texts would take a gigabyte.
+    n_ranges = 1 + len(hashes) // _SHINGLES_AT_ONCE
+    range_of = (hashes // np.uint64(2 ** int(_HASH_BITS) // n_ranges + 1)).astype(np.uint16)
+    index = np.int32 if len(hashes) < 2**31 else np.int64
+    columns, n_distinct = np.empty(len(hashes), dtype=index), 0
+    for number in range(n_ranges):
+        at = np.flatnonzero(range_of == number)
+        distinct, inverse = np.unique(hashes[at], return_inverse=True)
+        columns[at] = n_distinct + inverse
+        n_distinct += len(distinct)
+    starts = np.append(0, np.cumsum(n_of_text)).astype(index)  # of another type, scipy would copy the columns
+    del hashes
+    return sparse.csr_array((np.ones(len(columns), np.int8), columns, starts), shape=(len(texts), n_distinct))
 
 
 def shingle_hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:
     """Return the hashes of each text's different shingles, one text after another, and their number for each text."""
-    blocks = [_hashes(texts[start : start + _TEXTS_AT_ONCE]) for start in range(0, len(texts), _TEXTS_AT_ONCE)]
-    hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *(block[0] for block in blocks)])
-    return hashes, np.concatenate([np.zeros(0, dtype=np.int64), *(block[1] for block in blocks)])
+    hashes = np.empty(sum(map(len, texts)), dtype=np.uint64)  # a text has at most as many shingles as characters
+    n_of_text, end = np.zeros(len(texts), dtype=np.int64), 0
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        found, n_of_text[start : start + _TEXTS_AT_ONCE] = _hashes(texts[start : start + _TEXTS_AT_ONCE])
+        hashes[end : end + len(found)] = found
+        end += len(found)
+    return hashes[:end], n_of_text
 
 
 def _hashes(texts: Sequence[str]) -> tuple[HashArray, npt.NDArray[np.int64]]:

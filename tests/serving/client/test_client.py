@@ -3,9 +3,13 @@
 import asyncio
 import dataclasses
 import inspect
+import json
 import socket
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
 
 import httpx2
 import pytest
@@ -181,6 +185,36 @@ def test_answer_that_is_overdue_is_given_up(connect):
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         answer = connect(url, timeout=0.05, retries=0).route("x", fallback="large")
     assert answer.degraded_by == f"{url} did not answer (1 attempt): no answer within 0.05 s"
+
+
+@contextmanager
+def trickling(seconds):
+    """Serve one caller an answer whose last byte comes after so many seconds, and another byte every 20 ms."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            caller, _ = listener.accept()
+            with caller, suppress(OSError):  # the caller may leave
+                caller.recv(65536)
+                body = f"{json.dumps(DECISION):<{round(seconds / 0.02)}}".encode()
+                caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+                for byte in body:
+                    caller.sendall(bytes([byte]))
+                    time.sleep(0.02)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join()
+
+
+def test_a_service_that_trickles_its_answer_does_not_hold_the_caller(connect):
+    """The answer takes 20 s. No read takes longer than 20 ms, so the HTTP library alone would wait."""
+    with trickling(20) as url:
+        started = time.monotonic()
+        answer = connect(url, timeout=0.2, retries=0).route("x", fallback="large")
+        assert time.monotonic() - started < 10
+    assert answer.degraded_by == f"{url} did not answer (1 attempt): no answer within 0.2 s"
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,21 @@ def test_sets_are_those_of_plain_windows(texts):
     assert shared.tolist() == [[len(first & second) for second in expected] for first in expected]
 
 
-def test_a_block_more_gives_the_same_sets(monkeypatch):
+@pytest.mark.parametrize("alphabet", ["abcdefghijklmnopqrstuvwxyz", "数学是研究数量结构变化空间以及信息等概念"])
+def test_different_shingles_have_different_hashes(alphabet):
+    """Letters at random, so that nearly all shingles of 400 texts differ: some hundred thousand."""
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list(alphabet), size=400)) for _ in range(400)]
+    distinct = set().union(*plain_sets(texts))
+    assert len(distinct) > 100_000
+    assert shingle_sets(texts).shape == (400, len(distinct))
+
+
+@pytest.mark.parametrize("limit", ["_TEXTS_AT_ONCE", "_SHINGLES_AT_ONCE"])
+def test_a_block_more_gives_the_same_sets(monkeypatch, limit):
     texts = [f"prompt number {i} of many" for i in range(7)]
     whole = shingle_sets(texts)
-    monkeypatch.setattr("router_model.training.near_duplicates.shingles._TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(f"router_model.training.near_duplicates.shingles.{limit}", 3)
     assert (shingle_sets(texts) != whole).nnz == 0
 
 

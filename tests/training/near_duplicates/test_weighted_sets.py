@@ -83,6 +83,14 @@ def test_what_has_no_shingles_is_near_nothing(texts):
     assert nearest(texts, 0.1)[0].tolist() == [-1] * len(texts)
 
 
+def test_blocks_of_texts_give_the_same_pairs(monkeypatch):
+    texts = [f"{'the sum of the number seven and a river'[: 10 + i]} {i % 4}" for i in range(25)]
+    whole = nearest(texts, 0.3)
+    monkeypatch.setattr(weighted_sets, "_TEXTS_AT_ONCE", 7)
+    assert [found.tolist() for found in nearest(texts, 0.3)] == [found.tolist() for found in whole]
+    assert (whole[0] >= 0).sum() > 10
+
+
 def test_limits_keep_a_twin_in_a_table_of_one_template(monkeypatch):
     monkeypatch.setattr(weighted_sets, "MOST_SHARING", 3)
     monkeypatch.setattr(weighted_sets, "MOST_COMPARED", 2)
