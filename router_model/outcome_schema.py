@@ -12,6 +12,9 @@ from typing import Final
 SCHEMA_VERSION: Final = 1
 """Increased by one if a column is renamed, removed or changes its meaning, but not if a column is added."""
 
+DECISION_LOG: Final = "decision log"
+"""The `source` of rows that ``router-model log export`` writes: they know one model's outcome of each prompt."""
+
 
 class ColumnKind(StrEnum):
     """The kind of values that a column holds."""

@@ -374,7 +374,7 @@ class Run:
         targets = self.config.target_success or self._default_targets(router)
         rows = self.split.calibration
         # A log lacks most outcomes by design, and a certificate counts what is missing as failures.
-        logged = (self.outcomes.propensity[rows] < 1).any(axis=1)
+        logged = self.outcomes.is_logged[rows]
         rows = rows if logged.all() else rows[~logged]
         known = self.outcomes.take(rows)
         if not len(rows) or not targets:

@@ -18,13 +18,12 @@ import polars as pl
 
 from router_model.errors import TableError
 from router_model.features import Prompt, PromptError
-from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
+from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
 from router_model.serving.decision_log.called_models import StagedLog, calls_of, in_period
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period, Store
 
-SOURCE: Final = "decision log"
 _ROWS_A_GROUP: Final = 20_000
 _TYPES: Final = {
     "quality": pl.Float64(),
@@ -221,7 +220,7 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         "propensity": row["propensity"],
         "timestamp": row["attempt_created_at"] or row["created_at"],
         "session_id": row["session_id"],
-        "source": SOURCE,
+        "source": DECISION_LOG,
         "judge": row["judge"],
         "extra": orjson.dumps(extra).decode(),
     }

@@ -40,7 +40,7 @@ def test_an_interrupt_after_the_swap_says_so_and_leaves_the_new_router(trained, 
     """The rename is done and only waits to be written through."""
     router = tmp_path / "router"
     shutil.copytree(trained.path, router)
-    monkeypatch.setattr("router_model.saved.artifact._sync_folder", interrupt)
+    monkeypatch.setattr("router_model.saved.artifact.sync_folder", interrupt)
     message = said(["remove-model", router, "--model", "small"], capsys, monkeypatch)
     assert message == f"interrupted; the router in {router} had been saved by then and is complete"
     assert load_artifact(router).predictor.models == ("coder", "large")

@@ -18,7 +18,7 @@ from router_model.errors import TableError
 from router_model.features.errors import FeatureError
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
-from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
 from router_model.training.importing.checks import PROMPT_FORMS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
@@ -40,6 +40,7 @@ class Outcomes:
         NaN if unknown.
     input_tokens : float64 array, shape (n, m)
     sessions : n ids of conversations, empty strings where unknown; or none
+    sources : n names of where the prompts come from, empty strings where unknown; or none
     groups : n keys that near duplicates and conversations share; or none, if near duplicates were not looked for
         From `router_model.training.near_duplicates.groups.join_near_duplicates`.
     judge : int array, shape (n, m), or None if no grade has a judge
@@ -59,6 +60,7 @@ class Outcomes:
     latency_s: FloatArray
     propensity: FloatArray
     sessions: Sequence[str] = ()
+    sources: Sequence[str] = ()
     groups: Sequence[str] = ()
     judge: npt.NDArray[np.int64] | None = None
     judge_names: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ class Outcomes:
             tasks=[self.tasks[row] for row in rows],
             models=self.models,
             sessions=[self.sessions[row] for row in rows] if self.sessions else (),
+            sources=[self.sources[row] for row in rows] if self.sources else (),
             groups=[self.groups[row] for row in rows] if self.groups else (),
             judge=None if self.judge is None else self.judge[rows],
             judge_names=self.judge_names,
@@ -100,6 +103,12 @@ class Outcomes:
         return replace(self, models=(*self.models, *models), judge=judge, **matrices)
 
     @property
+    def is_logged(self) -> npt.NDArray[np.bool_]:
+        """Whether a policy chose which outcomes of a prompt are known, shape (n,); they are few by design then."""
+        of_log = np.array([source == DECISION_LOG for source in self.sources or [""] * len(self)], dtype=np.bool_)
+        return np.asarray(of_log | (self.propensity < 1).any(axis=1))
+
+    @property
     def has_text(self) -> npt.NDArray[np.bool_]:
         """Whether a prompt's text is known, shape (n,); not if a log kept its features alone."""
         return np.array([not isinstance(prompt, LoggedPrompt) for prompt in self.prompts], dtype=np.bool_)
@@ -124,7 +133,7 @@ class Outcomes:
         return replace(self, models=tuple(models), judge=judge, **matrices)
 
 
-PROMPT_COLUMNS = (*PROMPT_FORMS, "task", "session_id")
+PROMPT_COLUMNS = (*PROMPT_FORMS, "task", "session_id", "source")
 
 _ROWS_AT_ONCE = 200_000
 
@@ -268,6 +277,7 @@ def _outcomes(table: CheckedTable, *, origin: str) -> Outcomes:
         prompts=_prompts(prompts, origin),
         tasks=prompts["task"].fill_null("").to_list(),
         sessions=prompts["session_id"].fill_null("").to_list(),
+        sources=prompts["source"].fill_null("").to_list(),
         models=tuple(models),
         groups=(),
         judge=judge if judge_names else None,
