@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
@@ -55,6 +56,9 @@ STEPS = (
     "save",
 )  # fmt: skip
 """The steps that `advance` is called with, in order; tables without tokens and latencies skip ``amounts``."""
+
+_BLAS_THREADS = 1
+"""With more, BLAS's threads spin between the many products of a fit, and our own wait (docs/decisions/0003)."""
 
 _LIBRARIES = ("lightgbm", "numpy", "scipy", "tokenizers")
 
@@ -279,18 +283,19 @@ class Run:
             raise TrainingError(
                 "every graded answer succeeds, or every one fails, at every bar; there is nothing to learn"
             )
-        predictor, out_of_fold = fit_predictor(
-            self.features.take(rows),
-            targets,
-            self.outcomes.models,
-            folds=assign_folds(self.outcomes.take(rows).split_keys, seed=self.config.seed),
-            groups=novelty_groups(
-                [self.outcomes.tasks[row] for row in rows], self.features.embedding[rows], seed=self.config.seed
-            ),
-            config=self.config.fit,
-            seed=self.config.seed,
-            advance=advance,
-        )
+        with threadpool_limits(_BLAS_THREADS, user_api="blas"):
+            predictor, out_of_fold = fit_predictor(
+                self.features.take(rows),
+                targets,
+                self.outcomes.models,
+                folds=assign_folds(self.outcomes.take(rows).split_keys, seed=self.config.seed),
+                groups=novelty_groups(
+                    [self.outcomes.tasks[row] for row in rows], self.features.embedding[rows], seed=self.config.seed
+                ),
+                config=self.config.fit,
+                seed=self.config.seed,
+                advance=advance,
+            )
         return Router.assemble(self._artifact(predictor, out_of_fold), self.encoder), targets
 
     def compare(self, router: Router, former: str | Path | None, out: Path, warnings: list[str]) -> Moves | None:

@@ -5,8 +5,7 @@ process of its own, and prints the median of user and system seconds, and of the
 
 - *spinning*: LightGBM is loaded before the package, so its OpenMP does not see ``OMP_WAIT_POLICY=PASSIVE``
 - *sleeping*: as a program that imports the package first
-- *, BLAS 1 in pools*: numpy's and scipy's products take one thread each while our own two threads run
-- *, BLAS 1*: they always take one thread
+- *, BLAS at will*: numpy's and scipy's products take as many threads as there are cores, and not one
 """
 
 import argparse
@@ -17,11 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from pathlib import Path
 
-CELLS = ("spinning", "sleeping", "spinning, BLAS 1 in pools", "sleeping, BLAS 1 in pools", "sleeping, BLAS 1")
+CELLS = ("spinning, BLAS at will", "spinning", "sleeping, BLAS at will", "sleeping")
 
 
 def main() -> None:
@@ -74,24 +71,13 @@ def seconds(cell: str, folder: Path) -> tuple[float, float]:
 def train_once(cell: str, folder: Path) -> None:
     if cell.startswith("spinning"):
         import lightgbm  # noqa: F401
-    import threadpoolctl
 
     from router_model import Catalog
-    from router_model.prediction import evidence, threads
-    from router_model.training.fitting import heads, kernel
-    from router_model.training.train import train
+    from router_model.training import train as training
 
-    in_parallel = threads.in_parallel
-
-    def one_each(work: Callable[[int], None], chunks: Iterable[int]) -> None:
-        starts = list(chunks)
-        with threadpoolctl.threadpool_limits(1, "blas") if len(starts) > 1 else nullcontext():
-            in_parallel(work, starts)
-
-    if cell.endswith("pools"):
-        evidence.in_parallel = heads.in_parallel = kernel.in_parallel = one_each
-    with threadpoolctl.threadpool_limits(1, "blas") if cell.endswith("BLAS 1") else nullcontext():
-        train(folder / "outcomes.parquet", folder / "router", catalog=Catalog.load(folder / "catalog.toml"))
+    if cell.endswith("at will"):
+        training._BLAS_THREADS = None
+    training.train(folder / "outcomes.parquet", folder / "router", catalog=Catalog.load(folder / "catalog.toml"))
 
 
 if __name__ == "__main__":

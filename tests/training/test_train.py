@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 from simulated_world import WORDS, simulate
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from router_model import Catalog, Router, TrainingError
+from router_model.training import train as training
 from router_model.training.fitting.boosters import BoosterConfig
 from router_model.training.fitting.fit import FitConfig
 from router_model.training.train import TrainConfig, train
@@ -38,6 +40,24 @@ def test_report_says_what_was_learned_and_measured(trained):
     assert report.held_out.router.saving > 0.1
     assert report.held_out.router.quality > report.held_out.singles[0].quality - 0.06
     assert report.as_dict()["held_out"]["metrics"]["auc"] > 0.6
+
+
+def test_blas_takes_one_thread_while_a_router_is_fitted(table, catalog, tmp_path, monkeypatch):
+    """Whatever the program allows otherwise; afterwards it is as before."""
+
+    def threads():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    def look(*_, **__):
+        raise RuntimeError(f"seen: {set(threads())}")
+
+    monkeypatch.setattr(training, "fit_predictor", look)
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        with pytest.raises(RuntimeError, match="seen: {1}"):
+            train(table, tmp_path / "router", catalog=catalog, config=QUICK)
+        assert threads() == before
+    assert set(before) == {2}
 
 
 def test_same_table_seed_and_version_give_the_same_bytes(table, catalog, tmp_path):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from router_model.training.benchmark.method import MethodCard, Routed, Routing, sweep, sweep_values
 from router_model.training.benchmark.trial import Side, Trial
@@ -154,7 +155,7 @@ class Learned(ABC):
         ImportError
             If the extra ``benchmark`` is not installed.
         """
-        with extra("threadpoolctl").threadpool_limits(_BLAS_THREADS, user_api="blas"):
+        with threadpool_limits(_BLAS_THREADS, user_api="blas"):
             started = time.perf_counter()
             answer, settings = self.fit(trial, advance)
             fitted = time.perf_counter()
