@@ -42,7 +42,7 @@ def command(
     encoder: str | None,
     as_json: bool,
 ) -> int:
-    r"""Compare the calls of a log with what the router in ARTIFACT knows.
+    """Compare the calls of a log with what the router in ARTIFACT knows.
 
     Looks at traffic, calibration and success, cost and tokens, prices, and at
     the models that answer. The exit status is 0 if nothing has drifted, 1 if
@@ -50,7 +50,7 @@ def command(
 
     \b
     router-model drift my-router --log sqlite:///router-log.db --since 7d
-    """
+    """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
     from router_model.router import Router  # noqa: PLC0415
     from router_model.training.drift.checks import Thresholds  # noqa: PLC0415

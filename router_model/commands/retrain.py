@@ -42,7 +42,7 @@ def command(
     track: bool,
     as_json: bool,
 ) -> None:
-    r"""Train the router in --base again: on its tables, and on a decision log.
+    """Train the router in --base again: on its tables, and on a decision log.
 
     The settings are those of --base, which stays as it is. The new router is
     not saved if it moves more traffic than the new grades support. To serve it,
@@ -51,7 +51,7 @@ def command(
     \b
       router-model retrain --log sqlite:///router-log.db --base my-router \
         --table outcomes.parquet --out challenger
-    """
+    """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
     from router_model.interrupts import after_saving  # noqa: PLC0415
     from router_model.training.commands.train import show_progress, show_report  # noqa: PLC0415

@@ -101,7 +101,7 @@ _WIDTH = 80
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json: bool, **options: Any) -> None:
-    r"""Turn outcome tables and logs into one table to train on.
+    """Turn outcome tables and logs into one table to train on.
 
     A SOURCE is a file, a folder or a quoted pattern: Parquet, CSV, JSON or JSON lines, the text formats also
     compressed (.gz, .zst). If columns have other names or another scale, the import stops and prints the
@@ -110,7 +110,7 @@ def command(sources: tuple[str, ...], out: str | None, *, preview: bool, as_json
     \b
       router-model import log.csv --preview
       router-model import log.csv --column quality=stars --scale 1:5 --out o.parquet
-    """
+    """  # noqa: D301  (click's mark for text that is not wrapped)
     # Imported here so that --help needs no polars.
     from router_model.training.importing import import_sources, make_options, preview_sources  # noqa: PLC0415
 
