@@ -88,7 +88,7 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
 
 
 def _of_log(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:
-    """Return the features of prompts, some or all of which were logged without their texts."""
+    """Return the features of prompts, where some or all were logged without their texts."""
     logged = {row: prompt for row, prompt in enumerate(prompts) if isinstance(prompt, LoggedPrompt)}
     other = next((one.encoder for one in logged.values() if not encoder.content_hash.startswith(one.encoder)), None)
     if other is not None:

@@ -149,7 +149,7 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoggedPrompt:
-    """A prompt of which a log kept the features and not the text (`router_model.features.logged`).
+    """A prompt whose features a log kept, without the text (`router_model.features.logged`).
 
     Attributes
     ----------

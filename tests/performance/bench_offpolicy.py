@@ -1,7 +1,7 @@
 """How many logged requests show a difference of a point, by the design of exploration; this file with ``--help``.
 
 On six models of each table, spread by cost, a challenger is trained on all training prompts, and a champion on `--few`.
-Both decide on the held-out prompts, of which all outcomes are known. Logs are drawn from these, with each design of
+Both decide on the held-out prompts, whose outcomes are all known. Logs are drawn from these, with each design of
 exploration (`logged_replay.DESIGNS`), and the paired difference is estimated from each: 200 times with 10,000 requests.
 Requests to see a point are 7.85 sigma^2 / 0.01^2 (power 80 %, two-sided at 95 %), with the exact variance.
 """

@@ -6,29 +6,17 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from certificates import CERTIFIED
 from scipy.stats import binom
 
 from router_model import ArtifactError, Catalog, Constraints, Reason, RequestError, Router
-from router_model.certificate import Certificate, binomial_p_value, pack_certificates, unpack_certificates
+from router_model.certificate import binomial_p_value, pack_certificates, unpack_certificates
 from router_model.goal import TargetSuccess
 from router_model.saved.artifact import MANIFEST, _digest, _sealed, load_artifact, save_artifact
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
 SUM = "add subtract multiply divide number sum 12 45 7 total minus plus"
 
-CERTIFIED = Certificate(
-    target_success=0.8,
-    quality_bar=0.5,
-    delta=0.1,
-    n_targets=2,
-    split_hash="sha256:0",
-    n_prompts=200,
-    realised_success=0.85,
-    success_value_usd=0.001,
-    safest_model="large",
-    safest_success=0.9,
-    reason=None,
-)
 REFUSED = replace(
     CERTIFIED, target_success=0.95, success_value_usd=None, reason="0.95 is not reached", realised_success=0.9
 )

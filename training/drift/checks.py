@@ -26,7 +26,9 @@ from router_model.training.drift.traffic import stability_index, two_sample_test
 MIN_CALLS = 30
 """With fewer calls or prompts, a check says that it cannot tell."""
 
-_MOST_PROMPTS = 5_000
+MOST_PROMPTS = 5_000
+"""As many new prompts, and as many of the router's bank, are compared; more would not tell more."""
+
 _Z = 2.576  # 99 %
 
 
@@ -260,7 +262,7 @@ _INPUTS = ("input_tokens", "cached_input_tokens", "cache_write_tokens")
 
 
 def _some(n: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
-    return np.arange(n) if n <= _MOST_PROMPTS else np.sort(rng.choice(n, _MOST_PROMPTS, replace=False))
+    return np.arange(n) if n <= MOST_PROMPTS else np.sort(rng.choice(n, MOST_PROMPTS, replace=False))
 
 
 def _graded(calls: pl.DataFrame) -> pl.DataFrame:

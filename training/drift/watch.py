@@ -13,6 +13,7 @@ from router_model.features.featuriser import featurise
 from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
 from router_model.router import Router
 from router_model.training.drift.checks import (
+    MOST_PROMPTS,
     Thresholds,
     check_amount,
     check_answering,
@@ -109,8 +110,8 @@ def watch(router: Router, calls: pl.DataFrame, limits: Thresholds, *, seed: int 
     one_each = calls.with_columns(conversation=by_conversation).unique(
         "conversation", keep="first", maintain_order=True
     )
-    prompts = outcomes_of(one_each, origin="log").prompts
-    features = featurise(prompts, router.encoder)
+    few = one_each.sample(min(one_each.height, MOST_PROMPTS), seed=seed)
+    features = featurise(outcomes_of(few, origin="log").prompts, router.encoder)
     known = calls.filter(pl.col("model").is_in(list(router.models)))
     findings: Sequence[Finding] = (
         *check_traffic(router.artifact.predictor.evidence_model, features, limits, seed=seed),

@@ -161,7 +161,7 @@ def _prompts_of_a_level(weight: FloatArray) -> float:
 
     Examples
     --------
-    One model has 4 outcomes of equal weight. The other has 2, of which one counts three times: (1 + 3)^2 / (1 + 9).
+    One model has 4 outcomes of equal weight. The other has 2, and one of them counts three times: (1 + 3)^2 / (1 + 9).
 
     >>> weight = np.array([[[1.0], [1.0]], [[1.0], [3.0]], [[1.0], [0.0]], [[1.0], [0.0]]], np.float32)
     >>> round(_prompts_of_a_level(weight), 2)  # the median of 4 and 1.6

@@ -151,7 +151,7 @@ def _costs(log: LoggedDecisions, catalogs: Sequence[Catalog]) -> Float64Array:
 
 
 def _answered(cost: Float64Array, outcomes: Outcomes) -> Float64Array:
-    """Return the cost of each answer of which anything is known."""
+    """Return the cost of each answer about which anything is known."""
     told = np.isfinite(outcomes.quality) | np.isfinite(outcomes.output_tokens) | np.isfinite(cost)
     return cost[told]
 

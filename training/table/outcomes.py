@@ -96,7 +96,7 @@ class Outcomes:
         return [session or prompt_id for session, prompt_id in zip(self.sessions, self.prompt_ids, strict=True)]
 
     def with_models(self, models: Sequence[str]) -> "Outcomes":
-        """Return the outcomes with columns for more models, of which nothing is known."""
+        """Return the outcomes with columns for more models, whose outcomes are all unknown."""
         unknown = np.full((len(self), len(models)), np.nan)
         matrices: dict[str, Any] = {name: np.hstack([getattr(self, name), unknown]) for name in MATRIX_COLUMNS}
         judge = None if self.judge is None else np.hstack([self.judge, np.full(unknown.shape, -1)])

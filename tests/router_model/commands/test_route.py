@@ -3,26 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from certificates import CERTIFIED
 
 from router_model import Constraints
-from router_model.certificate import Certificate
 from router_model.commands.route import about_target
 from router_model.goal import TargetSuccess
 
 POEM = "river moon verse rhyme autumn silence wind lantern petals dusk sonnet heart"
-CERTIFIED = Certificate(
-    target_success=0.8,
-    quality_bar=0.5,
-    delta=0.1,
-    n_targets=2,
-    split_hash="sha256:0",
-    n_prompts=200,
-    realised_success=0.85,
-    success_value_usd=0.001,
-    safest_model="large",
-    safest_success=0.9,
-    reason=None,
-)
 REFUSED = replace(CERTIFIED, target_success=0.95, success_value_usd=None, reason="of 200 only 0.9 succeed")
 CERTIFICATES = (CERTIFIED, REFUSED)
 
