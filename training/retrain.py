@@ -21,6 +21,7 @@ import polars as pl
 
 from router_model.catalog import Catalog
 from router_model.errors import TableError
+from router_model.outcome_schema import DECISION_LOG
 from router_model.saved.artifact import load_artifact
 from router_model.training.config import stored_config
 from router_model.training.importing import import_sources
@@ -106,6 +107,7 @@ def retrain(
     with tempfile.TemporaryDirectory(prefix="router-retrain-") as folder:
         table = Path(folder) / "outcomes.parquet"
         import_sources([*tables, log], table)
+        _require_models(table, former.predictor.models)
         report = train(
             table,
             out,
@@ -116,6 +118,17 @@ def retrain(
             advance=advance,
         )
     return RetrainReport(report, config, former.content_hash, logged_rows(pl.read_parquet(log)))
+
+
+def _require_models(table: Path, models: Sequence[str]) -> None:
+    """Refuse full evaluations of other models alone: they are those of another router."""
+    evaluated = pl.scan_parquet(table).filter(pl.col("source").ne_missing(pl.lit(DECISION_LOG)))
+    known = evaluated.select(pl.col("model").unique().sort()).collect()["model"].to_list()
+    if not set(known) & set(models):
+        raise TableError(
+            f"the tables have outcomes of {', '.join(known) or 'no model'}, and none of {', '.join(models)}, which "
+            "--base chooses among; give the table that --base was trained on"
+        )
 
 
 def logged_rows(log: pl.DataFrame) -> tuple[LoggedRows, ...]:

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from router_model.training.drift.watch import DriftReport
 
 _EXIT_DRIFTED = 1
+_ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
 @click.command("drift")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @log_options
-@click.option("--max-traffic", type=float, help="AUC above 1/2 that counts as other traffic [0.1].")
-@click.option("--max-calibration", type=float, help="Deviation of success from its prediction that counts [0.03].")
-@click.option("--max-ratio", type=float, help="Deviation of costs, tokens and prices that counts, a share [0.15].")
-@click.option("--max-price-age-days", type=float, help="Age of a price that counts [90].")
+@click.option("--max-traffic", type=_ABOVE_0, help="AUC above 1/2 that counts as other traffic [0.1].")
+@click.option("--max-calibration", type=_ABOVE_0, help="Deviation of success from its prediction that counts [0.03].")
+@click.option("--max-ratio", type=_ABOVE_0, help="Deviation of costs, tokens and prices that counts, a share [0.15].")
+@click.option("--max-price-age-days", type=_ABOVE_0, help="Age of a price that counts [90].")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices instead of the router's.")
 @click.option("--prometheus", type=click.Path(path_type=Path), help="Write metrics here, for node exporter (.prom).")
 @click.option("--all", "show_all", is_flag=True, help="Print every check, not only what has drifted.")

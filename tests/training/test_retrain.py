@@ -67,6 +67,15 @@ def test_a_log_alone_is_not_enough(trained, service, tmp_path):
     assert (done.returncode, "no --table given" in done.stderr) == (2, True)
 
 
+def test_tables_of_another_router_are_refused(trained, table, service, tmp_path):
+    url, spool = service
+    pl.read_parquet(table).with_columns(pl.col("model") + "-v2").write_parquet(tmp_path / "other.parquet")
+    options = ("--base", trained.path, "--table", tmp_path / "other.parquet", "--out", tmp_path / "new")
+    done = run_command("retrain", "--log", url, "--spool", spool, *options)
+    assert done.returncode == 2
+    assert "have outcomes of coder-v2, large-v2, small-v2, and none of coder, large, small, which --base" in done.stderr
+
+
 def test_rows_by_hand():
     log = pl.DataFrame(
         {
