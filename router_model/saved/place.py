@@ -3,6 +3,7 @@
     9f86d081884c/    a published router, named by the first digits of its content hash; never changed
     current          a file with one line, the name of the router that is served
     previous         the one that was served before; gone after a rollback
+    challenger       a file with one line of JSON, the router that is tried beside the current one; usually none
     history.jsonl    who published, forced or rolled back what, when and why; a line each
 
 Servers watch `current` (`router-model serve PLACE`). A pointer is replaced by a rename, so readers see the old or the
@@ -13,6 +14,7 @@ names a whole router, and whose `previous`, if it differs from `current`, names 
 
 import getpass
 import json
+import math
 import os
 import socket
 import sys
@@ -21,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +32,7 @@ from router_model.saved.artifact import MANIFEST, copy_artifact, load_artifact, 
 
 CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
+CHALLENGER: Final = "challenger"
 HISTORY: Final = "history.jsonl"
 
 _LOCK: Final = ".lock"
@@ -63,6 +67,72 @@ def named_folder(path: Path) -> Path:
         ) from exc
 
 
+class Mode(StrEnum):
+    """What services do with a challenger."""
+
+    SHADOW = "shadow"
+    """It decides after the answer, and its choice is only written down."""
+    EXPLORE = "explore"
+    """Where it disagrees with the champion, the choice is drawn between the two."""
+    CANARY = "canary"
+    """It decides for a share of the sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """A published router that is tried beside the one that is served.
+
+    Attributes
+    ----------
+    router : name of its folder in the place
+    mode : Mode
+    share : float
+        Shadow: the largest share of one CPU that it may take in each process. Explore: the probability of the
+        challenger's choice where the two disagree, at most 0.5. Canary: the share of the sessions.
+    since : when the pointer was written
+
+    Raises
+    ------
+    ArtifactError
+        If a value is not one of these.
+    """
+
+    router: str
+    mode: Mode
+    share: float
+    since: datetime
+
+    def __post_init__(self) -> None:
+        most = 0.5 if self.mode is Mode.EXPLORE else 1.0
+        if not (math.isfinite(self.share) and 0.0 < self.share <= most):
+            raise ArtifactError(f"share: got {self.share}; expected a number above 0 and at most {most} ({self.mode})")
+
+    def as_line(self) -> str:
+        """Return the pointer's line."""
+        since = self.since.isoformat(timespec="seconds")
+        return json.dumps({"router": self.router, "mode": self.mode.value, "share": self.share, "since": since})
+
+    @classmethod
+    def of_line(cls, line: str) -> "Challenger":
+        """Read the pointer's line.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, ArtifactError
+            If it is not what `as_line` writes.
+        """
+        said = json.loads(line)
+        router, share = said["router"], said["share"]
+        if not isinstance(router, str) or not router.strip(".") or Path(router).name != router:
+            raise ValueError(f"router: got {router!r}; expected the name of a published router")
+        if isinstance(share, bool) or not isinstance(share, int | float):
+            raise TypeError(f"share: got {share!r}; expected a number")
+        since = datetime.fromisoformat(said["since"])
+        if since.tzinfo is None:
+            raise ValueError(f"since: got {said['since']!r}; expected a time with its zone")
+        return cls(router, Mode(said["mode"]), float(share), since)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A folder of published routers.
@@ -85,6 +155,90 @@ class Place:
         """The folder of the router that was served before; None if there is none to return to."""
         previous = self._pointed(PREVIOUS)
         return None if previous == self.current else previous
+
+    @property
+    def challenger(self) -> Challenger | None:
+        """The router that is tried beside the current one; None if there is none.
+
+        Raises
+        ------
+        ArtifactError
+            If the pointer is damaged.
+        """
+        pointer = self.folder / CHALLENGER
+        try:
+            with pointer.open(encoding="utf-8") as file:
+                line = file.read(_LONGEST_POINTER)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ArtifactError(f"{pointer}: cannot be read ({exc}); remove it, or set it again") from exc
+        try:
+            return Challenger.of_line(line)
+        except (ValueError, TypeError, KeyError, RecursionError, ArtifactError) as exc:
+            why = f"no {exc}" if isinstance(exc, KeyError) else exc
+            raise ArtifactError(
+                f"{pointer}: is damaged ({why}); set it again with 'router-model challenge', or remove the file"
+            ) from exc
+
+    def challenge(self, artifact: Path, mode: Mode, share: float) -> Challenger:
+        """Copy a verified router into the place and let services try it beside the current one.
+
+        Parameters
+        ----------
+        artifact : folder of the router
+        mode : Mode
+        share : see `Challenger`
+
+        Raises
+        ------
+        ArtifactError
+            If the router or the share cannot be used, the place serves no router, or this very router. The challenger
+            is then as it was.
+        """
+        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        challenger = Challenger(digits, mode, share, datetime.now(UTC))
+        if not self.folder.is_dir() or self.current is None:
+            raise ArtifactError(
+                f"{self.folder}: no router is served here that it could challenge; 'router-model promote' publishes one"
+            )
+        with self._alone():
+            if self.current == self.folder / digits:
+                raise ArtifactError(f"{self.folder}: serves {digits} itself; expected another router as challenger")
+            self._adopt(artifact, digits)
+            self._write_history({"action": "challenge", "artifact": digits, "mode": mode.value, "share": share})
+            self._write(CHALLENGER, challenger.as_line())
+        return challenger
+
+    def stop_challenge(self, reason: str | None = None, *, only: Challenger | None = None) -> bool:
+        """Let services forget the challenger; return whether there was one.
+
+        Parameters
+        ----------
+        reason : what the history says
+        only : leave another challenger that was set meanwhile alone; default: whichever it is, damaged, too
+
+        Raises
+        ------
+        ArtifactError
+            If the place cannot be written.
+        """
+        if not (self.folder / CHALLENGER).exists():
+            return False
+        with self._alone():
+            try:
+                found = self.challenger
+            except ArtifactError:  # damaged: removing it is the way out
+                found = None
+            if only is not None and found != only:
+                return False
+            self._write_history(
+                {"action": "stop challenge", "artifact": found and found.router}
+                | ({} if reason is None else {"reason": reason})
+            )
+            (self.folder / CHALLENGER).unlink(missing_ok=True)
+            sync_folder(self.folder)
+        return True
 
     def publish(self, artifact: Path, entry: Mapping[str, Any], *, instead_of: Path | None) -> Path:
         """Copy a verified router into the place and let `current` name it; return its folder.
@@ -110,13 +264,14 @@ class Place:
                 raise ArtifactError(
                     f"{self.folder}: serves {names[0]} by now, and {digits} was compared with {names[1]}; run it again"
                 )
-            folder = self.folder / digits
-            if not _is_intact(folder):
-                copy_artifact(artifact, folder)
+            folder = self._adopt(artifact, digits)
             self._write_history({"action": "promote", "artifact": digits, "before": before and before.name, **entry})
             if before is not None and before != folder and _is_intact(before):
                 self._point(PREVIOUS, before)
             self._point(CURRENT, folder)
+            if self._challenges(digits):
+                (self.folder / CHALLENGER).unlink(missing_ok=True)  # it is the champion now
+                sync_folder(self.folder)
         return folder
 
     def rollback(self) -> tuple[Path, Path]:
@@ -175,8 +330,21 @@ class Place:
             raise ArtifactError(f"{pointer}: got {said[:80]!r}; expected one line, the name of a published router")
         return self.folder / said
 
+    def _challenges(self, digits: str) -> bool:
+        try:
+            return self.challenger is not None and self.challenger.router == digits
+        except ArtifactError:
+            return False
+
+    def _adopt(self, artifact: Path, digits: str) -> Path:
+        """Return the folder of a router in the place; it is copied there and verified if it is not yet."""
+        folder = self.folder / digits
+        if not _is_intact(folder):
+            copy_artifact(artifact, folder)
+        return folder
+
     def _why_no_previous(self) -> str:
-        entries = self.history()
+        entries = [one for one in self.history() if one["action"] in ("promote", "rollback")]
         if entries and entries[-1]["action"] == "rollback":
             last = entries[-1]
             return (
@@ -225,10 +393,13 @@ class Place:
             os.fsync(file.fileno())
 
     def _point(self, name: str, folder: Path) -> None:
+        self._write(name, folder.name)
+
+    def _write(self, name: str, line: str) -> None:
         """Replace a pointer in one step."""
         handle, beside = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{folder.name}\n")
+            file.write(f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)  # the service may run as another user
