@@ -356,7 +356,7 @@ class Engine:
         other = None
         if takes_rival(decided, asked, safe_model=served.safe_model):
             features = contender.features_for(served, decided)
-            other = await self._by_challenger(contender, asked, features, arrived, is_slow=is_slow)
+            other = await self._by_challenger(contender, asked.unexplained, features, arrived, is_slow=is_slow)
         if other is None:
             return self._answer(served, asked, decided, arrived, trial=contender.trial())
         model, rival = self.challenging.rival(contender, served, asked, decided, other)
