@@ -145,6 +145,12 @@ class Place:
 
     folder: Path
 
+    @classmethod
+    def at(cls, path: Path) -> "Place | None":
+        """Return the place that a service follows which was given its folder, or the pointer in it; None elsewhere."""
+        folder = path.parent if path.name == CURRENT and path.is_file() else path
+        return cls(folder) if (folder / CURRENT).is_file() and not (folder / MANIFEST).exists() else None
+
     @property
     def current(self) -> Path | None:
         """The folder of the router that is served; None if nothing was published yet."""

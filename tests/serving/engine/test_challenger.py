@@ -15,7 +15,7 @@ from simulated_world import POEM, SUM
 from router_model import RequestError
 from router_model.saved.artifact import read_manifest
 from router_model.saved.place import Mode, Place
-from router_model.serving.engine.challenger import place_of_session
+from router_model.serving.engine.challenger import position_of_session
 from router_model.serving.engine.shadow import MOST_WAITING
 
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
@@ -251,7 +251,7 @@ def test_a_canary_has_its_share_of_sessions_and_restarts_move_none(contest, run,
 
 
 def test_sessions_fall_evenly_and_differently_for_each_challenger():
-    a, b = ([place_of_session(str(i), name) for i in range(2000)] for name in ("a", "b"))
+    a, b = ([position_of_session(str(i), name) for i in range(2000)] for name in ("a", "b"))
     counts = Counter(int(10 * x) for x in a)
     assert chisquare([counts[i] for i in range(10)]).pvalue > 0.001
     both = sum(x < 0.3 and y < 0.3 for x, y in zip(a, b, strict=True))
