@@ -69,7 +69,7 @@ COMMANDS: Final = {
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
-"""Sub-command -> (module with a click command named `command` or as typed, one-line help), in the order of ``--help``."""
+"""Sub-command -> (module with a click command named `command` or as typed, its help), in the order of ``--help``."""
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
