@@ -15,11 +15,11 @@ cost         does it cost more, by more than may be?                            
 
 Each of the five may err with alpha / 5, so that an equal canary is ever stopped with probability alpha at most.
 
-**Latency.** A session is *slow* above the 50 % or 95 % quantile of the champion's sessions just before it; the canary is
-given the tolerance on top. If the canary is not slower, a slow session is one of the canary's with probability `share`
-at most, and so its e-value is that of failures. The two quantiles' e-values are averaged. The test of Lindon, Sanden &
-Shirikian (KDD 2022) compares intervals of two quantiles instead; these suppose that latency does not change over the
-day.
+**Latency.** A session is *slow* above the 50 % or 95 % quantile of the champion's sessions just before it; the canary
+is given the tolerance on top. If the canary is not slower, a slow session is one of the canary's with probability
+`share` at most, and so its e-value is that of failures. The two quantiles' e-values are averaged. The test of Lindon,
+Sanden & Shirikian (KDD 2022) compares intervals of two quantiles instead; these suppose that latency does not change
+over the day.
 
 Simplifies: one `share` for all sessions, and costs count up to `MOST_COST` times the mean before.
 """
@@ -153,24 +153,12 @@ def _assignment(sessions: Sessions, share: float, alpha: float) -> Finding:
     hits = sessions.is_canary
     stopped = _first(log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share), alpha)
     n, n_canary = len(hits), sessions.n_canary
-    low, high = share_interval(n_canary, n - n_canary, alpha=alpha)
-    effect = n_canary / n if n else np.nan
-    says = (
-        f"{n_canary:,} of {n:,} sessions are the canary's ({effect:.1%}, assigned {share:.1%})" if n else "no session"
-    )
+    seen = n_canary / n if n else np.nan
+    says = f"{n_canary:,} of {n:,} sessions are the canary's ({seen:.1%}, assigned {share:.1%})" if n else "no session"
     if stopped is not None:
         says += ": sessions get lost or are assigned wrongly, so nothing else can be believed"
-    return Finding(
-        "assignment",
-        n_canary,
-        n - n_canary,
-        effect,
-        low,
-        high,
-        "nothing" if stopped is None else "worse",
-        stopped,
-        says,
-    )
+    effect = (seen, *share_interval(n_canary, n - n_canary, alpha=alpha))
+    return _finding("assignment", hits, effect, stopped, otherwise="nothing", says=says)
 
 
 def _failures(sessions: Sessions, share: float, alpha: float) -> Finding:
@@ -180,8 +168,9 @@ def _failures(sessions: Sessions, share: float, alpha: float) -> Finding:
     log_e = log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share, alternative="greater")
     better = log_e_binomial(hits.sum(), (~hits).sum(), share, alternative="less") >= -np.log(alpha)
     return _who_got_them(
-        "failures", hits, share, alpha, _first(log_e, alpha), "better" if better else "nothing", "sessions that failed"
-    )
+        "failures", hits, share, alpha, stopped=_first(log_e, alpha), otherwise="better" if better else "nothing",
+        what="sessions that failed",
+    )  # fmt: skip
 
 
 def _latency(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
@@ -198,7 +187,9 @@ def _latency(sessions: Sessions, share: float, alpha: float, tolerance: float) -
         f" (the canary's: by {tolerance:.0%} more)" if tolerance else ""
     )
     otherwise: Shown = "not worse" if not_worse else "nothing"
-    return _who_got_them("latency", is_canary[slow[telling]], share, alpha, stopped, otherwise, what)
+    return _who_got_them(
+        "latency", is_canary[slow[telling]], share, alpha, stopped=stopped, otherwise=otherwise, what=what
+    )
 
 
 def _mean_of_two(log_e: Float64Array) -> Float64Array:
@@ -221,18 +212,16 @@ def slow_thresholds(is_canary: BoolArray, waits: Float64Array) -> Float64Array:
 
 
 def _who_got_them(
-    metric: str, hits: BoolArray, share: float, alpha: float, stopped: int | None, otherwise: Shown, what: str
+    metric: str, hits: BoolArray, share: float, alpha: float, *, stopped: int | None, otherwise: Shown, what: str
 ) -> Finding:
     """Return the finding on events, each of the canary or not."""
     n_canary, n_others = int(hits.sum()), int((~hits).sum())
     low, high = (_times(p, share) for p in share_interval(n_canary, n_others, alpha=alpha))
-    effect = _times(n_canary / (n_canary + n_others), share) if len(hits) else np.nan
+    times = _times(n_canary / len(hits), share) if len(hits) else np.nan
     says = f"{n_canary:,} of {len(hits):,} {what} are the canary's"
     if len(hits):
-        says += f": {_number(effect)} [{_number(low)}, {_number(high)}] times as often as the others"
-    return Finding(
-        metric, n_canary, n_others, effect, low, high, otherwise if stopped is None else "worse", stopped, says
-    )
+        says += f": {_number(times)} [{_number(low)}, {_number(high)}] times as often as the others"
+    return _finding(metric, hits, (times, low, high), stopped, otherwise=otherwise, says=says)
 
 
 def _quality(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
@@ -246,7 +235,7 @@ def _quality(sessions: Sessions, share: float, alpha: float, tolerance: float) -
     says = "no grades"
     if len(quality):
         says = f"{100 * effect:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] points on {len(quality):,} graded sessions"
-    return _finding("quality", is_canary, effect, (low, high), shown, stopped, says)
+    return _finding("quality", is_canary, (effect, low, high), stopped, otherwise=shown, says=says)
 
 
 def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
@@ -261,7 +250,7 @@ def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> F
     if len(found.values):
         means = [cost[arm].mean() if arm.any() else np.nan for arm in (is_canary, ~is_canary)]
         says = f"${means[0]:.6f} a session instead of ${means[1]:.6f}: {effect:+.0%} [{low:+.0%}, {high:+.0%}]"
-    return _finding("cost", is_canary, effect, (low, high), shown, stopped, says)
+    return _finding("cost", is_canary, (effect, low, high), stopped, otherwise=shown, says=says)
 
 
 def _cost_differences(is_canary: BoolArray, cost: Float64Array, share: float) -> Differences:
@@ -274,16 +263,16 @@ def _cost_differences(is_canary: BoolArray, cost: Float64Array, share: float) ->
 
 def _finding(
     metric: str,
-    is_canary: BoolArray,
-    effect: float,
-    bounds: tuple[float, float],
-    otherwise: Shown,
+    hits: BoolArray,
+    effect: tuple[float, float, float],
     stopped: int | None,
+    *,
+    otherwise: Shown,
     says: str,
 ) -> Finding:
-    n_canary = int(is_canary.sum())
+    n_canary = int(hits.sum())
     shown: Shown = otherwise if stopped is None else "worse"
-    return Finding(metric, n_canary, len(is_canary) - n_canary, effect, *bounds, shown, stopped, says)
+    return Finding(metric, n_canary, len(hits) - n_canary, *effect, shown, stopped, says)
 
 
 def _first(log_e: Float64Array, alpha: float) -> int | None:
