@@ -30,7 +30,7 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-from router_model.sequential.confidence_sequences import Differences, difference_values
+from router_model.sequential.confidence_sequences import difference_values
 from router_model.sequential.sequential_tests import log_e_binomial, share_interval
 
 Float64Array = npt.NDArray[np.float64]
@@ -105,8 +105,7 @@ class Finding:
         Bounds of the effect that hold at all times at once.
     shown : Shown
     stopped_after : int or None
-        Of the sessions that tell something, or of the failures: how many there were when it was first shown to be
-        worse.
+        The number of the session, in order of beginning, that first showed it to be worse.
     says : str
     """
 
@@ -151,7 +150,7 @@ def examine(sessions: Sessions, share: float, limits: Limits | None = None) -> t
 
 def _assignment(sessions: Sessions, share: float, alpha: float) -> Finding:
     hits = sessions.is_canary
-    stopped = _first(log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share), alpha)
+    stopped = _first(log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share), alpha, np.arange(len(hits)))
     n, n_canary = len(hits), sessions.n_canary
     seen = n_canary / n if n else np.nan
     says = f"{n_canary:,} of {n:,} sessions are the canary's ({seen:.1%}, assigned {share:.1%})" if n else "no session"
@@ -162,25 +161,25 @@ def _assignment(sessions: Sessions, share: float, alpha: float) -> Finding:
 
 
 def _failures(sessions: Sessions, share: float, alpha: float) -> Finding:
-    failed = ~np.isnan(sessions.failed_at)
-    order = np.argsort(sessions.failed_at[failed], kind="stable")
-    hits = sessions.is_canary[failed][order]
+    order = np.argsort(sessions.failed_at, kind="stable")  # NaN come last
+    failed = order[: np.count_nonzero(~np.isnan(sessions.failed_at))]
+    hits = sessions.is_canary[failed]
     log_e = log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share, alternative="greater")
     better = log_e_binomial(hits.sum(), (~hits).sum(), share, alternative="less") >= -np.log(alpha)
     return _who_got_them(
-        "failures", hits, share, alpha, stopped=_first(log_e, alpha), otherwise="better" if better else "nothing",
+        "failures", hits, share, alpha, stopped=_first(log_e, alpha, failed), otherwise="better" if better else "nothing",
         what="sessions that failed",
     )  # fmt: skip
 
 
 def _latency(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
-    known = ~np.isnan(sessions.latency_s)
+    known = np.flatnonzero(~np.isnan(sessions.latency_s))
     is_canary, waits = sessions.is_canary[known], sessions.latency_s[known]
     slow = waits / np.where(is_canary, 1 + tolerance, 1) > slow_thresholds(is_canary, waits)
     hits, misses = np.cumsum(slow & is_canary, axis=1), np.cumsum(slow & ~is_canary, axis=1)
     greater = log_e_binomial(hits, misses, share, alternative="greater")
     less = log_e_binomial(hits, misses, share, alternative="less")
-    stopped = _first(_mean_of_two(greater), alpha)
+    stopped = _first(_mean_of_two(greater), alpha, known)
     not_worse = len(waits) > 0 and _mean_of_two(less)[-1] >= -np.log(alpha)
     telling = int(greater[:, -1].argmax()) if len(waits) else 0
     what = f"sessions slower than {SLOW_QUANTILES[telling]:.0%} of the others" + (
@@ -225,11 +224,11 @@ def _who_got_them(
 
 
 def _quality(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
-    known = ~np.isnan(sessions.quality)
+    known = np.flatnonzero(~np.isnan(sessions.quality))
     is_canary, quality = sessions.is_canary[known], sessions.quality[known]
     found = difference_values(is_canary, quality, share=share)
     low, high = found.bounds(alpha=2 * alpha)
-    stopped = _first(found.log_e_below(-tolerance), alpha)
+    stopped = _first(found.log_e_below(-tolerance), alpha, known)
     shown: Shown = "better" if low > 0 else "not worse" if low > -tolerance else "nothing"
     effect = float(found.values.mean()) if len(quality) else np.nan
     says = "no grades"
@@ -239,11 +238,14 @@ def _quality(sessions: Sessions, share: float, alpha: float, tolerance: float) -
 
 
 def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
-    known = ~np.isnan(sessions.cost_usd)
+    known = np.flatnonzero(~np.isnan(sessions.cost_usd))
     is_canary, cost = sessions.is_canary[known], sessions.cost_usd[known]
-    found = _cost_differences(is_canary, cost, share)
+    mean = (np.cumsum(cost) - cost) / np.maximum(np.arange(len(cost)), 1)
+    scaled = np.flatnonzero(mean > 0)  # the first session, and those before the first that cost something, have no scale
+    relative = np.minimum(cost[scaled] / mean[scaled], MOST_COST)
+    found = difference_values(is_canary[scaled], relative, share=share, most=MOST_COST, guess=1.0)
     low, high = found.bounds(alpha=2 * alpha)
-    stopped = _first(found.log_e_above(tolerance), alpha)
+    stopped = _first(found.log_e_above(tolerance), alpha, known[scaled])
     shown: Shown = "better" if high < 0 else "not worse" if high < tolerance else "nothing"
     effect = float(found.values.mean()) if len(found.values) else np.nan
     says = "no costs"
@@ -251,14 +253,6 @@ def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> F
         means = [cost[arm].mean() if arm.any() else np.nan for arm in (is_canary, ~is_canary)]
         says = f"${means[0]:.6f} a session instead of ${means[1]:.6f}: {effect:+.0%} [{low:+.0%}, {high:+.0%}]"
     return _finding("cost", is_canary, (effect, low, high), stopped, otherwise=shown, says=says)
-
-
-def _cost_differences(is_canary: BoolArray, cost: Float64Array, share: float) -> Differences:
-    """Return the differences of cost, in units of the mean before; those that have none before are left out."""
-    mean = (np.cumsum(cost) - cost) / np.maximum(np.arange(len(cost)), 1)
-    has_scale = mean > 0
-    relative = np.minimum(cost[has_scale] / mean[has_scale], MOST_COST)
-    return difference_values(is_canary[has_scale], relative, share=share, most=MOST_COST, guess=1.0)
 
 
 def _finding(
@@ -275,10 +269,10 @@ def _finding(
     return Finding(metric, n_canary, len(hits) - n_canary, *effect, shown, stopped, says)
 
 
-def _first(log_e: Float64Array, alpha: float) -> int | None:
-    """Return after how many events the e-value first reaches 1 / alpha; None if it never does."""
+def _first(log_e: Float64Array, alpha: float, positions: npt.NDArray[np.intp]) -> int | None:
+    """Return the number of the session at which the e-value first reaches 1 / alpha; None if it never does."""
     reached = log_e >= -np.log(alpha)
-    return int(reached.argmax()) + 1 if reached.any() else None
+    return int(positions[reached.argmax()]) + 1 if reached.any() else None
 
 
 def _times(p: float, share: float) -> float:

@@ -1,0 +1,92 @@
+"""How soon a canary stops by itself, and how often one that is equal does.
+
+``python tests/performance/bench_canary.py`` prints the table of `docs/promoting.md`; ``--draw`` draws its figure, too.
+Sessions are those of `tests/support/canary_streams.py`. A run counts as stopped after the session that showed it.
+"""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from canary_streams import EFFECTS, canary_sessions
+
+from router_model.sequential.canary import Sessions, examine
+
+SHARES = (0.05, 0.1, 0.5)
+N_EQUAL = 10_000
+BEGINNINGS = (1_000, 4_000, 16_000)
+PICTURE = Path(__file__).parents[2] / "docs" / "figures" / "canary-delay.svg"
+_EQUAL = "equal"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=100, help="of each bad canary")
+    parser.add_argument("--equal", type=int, default=400, help="runs of the equal one")
+    parser.add_argument("--most", type=int, default=80_000, help="sessions after which a run ends")
+    parser.add_argument("--draw", action="store_true", help=f"write {PICTURE.name}")
+    options = parser.parse_args()
+    print(f"| the canary's | {' | '.join(f'{share:.0%}' for share in SHARES)} |\n|---{'|---' * len(SHARES)}|")
+    delays = {}
+    for name in EFFECTS:
+        cells = []
+        for share in SHARES:
+            n_runs = options.equal if name == _EQUAL else options.runs
+            stops = [first_stop(name, share, run, N_EQUAL if name == _EQUAL else options.most) for run in range(n_runs)]
+            delays[name, share] = stops
+            cells.append(f"{np.mean(np.isfinite(stops)):.1%} stopped" if name == _EQUAL else cell(stops))
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    if options.draw:
+        draw(delays)
+
+
+def first_stop(name: str, share: float, run: int, most: int) -> float:
+    """Return the number of the session that stopped a run; infinite where none did."""
+    sessions = canary_sessions(np.random.default_rng(run), most, share, **EFFECTS[name])
+    for n in (*(n for n in BEGINNINGS if n < most), most):  # most runs end early
+        beginning = Sessions(*(getattr(sessions, one.name)[:n] for one in fields(Sessions)))
+        stops = [one.stopped_after for one in examine(beginning, share) if one.stopped_after is not None]
+        if stops:
+            return min(stops)
+    return np.inf
+
+
+def cell(stops: list[float]) -> str:
+    middle, late = np.quantile(stops, (0.5, 0.9), method="higher")
+    return " / ".join(f"{one:,.0f}" if np.isfinite(one) else "not within" for one in (middle, late))
+
+
+def draw(delays: dict[tuple[str, float], list[float]]) -> None:
+    """Draw, for each bad canary and share, the median and the 90 % quantile of the sessions until it stopped."""
+    import matplotlib as mpl  # noqa: PLC0415  only where something is drawn
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    from router_model.training.benchmark.plots.style import DARK, OURS, plain  # noqa: PLC0415
+
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "router-model", "font.family": "sans-serif"})
+    names = [name for name in EFFECTS if name != _EQUAL][::-1]
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    for i, (share, color) in enumerate(zip(SHARES, ("0.6", OURS, DARK), strict=True)):
+        for row, name in enumerate(names):
+            middle, late = np.quantile(delays[name, share], (0.5, 0.9), method="higher")
+            height = row + 0.25 * (1 - i)
+            if np.isfinite(late):
+                axes.plot([middle, late], [height, height], color=color, linewidth=2)
+            if np.isfinite(middle):
+                label = f"{share:.0%} of the sessions" if row == len(names) - 1 else None
+                axes.plot([middle], [height], "o", color=color, markersize=6, label=label)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("sessions of both arms until the canary stopped: median, and line to the 90 % quantile")
+    axes.legend(title="the canary gets", frameon=False, loc="best")
+    plain(axes)
+    figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
+
+
+if __name__ == "__main__":
+    main()
