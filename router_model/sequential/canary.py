@@ -166,10 +166,11 @@ def _failures(sessions: Sessions, share: float, alpha: float) -> Finding:
     hits = sessions.is_canary[failed]
     log_e = log_e_binomial(np.cumsum(hits), np.cumsum(~hits), share, alternative="greater")
     better = log_e_binomial(hits.sum(), (~hits).sum(), share, alternative="less") >= -np.log(alpha)
+    stopped = _first(log_e, alpha, failed)
+    otherwise: Shown = "better" if better else "nothing"
     return _who_got_them(
-        "failures", hits, share, alpha, stopped=_first(log_e, alpha, failed), otherwise="better" if better else "nothing",
-        what="sessions that failed",
-    )  # fmt: skip
+        "failures", hits, share, alpha, stopped=stopped, otherwise=otherwise, what="sessions that failed"
+    )
 
 
 def _latency(sessions: Sessions, share: float, alpha: float, tolerance: float) -> Finding:
@@ -203,8 +204,10 @@ def slow_thresholds(is_canary: BoolArray, waits: Float64Array) -> Float64Array:
     float64 array, shape (len(SLOW_QUANTILES), n)
     """
     thresholds = np.full((len(SLOW_QUANTILES), len(waits)), np.inf)
+    of_champion, n_before = waits[~is_canary], np.cumsum(~is_canary)
     for start in range(_BLOCK, len(waits), _BLOCK):
-        before = waits[:start][~is_canary[:start]][-_BEFORE:]
+        end = n_before[start - 1]
+        before = of_champion[max(end - _BEFORE, 0) : end]
         if len(before) >= _FEWEST_BEFORE:
             thresholds[:, start : start + _BLOCK] = np.quantile(before, SLOW_QUANTILES)[:, None]
     return thresholds
@@ -241,7 +244,9 @@ def _cost(sessions: Sessions, share: float, alpha: float, tolerance: float) -> F
     known = np.flatnonzero(~np.isnan(sessions.cost_usd))
     is_canary, cost = sessions.is_canary[known], sessions.cost_usd[known]
     mean = (np.cumsum(cost) - cost) / np.maximum(np.arange(len(cost)), 1)
-    scaled = np.flatnonzero(mean > 0)  # the first session, and those before the first that cost something, have no scale
+    scaled = np.flatnonzero(
+        mean > 0
+    )  # the first session, and those before the first that cost something, have no scale
     relative = np.minimum(cost[scaled] / mean[scaled], MOST_COST)
     found = difference_values(is_canary[scaled], relative, share=share, most=MOST_COST, guess=1.0)
     low, high = found.bounds(alpha=2 * alpha)

@@ -17,13 +17,14 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 Float64Array = npt.NDArray[np.float64]
 
 _RHO = 1.0  # of the gamma mixture; tight where the sum of squares is of this order, and good far beyond
 _BISECTIONS = 60
-_DIFFERENCE_BISECTIONS: Final = 30
+_DIFFERENCE_PRECISION: Final = 1e-6
 _BETS: Final = np.geomspace(0.005, 0.8, 16)
 """From differences that take 10,000s of values to show, to those that take a few."""
 
@@ -182,14 +183,14 @@ def _log_e_mean(values: Float64Array, floors: Float64Array, bound: float, total:
 
 def _mean_lower(values: Float64Array, floors: Float64Array, log_threshold: float) -> float:
     """Return the bound at which the capital reaches a threshold; the capital falls as the bound grows."""
-    low, high = -float(floors.max()), float(np.abs(values).max())
-    if _log_e_mean(values, floors, low, np.sum) < log_threshold:
+    least, most = -float(floors.max()), float(np.abs(values).max())
+
+    def above(bound: float) -> float:
+        return float(_log_e_mean(values, floors, bound, np.sum)) - log_threshold
+
+    if above(least) < 0:
         return -np.inf
-    for _ in range(_DIFFERENCE_BISECTIONS):
-        middle = (low + high) / 2
-        reached = _log_e_mean(values, floors, middle, np.sum) >= log_threshold
-        low, high = (middle, high) if reached else (low, middle)
-    return low
+    return float(brentq(above, least, most, xtol=_DIFFERENCE_PRECISION * (most - least)))
 
 
 def _checked(values: npt.ArrayLike, *, most: float) -> Float64Array:

@@ -25,6 +25,7 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.saved.place import Challenger, Mode, Place
 from router_model.sequential.canary import Finding, Limits, Sessions, examine
 from router_model.serving.common.settings import Settings, variable
+from router_model.serving.engine.challenger import place_at
 
 STATE: Final = "canary.json"
 """The file of a place that says what the last look found."""
@@ -163,50 +164,67 @@ class CanaryWatch:
     Attributes
     ----------
     settings : Settings
-    status : dict or None
-        What the last look found, whichever worker's it was; with `error` if this worker's failed.
     n_looks, n_failed : of this worker
     stops : how often this worker stopped a canary, by metric
     """
 
     settings: Settings
-    status: dict[str, Any] | None = None
     n_looks: int = 0
     n_failed: int = 0
     stops: dict[str, int] = field(default_factory=dict)
-    _said: str | None = None
+    _running: bool = False
+    _found: dict[str, Any] | None = None
+    _error: str | None = None
+
+    @property
+    def status(self) -> dict[str, Any] | None:
+        """What the last look found, whichever worker's it was; None where no canary has run."""
+        if not self._running and self._found is None and not self.n_looks + self.n_failed:
+            return None
+        counts = {"looks": self.n_looks, "failed": self.n_failed, "stops": dict(self.stops)}
+        return {"running": self._running, "error": self._error, **counts, "found": self._found}
 
     async def watch(self) -> None:
         """Look for ever; return at once if the settings name no router."""
         while self.settings.artifact is not None:
             began = time.monotonic()
             try:
-                looked = await self._look(Place(self.settings.artifact))
+                looked = await self.look()
             except (RouterModelError, OSError, ValueError) as exc:
                 looked = True
                 self._failed(str(exc))
             rest = _REST * (time.monotonic() - began) if looked else 0.0
             await asyncio.sleep(max(self.settings.canary_every_s, rest))
 
-    async def _look(self, place: Place) -> bool:
-        """Look, unless there is no canary or another worker has just looked; return whether it did."""
-        challenger = await asyncio.to_thread(running_canary, place)
-        known = await asyncio.to_thread(_state, place)
-        if challenger is None:
-            self.status = known if known is not None and known["stopped_by"] is not None else None
+    async def look(self) -> bool:
+        """Look, unless there is no canary or another worker has just looked; return whether it did.
+
+        Raises
+        ------
+        ArtifactError
+            If the pointer is damaged, or the child process failed.
+        """
+        place = await asyncio.to_thread(place_at, self.settings.artifact)
+        challenger = None if place is None else await asyncio.to_thread(running_canary, place)
+        found = None if place is None else await asyncio.to_thread(_state, place)
+        self._running = challenger is not None
+        if place is None or challenger is None:
+            self._error = None
+            self._found = found if found is not None and found["stopped_by"] is not None else None
             return False
-        if known is not None and _is_about(known, challenger) and self._is_fresh(known):
-            self.status = known
+        if found is not None and _is_about(found, challenger) and self._is_fresh(found):
+            self._found = found
             return False
         if self.settings.log == "none":
             raise ArtifactError("without a log nobody sees what the canary does; give --log, or stop the canary")
         self.n_looks += 1
-        self.status = await self._in_child(place)
-        self._said = None
-        if self.status["stopped_now"]:
-            metric = self.status["stopped_by"]
+        self._found = found = await self._in_child(place)
+        self._error = None
+        self._running = found["stopped_by"] is None
+        if found["stopped_now"]:
+            metric = found["stopped_by"]
             self.stops[metric] = self.stops.get(metric, 0) + 1
-            _log.error("canary %s stopped by %s: %s", challenger.router, metric, self.status["says"])
+            _log.error("canary %s stopped: %s", challenger.router, found["says"])
         return True
 
     def _is_fresh(self, known: Mapping[str, Any]) -> bool:
@@ -230,6 +248,7 @@ class CanaryWatch:
         finally:
             if child.returncode is None:
                 child.kill()
+                await child.wait()
         if child.returncode != 0:
             last = err.decode(errors="replace").strip()[-_SAID_AT_MOST:]
             raise ArtifactError(f"a look at the canary failed (exit status {child.returncode}): {last}")
@@ -238,10 +257,9 @@ class CanaryWatch:
 
     def _failed(self, why: str) -> None:
         self.n_failed += 1
-        self.status = (self.status or {}) | {"error": why}
-        if why != self._said:
+        if why != self._error:
             _log.error("the canary was not looked at, so nothing stops it: %s", why)
-        self._said = why
+        self._error = why
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -62,10 +62,10 @@ def cell(stops: list[float]) -> str:
 
 def draw(delays: dict[tuple[str, float], list[float]]) -> None:
     """Draw, for each bad canary and share, the median and the 90 % quantile of the sessions until it stopped."""
-    import matplotlib as mpl  # noqa: PLC0415  only where something is drawn
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    from router_model.training.benchmark.plots.style import DARK, OURS, plain  # noqa: PLC0415
+    from router_model.training.benchmark.plots.style import DARK, OURS, plain
 
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "router-model", "font.family": "sans-serif"})
     names = [name for name in EFFECTS if name != _EQUAL][::-1]

@@ -11,7 +11,7 @@ from router_model.sequential.canary import Sessions
 
 A_DAY = 5_000
 _TAIL = 1.2816
-"""The 90 % quantile of a normal density: doubling all above it doubles the 95 % quantile and leaves the median alone."""
+"""The 90 % quantile of a normal density: what is doubled above it doubles the 95 % quantile and not the median."""
 
 EFFECTS = {
     "equal": {},
