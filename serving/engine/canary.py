@@ -34,7 +34,15 @@ REASON: Final = "canary stopped: "
 _DEADLINE_S: Final = 300.0
 _REST: Final = 20
 """Between two looks a service waits at least so many times as long as a look took."""
-_NICE: Final = 10
+_CHILD: Final = """
+import os
+os.nice(10)
+from router_model.serving.common.lean_imports import import_lightgbm_alone
+import_lightgbm_alone()
+from router_model.serving.engine.canary import main
+raise SystemExit(main())
+"""
+"""What a look runs, with the priority and the imports that a service can spare."""
 _SAID_AT_MOST: Final = 300
 
 _log = logging.getLogger(__name__)
@@ -234,7 +242,8 @@ class CanaryWatch:
     async def _in_child(self, place: Place) -> dict[str, Any]:
         # The log's URL may have a password in it, so it goes by the environment.
         environment = os.environ | {variable("log"): self.settings.log}
-        command = [sys.executable, "-P", "-m", __name__, str(place.folder)]
+        # -P: modules in the folder where the service was started must not be imported instead of installed ones.
+        command = [sys.executable, "-P", "-c", _CHILD, str(place.folder)]
         command += ["--window-s", str(self.settings.canary_window_s)]
         for name, value in asdict(limits_of(self.settings)).items():
             command += [f"--{name.replace('_', '-')}", str(value)]
@@ -308,8 +317,6 @@ def main() -> int:
     for one in fields(Limits):
         parser.add_argument(f"--{one.name.replace('_', '-')}", type=float, required=True)
     given = parser.parse_args()
-    with suppress(OSError):
-        os.nice(_NICE)
     limits = Limits(*(getattr(given, one.name) for one in fields(Limits)))
     try:
         report = asyncio.run(
@@ -321,7 +328,3 @@ def main() -> int:
     said = {"stopped_by": None, "stopped_now": False, "says": "no canary"} if report is None else report.as_dict()
     print(json.dumps(said))  # noqa: T201  how the parent is told
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
