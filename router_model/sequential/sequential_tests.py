@@ -79,7 +79,7 @@ def share_interval(hits: int, misses: int, *, alpha: float = 0.05) -> tuple[floa
     Examples
     --------
     >>> [round(one, 3) for one in share_interval(30, 70)], share_interval(0, 0)
-    ([0.176, 0.449], (0.0, 1.0))
+    ([0.169, 0.457], (0.0, 1.0))
     """
     if hits + misses == 0:
         return 0.0, 1.0

@@ -17,17 +17,18 @@ from canary_streams import EFFECTS, canary_sessions
 from router_model.sequential.canary import Sessions, examine
 
 SHARES = (0.05, 0.1, 0.5)
-N_EQUAL = 10_000
-BEGINNINGS = (1_000, 4_000, 16_000)
+N_EQUAL = 3_000
+MOST = dict.fromkeys(EFFECTS, 16_000) | {"quality -5 points": 80_000}
+"""Sessions after which a run ends."""
+BEGINNINGS = (500, 2_000, 8_000, 32_000)
 PICTURE = Path(__file__).parents[2] / "docs" / "figures" / "canary-delay.svg"
 _EQUAL = "equal"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=100, help="of each bad canary")
+    parser.add_argument("--runs", type=int, default=40, help="of each bad canary")
     parser.add_argument("--equal", type=int, default=400, help="runs of the equal one")
-    parser.add_argument("--most", type=int, default=80_000, help="sessions after which a run ends")
     parser.add_argument("--draw", action="store_true", help=f"write {PICTURE.name}")
     options = parser.parse_args()
     print(f"| the canary's | {' | '.join(f'{share:.0%}' for share in SHARES)} |\n|---{'|---' * len(SHARES)}|")
@@ -36,7 +37,7 @@ def main() -> None:
         cells = []
         for share in SHARES:
             n_runs = options.equal if name == _EQUAL else options.runs
-            stops = [first_stop(name, share, run, N_EQUAL if name == _EQUAL else options.most) for run in range(n_runs)]
+            stops = [first_stop(name, share, run) for run in range(n_runs)]
             delays[name, share] = stops
             cells.append(f"{np.mean(np.isfinite(stops)):.1%} stopped" if name == _EQUAL else cell(stops))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -44,10 +45,12 @@ def main() -> None:
         draw(delays)
 
 
-def first_stop(name: str, share: float, run: int, most: int) -> float:
+def first_stop(name: str, share: float, run: int) -> float:
     """Return the number of the session that stopped a run; infinite where none did."""
+    most = N_EQUAL if name == _EQUAL else MOST[name]
     sessions = canary_sessions(np.random.default_rng(run), most, share, **EFFECTS[name])
-    for n in (*(n for n in BEGINNINGS if n < most), most):  # most runs end early
+    beginnings = () if name == _EQUAL else (n for n in BEGINNINGS if n < most)
+    for n in (*beginnings, most):  # most runs end early
         beginning = Sessions(*(getattr(sessions, one.name)[:n] for one in fields(Sessions)))
         stops = [one.stopped_after for one in examine(beginning, share) if one.stopped_after is not None]
         if stops:
