@@ -15,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from canary_streams import EFFECTS, canary_sessions
 
 from router_model.sequential.canary import Sessions, examine
+from router_model.sequential.confidence_sequences import Differences, difference_values
 
 SHARES = (0.05, 0.1, 0.5)
 N_EQUAL = 3_000
 MOST = dict.fromkeys(EFFECTS, 16_000) | {"quality -5 points": 80_000}
 """Sessions after which a run ends."""
+TOLERANCE = 0.01
 BEGINNINGS = (500, 2_000, 8_000, 32_000)
 PICTURE = Path(__file__).parents[2] / "docs" / "figures" / "canary-delay.svg"
 _EQUAL = "equal"
@@ -29,8 +31,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=40, help="of each bad canary")
     parser.add_argument("--equal", type=int, default=400, help="runs of the equal one")
+    parser.add_argument("--sequences", action="store_true", help="compare ways to bound a difference instead")
     parser.add_argument("--draw", action="store_true", help=f"write {PICTURE.name}")
     options = parser.parse_args()
+    if options.sequences:
+        compare_sequences(options.runs)
+        return
     print(f"| the canary's | {' | '.join(f'{share:.0%}' for share in SHARES)} |\n|---{'|---' * len(SHARES)}|")
     delays = {}
     for name in EFFECTS:
@@ -61,6 +67,38 @@ def first_stop(name: str, share: float, run: int) -> float:
 def cell(stops: list[float]) -> str:
     middle, late = np.quantile(stops, (0.5, 0.9), method="higher")
     return " / ".join(f"{one:,.0f}" if np.isfinite(one) else "not within" for one in (middle, late))
+
+
+def compare_sequences(runs: int) -> None:
+    """Print the median number of graded sessions until a drop from 80 % of good answers is shown.
+
+    At an error rate of 0.01 and a tolerance of a point; by empirical Bernstein processes and by bets, over the same
+    grid of lambda, with 1/2 or the mean before subtracted.
+    """
+    titles = (f"{how}, c = {centre}" for how in ("Bernstein", "bets") for centre in ("1/2", "the mean before"))
+    print(f"| share, drop | {' | '.join(titles)} |\n|---|---|---|---|---|")
+    for share in SHARES:
+        for drop, most in ((0.2, 8_000), (0.05, 120_000)):
+            stops = []
+            for run in range(runs):
+                rng = np.random.default_rng(run)
+                canary = rng.random(most) < share
+                good = rng.random(most) < np.where(canary, 0.8 - drop, 0.8)
+                x = np.where(canary, (good - 0.5) / share, (0.5 - good) / (1 - share))
+                widest = np.full(most, 0.5 / min(share, 1 - share))
+                cases = Differences(x, widest, widest), difference_values(canary, good, share=share)
+                paths = [*map(bernstein, cases), *(one.log_e_below(-TOLERANCE) for one in cases)]
+                stops.append([int(np.argmax([*(path >= np.log(100)), True])) for path in paths])
+            cells = " | ".join(f"{middle:,.0f}" for middle in np.median(stops, axis=0))
+            print(f"| {share:.0%}, {100 * drop:.0f} points | {cells} |", flush=True)
+
+
+def bernstein(found: Differences) -> np.ndarray:
+    """Return the log of the mean over lambda of exp(lambda xi - xi^2 psi(lambda)), after each value."""
+    xi = (-found.values - TOLERANCE) / (found.ceilings + TOLERANCE)
+    bets = np.geomspace(0.005, 0.8, 16)
+    paths = [np.cumsum(bet * xi - xi**2 * (-np.log1p(-bet) - bet)) for bet in bets]
+    return np.logaddexp.reduce(paths) - np.log(len(bets))
 
 
 def draw(delays: dict[tuple[str, float], list[float]]) -> None:
