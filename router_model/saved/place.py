@@ -196,7 +196,7 @@ class Place:
             If the router or the share cannot be used, the place serves no router, or this very router. The challenger
             is then as it was.
         """
-        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
         challenger = Challenger(digits, mode, share, datetime.now(UTC))
         if not self.folder.is_dir() or self.current is None:
             raise ArtifactError(
@@ -256,7 +256,7 @@ class Place:
             it was.
         """
         self._refuse_foreign()
-        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
         with self._alone():
             before = self.current
             if before != instead_of:
@@ -407,10 +407,10 @@ class Place:
         sync_folder(self.folder)
 
 
-def _digits(content_hash: str) -> str:
-    """Return the name of a router's folder.
+def folder_name(content_hash: str) -> str:
+    """Return the name of the folder in which a router with this hash is published.
 
-    >>> _digits("sha256:9f86d081884c7d659a2feaa0c55ad015")
+    >>> folder_name("sha256:9f86d081884c7d659a2feaa0c55ad015")
     '9f86d081884c'
     """
     return content_hash.partition(":")[2][:_N_DIGITS]

@@ -91,6 +91,12 @@ class Contender:
     pointer: Challenger
     served: Served
 
+    @classmethod
+    def of(cls, pointer: Challenger, router: Router, settings: Settings) -> "Contender":
+        """Return a router as a challenger."""
+        plan = default_plan(settings.default_plan, router.artifact, router.catalog)
+        return cls(pointer, Served(router, plan, policy_version(settings, router)))
+
     @property
     def router(self) -> Router:
         """Its router, which a challenger always has."""
@@ -360,9 +366,7 @@ class Challenging:
         beside = [champion.router]
         if self._contender is not None:
             beside.append(self._contender.router)
-        router = self._loader.load(folder, beside=beside)
-        plan = default_plan(self._settings.default_plan, router.artifact, router.catalog)
-        return Contender(pointer, Served(router, plan, policy_version(self._settings, router)))
+        return Contender.of(pointer, self._loader.load(folder, beside=beside), self._settings)
 
     def _forget(self) -> None:
         if self._contender is not None:
