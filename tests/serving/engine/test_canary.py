@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
 from command_line import run_command
 from log_records import attempt, decision
 from processes import eventually
+from simulated_world import POEM
 from system import system
 
 from router_model import ArtifactError
@@ -128,15 +130,27 @@ def test_without_a_place_there_is_nothing_to_look_at(valued):
 
 @pytest.mark.slow
 def test_a_service_of_two_workers_stops_its_canary_once(valued, tmp_path):
-    """It fails from the beginning; operators see it in the status and the metrics, and nothing else happened."""
+    """Callers report that each call of the canary's model failed, and of the champion's none.
+
+    Operators see it in the status and the metrics, and the history has it once.
+    """
     place = Place(tmp_path / "routers")
     place.publish(valued["dear"], {}, instead_of=None)
+    place.challenge(valued["cheap"], Mode.CANARY, 0.5)
     with system(tmp_path / "service", place.folder, workers=2, reload_every_s=0.5, canary_every_s=0.5) as service:
-        place.challenge(valued["cheap"], Mode.CANARY, 0.5)
-        write(service.log, place)
-        eventually(lambda: place.challenger is None, "the canary is stopped", limit_s=60)
-        eventually(lambda: service.status()["engine"]["canary"]["running"] is False, "the status says so", limit_s=30)
-        assert service.status()["engine"]["canary"]["found"]["stopped_by"] == "failures"
+
+        def report_until_it_stops():
+            for i in range(20):
+                routed = service.route(messages=[{"role": "user", "content": POEM}], session_id=f"{time.time()} {i}")
+                model = routed["model"]
+                told = {"decision_id": routed["id"], "model": model, "status": 503 if model == "small" else 200}
+                assert service.call("POST", "/v1/outcomes", told).status_code == 202
+            return place.challenger is None
+
+        eventually(report_until_it_stops, "the canary is stopped", limit_s=180)
+        eventually(lambda: service.status()["engine"]["canary"]["running"] is False, "the status says so", limit_s=60)
+        found = service.status()["engine"]["canary"]["found"]
+        assert (found["stopped_by"], found["n_canary"] > 9) == ("failures", True)
         eventually(lambda: service.total("router_canary_stops_total") == 1, "it is counted")
     assert [entry["action"] for entry in place.history()] == ["promote", "challenge", "stop challenge"]
     assert "Traceback" not in service.output
