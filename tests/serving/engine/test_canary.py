@@ -137,7 +137,7 @@ def test_a_service_of_two_workers_stops_its_canary_once(valued, tmp_path):
     place = Place(tmp_path / "routers")
     place.publish(valued["dear"], {}, instead_of=None)
     place.challenge(valued["cheap"], Mode.CANARY, 0.5)
-    with system(tmp_path / "service", place.folder, workers=2, reload_every_s=0.5, canary_every_s=0.5) as service:
+    with system(tmp_path / "service", place.folder, workers=2, reload_every_s=0.5, canary_every_s=2) as service:
 
         def report_until_it_stops():
             for i in range(20):
@@ -147,7 +147,7 @@ def test_a_service_of_two_workers_stops_its_canary_once(valued, tmp_path):
                 assert service.call("POST", "/v1/outcomes", told).status_code == 202
             return place.challenger is None
 
-        eventually(report_until_it_stops, "the canary is stopped", limit_s=180)
+        eventually(report_until_it_stops, "the canary is stopped", limit_s=300)
         eventually(lambda: service.status()["engine"]["canary"]["running"] is False, "the status says so", limit_s=60)
         found = service.status()["engine"]["canary"]["found"]
         assert (found["stopped_by"], found["n_canary"] > 9) == ("failures", True)
