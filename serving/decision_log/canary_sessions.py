@@ -76,7 +76,8 @@ async def canary_sessions(store: Store, canary: Challenger, *, now: datetime, wi
 
 def _sessions(log: StagedLog, canary: Challenger, now: datetime, window: timedelta) -> Sessions:
     decisions = _decisions(log, canary, window)
-    attempts = known_attempts(log, decisions)
+    possible = [pl.when(pl.col(name) >= 0).then(name) for name in ("cost_usd", "latency_s")]  # reports may say anything
+    attempts = known_attempts(log, decisions).with_columns(possible)
     called = decisions.join(last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
         called=pl.coalesce("attempt_model", pl.when(~pl.col("forwarded")).then("model"))
     )

@@ -198,9 +198,9 @@ class CanaryWatch:
             began = time.monotonic()
             try:
                 looked = await self.look()
-            except (RouterModelError, OSError, ValueError) as exc:
+            except Exception as exc:  # noqa: BLE001 - whatever it is, the next look may do better
                 looked = True
-                self._failed(str(exc))
+                self._failed(str(exc) if isinstance(exc, RouterModelError) else repr(exc))
             rest = _REST * (time.monotonic() - began) if looked else 0.0
             await asyncio.sleep(max(self.settings.canary_every_s, rest))
 

@@ -38,14 +38,18 @@ def main() -> None:
         compare_sequences(options.runs)
         return
     print(f"| the canary's | {' | '.join(f'{share:.0%}' for share in SHARES)} |\n|---{'|---' * len(SHARES)}|")
-    delays = {}
+    delays: dict[tuple[str, float], tuple[float, float]] = {}
     for name in EFFECTS:
         cells = []
         for share in SHARES:
             n_runs = options.equal if name == _EQUAL else options.runs
             stops = [first_stop(name, share, run) for run in range(n_runs)]
-            delays[name, share] = stops
-            cells.append(f"{np.mean(np.isfinite(stops)):.1%} stopped" if name == _EQUAL else cell(stops))
+            if name == _EQUAL:
+                cells.append(f"{np.mean(np.isfinite(stops)):.1%} stopped")
+                continue
+            middle, late = np.quantile(stops, (0.5, 0.9), method="higher")
+            delays[name, share] = middle, late
+            cells.append(" / ".join(f"{one:,.0f}" if np.isfinite(one) else "not within" for one in (middle, late)))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     if options.draw:
         draw(delays)
@@ -62,11 +66,6 @@ def first_stop(name: str, share: float, run: int) -> float:
         if stops:
             return min(stops)
     return np.inf
-
-
-def cell(stops: list[float]) -> str:
-    middle, late = np.quantile(stops, (0.5, 0.9), method="higher")
-    return " / ".join(f"{one:,.0f}" if np.isfinite(one) else "not within" for one in (middle, late))
 
 
 def compare_sequences(runs: int) -> None:
@@ -101,8 +100,8 @@ def bernstein(found: Differences) -> np.ndarray:
     return np.logaddexp.reduce(paths) - np.log(len(bets))
 
 
-def draw(delays: dict[tuple[str, float], list[float]]) -> None:
-    """Draw, for each bad canary and share, the median and the 90 % quantile of the sessions until it stopped."""
+def draw(delays: dict[tuple[str, float], tuple[float, float]]) -> None:
+    """Draw the median and the 90 % quantile of the sessions until it stopped, for each bad canary and share."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -114,16 +113,16 @@ def draw(delays: dict[tuple[str, float], list[float]]) -> None:
     axes = figure.add_subplot()
     for i, (share, color) in enumerate(zip(SHARES, ("0.6", OURS, DARK), strict=True)):
         for row, name in enumerate(names):
-            middle, late = np.quantile(delays[name, share], (0.5, 0.9), method="higher")
+            middle, late = delays[name, share]
             height = row + 0.25 * (1 - i)
-            if np.isfinite(late):
-                axes.plot([middle, late], [height, height], color=color, linewidth=2)
-            if np.isfinite(middle):
-                label = f"{share:.0%} of the sessions" if row == len(names) - 1 else None
-                axes.plot([middle], [height], "o", color=color, markersize=6, label=label)
+            label = f"{share:.0%} of the sessions" if row == len(names) - 1 else None
+            is_cut = not np.isfinite(late)
+            late = min(late, MOST[name])
+            axes.plot([middle, late], [height, height], color=color, linewidth=2, linestyle=":" if is_cut else "-")
+            axes.plot([middle], [height], "o", color=color, markersize=6, label=label)
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), names)
-    axes.set_xlabel("sessions of both arms until the canary stopped: median, and line to the 90 % quantile")
+    axes.set_xlabel("sessions of both arms until it stopped: median, line to the 90 % quantile")
     axes.legend(title="the canary gets", frameon=False, loc="best")
     plain(axes)
     figure.savefig(PICTURE, metadata={"Date": None}, facecolor="white")
