@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import (  # noqa: F401
+        canary,
         drift,
         inspect,
         ope,
@@ -60,6 +61,7 @@ COMMANDS: Final = {
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
     "challenge": ("router_model.commands.place", "Try a router beside the one that is served."),
+    "canary": ("router_model.commands.canary", "Say whether a canary goes on; stop it if it is shown to be worse."),
     "rollback": ("router_model.commands.place", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),

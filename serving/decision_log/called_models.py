@@ -39,9 +39,10 @@ from router_model.serving.formats.format import Surface
 _PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens", "propensity")
 _CANDIDATES: Final = pl.Struct({"model": pl.List(pl.String), **dict.fromkeys(_PREDICTED, pl.List(pl.Float64))})
 _FAILED_STATUS: Final = 400
-_ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
+ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
 _MAY_SPEAK: Final = pl.col("key_id").eq_missing(pl.col("owner")) | (pl.col("authority") == ANY).fill_null(value=False)
 """Whether the sender of a report may speak of a decision."""
+_ALWAYS: Final = pl.lit(value=True)
 _FLAGS: Final = ("degraded", "shadow", "forwarded")
 _FORWARDED: Final = [surface.value for surface in Surface]
 _ATTEMPT_FACTS: Final = (
@@ -85,15 +86,15 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
         the predictions, and what is known of the attempt that answered, under names that begin with ``attempt_``.
     """
     decisions = _decisions(log)
-    attempts = _attempts(log, decisions)
-    called = decisions.join(_last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
+    attempts = known_attempts(log, decisions)
+    called = decisions.join(last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
         called=pl.when(pl.col("was_attempted").is_not_null())
         .then("attempt_model")
         .when(~pl.col("forwarded"))
         .then("model")
     )
     told = called.join(_predictions(log, called), on="decision_id", how="left", maintain_order="left")
-    quality = _qualities(log, attempts, called)
+    quality = qualities(log, attempts, called)
     is_chosen = (pl.col("called") == pl.col("model")) & ~pl.col("degraded").fill_null(value=True)
     return told.join(quality, on="decision_id", how="left", maintain_order="left").with_columns(
         # Off-policy evaluation divides by the propensity, so 0 must not be among them.
@@ -132,7 +133,7 @@ def _decisions(log: StagedLog) -> pl.DataFrame:
     return pl.concat([empty, *parts]).unique("decision_id", keep="first", maintain_order=True)
 
 
-def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
+def known_attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
     """Return the attempts of the decisions that count, each once, in the order of their time."""
     of_decisions = decisions.lazy().select("decision_id", "forwarded", chosen="model", owner="key_id")
     is_ours = pl.col("authority").is_null()
@@ -146,10 +147,10 @@ def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
     return attempts.unique("attempt_id").sort("created_at", "attempt_id")
 
 
-def _last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
+def last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
     """Return the last successful attempt of each decision that has attempts; nulls where all failed."""
     facts = [pl.lit(value=True).alias("was_attempted")]
-    facts += [pl.col(name).filter(_ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
+    facts += [pl.col(name).filter(ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
     return attempts.group_by("decision_id", maintain_order=True).agg(facts)
 
 
@@ -168,8 +169,13 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> pl.DataFrame:
-    """Return the quality of each decision's answer that has feedback, and its judge."""
+def qualities(
+    log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame, *, in_time: pl.Expr = _ALWAYS
+) -> pl.DataFrame:
+    """Return the quality of each decision's answer that has feedback, and its judge.
+
+    `in_time` says of a feedback's `created_at`, beside the columns of `called`, whether it counts.
+    """
     feedback = (
         scan(Kind.FEEDBACK, log.feedback)
         .filter((pl.col("metric") == "quality") & pl.col("score").is_between(0, 1))
@@ -180,8 +186,8 @@ def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> 
     )
     about_decisions = _with_decisions(feedback, attempts)
     about_the_called = about_decisions.join(
-        called.select("decision_id", "called", owner="key_id"), on="decision_id", maintain_order="left"
-    ).filter(_MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
+        called.rename({"key_id": "owner"}).drop("created_at", strict=False), on="decision_id", maintain_order="left"
+    ).filter(in_time & _MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
     is_own = (pl.col("authority") != ANY).fill_null(value=True) & (pl.col("key_id") != INSECURE.key_id)
     return (
         about_the_called.with_columns(judge=pl.when(is_own).then("key_id"))
@@ -208,7 +214,7 @@ def _with_decisions(feedback: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFr
             "response_id",
             "owner",
             answered="decision_id",
-            judged=pl.when(_ANSWERED).then("model").otherwise(pl.lit("")),
+            judged=pl.when(ANSWERED).then("model").otherwise(pl.lit("")),
         )
     )
     speaks_of_all = (pl.col("authority") == ANY).fill_null(value=False)

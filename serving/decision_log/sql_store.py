@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -82,12 +82,15 @@ class SqlStore:
                 row = found.mappings().first()
         return None if row is None else dict(row)
 
-    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
+    async def stage(
+        self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
+    ) -> list[Path]:
         """Write the rows of a period into Parquet files."""
         from router_model.serving.decision_log.segments import write_parts  # noqa: PLC0415  (polars is loaded where it is used)
 
         table = TABLES[kind]
-        chosen = select(table).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
+        columns = table.c.values() if fields is None else [table.c[name] for name in fields]
+        chosen = select(*columns).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
         with database_failures("read"):
             return await write_parts(kind, self._stream(chosen), folder)
 

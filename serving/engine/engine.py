@@ -25,6 +25,7 @@ from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
+from router_model.serving.engine.canary import CanaryWatch
 from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
 from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
@@ -83,6 +84,7 @@ class Engine:
         self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
         self._shadow = Shadow(self.challenging, self._record)
         self._cards: tuple[Router, Contender, Mapping[str, ModelCard]] | None = None
+        self.canary = CanaryWatch(settings)
         self._rng = rng
         self._fast, self._slow = self._lanes()
         self._watches: list[asyncio.Task[None]] = []
@@ -131,7 +133,7 @@ class Engine:
         """
         await self._reloader.start()
         await self._sessions.start()
-        watched = (self._reloader.watch(), self.challenging.watch())
+        watched = (self._reloader.watch(), self.challenging.watch(), self.canary.watch())
         self._watches = [asyncio.create_task(each, name="artifact-watch") for each in watched]
 
     async def close(self) -> None:
@@ -191,6 +193,7 @@ class Engine:
             "sessions": self._sessions.counts,
             "prompts_left_out": self._volume.n_left_out,
             "challenger": self.challenging.status,
+            "canary": self.canary.status,
         }
 
     async def decide(self, query: Query) -> Routed:

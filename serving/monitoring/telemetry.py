@@ -127,6 +127,9 @@ class Telemetry:
         self._challenger_cpu = self._counter(
             "router_challenger_cpu_seconds_total", "Processor time that challengers took to decide."
         )
+        self._canary_running = self._gauge("router_canary_running", "1 while a canary runs.", mode="livemax")
+        self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
+        self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
@@ -252,10 +255,18 @@ class Telemetry:
             for outcome, n in outcomes.items():
                 self._advance(self._challenger.labels(mode, outcome), f"challenger {mode} {outcome}", n)
         self._advance(self._challenger_cpu, "challenger cpu", challenger.get("cpu_s", 0.0))
+        self._update_canary(engine.get("canary") or {})
         for name, gauge in self._log_gauges.items():
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)
         self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
+
+    def _update_canary(self, canary: Mapping[str, Any]) -> None:
+        self._canary_running.set(bool(canary.get("running")))
+        for name, result in (("looks", "begun"), ("failed", "failed")):
+            self._advance(self._canary_looks.labels(result), f"canary {name}", canary.get(name, 0))
+        for metric, n in canary.get("stops", {}).items():
+            self._advance(self._canary_stops.labels(metric), f"canary stops {metric}", n)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; of all workers if there are several."""
