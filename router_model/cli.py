@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from router_model.commands import (  # noqa: F401
         drift,
         inspect,
+        loop,
         ope,
         remove_model,
         retrain,
@@ -59,6 +60,7 @@ COMMANDS: Final = {
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
+    "loop": ("router_model.commands.loop", "Retrain on the log and publish what is better, once or on a schedule."),
     "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),

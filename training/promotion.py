@@ -10,7 +10,7 @@ evaluation of a decision log) can give one, too, because the gate asks nothing e
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -174,6 +174,8 @@ class Promotion:
         """What came of it, in a sentence."""
         if not self.checks:
             return f"{self.place} serves {self.challenger} already; nothing was changed"
+        if not self.promoted and not self.failed:
+            return f"{self.challenger} passes every check, and {self.place} serves {self.champion} still"
         if not self.promoted:
             more = len(self.failed) - 1
             others = f" ({more} more {'check' if more == 1 else 'checks'} failed)" if more else ""
@@ -182,6 +184,20 @@ class Promotion:
         names = ", ".join(check.name for check in self.failed)
         overridden = f", forced against {names}" if self.forced else ""
         return f"{self.place} serves {self.challenger}{instead}{overridden}"
+
+    def publish(self, artifact: Path) -> "Promotion":
+        """Let the place serve the challenger; checks that failed are overridden, and the history names them.
+
+        Raises
+        ------
+        ArtifactError
+            If the place cannot be written, or serves another router than the one compared with.
+        """
+        failed = [check.name for check in self.failed]
+        entry = {"forced": bool(failed), "overridden": failed, "checks": [check.as_dict() for check in self.checks]}
+        before = None if self.champion is None else self.place / self.champion
+        Place(self.place).publish(artifact, entry, instead_of=before)
+        return replace(self, promoted=True, forced=bool(failed))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -204,6 +220,7 @@ def promote(
     table: str | Path | None = None,
     limits: Limits | None = None,
     force: bool = False,
+    publish: bool = True,
     catalog: str | Path | Catalog | None = None,
     encoder: Encoder | None = None,
     today: date | None = None,
@@ -218,6 +235,8 @@ def promote(
     limits : Limits
     force : bool
         Publish even if checks fail; the history names them.
+    publish : bool
+        False examines the challenger and changes nothing; `Promotion.publish` publishes it later.
     catalog : prices that the service uses instead of the routers' own
     encoder : of both routers, if they were trained with one of your own
     today : the day to count the age of prices to; default: now, in UTC
@@ -252,20 +271,15 @@ def promote(
         _intact(challenger),
         _prices(challenger, limits, today or datetime.now(UTC).date()),
     )
-    failed = [check.name for check in checks if check.status is Status.FAILED]
     found = Promotion(
         place=target.folder,
         challenger=name,
         champion=None if before is None else before.name,
         checks=checks,
-        promoted=force or not failed,
-        forced=force and bool(failed),
+        promoted=False,
         evidence=evidence,
     )
-    if found.promoted:
-        entry = {"forced": found.forced, "overridden": failed, "checks": [check.as_dict() for check in checks]}
-        target.publish(folder, entry, instead_of=before)
-    return found
+    return found.publish(folder) if publish and (force or not found.failed) else found
 
 
 def _check_limits(limits: Limits) -> None:
