@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         drift,
         inspect,
         ope,
+        promote,
         remove_model,
         retrain,
         rollback,
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         import_table,
-        promote,
         train,
     )
 
@@ -58,7 +58,7 @@ COMMANDS: Final = {
         "Add a model from 50 to 300 graded prompts, without retraining.",
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
-    "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
+    "promote": ("router_model.commands.promote", "Publish a router if it is better than the one served."),
     "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
