@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         inspect,
         loop,
         ope,
+        promote,
         remove_model,
         retrain,
         rollback,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         import_table,
-        promote,
         train,
     )
 
@@ -59,7 +59,7 @@ COMMANDS: Final = {
         "Add a model from 50 to 300 graded prompts, without retraining.",
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
-    "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
+    "promote": ("router_model.commands.promote", "Publish a router if it is better than the one served."),
     "loop": ("router_model.commands.loop", "Retrain on the log and publish what is better, once or on a schedule."),
     "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),

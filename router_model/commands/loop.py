@@ -360,8 +360,9 @@ class _Work:
         plan = self.plan
         limits = Limits(max_quality_loss=plan.max_quality_loss)
         found = promote(
-            artifact, plan.place.folder, table=plan.held_out, limits=limits, catalog=plan.catalog, publish=False
-        )
+            artifact, plan.place.folder, table=plan.held_out, log=self.log, limits=limits, catalog=plan.catalog,
+            publish=False,
+        )  # fmt: skip
         _write(into / _REPORT, found.as_dict())
         if found.failed and plan.registered is not None:
             _track(found, artifact, plan)
