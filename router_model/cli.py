@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import (  # noqa: F401
+        challenge,
         drift,
         inspect,
         loop,
@@ -60,6 +61,7 @@ COMMANDS: Final = {
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "promote": ("router_model.commands.promote", "Publish a router if it is better than the one served."),
+    "challenge": ("router_model.commands.challenge", "Try a router beside the one that is served."),
     "loop": ("router_model.commands.loop", "Retrain on the log and publish what is better, once or on a schedule."),
     "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),

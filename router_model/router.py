@@ -278,15 +278,18 @@ class Router:
         explain: bool = False,
         warm_caches: Sequence[WarmCache | None] | None = None,
         keep_features: bool = False,
+        features: PromptFeatures | None = None,
     ) -> list[Decision]:
         """Decide for prompts that have one goal; see `route`, which reads the goal from its keywords.
 
-        With `keep_features` each decision has the features of its prompt.
+        With `keep_features` each decision has the features of its prompt. `features` are those that another router of
+        the same encoder kept, of the same prompts under the same constraints: they are not computed again.
         """
         rule = self.rule(goal)
         limits = constraints or _UNCONSTRAINED
         parsed = [_limited(Prompt.parse(prompt).require_content(), limits) for prompt in prompts]
-        features = featurise(parsed, self.encoder)
+        if features is None:
+            features = featurise(parsed, self.encoder)
         table = self.predict_features(features, self.quality_bar(goal))
         warm = np.zeros(len(parsed), dtype=bool)
         if warm_caches is not None:

@@ -39,6 +39,7 @@ _COUNTS: Final = ("input_tokens", "output_tokens")
 _AMOUNTS: Final = ("cost_usd", "latency_s")
 _OF_DECISION: Final = ("decision_id", "policy_version", "artifact", "reason", "explored", "quality_bar")
 _PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens")
+_OF_TRIAL: Final = ("challenger", "challenger_model", "arm", "canary_share")
 _OF_ATTEMPT: Final = ("response_model", "cached_input_tokens", "cache_write_tokens", "usage_estimated")
 
 
@@ -143,7 +144,16 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
 
 def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport) -> pl.DataFrame:
     """Return the rows of the decisions in one file."""
-    names = (*_OF_DECISION, "created_at", "session_id", "messages", "prompt_features", "candidates", "excluded")
+    names = (
+        *_OF_DECISION,
+        *_OF_TRIAL,
+        "created_at",
+        "session_id",
+        "messages",
+        "prompt_features",
+        "candidates",
+        "excluded",
+    )
     decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(names)
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
@@ -207,8 +217,8 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         # Exploration puts another candidate before the one that the rule prefers.
         extra["preferred"] = candidates["model"][1 if row["explored"] else 0]
         extra["excluded"] = [model for model, _ in orjson.loads(row["excluded"] or "[]")]
-    of_attempt = {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
-    extra |= {name: value for name, value in of_attempt.items() if value is not None}
+    known = {name: row[name] for name in _OF_TRIAL} | {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
+    extra |= {name: value for name, value in known.items() if value is not None}
     return {
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,

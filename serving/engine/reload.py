@@ -11,31 +11,23 @@ import hashlib
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
-from router_model.features import Encoder, FeatureError, load_encoder
+from router_model.features import FeatureError
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, load_artifact, read_manifest
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
-from router_model.serving.engine.lane import DeadlineMissedError, Lane
-from router_model.serving.engine.self_check import check_router
-from router_model.serving.engine.trial import try_artifact
+from router_model.serving.engine.lane import Lane
+from router_model.serving.engine.loading import LOAD_DEADLINE_S, Loader, in_words
 
 _log = logging.getLogger(__name__)
 
-LOAD_DEADLINE_S = 240.0
-"""For the trial and for the loading."""
-_KNOWN = 16
-"""Artifacts that need no other trial, as one goes back and forth between them."""
 _THAT_DECIDE = (
     "default_plan",
     "explore_share",
@@ -71,6 +63,11 @@ class Served:
         """Content hash of the router; empty without a router."""
         return "" if self.router is None else self.router.artifact.content_hash
 
+    @property
+    def safe_model(self) -> str | None:
+        """The model that unfamiliar prompts go to; None without one."""
+        return None if self.router is None else self.router.artifact.safe_model
+
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
@@ -95,15 +92,16 @@ class Reloader:
     Parameters
     ----------
     settings : Settings
+    loader : Loader
     on_swap : called after something else has begun to decide
     """
 
-    def __init__(self, settings: Settings, *, on_swap: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: Settings, loader: Loader, *, on_swap: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._loader = loader
         self._on_swap = on_swap
         self._source = None if settings.artifact is None else ArtifactSource(settings.artifact, settings.catalog)
         self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
-        self._known: deque[str] = deque(maxlen=_KNOWN)
         self._turn = asyncio.Lock()
         self._served: Served | None = None
         self._tried: tuple[object, ...] | None = None
@@ -196,38 +194,7 @@ class Reloader:
     def _load(self, sighting: Sighting) -> Router:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
-        if now is not None:  # at the start nothing is served yet that a crash could end
-            self._try(sighting.folder)
-        artifact = load_artifact(sighting.folder)
-        if now is not None and artifact.content_hash not in self._known:
-            # The folder changed after the trial, so this content has not been tried.
-            raise ArtifactError(f"{sighting.folder}: changed while it was being tried; it is tried again")
-        self._known.append(artifact.content_hash)
-        known = now is not None and artifact.content_hash == now.artifact.content_hash
-        if now is not None and known:
-            artifact = now.artifact  # the same content need not be held, or compiled, twice
-        router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
-        if not known:
-            _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
-            router = router.warm_up()
-        check_router(router)
-        return router
-
-    def _try(self, folder: Path) -> None:
-        """Try an artifact in a separate process, unless it is one that was loaded or tried before."""
-        if read_manifest(folder)["content_hash"] in self._known:
-            return
-        catalog, encoder = self._settings.catalog, self._settings.encoder
-        self._known.append(try_artifact(folder, catalog=catalog, encoder=encoder))
-
-    def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
-        if now is not None and now.encoder.content_hash == artifact.encoder_hash:
-            return now.encoder  # the same encoder need not be loaded and held twice
-        if self._settings.encoder is None:
-            return artifact.load_encoder()
-        encoder = load_encoder(self._settings.encoder)
-        artifact.check_encoder(encoder)
-        return encoder
+        return self._loader.load(sighting.folder, beside=() if now is None else (now,))
 
     def _adopt(self, router: Router) -> Reloaded:
         version = policy_version(self._settings, router)
@@ -241,7 +208,7 @@ class Reloader:
         return self._reloaded(changed=True)
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
-        reason, version = _in_words(exc), None if sighting is None else sighting.version
+        reason, version = in_words(exc), None if sighting is None else sighting.version
         if (reason, version) != self._said:
             self._refusals += 1
             _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
@@ -265,12 +232,6 @@ class Reloader:
         except RouterModelError as exc:
             _log.warning("the default plan has no prices and capabilities: %s", exc)
             return None
-
-
-def _in_words(exc: Exception) -> str:
-    if isinstance(exc, DeadlineMissedError):
-        return f"it was not loaded within {LOAD_DEADLINE_S:.0f} s"
-    return str(exc) if isinstance(exc, RouterModelError | FeatureError) else type(exc).__name__
 
 
 def policy_version(settings: Settings, router: Router | None) -> str:

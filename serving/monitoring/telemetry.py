@@ -121,6 +121,12 @@ class Telemetry:
         self._n_unlisted = 0
         self._with_breaker: set[tuple[str, str]] = set()
         self._forwarded: OrderedDict[str, None] = OrderedDict()
+        self._challenger = self._counter(
+            "router_challenger_total", "What came of asking the challenger, by what it does.", ("mode", "outcome")
+        )
+        self._challenger_cpu = self._counter(
+            "router_challenger_cpu_seconds_total", "Processor time that challengers took to decide."
+        )
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
@@ -241,6 +247,11 @@ class Telemetry:
             self._advance(counter, name, getattr(log, name))
         for name, result in _RELOADS.items():
             self._advance(self._reloads.labels(result), name, engine.get(name, 0))
+        challenger = engine.get("challenger") or {}
+        for mode, outcomes in challenger.get("asked", {}).items():
+            for outcome, n in outcomes.items():
+                self._advance(self._challenger.labels(mode, outcome), f"challenger {mode} {outcome}", n)
+        self._advance(self._challenger_cpu, "challenger cpu", challenger.get("cpu_s", 0.0))
         for name, gauge in self._log_gauges.items():
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)

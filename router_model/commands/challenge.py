@@ -1,0 +1,59 @@
+"""The command ``router-model challenge``: let services try a router beside the one that they serve."""
+
+import json
+from pathlib import Path
+
+import click
+
+_SHARES = {"shadow": 0.1, "explore": 0.5, "canary": 0.1}
+
+
+@click.command("challenge")
+@click.argument("challenger", type=click.Path(path_type=Path), required=False)
+@click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
+@click.option("--mode", type=click.Choice([*_SHARES]), default="shadow", show_default=True, help="What it does.")
+@click.option("--share", type=float, help="See above. [shadow: 0.1, explore: 0.5, canary: 0.1]")
+@click.option("--stop", is_flag=True, help="Stop the challenger that is tried; no CHALLENGER is given then.")
+@click.option("--reason", help="With --stop: why, for the history.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(
+    challenger: Path | None,
+    *,
+    place: Path,
+    mode: str,
+    share: float | None,
+    stop: bool,
+    reason: str | None,
+    as_json: bool,
+) -> None:
+    """Let services that run 'serve PLACE' try the router in CHALLENGER.
+
+    \b
+    shadow   It decides after the answer, and its choice is only logged. --share is
+             the most that it may take of a processor, in each worker.
+    explore  Where it would choose another model, the choice is drawn between the
+             two, with known propensities. --share is the challenger's probability,
+             at most 0.5.
+    canary   It decides for a --share of the sessions.
+
+    The router is verified and copied into the folder of --to. Services follow
+    within seconds; a new challenger replaces the one before.
+    """  # noqa: D301  (click's mark for text that is not wrapped)
+    from router_model.saved.place import Mode, Place  # noqa: PLC0415  (--help stays fast)
+
+    if stop == (challenger is not None):
+        raise click.UsageError("give a CHALLENGER to try, or --stop, and not both")
+    if stop:
+        stopped = Place(place).stop_challenge(reason)
+        if as_json:
+            click.echo(json.dumps({"place": str(place), "stopped": stopped}))
+        else:
+            click.echo(f"{place} has no challenger{' any more' if stopped else ''}.")
+        return
+    if challenger is None:  # `stop` was given, which the check above has seen
+        return
+    done = Place(place).challenge(challenger, Mode(mode), _SHARES[mode] if share is None else share)
+    if as_json:
+        click.echo(done.as_line())
+    else:
+        click.echo(f"{done.router} challenges what {place} serves: {done.mode} with a share of {done.share:g}.")
