@@ -117,12 +117,15 @@ def check_calibration(calls: pl.DataFrame, limits: Thresholds, *, alpha: float =
 
 
 def check_success(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
-    """Compare success with the predicted probability, task by task; logs without tasks give nothing.
+    """Compare success with the predicted probability, task by task; says so where a log has no tasks.
 
     The interval is the normal one, at 99 %, shared out over the tasks.
     """
     graded = _graded(calls).filter(pl.col("task").is_not_null() & (pl.col("task") != ""))
     tasks = graded["task"].unique().sort().to_list()
+    if not tasks:
+        says = "not checked, because no graded call has a task"
+        return [Finding("success", "", 0.0, limits.calibration, "probability", drifted=False, n=0, says=says)]
     found = []
     for task in tasks:
         off = graded.filter(pl.col("task") == task)["off"].to_numpy()

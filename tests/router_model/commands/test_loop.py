@@ -136,13 +136,13 @@ def test_a_damaged_step_is_done_again(world, again):
     assert json.loads(gate.read_text())["checks"] == checks
 
 
-def test_nothing_to_compare_with_is_refused(world, again):
+def test_without_a_table_the_log_has_to_show_it(world, again):
     folder, _ = again
     Place(folder / "routers").stop_challenge()
     interrupted(folder, "gate", "publish", held_out=[])
     status, said = loop(world, folder)
     assert (status, said["result"]) == (1, "refused")
-    assert "is not promoted, because of gain: nothing compares" in said["sentence"]
+    assert "is not promoted, because of gain: the log cannot tell" in said["sentence"]
 
 
 def test_promoted_but_killed_before_it_was_noted(world, again):

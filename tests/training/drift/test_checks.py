@@ -95,6 +95,12 @@ def test_success_by_task():
     assert b.effect == pytest.approx(-0.3)
 
 
+def test_a_log_without_tasks_is_not_silent_about_it():
+    (found,) = check_success(graded([1.0] * 40, 0.9), LIMITS)
+    assert (found.check, found.drifted, found.n) == ("success", False, 0)
+    assert found.says == "not checked, because no graded call has a task"
+
+
 def test_another_model_answers():
     answered = ["m-2026-01-01"] * 98 + ["dearer"] * 2
     (found,) = check_answering(calls(response_model=answered), LIMITS)
