@@ -96,7 +96,7 @@ def test_success_by_task():
 
 
 def test_a_log_without_tasks_is_not_silent_about_it():
-    (found,) = check_success(graded([1.0] * 40, 0.9), LIMITS)
+    (found,) = check_success(graded([1.0] * 40, 0.9, task=""), LIMITS)
     assert (found.check, found.drifted, found.n) == ("success", False, 0)
     assert found.says == "not checked, because no graded call has a task"
 
