@@ -19,10 +19,12 @@ import click
 
 from router_model.commands.log_source import LogSource, is_table
 from router_model.errors import ArtifactError, RouterModelError, TableError, TrainingError
+from router_model.features import FeatureError
 from router_model.serving.commands.log import DEFAULT_SPOOL, moment
 
 if TYPE_CHECKING:
     from router_model.commands.resumable import Run, Runs
+    from router_model.features import Encoder
     from router_model.saved.place import Place
     from router_model.training.promotion import Promotion
 
@@ -46,6 +48,7 @@ class Plan:
     tables : full evaluations to train on, beside the log
     held_out : outcomes for the gate; None if the log has to show it
     catalog : prices and capabilities; None for those of the champion
+    encoder : of the routers, if they were trained with one of your own
     publish : ``canary`` or ``promote``
     share : of the sessions, for a canary
     max_quality_loss : float
@@ -60,11 +63,19 @@ class Plan:
     tables: tuple[Path, ...]
     held_out: Path | None
     catalog: Path | None
+    encoder: str | None
     publish: str
     share: float
     max_quality_loss: float
     accept_moves: bool
     registered: str | None
+
+    @property
+    def own_encoder(self) -> "Encoder | None":
+        """The encoder, if it is one of the user's own."""
+        from router_model.features import load_encoder  # noqa: PLC0415  (--help stays fast)
+
+        return None if self.encoder is None else load_encoder(self.encoder)
 
     def inputs(self, base: str) -> dict[str, Any]:
         """Return what a run depends on beside the calls in the log, as JSON types; files by their hashes."""
@@ -84,6 +95,7 @@ class Plan:
             "tables": hashes(*self.tables),
             "held_out": hashes(self.held_out),
             "catalog": hashes(self.catalog),
+            "encoder": self.encoder,
             "publish": self.publish,
             "share": self.share,
             "max_quality_loss": self.max_quality_loss,
@@ -124,6 +136,7 @@ def _since(context: click.Context, option: click.Parameter, text: str | None) ->
 )  # fmt: skip
 @click.option("--held-out", type=_PATH, help="Outcomes for the gate, which nothing learns from.")
 @click.option("--catalog", type=_PATH, help="Prices and capabilities that 'serve' is given [the champion's].")
+@click.option("--encoder", help="The encoder, if the champion was trained with your own (hub id or folder).")
 @click.option(
     "--publish", type=click.Choice(["canary", "promote"]), default="canary", show_default=True,
     help="What a router that passes gets: a share of the sessions, or all.",
@@ -182,7 +195,7 @@ def command(
         began = time.monotonic()
         try:
             status = _once(plan, Runs(state), as_json=as_json)
-        except (RouterModelError, click.ClickException) as exc:
+        except (RouterModelError, FeatureError, click.ClickException) as exc:
             if every is None:
                 raise
             click.echo(f"error: {exc}", err=True)
@@ -199,7 +212,11 @@ def _rest(every: timedelta, began: float) -> float:
 
 def _once(plan: Plan, runs: "Runs", *, as_json: bool) -> int:
     with runs.alone():
-        outcome = run_once(plan, runs, say=lambda text: click.echo(text, err=True))
+        try:
+            outcome = run_once(plan, runs, say=lambda text: click.echo(text, err=True))
+        except KeyboardInterrupt as exc:
+            exc.add_note(f"what was finished is in {runs.folder}, and the same command goes on there")
+            raise
     if as_json:
         click.echo(json.dumps(outcome, ensure_ascii=False))
     else:
@@ -342,7 +359,10 @@ class _Work:
         from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
         from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
 
-        challenger, champion = (Router.load(folder, catalog=self.plan.catalog) for folder in (artifact, self.base))
+        encoder = self.plan.own_encoder
+        challenger, champion = (
+            Router.load(folder, catalog=self.plan.catalog, encoder=encoder) for folder in (artifact, self.base)
+        )
         try:
             found = evaluate_on_log(
                 challenger, read_logged(self.log), against=champion, margin=self.plan.max_quality_loss
@@ -361,7 +381,7 @@ class _Work:
         limits = Limits(max_quality_loss=plan.max_quality_loss)
         found = promote(
             artifact, plan.place.folder, table=plan.held_out, log=self.log, limits=limits, catalog=plan.catalog,
-            publish=False,
+            encoder=plan.own_encoder, publish=False,
         )  # fmt: skip
         _write(into / _REPORT, found.as_dict())
         if found.failed and plan.registered is not None:

@@ -16,6 +16,7 @@ The lock is the kernel's (``flock``): that of a dead process is free.
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -33,6 +34,7 @@ from router_model.training.files import file_sha256
 STATE: Final = "state.json"
 _LOCK: Final = "lock"
 _PREFIX: Final = "run-"
+_NUMBERED: Final = re.compile(rf"{_PREFIX}\d{{4,}}")
 
 
 @dataclass(slots=True)
@@ -149,14 +151,14 @@ class Runs:
             If a file of theirs is damaged.
         """
         found = []
-        for folder in sorted(self.folder.glob(f"{_PREFIX}*")):
+        for folder in self.folder.glob(f"{_PREFIX}*"):
+            if not (_NUMBERED.fullmatch(folder.name) and (folder / STATE).is_file()):
+                continue  # not ours, or killed before the run had begun
             try:
                 found.append(Run(folder, **json.loads((folder / STATE).read_text("utf-8"))))
-            except FileNotFoundError:  # killed before the run had begun
-                shutil.rmtree(folder)
             except (ValueError, TypeError, OSError) as exc:
                 raise RequestError(f"{folder / STATE}: is damaged ({exc}); delete {folder}, and run it again") from exc
-        return found
+        return sorted(found, key=lambda run: run.number)
 
     def begin(self, inputs: Mapping[str, Any]) -> Run:
         """Return the last run if it has these inputs and is not finished, else a new one."""
@@ -164,7 +166,7 @@ class Runs:
         if runs and runs[-1].outcome is None and runs[-1].inputs == inputs:
             return runs[-1]
         run = Run(self.folder / f"{_PREFIX}{runs[-1].number + 1 if runs else 1:04d}", dict(inputs), now())
-        run.folder.mkdir()
+        run.folder.mkdir(exist_ok=True)
         run.save()
         return run
 

@@ -14,6 +14,7 @@ from simulated_world import simulate
 
 from router_model.commands.resumable import Runs, tree_hash
 from router_model.saved.place import Mode, Place
+from router_model.training import tracking
 
 
 @pytest.fixture(scope="module")
@@ -145,16 +146,19 @@ def test_without_a_table_the_log_has_to_show_it(world, again):
     assert "is not promoted, because of gain: the log cannot tell" in said["sentence"]
 
 
-def test_promoted_but_killed_before_it_was_noted(world, again):
+def test_promoted_but_killed_before_it_was_noted(world, again, monkeypatch):
     """The run finds its own router in place of the one it started from."""
     folder, options = again
+    tracked = []
+    monkeypatch.setattr(tracking, "track_promotion", lambda found, *_, **__: tracked.append(found.sentence) or "")
     place = Place(folder / "routers")
     place.stop_challenge()
     interrupted(folder, "publish", publish="promote")
-    before, options = place.current, (*options, "--publish", "promote")
+    before, options = place.current, (*options, "--publish", "promote", "--track")
     status, said = loop(world, folder, *options)
     assert (status, said["result"], place.current.name) == (0, "promoted", said["router"])
     assert said["sentence"].startswith(f"{folder}/routers serves {said['router']} in place of {before.name}: the ")
+    assert said["sentence"].startswith(tracked[0])
     interrupted(folder, "publish")
     assert loop(world, folder, *options) == (status, said)
     assert [entry["action"] for entry in place.history()] == ["promote", "challenge", "stop challenge", "promote"]
