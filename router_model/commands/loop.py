@@ -255,14 +255,17 @@ def run_once(plan: Plan, store: "Runs", say: Callable[[str], None]) -> dict[str,
     inputs = plan.inputs(current.name)
     # Killed after it had promoted, a run finds its own router in place of its base.
     run = last if last is not None and own == current.name and _as_before(last, inputs) else store.begin(inputs)
+    for former in runs:  # prompts belong in the log, where they can be deleted
+        if former.folder != run.folder:
+            shutil.rmtree(former.folder / "export", ignore_errors=True)
     log = run.step("export", {"log": inputs["log"], "since": inputs["since"]}, partial(_export, plan)) / _LOG
     for former in runs:
-        if former is not run and former.outcome is not None and _says_the_same(run, former):
+        if former.outcome is not None and _says_the_same(run, former):
             shutil.rmtree(run.folder)
             said = f"nothing new in the log since run {former.number}: {former.outcome['sentence']}"
             return {**former.outcome, "sentence": said}
     run.finish({**_Work(plan, run, log, say).outcome(), "run": run.number})
-    shutil.rmtree(run.folder / "export", ignore_errors=True)  # prompts belong in the log, where they can be deleted
+    shutil.rmtree(run.folder / "export", ignore_errors=True)
     return dict(run.outcome or {})
 
 
@@ -391,13 +394,20 @@ class _Work:
         from router_model.saved.place import Mode  # noqa: PLC0415
 
         plan, gain = self.plan, found.checks[0].said
+        current, tried = plan.place.current, plan.place.challenger
+        served, other = (None if current is None else current.name), (None if tried is None else tried.router)
         if plan.publish == "promote":
-            if plan.place.current == self.base:
+            if served != found.challenger:  # else a process that was killed had published it
                 found.publish(artifact)
             found = replace(found, promoted=True)
             done = {"result": "promoted", "sentence": f"{found.sentence}: {gain}"}
         else:
-            if plan.place.challenger is None:
+            if served != found.champion or other not in {None, found.challenger}:
+                raise ArtifactError(
+                    f"{plan.place.folder}: serves {served} and tries {other} by now; {found.challenger} was compared "
+                    f"with {found.champion}; run it again"
+                )
+            if other is None:
                 plan.place.challenge(artifact, Mode.CANARY, plan.share)
             said = f"{plan.place.folder} tries {found.challenger} on {plan.share:.0%} of the sessions"
             done = {"result": "canary", "sentence": f"{said}, beside {found.champion}: {gain}"}

@@ -165,6 +165,19 @@ def test_promoted_but_killed_before_it_was_noted(world, again, monkeypatch):
     assert loop(world, folder, *options)[1]["sentence"] == f"nothing new in the log since run 1: {said['sentence']}"
 
 
+def test_what_others_published_meanwhile_is_not_overruled(world, again, valued, monkeypatch):
+    folder, options = again
+    place = Place(folder / "routers")
+    place.stop_challenge()
+    interrupted(folder, "publish")
+    another = place.challenge(valued["cheap"], Mode.SHADOW, 0.1)
+    challengers = iter([None, another])  # first when the run begins, then before it publishes
+    monkeypatch.setattr(Place, "challenger", property(lambda _: next(challengers)))
+    status, said = loop(world, folder, *options)
+    assert (status, "by now; " in said, "run it again" in said) == (2, True, True)
+    assert place.history()[-1]["artifact"] == another.router
+
+
 def test_other_inputs_are_another_run(tmp_path):
     runs = Runs(tmp_path)
     first = runs.begin({"log": "a"})
