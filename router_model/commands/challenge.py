@@ -43,14 +43,12 @@ def command(
 
     if stop == (challenger is not None):
         raise click.UsageError("give a CHALLENGER to try, or --stop, and not both")
-    if stop:
+    if challenger is None:
         stopped = Place(place).stop_challenge(reason)
         if as_json:
             click.echo(json.dumps({"place": str(place), "stopped": stopped}))
         else:
             click.echo(f"{place} has no challenger{' any more' if stopped else ''}.")
-        return
-    if challenger is None:  # `stop` was given, which the check above has seen
         return
     done = Place(place).challenge(challenger, Mode(mode), _SHARES[mode] if share is None else share)
     if as_json:

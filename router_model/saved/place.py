@@ -36,6 +36,7 @@ HISTORY: Final = "history.jsonl"
 
 _LOCK: Final = ".lock"
 _N_DIGITS: Final = 12
+_LONGEST_POINTER: Final = 4096
 
 
 class Mode(StrEnum):
@@ -167,7 +168,7 @@ class Place:
             If the router or the share cannot be used, the place serves no router, or this very router. The challenger
             is then as it was.
         """
-        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
         challenger = Challenger(digits, mode, share, datetime.now(UTC))
         if not self.folder.is_dir() or self.current is None:
             raise ArtifactError(
@@ -227,7 +228,7 @@ class Place:
             it was.
         """
         self._refuse_foreign()
-        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
         with self._alone():
             before = self.current
             if before != instead_of:
@@ -387,10 +388,10 @@ def _plain(entry: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(dict(entry)))
 
 
-def _digits(content_hash: str) -> str:
-    """Return the name of a router's folder.
+def folder_name(content_hash: str) -> str:
+    """Return the name of the folder in which a router with this hash is published.
 
-    >>> _digits("sha256:9f86d081884c7d659a2feaa0c55ad015")
+    >>> folder_name("sha256:9f86d081884c7d659a2feaa0c55ad015")
     '9f86d081884c'
     """
     return content_hash.partition(":")[2][:_N_DIGITS]

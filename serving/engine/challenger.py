@@ -29,8 +29,8 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import FeatureError
 from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
-from router_model.saved.artifact import MANIFEST
-from router_model.saved.place import CURRENT, Challenger, Mode, Place
+from router_model.saved.artifact import CURRENT, MANIFEST
+from router_model.saved.place import Challenger, Mode, Place
 from router_model.serving.common.error_location import error_location
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.settings import Settings
@@ -67,7 +67,7 @@ class Outcome(StrEnum):
     SERVED = "served"
     """Of a canary: its choice was served."""
     FAILED = "failed"
-    """It raised an error, or found no model that the request allows, and the champion did."""
+    """It raised an error, or found no model that the request allows."""
     TOO_SLOW = "too_slow"
     """It missed its deadline."""
     NOT_OFFERED = "not_offered"
@@ -90,6 +90,12 @@ class Contender:
 
     pointer: Challenger
     served: Served
+
+    @classmethod
+    def of(cls, pointer: Challenger, router: Router, settings: Settings) -> "Contender":
+        """Return a router as a challenger."""
+        plan = default_plan(settings.default_plan, router.artifact, router.catalog)
+        return cls(pointer, Served(router, plan, policy_version(settings, router)))
 
     @property
     def router(self) -> Router:
@@ -154,6 +160,7 @@ class Challenging:
         self._pointer: Challenger | None = None
         self._tried: tuple[object, ...] | None = None
         self._refused: str | None = None
+        self._said: tuple[str, object] | None = None
         self._turn = asyncio.Lock()
         self._lanes: tuple[Lane, Lane] | None = None
         self._loading = Lane("challenger-loader", deadline_s=LOAD_DEADLINE_S)
@@ -183,7 +190,7 @@ class Challenging:
         ]
         return {
             **({} if pointer is None else json.loads(pointer.as_line())),
-            "loaded": contender is not None,
+            "loaded": contender is not None and contender.pointer == pointer,
             "policy_version": None if contender is None else contender.served.policy_version,
             "refused": self._refused,
             "moves": moves,
@@ -237,7 +244,7 @@ class Challenging:
         if self._lanes is None or any(lane.is_stuck for lane in self._lanes):
             self._close_lanes()
             self._lanes = self._new_lanes()
-        self._pointer, self._contender = contender.pointer, contender
+        self._pointer, self._contender, self._said = contender.pointer, contender, None
         self._moves.clear()
         pointer = contender.pointer
         _log.info("challenger %s: %s with a share of %g", pointer.router, pointer.mode, pointer.share)
@@ -360,9 +367,7 @@ class Challenging:
         beside = [champion.router]
         if self._contender is not None:
             beside.append(self._contender.router)
-        router = self._loader.load(folder, beside=beside)
-        plan = default_plan(self._settings.default_plan, router.artifact, router.catalog)
-        return Contender(pointer, Served(router, plan, policy_version(self._settings, router)))
+        return Contender.of(pointer, self._loader.load(folder, beside=beside), self._settings)
 
     def _forget(self) -> None:
         if self._contender is not None:
@@ -373,10 +378,12 @@ class Challenging:
     def _refuse(self, seen: tuple[object, ...] | None, exc: Exception) -> None:
         """Go on without a challenger; a fault of its files is said once."""
         reason = in_words(exc)
-        if reason != self._refused:
+        if (reason, seen) != self._said:
             _log.error("the challenger was refused; the service goes on without one: %s", reason)
         self._forget()
-        self._refused = reason
+        self._refused, self._said = reason, (reason, seen)
+        if seen is None:  # what the pointer says is not known, or its files are not there
+            self._pointer = None
         # Other faults may pass, so that it is tried again.
         self._tried = seen if isinstance(exc, RouterModelError | FeatureError) else None
 

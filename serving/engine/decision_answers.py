@@ -83,8 +83,10 @@ class DecisionAnswers:
                 rival.provider if rival is not None and step is rival.step else cards[step.model].provider
                 for step in plan
             ],
-            # One that the champion had no outcomes of is a candidate if the challenger chooses it.
-            excluded=[one for one in decision.excluded if rival is None or one.model != rival.step.model],
+            # A model that the champion has no outcomes of is a candidate if the challenger chooses it.
+            excluded=decision.excluded
+            if rival is None
+            else [one for one in decision.excluded if one.model != rival.step.model],
             predicted=True,
             policy_version=served.policy_version,
             artifact=decision.artifact,

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Self
 
+from router_model.catalog import ModelCard
 from router_model.decision import Decision
 from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
@@ -81,6 +82,7 @@ class Engine:
         self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes)
         self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
         self._shadow = Shadow(self.challenging, self._record)
+        self._cards: tuple[Router, Contender, Mapping[str, ModelCard]] | None = None
         self._rng = rng
         self._fast, self._slow = self._lanes()
         self._watches: list[asyncio.Task[None]] = []
@@ -149,6 +151,16 @@ class Engine:
         """The router that decides now; None if none could be loaded."""
         served = self._reloader.served
         return None if served is None else served.router
+
+    @property
+    def cards(self) -> Mapping[str, ModelCard] | None:
+        """The cards of the models that may be chosen, those that only a challenger has among them; None: no router."""
+        router, contender = self.router, self.challenging.contender
+        if router is None or contender is None:
+            return None if router is None else router.catalog.cards
+        if self._cards is None or self._cards[0] is not router or self._cards[1] is not contender:
+            self._cards = router, contender, {**contender.router.catalog.cards, **router.catalog.cards}
+        return self._cards[2]
 
     @property
     def policy_version(self) -> str:
@@ -344,7 +356,7 @@ class Engine:
         other = None
         if takes_rival(decided, asked, safe_model=served.safe_model):
             features = contender.features_for(served, decided)
-            other = await self._by_challenger(contender, asked, features, arrived, is_slow=is_slow)
+            other = await self._by_challenger(contender, asked.unexplained, features, arrived, is_slow=is_slow)
         if other is None:
             return self._answer(served, asked, decided, arrived, trial=contender.trial())
         model, rival = self.challenging.rival(contender, served, asked, decided, other)

@@ -94,18 +94,26 @@ class Shadow:
         self._waiting: deque[Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._ceiling: tuple[Contender, Ceiling] | None = None
+        self._charged_s = 0.0
 
     def take(self, waiting: Waiting) -> None:
         """Put a decision's record into the log once the challenger has decided, or at once if there is no time."""
-        if self._ceiling is None or self._ceiling[0] is not waiting.contender:
-            self._ceiling = waiting.contender, Ceiling(waiting.contender.pointer.share)
-        if len(self._waiting) >= MOST_WAITING or not self._ceiling[1].is_open():
+        if len(self._waiting) >= MOST_WAITING or not self._has_time(waiting.contender):
             self._challenging.count(waiting.contender, Outcome.SKIPPED)
             self._write(waiting, None)
             return
         self._waiting.append(waiting)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work(), name="shadow")
+
+    def _has_time(self, contender: Contender) -> bool:
+        """Return whether the challenger may take more of the processor; what it took late counts, too."""
+        spent_s = self._challenging.cpu_s
+        if self._ceiling is None or self._ceiling[0] is not contender:
+            self._ceiling, self._charged_s = (contender, Ceiling(contender.pointer.share)), spent_s
+        self._ceiling[1].spend(spent_s - self._charged_s)
+        self._charged_s = spent_s
+        return self._ceiling[1].is_open()
 
     async def close(self) -> None:
         """Write the records that wait, without the challenger."""
@@ -128,10 +136,7 @@ class Shadow:
     async def _chosen(self, waiting: Waiting) -> str | None:
         """Return what the challenger would have chosen; None if it did not decide."""
         contender, challenging = waiting.contender, self._challenging
-        before_s = challenging.cpu_s
-        decision = await challenging.decide(contender, waiting.asked, waiting.features)
-        if self._ceiling is not None:
-            self._ceiling[1].spend(challenging.cpu_s - before_s)
+        decision = await challenging.decide(contender, waiting.asked.unexplained, waiting.features)
         if decision is None:
             return None
         chosen = ruled(decision, waiting.asked, safe_model=contender.served.safe_model)[0][0].model

@@ -248,7 +248,7 @@ class Proxy:
     async def _decided(
         self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]
     ) -> tuple[Routed, Sequence[Target]]:
-        unavailable = self.candidates.unavailable(self.engine.router, asked.preferences)
+        unavailable = self.candidates.unavailable(self.engine.cards or (), asked.preferences)
         ask = partial(
             query_of,
             asked,

@@ -233,3 +233,18 @@ def test_a_damaged_challenger_gets_one_clear_error_and_can_be_removed(twice, lin
     assert why in str(told.value)
     assert twice.stop_challenge()
     assert twice.challenger is None
+
+
+def test_a_challenger_from_the_command_line(twice, valued):
+    done = run_command("challenge", valued["weighing"], "--to", twice.folder, "--mode", "explore")
+    said = f"{name_of(valued['weighing'])} challenges what {twice.folder} serves: explore with a share of 0.5.\n"
+    assert (done.stdout, twice.challenger.share) == (said, 0.5)
+    assert (
+        run_command("challenge", "--stop", "--to", twice.folder).stdout
+        == f"{twice.folder} has no challenger any more.\n"
+    )
+    assert json.loads(run_command("challenge", "--stop", "--to", twice.folder, "--json").stdout)["stopped"] is False
+    both = run_command("challenge", valued["dear"], "--stop", "--to", twice.folder)
+    assert (both.returncode, "give a CHALLENGER to try, or --stop, and not both" in both.stderr) == (2, True)
+    worse = run_command("challenge", valued["dear"], "--to", twice.folder, "--mode", "explore", "--share", "0.9")
+    assert (worse.returncode, "share: got 0.9; expected a number above 0 and at most 0.5" in worse.stderr) == (2, True)

@@ -1,6 +1,6 @@
 """Small stand-ins for the parts of the decision service, so that its HTTP side is tested on its own."""
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +10,7 @@ from fake_proxy import fake_proxy
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from router_model import Catalog, Router
+from router_model import Catalog, ModelCard, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
@@ -82,6 +82,10 @@ class FakeEngine:
     observers: tuple[Observer, ...] = ()
     asked: list[Query] = field(default_factory=list)
     moved: list[tuple[str | None, str, str]] = field(default_factory=list)
+
+    @property
+    def cards(self) -> Mapping[str, ModelCard] | None:
+        return None if self.router is None else self.router.catalog.cards
 
     @property
     def status(self) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from simulated_world import simulate as draw_table
 
 from router_model.commands.simulate import read_world
 from router_model.errors import ArtifactError, RequestError
+from router_model.router import Router
+from router_model.saved.place import Mode
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
-from router_model.serving.simulation.simulate import simulate
+from router_model.serving.simulation.simulate import Trying, simulate
 from router_model.serving.simulation.traffic import ADVERSARY, Traffic
 from router_model.serving.simulation.world import PriceChange, QualityChange, Redirect, Retirement, World
 
@@ -122,6 +124,53 @@ def test_the_exported_table_is_the_truth(play, world, tmp_path):
         assert row["output_tokens"] == world.output_tokens[at]
         assert row["propensity"] == pytest.approx(done.propensity[i, at[1]])
         assert json.loads(row["messages"]) == [{"role": "user", "content": world.prompts[at[0]]}]
+
+
+@pytest.fixture(scope="module")
+def tried(valued, world, tmp_path_factory):
+    """Return what simulates that a router for which cost is all challenges one for which quality is all."""
+
+    def run(mode, share, n=400):
+        folder = tmp_path_factory.mktemp("tried")
+        settings = Settings(artifact=valued["dear"], log=f"sqlite:///{folder}/sim.db", log_spool=folder / "spool")
+        challenger = Trying(Router.load(valued["cheap"]), mode, share)
+        traffic = Traffic(n_requests=n, feedback=1.0)
+        return simulate(settings, world, traffic, challenger=challenger, seed=5), folder / "sim.db"
+
+    return run
+
+
+def test_ope_reads_targeted_exploration_as_any_other(tried, valued):
+    """The challenger always takes ``small``; ope's difference is compared with the truth, and every choice has support.
+
+    Where the two disagree each has half of the draws, so the largest weight is 2.
+    """
+    done, path = tried(Mode.EXPLORE, 0.5)
+    small = done.models.index("small")
+    differ = done.ruled != small
+    assert (done.propensity[differ, small] == 0.5).all()
+    assert (done.propensity[differ, done.ruled[differ]] == 0.5).all()
+    assert (done.propensity[~differ, small] == 1).all()
+    said = run_command("ope", valued["cheap"], "--log", f"sqlite:///{path}", "--json")
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert (found["n_decisions"], found["left_out"]) == (400, {})
+    assert found["overlap"]["largest_weight"] == 2
+    assert found["overlap"]["share_different"] == pytest.approx(differ.mean())
+    values = {value.label: value for value in done.values()}
+    quality = found["challenger_minus_champion"]["quality"]
+    truth = values["small"].quality - values["without exploration"].quality
+    assert abs(quality["value"] - truth) < 4 / 1.96 * (quality["high"] - quality["value"])
+
+
+def test_a_simulated_canary_has_its_share_and_the_export_says_which(tried, tmp_path):
+    done, path = tried(Mode.CANARY, 0.4)
+    extras = [json.loads(row["extra"]) for row in exported(path, tmp_path).values()]
+    arms = [extra["arm"] for extra in extras]
+    assert 0.3 < arms.count("challenger") / len(arms) < 0.5
+    assert {extra["canary_share"] for extra in extras} == {0.4}
+    assert len({extra["challenger"] for extra in extras}) == 1
+    assert done.counts["explored"] == 0
 
 
 def test_choices_are_as_frequent_as_their_propensities(busy):
