@@ -353,7 +353,7 @@ class _Work:
             return
         _write(into / _REPORT, report.as_dict())
         graded = sum(one.n_graded for one in report.logged)
-        self.say(f"retrained on {graded:,} graded calls{_left_out(into)}")
+        self.say(f"Retrained on {graded:,} graded calls{_left_out(into)}.")
         if plan.registered is not None:
             track_run(report.training, report.config)
 
@@ -372,10 +372,10 @@ class _Work:
             )
         except TableError as exc:  # no support, or no prompt that the new router did not learn from
             _write(into / _REPORT, {"cannot_tell": str(exc)})
-            self.say(f"the log cannot tell: {exc}")
+            self.say(f"The log cannot tell: {exc}.")
             return
         _write(into / _REPORT, found.as_dict())
-        self.say(f"by the log, {found.verdict.sentence}")
+        self.say(f"By the log: {found.verdict.sentence}.")
 
     def _gate(self, artifact: Path, into: Path) -> None:
         from router_model.training.promotion import Limits, promote  # noqa: PLC0415
@@ -413,7 +413,7 @@ class _Work:
             done = {"result": "canary", "sentence": f"{said}, beside {found.champion}: {gain}"}
         _write(into / _REPORT, done)
         if plan.registered is not None:
-            self.say(f"the gate {_track(found, artifact, plan)}")
+            self.say(f"Gate {_track(found, artifact, plan)}")
 
 
 def _promotion(said: Mapping[str, Any], place: Path) -> "Promotion":
