@@ -126,15 +126,27 @@ def test_what_was_finished_is_not_done_again(world, again):
     assert [entry["action"] for entry in place.history()] == ["promote", "challenge"]
 
 
-def test_a_damaged_step_is_done_again(world, again):
-    folder, options = again
-    Place(folder / "routers").stop_challenge()
-    interrupted(folder, "publish")
-    gate = folder / "state" / "run-0001" / "gate" / "report.json"
-    checks = json.loads(gate.read_text())["checks"]
-    gate.write_text("{}")
-    assert loop(world, folder, *options)[1]["result"] == "canary"
-    assert json.loads(gate.read_text())["checks"] == checks
+def test_a_step_is_done_again_if_its_inputs_or_its_files_have_changed(tmp_path):
+    run = Runs(tmp_path).begin({})
+    done = []
+
+    def make(into):
+        assert list(into.iterdir()) == []
+        done.append(into.name)
+        (into / "a").write_text("whole")
+
+    def step(**inputs):
+        folder = Runs(tmp_path).begin({}).step("gate", inputs, make)
+        assert (folder / "a").read_text() == "whole"
+        return len(done)
+
+    (run.folder / ".gate.new").mkdir()  # killed in the middle
+    (run.folder / ".gate.new" / "half").touch()
+    assert (step(log="x"), step(log="x"), step(log="y")) == (1, 1, 2)
+    (run.folder / "gate" / "a").write_text("damaged")
+    assert (step(log="y"), step(log="y")) == (3, 3)
+    (run.folder / "gate" / "b").touch()
+    assert (step(log="y"), set(done)) == (4, {".gate.new"})
 
 
 def test_without_a_table_the_log_has_to_show_it(world, again):
