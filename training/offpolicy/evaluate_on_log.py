@@ -24,6 +24,7 @@ from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
 from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
     MARGIN,
     Difference,
@@ -124,6 +125,7 @@ class LogEvaluation:
         Of the difference in quality, with an interval that holds however often one looks; None if the log does not have
         the propensities of all models.
     overlap : Overlap
+    main_move : (from, to, share) of the most frequent change of the model; None if nothing changes
     by_task : task -> (number of decisions, difference in quality, difference in cost)
     quality_variance : of one decision's part of the difference in quality
     n_to_show_a_point : requests of such exploration that show a difference of a point of quality
@@ -144,6 +146,7 @@ class LogEvaluation:
     cost_usd: dict[str, Estimate]
     anytime: Estimate | None
     overlap: Overlap
+    main_move: tuple[str, str, float] | None
     by_task: dict[str, tuple[int, Estimate, Estimate]]
     n_to_show_a_point: float
     shown: float
@@ -173,6 +176,7 @@ class LogEvaluation:
                 },
             },
             "overlap": self.overlap.as_dict(),
+            "main_move": self.main_move,
             "n_to_show_a_point": round(self.n_to_show_a_point),
             "quality_difference_shown": self.shown,
             "verdict": self.verdict.as_dict(),
@@ -227,7 +231,8 @@ def evaluate_on_log(
             "have made some of its choices, or propensities are wrong. Export the log again, with those of all models"
         )
     found = _evaluation(log, (challenger_policy, champion), rewards, overlap, n_logged=n_logged, margin=margin)
-    return replace(found, champion_name=name)
+    names = np.array(models)
+    return replace(found, champion_name=name, main_move=main_move(names[other], names[views[0].chosen]))
 
 
 def _champion(log: LoggedDecisions, views: Sequence["RouterView"]) -> tuple[str, Indices]:
@@ -414,6 +419,7 @@ def _evaluation(
         cost_usd=of_cost,
         anytime=_anytime(log, challenger, champion, quality),
         overlap=overlap,
+        main_move=None,
         by_task=_by_task(log, parts),
         n_to_show_a_point=n_asked * requests_to_show(variance),
         shown=smallest_shown(variance, len(log)),
