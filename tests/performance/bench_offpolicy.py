@@ -7,7 +7,7 @@ Three tables are printed for the documents (docs/off-policy.md), and a figure is
 
 1. Requests to see a point: 7.85 sigma^2 / 0.01^2 (power 80 %, two-sided at 95 %), with the exact variance.
 2. Coverage of the intervals and errors of the estimators, with 10,000 requests.
-3. How often the truth is excluded at any of 20 looks, by the fixed interval and by the anytime interval.
+3. How often the truth is excluded at any of 10 looks, by the fixed interval and by the anytime interval.
 
 The figure shows the coverage at several lengths of the log, over the graded answers of the challenger's own choices.
 """
@@ -26,11 +26,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from logged_replay import DESIGNS, Replay, World, replay
 
 from router_model.training.measuring.evaluate import eligible_models
+from router_model.training.measuring.verdict import Estimate
 from router_model.training.offpolicy.estimates import (
     PLAIN,
     SHRUNK,
     Chances,
     LoggedPolicy,
+    PairedParts,
     Rewards,
     all_differences,
     anytime_difference,
@@ -45,7 +47,7 @@ from router_model.training.table.split import Split, split_prompts
 from router_model.training.train import Run, TrainConfig
 
 N_MODELS = 6
-N_LOOKS = 20
+N_LOOKS = 10
 LENGTHS = (1000, 3000, 10_000, 30_000)
 """Requests of the logs in the figure."""
 
@@ -151,43 +153,44 @@ def needed(world: World, design: str, _n: int, _replications: int) -> list[str]:
 def covered(world: World, design: str, n: int, replications: int) -> list[str]:
     rng, saved = np.random.default_rng(0), saving_of(world)
     errors: dict[str, list[float]] = {}
-    rows, covers, without, saving_covers = [], [], [], []
+    rows, printed, without, of_saving = [], [], [], []
     for _ in range(replications):
         log = replay(world, design, n, rng)
         estimates = all_differences(log.challenger, log.champion, log.rewards, log.sessions, log.chances)
         for name, estimate in estimates.items():
             errors.setdefault(name, []).append(estimate.value - world.truth)
-        covers.append(estimates["DR"].low <= world.truth <= estimates["DR"].high)
-        without.append(covers_without(log, world.truth))
+        printed.append(covers(estimates["DR"], world.truth))
+        without.append(covers(mean_with_interval(paired_parts(*policies_of(log)).total, log.sessions), world.truth))
         assert log.cost is not None
         chances = Chances.of_cost(log.propensity, log.cost)
         saving = saving_on_log(log.challenger, log.champion, log.cost, log.sessions, chances)
-        saving_covers.append(saving.low <= saved <= saving.high)
+        of_saving.append(covers(saving, saved))
         rows.append(log.n_challenger)
     others = [name for name in errors if name != "DR"]
     return [
         f"{np.mean(rows):,.0f}",
-        *(f"{np.mean(each):.3f}" for each in (covers, without, saving_covers)),
+        *(f"{np.mean(each):.3f}" for each in (printed, without, of_saving)),
         *(f"{100 * float(np.sqrt(np.mean(np.square(errors[name])))):.2f}" for name in ("DR", *others)),
     ]
 
 
-def covers_without(log: Replay, truth: float) -> bool:
-    """Return whether the interval covers whose variance is only what the log shows."""
-    plain = mean_with_interval(paired_parts(log.challenger, log.champion, log.rewards).total, log.sessions)
-    return plain.low <= truth <= plain.high
+def policies_of(log: Replay) -> tuple[LoggedPolicy, LoggedPolicy, Rewards]:
+    return log.challenger, log.champion, log.rewards
+
+
+def covers(interval: Estimate, truth: float) -> bool:
+    return interval.low <= truth <= interval.high
 
 
 def peeked(world: World, design: str, n: int, replications: int) -> list[str]:
-    """Look after every twentieth of the log: the truth is excluded if any look does."""
+    """Look after every tenth of the log: the truth is excluded if any look does."""
     rng = np.random.default_rng(1)
     excluded, widths = [], []
     for _ in range(replications):
         log = replay(world, design, n, rng)
-        looks = [look(log, rows) for rows in np.linspace(0, n, N_LOOKS + 1).astype(int)[1:]]
-        excluded.append(
-            [any(not one.low <= world.truth <= one.high for one in kind) for kind in zip(*looks, strict=True)]
-        )
+        parts = paired_parts(*policies_of(log), log.chances)
+        looks = [look(log, parts, rows) for rows in np.linspace(0, n, N_LOOKS + 1).astype(int)[1:]]
+        excluded.append([any(not covers(one, world.truth) for one in kind) for kind in zip(*looks, strict=True)])
         widths.append([one.half_width for one in looks[-1]])
     return [
         *(f"{share:.1%}" for share in np.mean(excluded, axis=0)),
@@ -195,27 +198,24 @@ def peeked(world: World, design: str, n: int, replications: int) -> list[str]:
     ]
 
 
-def look(log: Replay, n: int) -> tuple:
+def look(log: Replay, parts: PairedParts, n: int) -> tuple[Estimate, Estimate]:
     """Return the fixed and the anytime interval after n requests."""
     policies = [LoggedPolicy(each.probabilities[:n], each.weight[:n]) for each in (log.challenger, log.champion)]
     told = Rewards(log.rewards.value[:n], log.rewards.predicted[:n], log.rewards.taken[:n])
-    chances = Chances.of_quality(log.propensity[:n], told)
-    return (
-        paired_parts(*policies, told, chances).mean(log.sessions[:n]),
-        anytime_difference(*policies, told, largest_weight=log.largest_weight),
-    )
+    anytime = anytime_difference(*policies, told, largest_weight=log.largest_weight)
+    return parts.mean(log.sessions[:n], slice(n)), anytime
 
 
 def coverage(table: str, world: World, design: str, n: int, replications: int) -> Coverage:
     rng = np.random.default_rng(2)
-    rows, covers, without = [], [], []
+    rows, printed, without = [], [], []
     for _ in range(replications):
         log = replay(world, design, n, rng)
-        found = paired_parts(log.challenger, log.champion, log.rewards, log.chances).mean(log.sessions)
-        covers.append(found.low <= world.truth <= found.high)
-        without.append(covers_without(log, world.truth))
+        parts = paired_parts(*policies_of(log), log.chances)
+        printed.append(covers(parts.mean(log.sessions), world.truth))
+        without.append(covers(mean_with_interval(parts.total, log.sessions), world.truth))
         rows.append(log.n_challenger)
-    return Coverage(table, float(np.mean(rows)), float(np.mean(covers)), float(np.mean(without)))
+    return Coverage(table, float(np.mean(rows)), float(np.mean(printed)), float(np.mean(without)))
 
 
 def draw(found: list[Coverage], path: Path) -> None:
