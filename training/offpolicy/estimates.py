@@ -229,6 +229,12 @@ def paired_parts(
     return PairedParts(total, direct, scale * (weight * chances.variance).sum(axis=1))
 
 
+def dr_value(policy: LoggedPolicy, rewards: Rewards, sessions: Sequence[object], chances: Chances) -> Estimate:
+    """Return what a policy brings by DR, with an interval that is not narrower than `chances` foresee."""
+    nothing = LoggedPolicy(np.zeros_like(policy.probabilities), np.zeros_like(policy.weight))
+    return paired_parts(policy, nothing, rewards, chances).mean(sessions)
+
+
 def _corrected(policy: LoggedPolicy, rewards: Rewards, weight: Float64Array) -> Float64Array:
     direct = (policy.probabilities * rewards.predicted).sum(axis=1)
     return np.asarray(direct + weight * rewards.factor * rewards.residual)

@@ -41,7 +41,7 @@ from router_model.training.offpolicy.estimates import (
     Rewards,
     all_differences,
     anytime_difference,
-    dr_parts,
+    dr_value,
     effective_size,
     mean_with_interval,
     paired_parts,
@@ -396,7 +396,7 @@ def _evaluation(
         for each, drawn in zip(rewards, chances, strict=True)
     )
     values = [
-        PolicyValue(*(mean_with_interval(dr_parts(policy, each), sessions) for each in rewards))
+        PolicyValue(*(dr_value(policy, each, sessions, drawn) for each, drawn in zip(rewards, chances, strict=True)))
         for policy in (challenger, champion, as_logged(log))
     ]
     difference = Difference(

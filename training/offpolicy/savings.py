@@ -28,14 +28,24 @@ from router_model.cost import Prices
 from router_model.errors import SupportError
 from router_model.router import Router
 from router_model.training.measuring.design_effect import key_numbers
-from router_model.training.measuring.verdict import MARGIN, Difference, Finding, Verdict, describe, routing_verdict
+from router_model.training.measuring.verdict import (
+    MARGIN,
+    Difference,
+    Estimate,
+    Finding,
+    Verdict,
+    describe,
+    routing_verdict,
+)
 from router_model.training.offpolicy.estimates import (
     Chances,
     LoggedPolicy,
     Rewards,
     dr_parts,
+    dr_value,
     mean_with_interval,
     paired_parts,
+    saving_on_log,
     saving_with_interval,
 )
 from router_model.training.offpolicy.evaluate_on_log import (
@@ -169,9 +179,9 @@ def savings(
         column = log.outcomes.models.index(model)
         always = _always(log, column)
         singles[model] = _Parts(always, dr_parts(always, cost) - costs.warm[:, column])
-    values = {model: _value(parts, quality, log) for model, parts in singles.items()}
+    values = {model: _value(parts, quality, cost, log) for model, parts in singles.items()}
     best = max(known, key=lambda model: values[model].quality.low)
-    against = {model: _difference(routed, parts, quality, log) for model, parts in singles.items()}
+    against = {model: _difference(routed, parts, quality, cost, log) for model, parts in singles.items()}
     return Ledger(
         n_logged=n_logged,
         n_decisions=len(log),
@@ -181,7 +191,7 @@ def savings(
         router_cost_usd=n_logged * router_cost_usd_per_request,
         cache_usd={model: float(costs.warm[:, log.outcomes.models.index(model)].mean()) for model in known},
         routed_cache_usd=float(costs.read.mean()),
-        routed=_value(routed, quality, log),
+        routed=_value(routed, quality, cost, log),
         singles={model: values[model] for model in sorted(known, key=lambda m: -values[m].quality.value)},
         against=against,
         unknown=unknown,
@@ -288,23 +298,34 @@ def _always(log: LoggedDecisions, column: int) -> LoggedPolicy:
     return LoggedPolicy.choosing(chosen, log.taken, log.propensity_taken, n_models=len(log.outcomes.models))
 
 
-def _value(of: _Parts, quality: Rewards, log: LoggedDecisions) -> PolicyValue:
+def _value(of: _Parts, quality: Rewards, cost: Rewards, log: LoggedDecisions) -> PolicyValue:
     sessions = log.outcomes.conversation_keys
-    nothing = LoggedPolicy(np.zeros_like(of.policy.probabilities), np.zeros_like(of.policy.weight))
+    by_quality, by_cost = Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost)
+    least = dr_value(of.policy, cost, sessions, by_cost).half_width
     return PolicyValue(
-        paired_parts(of.policy, nothing, quality, Chances.of_quality(log.propensity, quality)).mean(sessions),
-        mean_with_interval(of.cost_usd, sessions),
+        dr_value(of.policy, quality, sessions, by_quality),
+        _at_least(mean_with_interval(of.cost_usd, sessions), least),
     )
 
 
-def _difference(routed: _Parts, single: _Parts, quality: Rewards, log: LoggedDecisions) -> Difference:
-    sessions, chances = log.outcomes.conversation_keys, Chances.of_quality(log.propensity, quality)
+def _difference(routed: _Parts, single: _Parts, quality: Rewards, cost: Rewards, log: LoggedDecisions) -> Difference:
+    sessions = log.outcomes.conversation_keys
+    by_quality, by_cost = Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost)
+    least = saving_on_log(routed.policy, single.policy, cost, sessions, by_cost).half_width
     return Difference(
-        quality=paired_parts(routed.policy, single.policy, quality, chances).mean(sessions),
-        saving=saving_with_interval(routed.cost_usd, single.cost_usd, sessions),
+        quality=paired_parts(routed.policy, single.policy, quality, by_quality).mean(sessions),
+        saving=_at_least(saving_with_interval(routed.cost_usd, single.cost_usd, sessions), least),
         n_prompts=len(log),
         n_independent=len(set(sessions)),
     )
+
+
+def _at_least(estimate: Estimate, half_width: float) -> Estimate:
+    """Widen an interval around its value; caches and fees move the value, and not what is foreseen."""
+    if not np.isfinite(estimate.value):  # the reference is free
+        return estimate
+    half = max(estimate.half_width, half_width)
+    return Estimate(estimate.value, estimate.value - half, estimate.value + half)
 
 
 def _verdict(against: Mapping[str, Difference], best: str, *, requests_a_decision: float, margin: float) -> Verdict:
