@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) below which a candidate is tried less.")
     explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
 
+    # levels
+    follow_levels: float = Field(
+        0.0, ge=0, le=4, description="Largest shift of a model's log odds that feedback may bring between retrains."
+    )
+    follow_every_s: float = Field(10.0, gt=0, description="How often feedback is looked at for it.")
+
     # sessions
     session_ttl_s: float = Field(3600.0, gt=0, description="A session that is silent for longer is forgotten.")
     session_cache_ttl_s: float = Field(300.0, ge=0, description="How long providers keep a prompt cache.")

@@ -87,6 +87,7 @@ class DecisionAnswers:
             session_id=asked.query.session_id or asked.session_key,
             decision_s=time.perf_counter() - arrived,
             explanation=decision.explanation,
+            levels=None if served.router is None else served.router.levels,
         )
 
     def default(self, served: Served, asked: ReadQuery, degraded_by: str, arrived: float) -> Routed:

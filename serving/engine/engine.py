@@ -26,6 +26,7 @@ from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, de
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal
 from router_model.serving.engine.exploration import Exploration
 from router_model.serving.engine.faults import callers_error
+from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.engine.read_query import ReadQuery
@@ -76,7 +77,9 @@ class Engine:
         self._answers = DecisionAnswers(exploration, rng=rng, clock=clock, seal=seal)
         self._reloader = Reloader(settings, on_swap=self._replace_stuck_lanes)
         self._fast, self._slow = self._lanes()
+        self._follower = LevelFollower.of(settings, clock=clock)
         self._watch: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         self._degraded: Counter[str] = Counter()
         self._throttle = LogThrottle()
 
@@ -123,12 +126,15 @@ class Engine:
         await self._reloader.start()
         await self._sessions.start()
         self._watch = asyncio.create_task(self._reloader.watch(), name="artifact-watch")
+        if self._follower is not None:
+            self._following = asyncio.create_task(self._follow_for_ever(), name="levels")
 
     async def close(self) -> None:
         """Stop. A thread that hangs is left behind; it does not keep the process from ending."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        for task in (self._watch, self._following):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         await self._sessions.close()
         self._reloader.close()
         self._fast.close()
@@ -168,6 +174,7 @@ class Engine:
             "breaker_open": self._fast.is_open,
             "sessions": self._sessions.counts,
             "prompts_left_out": self._volume.n_left_out,
+            "levels": None if self._follower is None else self._follower.status,
         }
 
     async def decide(self, query: Query) -> Routed:
@@ -236,6 +243,17 @@ class Engine:
             If it cannot be served; what was served before still is.
         """
         return await self._reloader.reload()
+
+    async def follow_levels(self) -> None:
+        """Shift the levels of models to what feedback in the log shows now, if the settings say so."""
+        served = self._reloader.served
+        if self._follower is not None and served is not None and served.router is not None:
+            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact))
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            await self.follow_levels()
+            await asyncio.sleep(self._settings.follow_every_s)
 
     def _lanes(self) -> tuple[Lane, Lane]:
         deadline_s = self._settings.decision_deadline_s

@@ -10,6 +10,7 @@ from router_model.certificate import Certificate
 from router_model.decision import Exclusion, PlanStep
 from router_model.explanation_records import Explanation
 from router_model.goal import OWN_TRADEOFF, Goal
+from router_model.levels import Levels
 from router_model.screening.constraints import Constraints
 
 
@@ -75,6 +76,8 @@ class Routed:
     session_id : the caller's, or the hash of the conversation's beginning
     decision_s : float
     explanation : Explanation or None
+    levels : Levels or None
+        What the predictions were shifted by.
     """
 
     decision_id: str
@@ -100,6 +103,7 @@ class Routed:
     session_id: str | None
     decision_s: float
     explanation: Explanation | None = None
+    levels: Levels | None = None
 
     @property
     def model(self) -> str:
