@@ -15,12 +15,11 @@ from scipy.special import expit
 from router_model.decision import Decision, PredictionTable
 from router_model.explanation_records import SuccessExplanation
 from router_model.policy import Rule
-from router_model.prediction.calibration import P_FLOOR
 from router_model.prediction.uncertainty import Z
 
 Float64Array = npt.NDArray[np.float64]
 
-_EDGE = P_FLOOR * 1e-3  # probabilities are kept this far inside (0, 1), so that a shift can be undone
+_EDGE = 1e-12  # probabilities are kept this far inside (0, 1)
 
 
 @dataclass(frozen=True, slots=True)

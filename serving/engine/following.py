@@ -189,6 +189,7 @@ class LevelFollower:
         self._read_at: float | None = None
         self._failed: str | None = None
         self._throttle = LogThrottle()
+        self._turn = asyncio.Lock()
 
     @classmethod
     def of(cls, settings: Settings, *, clock: Callable[[], float]) -> "LevelFollower | None":
@@ -225,18 +226,19 @@ class LevelFollower:
 
         Where the log cannot be read, they stay as they are.
         """
-        if artifact != self._artifact:
-            self._artifact, self._since, self._judged, self._levels = artifact, None, {}, None
-        try:
-            # In a thread: rows are decoded, joined and counted, which takes longer than the event loop may wait.
-            self._levels = await asyncio.to_thread(self._found)
-        except Exception as exc:  # noqa: BLE001 - whatever it is, deciding goes on
-            self._failed = error_location(exc)
-            if count := self._throttle.due("levels"):
-                _log.warning("feedback could not be read for levels, %d times: %s", count, self._failed)
-        else:
-            self._read_at, self._failed = self._clock(), None
-        return self._levels
+        async with self._turn:
+            if artifact != self._artifact:
+                self._artifact, self._since, self._judged, self._levels = artifact, None, {}, None
+            try:
+                # In a thread: rows are decoded, joined and counted, which takes longer than the event loop may wait.
+                self._levels = await asyncio.to_thread(self._found)
+            except Exception as exc:  # noqa: BLE001 - whatever it is, deciding goes on
+                self._failed = error_location(exc)
+                if count := self._throttle.due("levels"):
+                    _log.warning("feedback could not be read for levels, %d times: %s", count, self._failed)
+            else:
+                self._read_at, self._failed = self._clock(), None
+            return self._levels
 
     def _found(self) -> Levels | None:
         if not self._take_new():
