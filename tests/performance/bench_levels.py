@@ -18,8 +18,10 @@ With ``--engine`` the kept rule is run by the real engine and log instead: ``rou
 import argparse
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +98,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--few", type=int, default=500, help="training prompts")
-    parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument("--streams", type=int, default=6)
     parser.add_argument("--engine", action="store_true")
     options = parser.parse_args()
     benches = [
@@ -203,10 +205,10 @@ def rules(benches: Sequence[Bench], n_streams: int) -> None:
 
 def mean_loss(bench: Bench, rule: Rule | None, seed: int) -> float:
     """Return what a stream without a change loses, on average over time."""
-    rows = some_rows(bench, seed)
-    shifts = stream(bench, rule, None, LONG, seed)
-    untouched = bench.value(bench.chosen(shifts[0], rows), bench.quality, rows)
-    return untouched - float(np.mean([bench.value(bench.chosen(one, rows), bench.quality, rows) for one in shifts]))
+    rows, times = some_rows(bench, seed), Counter(map(tuple, stream(bench, rule, None, LONG, seed)))
+    values = {one: bench.value(bench.chosen(np.array(one), rows), bench.quality, rows) for one in times}
+    untouched = bench.value(bench.chosen(np.zeros(len(bench.router.models)), rows), bench.quality, rows)
+    return untouched - sum(n * values[one] for one, n in times.items()) / times.total()
 
 
 def gaps_of(bench: Bench, rule: Rule | None, column: int, seed: int) -> list[float]:
@@ -224,30 +226,32 @@ def some_rows(bench: Bench, seed: int) -> npt.NDArray[np.intp]:
 
 def stream(bench: Bench, rule: Rule | None, changed: Array | None, n: int, seed: int) -> list[Array]:
     """Return the shifts at the start and after every `EVERY` judged answers of a stream."""
-    rng, models, quality = np.random.default_rng([seed, 1]), len(bench.router.models), bench.quality
-    shift = np.zeros(models)
-    answers: list[list[tuple[float, float]]] = [[] for _ in range(models)]
+    shift = np.zeros(len(bench.router.models))
+    if rule is None:
+        return [shift] * (n // EVERY + 1)
+    rng, quality, log_odds = np.random.default_rng([seed, 1]), bench.quality, logit(bench.predicted)
+    answers: dict[int, list[tuple[float, float]]] = {}
     waiting: list[tuple[float, int, float, float]] = []
-    found, n_judged, now = [shift], 0, 0
+    found, news, n_judged, now = [shift], set[int](), 0, 0
     while n_judged < n:
-        row = rng.integers(len(quality))
-        column = int(bench.chosen(shift, np.array([row]))[0])
+        row, now = int(rng.integers(len(quality))), now + 1
+        costs = bench.expected_cost_usd[row]
+        column = int((expit(log_odds[row] + shift) * bench.value_usd - costs).argmax())
         if rng.random() < EXPLORE:
-            affordable = bench.expected_cost_usd[row] <= 3 * bench.expected_cost_usd[row, column]
-            column = int(rng.choice(np.flatnonzero(affordable)))
-        waiting.append((now + rng.exponential(DELAY), column, bench.predicted[row, column], quality[row, column]))
-        now += 1
-        for one in sorted(one for one in waiting if one[0] <= now):
-            waiting.remove(one)
-            answers[one[1]] = [*answers[one[1]], one[2:]][-WINDOW:]
+            column = int(rng.choice(np.flatnonzero(costs <= 3 * costs[column])))
+        heappush(waiting, (now + rng.exponential(DELAY), column, bench.predicted[row, column], quality[row, column]))
+        while waiting and waiting[0][0] <= now:
+            _, column, predicted, grade = heappop(waiting)
+            answers[column] = [*answers.get(column, [])[1 - WINDOW :], (predicted, grade)]
+            news.add(column)
             n_judged += 1
             if n_judged == BEFORE and changed is not None:
                 quality = changed
             if n_judged % EVERY == 0:
-                shift = np.array([
-                    0.0 if rule is None or not each else np.clip(rule(*np.array(each).T), -MOST, MOST)
-                    for each in answers
-                ])  # fmt: skip
+                shift = shift.copy()
+                for each in news:
+                    shift[each] = np.clip(rule(*np.array(answers[each]).T), -MOST, MOST)
+                news.clear()
                 found.append(shift)
     return found
 
