@@ -6,11 +6,10 @@ model the last `WINDOW` judged answers count: older ones are forgotten.
 
 **Whether**: the Shiryaev-Roberts statistic. For every number k of last answers, and for offsets of 1/2, 1 and 2 of the
 log odds, down and up, it takes the likelihood of their grades under the offset over that without one; it averages over
-offsets and adds up over k (Pollak 1987). While predictions are right, it reaches `ALARM` once in `ALARM` judged answers
-of a model, at most, on average. A grade y between 0 and 1 counts as y successes and 1 - y failures, and the
-bound holds, too.
-Below `ALARM` nothing is shifted: most of what feedback seems to show is noise, and following it costs quality
-(docs/decisions/0033).
+offsets and adds up over k. While predictions are right, the sum less the number of answers is a martingale, so `ALARM`
+is first reached after `ALARM` judged answers of a model or more, on average (Pollak 1987). A grade y between 0 and 1
+counts as y successes and 1 - y failures; the sum is then a supermartingale, which is later. Below `ALARM` nothing is
+shifted: most of what feedback seems to show is noise, and following it costs quality (docs/decisions/0033).
 
 **How far**: the offset with the largest likelihood on the k answers that speak loudest, times a normal prior of width 1
 around 0. It is rounded to `STEP`, and bounded by `Settings.follow_levels`.

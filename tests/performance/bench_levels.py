@@ -53,7 +53,7 @@ MOST = 1.5
 EVERY = 20
 DELAY = 60.0
 EXPLORE = 0.05
-N_REQUESTS = 4000
+N_REQUESTS = 2400
 GRID = np.linspace(-4, 2, 61)
 
 
@@ -282,7 +282,7 @@ def engine_value(
 ) -> float:
     """Return how much less the rule brings than the best policy, or than nothing (without a changed model).
 
-    Half of the answers are judged. After a fall only requests count that come once 500 were judged since then: the
+    All answers are judged. After a fall only requests count that come once 500 were judged since then: the
     second half of all.
     """
     names = ("quality", "input_tokens", "output_tokens", "latency_s")
@@ -294,7 +294,7 @@ def engine_value(
             artifact=Path(folder) / "router", log=f"sqlite:///{folder}/log.db", log_spool=Path(folder) / "spool",
             explore_share=EXPLORE, follow_levels=most,
         )  # fmt: skip
-        done = simulate(settings, world, Traffic(n_requests=N_REQUESTS, feedback=0.5), changes=changes, seed=seed)
+        done = simulate(settings, world, Traffic(n_requests=N_REQUESTS, feedback=1.0), changes=changes, seed=seed)
     late = np.arange(len(done.rows)) >= (N_REQUESTS // 2 if changes else 0)
     value = done.value(done.ruled, among=late)
     brought = value.quality - value.cost_usd / bench.value_usd
