@@ -120,10 +120,9 @@ def following(trained, tmp_path):
             artifact=trained.path,
             decision_deadline_s=30.0,
             reload_every_s=3600.0,
-            log=f"sqlite:///{tmp_path / 'log.db'}",
             log_spool=tmp_path / "spool",
             log_flush_s=0.1,
-            **{"follow_levels": 1.5, "follow_every_s": 3600.0} | changes,
+            **{"log": f"sqlite:///{tmp_path / 'log.db'}", "follow_levels": 1.5, "follow_every_s": 3600.0} | changes,
         )
         log, clock = open_log(settings), Clock()
         engine = Engine.open(settings, log=log, clock=clock)
@@ -213,9 +212,12 @@ def test_levels_stay_as_trained_by_default_and_by_one_keys_word(following, run, 
     run(lambda: main(expected=True, follow_levels=0.0))
 
 
-def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, run, query):
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_feedback_by_the_answers_id_counts_for_the_model_that_answered(following, run, query, database, request):
+    log = {} if database == "sqlite" else {"log": request.getfixturevalue("new_database")()}
+
     async def main():
-        async with following() as b:
+        async with following(**log) as b:
             for i in range(20):
                 routed = await b.engine.decide(query(SUM, target_success=0.6))
                 told = {"key_id": "admin", "authority": ANY, "status": 200, "response_id": f"r{i}"}
