@@ -21,6 +21,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from router_model.levels import shifted
 from router_model.router import Router
 from router_model.saved.artifact import save_artifact
 from router_model.serving.common.settings import Settings
-from router_model.serving.engine.following import WINDOW, Judged, level_shift
+from router_model.serving.engine.following import ALARM, WINDOW, Judged, level_shift
 from router_model.serving.simulation.simulate import simulate
 from router_model.serving.simulation.traffic import Traffic
 from router_model.serving.simulation.world import QualityChange, World
@@ -180,13 +181,15 @@ def loudest(predicted: Array, grades: Array) -> float:
     return weighted_fit(p[:n], y[:n], np.ones(n)) if off[n - 1] >= 4.5 else 0.0
 
 
-def kept(predicted: Array, grades: Array) -> float:
-    shift = level_shift([Judged(p, y) for p, y in zip(predicted.tolist(), grades.tolist(), strict=True)])
+def kept(predicted: Array, grades: Array, alarm: float = ALARM) -> float:
+    answers = [Judged(p, y) for p, y in zip(predicted.tolist(), grades.tolist(), strict=True)]
+    shift = level_shift(answers, alarm=alarm)
     return 0.0 if shift is None else round(shift.log_odds, 1)
 
 
 RULES: dict[str, Rule | None] = {
     "none": None, "always": always, "dead band": dead_band, "loudest": loudest, "kept": kept,
+    "kept, alarm at 1e4": partial(kept, alarm=1e4), "kept, alarm at 1e5": partial(kept, alarm=1e5),
 }  # fmt: skip
 
 
