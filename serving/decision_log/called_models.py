@@ -36,7 +36,14 @@ from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period
 from router_model.serving.formats.format import Surface
 
-_PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens", "propensity")
+_PREDICTED: Final = (
+    "p_success",
+    "expected_quality",
+    "expected_cost_usd",
+    "expected_output_tokens",
+    "propensity",
+    "level_shift",
+)
 _CANDIDATES: Final = pl.Struct({"model": pl.List(pl.String), **dict.fromkeys(_PREDICTED, pl.List(pl.Float64))})
 _FAILED_STATUS: Final = 400
 ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
@@ -161,6 +168,11 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
         scan(Kind.DECISION, log.decisions)
         .select("decision_id", pl.col("candidates").str.json_decode(_CANDIDATES))
         .unnest("candidates")
+        # Older records lack these; every column needs an entry for each candidate.
+        .with_columns(
+            expected_quality=pl.coalesce("expected_quality", "p_success"),
+            level_shift=pl.coalesce("level_shift", pl.col("propensity").list.eval(pl.element() * 0.0)),
+        )
         .explode("model", *_PREDICTED)
         .join(wanted, left_on=["decision_id", "model"], right_on=["decision_id", "called"])
         .select("decision_id", *_PREDICTED)
