@@ -69,7 +69,13 @@ def command() -> None:
     help="An answer that nobody judged failed if its session asked the same again before then [never].",
 )  # fmt: skip
 def export(
-    url: str, spool: Path, since: datetime | None, until: datetime | None, out: Path, regenerated_within: float | None
+    url: str,
+    spool: Path,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    out: Path,
+    regenerated_within: float | None,
 ) -> None:
     """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
     from router_model.serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
