@@ -3,13 +3,14 @@
 A world has six models of a table, evenly by their rank in price. A router is trained on 500 prompts with all outcomes
 (*base*). It serves as many simulated requests as the table has training prompts, and more; three answers in ten are
 judged. `retrain` learns from both, and the truth about what it learned comes from held-out prompts, of which all
-outcomes are known. Beside it: the same rows with inverse propensity weights in the fit, the log alone, and full
-information, a router that is trained on all outcomes of all training prompts.
+outcomes are known. Beside it, at as many requests as training prompts: the same rows with inverse propensity weights in
+the fit, the log alone, and as many grades as the log has, but of prompts that all models answered. *Full information*
+is a router that is trained on all outcomes of all training prompts.
 
 Prints, in Markdown, for each number of requests the AUC, log-loss and AIQ, the part of the distance from the base to
 full information that is closed, and differences with 95 % intervals (paired bootstrap of the held-out prompts). Then
 regret: how much worse the decisions after so many requests are than those of full information, in points of quality,
-where a success is worth ten calls of the dearest model. Two rivals have the same 500 prompts and the same stream,
+where a success is worth ten calls of the best model. Two rivals have the same 500 prompts and the same stream,
 choose models themselves, and learn from the same judgements:
 
 - paretobandit: its own LinUCB, warm from the 500 prompts; its reward is what is measured here, scaled to 0 to 1.
@@ -21,6 +22,7 @@ choose models themselves, and learn from the same judgements:
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -140,15 +142,17 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
     parser.add_argument("--worlds", default="mmlu_pro 0,zeroeval 0,bfcl 0", help="tables with seeds")
     parser.add_argument("--epsilons", default="0.05,0.1")
+    parser.add_argument("--feedback", type=float, default=FEEDBACK, help="share of the answers that are judged")
     parser.add_argument("--sizes", default=",".join(f"{size:.4g}" for size in SIZES))
-    parser.add_argument("--arms", default="inverse weights,log alone,rivals", help="what stands beside retrain")
+    parser.add_argument("--arms", default="inverse weights,log alone,as many grades,rivals",
+                        help="what stands beside retrain")  # fmt: skip
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     sizes = [float(size) for size in options.sizes.split(",")]
     results: dict[str, Any] = {}
     for world in options.worlds.split(","):
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(options.data, world, Path(folder), options.arms)
+            bench = Bench(options.data, world, Path(folder), options.arms, options.feedback)
             for epsilon in options.epsilons.split(","):
                 results[f"{world} {epsilon}"] = bench.measured(float(epsilon), sizes)
                 if options.out:
@@ -161,9 +165,9 @@ def main() -> None:
 class Bench:
     """One world: the base, full information and the held-out truth."""
 
-    def __init__(self, data: Path, world: str, folder: Path, arms: str) -> None:
+    def __init__(self, data: Path, world: str, folder: Path, arms: str, feedback: float) -> None:
         name, seed = world.split()
-        self.world, self.seed, self.folder, self.arms = world, int(seed), folder, arms
+        self.world, self.seed, self.folder, self.arms, self.feedback = world, int(seed), folder, arms, feedback
         self.catalog = Catalog.load(data / name / "catalog.toml")
         path = data / name / "outcomes.parquet"
         outcomes = join_near_duplicates(read_outcomes(path))
@@ -184,14 +188,13 @@ class Bench:
         for part in ("base", "full"):
             train(folder / f"{part}.parquet", folder / part, catalog=self.catalog, config=config)
         encoder = Router.load(folder / "base").encoder
-        value = VALUE_CALLS * float(held_out.cost_usd.mean(axis=0).max())
+        best = int(self.base_rows.quality.mean(axis=0).argmax())
+        value = VALUE_CALLS * float(self.base_rows.cost_usd[:, best].mean())
         self.truth = Truth(
             held_out, featurise(held_out.prompts, encoder), resample_weights(len(held_out), seed=0), value
         )
         self.ends = {part: self.truth.measure(Router.load(folder / part)) for part in ("base", "full")}
-        self.say(
-            f"base {self.line(self.ends['base'])}; full {self.line(self.ends['full'])}; test {len(held_out)}"
-        )
+        self.say(f"base {self.line(self.ends['base'])}; full {self.line(self.ends['full'])}; test {len(held_out)}")
 
     def say(self, text: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {self.world}: {text}", file=sys.stderr, flush=True)
@@ -208,7 +211,7 @@ class Bench:
         )
         world = read_world(self.folder / "world.parquet", Router.load(self.folder / "base")).world
         counts = [round(size * self.n_train) for size in sizes]
-        traffic = Traffic(n_requests=max(counts), feedback=FEEDBACK)
+        traffic = Traffic(n_requests=max(counts), feedback=self.feedback)
         done = simulate(settings, world, traffic, seed=self.seed)
         exported = self.folder / f"log-{epsilon}.parquet"
         with_log(url, spool, lambda store: export_log(store, exported, Period()))
@@ -228,19 +231,20 @@ class Bench:
         for n in counts:
             part = self.folder / "part.parquet"
             logged.filter(pl.col("prompt_id").is_in(done.decision_ids[:n])).write_parquet(part)
-            found["sizes"][n] = self.learned(part)
+            found["sizes"][n] = self.learned(part, beside=n == self.n_train)
             self.say(f"ε {epsilon}, {n} requests: {json.dumps(found['sizes'][n])}")
         return found
 
-    def learned(self, log: Path) -> dict[str, Any]:
+    def learned(self, log: Path, *, beside: bool) -> dict[str, Any]:
         """Train on a log in every way, and compare with the truth."""
         frame = pl.read_parquet(log)
         arms: dict[str, Callable[[], Any]] = {"retrain": lambda: self.retrained(log)}
-        if "inverse weights" in self.arms:
+        if beside and "inverse weights" in self.arms:
             arms["inverse weights"] = lambda: self.weighted(log)
-        if "log alone" in self.arms:
-            config = TrainConfig(holdout=False, seed=self.seed)
-            arms["log alone"] = lambda: train(log, self.folder / "out", catalog=self.catalog, config=config)
+        if beside and "log alone" in self.arms:
+            arms["log alone"] = lambda: self.alone(log)
+        if beside and "as many grades" in self.arms:
+            arms["as many grades"] = lambda: self.evenly(int(frame["quality"].count()))
         truths: dict[str, Any] = {}
         for arm, make in arms.items():
             try:
@@ -256,7 +260,8 @@ class Bench:
             "n_graded": int(frame["quality"].count()),
             "arms": {arm: self.figures(each) for arm, each in truths.items()},
             "against": {
-                arm: self.differences(new, other) for arm, other in {"base": self.ends["base"], **truths}.items()
+                arm: self.differences(new, other)
+                for arm, other in {"base": self.ends["base"], **truths}.items()
                 if arm != "retrain"
             },
         }
@@ -265,6 +270,21 @@ class Bench:
         retrain(
             log, self.folder / "base", self.folder / "out", tables=[self.folder / "base.parquet"], accept_moves=True
         )
+
+    def alone(self, log: Path) -> None:
+        shutil.rmtree(self.folder / "out")  # else the router there would be the one to compare with
+        config = TrainConfig(holdout=False, seed=self.seed)
+        train(log, self.folder / "out", catalog=self.catalog, config=config)
+
+    def evenly(self, n_grades: int) -> None:
+        """Train on the base's prompts and on others with all outcomes."""
+        frames = [pl.read_parquet(self.folder / f"{part}.parquet") for part in ("base", "world")]
+        others = frames[1]["prompt_id"].unique(maintain_order=True)
+        kept = others.sample(min(n_grades // N_MODELS, len(others)), seed=self.seed)
+        table = self.folder / "evenly.parquet"
+        pl.concat([frames[0], frames[1].filter(pl.col("prompt_id").is_in(kept.to_list()))]).write_parquet(table)
+        config = TrainConfig(holdout=False, seed=self.seed)
+        train(table, self.folder / "out", catalog=self.catalog, config=config, accept_moves=True)
 
     def weighted(self, log: Path) -> None:
         with mock.patch("router_model.training.train.Run", WeightedRun):
@@ -315,7 +335,8 @@ class Bench:
 
     def pareto(self, world: World, base: Outcomes) -> "Pareto":
         encoder = Router.load(self.folder / "base").encoder
-        vectors = [featurise(prompts, encoder).embedding.astype(np.float64) for prompts in (base.prompts, world.prompts)]
+        of_base, of_world = (featurise(prompts, encoder).embedding for prompts in (base.prompts, world.prompts))
+        vectors = [of_base.astype(np.float64), of_world.astype(np.float64)]
         return Pareto(world, base, vectors, self.truth, self.seed)
 
     def cells(self, world: World, base: Outcomes) -> "Cells":
@@ -383,12 +404,13 @@ class Cells:
 
 def table_of(results: dict[str, Any]) -> str:
     """Return the table of what was learned, as Markdown."""
-    lines = ["| world, ε | requests (graded) | AUC / log-loss / AIQ | closed: AUC, log-loss, AIQ | AIQ − base | "
-             "log-loss − inverse weights | AIQ − inverse weights | log-loss − log alone | AIQ − log alone |",
-             "|---" * 9 + "|"]  # fmt: skip
+    titles = ["world, ε", "requests (graded)", "AUC / log-loss / AIQ", "closed: AUC, log-loss, AIQ", "AIQ - base"]
+    titles += [f"{name} - {arm}" for arm in ("inverse weights", "log alone") for name in ("log-loss", "AIQ")]
+    titles += ["as many grades"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for world, found in results.items():
         base, full = found["base"], found["full"]
-        lines.append(f"| {world} | 0 | {cell(base)} | | | | | | |")
+        lines.append(f"| {world} | 0 | {cell(base)} |{' |' * 7}")
         for n, at in found["sizes"].items():
             new = at["arms"]["retrain"]
             closed = ", ".join(
@@ -401,8 +423,10 @@ def table_of(results: dict[str, Any]) -> str:
                     ("log alone", "log_loss"), ("log alone", "aiq"),
                 )
             ]  # fmt: skip
+            even = at["arms"].get("as many grades")
+            against.append("" if even is None else cell(even))
             lines.append(f"| | {int(n):,} ({at['n_graded']:,}) | {cell(new)} | {closed} | {' | '.join(against)} |")
-        lines.append(f"| | full information | {cell(full)} | | | | | | |")
+        lines.append(f"| | full information | {cell(full)} |{' |' * 7}")
     return "\n".join(lines)
 
 
@@ -413,7 +437,7 @@ def regrets_of(results: dict[str, Any]) -> str:
         lines.append(f"| {world} | 0 | {found['base']['regret']:.2f} ± {found['base']['regret_error']:.2f} | | |")
         for n, at in found["sizes"].items():
             new = at["arms"]["retrain"]
-            rivals = [f"{mean:.2f} ± {error:.2f}" for mean, error in (each[n] for each in found["rivals"].values())]
+            rivals = [f"{each[n][0]:.2f} ± {each[n][1]:.2f}" for each in found.get("rivals", {}).values()]
             lines.append(f"| | {int(n):,} | {new['regret']:.2f} ± {new['regret_error']:.2f} | {' | '.join(rivals)} |")
     return "\n".join(lines)
 

@@ -55,7 +55,7 @@ def choose_operating_point(
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
     n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
-    samples = _Samples.of(quality, propensity)
+    samples = Samples.of(quality, propensity)
     quality = dr_outcomes(quality, propensity, expected_quality)
     best = best_single_model(
         quality, n_graded, together, samples.shares(np.broadcast_to(_enough(n_graded), quality.shape))
@@ -102,7 +102,7 @@ def _enough(n_graded: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Samples:
+class Samples:
     """Two samples of prompts: full evaluations, and the prompts of a log that has propensities.
 
     A doubly robust outcome has a variance of about 1 / propensity. So a mean in which all prompts count the same says
@@ -120,8 +120,9 @@ class _Samples:
     weight: Float64Array
 
     @classmethod
-    def of(cls, quality: Float64Array, propensity: Float64Array) -> "_Samples":
-        return cls(np.isfinite(propensity).any(axis=1), _inverse_propensity(quality, propensity))
+    def of(cls, quality: Float64Array, propensity: Float64Array) -> "Samples":
+        """Tell a log's prompts, which have propensities, from the others."""
+        return cls(np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity))
 
     def shares(self, reads: npt.NDArray[np.bool_]) -> Float64Array:
         """Return how much each prompt counts in a mean over the pairs that it `reads`, shape (n_prompts,); sum 1."""
@@ -142,7 +143,7 @@ class _Samples:
         """
         n, weight = reads[sample].sum(axis=0), np.where(reads, self.weight, 0.0)[sample]
         least = n / (np.count_nonzero(weight, axis=0) + 1)
-        return np.maximum(np.maximum((weight**2).sum(axis=0) / np.maximum(n, 1), least), 1.0)
+        return np.asarray(np.maximum(np.maximum((weight**2).sum(axis=0) / np.maximum(n, 1), least), 1.0))
 
 
 def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Float64Array) -> Float64Array:
