@@ -115,7 +115,7 @@ def test_a_campaign_of_one_key_moves_the_value_by_less_than_its_interval(tmp_pat
     features = featurise(held_out["prompt"].to_list(), Router.load(base).encoder)
 
     def logged(adversary):
-        url, spool, out = (tmp_path / f"{name}-{adversary}" for name in ("log.db", "spool", "log.parquet"))
+        url, spool, out = (tmp_path / f"{adversary}-{name}" for name in ("log.db", "spool", "log.parquet"))
         settings = Settings(
             artifact=base, log=f"sqlite:///{url}", log_spool=spool, explore_share=0.1, explore_max_cost_ratio=1e6
         )
