@@ -5,11 +5,11 @@ import pytest
 
 from router_model.policy import best_by_value
 from router_model.training.measuring.operating_point import (
-    Samples,
     best_single_model,
     choose_operating_point,
     dr_outcomes,
     margin_of_error,
+    prompt_shares,
     success_values,
 )
 
@@ -118,15 +118,14 @@ def test_a_prompt_counts_by_what_its_sample_says():
     quality = np.full((10, 2), np.nan)
     quality[:4] = 1.0
     quality[4:7, 0] = quality[7:, 1] = 1.0
-    propensity = np.where(np.arange(10)[:, None] < 4, np.nan, np.where(np.isnan(quality), np.nan, 0.5))
-    samples = Samples.of(quality, propensity)
-    everything = np.ones((10, 2), bool)
-    assert samples.shares(everything) == pytest.approx([1 / 7] * 4 + [1 / 14] * 6)
+    logged, everything = np.arange(10) >= 4, np.ones((10, 2), bool)
+    weight = np.where(np.isnan(quality), 0.0, np.where(logged[:, None], 2.0, 1.0))
+    assert prompt_shares(everything, logged, weight) == pytest.approx([1 / 7] * 4 + [1 / 14] * 6)
     # The log knows the first model alone: 6 * 2^2 / 6 = 4, and 6 / (0 + 1) = 6 of the other; 6 / 10 against 4 / 2.
-    quality[4:, 0], quality[4:, 1], propensity[4:, 0], propensity[4:, 1] = 1.0, np.nan, 0.5, np.nan
-    share = Samples.of(quality, propensity).shares(everything)
+    weight[4:] = (2.0, 0.0)
+    share = prompt_shares(everything, logged, weight)
     assert share[4:].sum() / share[:4].sum() == pytest.approx((6 / 10) / (4 / 2))
-    assert Samples.of(quality[:4], propensity[:4]).shares(everything[:4]) == pytest.approx([1 / 4] * 4)
+    assert prompt_shares(everything, np.ones(10, bool), weight) == pytest.approx([1 / 10] * 10)
 
 
 def test_a_log_that_hardly_explores_does_not_undo_what_evaluations_show():

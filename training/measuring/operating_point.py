@@ -8,7 +8,6 @@ called. So a router gets more careful with fewer prompts, and not bolder (docs/d
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -55,11 +54,10 @@ def choose_operating_point(
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
     n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
-    samples = Samples.of(quality, propensity)
+    logged, weight = np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity)
     quality = dr_outcomes(quality, propensity, expected_quality)
-    best = best_single_model(
-        quality, n_graded, together, samples.shares(np.broadcast_to(_enough(n_graded), quality.shape))
-    )
+    may_be_best = np.broadcast_to(_enough(n_graded), quality.shape)
+    best = best_single_model(quality, n_graded, together, prompt_shares(may_be_best, logged, weight))
     passed = None
     means: dict[float, float] = {}
     for value in reversed(success_values(cost_usd)):
@@ -67,7 +65,7 @@ def choose_operating_point(
         difference = quality[rows, chosen] - quality[:, best]
         reads = np.zeros(quality.shape, dtype=bool)
         reads[rows, chosen] = reads[:, best] = True
-        share = samples.shares(reads & (chosen != best)[:, None])
+        share = prompt_shares(reads & (chosen != best)[:, None], logged, weight)
         means[value] = float(share @ difference)
         if means[value] - margin_of_error(difference, together, share) < -max_quality_loss - 1e-12:
             break
@@ -101,49 +99,45 @@ def _enough(n_graded: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
     return np.asarray(n_graded >= min(_ENOUGH, n_graded.max()))
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Two samples of prompts: full evaluations, and the prompts of a log that has propensities.
+def prompt_shares(reads: npt.NDArray[np.bool_], logged: npt.NDArray[np.bool_], weight: Float64Array) -> Float64Array:
+    """Return how much each prompt counts in a mean over pairs of prompts and models, shape (n_prompts,), sum 1.
 
-    A doubly robust outcome has a variance of about 1 / propensity. So a mean in which all prompts count the same says
-    less than the full evaluations alone, if a model was rarely explored. Each sample counts by what it says: by the
-    inverse of its mean's variance. That follows from propensities and not from outcomes, so it does not bias the mean.
+    Full evaluations and the prompts of a log are two samples. A doubly robust outcome has a variance of about 1 /
+    propensity, so a mean in which all prompts count the same says less than the full evaluations alone, if a model was
+    rarely explored. Each sample counts by what it says: by the inverse of its mean's variance. That follows from
+    propensities and not from outcomes, so it does not bias the mean.
 
-    Attributes
+    Parameters
     ----------
+    reads : bool array, shape (n_prompts, n_models)
+        The pairs that the mean is over.
     logged : bool array, shape (n_prompts,)
-    weight : float64 array, shape (n_prompts, n_models)
+        Prompts with propensities.
+    weight : shape (n_prompts, n_models)
         1 / propensity of known pairs; 0 of unknown ones.
     """
-
-    logged: npt.NDArray[np.bool_]
-    weight: Float64Array
-
-    @classmethod
-    def of(cls, quality: Float64Array, propensity: Float64Array) -> "Samples":
-        """Tell a log's prompts, which have propensities, from the others."""
-        return cls(np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity))
-
-    def shares(self, reads: npt.NDArray[np.bool_]) -> Float64Array:
-        """Return how much each prompt counts in a mean over the pairs that it `reads`, shape (n_prompts,); sum 1."""
-        share = np.full(len(reads), 1 / len(reads))
-        samples = [self.logged, ~self.logged]
-        if not reads.any() or not all(sample.any() for sample in samples):
-            return share
-        precision = [sample.sum() / (reads.mean(axis=0) @ self._variances(reads, sample)) for sample in samples]
-        for sample, part in zip(samples, precision, strict=True):
-            share[sample] = part / sum(precision) / sample.sum()
+    share = np.full(len(reads), 1 / len(reads))
+    samples = [logged, ~logged]
+    if not reads.any() or not all(sample.any() for sample in samples):
         return share
+    variances = [_mean_weights(reads[sample], weight[sample]) for sample in samples]
+    precision = [
+        sample.sum() / (reads.mean(axis=0) @ variance) for sample, variance in zip(samples, variances, strict=True)
+    ]
+    for sample, part in zip(samples, precision, strict=True):
+        share[sample] = part / sum(precision) / sample.sum()
+    return share
 
-    def _variances(self, reads: npt.NDArray[np.bool_], sample: npt.NDArray[np.bool_]) -> Float64Array:
-        """Return the mean of 1 / propensity over the prompts that read each model, shape (n_models,).
 
-        It is estimated from the known pairs, and is at least the number of prompts for each known pair: where a model
-        is hardly known, its few pairs do not say how rare they are.
-        """
-        n, weight = reads[sample].sum(axis=0), np.where(reads, self.weight, 0.0)[sample]
-        least = n / (np.count_nonzero(weight, axis=0) + 1)
-        return np.asarray(np.maximum(np.maximum((weight**2).sum(axis=0) / np.maximum(n, 1), least), 1.0))
+def _mean_weights(reads: npt.NDArray[np.bool_], weight: Float64Array) -> Float64Array:
+    """Return the mean of 1 / propensity over the prompts that read each model, shape (n_models,).
+
+    It is estimated from the known pairs, and is at least the number of prompts for each known pair: where a model is
+    hardly known, its few pairs do not say how rare they are.
+    """
+    n, known = reads.sum(axis=0), np.where(reads, weight, 0.0)
+    least = np.maximum(n / (np.count_nonzero(known, axis=0) + 1), 1.0)
+    return np.asarray(np.maximum((known**2).sum(axis=0) / np.maximum(n, 1), least))
 
 
 def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Float64Array) -> Float64Array:
