@@ -1,8 +1,8 @@
 """A provider on a real socket that speaks four formats, misbehaves as it is told, and keeps what it saw.
 
 Paths are ``/PLAY/KIND/…``: PLAY is the name of a fault (`scripted_faults.FAULTS`) or ``ok``, KIND ``openai``,
-``anthropic``, ``gemini`` or ``openai-responses``. ``/next/KIND/…`` plays what a test has put into `ScriptedUpstream.plays`, and ``ok`` once
-that is empty. It runs on an event loop of its own, in a thread.
+``anthropic``, ``gemini`` or ``openai-responses``. ``/next/KIND/…`` plays what a test has put into
+`ScriptedUpstream.plays`, and ``ok`` once that is empty. It runs on an event loop of its own, in a thread.
 """
 
 import asyncio

@@ -59,18 +59,18 @@ def _turn(message: Mapping[str, Any], where: str) -> Iterator[Json]:
         if detail.get("type") == "reasoning.encrypted" and text(detail.get("format")).startswith(_OPENAI):
             known = {"id": detail["id"]} if detail.get("id") else {}
             yield {"type": "reasoning", **known, "summary": [], "encrypted_content": detail.get("data")}
-    content = message.get("content")
+    content, refusal = message.get("content"), message.get("refusal")
     said = (
-        [content]
+        content
         if isinstance(content, str)
-        else [text(part.get("text")) for part in asked_objects(content, f"{where}.content", "messages")]
+        else "".join(text(part.get("text")) for part in asked_objects(content, f"{where}.content", "messages"))
     )
-    parts = [{"type": "output_text", "text": one} for one in said if one]
-    if message.get("refusal"):
-        parts.append({"type": "refusal", "refusal": message["refusal"]})
     calls = asked_objects(message.get("tool_calls"), f"{where}.tool_calls", "messages")
-    if parts or not calls:
-        yield {"type": "message", "role": "assistant", "content": parts or [{"type": "output_text", "text": ""}]}
+    if refusal:
+        parts = [{"type": "output_text", "text": said}] if said else []
+        yield {"type": "message", "role": "assistant", "content": [*parts, {"type": "refusal", "refusal": refusal}]}
+    elif said or not calls:
+        yield {"type": "message", "role": "assistant", "content": said}
     for call in calls:
         yield _call(call)
 

@@ -39,7 +39,8 @@ class ResponseChunks:
         """Places of the calls, by the index of their item."""
         self._has_pieces: set[object] = set()
         self._has_thought = False
-        self._seen: set[str] = set()
+        self._told: set[object] = set()
+        """Indices of items whose texts have come."""
         self._is_over = False
 
     def translate(self, event: Json) -> list[Json]:
@@ -61,7 +62,7 @@ class ResponseChunks:
     def _deltas(self, type_: str, event: Json) -> list[Json]:
         if type_ in _TEXTS:
             name, piece = _TEXTS[type_], text(event.get("delta"))
-            self._seen.add(name)
+            self._told.add(event.get("output_index"))
             return [{name: piece}] if piece else []
         if type_ in _PIECES:
             return self._piece(*_PIECES[type_], event)
@@ -96,17 +97,11 @@ class ResponseChunks:
             if at not in self._calls:
                 return [self._begin(item, at)]
             return [] if at in self._has_pieces else self._rest(item, at)
-        deltas: list[Json] = []
-        if (thought := thought_in(item)) and "reasoning_content" not in self._seen:
-            self._seen.add("reasoning_content")
-            deltas.append({"reasoning_content": thought})
+        is_told = at in self._told
+        self._told.add(at)
+        deltas = [] if is_told else _texts(item)
         if details := encrypted(item):
             deltas.append({"reasoning_details": details})
-        if item.get("type") == "message":
-            for part in mappings(item.get("content")):
-                name, field = ("refusal", "refusal") if part.get("type") == "refusal" else ("content", "text")
-                if name not in self._seen and text(part.get(field)):
-                    deltas.append({name: part[field]})
         return deltas
 
     def _rest(self, item: Json, at: object) -> list[Json]:
@@ -119,7 +114,7 @@ class ResponseChunks:
         self._is_over = True
         chunks: list[Json] = []
         # A stream of one event, and servers without events of items: all is in the last.
-        if not self._seen and not self._calls:
+        if not self._told and not self._calls:
             for at, item in enumerate(outputs(response)):
                 chunks += [self._chunk(delta) for delta in self._done(item, at)]
         return [*chunks, self._chunk({}, finish=finish_reason(response, has_calls=bool(self._calls)))]
@@ -127,6 +122,19 @@ class ResponseChunks:
     def _chunk(self, delta: Json, *, finish: str | None = None, logprobs: Json | None = None) -> Json:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return {**(self._about or {}), "object": "chat.completion.chunk", "choices": [choice]}
+
+
+def _texts(item: Json) -> list[Json]:
+    """Return the texts of a whole item as deltas."""
+    if thought := thought_in(item):
+        return [{"reasoning_content": thought}]
+    parts = mappings(item.get("content")) if item.get("type") == "message" else []
+    said = [("refusal" if part.get("type") == "refusal" else "content", part) for part in parts]
+    return [
+        {name: written}
+        for name, part in said
+        if (written := text(part.get("refusal" if name == "refusal" else "text")))
+    ]
 
 
 def _logprobs(event: Mapping[str, Any]) -> Json | None:
