@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.carried_reasoning import OPENAI, reasoning_carried
+from router_model.serving.formats.carried_reasoning import OPENAI, OUR_IDS, reasoning_carried
 from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.responses.tool_names import CUSTOM_INPUT, flat_name
 from router_model.serving.formats.shapes import Json, asked_objects, mappings, text
@@ -181,8 +181,11 @@ def _call(item: Mapping[str, Any]) -> Json:
 
 
 def _thought(item: Mapping[str, Any]) -> str:
-    """Return what a model thought, as far as it can be read; of a summary alone there is no thought."""
-    return "".join(text(part.get("text")) for part in mappings(item.get("content")))
+    """Return what a model thought, as far as it can be read; a summary is that only if it was made here."""
+    parts = mappings(item.get("content"))
+    if not parts and OUR_IDS in text(item.get("id")):
+        parts = mappings(item.get("summary"))
+    return "".join(text(part.get("text")) for part in parts)
 
 
 def _last_said(items: Sequence[Mapping[str, Any]]) -> int:
