@@ -7,12 +7,10 @@ answer is.
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
-from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.shapes import Json, mapping, text
 
 _MARK: Final = "router.1."
@@ -26,7 +24,7 @@ OUR_IDS: Final = "_router_"
 
 def carried(reasoning: Mapping[str, Any]) -> str:
     """Return the fields of a chat message that hold its reasoning as one text."""
-    return _MARK + base64.urlsafe_b64encode(dump(reasoning)).decode()
+    return _MARK + base64.urlsafe_b64encode(json.dumps(reasoning).encode()).decode()
 
 
 def reasoning_carried(content: object) -> Json | None:
@@ -38,7 +36,7 @@ def reasoning_carried(content: object) -> Json | None:
     if not is_carried(content):
         return None
     try:
-        return mapping(orjson.loads(base64.urlsafe_b64decode(text(content).removeprefix(_MARK))))
+        return mapping(json.loads(base64.urlsafe_b64decode(text(content).removeprefix(_MARK))))
     except (binascii.Error, ValueError):
         return {}  # a caller has changed it, so that it says nothing any more
 

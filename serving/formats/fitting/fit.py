@@ -3,12 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.fitting.chat import fit_chat
+from router_model.serving.formats.fitting.chat import fit_chat, fit_responses
 from router_model.serving.formats.fitting.fitting import Fitted, Fitting
 from router_model.serving.formats.fitting.generate import fit_generate
 from router_model.serving.formats.fitting.messages import fit_messages
 from router_model.serving.formats.fitting.parameters import BY_NAME, REASONING_HISTORY, asks, has, without
-from router_model.serving.formats.fitting.responses import fit_responses
 from router_model.serving.formats.fitting.table import BY_KIND
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.provider import Kind, Target

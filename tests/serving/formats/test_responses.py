@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
+from openai import Omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from openai_streams import USAGE, chunk, sse, target_at, text, usage_chunk
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
 from router_model.serving.formats.registry import adapter_for
-from router_model.serving.formats.responses.assembler import ResponseAssembler
+from router_model.serving.formats.responses.responses_format import ResponseAssembler
 from router_model.serving.formats.translations.chat_to_responses import CHAT_TO_RESPONSES
 from router_model.serving.formats.translations.responses_to_openai import RESPONSES_TO_OPENAI
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
@@ -53,7 +54,7 @@ def events_of(content):
     events = [json.loads(block.partition("\ndata: ")[2]) for block in blocks]
     assert [block.partition("\n")[0] for block in blocks] == [f"event: {one['type']}" for one in events]
     assert [one["sequence_number"] for one in events] == list(range(len(events)))
-    state = ResponseStreamState(input_tools=[], text_format=type(None))
+    state = ResponseStreamState(input_tools=[], text_format=Omit())
     for one in events:
         read = EVENTS.validate_python(one)
         if one["type"] != "error":
