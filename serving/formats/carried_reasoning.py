@@ -11,7 +11,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.shapes import Json, mapping, text
+import orjson
+
+from router_model.serving.formats.shapes import Json, mapping, mappings, text
 
 _MARK: Final = "router.1."
 ENCRYPTED: Final = "reasoning.encrypted_content"
@@ -31,14 +33,20 @@ def reasoning_carried(content: object) -> Json | None:
     """Return the fields again; None if a text is another's.
 
     >>> reasoning_carried(carried({"reasoning_content": "Hm."})), reasoning_carried("gAAAAB")
-    ({'reasoning_content': 'Hm.'}, None)
+    ({'reasoning_content': 'Hm.', 'reasoning_details': []}, None)
     """
     if not is_carried(content):
         return None
     try:
-        return mapping(json.loads(base64.urlsafe_b64decode(text(content).removeprefix(_MARK))))
+        kept = mapping(orjson.loads(base64.urlsafe_b64decode(text(content).removeprefix(_MARK))))
     except (binascii.Error, ValueError):
         return {}  # a caller has changed it, so that it says nothing any more
+    # Flat, as it was written: nobody has checked how deep it is.
+    details = [
+        {name: value for name, value in one.items() if value is None or isinstance(value, str | int | float)}
+        for one in mappings(kept.get("reasoning_details"))
+    ]
+    return {"reasoning_content": text(kept.get("reasoning_content")), "reasoning_details": details}
 
 
 def is_carried(content: object) -> bool:

@@ -133,6 +133,8 @@ def _hint(path: str) -> str:
         return "this path does not exist; this SDK adds the version itself: take it off the base URL"
     if path == "/v1/completions":
         return "/v1/completions is not served; use /v1/chat/completions"
+    if path == "/v1/responses/input_tokens":
+        return "/v1/responses/input_tokens is not served; the usage of each answer has its counts"
     if path.startswith("/v1/responses/"):
         return "responses are not kept here; send the whole conversation in 'input' of POST /v1/responses"
     return "this path does not exist; /openapi.json lists all paths"

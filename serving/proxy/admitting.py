@@ -27,6 +27,7 @@ WorstCases: TypeAlias = dict[str, Decimal]
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
 _KEPT_ELSEWHERE: Final = ("previous_response_id", "conversation", "prompt")
 """Fields of Responses whose input is not in the body."""
+_REFERENCE: Final = re.compile(rb'"file_(?:id|url)":"|"type":"item_reference"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""
 
@@ -87,7 +88,9 @@ def worst_cases_usd(asked: ProxyRequest, targets: Sequence[Target]) -> list[Deci
     sent = Sent(content)
     sent.count(body)
     caches_1h = _ONE_HOUR in content
-    unseen = asked.surface is Surface.RESPONSES and any(map(body.get, _KEPT_ELSEWHERE))
+    unseen = asked.surface is Surface.RESPONSES and (
+        any(map(body.get, _KEPT_ELSEWHERE)) or _REFERENCE.search(content) is not None
+    )
     return [
         worst_case_usd(
             priced(one), _n_input(one, sent, unseen=unseen), most, n_images, n_answers=n_answers, caches_1h=caches_1h

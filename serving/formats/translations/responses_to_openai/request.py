@@ -53,6 +53,8 @@ def chat_request(body: Mapping[str, Any]) -> Json:
         request["max_tokens"] = body["max_output_tokens"]
     if body.get("store"):
         request["store"] = True
+    else:
+        request.pop("metadata", None)  # OpenAI takes it beside `store` only
     _put_tools(request, body)
     _put_output(request, body)
     return request
@@ -76,6 +78,10 @@ def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
     tools = [_function(name, tool) for name, tool in flat_tools(body)]
     if not tools:
         return
+    names = [tool["function"]["name"] for tool in tools]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequestError(f"'tools': two tools have the name {twice!r}; rename one of them", param="tools")
     request["tools"] = tools
     choice = body.get("tool_choice")
     if choice is not None:
