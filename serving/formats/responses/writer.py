@@ -38,8 +38,8 @@ class ResponsesWriter:
         self._response: Json | None = None
         self._last: Json | None = None
         self._done: dict[int, Json] = {}
-        self._custom: set[object] = set()
-        """Ids of the calls of functions that stand for custom tools."""
+        self._other: dict[object, str] = {}
+        """Types of the calls of functions that stand for tools of other types, by id."""
 
     def write(self, event: Json) -> list[bytes]:
         """Return events, ready to be sent; nothing of the last one, which waits for the usage."""
@@ -90,14 +90,14 @@ class ResponsesWriter:
         item = event.get("item")
         if isinstance(item, dict):
             own = for_caller(item, self._call, self._names)
-            if own.get("type") == "custom_tool_call" != item.get("type"):
-                self._custom.add(item.get("id"))
+            if own.get("type") != item.get("type"):
+                self._other[item.get("id")] = own["type"]
             if type_ == "response.output_item.done":
                 self._done[len(self._done)] = own
             yield {**event, "item": own}
-        elif item_id not in self._custom or not type_.startswith(_ARGUMENTS):
+        elif item_id not in self._other or not type_.startswith(_ARGUMENTS):
             yield event
-        elif type_ == f"{_ARGUMENTS}.done":
+        elif type_ == f"{_ARGUMENTS}.done" and self._other[item_id] == "custom_tool_call":
             given = custom_input(text(event.get("arguments")))
             where = {"item_id": item_id, "output_index": event.get("output_index")}
             yield {"type": f"{_INPUT}.delta", **where, "delta": given}

@@ -118,6 +118,23 @@ def test_calls_of_such_tools_go_back_as_they_came():
     assert [(one["tool_call_id"], one["content"]) for one in results] == [("a", "found"), ("b", "done")]
 
 
+def test_a_search_for_tools_that_the_caller_runs_is_a_function_and_its_finds_are_tools():
+    search = {"type": "tool_search", "execution": "client", "description": "Find.", "parameters": {"type": "object"}}
+    event = streamed(
+        {"input": "Hi", "tools": [search]},
+        chunk({"tool_calls": [call_of("tool_search", '{"query": "docs"}')]}),
+        chunk({}, "tool_calls"),
+    )[-1]
+    (call,) = event["response"]["output"]
+    assert (call["type"], call["arguments"], call["execution"]) == ("tool_search_call", {"query": "docs"}, "client")
+    found = {"type": "tool_search_output", "call_id": call["call_id"], "execution": "client", "tools": [DOCS]}
+    asked = sent({"input": [call, found, {**found, "call_id": "again"}], "tools": [search]})
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["tool_search", "docs__search"]
+    turn, result, _ = asked["messages"]
+    assert turn["tool_calls"][0]["function"] == {"name": "tool_search", "arguments": '{"query":"docs"}'}
+    assert "docs__search" in result["content"]
+
+
 def test_images_of_results_follow_behind_all_results():
     image = {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"}
     items = [
@@ -180,6 +197,8 @@ def test_a_chat_has_its_encrypted_reasoning_back():
         ({"conversation": {"id": "c"}}, "conversation", "send the whole conversation"),
         ({"prompt": {"id": "p"}}, "prompt", "send the prompt's text"),
         ({"background": True}, "background", "leave it out"),
+        ({"tools": [{"type": "tool_search", "execution": "server"}]}, "tools", "tool_search"),
+        ({"tools": [SEARCH, SEARCH | {"type": "custom"}]}, "tools", "two tools have the name 'search'"),
         ({"tools": [{"type": "web_search"}]}, "tools", "'web_search' needs a provider that speaks Responses"),
         ({"input": [{"type": "item_reference", "id": "m"}]}, "input", "item_reference"),
         ({"input": [{"id": "m"}]}, "input", "item_reference"),

@@ -7,7 +7,7 @@ from typing import Any, Final
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.carried_reasoning import OPENAI, OUR_IDS, reasoning_carried
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.responses.tool_names import CUSTOM_INPUT, flat_name
+from router_model.serving.formats.responses.tool_names import CUSTOM_INPUT, SEARCH, flat_name, flat_tools
 from router_model.serving.formats.shapes import Json, asked_objects, mappings, text
 from router_model.serving.formats.translations.responses_to_openai.only_responses import item_type
 
@@ -74,10 +74,12 @@ class _Messages:
                 self._add(_message(item, where))
             case "reasoning":
                 self._think(item, in_loop=place >= self._loop)
-            case "function_call" | "custom_tool_call":
+            case "function_call" | "custom_tool_call" | "tool_search_call":
                 self._assistant().setdefault("tool_calls", []).append(_call(item))
             case "function_call_output" | "custom_tool_call_output":
                 self._result(item, where)
+            case "tool_search_output":
+                self._result({**item, "output": _found(item)}, where)
 
     def done(self) -> list[Json]:
         self._end_turn()
@@ -172,12 +174,17 @@ def _call(item: Mapping[str, Any]) -> Json:
     if item.get("type") == "custom_tool_call":
         arguments = dump({CUSTOM_INPUT: item.get("input") or ""}).decode()
     function = {
-        "name": flat_name(text(item.get("name")), text(item.get("namespace"))),
+        "name": flat_name(text(item.get("name")), text(item.get("namespace"))) or SEARCH,
         "arguments": arguments if isinstance(arguments, str) else dump(arguments or {}).decode(),
     }
     call: Json = {"id": item.get("call_id"), "type": "function", "function": function}
     # Google signs calls; clients that keep unknown fields bring the signature back.
     return call | ({"extra_content": item["extra_content"]} if item.get("extra_content") else {})
+
+
+def _found(item: Mapping[str, Any]) -> str:
+    names = [flat_name(name.name, name.namespace) for name, _ in flat_tools({"tools": item.get("tools")})]
+    return f"These tools can be called now: {', '.join(names)}" if names else "No tool was found."
 
 
 def _thought(item: Mapping[str, Any]) -> str:

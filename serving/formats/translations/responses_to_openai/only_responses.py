@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from router_model.serving.common.service_errors import InvalidRequestError
+from router_model.serving.formats.responses.tool_names import is_own_search
 from router_model.serving.formats.shapes import Json, mappings, text
 
 _FIELDS: Final[Mapping[str, str]] = {
@@ -69,15 +70,15 @@ def refused(one: Only) -> InvalidRequestError:
 def _tools(tools: object, where: str) -> Iterator[Only]:
     for tool in mappings(tools):
         type_ = text(tool.get("type"))
-        if type_ not in _TOOLS:
+        if type_ not in _TOOLS and not is_own_search(tool):
             yield Only(where.partition("[")[0], f"'{where}': {type_[:_LONGEST]!r}", "leave the tool out")
 
 
 def _in_item(item: Mapping[str, Any], where: str) -> Iterator[Only]:
     type_ = item_type(item)
-    if type_ not in _ITEMS:
+    if type_ not in _ITEMS and not is_own_search(item):
         yield Only("input", f"'{where}': an item of type {type_[:_LONGEST]!r}", "leave the item out")
-    if type_ == "additional_tools":
+    if type_ in ("additional_tools", "tool_search_output"):
         yield from _tools(item.get("tools"), f"{where}.tools")
     for name in _WITH_PARTS:
         for part in mappings(item.get(name)):

@@ -75,14 +75,15 @@ def readable(body: Mapping[str, Any]) -> Json:
 
 def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
     asked_objects(body.get("tools"), "tools", "tools")
-    tools = [_function(name, tool) for name, tool in flat_tools(body)]
+    # A search may find the same tool again.
+    tools = dict(flat_tools(body))
     if not tools:
         return
-    names = [tool["function"]["name"] for tool in tools]
+    request["tools"] = [_function(name, tool) for name, tool in tools.items()]
+    names = [tool["function"]["name"] for tool in request["tools"]]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidRequestError(f"'tools': two tools have the name {twice!r}; rename one of them", param="tools")
-    request["tools"] = tools
     choice = body.get("tool_choice")
     if choice is not None:
         request["tool_choice"] = _choice(choice)
@@ -93,7 +94,7 @@ def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
 def _function(name: ToolName, tool: Mapping[str, Any]) -> Json:
     function: Json = {"name": flat_name(name.name, name.namespace)}
     description = text(tool.get("description"))
-    if name.is_custom:
+    if name.kind == "custom":
         description = "\n\n".join(filter(None, (description, _grammar(mapping(tool.get("format"))))))
         parameters: Any = {
             "type": "object",
