@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import orjson
 import pytest
@@ -9,7 +10,6 @@ from openai import Omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from openai_streams import USAGE, chunk, sse, target_at, text, usage_chunk
-from pydantic import TypeAdapter
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
@@ -20,7 +20,8 @@ from router_model.serving.formats.translations.responses_to_openai import RESPON
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Kind
 
-EVENTS = TypeAdapter(ResponseStreamEvent)
+EVENTS = {get_args(one.model_fields["type"].annotation)[0]: one for one in get_args(get_args(ResponseStreamEvent)[0])}
+"""The SDK's type of each event."""
 SEARCH = {"type": "function", "name": "search", "parameters": {"type": "object"}, "strict": False}
 DOCS = {"type": "namespace", "name": "docs", "description": "Pages.", "tools": [SEARCH]}
 PATCH = {
@@ -56,7 +57,7 @@ def events_of(content):
     assert [one["sequence_number"] for one in events] == list(range(len(events)))
     state = ResponseStreamState(input_tools=[], text_format=Omit())
     for one in events:
-        read = EVENTS.validate_python(one)
+        read = EVENTS[one["type"]].model_validate(one)
         if one["type"] != "error":
             state.handle_event(read)
     return events
