@@ -68,9 +68,10 @@ def for_caller(item: Json, call: Call | None, names: Mapping[str, ToolName]) -> 
 
 
 def wants_encrypted(call: Call | None) -> bool:
-    """Tell whether a call asks for reasoning in a form that can be sent back."""
-    include = None if call is None else call.body.get("include")
-    return isinstance(include, list) and ENCRYPTED in include
+    """Tell whether a call asks for reasoning in a form that can be sent back, or says that it is stored nowhere."""
+    body = {} if call is None else call.body
+    include = body.get("include")
+    return body.get("store") is False or (isinstance(include, list) and ENCRYPTED in include)
 
 
 def outputs(response: Mapping[str, Any]) -> list[Json]:

@@ -149,14 +149,16 @@ def test_images_of_results_follow_behind_all_results():
 
 
 def test_reasoning_is_a_summary_and_carries_what_its_vendor_signed():
-    """Claude's signature goes to the caller and back; without `include` it stays here."""
+    """Claude's signature goes to the caller and back; without `include` or `store: false` it stays here."""
     signed = {"type": "reasoning.text", "text": "Hm.", "signature": "c2ln", "format": "anthropic-claude-v1", "index": 0}
     said = chunk({"reasoning_content": "Hm."}), chunk({"reasoning_details": [signed]}), text("Yes."), chunk({}, "stop")
     plain = streamed({"input": "Hi"}, *said)[-1]["response"]["output"]
     asked = streamed({"input": "Hi", "include": ENCRYPTED}, *said)[-1]["response"]["output"]
+    unstored = streamed({"input": "Hi", "store": False}, *said)[-1]["response"]["output"]
     assert [one["type"] for one in asked] == ["reasoning", "message"]
     assert asked[0]["summary"] == [{"type": "summary_text", "text": "Hm."}]
     assert "encrypted_content" not in plain[0]
+    assert unstored[0]["encrypted_content"] == asked[0]["encrypted_content"]
     history = [{"role": "user", "content": "Hi"}, *asked, {"role": "user", "content": "Why?"}]
     back = sent({"input": history, "max_output_tokens": 9}, Kind.ANTHROPIC, "claude-sonnet-4-5")
     assert back["messages"][1]["content"][0] == {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
@@ -201,7 +203,7 @@ def test_a_chat_has_its_encrypted_reasoning_back():
         ({"tools": [{"type": "tool_search", "execution": "server"}]}, "tools", "tool_search"),
         ({"tools": [SEARCH, SEARCH | {"type": "custom"}]}, "tools", "two tools have the name 'search'"),
         ({"tools": [{"type": "web_search"}]}, "tools", "'web_search' needs a provider that speaks Responses"),
-        ({"input": [{"type": "item_reference", "id": "m"}]}, "input", "item_reference"),
+        ({"input": [{"type": "item_reference", "id": "m"}]}, "input", r"item_reference.*store=false"),
         ({"input": [{"id": "m"}]}, "input", "item_reference"),
         ({"input": [{"type": "compaction", "encrypted_content": "x"}]}, "input", "compaction"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}, "input", "'image_url'"),

@@ -25,6 +25,8 @@ _ITEMS: Final = frozenset(
         *("custom_tool_call_output", "additional_tools"),
     }
 )
+_REFERENCE: Final = "item_reference"
+_IN_FULL: Final = "send the item itself, as clients do that are told to store nothing (store=false)"
 _WITH_PARTS: Final = ("content", "output")
 _LONGEST: Final = 60
 
@@ -77,7 +79,8 @@ def _tools(tools: object, where: str) -> Iterator[Only]:
 def _in_item(item: Mapping[str, Any], where: str) -> Iterator[Only]:
     type_ = item_type(item)
     if type_ not in _ITEMS and not is_own_search(item):
-        yield Only("input", f"'{where}': an item of type {type_[:_LONGEST]!r}", "leave the item out")
+        instead = _IN_FULL if type_ == _REFERENCE else "leave the item out"
+        yield Only("input", f"'{where}': an item of type {type_[:_LONGEST]!r}", instead)
     if type_ in ("additional_tools", "tool_search_output"):
         yield from _tools(item.get("tools"), f"{where}.tools")
     for name in _WITH_PARTS:
@@ -98,4 +101,4 @@ def item_type(item: Mapping[str, Any]) -> str:
     >>> item_type({"role": "user", "content": "Hi"}), item_type({"id": "msg_1"})
     ('message', 'item_reference')
     """
-    return text(item.get("type")) or ("message" if "role" in item else "item_reference")
+    return text(item.get("type")) or ("message" if "role" in item else _REFERENCE)
