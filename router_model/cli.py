@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import (  # noqa: F401
         canary,
-        challenge,
         drift,
         inspect,
         ope,
+        place,
         remove_model,
         retrain,
-        rollback,
         route,
         savings,
         simulate,
@@ -61,9 +60,9 @@ COMMANDS: Final = {
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
     "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
-    "challenge": ("router_model.commands.challenge", "Try a router beside the one that is served."),
+    "challenge": ("router_model.commands.place", "Try a router beside the one that is served."),
     "canary": ("router_model.commands.canary", "Say whether a canary goes on; stop it if it is shown to be worse."),
-    "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
+    "rollback": ("router_model.commands.place", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
@@ -72,7 +71,7 @@ COMMANDS: Final = {
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
-"""Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""
+"""Sub-command -> (module with a click command named `command` or as typed, its help), in the order of ``--help``."""
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -92,7 +91,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
+        # A module of several commands names each as it is typed.
+        command: click.Command = vars(module).get("command") or vars(module)[cmd_name]
         return command
 
     def resolve_command(

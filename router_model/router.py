@@ -71,7 +71,7 @@ class Router:
 
         Parameters
         ----------
-        path : the folder `router-model train` wrote
+        path : the folder that `router-model train` wrote, or one of published routers: the one that is served is loaded
         catalog : replaces prices and capabilities that were saved with it; nothing is retrained
         encoder : the encoder it was trained with; needed where that is neither ``static`` nor ``minilm``
 

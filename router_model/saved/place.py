@@ -28,9 +28,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from router_model.errors import ArtifactError
-from router_model.saved.artifact import MANIFEST, copy_artifact, load_artifact, read_manifest, sync_folder
+from router_model.saved.artifact import CURRENT, MANIFEST, copy_artifact, load_artifact, read_manifest, sync_folder
 
-CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
 CHALLENGER: Final = "challenger"
 HISTORY: Final = "history.jsonl"
@@ -38,33 +37,6 @@ HISTORY: Final = "history.jsonl"
 _LOCK: Final = ".lock"
 _N_DIGITS: Final = 12
 _LONGEST_POINTER: Final = 4096
-
-
-def named_folder(path: Path) -> Path:
-    """Return the folder of the router that a folder, a link, a pointer or a place names.
-
-    Raises
-    ------
-    ArtifactError
-        If nothing is named, or what is named does not exist.
-    """
-    try:
-        if path.is_dir() and (path / CURRENT).is_file() and not (path / MANIFEST).exists():
-            path /= CURRENT
-        if not path.is_file():
-            return path.resolve(strict=True)
-        with path.open(encoding="utf-8") as pointer:
-            # One character more than allowed shows that it is too long, without reading a whole large file.
-            said = pointer.read(_LONGEST_POINTER + 1).strip()
-        if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
-            raise ArtifactError(f"{path}: expected one line, the path of a trained router's folder")
-        return (path.parent / said).resolve(strict=True)
-    except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
-        why = exc.strerror if isinstance(exc, OSError) else exc
-        raise ArtifactError(
-            f"{path}: does not name a trained router ({why}); expected a folder that 'router-model train' wrote, or a "
-            "link or file that names one"
-        ) from exc
 
 
 class Mode(StrEnum):
@@ -144,6 +116,12 @@ class Place:
     """
 
     folder: Path
+
+    @classmethod
+    def at(cls, path: Path) -> "Place | None":
+        """Return the place that a service follows which was given its folder, or the pointer in it; None elsewhere."""
+        folder = path.parent if path.name == CURRENT and path.is_file() else path
+        return cls(folder) if (folder / CURRENT).is_file() and not (folder / MANIFEST).exists() else None
 
     @property
     def current(self) -> Path | None:

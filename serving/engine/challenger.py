@@ -29,8 +29,7 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import FeatureError
 from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
-from router_model.saved.artifact import MANIFEST
-from router_model.saved.place import CURRENT, Challenger, Mode, Place
+from router_model.saved.place import Challenger, Mode, Place
 from router_model.serving.common.error_location import error_location
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.settings import Settings
@@ -117,7 +116,7 @@ class Contender:
         """Tell whether a session is the challenger's, in a canary; a request without a session is drawn by itself."""
         if session_key is None:
             return rng.random() < self.pointer.share
-        return place_of_session(session_key, self.pointer.router) < self.pointer.share
+        return position_of_session(session_key, self.pointer.router) < self.pointer.share
 
     def features_for(self, champion: Served, decision: Decision) -> PromptFeatures | None:
         """Return the champion's features of the prompt, if they are the challenger's, too."""
@@ -125,12 +124,12 @@ class Contender:
         return decision.features if shared else None
 
 
-def place_of_session(session_key: str, challenger: str) -> float:
+def position_of_session(session_key: str, challenger: str) -> float:
     """Return where a session stands between 0 and 1: below its share, it is the canary's.
 
     It depends on nothing else, so a session stays in its arm, and a larger share adds sessions and moves none back.
 
-    >>> place_of_session("a", "9f86d081884c") == place_of_session("a", "9f86d081884c")
+    >>> position_of_session("a", "9f86d081884c") == position_of_session("a", "9f86d081884c")
     True
     """
     digest = hashlib.sha256(f"{challenger}\0{session_key}".encode()).digest()
@@ -354,7 +353,7 @@ class Challenging:
 
     def _look(self) -> tuple[Challenger | None, Sighting | None]:
         """Return the challenger that the place names, and its files; runs in a thread."""
-        place = place_at(self._settings.artifact)
+        place = None if self._settings.artifact is None else Place.at(self._settings.artifact)
         pointer = None if place is None else place.challenger
         if place is None or pointer is None or place.current == place.folder / pointer.router:
             return None, None
@@ -386,11 +385,3 @@ class Challenging:
             self._pointer = None
         # Other faults may pass, so that it is tried again.
         self._tried = seen if isinstance(exc, RouterModelError | FeatureError) else None
-
-
-def place_at(path: Path | None) -> Place | None:
-    """Return the place that a service follows which was given its folder, or the pointer in it; None elsewhere."""
-    if path is None:
-        return None
-    folder = path.parent if path.name == CURRENT and path.is_file() else path
-    return Place(folder) if (folder / CURRENT).is_file() and not (folder / MANIFEST).exists() else None

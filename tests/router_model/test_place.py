@@ -6,8 +6,8 @@ import pytest
 from command_line import run_command
 
 from router_model import ArtifactError
-from router_model.saved.artifact import read_manifest
-from router_model.saved.place import Challenger, Mode, Place, named_folder
+from router_model.saved.artifact import load_artifact, named_folder, read_manifest
+from router_model.saved.place import Challenger, Mode, Place
 
 
 def name_of(folder):
@@ -35,6 +35,7 @@ def test_a_published_router_is_a_verified_copy_that_the_place_names(place, value
     folder = publish(place, valued["dear"])
     assert folder == place.folder / name_of(valued["dear"]) == named_folder(place.folder)
     assert named_folder(place.folder / "current") == folder
+    assert load_artifact(place.folder).predictor.models == load_artifact(valued["dear"]).predictor.models
     assert place.previous is None
     for file in valued["dear"].iterdir():
         assert (folder / file.name).read_bytes() == file.read_bytes()

@@ -15,7 +15,7 @@ from simulated_world import POEM, SUM
 from router_model import RequestError
 from router_model.saved.artifact import read_manifest
 from router_model.saved.place import Mode, Place
-from router_model.serving.engine.challenger import place_of_session
+from router_model.serving.engine.challenger import position_of_session
 from router_model.serving.engine.shadow import MOST_WAITING
 
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
@@ -130,7 +130,7 @@ def test_a_shadow_that_hangs_holds_up_few_records_and_the_end_writes_them(contes
 
 
 def test_where_two_disagree_answers_come_as_often_as_their_logged_propensities_say(contest, run, query):
-    """1,500 answers to one request: 0.4 for the challenger's choice, else as the champion explores, 0.1 each."""
+    """800 answers to one request: 0.4 for the challenger's choice, else as the champion explores, 0.1 each."""
     settings = {"explore_share": 0.3, "explore_max_p_drop": 1.0, "explore_max_cost_ratio": 1e9}
     expected = {"large": 0.6 * 0.8, "coder": 0.6 * 0.1, "small": 0.4 + 0.6 * 0.1}
 
@@ -142,7 +142,7 @@ def test_where_two_disagree_answers_come_as_often_as_their_logged_propensities_s
             b.replace_router(decide=lambda *_a, **_k: [decision])
             replace_challenger(b, decide=lambda *_a, **_k: [other])
             drawn = Counter()
-            for _ in range(1500):
+            for _ in range(800):
                 routed = await engine.decide(query(POEM))
                 drawn[routed.model] += 1
                 by_model = dict(zip([step.model for step in routed.plan], routed.propensities, strict=True))
@@ -151,7 +151,7 @@ def test_where_two_disagree_answers_come_as_often_as_their_logged_propensities_s
                 assert routed.explored is (routed.model != "large") is (routed.reason == "explored")
                 assert routed.plan[1 if routed.explored else 0].model == "large"
             counts = [drawn[model] for model in expected]
-            assert chisquare(counts, [1500 * p for p in expected.values()]).pvalue > 0.001
+            assert chisquare(counts, [800 * p for p in expected.values()]).pvalue > 0.001
             record = b.log.decisions[-1]
             assert [one.propensity for one in record.candidates] == list(routed.propensities)
             assert record.challenger_model == "small"
@@ -225,7 +225,7 @@ def test_a_model_that_only_the_challenger_has_is_drawn_too(contest, run, query):
     run(main)
 
 
-def test_a_canary_has_its_share_of_sessions_and_restarts_move_none(contest, run, query, place, valued):
+def test_a_canary_has_its_share_of_sessions_and_a_larger_one_keeps_them(contest, run, query, place, valued):
     async def answers(share):
         async with contest(Mode.CANARY, share) as b:
             for i in range(60):
@@ -235,23 +235,19 @@ def test_a_canary_has_its_share_of_sessions_and_restarts_move_none(contest, run,
             assert [one.trial.arm for one in batch] == [records[str(i)].arm for i in range(20)]
             return records
 
-    def main():
-        first, again, more = (run(lambda share=share: answers(share)) for share in (0.3, 0.3, 0.6))
-        assert {name: one.arm for name, one in first.items()} == {name: one.arm for name, one in again.items()}
-        canary = {name for name, one in first.items() if one.arm == "challenger"}
-        assert 8 < len(canary) < 30
-        assert canary < {name for name, one in more.items() if one.arm == "challenger"}
-        for name, one in first.items():
-            assert (one.model, one.artifact == read_manifest(valued["cheap"])["content_hash"]) == (
-                ("small", True) if name in canary else ("large", False)
-            )
-            assert (one.challenger, one.canary_share, one.challenger_model) == (place.challenger.router, 0.3, None)
-
-    main()
+    first, more = (run(lambda share=share: answers(share)) for share in (0.3, 0.6))
+    canary = {name for name, one in first.items() if one.arm == "challenger"}
+    assert 8 < len(canary) < 30
+    assert canary < {name for name, one in more.items() if one.arm == "challenger"}
+    for name, one in first.items():
+        assert (one.model, one.artifact == read_manifest(valued["cheap"])["content_hash"]) == (
+            ("small", True) if name in canary else ("large", False)
+        )
+        assert (one.challenger, one.canary_share, one.challenger_model) == (place.challenger.router, 0.3, None)
 
 
 def test_sessions_fall_evenly_and_differently_for_each_challenger():
-    a, b = ([place_of_session(str(i), name) for i in range(2000)] for name in ("a", "b"))
+    a, b = ([position_of_session(str(i), name) for i in range(2000)] for name in ("a", "b"))
     counts = Counter(int(10 * x) for x in a)
     assert chisquare([counts[i] for i in range(10)]).pvalue > 0.001
     both = sum(x < 0.3 and y < 0.3 for x, y in zip(a, b, strict=True))

@@ -130,7 +130,7 @@ def test_the_exported_table_is_the_truth(play, world, tmp_path):
 def tried(valued, world, tmp_path_factory):
     """Return what simulates that a router for which cost is all challenges one for which quality is all."""
 
-    def run(mode, share, n=400):
+    def run(mode, share, n=250):
         folder = tmp_path_factory.mktemp("tried")
         settings = Settings(artifact=valued["dear"], log=f"sqlite:///{folder}/sim.db", log_spool=folder / "spool")
         challenger = Trying(Router.load(valued["cheap"]), mode, share)
@@ -154,7 +154,7 @@ def test_ope_reads_targeted_exploration_as_any_other(tried, valued):
     said = run_command("ope", valued["cheap"], "--log", f"sqlite:///{path}", "--json")
     assert said.returncode == 0, said.stderr
     found = json.loads(said.stdout)
-    assert (found["n_decisions"], found["left_out"]) == (400, {})
+    assert (found["n_decisions"], found["left_out"]) == (250, {})
     assert found["overlap"]["largest_weight"] == 2
     assert found["overlap"]["share_different"] == pytest.approx(differ.mean())
     values = {value.label: value for value in done.values()}
