@@ -361,6 +361,10 @@ class Place:
             ) from exc
 
     def _write_history(self, entry: Mapping[str, Any]) -> None:
+        """Add a line; a process that was killed between it and the pointer has left it, and it is not written twice."""
+        last = self.history()[-1:]
+        if last and {name: last[0][name] for name in last[0] if name not in {"at", "by"}} == _plain(entry):
+            return
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"at": at, "by": _who(), **entry}, ensure_ascii=False)
         path = self.folder / HISTORY
@@ -383,6 +387,11 @@ class Place:
         Path(beside).chmod(0o644)  # the service may run as another user
         Path(beside).replace(self.folder / name)
         sync_folder(self.folder)
+
+
+def _plain(entry: Mapping[str, Any]) -> Any:
+    """Return an entry as it comes back from the history."""
+    return json.loads(json.dumps(dict(entry)))
 
 
 def folder_name(content_hash: str) -> str:

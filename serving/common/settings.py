@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     canary_cost_rise: float = Field(0.1, ge=0, le=5, description="Share of the cost by which it may be dearer.")
     canary_latency_rise: float = Field(0.2, ge=0, description="Share of the latency by which it may be slower.")
 
+    # levels
+    follow_levels: float = Field(
+        0.0, ge=0, le=4, description="Largest shift of a model's log odds that feedback may bring between retrains."
+    )
+    follow_every_s: float = Field(10.0, gt=0, description="How often feedback is looked at for it.")
+
     # sessions
     session_ttl_s: float = Field(3600.0, gt=0, description="A session that is silent for longer is forgotten.")
     session_cache_ttl_s: float = Field(300.0, ge=0, description="How long providers keep a prompt cache.")

@@ -9,8 +9,9 @@ decision, in memory. The rule:
   no model is one of the chosen model.
 - *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the
   attempt with that answer, and counts of one that succeeded; where it names a decision, too, the decision counts. A
-  judge is a key: its grade is the mean over the sources it writes of the latest score of each, and the quality is the
-  mean over judges.
+  judge is a key: its grade is the latest score of the best kind of source that it writes (the mean, if it writes
+  several of one kind), and the quality is the mean over judges. Checks of the operator count alone, and what only hints
+  at a failure counts where nobody said more (docs/decision-log.md has the table).
 - *judge*: the key that asked, if its own grade is in the quality. Null where only keys with the role ``feedback-all``
   judged, and in a service without keys: then the quality is the operator's own.
 - *propensity*: the probability with which the called model was chosen. Null where a fallback answered instead of the
@@ -24,6 +25,7 @@ Simplifies: only decisions are chosen by time; feedback counts whenever it came.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -36,13 +38,24 @@ from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period
 from router_model.serving.formats.format import Surface
 
-_PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens", "propensity")
+_PREDICTED: Final = (
+    "p_success",
+    "expected_quality",
+    "expected_cost_usd",
+    "expected_output_tokens",
+    "propensity",
+    "level_shift",
+)
 _CANDIDATES: Final = pl.Struct({"model": pl.List(pl.String), **dict.fromkeys(_PREDICTED, pl.List(pl.Float64))})
 _FAILED_STATUS: Final = 400
 ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
 _MAY_SPEAK: Final = pl.col("key_id").eq_missing(pl.col("owner")) | (pl.col("authority") == ANY).fill_null(value=False)
 """Whether the sender of a report may speak of a decision."""
 _ALWAYS: Final = pl.lit(value=True)
+_CHECKED, _SAID, _GRADED, _HINTED = range(4)
+_KIND: Final = {"label": _CHECKED, "test": _CHECKED, "user": _SAID, "judge": _GRADED}
+_KIND.update(dict.fromkeys(("regenerate", "retry", "edit"), _HINTED))
+"""Kinds of sources, the best first; other names are what somebody said."""
 _FLAGS: Final = ("degraded", "shadow", "forwarded")
 _FORWARDED: Final = [surface.value for surface in Surface]
 _ATTEMPT_FACTS: Final = (
@@ -68,12 +81,15 @@ class StagedLog:
     decisions, attempts, feedback : paths
     period : Period
         Of decisions.
+    regenerated_within : timedelta or None
+        An answer that nobody judged failed if the same prompt was asked again in its session before then.
     """
 
     decisions: list[Path]
     attempts: list[Path]
     feedback: list[Path]
     period: Period
+    regenerated_within: timedelta | None = None
 
 
 def calls_of(log: StagedLog) -> pl.DataFrame:
@@ -95,6 +111,9 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
     )
     told = called.join(_predictions(log, called), on="decision_id", how="left", maintain_order="left")
     quality = qualities(log, attempts, called)
+    if log.regenerated_within is not None:
+        again = _asked_again(log, log.regenerated_within).join(quality, on="decision_id", how="anti")
+        quality = pl.concat([quality, again.select(quality.columns)])
     is_chosen = (pl.col("called") == pl.col("model")) & ~pl.col("degraded").fill_null(value=True)
     return told.join(quality, on="decision_id", how="left", maintain_order="left").with_columns(
         # Off-policy evaluation divides by the propensity, so 0 must not be among them.
@@ -161,6 +180,11 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
         scan(Kind.DECISION, log.decisions)
         .select("decision_id", pl.col("candidates").str.json_decode(_CANDIDATES))
         .unnest("candidates")
+        # Older records lack these; every column needs an entry for each candidate.
+        .with_columns(
+            expected_quality=pl.coalesce("expected_quality", "p_success"),
+            level_shift=pl.coalesce("level_shift", pl.col("propensity").list.eval(pl.element() * 0.0)),
+        )
         .explode("model", *_PREDICTED)
         .join(wanted, left_on=["decision_id", "model"], right_on=["decision_id", "called"])
         .select("decision_id", *_PREDICTED)
@@ -189,14 +213,44 @@ def qualities(
         called.rename({"key_id": "owner"}).drop("created_at", strict=False), on="decision_id", maintain_order="left"
     ).filter(in_time & _MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
     is_own = (pl.col("authority") != ANY).fill_null(value=True) & (pl.col("key_id") != INSECURE.key_id)
+    kind = pl.col("source").replace_strict(_KIND, default=_SAID, return_dtype=pl.Int8)
     return (
-        about_the_called.with_columns(judge=pl.when(is_own).then("key_id"))
+        about_the_called.with_columns(
+            judge=pl.when(is_own).then("key_id"),
+            kind=kind,
+            standing=pl.when((kind == _CHECKED) & (pl.col("authority") == ANY).fill_null(value=False))
+            .then(_CHECKED)
+            .when(kind == _HINTED)
+            .then(_HINTED)
+            .otherwise(_SAID),
+        )
+        .filter(pl.col("standing") == pl.col("standing").min().over("decision_id"))
+        .filter(pl.col("kind") == pl.col("kind").min().over("decision_id", "key_id"))
         .group_by("decision_id", "key_id", "source", maintain_order=True)
         .agg(pl.col("score", "judge").last())
         .group_by("decision_id", "key_id", maintain_order=True)
         .agg(pl.col("score").mean(), pl.col("judge").last())
         .group_by("decision_id", maintain_order=True)
         .agg(quality=pl.col("score").mean(), judge=pl.col("judge").drop_nulls().first())
+    )
+
+
+def _asked_again(log: StagedLog, within: timedelta) -> pl.DataFrame:
+    """Return a failure for each decision whose prompt was asked again soon, by the same key in the same session."""
+    asked = ["key_id", "session_id", "prompt_sha256"]
+    decisions = (
+        scan(Kind.DECISION, log.decisions)
+        .filter(in_period(log.period) & ~pl.col("shadow").fill_null(value=False))
+        .filter(pl.col("session_id").is_not_null() & pl.col("prompt_sha256").is_not_null())
+        .select("decision_id", "created_at", *asked)
+        .collect(engine="streaming")
+        .unique("decision_id")
+        .sort("created_at", "decision_id")
+    )
+    wait = pl.col("created_at").shift(-1).over(asked) - pl.col("created_at")
+    has_key = pl.col("key_id") != INSECURE.key_id
+    return decisions.filter(wait <= within).select(
+        "decision_id", quality=pl.lit(0.0), judge=pl.when(has_key).then("key_id")
     )
 
 

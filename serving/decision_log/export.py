@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -89,7 +90,9 @@ class ExportReport:
         ]
 
 
-async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
+async def export_log(
+    store: Store, out: Path, period: Period, *, regenerated_within: timedelta | None = None
+) -> ExportReport:
     """Write the outcome table of a period.
 
     Parameters
@@ -100,6 +103,8 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
         ``.parquet``, ``.csv`` or ``.jsonl``; replaced when the new table is complete.
     period : Period
         Of decisions.
+    regenerated_within : timedelta, optional
+        An answer that nobody judged gets quality 0 if the same prompt was asked again in its session before then.
 
     Raises
     ------
@@ -118,6 +123,7 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
             attempts=await store.stage(Kind.ATTEMPT, Period(), folder),
             feedback=await store.stage(Kind.FEEDBACK, Period(), folder),
             period=period,
+            regenerated_within=regenerated_within,
         )
         return _export(log, out, folder)
 

@@ -31,6 +31,8 @@ class LoggedCandidate:
     propensity : float
         Probability with which this candidate would have been chosen, given the request and the session; they add up
         to 1 over the candidates of a decision.
+    level_shift : float or None
+        What the log odds of `p_success` and `expected_quality` were shifted by (`router_model.levels`).
     """
 
     model: str
@@ -43,6 +45,7 @@ class LoggedCandidate:
     expected_latency_s: float | None
     expected_quality: float | None
     propensity: float
+    level_shift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

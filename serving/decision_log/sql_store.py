@@ -92,7 +92,7 @@ class SqlStore:
         columns = table.c.values() if fields is None else [table.c[name] for name in fields]
         chosen = select(*columns).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
         with database_failures("read"):
-            return await write_parts(kind, self._stream(chosen), folder)
+            return await write_parts(kind, self.rows(chosen), folder)
 
     async def delete(self, selection: Selection) -> Mapping[Kind, int]:
         """Delete rows, some at a time, so that writing goes on in between."""
@@ -135,7 +135,8 @@ class SqlStore:
             async with connection.begin():
                 yield connection
 
-    async def _stream(self, chosen: Select[Any]) -> AsyncIterator[Row]:
+    async def rows(self, chosen: Select[Any]) -> AsyncIterator[Row]:
+        """Yield the rows that a statement selects, without holding them all in memory."""
         async with self._engine.connect() as connection:
             result = await connection.stream(chosen, execution_options={"yield_per": ROWS_AT_ONCE})
             async for row in result.mappings():

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
@@ -91,7 +92,7 @@ def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:
     """Return a router with a request's own prices and limits in its catalog."""
     if not cards:
         return router
-    return Router.assemble(router.artifact, router.encoder, catalog=Catalog({**router.catalog.cards, **cards}))
+    return replace(router, catalog=Catalog({**router.catalog.cards, **cards}).only(router.models))
 
 
 def _tried(router: Router, asked: ReadQuery) -> Decision | Exception:

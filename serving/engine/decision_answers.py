@@ -104,6 +104,7 @@ class DecisionAnswers:
             decision_s=time.perf_counter() - arrived,
             explanation=decision.explanation,
             trial=trial,
+            levels=None if served.router is None else served.router.levels,
         )
 
     def default(

@@ -31,6 +31,7 @@ from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, de
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
 from router_model.serving.engine.exploration import Exploration, Rival
 from router_model.serving.engine.faults import callers_error
+from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.lane import SLOW_FACTOR, DeadlineMissedError, Lane
 from router_model.serving.engine.loading import Loader
 from router_model.serving.engine.query import Query, Routed, Trial
@@ -88,6 +89,7 @@ class Engine:
         self._rng = rng
         self._fast, self._slow = self._lanes()
         self._watches: list[asyncio.Task[None]] = []
+        self._follower = LevelFollower.of(settings, clock=clock)
         self._degraded: Counter[str] = Counter()
         self._throttle = LogThrottle()
 
@@ -133,7 +135,9 @@ class Engine:
         """
         await self._reloader.start()
         await self._sessions.start()
-        watched = (self._reloader.watch(), self.challenging.watch(), self.canary.watch())
+        watched = [self._reloader.watch(), self.challenging.watch(), self.canary.watch()]
+        if self._follower is not None:
+            watched.append(self._follow_for_ever())
         self._watches = [asyncio.create_task(each, name="artifact-watch") for each in watched]
 
     async def close(self) -> None:
@@ -194,6 +198,7 @@ class Engine:
             "prompts_left_out": self._volume.n_left_out,
             "challenger": self.challenging.status,
             "canary": self.canary.status,
+            "levels": None if self._follower is None else self._follower.status,
         }
 
     async def decide(self, query: Query) -> Routed:
@@ -276,6 +281,17 @@ class Engine:
         reloaded = await self._reloader.reload()
         await self.challenging.follow(again=True)
         return reloaded
+
+    async def follow_levels(self) -> None:
+        """Shift the levels of models to what feedback in the log shows now, if the settings say so."""
+        served = self._reloader.served
+        if self._follower is not None and served is not None and served.router is not None:
+            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact))
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            await self.follow_levels()
+            await asyncio.sleep(self._settings.follow_every_s)
 
     def _lanes(self) -> tuple[Lane, Lane]:
         deadline_s = self._settings.decision_deadline_s

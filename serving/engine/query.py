@@ -10,6 +10,7 @@ from router_model.certificate import Certificate
 from router_model.decision import Exclusion, PlanStep
 from router_model.explanation_records import Explanation
 from router_model.goal import OWN_TRADEOFF, Goal
+from router_model.levels import Levels
 from router_model.screening.constraints import Constraints
 
 
@@ -99,6 +100,8 @@ class Routed:
     explanation : Explanation or None
     trial : Trial or None
         None where no challenger was involved before the answer.
+    levels : Levels or None
+        What the predictions were shifted by.
     """
 
     decision_id: str
@@ -125,6 +128,7 @@ class Routed:
     decision_s: float
     explanation: Explanation | None = None
     trial: Trial | None = None
+    levels: Levels | None = None
 
     @property
     def model(self) -> str:

@@ -256,6 +256,7 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
         "expected_latency_s": [None if s is None or isnan(s) else s for s in latencies] if predicted else nothing,
         "expected_quality": [step.expected_quality for step in plan] if predicted else nothing,
         "propensity": list(routed.propensities),
+        "level_shift": nothing if routed.levels is None else [routed.levels.log_odds(step.model) for step in plan],
     }
 
 

@@ -12,12 +12,13 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import FeatureError
+from router_model.levels import Levels
 from router_model.router import Router
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
@@ -187,6 +188,15 @@ class Reloader:
             self._tried, self._refused, self._said = sighting.version, None, None
             return self._adopt(router)
 
+    def shift_levels(self, artifact: str, levels: Levels | None) -> None:
+        """Let an artifact's models be predicted at other levels, if it is the one that is served."""
+        served = self._served
+        if served is None or served.router is None or served.artifact != artifact or served.router.levels == levels:
+            return
+        router = replace(served.router, levels=levels)
+        self._served = replace(served, router=router, policy_version=policy_version(self._settings, router))
+        _log.info("levels of models: %s", "as trained" if levels is None else dict(levels.shifts))
+
     def close(self) -> None:
         """Let the thread end."""
         self._lane.close()
@@ -197,6 +207,9 @@ class Reloader:
         return self._loader.load(sighting.folder, beside=() if now is None else (now,))
 
     def _adopt(self, router: Router) -> Reloaded:
+        now = None if self._served is None else self._served.router
+        if now is not None and now.artifact.content_hash == router.artifact.content_hash:
+            router = replace(router, levels=now.levels)
         version = policy_version(self._settings, router)
         if self._served is not None and self._served.policy_version == version:
             return self._reloaded(changed=False)
@@ -241,5 +254,7 @@ def policy_version(settings: Settings, router: Router | None) -> str:
     """
     artifact = "" if router is None else router.artifact.content_hash
     catalog = "" if router is None else router.catalog.dump()
-    said = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
+    said: list[Any] = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
+    if router is not None and router.levels is not None:
+        said.append({model: shift.log_odds for model, shift in router.levels.shifts.items()})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_N_DIGITS]

@@ -19,7 +19,6 @@ from router_model.serving.formats.format import (
     Surface,
     Translation,
 )
-from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.settling import settle
 from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.sse import EventParser, events_in
@@ -109,9 +108,7 @@ class Adapter:
         settle(facts, target, sent)
         if self.translation is not None:
             answer = self.translation.answer(answer)
-        if call is not None and call.declares_functions:
-            answer = with_function_calls(answer)
-        return self.surface.write_answer(answer, facts, target, extras), facts
+        return self.surface.write_answer(answer, facts, target, extras, call), facts
 
     def stream(self, call: Call, target: Target, sent: Sent = NOTHING_SENT) -> "AnswerStream":
         """Return what reads one stream and writes it for the caller; `sent` is the request."""

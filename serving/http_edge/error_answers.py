@@ -127,12 +127,16 @@ def _hint(path: str) -> str:
     >>> _hint("/chat/completions")
     "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
     """
-    if path in ("/chat/completions", "/embeddings", "/models"):
+    if path in ("/chat/completions", "/responses", "/embeddings", "/models"):
         return "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
     if path.startswith(("/v1/v1/", "/v1/v1beta/", "/v1beta/v1beta/")):
         return "this path does not exist; this SDK adds the version itself: take it off the base URL"
-    if path in ("/v1/responses", "/v1/completions"):
-        return f"{path} is not served; use /v1/chat/completions"
+    if path == "/v1/completions":
+        return "/v1/completions is not served; use /v1/chat/completions"
+    if path == "/v1/responses/input_tokens":
+        return "/v1/responses/input_tokens is not served; the usage of each answer has its counts"
+    if path.startswith("/v1/responses/"):
+        return "responses are not kept here; send the whole conversation in 'input' of POST /v1/responses"
     return "this path does not exist; /openapi.json lists all paths"
 
 

@@ -14,7 +14,7 @@ _GOOGLE_CALLS: Final = (":generateContent", ":streamGenerateContent")
 """Google's calls below a path that they share with OpenAI's list of models."""
 
 
-_OPENAI_CALLS: Final = frozenset({"/v1/chat/completions", "/v1/embeddings"})
+_OPENAI_CALLS: Final = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/embeddings"})
 
 
 def is_forwarded(path: str) -> bool:

@@ -131,6 +131,13 @@ class Telemetry:
         self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
         self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
+        self._level_shifts = self._gauge(
+            "router_level_shift",
+            "What feedback shifts the log odds of a model's success by.",
+            ("model",),
+            mode="livemostrecent",
+        )
+        self._shifted: set[str] = set()
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
         self._log_gauges = {name: self._gauge(*about) for name, about in _LOG_GAUGES.items()}
@@ -260,6 +267,10 @@ class Telemetry:
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)
         self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
+        shifts = (engine.get("levels") or {}).get("shifts", {})
+        self._shifted |= shifts.keys()
+        for model in self._shifted:  # one that is shifted no longer is at 0
+            self._level_shifts.labels(model).set(shifts.get(model, {}).get("log_odds", 0.0))
 
     def _update_canary(self, canary: Mapping[str, Any]) -> None:
         self._canary_running.set(bool(canary.get("running")))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from router_model.serving.common.service_errors import EmptyPlanError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.provider import Provider, Target
 from router_model.serving.proxy.preferences import NONE, Preferences
@@ -92,8 +92,10 @@ def _capable(served: Sequence[Target], preferences: Preferences, body: Mapping[s
     return tuple(one for one in served if preferences.affords(one.card) and preferences.fits(one.card, body))
 
 
-def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Preferences) -> EmptyPlanError:
+def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Preferences) -> ServiceError:
     named = ", ".join(models[:5])
+    if (refusal := preferences.only_responses) is not None:
+        return InvalidRequestError(f"{named}: {refusal.message}", param=refusal.param)
     if preferences is NONE:
         return EmptyPlanError(
             f"no provider serves {named}; the providers are {', '.join(providers)}; add the model to one of them",

@@ -33,7 +33,7 @@ from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
-from router_model.serving.proxy.questions import query_of
+from router_model.serving.proxy.questions import nobody_fits, query_of
 from router_model.serving.proxy.replies import (
     StreamAnswer,
     error_headers,
@@ -258,7 +258,10 @@ class Proxy:
             unavailable=unavailable,
         )
         query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
-        routed = await self.engine.decide(query)
+        try:
+            routed = await self.engine.decide(query)
+        except EmptyPlanError as exc:
+            raise nobody_fits(exc, asked) from exc
         behind = [model for model in asked.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind
         return routed, self.candidates.targets(models, asked.preferences)

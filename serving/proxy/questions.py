@@ -7,7 +7,14 @@ from typing import Any
 
 from router_model.goal import Goal, OwnTradeoff, Tradeoff
 from router_model.screening.constraints import Constraints, Usd
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    ServiceError,
+    UpstreamError,
+)
 from router_model.serving.engine.query import Query
+from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.queries import build_query
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
@@ -52,6 +59,18 @@ def query_of(
         constraints=_narrowed(query.constraints, asked, tuple(unavailable)),
         explain=False,  # a provider's format has no field for an explanation
     )
+
+
+def nobody_fits(error: EmptyPlanError, asked: ProxyRequest) -> ServiceError:
+    """Return the error of a request that no candidate is left for, in the words that its caller's SDK knows."""
+    refusal = asked.preferences.only_responses
+    if refusal is not None and error.param in (None, "unavailable"):
+        return InvalidRequestError(refusal.message, param=refusal.param, metadata=error.metadata)
+    if asked.surface is Surface.RESPONSES and error.param == "context_window":
+        return UpstreamError(
+            error.message, status=400, type="invalid_request_error", code="context_length_exceeded", param="input"
+        )
+    return error
 
 
 def _goal(goal: Goal, plugin: Plugin | None) -> Goal:

@@ -50,8 +50,10 @@ from router_model.serving.simulation.world import Change, Phase, World, phases_o
 _GONE: Final[dict[str, Any]] = {"status": 404, "error_type": "model_gone", "latency_s": 0.1}
 _LONG_S: Final = 600.0  # real seconds for the log to take what it was given
 _AGAIN_AFTER_S: Final = 60.0
+_JUDGED_AT_ONCE: Final = 20
 _FIXED: Final = {
     "reload_every_s": 1e9,
+    "follow_every_s": 1e9,
     "log_retention_days": None,  # simulated times may be years ago
     "log_prompt_chars_a_minute": 10**15,  # of real minutes, in which weeks are simulated
     "session_store": "memory",  # not one that a service shares
@@ -222,6 +224,7 @@ class _Replay:
         self._columns = {model: column for column, model in enumerate(phases[0].world.models)}
         self._max_attempts = settings.proxy_max_attempts
         self._flush_every, self._n_put = max(1, settings.log_queue // 4), 0
+        self._follows, self._n_reported = settings.follow_levels > 0, 0
         self._now = 0.0
         self._reports: list[tuple[float, int, FeedbackRecord]] = []  # a heap
         self._done: list[_Done] = []
@@ -281,6 +284,7 @@ class _Replay:
         """Put the feedback that is due by then into the log."""
         while self._reports and self._reports[0][0] <= moment:
             await self._put(heapq.heappop(self._reports)[2])
+            await self._follow()
 
     async def _call(self, arrival: Arrival, routed: Routed) -> None:
         """Call the plan's models in order until one answers, as the proxy does."""
@@ -377,6 +381,13 @@ class _Replay:
             later = datetime.fromtimestamp(at + _AGAIN_AFTER_S, UTC)
             second = replace(report, feedback_id=again, created_at=later)
             heapq.heappush(self._reports, (at + _AGAIN_AFTER_S, len(self._done), second))
+
+    async def _follow(self) -> None:
+        """Let the engine read feedback now and then, as a service does by the clock."""
+        self._n_reported += 1
+        if self._follows and self._n_reported % _JUDGED_AT_ONCE == 0:
+            await self._log.flush(_LONG_S)
+            await self.engine.follow_levels()
 
     async def _put(self, record: LogRecord) -> None:
         self._log.put(record)

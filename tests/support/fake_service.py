@@ -14,6 +14,7 @@ from router_model import Catalog, ModelCard, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
+from router_model.screening.screening import NoCandidateError
 from router_model.serving.access.admission import Admission
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
@@ -22,6 +23,7 @@ from router_model.serving.common.service_errors import ForbiddenError, ServiceEr
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
@@ -110,7 +112,10 @@ class FakeEngine:
         self.asked.append(query)
         if self.fails:
             raise self.fails
-        routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
+        try:
+            routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
+        except NoCandidateError as exc:
+            raise callers_error(exc) from exc
         self.log.put(record_of(routed, query))
         for observe in self.observers:
             observe(query, routed)

@@ -36,7 +36,8 @@ def test_unknown_paths_and_methods_are_errors_in_the_same_shape(client):
     [
         ("/chat/completions", "base URL that ends in /v1"),
         ("/v1/v1/messages", "take it off the base URL"),
-        ("/v1/responses", "not served; use /v1/chat/completions"),
+        ("/v1/completions", "not served; use /v1/chat/completions"),
+        ("/v1/responses/resp_1", "send the whole conversation"),
         ("/v1/nothing", "/openapi.json lists all"),
     ],
 )
@@ -121,6 +122,7 @@ NEEDED = [
     ("GET", "/v1/models/small", "decide proxy"),
     ("GET", "/v1/decisions/x", "decide proxy admin"),
     ("POST", "/v1/chat/completions", "proxy"),
+    ("POST", "/v1/responses", "proxy"),
     ("POST", "/v1/messages", "proxy"),
     ("POST", "/v1/embeddings", "proxy"),
     ("POST", "/v1beta/models/auto:generateContent", "proxy"),

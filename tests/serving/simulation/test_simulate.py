@@ -16,6 +16,7 @@ from simulated_world import simulate as draw_table
 
 from router_model.commands.simulate import read_world
 from router_model.errors import ArtifactError, RequestError
+from router_model.levels import Levels, Shift
 from router_model.router import Router
 from router_model.saved.place import Mode
 from router_model.serving.common.settings import Settings
@@ -42,7 +43,7 @@ def world(trained, tmp_path_factory) -> World:
 def play(trained, world, tmp_path_factory):
     """Return what simulates, and the path of its SQLite log."""
 
-    def run(*changes, of=world, log=None, explore_share=0.3, seed=0, append=False, **traffic):
+    def run(*changes, of=world, log=None, explore_share=0.3, seed=0, append=False, follow_levels=0.0, **traffic):
         folder = tmp_path_factory.mktemp("log")
         path = log or folder / "sim.db"
         settings = Settings(
@@ -51,6 +52,7 @@ def play(trained, world, tmp_path_factory):
             log_spool=folder / "spool",
             explore_share=explore_share,
             explore_max_cost_ratio=1000,
+            follow_levels=follow_levels,
         )
         requests = Traffic(**{"n_requests": 300, "feedback": 1.0} | traffic)
         return simulate(settings, of, requests, changes=changes, seed=seed, append=append), path
@@ -272,6 +274,40 @@ def test_a_redirected_name_is_answered_and_billed_by_the_other(play, world):
     index = {one: i for i, one in enumerate(done.decision_ids)}
     assert {(name, bool(after[index[one]])) for one, name, _ in answers} == {("small", False), ("large", True)}
     assert all(cost == pytest.approx(done.cost_usd[index[one], small]) for one, _, cost in answers)
+
+
+@pytest.mark.slow
+def test_levels_follow_a_fall_and_lose_nothing_without_one(play, trained, world):
+    """``coder`` falls by 20 points after 300 of 1,500 requests, which are all judged.
+
+    Once 500 were judged since, the rule brings what the best shift of ``coder`` would have brought, less a point at
+    most. Without following it loses several. Where nothing changes, following loses 0.002 at most.
+    """
+    value_usd, coder = trained.router.artifact.operating_point.quality_value_usd, world.column("coder")
+    late, always = np.arange(1500) >= 850, np.ones(1500, np.bool_)
+
+    def worth(done, choice, among):
+        value = done.value(choice, among=among)
+        return value.quality - value.cost_usd / value_usd
+
+    fall = QualityChange(0.2, "coder", -0.2)
+    usual = {"n_requests": 1500, "explore_share": 0.1, "delay_s": 600.0}
+    followed, unfollowed = (play(fall, follow_levels=most, **usual)[0] for most in (1.5, 0.0))
+    table = trained.router.predict(world.prompts)
+    choices = [chosen(trained.router, table, by, coder)[followed.rows] for by in np.linspace(-3, 1, 41)]
+    best = max(worth(followed, choice, late) for choice in choices)
+    assert best - worth(followed, followed.ruled, late) <= 0.01
+    assert best - worth(unfollowed, unfollowed.ruled, late) > 0.03
+    quiet, still = (play(follow_levels=most, **usual)[0] for most in (1.5, 0.0))
+    assert worth(still, still.ruled, always) - worth(quiet, quiet.ruled, always) <= 0.002
+
+
+def chosen(router, table, by, column):
+    """Return what the rule chooses for every prompt if one model's level is shifted."""
+    shifted = Levels({router.models[column]: Shift(by, 0.0)})
+    same = replace(router, levels=shifted)
+    eligible = np.ones(table.p_success.shape, np.bool_)
+    return same.rank(same.rule(), shifted.apply(table), eligible)[:, 0]
 
 
 def test_drifts_of_quality_and_price_show_in_the_values(play, world):
