@@ -25,7 +25,6 @@ from router_model.errors import ArtifactError, RouterModelError
 from router_model.saved.place import Challenger, Mode, Place
 from router_model.sequential.canary import Finding, Limits, Sessions, examine
 from router_model.serving.common.settings import Settings, variable
-from router_model.serving.engine.challenger import place_at
 
 STATE: Final = "canary.json"
 """The file of a place that says what the last look found."""
@@ -212,7 +211,8 @@ class CanaryWatch:
         ArtifactError
             If the pointer is damaged, or the child process failed.
         """
-        place = await asyncio.to_thread(place_at, self.settings.artifact)
+        artifact = self.settings.artifact
+        place = None if artifact is None else await asyncio.to_thread(Place.at, artifact)
         challenger = None if place is None else await asyncio.to_thread(running_canary, place)
         found = None if place is None else await asyncio.to_thread(_state, place)
         self._running = challenger is not None
