@@ -38,6 +38,7 @@ class ServiceError(RouterModelError):
     param : the field of the body it is about
     headers : to send along
     metadata : put under ``error.metadata``
+    details : put under ``error.details`` in Anthropic's shape, whose SDKs act upon its ``error_code``
     """
 
     status: int = 500
@@ -51,12 +52,14 @@ class ServiceError(RouterModelError):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.headers = dict(headers or {})
         self.metadata = dict(metadata or {})
+        self.details = dict(details or {})
 
 
 class InvalidRequestError(ServiceError):
@@ -163,8 +166,9 @@ class UpstreamError(ServiceError):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(message, param=param, headers=headers, metadata=metadata)
+        super().__init__(message, param=param, headers=headers, metadata=metadata, details=details)
         self.status, self.type, self.code = status, type, code
 
 

@@ -20,6 +20,7 @@ from router_model.serving.formats.format import (
     Translation,
 )
 from router_model.serving.formats.function_calls import with_function_calls
+from router_model.serving.formats.references import check_references
 from router_model.serving.formats.settling import settle
 from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.sse import EventParser, events_in
@@ -66,7 +67,12 @@ class Adapter:
         unsaid: tuple[str, ...] = ()
         said: Mapping[str, Any] = call.body
         if self.translation is not None and call.surface in KIND_OF_SURFACE:
-            said, unsaid = untranslatable(said, KIND_OF_SURFACE[call.surface], target.provider.kind)
+            knows = self.translation.knows
+            check_references(said, target.provider.kind, knows)
+            unknown = () if knows is None else tuple(sorted(name for name in said if name not in knows))
+            known = {name: value for name, value in said.items() if name not in unknown}
+            said, unsaid = untranslatable(known, KIND_OF_SURFACE[call.surface], target.provider.kind)
+            unsaid = (*unknown, *unsaid)
         body = dict(said) if self.translation is None else self.translation.request(said)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:

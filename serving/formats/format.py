@@ -246,8 +246,10 @@ class Translation:
     answer : answer of the provider -> answer of the surface
         Its usage is written by the surface. Raises `UpstreamFailure` if it cannot be read.
     stream : nothing -> what translates one stream
+    knows : names of the body's fields that are translated; all others are left out, and named. None: any.
     """
 
     request: Callable[[Mapping[str, Any]], Json]
     answer: Callable[[Json], Json]
     stream: Callable[[], StreamTranslation]
+    knows: frozenset[str] | None = None

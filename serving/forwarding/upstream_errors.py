@@ -45,7 +45,10 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     status, type_, code = _BY_KIND.get(failure.kind, _OURS)
     if failure.refusal is not None:
         code = "content_filter" if CONTENT in failure.refusal.names else "unsupported_parameter"
-    if failure.kind in _CALLERS and failure.status in _KEPT:
+    if failure.status is not None and (
+        (failure.kind in _CALLERS and failure.status in _KEPT)
+        or (failure.kind is FailureKind.BAD_REQUEST and failure.details)
+    ):
         status = failure.status
     metadata: dict[str, Any] = {**_described(reported), "previous_errors": [_described(one) for one in others]}
     metadata.pop("message")
@@ -54,7 +57,14 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
         headers["retry-after"] = retry_after(failure.retry_after_s)
     message = _words(failure) if type_ == _INVALID else _sentence(reported, len(others) + 1)
     return UpstreamError(
-        message, status=status, type=type_, code=code, param=failure.param, headers=headers, metadata=metadata
+        message,
+        status=status,
+        type=type_,
+        code=code,
+        param=failure.param,
+        headers=headers,
+        metadata=metadata,
+        details=failure.details,
     )
 
 
