@@ -66,7 +66,8 @@ def error_dict(error: ServiceError) -> dict[str, Any]:
 
 def error_response(error: ServiceError, path: str = "") -> Response:
     """Return an error as an answer, in the shape of the surface that the path belongs to."""
-    return Response(shaped_error(path, error), error.status, error.headers, JSON)
+    status, body = shaped_error(path, error)
+    return Response(body, status, error.headers, JSON)
 
 
 def as_service_error(exc: Exception) -> ServiceError | None:

@@ -305,8 +305,8 @@ def _too_slow() -> TooSlowError:
 
 async def _answer(error: ServiceError, scope: Scope, receive: Receive, send: Send, *, drain: bool) -> None:
     """Send a refusal and have the connection closed."""
-    body = shaped_error(scope["path"], error)
-    await send({"type": "http.response.start", "status": error.status, "headers": _headers(error, len(body))})
+    status, body = shaped_error(scope["path"], error)
+    await send({"type": "http.response.start", "status": status, "headers": _headers(error, len(body))})
     # While the rest is read, the answer is not over: at its end the server closes the connection.
     await send({"type": "http.response.body", "body": body, "more_body": drain})
     if drain:

@@ -73,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "text/event-stream" if isinstance(answer, bytes) else "application/json")
+        if status >= 429:
+            self.send_header("retry-after", "600")  # longer than a call may take, so nothing is waited for
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)

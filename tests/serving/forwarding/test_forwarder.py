@@ -297,7 +297,7 @@ def test_a_prompt_that_is_too_long_goes_to_a_larger_window_only():
     world = World({"a:m": [status(413)], "b:m": [whole()]}, cards={"a:m": card(8000)})
     assert forwarded(world).target.provider.name == "b"
     error = failed(World({"a:m": [status(413)], "b:m": [whole()]}, cards=cards))
-    assert (error.status, error.code) == (413, "context_length_exceeded")
+    assert (error.status, error.code) == (400, "context_length_exceeded")
 
 
 def test_what_cannot_be_translated_goes_to_the_next_that_can():

@@ -1,5 +1,6 @@
 """What is decided, forwarded and answered, with providers that answer in this process."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -99,6 +100,29 @@ def test_constraints_that_leave_nobody_are_a_404_that_names_them(client, orders)
     response = chat(client, router={"deny": ["*"]})
     assert (response.status_code, response.json()["error"]["code"]) == (404, "no_candidate")
     assert "denied" in response.json()["error"]["message"]
+    assert orders == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (CHAT, {"messages": MESSAGES, "max_tokens": 5000}, "maximum context length is 4000 tokens. However, your"),
+        (
+            "/v1/messages",
+            {"messages": MESSAGES, "max_tokens": 5000},
+            r"prompt is too long: 50\d\d tokens > 4000 maximum",
+        ),
+        (
+            "/v1beta/models/auto:generateContent",
+            {"contents": [{"parts": [{"text": "add"}]}], "generationConfig": {"maxOutputTokens": 5000}},
+            r"The input token count \(50\d\d\) exceeds the maximum number of tokens allowed \(4000\)",
+        ),
+    ],
+)
+def test_a_prompt_that_no_candidate_has_room_for_is_said_as_the_vendor_says_it(client, orders, path, body, words):
+    response = client.post(path, json=body | {"router": {"allow": ["small"]}})
+    assert response.status_code == 400, response.text
+    assert re.search(words, response.json()["error"]["message"])
     assert orders == []
 
 
