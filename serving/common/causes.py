@@ -5,7 +5,7 @@ words. So one table says for each cause and shape: the status, the type or code,
 
 | cause | OpenAI | Anthropic | Google |
 |---|---|---|---|
-| too long | 400 `context_length_exceeded` | 400 "prompt is too long: N tokens > M maximum" | 400 "The input token count…" |
+| too long | 400 `context_length_exceeded` | 400 "prompt is too long: N tokens > M maximum" | 400, its words |
 | content | 400 `content_filter` | 400 `invalid_request_error` | 400 `INVALID_ARGUMENT` |
 | quota | 429 `insufficient_quota` | 429 `rate_limit_error` | 429 `RESOURCE_EXHAUSTED` |
 | overloaded | 503 `server_is_overloaded` | 529 `overloaded_error` | 503 `UNAVAILABLE` |

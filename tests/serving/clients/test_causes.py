@@ -64,7 +64,7 @@ UPSTREAM = {
     },
 }
 TYPED = {
-    (Cause.TOO_LONG, "chat"): (openai.BadRequestError, 400, "is 128000 tokens. However, your messages resulted in 130001"),
+    (Cause.TOO_LONG, "chat"): (openai.BadRequestError, 400, "is 128000 tokens. However, your messages resulted in 13"),
     (Cause.TOO_LONG, "claude"): (anthropic.BadRequestError, 400, "prompt is too long: 130001 tokens > 128000 maximum"),
     (Cause.TOO_LONG, "google"): (google_errors.ClientError, 400, "token count (130001) exceeds the maximum"),
     (Cause.CONTENT, "chat"): (openai.BadRequestError, 400, ""),
