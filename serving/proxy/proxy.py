@@ -160,6 +160,7 @@ class Proxy:
             policy=self.engine.policy_version,
             most_s=self.longest_s,
             ours=self.candidates.provider_names,
+            alias_of=self.providers.alias,
             **path,
         )
 

@@ -7,11 +7,12 @@ import pytest
 from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
-from router_model.goal import Tradeoff
+from router_model.goal import TargetSuccess, Tradeoff
 from router_model.serving.common.service_errors import NotReadyError, ReloadRefusedError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts, Surface
 from router_model.serving.forwarding.reply import Reply
+from router_model.serving.providers.config import Alias
 from router_model.serving.providers.health import Verdict
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.replies import reply_headers
@@ -67,6 +68,21 @@ def test_our_fields_stay_here_and_all_others_go_out(client, orders):
     chat(client, model="auto", models=["small", "large"], **body, **ours)
     assert orders[0].call.body == {"messages": MESSAGES, **body}
     assert orders[0].call.openrouter == {"provider": {"sort": "price"}, "plugins": [{"id": "web"}]}
+
+
+def test_an_alias_is_routed_with_its_options(client, parts, orders):
+    """The caller's own knob stands alone; other options of the alias stay."""
+    parts.proxy.providers.aliases = {
+        "claude-opus-9": Alias("claude-opus-*", "auto", {"target_success": 0.9, "deny": ["coder"]}),
+        "gpt-5": Alias("gpt-5", "small", {}),
+    }
+    assert chat(client, model="claude-opus-9").status_code == 200
+    assert chat(client, model="claude-opus-9", router={"cost_quality_tradeoff": 10}).status_code == 200
+    assert chat(client, model="gpt-5").headers["x-router-model"] == "small"
+    first, second = parts.engine.asked
+    assert (first.goal, first.constraints.deny) == (TargetSuccess(0.9), ("coder",))
+    assert (second.goal, second.constraints.deny) == (Tradeoff(10.0), ("coder",))
+    assert names(orders[2]) == ["small"]
 
 
 def test_models_with_auto_are_the_candidates(client, orders):
