@@ -27,8 +27,9 @@ RESPONSE_HEADERS: Final = "router.response_headers"
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
-_KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key"})
-"""The headers in which Anthropic's and Google's SDKs send the key."""
+_KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key", b"api-key"})
+"""The headers in which Anthropic's, Google's and Azure's SDKs send the key."""
+CREDENTIALS: Final = _KEY_HEADERS | {b"authorization"}
 
 
 class Access:

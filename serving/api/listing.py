@@ -15,6 +15,7 @@ from router_model.serving.common.service_errors import ForbiddenError, ModelNotF
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.requests import AUTO
+from router_model.serving.http_edge.surface_errors import is_openrouters
 from router_model.serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
@@ -26,6 +27,8 @@ _PER_TOKEN: Final = {
 }
 _PER_CALL: Final = {"request": "usd_per_request", "image": "usd_per_image"}
 _PARAMETERS: Final = {"tools": ("tools", "tool_choice"), "structured_output": ("response_format", "structured_outputs")}
+_UNKNOWN_PRICES: Final = {"prompt": "-1", "completion": "-1"}
+"""As OpenRouter writes prices that depend on who answers; its SDKs take prices for granted."""
 _LONGEST_ID: Final = 256
 
 
@@ -38,7 +41,11 @@ async def models(request: Request) -> Response:
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     found = _cards(parts)
-    return json_response({"object": "list", "data": [_entry(model, card) for model, card in found.items()]})
+    entries = [_entry(model, card) for model, card in found.items()]
+    if is_openrouters(request.scope):
+        entries = [entry | {"pricing": _UNKNOWN_PRICES | entry["pricing"]} for entry in entries]
+        return json_response({"data": entries, "links": {"next": None}, "total_count": len(entries)})
+    return json_response({"object": "list", "data": entries})
 
 
 async def model(request: Request) -> Response:
@@ -91,10 +98,22 @@ def model_dict(card: ModelCard) -> dict[str, Any]:
         "canonical_slug": card.model,
         "name": card.model,
         "context_length": card.context_window,
-        "architecture": {"input_modalities": inputs, "output_modalities": ["text"]},
+        "architecture": {
+            "modality": f"{'+'.join(inputs)}->text",
+            "input_modalities": inputs,
+            "output_modalities": ["text"],
+        },
         "pricing": pricing(card),
-        "top_provider": {"context_length": card.context_window, "max_completion_tokens": card.max_output_tokens},
+        "top_provider": {
+            "context_length": card.context_window,
+            "max_completion_tokens": card.max_output_tokens,
+            "is_moderated": False,
+        },
         "supported_parameters": ["max_tokens", *parameters],
+        "supported_voices": None,
+        "default_parameters": None,
+        "per_request_limits": None,
+        "links": {"details": f"/v1/models/{card.model}"},
     }
 
 

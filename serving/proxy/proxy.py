@@ -22,6 +22,7 @@ from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
 from router_model.serving.forwarding.reply import AttemptObserver, ForwardRequest, Reply, no_extras
 from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.http_edge.surface_errors import is_openrouters
 from router_model.serving.monitoring.tracing import OFF, TracedCall, Tracing
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import HealthState
@@ -161,6 +162,7 @@ class Proxy:
             most_s=self.longest_s,
             ours=self.candidates.provider_names,
             alias_of=self.providers.alias,
+            for_openrouter=is_openrouters(request.scope),
             **path,
         )
 

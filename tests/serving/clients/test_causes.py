@@ -1,6 +1,7 @@
 """Every cause that clients act upon, from every provider, as each vendor's SDK is told it."""
 
 import anthropic
+import httpx
 import openai
 import pytest
 from client_service import MODELS
@@ -155,3 +156,12 @@ def test_the_table_has_every_cell():
 def test_lengths_are_read_from_a_providers_words(words, tokens):
     target = Target("m", Provider("p", Kind.OPENAI, "http://x"), "m")
     assert upstream_error(Failed(target, UpstreamFailure(FailureKind.TOO_LONG, words, status=413))).tokens == tokens
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/chat/completions", "/v1/models", "/nothing"])
+def test_every_answer_has_an_id(url, path):
+    """OpenAI's SDK reads the one header, Anthropic's the other; its errors have the id in their bodies, too."""
+    answer = httpx.post(url + path, json={"model": "gpt-y"})
+    assert answer.headers["x-request-id"] == answer.headers["request-id"] != ""
+    if path == "/v1/messages":
+        assert answer.json()["request_id"] == answer.headers["request-id"]

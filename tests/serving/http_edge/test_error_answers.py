@@ -34,7 +34,6 @@ def test_unknown_paths_and_methods_are_errors_in_the_same_shape(client):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/chat/completions", "base URL that ends in /v1"),
         ("/v1/v1/messages", "take it off the base URL"),
         ("/v1/responses", "not served; use /v1/chat/completions"),
         ("/v1/nothing", "/openapi.json lists all"),
