@@ -224,3 +224,9 @@ class StatusAnswer(BaseModel):
     log: dict[str, Any]
     engine: dict[str, Any]
     proxy: dict[str, Any] | None = Field(description="Providers with their keys' states, and breakers; never a key.")
+
+
+class AnyAnswer(BaseModel):
+    """An answer in another vendor's format; of a call it has `model` and `usage.cost` (USD)."""
+
+    model_config = ConfigDict(extra="allow")

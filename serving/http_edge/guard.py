@@ -28,6 +28,7 @@ from router_model.serving.common.service_errors import (
     TooSlowError,
 )
 from router_model.serving.common.settings import Settings
+from router_model.serving.http_edge.bodies import MAX_BODY
 from router_model.serving.http_edge.paths import with_plain_path
 from router_model.serving.http_edge.surface_errors import REQUEST_ID, is_forwarded, shape_of, shaped_error
 from router_model.serving.http_edge.trusted_hosts import TrustedHosts
@@ -54,13 +55,14 @@ class Guard:
     app : ASGI application
     settings : Settings
         ``max_body_bytes``, ``max_call_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``,
-        ``trusted_hosts``, ``host`` and ``insecure``.
+        ``trusted_hosts``, ``host``, ``insecure`` and ``cors_origins``.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._hosts = TrustedHosts.of(settings)
         self._insecure = settings.insecure
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._max_body_bytes = settings.max_body_bytes
         self._max_call_bytes = settings.max_call_bytes
         self._body_deadline_s = settings.body_deadline_s
@@ -92,6 +94,7 @@ class Guard:
             return
         exchange = _Exchange(receive, send, max_bytes, _ids(scope))
         scope[RESPONSE_HEADERS] = exchange.extra_headers
+        scope[MAX_BODY] = max_bytes
         if has_body:
             exchange.start_deadline(self._body_deadline_s)
         try:
@@ -136,7 +139,8 @@ class Guard:
         self._check_host(hosts, scope)
         if self._insecure:
             _check_loopback(scope)
-            _check_site(scope, hosts[0])
+            if not any(name == b"origin" and value in self._origins for name, value in headers):
+                _check_site(scope, hosts[0])
         return _check_framing(lengths, codings, max_bytes)
 
     def _check_host(self, hosts: list[bytes], scope: Scope) -> None:

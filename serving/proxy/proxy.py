@@ -35,6 +35,7 @@ from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
 from router_model.serving.proxy.questions import query_of
+from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
     StreamAnswer,
     error_headers,
@@ -64,6 +65,7 @@ class Proxy:
     candidates : Candidates
     under_way : UnderWay
         The calls, for the end of a drain.
+    recent : RecentCalls
     """
 
     providers: Fleet
@@ -76,6 +78,7 @@ class Proxy:
     longest_s: float = 600.0
     candidates: Candidates = field(init=False)
     under_way: UnderWay = field(init=False, default_factory=UnderWay)
+    recent: RecentCalls = field(init=False, default_factory=RecentCalls)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
@@ -191,7 +194,8 @@ class Proxy:
         if routed is not None:
             traced.decided(decision_id=routed.decision_id, session_id=asked.session_id)
         targets, admission, worst_usd = admit(self.access, request.scope, caller, asked, targets)
-        account = Account((*self.observers, self.candidates.speeds.observe), admission, traced, worst_usd)
+        seen = (*self.observers, self.candidates.speeds.observe, self.recent.observe)
+        account = Account(seen, admission, traced, worst_usd)
         try:
             reply = await self.forwarder.forward(self._forward_request(caller, asked, routed, targets, account))
             if routed is not None and reply.target.model != routed.model:
@@ -236,7 +240,7 @@ class Proxy:
         InvalidRequestError, ModelNotFoundError, EmptyPlanError
         """
         for model in asked.models:
-            self._check_known(model, asked)
+            self.check_known(model, asked)
         decidable = [model for model in asked.models if model in self._models]
         if not asked.routes or (asked.models and not decidable and self._models):
             return None, self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
@@ -266,7 +270,13 @@ class Proxy:
         models = [step.model for step in routed.plan] + behind
         return routed, self.candidates.targets(models, asked.preferences)
 
-    def _check_known(self, model: str, asked: ProxyRequest) -> None:
+    def check_known(self, model: str, asked: ProxyRequest) -> None:
+        """Refuse a model that nobody knows or serves.
+
+        Raises
+        ------
+        ModelNotFoundError, EmptyPlanError
+        """
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"

@@ -58,4 +58,4 @@ def test_a_stream_that_breaks_off_says_so(router, upstream):
 
 
 def test_models_are_listed(router):
-    assert {"gpt-x", "claude-x", "gemini-x"} <= {one.id for one in router.models.list().data}
+    assert {"gpt-x", "claude-x", "gemini-x"} <= {one.id for one in router.models.list().result.data}
