@@ -28,6 +28,7 @@ from router_model.serving.api.surfaces import (
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import InvalidRequestError, ModelNotFoundError
 from router_model.serving.formats.format import Surface
+from router_model.serving.formats.shapes import mapping
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE
@@ -223,26 +224,24 @@ def _as_embeddings(model: str, asked: Sequence[Any]) -> dict[str, Any]:
     """
     body: dict[str, Any] = {"model": model, "input": [_text(one) for one in asked]}
     for name in ("outputDimensionality", "output_dimensionality"):
-        if asked[0].get(name) is not None:
+        if mapping(asked[0]).get(name) is not None:
             body["dimensions"] = asked[0][name]
     return body
 
 
 def _text(asked: Any) -> str:
-    content = asked.get("content") if isinstance(asked, dict) else None
-    if isinstance(asked, dict):
-        for name in ("taskType", "task_type", "title"):
-            if asked.get(name):
-                raise InvalidRequestError(
-                    f"{name}: changes the embedding, and cannot be said to a provider in OpenAI's format; leave it out",
-                    param=name,
-                )
-    parts = content.get("parts") if isinstance(content, dict) else None
-    if not isinstance(parts, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("text"), str) for one in parts
-    ):
+    fields = mapping(asked)
+    for name in ("taskType", "task_type", "title"):
+        if fields.get(name):
+            raise InvalidRequestError(
+                f"{name}: changes the embedding, and cannot be said to a provider in OpenAI's format; leave it out",
+                param=name,
+            )
+    parts = mapping(fields.get("content")).get("parts")
+    texts = [mapping(one).get("text") for one in parts] if isinstance(parts, list) else [None]
+    if not all(isinstance(text, str) for text in texts):
         raise InvalidRequestError("content: expected an object with 'parts', each with a 'text'", param="content")
-    return "".join(one["text"] for one in parts)
+    return "".join(map(str, texts))
 
 
 def _of_google(call: str, handler: Any, summary: str, body: type[BaseModel]) -> Endpoint:

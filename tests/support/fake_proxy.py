@@ -152,6 +152,7 @@ class FakeForwarder:
             datetime(2026, 11, 23, tzinfo=UTC),
             model=target.model,
             provider=target.provider.name,
+            response_id="resp_1" if error is None else None,
             status=200 if error is None else 500,
             error_type=error,
             input_tokens=None if usage is None else usage.input_tokens,
