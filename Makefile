@@ -88,7 +88,7 @@ bench: $(VENV)/.dev benchmark  ## every measurement the documents cite (needs DA
 	$(BIN)/python tests/performance/bench_decisions.py $(DATA)/mmlu_pro
 	$(BIN)/python tests/performance/bench_screening.py
 	$(BIN)/python tests/performance/bench_certificates.py $(DATA)
-	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA)
+	$(BIN)/python tests/performance/bench_offpolicy.py $(DATA) --figure docs/figures/coverage.svg
 
 bench-serve: $(VENV)/.dev  ## how fast the service answers (needs DATA; ROUTER=folder, SOAK=200000)
 	$(BIN)/python tests/performance/bench_serve.py $(DATA)/mmlu_pro $(if $(ROUTER),--router $(ROUTER)) \

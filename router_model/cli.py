@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     # COMMANDS names these modules in text. Here type checkers and import-linter see them, so that a name that is wrong
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import (  # noqa: F401
+        canary,
         drift,
         inspect,
+        loop,
         ope,
+        place,
+        promote,
         remove_model,
         retrain,
-        rollback,
         route,
         savings,
         simulate,
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
         compare,
         evaluate,
         import_table,
-        promote,
         train,
     )
 
@@ -58,8 +60,11 @@ COMMANDS: Final = {
         "Add a model from 50 to 300 graded prompts, without retraining.",
     ),
     "remove-model": ("router_model.commands.remove_model", "Take a model out of a router, without retraining."),
-    "promote": ("router_model.training.commands.promote", "Publish a router if it is better than the one served."),
-    "rollback": ("router_model.commands.rollback", "Serve the router again that was served before a promotion."),
+    "promote": ("router_model.commands.promote", "Publish a router if it is better than the one served."),
+    "challenge": ("router_model.commands.place", "Try a router beside the one that is served."),
+    "canary": ("router_model.commands.canary", "Say whether a canary goes on; stop it if it is shown to be worse."),
+    "loop": ("router_model.commands.loop", "Retrain on the log and publish what is better, once or on a schedule."),
+    "rollback": ("router_model.commands.place", "Serve the router again that was served before a promotion."),
     "route": ("router_model.commands.route", "Decide which model to call for a prompt."),
     "simulate": ("router_model.commands.simulate", "Replay a table as production traffic into a decision log."),
     "log": ("router_model.serving.commands.log", "Export, delete from or look into the decision log of a service."),
@@ -68,7 +73,7 @@ COMMANDS: Final = {
     "serve": ("router_model.serving.commands.serve", "Answer over HTTP which model to call, or forward the call."),
     "keys": ("router_model.serving.commands.keys", "Make, list and revoke the keys of the service."),
 }
-"""Sub-command -> (module with a click command named `command`, one-line help), in the order of ``--help``."""
+"""Sub-command -> (module with a click command named `command` or as typed, its help), in the order of ``--help``."""
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -88,7 +93,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = module.command
+        # A module of several commands names each as it is typed.
+        command: click.Command = vars(module).get("command") or vars(module)[cmd_name]
         return command
 
     def resolve_command(

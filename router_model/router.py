@@ -25,6 +25,7 @@ from router_model.goal import (
     Tradeoff,
     read_goal,
 )
+from router_model.levels import Levels
 from router_model.policy import Rule, put_first
 from router_model.prediction.compiled import compile_predictor
 from router_model.prompt_cache import WarmCache, saving_usd, with_warm_caches
@@ -42,6 +43,12 @@ _CHUNK = 4096  # prompts predicted at once; bounds memory for long lists
 class Router:
     """Decides which model to call. Immutable, so any number of threads may share one.
 
+    Attributes
+    ----------
+    artifact, encoder, catalog
+    levels : Levels or None
+        Shifts of models' levels since the training.
+
     Examples
     --------
     ::
@@ -54,6 +61,7 @@ class Router:
     artifact: Artifact
     encoder: Encoder
     catalog: Catalog
+    levels: Levels | None = None
     _candidates: Candidates = field(init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -71,7 +79,7 @@ class Router:
 
         Parameters
         ----------
-        path : the folder `router-model train` wrote
+        path : the folder that `router-model train` wrote, or one of published routers: the one that is served is loaded
         catalog : replaces prices and capabilities that were saved with it; nothing is retrained
         encoder : the encoder it was trained with; needed where that is neither ``static`` nor ``minilm``
 
@@ -163,7 +171,7 @@ class Router:
             output_tokens=output_tokens,
             n_images=features.n_images,
         )
-        return PredictionTable(
+        table = PredictionTable(
             models=self.models,
             p_success=prediction.p_success.astype(np.float64),
             expected_cost_usd=cost,
@@ -178,6 +186,7 @@ class Router:
             expected_latency_s=None if prediction.latency_s is None else prediction.latency_s.astype(np.float64),
             expected_quality=prediction.expected_quality.astype(np.float64),
         )
+        return table if self.levels is None else self.levels.apply(table)
 
     def route(
         self,
@@ -278,15 +287,18 @@ class Router:
         explain: bool = False,
         warm_caches: Sequence[WarmCache | None] | None = None,
         keep_features: bool = False,
+        features: PromptFeatures | None = None,
     ) -> list[Decision]:
         """Decide for prompts that have one goal; see `route`, which reads the goal from its keywords.
 
-        With `keep_features` each decision has the features of its prompt.
+        With `keep_features` each decision has the features of its prompt. `features` are those that another router of
+        the same encoder kept, of the same prompts under the same constraints: they are not computed again.
         """
         rule = self.rule(goal)
         limits = constraints or _UNCONSTRAINED
         parsed = [_limited(Prompt.parse(prompt).require_content(), limits) for prompt in prompts]
-        features = featurise(parsed, self.encoder)
+        if features is None:
+            features = featurise(parsed, self.encoder)
         table = self.predict_features(features, self.quality_bar(goal))
         warm = np.zeros(len(parsed), dtype=bool)
         if warm_caches is not None:
@@ -306,6 +318,7 @@ class Router:
         ]  # fmt: skip
         if explain:
             decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
+            decisions = decisions if self.levels is None else list(map(self.levels.explain, decisions))
         if rule.certificate is None or not self._candidates.has_own_prices:
             return decisions
         usual = screening if limits == _UNCONSTRAINED else self.screen(parsed, features, table, _UNCONSTRAINED)
@@ -321,6 +334,10 @@ class Router:
 
     def rule(self, goal: Goal = OWN_TRADEOFF) -> Rule:
         """Return the rule that a goal is reached by; see `route`."""
+        rule = self._trained_rule(goal)
+        return rule if self.levels is None else self.levels.rule(rule)
+
+    def _trained_rule(self, goal: Goal) -> Rule:
         match goal:
             case TargetSuccess(target, bar):
                 own = self.artifact.operating_point.quality_bar

@@ -4,7 +4,7 @@ The rows of a log say less than full evaluations. They know the outcome of one m
 policy chose that model. So they are used for what they say, and no more:
 
 - Every graded row teaches the predictor, also rows without a propensity (fallbacks, degraded decisions).
-- Levels and the operating point are corrected by propensities, so rows without one are in neither.
+- The operating point is chosen by doubly robust estimates, in which tables and log count by what they say.
 - Certificates come from full evaluations alone. A log lacks most outcomes by design, and a certificate counts a missing
   outcome as a failure.
 - Grades of judges that the others contradict are left out first (`router_model.training.fitting.judges`).

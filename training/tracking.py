@@ -179,11 +179,12 @@ def _record_promotion(mlflow: Any, promotion: "Promotion", artifact: Path, place
         mlflow.log_params(
             {f"check.{name}": check.status.value for name, check in checks.items()}
             | {"champion": promotion.champion, "promoted": promotion.promoted, "forced": promotion.forced}
+            | {"evidence": None if promotion.evidence is None else promotion.evidence.source}
         )
         mlflow.log_metrics(_promotion_metrics(promotion))
         mlflow.log_dict(promotion.as_dict(), "promotion.json")
         if checks:
-            hashes = checks["intact"].figures
+            hashes = checks["reproducible"].figures
             mlflow.set_tags({name: hashes[name] for name in ("content_hash", "table_sha256") if hashes[name]})
         version = _version(mlflow, promotion.challenger, registered)
         if version is None:

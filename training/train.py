@@ -340,7 +340,7 @@ class Run:
             spend_curve=_spend_curve(predictor, out_of_fold, cost),
             safe_model=self.config.safe_model or None,
             provenance=_provenance(self.table, self.outcomes, self.split, self.config),
-            versions=_versions(),
+            versions=installed_versions(),
             bank_prompts=self._bank_prompts(),
             sketches=sketch([self.outcomes.prompts[row] for row in rows]),
         )
@@ -548,7 +548,8 @@ def _provenance(table: Path | None, outcomes: Outcomes, split: Split, config: Tr
     }
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of what training depends on."""
     found = {name: version(name) for name in ("router-model", *_LIBRARIES)}
     return {**found, "python": platform.python_version()}
 

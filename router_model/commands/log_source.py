@@ -36,6 +36,11 @@ class LogSource:
     since: datetime | None
     until: datetime | None
 
+    @property
+    def name(self) -> str:
+        """What sentences call it: the name of a table's file. The URL of a log may hold a password."""
+        return Path(self.log).name if is_table(self.log) else "the log"
+
     @contextmanager
     def table(self) -> Iterator[Path]:
         """Give the path of an exported table, which exists until the end.
@@ -78,11 +83,8 @@ class LogSource:
         click.echo(report.lines()[1], err=True)  # the first line names a file that the user never sees
 
 
-_OPTIONS = (
-    click.option(
-        "--log", required=True, envvar="ROUTER_LOG", metavar="URL|TABLE",
-        help="Decision log of a service, or a table of 'router-model log export'.",
-    ),
+_HELP = "Decision log of a service, or a table of 'router-model log export'."
+_OF_A_LOG = (
     click.option(
         "--spool", type=click.Path(path_type=Path), default=DEFAULT_SPOOL, envvar="ROUTER_LOG_SPOOL", show_default=True,
         help="Folder of records that are not in the log yet.",
@@ -94,15 +96,30 @@ _OPTIONS = (
 
 def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that name a log and a period of it; they arrive as one argument, `source`."""
+    named = click.option("--log", required=True, envvar="ROUTER_LOG", metavar="URL|TABLE", help=_HELP)
+    return _with_source(function, named)
 
+
+def optional_log_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the same options for a command that can do without a log; `source` is then None.
+
+    It must be named: ``ROUTER_LOG``, which the service reads, does not count.
+    """
+    return _with_source(function, click.option("--log", metavar="URL|TABLE", help=_HELP))
+
+
+def _with_source(function: Callable[..., Any], named: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)  # the options that the function has already, too
     def with_source(
-        *args: Any, log: str, spool: Path, since: datetime | None, until: datetime | None, **others: Any
+        *args: Any, log: str | None, spool: Path, since: datetime | None, until: datetime | None, **others: Any
     ) -> Any:
-        return function(*args, source=LogSource(log, spool, since, until), **others)
+        if log is None and (since or until):
+            raise click.UsageError("--since and --until are about --log, which is not given")
+        source = None if log is None else LogSource(log, spool, since, until)
+        return function(*args, source=source, **others)
 
     command: Callable[..., Any] = with_source
-    for option in reversed(_OPTIONS):
+    for option in reversed((named, *_OF_A_LOG)):
         command = option(command)
     return command
 

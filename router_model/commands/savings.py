@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     help="Loss of quality that does not matter for the verdict.",
 )  # fmt: skip
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices of calls that were not billed.")
+@click.option(
+    "--router-cost-usd-per-request", type=click.FloatRange(0), default=0.0, show_default=True,
+    help="What running the router costs: the bill of its machines over the requests that it decides.",
+)  # fmt: skip
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print the ledger as JSON.")
 def command(
@@ -31,13 +35,15 @@ def command(
     artifact: Path | None,
     max_quality_loss: float,
     catalog: Path | None,
+    router_cost_usd_per_request: float,
     encoder: str | None,
     as_json: bool,
 ) -> None:
     """Say what a log's calls cost, and what each model alone would have.
 
     Costs and qualities of single models are estimated from explored choices
-    and their propensities.
+    and their propensities. Costs are net of what caches of prompts save, for
+    which prices are needed (--artifact or --catalog), and of the router's own.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
 
@@ -52,7 +58,13 @@ def command(
     cards = None if catalog is None else Catalog.load(catalog)
     with source.table() as table:
         decisions = read_logged(table)
-    ledger = savings(decisions, router=router, catalog=cards, margin=max_quality_loss)
+    ledger = savings(
+        decisions,
+        router=router,
+        catalog=cards,
+        router_cost_usd_per_request=router_cost_usd_per_request,
+        margin=max_quality_loss,
+    )
     if as_json:
         click.echo(json.dumps(ledger.as_dict(), ensure_ascii=False))
     else:
@@ -72,16 +84,32 @@ def show_ledger(ledger: "Ledger", console: "Console") -> None:
         console.print(f"Left out: {n:,} {reason}.", highlight=False)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("", overflow="fold")
-    for title in ("quality", "$ per 1k", "routed saves"):
+    caches = any(ledger.cache_usd.values()) or ledger.routed_cache_usd > 0
+    for title in ("quality", "$ per 1k", *(["cache saves"] * caches), "routed saves"):
         table.add_column(title, justify="right")
     routed = ledger.routed
-    table.add_row("routed, as it ran", _with_error(routed.quality, 1, 3), _with_error(routed.cost_usd, 1000, 4), "")
-    for model, value in ledger.singles.items():
-        name = f"{model}{' *' if model == ledger.best else ''}"
-        saved = _saved(ledger.against[model].saving)
-        table.add_row(name, _with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4), saved)
+    for name, value, cached, saved in (
+        ("routed, as it ran", routed, ledger.routed_cache_usd, ""),
+        *(
+            (f"{model}{' *' if model == ledger.best else ''}", value, ledger.cache_usd[model],
+             _saved(ledger.against[model].saving))
+            for model, value in ledger.singles.items()
+        ),
+    ):  # fmt: skip
+        cells = [_with_error(value.quality, 1, 3), _with_error(value.cost_usd, 1000, 4)]
+        table.add_row(name, *cells, *([f"{1000 * cached:.4f}"] * caches), saved)
     console.print(table)
     console.print("Models: always called. * The best one, by the lower end of its interval.", highlight=False)
+    if caches:
+        console.print(
+            "Cache saves: of the $ per 1k before it. A model alone is taken to read from its cache the input of the "
+            "session's turn before, if it was at most 5 minutes ago.",
+            highlight=False,
+        )
+    if ledger.router_cost_usd:
+        console.print(
+            f"Routed: with the router's own cost, ${ledger.router_cost_usd:,.4f} for all decisions.", highlight=False
+        )
     for model, why in ledger.unknown.items():
         console.print(f"Nothing can be said of {model}: {why}.", highlight=False, markup=False)
     console.print(f"[bold]Verdict:[/] {ledger.verdict.sentence}.", highlight=False)

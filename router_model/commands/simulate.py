@@ -62,6 +62,15 @@ def _change_options(command: Any) -> Any:
 @_shown("--explore", "explore_share", type=_SHARE, default=0.0, help="Share of decisions that try another candidate.")
 @click.option("--explore-max-p-drop", type=_SHARE, help="As for 'serve'.")
 @click.option("--explore-max-cost-ratio", type=float, help="As for 'serve'.")
+@click.option("--challenger", type=_PATH, help="A second router that is tried, as by 'challenge'.")
+@click.option(
+    "--challenger-mode",
+    type=click.Choice(["explore", "canary"]),
+    default="explore",
+    show_default=True,
+    help="Draw where it disagrees, or let it decide for a share of the sessions.",
+)
+@_shown("--challenger-share", type=_SHARE, default=0.5, help="Probability of its choice, or share of the sessions.")
 @_shown("--degraded", type=_SHARE, default=0.0, help="Share of requests that get the default plan, as if it was late.")
 @_shown("--feedback", type=_SHARE, default=0.3, help="Share of answers that are judged.")
 @_shown("--feedback-delay-s", "delay_s", type=click.FloatRange(min=0), default=3600.0, help="Mean delay.")
@@ -103,25 +112,33 @@ def command(artifact: Path, table: Path, *, include_seen: bool, as_json: bool, *
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
+    from router_model.saved.place import Mode  # noqa: PLC0415
 
     with needing_serve("'simulate'"):
         from router_model.serving.common.settings import read_settings  # noqa: PLC0415
         from router_model.serving.simulation import world as worlds  # noqa: PLC0415
-        from router_model.serving.simulation.simulate import simulate  # noqa: PLC0415
+        from router_model.serving.simulation.simulate import Trying, simulate  # noqa: PLC0415
         from router_model.serving.simulation.traffic import Traffic  # noqa: PLC0415
 
     kinds = {name: getattr(worlds, kind) for name, (kind, *_) in _CHANGES.items()}
     changes = [kinds[name](*values) for name in _CHANGES for values in given.pop(name)]
     traffic = Traffic(start=given.pop("start").replace(tzinfo=UTC), **{name: given.pop(name) for name in _TRAFFIC})
     seed, append, encoder, spool = (given.pop(name) for name in ("seed", "append", "encoder", "spool"))
+    path, mode, share = (given.pop(f"challenger{of}") for of in ("", "_mode", "_share"))
     settings = read_settings(artifact=artifact, encoder=encoder, log_spool=spool, **given)
-    router = Router.load(artifact, catalog=settings.catalog, encoder=None if encoder is None else load_encoder(encoder))
-    read = read_world(table, router, changes, include_seen=include_seen)
+    known = None if encoder is None else load_encoder(encoder)
+    router = Router.load(artifact, catalog=settings.catalog, encoder=known)
+    trying = None
+    if path is not None:
+        trying = Trying(Router.load(path, catalog=settings.catalog, encoder=known), Mode(mode), share)
+    read = read_world(
+        table, router, changes, include_seen=include_seen, challenger=None if trying is None else trying.router
+    )
     errors = Console(stderr=True)
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress, _said_if_interrupted():
         task = progress.add_task("simulating", total=traffic.n_requests)
         done = simulate(
-            settings, read.world, traffic, changes=changes, seed=seed, append=append,
+            settings, read.world, traffic, changes=changes, seed=seed, append=append, challenger=trying,
             on_request=lambda: progress.advance(task),
         )  # fmt: skip
     if as_json:
@@ -155,7 +172,14 @@ class Read(NamedTuple):
     n_incomplete: int
 
 
-def read_world(path: Path, router: "Router", changes: Sequence["Change"] = (), *, include_seen: bool = False) -> Read:
+def read_world(
+    path: Path,
+    router: "Router",
+    changes: Sequence["Change"] = (),
+    *,
+    include_seen: bool = False,
+    challenger: "Router | None" = None,
+) -> Read:
     """Read an outcome table as a world for a router.
 
     Parameters
@@ -165,6 +189,8 @@ def read_world(path: Path, router: "Router", changes: Sequence["Change"] = (), *
     changes : models that answer for others are in the world, too
     include_seen : bool
         Keep prompts that the router was trained on.
+    challenger : Router, optional
+        Its models are in the world, too, and prompts that it was trained on are left out.
 
     Raises
     ------
@@ -173,20 +199,23 @@ def read_world(path: Path, router: "Router", changes: Sequence["Change"] = (), *
     """
     import numpy as np  # noqa: PLC0415
 
+    from router_model.catalog import Catalog  # noqa: PLC0415
     from router_model.errors import TableError  # noqa: PLC0415
     from router_model.serving.simulation.world import Redirect, World  # noqa: PLC0415
     from router_model.training.measuring.evaluate import near_seen, seen_before  # noqa: PLC0415
     from router_model.training.table.costs import realised_costs  # noqa: PLC0415
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
+    routers = [router] if challenger is None else [router, challenger]
     others = [change.to for change in changes if isinstance(change, Redirect)]
-    table = read_outcomes(path).select_models(tuple(dict.fromkeys((*router.models, *others))))
+    own = tuple(dict.fromkeys(model for one in routers for model in one.models))
+    table = read_outcomes(path).select_models(tuple(dict.fromkeys((*own, *others))))
     billed = table.cost_usd
-    if np.isnan(billed).any():  # the catalog may not know models that only answer for others
-        own = table.select_models(router.models)
-        billed = np.column_stack([realised_costs(own, router.catalog), billed[:, len(router.models) :]])
+    if np.isnan(billed).any():  # the catalogs may not know models that only answer for others
+        catalog = Catalog({model: card for one in reversed(routers) for model, card in one.catalog.cards.items()})
+        billed = np.column_stack([realised_costs(table.select_models(own), catalog), billed[:, len(own) :]])
     complete = ~(np.isnan(table.quality) | np.isnan(billed)).any(axis=1)
-    seen = seen_before(router, table.prompts) | near_seen(router, table.prompts)
+    seen = np.any([seen_before(one, table.prompts) | near_seen(one, table.prompts) for one in routers], axis=0)
     rows = np.flatnonzero(complete if include_seen else complete & ~seen)
     n_seen, n_incomplete = 0 if include_seen else int(seen.sum()), int((~complete & (include_seen | ~seen)).sum())
     if not len(rows):

@@ -50,10 +50,13 @@ from router_model.spend_curve import SpendCurve
 FORMAT = "router-model artifact"
 SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
+# The file of a folder of published routers that names the one that is served (see `place`).
+CURRENT = "current"
 REQUIRED_FILES = frozenset({"predictor.json", "arrays.safetensors", "catalog.toml"})
 _MAX_FILES = 1_000
 _MAX_BYTES = {".json": 256 << 20, ".toml": 16 << 20, ".txt": 256 << 20, ".safetensors": 4 << 30}
 """The most bytes read from a file, by its suffix; the largest files are the prompts' texts and the evidence."""
+_LONGEST_POINTER = 4096
 SHIPPED_ENCODERS = ("static", "minilm")
 """Encoders that are loaded if an artifact names them; any other name could make us fetch or run foreign code."""
 
@@ -206,8 +209,35 @@ def _install(files: Mapping[str, bytes], target: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def named_folder(path: Path) -> Path:
+    """Return the folder of the router that a folder, a link, a pointer or a place names.
+
+    Raises
+    ------
+    ArtifactError
+        If nothing is named, or what is named does not exist.
+    """
+    try:
+        if path.is_dir() and (path / CURRENT).is_file() and not (path / MANIFEST).exists():
+            path /= CURRENT
+        if not path.is_file():
+            return path.resolve(strict=True)
+        with path.open(encoding="utf-8") as pointer:
+            # One character more than allowed shows that it is too long, without reading a whole large file.
+            said = pointer.read(_LONGEST_POINTER + 1).strip()
+        if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
+            raise ArtifactError(f"{path}: expected one line, the path of a trained router's folder")
+        return (path.parent / said).resolve(strict=True)
+    except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise ArtifactError(
+            f"{path}: does not name a trained router ({why}); expected a folder that 'router-model train' wrote, or a "
+            "link or file that names one"
+        ) from exc
+
+
 def load_artifact(path: str | Path) -> Artifact:
-    """Read and verify an artifact.
+    """Read and verify an artifact; of a folder of published routers, the one that it serves.
 
     Raises
     ------
@@ -215,6 +245,8 @@ def load_artifact(path: str | Path) -> Artifact:
         If the folder is missing, not an artifact, damaged, or of a newer schema; the message names the file.
     """
     folder = Path(path)
+    if (folder / CURRENT).is_file():
+        folder = named_folder(folder)
     manifest = read_manifest(folder)
     files = {name: _verified(folder, name, digest) for name, digest in _listed(folder, manifest).items()}
     try:

@@ -3,6 +3,7 @@
     9f86d081884c/    a published router, named by the first digits of its content hash; never changed
     current          a file with one line, the name of the router that is served
     previous         the one that was served before; gone after a rollback
+    challenger       a file with one line of JSON, the router that is tried beside the current one; usually none
     history.jsonl    who published, forced or rolled back what, when and why; a line each
 
 Servers watch `current` (`router-model serve PLACE`). A pointer is replaced by a rename, so readers see the old or the
@@ -13,6 +14,7 @@ names a whole router, and whose `previous`, if it differs from `current`, names 
 
 import getpass
 import json
+import math
 import os
 import socket
 import sys
@@ -21,14 +23,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 from router_model.errors import ArtifactError
-from router_model.saved.artifact import MANIFEST, copy_artifact, load_artifact, read_manifest, sync_folder
+from router_model.saved.artifact import CURRENT, MANIFEST, copy_artifact, load_artifact, read_manifest, sync_folder
 
-CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
+CHALLENGER: Final = "challenger"
 HISTORY: Final = "history.jsonl"
 
 _LOCK: Final = ".lock"
@@ -36,31 +39,70 @@ _N_DIGITS: Final = 12
 _LONGEST_POINTER: Final = 4096
 
 
-def named_folder(path: Path) -> Path:
-    """Return the folder of the router that a folder, a link, a pointer or a place names.
+class Mode(StrEnum):
+    """What services do with a challenger."""
+
+    SHADOW = "shadow"
+    """It decides after the answer, and its choice is only written down."""
+    EXPLORE = "explore"
+    """Where it disagrees with the champion, the choice is drawn between the two."""
+    CANARY = "canary"
+    """It decides for a share of the sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenger:
+    """A published router that is tried beside the one that is served.
+
+    Attributes
+    ----------
+    router : name of its folder in the place
+    mode : Mode
+    share : float
+        Shadow: the largest share of one CPU that it may take in each process. Explore: the probability of the
+        challenger's choice where the two disagree, at most 0.5. Canary: the share of the sessions.
+    since : when the pointer was written
 
     Raises
     ------
     ArtifactError
-        If nothing is named, or what is named does not exist.
+        If a value is not one of these.
     """
-    try:
-        if path.is_dir() and (path / CURRENT).is_file() and not (path / MANIFEST).exists():
-            path /= CURRENT
-        if not path.is_file():
-            return path.resolve(strict=True)
-        with path.open(encoding="utf-8") as pointer:
-            # One character more than allowed shows that it is too long, without reading a whole large file.
-            said = pointer.read(_LONGEST_POINTER + 1).strip()
-        if not said or "\n" in said or "\0" in said or len(said) > _LONGEST_POINTER:
-            raise ArtifactError(f"{path}: expected one line, the path of a trained router's folder")
-        return (path.parent / said).resolve(strict=True)
-    except (OSError, RuntimeError, UnicodeDecodeError) as exc:  # RuntimeError: links in a circle
-        why = exc.strerror if isinstance(exc, OSError) else exc
-        raise ArtifactError(
-            f"{path}: does not name a trained router ({why}); expected a folder that 'router-model train' wrote, or a "
-            "link or file that names one"
-        ) from exc
+
+    router: str
+    mode: Mode
+    share: float
+    since: datetime
+
+    def __post_init__(self) -> None:
+        most = 0.5 if self.mode is Mode.EXPLORE else 1.0
+        if not (math.isfinite(self.share) and 0.0 < self.share <= most):
+            raise ArtifactError(f"share: got {self.share}; expected a number above 0 and at most {most} ({self.mode})")
+
+    def as_line(self) -> str:
+        """Return the pointer's line."""
+        since = self.since.isoformat(timespec="seconds")
+        return json.dumps({"router": self.router, "mode": self.mode.value, "share": self.share, "since": since})
+
+    @classmethod
+    def of_line(cls, line: str) -> "Challenger":
+        """Read the pointer's line.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError, ArtifactError
+            If it is not what `as_line` writes.
+        """
+        said = json.loads(line)
+        router, share = said["router"], said["share"]
+        if not isinstance(router, str) or not router.strip(".") or Path(router).name != router:
+            raise ValueError(f"router: got {router!r}; expected the name of a published router")
+        if isinstance(share, bool) or not isinstance(share, int | float):
+            raise TypeError(f"share: got {share!r}; expected a number")
+        since = datetime.fromisoformat(said["since"])
+        if since.tzinfo is None:
+            raise ValueError(f"since: got {said['since']!r}; expected a time with its zone")
+        return cls(router, Mode(said["mode"]), float(share), since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +117,12 @@ class Place:
 
     folder: Path
 
+    @classmethod
+    def at(cls, path: Path) -> "Place | None":
+        """Return the place that a service follows which was given its folder, or the pointer in it; None elsewhere."""
+        folder = path.parent if path.name == CURRENT and path.is_file() else path
+        return cls(folder) if (folder / CURRENT).is_file() and not (folder / MANIFEST).exists() else None
+
     @property
     def current(self) -> Path | None:
         """The folder of the router that is served; None if nothing was published yet."""
@@ -85,6 +133,90 @@ class Place:
         """The folder of the router that was served before; None if there is none to return to."""
         previous = self._pointed(PREVIOUS)
         return None if previous == self.current else previous
+
+    @property
+    def challenger(self) -> Challenger | None:
+        """The router that is tried beside the current one; None if there is none.
+
+        Raises
+        ------
+        ArtifactError
+            If the pointer is damaged.
+        """
+        pointer = self.folder / CHALLENGER
+        try:
+            with pointer.open(encoding="utf-8") as file:
+                line = file.read(_LONGEST_POINTER)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ArtifactError(f"{pointer}: cannot be read ({exc}); remove it, or set it again") from exc
+        try:
+            return Challenger.of_line(line)
+        except (ValueError, TypeError, KeyError, RecursionError, ArtifactError) as exc:
+            why = f"no {exc}" if isinstance(exc, KeyError) else exc
+            raise ArtifactError(
+                f"{pointer}: is damaged ({why}); set it again with 'router-model challenge', or remove the file"
+            ) from exc
+
+    def challenge(self, artifact: Path, mode: Mode, share: float) -> Challenger:
+        """Copy a verified router into the place and let services try it beside the current one.
+
+        Parameters
+        ----------
+        artifact : folder of the router
+        mode : Mode
+        share : see `Challenger`
+
+        Raises
+        ------
+        ArtifactError
+            If the router or the share cannot be used, the place serves no router, or this very router. The challenger
+            is then as it was.
+        """
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
+        challenger = Challenger(digits, mode, share, datetime.now(UTC))
+        if not self.folder.is_dir() or self.current is None:
+            raise ArtifactError(
+                f"{self.folder}: no router is served here that it could challenge; 'router-model promote' publishes one"
+            )
+        with self._alone():
+            if self.current == self.folder / digits:
+                raise ArtifactError(f"{self.folder}: serves {digits} itself; expected another router as challenger")
+            self._adopt(artifact, digits)
+            self._write_history({"action": "challenge", "artifact": digits, "mode": mode.value, "share": share})
+            self._write(CHALLENGER, challenger.as_line())
+        return challenger
+
+    def stop_challenge(self, reason: str | None = None, *, only: Challenger | None = None) -> bool:
+        """Let services forget the challenger; return whether there was one.
+
+        Parameters
+        ----------
+        reason : what the history says
+        only : leave another challenger that was set meanwhile alone; default: whichever it is, damaged, too
+
+        Raises
+        ------
+        ArtifactError
+            If the place cannot be written.
+        """
+        if not (self.folder / CHALLENGER).exists():
+            return False
+        with self._alone():
+            try:
+                found = self.challenger
+            except ArtifactError:  # damaged: removing it is the way out
+                found = None
+            if only is not None and found != only:
+                return False
+            self._write_history(
+                {"action": "stop challenge", "artifact": found and found.router}
+                | ({} if reason is None else {"reason": reason})
+            )
+            (self.folder / CHALLENGER).unlink(missing_ok=True)
+            sync_folder(self.folder)
+        return True
 
     def publish(self, artifact: Path, entry: Mapping[str, Any], *, instead_of: Path | None) -> Path:
         """Copy a verified router into the place and let `current` name it; return its folder.
@@ -102,7 +234,7 @@ class Place:
             it was.
         """
         self._refuse_foreign()
-        digits = _digits(str(read_manifest(artifact)["content_hash"]))
+        digits = folder_name(str(read_manifest(artifact)["content_hash"]))
         with self._alone():
             before = self.current
             if before != instead_of:
@@ -110,13 +242,14 @@ class Place:
                 raise ArtifactError(
                     f"{self.folder}: serves {names[0]} by now, and {digits} was compared with {names[1]}; run it again"
                 )
-            folder = self.folder / digits
-            if not _is_intact(folder):
-                copy_artifact(artifact, folder)
+            folder = self._adopt(artifact, digits)
             self._write_history({"action": "promote", "artifact": digits, "before": before and before.name, **entry})
             if before is not None and before != folder and _is_intact(before):
                 self._point(PREVIOUS, before)
             self._point(CURRENT, folder)
+            if self._challenges(digits):
+                (self.folder / CHALLENGER).unlink(missing_ok=True)  # it is the champion now
+                sync_folder(self.folder)
         return folder
 
     def rollback(self) -> tuple[Path, Path]:
@@ -175,8 +308,21 @@ class Place:
             raise ArtifactError(f"{pointer}: got {said[:80]!r}; expected one line, the name of a published router")
         return self.folder / said
 
+    def _challenges(self, digits: str) -> bool:
+        try:
+            return self.challenger is not None and self.challenger.router == digits
+        except ArtifactError:
+            return False
+
+    def _adopt(self, artifact: Path, digits: str) -> Path:
+        """Return the folder of a router in the place; it is copied there and verified if it is not yet."""
+        folder = self.folder / digits
+        if not _is_intact(folder):
+            copy_artifact(artifact, folder)
+        return folder
+
     def _why_no_previous(self) -> str:
-        entries = self.history()
+        entries = [one for one in self.history() if one["action"] in ("promote", "rollback")]
         if entries and entries[-1]["action"] == "rollback":
             last = entries[-1]
             return (
@@ -215,6 +361,10 @@ class Place:
             ) from exc
 
     def _write_history(self, entry: Mapping[str, Any]) -> None:
+        """Add a line; a process that was killed between it and the pointer has left it, and it is not written twice."""
+        last = self.history()[-1:]
+        if last and {name: last[0][name] for name in last[0] if name not in {"at", "by"}} == _plain(entry):
+            return
         at = datetime.now(UTC).isoformat(timespec="seconds")
         line = json.dumps({"at": at, "by": _who(), **entry}, ensure_ascii=False)
         path = self.folder / HISTORY
@@ -225,10 +375,13 @@ class Place:
             os.fsync(file.fileno())
 
     def _point(self, name: str, folder: Path) -> None:
+        self._write(name, folder.name)
+
+    def _write(self, name: str, line: str) -> None:
         """Replace a pointer in one step."""
         handle, beside = tempfile.mkstemp(prefix=f".{name}.", dir=self.folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{folder.name}\n")
+            file.write(f"{line}\n")
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)  # the service may run as another user
@@ -236,10 +389,15 @@ class Place:
         sync_folder(self.folder)
 
 
-def _digits(content_hash: str) -> str:
-    """Return the name of a router's folder.
+def _plain(entry: Mapping[str, Any]) -> Any:
+    """Return an entry as it comes back from the history."""
+    return json.loads(json.dumps(dict(entry)))
 
-    >>> _digits("sha256:9f86d081884c7d659a2feaa0c55ad015")
+
+def folder_name(content_hash: str) -> str:
+    """Return the name of the folder in which a router with this hash is published.
+
+    >>> folder_name("sha256:9f86d081884c7d659a2feaa0c55ad015")
     '9f86d081884c'
     """
     return content_hash.partition(":")[2][:_N_DIGITS]

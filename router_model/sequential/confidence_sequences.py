@@ -8,19 +8,25 @@ The mean at time t is the average of the conditional means of the first t values
 values may depend on the past; they need not be identically distributed.
 
 - `gamma_mixture_lower` is for values of at least 0 without an upper limit, as weighted rewards are.
-- `predictable_mixture` is for values in [0, 1].
+- `difference_values` is for two arms to which chance assigns each unit, as a canary and the others.
 
-Both are empirical Bernstein: their width follows the variance that the values show.
+The width of both follows the variance that the values show.
 """
+
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import gammainc, gammaln
 
 Float64Array = npt.NDArray[np.float64]
 
 _RHO = 1.0  # of the gamma mixture; tight where the sum of squares is of this order, and good far beyond
 _BISECTIONS = 60
+_DIFFERENCE_PRECISION: Final = 1e-6
+_BETS: Final = np.geomspace(0.005, 0.8, 16)
+"""From differences that take 10,000s of values to show, to those that take a few."""
 
 
 def gamma_mixture_lower(values: npt.ArrayLike, *, alpha: float = 0.05, last: bool = False) -> Float64Array:
@@ -91,80 +97,100 @@ def _log_gamma_mixture(above: Float64Array, spread: Float64Array) -> Float64Arra
     return np.asarray(mixed)
 
 
-def predictable_mixture(values: npt.ArrayLike, *, alpha: float = 0.05) -> tuple[Float64Array, Float64Array]:
-    """Return lower and upper bounds of the running mean of values in [0, 1], which hold at all times at once.
+class Differences(NamedTuple):
+    """A canary's rewards less the others', as values whose mean is the difference at every step.
 
-    The lower bound is ``[sum lambda x - ln(2 / alpha) - sum (x - m)^2 psi(lambda)] / sum lambda`` with psi(lambda) =
-    -ln(1 - lambda) - lambda, m the mean of the values before (with one value of 1/2 more), and lambda_t = min(1/2,
-    sqrt(2 ln(2 / alpha) / (t ln(1 + t) s^2))) with s^2 the variance of the values before (with one value of 1/4 more)
-    (predictable plug-in empirical Bernstein; Waudby-Smith & Ramdas 2023, theorem 2). The upper one is that of 1 - x.
+    With T and C the indicators of canary and not, r a reward and c the mean of the rewards before,
 
-    Where conditional means change over time, it bounds their average with weights lambda.
+        x = T (r - c) / share - C (r - c) / (1 - share)
 
-    Parameters
-    ----------
-    values : shape (n,), from 0 to 1
-    alpha : the probability that the mean is ever outside its bounds
-
-    Returns
-    -------
-    two float64 arrays, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If a value is outside [0, 1].
-
-    Examples
-    --------
-    The first value, 1, is predicted to be 1/2. With ln(2 / 0.05) = 3.689 and a variance of 1/4, lambda_1 would be 6.5
-    and is 1/2; psi(1/2) = 0.193. The first lower bound is (1/2 - 3.689 - 0.25 * 0.193) / 0.5:
-
-    >>> low, high = predictable_mixture([1.0, 0.0])
-    >>> round(float(low[0]), 3), round((0.5 - 3.689 - 0.25 * 0.193) / 0.5, 3)
-    (-6.474, -6.474)
-    """
-    x = _checked(values, most=1.0)
-    return _plug_in_lower(x, np.log(2 / alpha)), 1 - _plug_in_lower(1 - x, np.log(2 / alpha))
-
-
-def _plug_in_lower(x: Float64Array, log_threshold: float) -> Float64Array:
-    t = np.arange(1, len(x) + 1)
-    mean = (0.5 + np.cumsum(x)) / (t + 1)
-    before = np.concatenate([[0.5], mean[:-1]])
-    variance = (0.25 + np.cumsum((x - mean) ** 2)) / (t + 1)
-    variance_before = np.concatenate([[0.25], variance[:-1]])
-    bet = np.minimum(0.5, np.sqrt(2 * log_threshold / (t * np.log1p(t) * variance_before)))
-    penalty = (x - before) ** 2 * (-np.log1p(-bet) - bet)
-    return np.asarray((np.cumsum(bet * x) - log_threshold - np.cumsum(penalty)) / np.cumsum(bet))
-
-
-def difference_bounds(
-    is_canary: npt.ArrayLike, rewards: npt.ArrayLike, *, share: float, alpha: float = 0.05
-) -> tuple[Float64Array, Float64Array]:
-    """Return bounds of the canary's mean reward less the other's, from a stream in which chance assigned each unit.
-
-    With T and C the indicators of canary and not, ``T r / share - C r / (1 - share)`` has the difference as its mean,
-    whatever the hour (Horvitz & Thompson 1952). It lies between -1 / (1 - share) and 1 / share, is scaled to [0, 1] and
-    goes into `predictable_mixture`. Rewards are centred at 1/2 first, which leaves the mean as it is and halves the
+    has the canary's mean less the others' as its conditional mean, whatever the hour and whatever c is, if chance
+    assigned each unit (Horvitz & Thompson 1952). Subtracting c makes x small: its variance and, more important, its
     range.
+
+    Attributes
+    ----------
+    values : shape (n,), x
+    floors : shape (n,)
+        x is at least -floor; known before the step.
+    ceilings : shape (n,)
+        x is at most the ceiling.
+    """
+
+    values: Float64Array
+    floors: Float64Array
+    ceilings: Float64Array
+
+    def log_e_above(self, bound: float = 0.0) -> Float64Array:
+        """Return the log of the e-value against "the difference is `bound` at most", after each value."""
+        return _log_e_mean(self.values, self.floors, bound, np.cumsum)
+
+    def log_e_below(self, bound: float = 0.0) -> Float64Array:
+        """Return the log of the e-value against "the difference is `bound` at least", after each value."""
+        return _log_e_mean(-self.values, self.ceilings, -bound, np.cumsum)
+
+    def bounds(self, *, alpha: float = 0.05) -> tuple[float, float]:
+        """Return bounds of the mean difference, which hold at all times at once; each errs with alpha / 2."""
+        if not len(self.values):
+            return -np.inf, np.inf
+        low = _mean_lower(self.values, self.floors, np.log(2 / alpha))
+        return low, -_mean_lower(-self.values, self.ceilings, np.log(2 / alpha))
+
+
+def difference_values(
+    is_canary: npt.ArrayLike, rewards: npt.ArrayLike, *, share: float, most: float = 1.0, guess: float = 0.5
+) -> Differences:
+    """Return the differences of a stream in which chance assigned each unit to the canary or not.
 
     Parameters
     ----------
     is_canary : bool, shape (n,)
-    rewards : shape (n,), from 0 to 1; for sessions, one mean of each
+    rewards : shape (n,), from 0 to `most`
+        In order of time. For sessions, one value of each.
     share : the probability of the canary
-    alpha : the probability that the difference is ever outside its bounds
+    most : the largest reward
+    guess : what the mean is thought to be before the first reward; worth one of them
 
-    Returns
-    -------
-    two float64 arrays, shape (n,)
+    Examples
+    --------
+    >>> difference_values([True, False], [1.0, 0.5], share=0.1).values.round(3).tolist()
+    [5.0, 0.278]
     """
-    r = _checked(rewards, most=1.0) - 0.5
-    most = 0.5 / min(share, 1 - share)
-    x = np.where(np.asarray(is_canary, dtype=bool), r / share, -r / (1 - share))
-    low, high = predictable_mixture((x + most) / (2 * most), alpha=alpha)
-    return 2 * most * low - most, 2 * most * high - most
+    r = _checked(rewards, most=most)
+    mean = (guess + np.cumsum(r) - r) / np.arange(1, len(r) + 1)
+    x = np.where(np.asarray(is_canary, dtype=bool), (r - mean) / share, -(r - mean) / (1 - share))
+    floors = np.maximum(mean / share, (most - mean) / (1 - share))
+    ceilings = np.maximum((most - mean) / share, mean / (1 - share))
+    return Differences(x, floors, ceilings)
+
+
+def _log_e_mean(values: Float64Array, floors: Float64Array, bound: float, total: Any) -> Float64Array:
+    """Return the log of the capital of bets that the mean of values is above a bound.
+
+    With xi = (x - bound) / (floor + max(bound, 0)) >= -1, ``prod (1 + lambda xi)`` has mean 1 at most if the
+    conditional means of x are `bound` at most, for all lambda in [0, 1). It is averaged over a grid of lambda
+    (Waudby-Smith & Ramdas 2023, section 4). As 1 + lambda xi >= exp(lambda xi - xi^2 psi(lambda)), it is nowhere below
+    the empirical Bernstein process of the same lambda, and so at least as quick.
+
+    `total` is ``np.cumsum``, or ``np.sum`` for the end alone.
+    """
+    xi = (values - bound) / (floors + max(bound, 0.0))
+    capital = total(np.log1p(_BETS[0] * xi))
+    for bet in _BETS[1:]:
+        capital = np.logaddexp(capital, total(np.log1p(bet * xi)))
+    return np.asarray(capital - np.log(len(_BETS)))
+
+
+def _mean_lower(values: Float64Array, floors: Float64Array, log_threshold: float) -> float:
+    """Return the bound at which the capital reaches a threshold; the capital falls as the bound grows."""
+    least, most = -float(floors.max()), float(np.abs(values).max())
+
+    def above(bound: float) -> float:
+        return float(_log_e_mean(values, floors, bound, np.sum)) - log_threshold
+
+    if above(least) < 0:
+        return -np.inf
+    return float(brentq(above, least, most, xtol=_DIFFERENCE_PRECISION * (most - least)))
 
 
 def _checked(values: npt.ArrayLike, *, most: float) -> Float64Array:

@@ -4,10 +4,10 @@ An e-value is a likelihood ratio with mean 1, at most, if nothing is wrong. The 
 alpha is alpha at most (Ville 1939). One stops there.
 
 - `log_e_binomial`: a probability is what it should be. Of failures that fell into the canary, or of assignments.
-- `quantile_interval`: a quantile, as of latency, with an interval that holds at all times at once.
+- `share_interval`: the probabilities that it may still be.
 """
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from scipy.special import betainc, betaln
 
 Float64Array = npt.NDArray[np.float64]
 Alternative = Literal["different", "greater", "less"]
+
+_BISECTIONS: Final = 50
 
 
 def log_e_binomial(
@@ -69,70 +71,26 @@ def _part(a: Float64Array, b: Float64Array, share: float, alternative: Alternati
     return np.asarray(betainc(b, a, 1 - share) if alternative == "greater" else betainc(a, b, share))
 
 
-class Interval(NamedTuple):
-    """The ends of an interval; infinite where the values cannot say yet."""
+def share_interval(hits: int, misses: int, *, alpha: float = 0.05) -> tuple[float, float]:
+    """Return the shares that `log_e_binomial` does not rule out: an interval that holds at all times at once.
 
-    low: float
-    high: float
-
-
-def quantile_interval(values: npt.ArrayLike, p: float, *, alpha: float = 0.05) -> Interval:
-    """Return an interval for the p-quantile that holds at all times at once.
-
-    A value is at most as large as the quantile with probability p or more, and smaller with p or less. So a number is
-    ruled out as the quantile when `log_e_binomial` says that too few values are at most as large, or too many smaller.
-    The ends are order statistics (Howard & Ramdas 2022). Ties do no harm.
-
-    Parameters
-    ----------
-    values : shape (n,), in any order
-    p : between 0 and 1
-    alpha : the probability that the quantile is ever outside
+    The e-value is smallest at the share that was seen, and grows to both sides of it.
 
     Examples
     --------
-    >>> quantile_interval(np.arange(1.0, 1001.0), 0.9)
-    Interval(low=868.0, high=930.0)
-    >>> quantile_interval([1.0, 2.0, 3.0], 0.9)
-    Interval(low=-inf, high=inf)
+    >>> [round(one, 3) for one in share_interval(30, 70)], share_interval(0, 0)
+    ([0.169, 0.457], (0.0, 1.0))
     """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    n = len(ordered)
-    counts, threshold, prior = np.arange(n + 1), np.log(2 / alpha), _prior(p)
-    too_few = log_e_binomial(counts, n - counts, p, alternative="less", prior=prior) >= threshold
-    too_many = log_e_binomial(counts, n - counts, p, alternative="greater", prior=prior) >= threshold
-    # Too few is a beginning of the counts and too many an end, because each e-value is monotone in the count.
-    n_few, n_many = int(too_few.sum()), int(too_many.sum())
-    low = float(ordered[n_few - 1]) if n_few else -np.inf
-    high = float(ordered[n - n_many]) if n_many else np.inf
-    return Interval(low, high)
+    if hits + misses == 0:
+        return 0.0, 1.0
+    seen = hits / (hits + misses)
 
+    def end(outside: float) -> float:
+        inside = seen
+        for _ in range(_BISECTIONS):
+            middle = (inside + outside) / 2
+            ruled_out = log_e_binomial(hits, misses, middle) >= -np.log(alpha)
+            inside, outside = (inside, middle) if ruled_out else (middle, outside)
+        return float(inside)
 
-def _prior(p: float) -> tuple[float, float]:
-    """Return a density around p, worth ten values: flat ones waste evidence on shares that nobody expects."""
-    return 10 * p, 10 * (1 - p)
-
-
-def quantile_rose(
-    canary: npt.ArrayLike, others: npt.ArrayLike, p: float, *, alpha: float = 0.05, tolerance: float = 0.0
-) -> bool:
-    """Return whether the canary's p-quantile is shown to be higher than the others', by more than a tolerance.
-
-    Their intervals lie apart (Lindon, Sanden & Shirikian, KDD 2022). If the canary's quantile is not higher, this is
-    ever True with probability alpha at most, however often one looks: each of the two ends errs with alpha / 2.
-
-    Parameters
-    ----------
-    canary, others : shape (n,) each
-        Latencies in seconds, say.
-    p : between 0 and 1
-    tolerance : a share of the others' quantile
-
-    Examples
-    --------
-    >>> waits = np.linspace(0.5, 1.5, 400)
-    >>> quantile_rose(waits + 0.2, waits, 0.5), quantile_rose(waits + 0.2, waits, 0.5, tolerance=0.2)
-    (True, False)
-    """
-    of_canary, of_others = (quantile_interval(each, p, alpha=alpha) for each in (canary, others))
-    return of_canary.low > (1 + tolerance) * of_others.high
+    return (end(0.0) if hits else 0.0), (end(1.0) if misses else 1.0)

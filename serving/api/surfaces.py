@@ -48,6 +48,16 @@ class MessagesRequest(ProxyEnvelope):
     max_tokens: int | None = Field(None, ge=1)
 
 
+class ResponsesRequest(ProxyEnvelope):
+    """OpenAI's Responses body; fields that are not named here go to the provider, fitted to its model."""
+
+    model_config = _open(model="auto", input=_SAID, max_output_tokens=200, store=False)
+
+    input: str | list[Any] | None = None
+    instructions: str | None = None
+    max_output_tokens: int | None = Field(None, ge=1)
+
+
 class GenerateRequest(ProxyEnvelope):
     """Google's body; the model is in the path."""
 
@@ -103,6 +113,14 @@ async def chat_completions(request: Request) -> Response:
     answer comes as server-sent events.
     """
     return await _forward(request, Surface.CHAT)
+
+
+async def responses(request: Request) -> Response:
+    """Answer a conversation, in OpenAI's Responses format, by the model that the router chooses or that is named.
+
+    With `stream` the answer comes as typed events. Nothing is stored here: send the whole conversation in `input`.
+    """
+    return await _forward(request, Surface.RESPONSES)
 
 
 async def messages(request: Request) -> Response:
@@ -195,6 +213,7 @@ _GOOGLE_V1: Final = "/v1/models/{model:path}"
 """The version that google-genai asks for since 3.0, unless it is told to use ``v1beta``."""
 ENDPOINTS: Final = (
     _surface("/v1/chat/completions", chat_completions, "Chat (OpenAI)", ChatRequest, streams=True),
+    _surface("/v1/responses", responses, "Respond (OpenAI)", ResponsesRequest, streams=True),
     _surface("/v1/messages", messages, "Chat (Anthropic)", MessagesRequest, streams=True, error=AnthropicErrorAnswer),
     _surface("/v1/embeddings", embeddings, "Embed (OpenAI)", EmbeddingsRequest),
     _surface(

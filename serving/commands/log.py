@@ -64,14 +64,27 @@ def command() -> None:
 @click.option("--since", type=moment, metavar="TIME", help="Decisions since then [all].")
 @click.option("--until", type=moment, metavar="TIME", help="Decisions before then [all].")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .parquet, .csv or .jsonl file.")
-def export(url: str, spool: Path, since: datetime | None, until: datetime | None, out: Path) -> None:
+@click.option(
+    "--regenerated-within", type=click.FloatRange(min=0, min_open=True), metavar="MINUTES",
+    help="An answer that nobody judged failed if its session asked the same again before then [never].",
+)  # fmt: skip
+def export(
+    url: str,
+    spool: Path,
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    out: Path,
+    regenerated_within: float | None,
+) -> None:
     """Join decisions, attempts and feedback into an outcome table for 'router-model train'."""
     from router_model.serving.decision_log.export import export_log  # noqa: PLC0415  (--help stays fast)
     from router_model.serving.decision_log.store import Period  # noqa: PLC0415
 
     if since and until and since >= until:
         raise click.UsageError(f"--since {since:%Y-%m-%dT%H:%MZ} is not earlier than --until {until:%Y-%m-%dT%H:%MZ}")
-    report = with_log(url, spool, lambda store: export_log(store, out, Period(since, until)))
+    within = None if regenerated_within is None else timedelta(minutes=regenerated_within)
+    report = with_log(url, spool, lambda store: export_log(store, out, Period(since, until), regenerated_within=within))
     click.echo("\n".join(report.lines()))
 
 

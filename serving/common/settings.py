@@ -67,6 +67,20 @@ class Settings(BaseSettings):
     explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) below which a candidate is tried less.")
     explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
 
+    # a canary, of a folder of published routers
+    canary_every_s: float = Field(60.0, gt=0, description="How often the canary's sessions are looked at.")
+    canary_window_s: float = Field(900.0, gt=0, description="When a session's grades, cost and latency count.")
+    canary_alpha: float = Field(0.05, gt=0, lt=1, description="Probability that an equal canary is ever stopped.")
+    canary_quality_loss: float = Field(0.01, ge=0, lt=1, description="Quality that the canary may lose.")
+    canary_cost_rise: float = Field(0.1, ge=0, le=5, description="Share of the cost by which it may be dearer.")
+    canary_latency_rise: float = Field(0.2, ge=0, description="Share of the latency by which it may be slower.")
+
+    # levels
+    follow_levels: float = Field(
+        0.0, ge=0, le=4, description="Largest shift of a model's log odds that feedback may bring between retrains."
+    )
+    follow_every_s: float = Field(10.0, gt=0, description="How often feedback is looked at for it.")
+
     # sessions
     session_ttl_s: float = Field(3600.0, gt=0, description="A session that is silent for longer is forgotten.")
     session_cache_ttl_s: float = Field(300.0, ge=0, description="How long providers keep a prompt cache.")

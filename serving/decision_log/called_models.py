@@ -9,8 +9,9 @@ decision, in memory. The rule:
   no model is one of the chosen model.
 - *quality*: feedback of metric ``quality`` on the called model's answer. Feedback by ``response_id`` is about the
   attempt with that answer, and counts of one that succeeded; where it names a decision, too, the decision counts. A
-  judge is a key: its grade is the mean over the sources it writes of the latest score of each, and the quality is the
-  mean over judges.
+  judge is a key: its grade is the latest score of the best kind of source that it writes (the mean, if it writes
+  several of one kind), and the quality is the mean over judges. Checks of the operator count alone, and what only hints
+  at a failure counts where nobody said more (docs/decision-log.md has the table).
 - *judge*: the key that asked, if its own grade is in the quality. Null where only keys with the role ``feedback-all``
   judged, and in a service without keys: then the quality is the operator's own.
 - *propensity*: the probability with which the called model was chosen. Null where a fallback answered instead of the
@@ -24,6 +25,7 @@ Simplifies: only decisions are chosen by time; feedback counts whenever it came.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -36,12 +38,24 @@ from router_model.serving.decision_log.segments import scan
 from router_model.serving.decision_log.store import Period
 from router_model.serving.formats.format import Surface
 
-_PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens", "propensity")
+_PREDICTED: Final = (
+    "p_success",
+    "expected_quality",
+    "expected_cost_usd",
+    "expected_output_tokens",
+    "propensity",
+    "level_shift",
+)
 _CANDIDATES: Final = pl.Struct({"model": pl.List(pl.String), **dict.fromkeys(_PREDICTED, pl.List(pl.Float64))})
 _FAILED_STATUS: Final = 400
-_ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
+ANSWERED: Final = pl.col("error_type").is_null() & (pl.col("status").fill_null(0) < _FAILED_STATUS)
 _MAY_SPEAK: Final = pl.col("key_id").eq_missing(pl.col("owner")) | (pl.col("authority") == ANY).fill_null(value=False)
 """Whether the sender of a report may speak of a decision."""
+_ALWAYS: Final = pl.lit(value=True)
+_CHECKED, _SAID, _GRADED, _HINTED = range(4)
+_KIND: Final = {"label": _CHECKED, "test": _CHECKED, "user": _SAID, "judge": _GRADED}
+_KIND.update(dict.fromkeys(("regenerate", "retry", "edit"), _HINTED))
+"""Kinds of sources, the best first; other names are what somebody said."""
 _FLAGS: Final = ("degraded", "shadow", "forwarded")
 _FORWARDED: Final = [surface.value for surface in Surface]
 _ATTEMPT_FACTS: Final = (
@@ -67,12 +81,15 @@ class StagedLog:
     decisions, attempts, feedback : paths
     period : Period
         Of decisions.
+    regenerated_within : timedelta or None
+        An answer that nobody judged failed if the same prompt was asked again in its session before then.
     """
 
     decisions: list[Path]
     attempts: list[Path]
     feedback: list[Path]
     period: Period
+    regenerated_within: timedelta | None = None
 
 
 def calls_of(log: StagedLog) -> pl.DataFrame:
@@ -85,15 +102,18 @@ def calls_of(log: StagedLog) -> pl.DataFrame:
         the predictions, and what is known of the attempt that answered, under names that begin with ``attempt_``.
     """
     decisions = _decisions(log)
-    attempts = _attempts(log, decisions)
-    called = decisions.join(_last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
+    attempts = known_attempts(log, decisions)
+    called = decisions.join(last_answers(attempts), on="decision_id", how="left", maintain_order="left").with_columns(
         called=pl.when(pl.col("was_attempted").is_not_null())
         .then("attempt_model")
         .when(~pl.col("forwarded"))
         .then("model")
     )
     told = called.join(_predictions(log, called), on="decision_id", how="left", maintain_order="left")
-    quality = _qualities(log, attempts, called)
+    quality = qualities(log, attempts, called)
+    if log.regenerated_within is not None:
+        again = _asked_again(log, log.regenerated_within).join(quality, on="decision_id", how="anti")
+        quality = pl.concat([quality, again.select(quality.columns)])
     is_chosen = (pl.col("called") == pl.col("model")) & ~pl.col("degraded").fill_null(value=True)
     return told.join(quality, on="decision_id", how="left", maintain_order="left").with_columns(
         # Off-policy evaluation divides by the propensity, so 0 must not be among them.
@@ -132,7 +152,7 @@ def _decisions(log: StagedLog) -> pl.DataFrame:
     return pl.concat([empty, *parts]).unique("decision_id", keep="first", maintain_order=True)
 
 
-def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
+def known_attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
     """Return the attempts of the decisions that count, each once, in the order of their time."""
     of_decisions = decisions.lazy().select("decision_id", "forwarded", chosen="model", owner="key_id")
     is_ours = pl.col("authority").is_null()
@@ -146,10 +166,10 @@ def _attempts(log: StagedLog, decisions: pl.DataFrame) -> pl.DataFrame:
     return attempts.unique("attempt_id").sort("created_at", "attempt_id")
 
 
-def _last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
+def last_answers(attempts: pl.DataFrame) -> pl.DataFrame:
     """Return the last successful attempt of each decision that has attempts; nulls where all failed."""
     facts = [pl.lit(value=True).alias("was_attempted")]
-    facts += [pl.col(name).filter(_ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
+    facts += [pl.col(name).filter(ANSWERED).last().alias(f"attempt_{name}") for name in ("model", *_ATTEMPT_FACTS)]
     return attempts.group_by("decision_id", maintain_order=True).agg(facts)
 
 
@@ -160,6 +180,11 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
         scan(Kind.DECISION, log.decisions)
         .select("decision_id", pl.col("candidates").str.json_decode(_CANDIDATES))
         .unnest("candidates")
+        # Older records lack these; every column needs an entry for each candidate.
+        .with_columns(
+            expected_quality=pl.coalesce("expected_quality", "p_success"),
+            level_shift=pl.coalesce("level_shift", pl.col("propensity").list.eval(pl.element() * 0.0)),
+        )
         .explode("model", *_PREDICTED)
         .join(wanted, left_on=["decision_id", "model"], right_on=["decision_id", "called"])
         .select("decision_id", *_PREDICTED)
@@ -168,8 +193,13 @@ def _predictions(log: StagedLog, called: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> pl.DataFrame:
-    """Return the quality of each decision's answer that has feedback, and its judge."""
+def qualities(
+    log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame, *, in_time: pl.Expr = _ALWAYS
+) -> pl.DataFrame:
+    """Return the quality of each decision's answer that has feedback, and its judge.
+
+    `in_time` says of a feedback's `created_at`, beside the columns of `called`, whether it counts.
+    """
     feedback = (
         scan(Kind.FEEDBACK, log.feedback)
         .filter((pl.col("metric") == "quality") & pl.col("score").is_between(0, 1))
@@ -180,17 +210,47 @@ def _qualities(log: StagedLog, attempts: pl.DataFrame, called: pl.DataFrame) -> 
     )
     about_decisions = _with_decisions(feedback, attempts)
     about_the_called = about_decisions.join(
-        called.select("decision_id", "called", owner="key_id"), on="decision_id", maintain_order="left"
-    ).filter(_MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
+        called.rename({"key_id": "owner"}).drop("created_at", strict=False), on="decision_id", maintain_order="left"
+    ).filter(in_time & _MAY_SPEAK & (pl.col("judged") == pl.col("called")).fill_null(value=True))
     is_own = (pl.col("authority") != ANY).fill_null(value=True) & (pl.col("key_id") != INSECURE.key_id)
+    kind = pl.col("source").replace_strict(_KIND, default=_SAID, return_dtype=pl.Int8)
     return (
-        about_the_called.with_columns(judge=pl.when(is_own).then("key_id"))
+        about_the_called.with_columns(
+            judge=pl.when(is_own).then("key_id"),
+            kind=kind,
+            standing=pl.when((kind == _CHECKED) & (pl.col("authority") == ANY).fill_null(value=False))
+            .then(_CHECKED)
+            .when(kind == _HINTED)
+            .then(_HINTED)
+            .otherwise(_SAID),
+        )
+        .filter(pl.col("standing") == pl.col("standing").min().over("decision_id"))
+        .filter(pl.col("kind") == pl.col("kind").min().over("decision_id", "key_id"))
         .group_by("decision_id", "key_id", "source", maintain_order=True)
         .agg(pl.col("score", "judge").last())
         .group_by("decision_id", "key_id", maintain_order=True)
         .agg(pl.col("score").mean(), pl.col("judge").last())
         .group_by("decision_id", maintain_order=True)
         .agg(quality=pl.col("score").mean(), judge=pl.col("judge").drop_nulls().first())
+    )
+
+
+def _asked_again(log: StagedLog, within: timedelta) -> pl.DataFrame:
+    """Return a failure for each decision whose prompt was asked again soon, by the same key in the same session."""
+    asked = ["key_id", "session_id", "prompt_sha256"]
+    decisions = (
+        scan(Kind.DECISION, log.decisions)
+        .filter(in_period(log.period) & ~pl.col("shadow").fill_null(value=False))
+        .filter(pl.col("session_id").is_not_null() & pl.col("prompt_sha256").is_not_null())
+        .select("decision_id", "created_at", *asked)
+        .collect(engine="streaming")
+        .unique("decision_id")
+        .sort("created_at", "decision_id")
+    )
+    wait = pl.col("created_at").shift(-1).over(asked) - pl.col("created_at")
+    has_key = pl.col("key_id") != INSECURE.key_id
+    return decisions.filter(wait <= within).select(
+        "decision_id", quality=pl.lit(0.0), judge=pl.when(has_key).then("key_id")
     )
 
 
@@ -208,7 +268,7 @@ def _with_decisions(feedback: pl.DataFrame, attempts: pl.DataFrame) -> pl.DataFr
             "response_id",
             "owner",
             answered="decision_id",
-            judged=pl.when(_ANSWERED).then("model").otherwise(pl.lit("")),
+            judged=pl.when(ANSWERED).then("model").otherwise(pl.lit("")),
         )
     )
     speaks_of_all = (pl.col("authority") == ANY).fill_null(value=False)

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -39,6 +40,7 @@ _COUNTS: Final = ("input_tokens", "output_tokens")
 _AMOUNTS: Final = ("cost_usd", "latency_s")
 _OF_DECISION: Final = ("decision_id", "policy_version", "artifact", "reason", "explored", "quality_bar")
 _PREDICTED: Final = ("p_success", "expected_cost_usd", "expected_output_tokens")
+_OF_TRIAL: Final = ("challenger", "challenger_model", "arm", "canary_share")
 _OF_ATTEMPT: Final = ("response_model", "cached_input_tokens", "cache_write_tokens", "usage_estimated")
 
 
@@ -88,7 +90,9 @@ class ExportReport:
         ]
 
 
-async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
+async def export_log(
+    store: Store, out: Path, period: Period, *, regenerated_within: timedelta | None = None
+) -> ExportReport:
     """Write the outcome table of a period.
 
     Parameters
@@ -99,6 +103,8 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
         ``.parquet``, ``.csv`` or ``.jsonl``; replaced when the new table is complete.
     period : Period
         Of decisions.
+    regenerated_within : timedelta, optional
+        An answer that nobody judged gets quality 0 if the same prompt was asked again in its session before then.
 
     Raises
     ------
@@ -117,6 +123,7 @@ async def export_log(store: Store, out: Path, period: Period) -> ExportReport:
             attempts=await store.stage(Kind.ATTEMPT, Period(), folder),
             feedback=await store.stage(Kind.FEEDBACK, Period(), folder),
             period=period,
+            regenerated_within=regenerated_within,
         )
         return _export(log, out, folder)
 
@@ -143,7 +150,16 @@ def _export(log: StagedLog, out: Path, folder: Path) -> ExportReport:
 
 def _rows(path: Path, calls: pl.DataFrame, period: Period, report: ExportReport) -> pl.DataFrame:
     """Return the rows of the decisions in one file."""
-    names = (*_OF_DECISION, "created_at", "session_id", "messages", "prompt_features", "candidates", "excluded")
+    names = (
+        *_OF_DECISION,
+        *_OF_TRIAL,
+        "created_at",
+        "session_id",
+        "messages",
+        "prompt_features",
+        "candidates",
+        "excluded",
+    )
     decisions = scan(Kind.DECISION, [path]).filter(in_period(period)).select(names)
     joined = decisions.join(calls.lazy(), on="decision_id", maintain_order="left").collect()
     rows: list[dict[str, Any]] = []
@@ -207,8 +223,8 @@ def _outcome(row: dict[str, Any], prompt: StoredPrompt) -> dict[str, Any]:
         # Exploration puts another candidate before the one that the rule prefers.
         extra["preferred"] = candidates["model"][1 if row["explored"] else 0]
         extra["excluded"] = [model for model, _ in orjson.loads(row["excluded"] or "[]")]
-    of_attempt = {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
-    extra |= {name: value for name, value in of_attempt.items() if value is not None}
+    known = {name: row[name] for name in _OF_TRIAL} | {name: row[f"attempt_{name}"] for name in _OF_ATTEMPT}
+    extra |= {name: value for name, value in known.items() if value is not None}
     return {
         "prompt_id": row["decision_id"],
         "prompt": prompt.text,

@@ -31,6 +31,8 @@ class LoggedCandidate:
     propensity : float
         Probability with which this candidate would have been chosen, given the request and the session; they add up
         to 1 over the candidates of a decision.
+    level_shift : float or None
+        What the log odds of `p_success` and `expected_quality` were shifted by (`router_model.levels`).
     """
 
     model: str
@@ -43,6 +45,7 @@ class LoggedCandidate:
     expected_latency_s: float | None
     expected_quality: float | None
     propensity: float
+    level_shift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,15 @@ class DecisionRecord:
     decision_s : float
     prompt_features : str or None
         The prompt's sealed features (`router_model.features.logged`); None unless prompts are stored as ``features``.
+    challenger : str or None
+        Name of the router that was tried beside the one that serves (`router_model.saved.place`); None if none was.
+    challenger_model : str or None
+        In shadow and while exploring: what the challenger would have chosen. None if it did not decide: it was skipped,
+        failed or was too slow, or nothing could be drawn.
+    arm : str or None
+        Of a canary: whose choice was served, ``champion`` or ``challenger``.
+    canary_share : float or None
+        Of a canary: the share of the sessions that are the challenger's.
     """
 
     decision_id: str
@@ -111,6 +123,10 @@ class DecisionRecord:
     n_input_tokens: int
     decision_s: float
     prompt_features: str | None = None
+    challenger: str | None = None
+    challenger_model: str | None = None
+    arm: str | None = None
+    canary_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ record up reads files, newest first; a log that is looked into often belongs int
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
@@ -61,9 +61,14 @@ class ParquetStore:
         """Look a row up, newest files first; of a session, the newest row."""
         return await self._in_thread(lambda: self._find(kind, row_id))
 
-    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
+    async def stage(
+        self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
+    ) -> list[Path]:
         """Return the files of a kind, fetched into `folder` if they are far away."""
-        del period  # the reader filters; a file's name says when its first record came, not when its last was made
+        del (
+            period,
+            fields,
+        )  # the reader filters; a file's name says when its first record came, not when its last was made
         return await self._in_thread(lambda: self._local_files(kind, folder))
 
     async def delete(self, selection: Selection) -> Mapping[Kind, int]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -82,14 +82,17 @@ class SqlStore:
                 row = found.mappings().first()
         return None if row is None else dict(row)
 
-    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
+    async def stage(
+        self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
+    ) -> list[Path]:
         """Write the rows of a period into Parquet files."""
         from router_model.serving.decision_log.segments import write_parts  # noqa: PLC0415  (polars is loaded where it is used)
 
         table = TABLES[kind]
-        chosen = select(table).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
+        columns = table.c.values() if fields is None else [table.c[name] for name in fields]
+        chosen = select(*columns).where(*_within(table, TIME_FIELD[kind], period)).order_by(table.c[ID_FIELD[kind]])
         with database_failures("read"):
-            return await write_parts(kind, self._stream(chosen), folder)
+            return await write_parts(kind, self.rows(chosen), folder)
 
     async def delete(self, selection: Selection) -> Mapping[Kind, int]:
         """Delete rows, some at a time, so that writing goes on in between."""
@@ -132,7 +135,8 @@ class SqlStore:
             async with connection.begin():
                 yield connection
 
-    async def _stream(self, chosen: Select[Any]) -> AsyncIterator[Row]:
+    async def rows(self, chosen: Select[Any]) -> AsyncIterator[Row]:
+        """Yield the rows that a statement selects, without holding them all in memory."""
         async with self._engine.connect() as connection:
             result = await connection.stream(chosen, execution_options={"yield_per": ROWS_AT_ONCE})
             async for row in result.mappings():

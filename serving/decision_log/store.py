@@ -1,6 +1,6 @@
 """The store's interface for the writer and the commands."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -106,8 +106,13 @@ class Store(Protocol):
             If the store cannot be read now.
         """
 
-    async def stage(self, kind: Kind, period: Period, folder: Path) -> list[Path]:
-        """Return Parquet files that hold the rows of a period (and maybe others), written into `folder` if need be."""
+    async def stage(
+        self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None
+    ) -> list[Path]:
+        """Return Parquet files that hold the rows of a period (and maybe others), written into `folder` if need be.
+
+        With `fields` the others may be null in them: prompts and candidates are nine tenths of a log.
+        """
 
     async def delete(self, selection: Selection) -> Mapping[Kind, int]:
         """Delete rows; return how many of each kind."""

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router_model.errors import ArtifactError
-from router_model.saved.artifact import MANIFEST
-from router_model.saved.place import named_folder
+from router_model.saved.artifact import MANIFEST, named_folder
 
 
 @dataclass(frozen=True, slots=True)

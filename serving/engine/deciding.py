@@ -2,9 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from router_model.catalog import Catalog, ModelCard
 from router_model.decision import Decision
+from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
 from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.self_check import has_numbers
@@ -40,15 +42,19 @@ def decide_together(asks: Sequence[tuple[Router, ReadQuery]]) -> list[Decision |
     return [next(decided[key]) for key in keys]
 
 
-def decide_one(router: Router, asked: ReadQuery) -> Decision:
+def decide_one(router: Router, asked: ReadQuery, features: PromptFeatures | None = None) -> Decision:
     """Ask the router.
+
+    Parameters
+    ----------
+    features : of the prompt, as another router of the same encoder kept them for the same request
 
     Raises
     ------
     PredictionError
     RequestError, NoCandidateError, and whatever else the router raises
     """
-    (decision,) = _decide(router, [asked])
+    (decision,) = _decide(router, [asked], features)
     if not has_numbers(decision):
         raise PredictionError("a prediction is not a finite number")
     return decision
@@ -67,7 +73,7 @@ def decide_group(router: Router, group: Sequence[ReadQuery]) -> list[Decision | 
     return [_tried(router, asked) for asked in group]
 
 
-def _decide(router: Router, group: Sequence[ReadQuery]) -> list[Decision]:
+def _decide(router: Router, group: Sequence[ReadQuery], features: PromptFeatures | None = None) -> list[Decision]:
     """Ask the router at once for requests of one group."""
     query = group[0].query
     warm_caches = [asked.warm_cache for asked in group]
@@ -78,6 +84,7 @@ def _decide(router: Router, group: Sequence[ReadQuery]) -> list[Decision]:
         explain=query.explain,
         warm_caches=warm_caches if any(warm_caches) else None,
         keep_features=True,
+        features=features,
     )
 
 
@@ -85,7 +92,7 @@ def with_cards(router: Router, cards: Mapping[str, ModelCard]) -> Router:
     """Return a router with a request's own prices and limits in its catalog."""
     if not cards:
         return router
-    return Router.assemble(router.artifact, router.encoder, catalog=Catalog({**router.catalog.cards, **cards}))
+    return replace(router, catalog=Catalog({**router.catalog.cards, **cards}).only(router.models))
 
 
 def _tried(router: Router, asked: ReadQuery) -> Decision | Exception:

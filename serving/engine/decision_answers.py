@@ -11,8 +11,8 @@ from router_model.goal import Goal, QualityValue, SuccessValue, TargetSuccess
 from router_model.router import Router
 from router_model.serving.common.ids import IdMaker
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
-from router_model.serving.engine.exploration import Exploration, certain, put_first
-from router_model.serving.engine.query import Routed
+from router_model.serving.engine.exploration import Exploration, Rival, certain, draw, put_first, with_rival
+from router_model.serving.engine.query import Routed, Trial
 from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.reload import Served
 from router_model.serving.engine.sessions.keep import kept_position
@@ -48,16 +48,26 @@ class DecisionAnswers:
         self._new_id = IdMaker("dec_", clock_ms=lambda: int(clock() * 1000))
         self._seal = seal
 
-    def predicted(self, served: Served, asked: ReadQuery, decision: Decision, arrived: float) -> Routed:
+    def predicted(
+        self,
+        served: Served,
+        asked: ReadQuery,
+        decision: Decision,
+        arrived: float,
+        *,
+        rival: Rival | None = None,
+        trial: Trial | None = None,
+    ) -> Routed:
         """Return the answer of a prediction.
 
         Parameters
         ----------
         arrived : when the request came, by `time.perf_counter`
+        rival : what a challenger would choose, if it may be drawn
+        trial : what is noted of the challenger
         """
-        safe_model = None if served.router is None else served.router.artifact.safe_model
         plan, propensities, reason = choose(
-            decision, asked, exploration=self._exploration, rng=self._rng, safe_model=safe_model
+            decision, asked, exploration=self._exploration, rng=self._rng, safe_model=served.safe_model, rival=rival
         )
         explored = reason == EXPLORED
         # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.
@@ -69,8 +79,14 @@ class DecisionAnswers:
             reason=reason,
             plan=plan,
             propensities=propensities,
-            providers=[cards[step.model].provider for step in plan],
-            excluded=decision.excluded,
+            providers=[
+                rival.provider if rival is not None and step is rival.step else cards[step.model].provider
+                for step in plan
+            ],
+            # A model that the champion has no outcomes of is a candidate if the challenger chooses it.
+            excluded=decision.excluded
+            if rival is None
+            else [one for one in decision.excluded if one.model != rival.step.model],
             predicted=True,
             policy_version=served.policy_version,
             artifact=decision.artifact,
@@ -87,9 +103,13 @@ class DecisionAnswers:
             session_id=asked.query.session_id or asked.session_key,
             decision_s=time.perf_counter() - arrived,
             explanation=decision.explanation,
+            trial=trial,
+            levels=None if served.router is None else served.router.levels,
         )
 
-    def default(self, served: Served, asked: ReadQuery, degraded_by: str, arrived: float) -> Routed:
+    def default(
+        self, served: Served, asked: ReadQuery, degraded_by: str, arrived: float, *, trial: Trial | None = None
+    ) -> Routed:
         """Return the default plan. Inside a tool loop the session's model comes first, if it is in it.
 
         Raises
@@ -128,6 +148,7 @@ class DecisionAnswers:
             n_input_tokens=round(asked.prompt.n_chars / CHARS_PER_TOKEN),
             session_id=query.session_id or asked.session_key,
             decision_s=time.perf_counter() - arrived,
+            trial=trial,
         )
 
     def _id(self, asked: ReadQuery) -> str:
@@ -138,26 +159,52 @@ class DecisionAnswers:
 
 
 def choose(
-    decision: Decision, asked: ReadQuery, *, exploration: Exploration, rng: Random, safe_model: str | None = None
+    decision: Decision,
+    asked: ReadQuery,
+    *,
+    exploration: Exploration,
+    rng: Random,
+    safe_model: str | None = None,
+    rival: Rival | None = None,
 ) -> tuple[Sequence[PlanStep], Sequence[float], str]:
-    """Return the plan to answer with, the propensities of its candidates, and the reason for its first one.
-
-    Nothing is explored inside a tool loop, if the request forbids it, or if the session keeps a model whose cache is
-    warm: another model would lose the cache and break the conversation.
-    """
-    plan, reason = decision.plan, decision.reason.value
-    if asked.session is not None:
-        position = kept_position(decision, asked.session.model, uses_tools=asked.uses_tools, safe_model=safe_model)
-        if position is not None and len(plan) > 1:
-            plan, reason = put_first(plan, position), SESSION
-    if asked.uses_tools or not asked.query.explore or (reason == SESSION and asked.is_warm):
+    """Return the plan to answer with, the propensities of its candidates, and the reason for its first one."""
+    plan, reason = ruled(decision, asked, safe_model=safe_model)
+    if _is_fixed(asked, reason):
         return plan, certain(len(plan)), reason
-    propensities, drawn = exploration.propensities(plan), exploration.draw(plan, rng)
+    propensities = exploration.propensities(plan)
+    if rival is not None:
+        plan, propensities = with_rival(plan, propensities, rival)
+    drawn = draw(propensities, rng)
     if drawn == 0:
         return plan, propensities, reason
     # Each propensity moves with its candidate, because the log pairs them by their places.
     reordered = [propensities[drawn], *propensities[:drawn], *propensities[drawn + 1 :]]
     return put_first(plan, drawn), reordered, EXPLORED
+
+
+def ruled(decision: Decision, asked: ReadQuery, *, safe_model: str | None = None) -> tuple[Sequence[PlanStep], str]:
+    """Return the plan as the rule and the session order it, and the reason for its first candidate."""
+    if asked.session is not None and len(decision.plan) > 1:
+        position = kept_position(decision, asked.session.model, uses_tools=asked.uses_tools, safe_model=safe_model)
+        if position is not None:
+            return put_first(decision.plan, position), SESSION
+    return decision.plan, decision.reason.value
+
+
+def takes_rival(decision: Decision, asked: ReadQuery, *, safe_model: str | None = None) -> bool:
+    """Tell whether a challenger's choice may be drawn instead: where exploration may draw, and nothing is promised."""
+    if decision.certificate is not None and decision.certificate.certified:
+        return False
+    return not _is_fixed(asked, ruled(decision, asked, safe_model=safe_model)[1])
+
+
+def _is_fixed(asked: ReadQuery, reason: str) -> bool:
+    """Tell whether nothing may be drawn.
+
+    That is inside a tool loop, if the request forbids it, or if the session keeps a model whose cache is warm: another
+    model would lose the cache and break the conversation.
+    """
+    return asked.uses_tools or not asked.query.explore or (reason == SESSION and asked.is_warm)
 
 
 def _quality_bar(router: Router | None, goal: Goal) -> float:

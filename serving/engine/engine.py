@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Self
 
+from router_model.catalog import ModelCard
 from router_model.decision import Decision
+from router_model.features.featuriser import PromptFeatures
 from router_model.router import Router
+from router_model.saved.place import Mode
 from router_model.serving.common.error_location import error_location
 from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.service_errors import NotReadyError, ServiceError
@@ -22,12 +25,16 @@ from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import session_key
+from router_model.serving.engine.canary import CanaryWatch
+from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
 from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
-from router_model.serving.engine.decision_answers import DecisionAnswers, Seal
-from router_model.serving.engine.exploration import Exploration
+from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
+from router_model.serving.engine.exploration import Exploration, Rival
 from router_model.serving.engine.faults import callers_error
-from router_model.serving.engine.lane import DeadlineMissedError, Lane
-from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.following import LevelFollower
+from router_model.serving.engine.lane import SLOW_FACTOR, DeadlineMissedError, Lane
+from router_model.serving.engine.loading import Loader
+from router_model.serving.engine.query import Query, Routed, Trial
 from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.recording import (
     PendingDecision,
@@ -38,6 +45,7 @@ from router_model.serving.engine.recording import (
 )
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
 from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
+from router_model.serving.engine.shadow import Shadow, Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +54,6 @@ Observer = Callable[[Query, Routed], None]
 
 _MOST_ON_LOOP = 2000  # parts of one body, in 2 to 5 ms
 _LISTS = ("content", "tool_calls")
-SLOW_FACTOR = 20.0
-"""Batches and explanations have this many times a decision's deadline, and a thread of their own."""
 
 
 class Engine:
@@ -74,9 +80,16 @@ class Engine:
         self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
         exploration = Exploration(settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio)
         self._answers = DecisionAnswers(exploration, rng=rng, clock=clock, seal=seal)
-        self._reloader = Reloader(settings, on_swap=self._replace_stuck_lanes)
+        loader = Loader(settings)
+        self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes)
+        self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
+        self._shadow = Shadow(self.challenging, self._record)
+        self._cards: tuple[Router, Contender, Mapping[str, ModelCard]] | None = None
+        self.canary = CanaryWatch(settings)
+        self._rng = rng
         self._fast, self._slow = self._lanes()
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
+        self._follower = LevelFollower.of(settings, clock=clock)
         self._degraded: Counter[str] = Counter()
         self._throttle = LogThrottle()
 
@@ -122,15 +135,20 @@ class Engine:
         """
         await self._reloader.start()
         await self._sessions.start()
-        self._watch = asyncio.create_task(self._reloader.watch(), name="artifact-watch")
+        watched = [self._reloader.watch(), self.challenging.watch(), self.canary.watch()]
+        if self._follower is not None:
+            watched.append(self._follow_for_ever())
+        self._watches = [asyncio.create_task(each, name="artifact-watch") for each in watched]
 
     async def close(self) -> None:
         """Stop. A thread that hangs is left behind; it does not keep the process from ending."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        await self._shadow.close()
         await self._sessions.close()
         self._reloader.close()
+        self.challenging.close()
         self._fast.close()
         self._slow.close()
 
@@ -139,6 +157,16 @@ class Engine:
         """The router that decides now; None if none could be loaded."""
         served = self._reloader.served
         return None if served is None else served.router
+
+    @property
+    def cards(self) -> Mapping[str, ModelCard] | None:
+        """The cards of the models that may be chosen, those that only a challenger has among them; None: no router."""
+        router, contender = self.router, self.challenging.contender
+        if router is None or contender is None:
+            return None if router is None else router.catalog.cards
+        if self._cards is None or self._cards[0] is not router or self._cards[1] is not contender:
+            self._cards = router, contender, {**contender.router.catalog.cards, **router.catalog.cards}
+        return self._cards[2]
 
     @property
     def policy_version(self) -> str:
@@ -168,6 +196,9 @@ class Engine:
             "breaker_open": self._fast.is_open,
             "sessions": self._sessions.counts,
             "prompts_left_out": self._volume.n_left_out,
+            "challenger": self.challenging.status,
+            "canary": self.canary.status,
+            "levels": None if self._follower is None else self._follower.status,
         }
 
     async def decide(self, query: Query) -> Routed:
@@ -182,17 +213,23 @@ class Engine:
         """
         arrived = time.perf_counter()
         served, asked = self._now_served(), await self._with_session(await _read(query))
+        contender = self.challenging.contender
+        if contender is not None:
+            routed = await self._by_canary(contender, asked, arrived, is_slow=query.explain)
+            if routed is not None:
+                return routed
+        decided: Decision | Exception
         try:
-            decision = await self._predicted(served, asked, arrived)
+            decided = await self._predicted(served, asked, arrived)
         except Exception as exc:  # noqa: BLE001 - `_answer` tells whose fault it is
-            return self._answer(served, asked, exc, arrived)
-        return self._answer(served, asked, decision, arrived)
+            decided = exc
+        return await self._by_champion(contender, served, asked, decided, arrived, is_slow=query.explain)
 
     async def decide_batch(self, queries: Sequence[Query]) -> list[Routed | ServiceError]:
         """Decide each request, in order; an error of one does not affect the others."""
         arrived = time.perf_counter()
         # One for the whole batch, so that a reload in between does not answer a part of it by another router.
-        served = self._now_served()
+        served, contender = self._now_served(), self.challenging.contender
         results: list[Routed | ServiceError | None] = [None] * len(queries)
         groups: dict[Hashable, list[int]] = defaultdict(list)
         read: dict[int, ReadQuery] = {}
@@ -201,15 +238,20 @@ class Engine:
                 read[i] = await _read(query)
             except ServiceError as exc:
                 results[i] = exc
-                continue
-            groups[read[i].group].append(i)  # one call of the predictor can decide a group
         found = await asyncio.gather(*map(self._with_session, read.values()))
         read = dict(zip(read, found, strict=True))
+        if contender is not None:
+            asked = [self._by_canary(contender, one, arrived, is_slow=True) for one in read.values()]
+            for i, routed in zip(read, await asyncio.gather(*asked), strict=True):
+                results[i] = routed
+        for i, one in read.items():
+            if results[i] is None:
+                groups[one.group].append(i)  # one call of the predictor can decide a group
         for rows in groups.values():
             decided = await self._predicted_group(served, [read[i] for i in rows], arrived)
-            for i, one in zip(rows, decided, strict=True):
+            for i, each in zip(rows, decided, strict=True):
                 try:
-                    results[i] = self._answer(served, read[i], one, arrived)
+                    results[i] = await self._by_champion(contender, served, read[i], each, arrived, is_slow=True)
                 except ServiceError as exc:
                     results[i] = exc
         return [result for result in results if result is not None]
@@ -228,14 +270,28 @@ class Engine:
             self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
 
     async def reload(self) -> Reloaded:
-        """Load what the artifact's path names now, and serve it if it is another one.
+        """Load what the artifact's path names now, and serve it if it is another one; then look for its challenger.
 
         Raises
         ------
         ReloadRefusedError
-            If it cannot be served; what was served before still is.
+            If it cannot be served; what was served before still is. A challenger that cannot be used is said in
+            `status` alone.
         """
-        return await self._reloader.reload()
+        reloaded = await self._reloader.reload()
+        await self.challenging.follow(again=True)
+        return reloaded
+
+    async def follow_levels(self) -> None:
+        """Shift the levels of models to what feedback in the log shows now, if the settings say so."""
+        served = self._reloader.served
+        if self._follower is not None and served is not None and served.router is not None:
+            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact))
+
+    async def _follow_for_ever(self) -> None:
+        while True:
+            await self.follow_levels()
+            await asyncio.sleep(self._settings.follow_every_s)
 
     def _lanes(self) -> tuple[Lane, Lane]:
         deadline_s = self._settings.decision_deadline_s
@@ -281,31 +337,98 @@ class Engine:
                 decided += [exc] * len(few)
         return decided
 
-    def _answer(self, served: Served, asked: ReadQuery, decided: Decision | Exception, arrived: float) -> Routed:
+    async def _by_canary(
+        self, contender: Contender, asked: ReadQuery, arrived: float, *, is_slow: bool
+    ) -> Routed | None:
+        """Return the challenger's answer if it is a canary's and the session is its own; else the champion decides."""
+        if contender.mode is not Mode.CANARY or not contender.has(asked.session_key, self._rng):
+            return None
+        decision = await self._by_challenger(contender, asked, None, arrived, is_slow=is_slow)
+        if decision is None:
+            return None
+        self.challenging.count(contender, Outcome.SERVED)
+        return self._answer(contender.served, asked, decision, arrived, trial=contender.trial(arm=CHALLENGER))
+
+    async def _by_champion(
+        self,
+        contender: Contender | None,
+        served: Served,
+        asked: ReadQuery,
+        decided: Decision | Exception,
+        arrived: float,
+        *,
+        is_slow: bool,
+    ) -> Routed:
+        """Return the champion's answer; a challenger that explores may have its choice drawn instead.
+
+        Raises
+        ------
+        InvalidRequestError, EmptyPlanError
+        """
+        if contender is None:
+            return self._answer(served, asked, decided, arrived)
+        if contender.mode is Mode.CANARY:
+            return self._answer(served, asked, decided, arrived, trial=contender.trial(arm=CHAMPION))
+        if contender.mode is Mode.SHADOW or isinstance(decided, Exception):
+            return self._answer(served, asked, decided, arrived, shadow=contender)
+        served = self.challenging.exploring(served, contender)
+        other = None
+        if takes_rival(decided, asked, safe_model=served.safe_model):
+            features = contender.features_for(served, decided)
+            other = await self._by_challenger(contender, asked.unexplained, features, arrived, is_slow=is_slow)
+        if other is None:
+            return self._answer(served, asked, decided, arrived, trial=contender.trial())
+        model, rival = self.challenging.rival(contender, served, asked, decided, other)
+        return self._answer(served, asked, decided, arrived, rival=rival, trial=contender.trial(model))
+
+    async def _by_challenger(
+        self, contender: Contender, asked: ReadQuery, features: PromptFeatures | None, arrived: float, *, is_slow: bool
+    ) -> Decision | None:
+        spent_s = time.perf_counter() - arrived
+        return await self.challenging.decide(contender, asked, features, spent_s=spent_s, is_slow=is_slow)
+
+    def _answer(
+        self,
+        served: Served,
+        asked: ReadQuery,
+        decided: Decision | Exception,
+        arrived: float,
+        *,
+        rival: Rival | None = None,
+        trial: Trial | None = None,
+        shadow: Contender | None = None,
+    ) -> Routed:
         """Return the answer, after it was recorded and shown to the observers.
+
+        Parameters
+        ----------
+        rival, trial : of a challenger that was asked before
+        shadow : a challenger that is asked afterwards
 
         Raises
         ------
         InvalidRequestError, EmptyPlanError
         """
         if isinstance(decided, Exception):
-            routed = self._fall_back(served, asked, decided, arrived)
+            routed = self._fall_back(served, asked, decided, arrived, trial)
         else:
             try:
-                routed = self._answers.predicted(served, asked, decided, arrived)
+                routed = self._answers.predicted(served, asked, decided, arrived, rival=rival, trial=trial)
             except Exception as exc:  # noqa: BLE001 - whose fault it is, the next line tells
-                routed = self._fall_back(served, asked, exc, arrived)
+                routed = self._fall_back(served, asked, exc, arrived, trial)
         self._remember(asked, routed)
-        self._tell(asked, routed, self._unsealed(served, asked, decided))
+        self._tell(served, asked, routed, decided, shadow)
         return routed
 
-    def _fall_back(self, served: Served, asked: ReadQuery, exc: Exception, arrived: float) -> Routed:
+    def _fall_back(
+        self, served: Served, asked: ReadQuery, exc: Exception, arrived: float, trial: Trial | None
+    ) -> Routed:
         error = callers_error(exc)
         if error is not None:
             raise error from exc
         degraded_by = _degraded_by(exc)
         try:
-            routed = self._answers.default(served, asked, degraded_by, arrived)
+            routed = self._answers.default(served, asked, degraded_by, arrived, trial=trial)
         except Exception as second:
             # The default plan obeys constraints as well, and may find that they leave no model.
             error = callers_error(second)
@@ -332,11 +455,26 @@ class Engine:
             return None
         return UnsealedFeatures(self._keys, asked.prompt, decided.features, served.router.artifact.encoder_hash)
 
-    def _tell(self, asked: ReadQuery, routed: Routed, unsealed: UnsealedFeatures | None) -> None:
+    def _tell(
+        self,
+        served: Served,
+        asked: ReadQuery,
+        routed: Routed,
+        decided: Decision | Exception,
+        shadow: Contender | None,
+    ) -> None:
         """Write the decision down and show it to the observers; neither may spoil it."""
         try:
             kept = self._storage, self._volume
-            self._decision_log.put(PendingDecision.of(asked.query, routed, asked.prompt, *kept, unsealed=unsealed))
+            unsealed = self._unsealed(served, asked, decided)
+            pending = PendingDecision.of(asked.query, routed, asked.prompt, *kept, unsealed=unsealed)
+            if shadow is None or isinstance(decided, Exception) or not routed.predicted:
+                self._decision_log.put(pending)
+            else:
+                features = shadow.features_for(served, decided)
+                # Exploration puts another candidate before the one that the rule prefers.
+                champion = routed.plan[1 if routed.explored else 0].model
+                self._shadow.take(Waiting(shadow, pending, asked, features, champion))
         except Exception as exc:  # noqa: BLE001
             self._complain("a decision could not be recorded", exc)
         for observer in self._observers:
@@ -344,6 +482,12 @@ class Engine:
                 observer(asked.query, routed)
             except Exception as exc:  # noqa: BLE001
                 self._complain("an observer failed", exc)
+
+    def _record(self, pending: PendingDecision) -> None:
+        try:
+            self._decision_log.put(pending)
+        except Exception as exc:  # noqa: BLE001 - the next one may be recorded
+            self._complain("a decision could not be recorded", exc)
 
     def _complain(self, what: str, exc: Exception) -> None:
         count = self._throttle.due(what)

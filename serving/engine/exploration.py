@@ -5,6 +5,9 @@ With probability `share` (ε) the answer is drawn among the candidates whose exp
 the rule chose. The others within the bound are drawn less often, but they are drawn: a model that never answers cannot
 show that it was underrated, and off-policy evaluation cannot say anything about it. Off-policy evaluation weighs each
 answer by the probability with which it was chosen. Therefore the propensities are exact.
+
+Exploration may also be targeted (`Rival`): where a challenger would choose another model, its choice is taken with a
+probability. A log shows the difference between two routers only there, so it takes fewer requests.
 """
 
 from collections.abc import Sequence
@@ -62,11 +65,6 @@ class Exploration:
         found[0] += 1 - self.share
         return found
 
-    def draw(self, plan: Sequence[PlanStep], rng: Random) -> int:
-        """Return the position of the answer."""
-        propensities = self.propensities(plan)
-        return rng.choices(range(len(plan)), weights=propensities)[0]
-
     def _within_cost(self, plan: Sequence[PlanStep]) -> tuple[list[int], list[int]]:
         """Return the positions of the near and of the far candidates within the cost bound, without the first."""
         chosen = plan[0]
@@ -74,6 +72,55 @@ class Exploration:
         affordable = [i for i in range(1, len(plan)) if plan[i].expected_cost_usd <= most]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A challenger's choice, which is drawn instead of the champion's with a probability (targeted exploration).
+
+    Attributes
+    ----------
+    step : of the challenger's plan
+    provider : of its model
+    share : float
+        The probability to take it.
+    """
+
+    step: PlanStep
+    provider: str | None
+    share: float
+
+
+def with_rival(
+    plan: Sequence[PlanStep], propensities: Sequence[float], rival: Rival
+) -> tuple[Sequence[PlanStep], list[float]]:
+    """Return the plan and the propensities where the rival's choice is taken with its share, and else drawn as before.
+
+    A model that is not in the plan comes last. Where the plan begins with the rival's choice, nothing changes.
+
+    Examples
+    --------
+    The challenger prefers the third, with a share of 0.5; the first two were drawn with 0.9 and 0.1:
+
+    >>> plan = [PlanStep(model, 0.5, 0.0, 1.0) for model in "abc"]
+    >>> with_rival(plan, [0.9, 0.1, 0.0], Rival(plan[2], None, 0.5))[1]
+    [0.45, 0.05, 0.5]
+    >>> with_rival(plan, [0.9, 0.1, 0.0], Rival(plan[0], None, 0.5))[1]
+    [0.9, 0.1, 0.0]
+    """
+    if plan[0].model == rival.step.model:
+        return plan, [*propensities]
+    position = next((i for i, step in enumerate(plan) if step.model == rival.step.model), len(plan))
+    mixed = [(1 - rival.share) * propensity for propensity in propensities]
+    if position == len(plan):
+        plan, mixed = (*plan, rival.step), [*mixed, 0.0]
+    mixed[position] += rival.share
+    return plan, mixed
+
+
+def draw(propensities: Sequence[float], rng: Random) -> int:
+    """Return the position of the answer."""
+    return rng.choices(range(len(propensities)), weights=propensities)[0]
 
 
 def certain(n: int) -> list[float]:

@@ -24,6 +24,8 @@ from router_model.serving.common.breaker import Breaker
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+SLOW_FACTOR = 20.0
+"""Batches and explanations have this many times a decision's deadline, and a thread of their own."""
 _WAITING_SHARE = 0.5  # of the deadline; more would be waited for in vain
 _MEMORY = 0.1  # weight of the newest duration in the running mean
 _TOGETHER_S = 0.012  # of work in one go: the first result waits for the last one

@@ -10,6 +10,7 @@ from router_model.certificate import Certificate
 from router_model.decision import Exclusion, PlanStep
 from router_model.explanation_records import Explanation
 from router_model.goal import OWN_TRADEOFF, Goal
+from router_model.levels import Levels
 from router_model.screening.constraints import Constraints
 
 
@@ -49,6 +50,28 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What a decision had to do with a challenger.
+
+    Attributes
+    ----------
+    challenger : str
+        Name of the router in its place.
+    model : str or None
+        Beside a champion that decided: what the challenger would have chosen; None if it did not decide.
+    arm : str or None
+        Of a canary: whose choice was served, ``champion`` or ``challenger``.
+    canary_share : float or None
+        Of a canary: the share of sessions that are the challenger's.
+    """
+
+    challenger: str
+    model: str | None = None
+    arm: str | None = None
+    canary_share: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Routed:
     """The answer: a plan that is never empty.
 
@@ -75,6 +98,10 @@ class Routed:
     session_id : the caller's, or the hash of the conversation's beginning
     decision_s : float
     explanation : Explanation or None
+    trial : Trial or None
+        None where no challenger was involved before the answer.
+    levels : Levels or None
+        What the predictions were shifted by.
     """
 
     decision_id: str
@@ -100,6 +127,8 @@ class Routed:
     session_id: str | None
     decision_s: float
     explanation: Explanation | None = None
+    trial: Trial | None = None
+    levels: Levels | None = None
 
     @property
     def model(self) -> str:

@@ -70,6 +70,11 @@ class ReadQuery:
         return replace(self, session=session, is_warm=now - session.updated_at.timestamp() <= cache_ttl_s)
 
     @property
+    def unexplained(self) -> "ReadQuery":
+        """The same without the wish for an explanation."""
+        return replace(self, query=replace(self.query, explain=False)) if self.query.explain else self
+
+    @property
     def warm_cache(self) -> dict[str, float] | None:
         """The model with a warm cache and the word pieces in it, as `router_model.Router.decide` takes them."""
         if self.session is None or not self.is_warm or not self.session.n_input_tokens:

@@ -20,7 +20,7 @@ from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
-from router_model.serving.engine.query import Query, Routed
+from router_model.serving.engine.query import Query, Routed, Trial
 
 _MINUTE_S: Final = 60.0
 
@@ -144,6 +144,8 @@ class PendingDecision:
     messages : bytes or None
         JSON.
     unsealed : UnsealedFeatures or None
+    trial : Trial or None
+        A challenger in shadow adds it after the answer.
     """
 
     routed: Routed
@@ -153,6 +155,7 @@ class PendingDecision:
     prompt_sha256: str | None
     messages: bytes | None
     unsealed: UnsealedFeatures | None = None
+    trial: Trial | None = None
 
     @classmethod
     def of(
@@ -176,7 +179,7 @@ class PendingDecision:
             messages = messages if volume.takes(query.key_id, len(messages)) else None
         if unsealed is not None and not volume.takes(query.key_id, unsealed.n_bytes):
             unsealed = None
-        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages, unsealed)
+        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages, unsealed, routed.trial)
 
     @property
     def n_chars(self) -> int:
@@ -200,7 +203,7 @@ class PendingDecision:
         return row
 
     def _record(self, candidates: tuple[LoggedCandidate, ...]) -> DecisionRecord:
-        routed = self.routed
+        routed, trial = self.routed, self.trial
         return DecisionRecord(
             decision_id=routed.decision_id,
             created_at=routed.created_at,
@@ -228,6 +231,10 @@ class PendingDecision:
             n_input_tokens=routed.n_input_tokens,
             decision_s=routed.decision_s,
             prompt_features=None if self.unsealed is None else self.unsealed.sealed(),
+            challenger=None if trial is None else trial.challenger,
+            challenger_model=None if trial is None else trial.model,
+            arm=None if trial is None else trial.arm,
+            canary_share=None if trial is None else trial.canary_share,
         )
 
 
@@ -249,6 +256,7 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
         "expected_latency_s": [None if s is None or isnan(s) else s for s in latencies] if predicted else nothing,
         "expected_quality": [step.expected_quality for step in plan] if predicted else nothing,
         "propensity": list(routed.propensities),
+        "level_shift": nothing if routed.levels is None else [routed.levels.log_odds(step.model) for step in plan],
     }
 
 

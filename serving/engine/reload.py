@@ -11,31 +11,24 @@ import hashlib
 import json
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
-from router_model.features import Encoder, FeatureError, load_encoder
+from router_model.features import FeatureError
+from router_model.levels import Levels
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, load_artifact, read_manifest
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
-from router_model.serving.engine.lane import DeadlineMissedError, Lane
-from router_model.serving.engine.self_check import check_router
-from router_model.serving.engine.trial import try_artifact
+from router_model.serving.engine.lane import Lane
+from router_model.serving.engine.loading import LOAD_DEADLINE_S, Loader, in_words
 
 _log = logging.getLogger(__name__)
 
-LOAD_DEADLINE_S = 240.0
-"""For the trial and for the loading."""
-_KNOWN = 16
-"""Artifacts that need no other trial, as one goes back and forth between them."""
 _THAT_DECIDE = (
     "default_plan",
     "explore_share",
@@ -71,6 +64,11 @@ class Served:
         """Content hash of the router; empty without a router."""
         return "" if self.router is None else self.router.artifact.content_hash
 
+    @property
+    def safe_model(self) -> str | None:
+        """The model that unfamiliar prompts go to; None without one."""
+        return None if self.router is None else self.router.artifact.safe_model
+
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
@@ -95,15 +93,16 @@ class Reloader:
     Parameters
     ----------
     settings : Settings
+    loader : Loader
     on_swap : called after something else has begun to decide
     """
 
-    def __init__(self, settings: Settings, *, on_swap: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, settings: Settings, loader: Loader, *, on_swap: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._loader = loader
         self._on_swap = on_swap
         self._source = None if settings.artifact is None else ArtifactSource(settings.artifact, settings.catalog)
         self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
-        self._known: deque[str] = deque(maxlen=_KNOWN)
         self._turn = asyncio.Lock()
         self._served: Served | None = None
         self._tried: tuple[object, ...] | None = None
@@ -189,6 +188,15 @@ class Reloader:
             self._tried, self._refused, self._said = sighting.version, None, None
             return self._adopt(router)
 
+    def shift_levels(self, artifact: str, levels: Levels | None) -> None:
+        """Let an artifact's models be predicted at other levels, if it is the one that is served."""
+        served = self._served
+        if served is None or served.router is None or served.artifact != artifact or served.router.levels == levels:
+            return
+        router = replace(served.router, levels=levels)
+        self._served = replace(served, router=router, policy_version=policy_version(self._settings, router))
+        _log.info("levels of models: %s", "as trained" if levels is None else dict(levels.shifts))
+
     def close(self) -> None:
         """Let the thread end."""
         self._lane.close()
@@ -196,40 +204,12 @@ class Reloader:
     def _load(self, sighting: Sighting) -> Router:
         """Load and check a router; runs in the loader's thread."""
         now = None if self._served is None else self._served.router
-        if now is not None:  # at the start nothing is served yet that a crash could end
-            self._try(sighting.folder)
-        artifact = load_artifact(sighting.folder)
-        if now is not None and artifact.content_hash not in self._known:
-            # The folder changed after the trial, so this content has not been tried.
-            raise ArtifactError(f"{sighting.folder}: changed while it was being tried; it is tried again")
-        self._known.append(artifact.content_hash)
-        known = now is not None and artifact.content_hash == now.artifact.content_hash
-        if now is not None and known:
-            artifact = now.artifact  # the same content need not be held, or compiled, twice
-        router = Router.assemble(artifact, self._encoder(artifact, now), catalog=self._settings.catalog)
-        if not known:
-            _log.info("compiling the decision code: this takes a second, or about ten the first time on a machine")
-            router = router.warm_up()
-        check_router(router)
-        return router
-
-    def _try(self, folder: Path) -> None:
-        """Try an artifact in a separate process, unless it is one that was loaded or tried before."""
-        if read_manifest(folder)["content_hash"] in self._known:
-            return
-        catalog, encoder = self._settings.catalog, self._settings.encoder
-        self._known.append(try_artifact(folder, catalog=catalog, encoder=encoder))
-
-    def _encoder(self, artifact: Artifact, now: Router | None) -> Encoder:
-        if now is not None and now.encoder.content_hash == artifact.encoder_hash:
-            return now.encoder  # the same encoder need not be loaded and held twice
-        if self._settings.encoder is None:
-            return artifact.load_encoder()
-        encoder = load_encoder(self._settings.encoder)
-        artifact.check_encoder(encoder)
-        return encoder
+        return self._loader.load(sighting.folder, beside=() if now is None else (now,))
 
     def _adopt(self, router: Router) -> Reloaded:
+        now = None if self._served is None else self._served.router
+        if now is not None and now.artifact.content_hash == router.artifact.content_hash:
+            router = replace(router, levels=now.levels)
         version = policy_version(self._settings, router)
         if self._served is not None and self._served.policy_version == version:
             return self._reloaded(changed=False)
@@ -241,7 +221,7 @@ class Reloader:
         return self._reloaded(changed=True)
 
     def _refuse(self, sighting: Sighting | None, exc: Exception) -> ReloadRefusedError:
-        reason, version = _in_words(exc), None if sighting is None else sighting.version
+        reason, version = in_words(exc), None if sighting is None else sighting.version
         if (reason, version) != self._said:
             self._refusals += 1
             _log.error("the new artifact was refused; the service goes on with what it served before: %s", reason)
@@ -267,12 +247,6 @@ class Reloader:
             return None
 
 
-def _in_words(exc: Exception) -> str:
-    if isinstance(exc, DeadlineMissedError):
-        return f"it was not loaded within {LOAD_DEADLINE_S:.0f} s"
-    return str(exc) if isinstance(exc, RouterModelError | FeatureError) else type(exc).__name__
-
-
 def policy_version(settings: Settings, router: Router | None) -> str:
     """Return the name of what decides: of the artifact, the prices and every setting that choices depend on.
 
@@ -280,5 +254,7 @@ def policy_version(settings: Settings, router: Router | None) -> str:
     """
     artifact = "" if router is None else router.artifact.content_hash
     catalog = "" if router is None else router.catalog.dump()
-    said = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
+    said: list[Any] = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
+    if router is not None and router.levels is not None:
+        said.append({model: shift.log_odds for model, shift in router.levels.shifts.items()})
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_N_DIGITS]

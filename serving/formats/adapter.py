@@ -19,7 +19,6 @@ from router_model.serving.formats.format import (
     Surface,
     Translation,
 )
-from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.references import check_references
 from router_model.serving.formats.settling import settle
 from router_model.serving.formats.shapes import Json
@@ -68,12 +67,15 @@ class Adapter:
         said: Mapping[str, Any] = call.body
         if self.translation is not None and call.surface in KIND_OF_SURFACE:
             knows = self.translation.knows
-            check_references(said, target.provider.kind, knows)
+            if call.surface is not Surface.RESPONSES:  # whose translation refuses what it knows in its own words
+                check_references(said, target.provider.kind, knows)
             unknown = () if knows is None else tuple(sorted(name for name in said if name not in knows))
             known = {name: value for name, value in said.items() if name not in unknown}
             said, unsaid = untranslatable(known, KIND_OF_SURFACE[call.surface], target.provider.kind)
             unsaid = (*unknown, *unsaid)
         body = dict(said) if self.translation is None else self.translation.request(said)
+        if self.translation is not None and call.surface is Surface.RESPONSES:
+            check_references(body, target.provider.kind)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)
@@ -115,9 +117,7 @@ class Adapter:
         settle(facts, target, sent)
         if self.translation is not None:
             answer = self.translation.answer(answer)
-        if call is not None and call.declares_functions:
-            answer = with_function_calls(answer)
-        return self.surface.write_answer(answer, facts, target, extras), facts
+        return self.surface.write_answer(answer, facts, target, extras, call), facts
 
     def stream(self, call: Call, target: Target, sent: Sent = NOTHING_SENT) -> "AnswerStream":
         """Return what reads one stream and writes it for the caller; `sent` is the request."""

@@ -67,7 +67,14 @@ class EmbeddingsFormat:
         """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
-    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+    def write_answer(
+        self,
+        answer: Json,
+        facts: Facts,
+        target: Target,
+        extras: Mapping[str, Any],
+        call: Call | None = None,  # noqa: ARG002  (the protocol's)
+    ) -> Json:
         """Return the embeddings with our ``model``, usage with cost and `extras`."""
         return written_answer(answer, facts, target, extras)
 

@@ -44,13 +44,20 @@ class Surface(StrEnum):
     """OpenAI's ``/v1/chat/completions``."""
     MESSAGES = "messages"
     """Anthropic's ``/v1/messages``."""
+    RESPONSES = "responses"
+    """OpenAI's ``/v1/responses``."""
     GENERATE = "generate"
     """Google's ``:generateContent`` and ``:streamGenerateContent``."""
     EMBEDDINGS = "embeddings"
     """OpenAI's ``/v1/embeddings``."""
 
 
-KIND_OF_SURFACE: Final = {Surface.CHAT: Kind.OPENAI, Surface.MESSAGES: Kind.ANTHROPIC, Surface.GENERATE: Kind.GEMINI}
+KIND_OF_SURFACE: Final = {
+    Surface.CHAT: Kind.OPENAI,
+    Surface.RESPONSES: Kind.RESPONSES,
+    Surface.MESSAGES: Kind.ANTHROPIC,
+    Surface.GENERATE: Kind.GEMINI,
+}
 """A surface speaks the format of this kind of provider."""
 
 
@@ -219,8 +226,13 @@ class Format(Protocol):
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
         """Read an answer with an error status (the kind of failure, the provider's words, ``Retry-After``)."""
 
-    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
-        """Return a whole answer as the surface sends it: our ``model``, usage with cost, `extras`."""
+    def write_answer(
+        self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any], call: Call | None = None
+    ) -> Json:
+        """Return a whole answer as the surface sends it: our ``model``, usage with cost, `extras`.
+
+        `call` is None if it is not known how the caller wants the answer.
+        """
 
     def writer(self, call: Call, target: Target) -> EventWriter:
         """Return what writes one stream of the surface."""

@@ -22,7 +22,8 @@ def adapter_for(surface: Surface, kind: Kind) -> Adapter:
     """
     if surface is Surface.EMBEDDINGS:
         embeddings = EmbeddingsFormat()
-        return Adapter(embeddings, embeddings, None if _speaks_openai(kind) else NO_EMBEDDINGS)
+        has_embeddings = _speaks_openai(kind) or kind is Kind.RESPONSES
+        return Adapter(embeddings, embeddings, None if has_embeddings else NO_EMBEDDINGS)
     return Adapter(_format(KIND_OF_SURFACE[surface]), _format(kind), _translation(surface, kind))
 
 
@@ -40,6 +41,10 @@ def _format(kind: Kind) -> Format:
         from router_model.serving.formats.gemini.generate_format import GeminiFormat  # noqa: PLC0415
 
         return GeminiFormat()
+    if kind is Kind.RESPONSES:
+        from router_model.serving.formats.responses.responses_format import ResponsesFormat  # noqa: PLC0415
+
+        return ResponsesFormat()
     from router_model.serving.formats.openai.chat_format import OpenAIFormat  # noqa: PLC0415
 
     return OpenAIFormat()
@@ -55,16 +60,24 @@ def _translations() -> dict[tuple[Surface, Kind], tuple[Translation, ...]]:
     """Return the translations of each pair; imported when the first call needs one, as most need none."""
     from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC  # noqa: PLC0415
     from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI  # noqa: PLC0415
+    from router_model.serving.formats.translations.chat_to_responses import CHAT_TO_RESPONSES  # noqa: PLC0415
     from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI  # noqa: PLC0415
     from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI  # noqa: PLC0415
+    from router_model.serving.formats.translations.responses_to_openai import RESPONSES_TO_OPENAI  # noqa: PLC0415
 
     return {
         (Surface.CHAT, Kind.ANTHROPIC): (CHAT_TO_ANTHROPIC,),
         (Surface.CHAT, Kind.GEMINI): (CHAT_TO_GEMINI,),
+        (Surface.CHAT, Kind.RESPONSES): (CHAT_TO_RESPONSES,),
+        (Surface.RESPONSES, Kind.OPENAI): (RESPONSES_TO_OPENAI,),
+        (Surface.RESPONSES, Kind.ANTHROPIC): (RESPONSES_TO_OPENAI, CHAT_TO_ANTHROPIC),
+        (Surface.RESPONSES, Kind.GEMINI): (RESPONSES_TO_OPENAI, CHAT_TO_GEMINI),
         (Surface.MESSAGES, Kind.OPENAI): (MESSAGES_TO_OPENAI,),
         (Surface.MESSAGES, Kind.GEMINI): (MESSAGES_TO_OPENAI, CHAT_TO_GEMINI),
+        (Surface.MESSAGES, Kind.RESPONSES): (MESSAGES_TO_OPENAI, CHAT_TO_RESPONSES),
         (Surface.GENERATE, Kind.OPENAI): (GENERATE_TO_OPENAI,),
         (Surface.GENERATE, Kind.ANTHROPIC): (GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC),
+        (Surface.GENERATE, Kind.RESPONSES): (GENERATE_TO_OPENAI, CHAT_TO_RESPONSES),
     }
 
 

@@ -23,7 +23,7 @@ _GOOGLE_CALLS: Final = (
 """Google's calls below a path that they share with OpenAI's list of models."""
 
 
-_OPENAI_CALLS: Final = frozenset({"/v1/chat/completions", "/v1/embeddings", "/v1/completions"})
+_OPENAI_CALLS: Final = frozenset({"/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/completions"})
 
 
 def is_forwarded(path: str) -> bool:

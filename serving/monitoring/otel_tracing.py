@@ -29,6 +29,7 @@ Attributes: TypeAlias = dict[str, str | int | float | bool | list[str]]
 
 _OPERATIONS: Final = {
     Surface.CHAT: "chat",
+    Surface.RESPONSES: "chat",
     Surface.MESSAGES: "chat",
     Surface.GENERATE: "generate_content",
     Surface.EMBEDDINGS: "embeddings",

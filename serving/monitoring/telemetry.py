@@ -121,7 +121,23 @@ class Telemetry:
         self._n_unlisted = 0
         self._with_breaker: set[tuple[str, str]] = set()
         self._forwarded: OrderedDict[str, None] = OrderedDict()
+        self._challenger = self._counter(
+            "router_challenger_total", "What came of asking the challenger, by what it does.", ("mode", "outcome")
+        )
+        self._challenger_cpu = self._counter(
+            "router_challenger_cpu_seconds_total", "Processor time that challengers took to decide."
+        )
+        self._canary_running = self._gauge("router_canary_running", "1 while a canary runs.", mode="livemax")
+        self._canary_looks = self._counter("router_canary_looks_total", "Looks at the canary.", ("result",))
+        self._canary_stops = self._counter("router_canary_stops_total", "Canaries stopped by themselves.", ("metric",))
         self._feedback = self._counter("router_feedback_total", "Feedback taken.")
+        self._level_shifts = self._gauge(
+            "router_level_shift",
+            "What feedback shifts the log odds of a model's success by.",
+            ("model",),
+            mode="livemostrecent",
+        )
+        self._shifted: set[str] = set()
         self._errors = self._counter("router_errors_total", "Requests answered with an error.", ("code",))
         self._sessions = self._gauge("router_sessions", "Conversations in memory.")
         self._log_gauges = {name: self._gauge(*about) for name, about in _LOG_GAUGES.items()}
@@ -241,10 +257,27 @@ class Telemetry:
             self._advance(counter, name, getattr(log, name))
         for name, result in _RELOADS.items():
             self._advance(self._reloads.labels(result), name, engine.get(name, 0))
+        challenger = engine.get("challenger") or {}
+        for mode, outcomes in challenger.get("asked", {}).items():
+            for outcome, n in outcomes.items():
+                self._advance(self._challenger.labels(mode, outcome), f"challenger {mode} {outcome}", n)
+        self._advance(self._challenger_cpu, "challenger cpu", challenger.get("cpu_s", 0.0))
+        self._update_canary(engine.get("canary") or {})
         for name, gauge in self._log_gauges.items():
             gauge.set(getattr(log, name))
         self._log_available.set(not log.available)
         self._sessions.set(engine.get("sessions", {}).get("in_memory", 0))
+        shifts = (engine.get("levels") or {}).get("shifts", {})
+        self._shifted |= shifts.keys()
+        for model in self._shifted:  # one that is shifted no longer is at 0
+            self._level_shifts.labels(model).set(shifts.get(model, {}).get("log_odds", 0.0))
+
+    def _update_canary(self, canary: Mapping[str, Any]) -> None:
+        self._canary_running.set(bool(canary.get("running")))
+        for name, result in (("looks", "begun"), ("failed", "failed")):
+            self._advance(self._canary_looks.labels(result), f"canary {name}", canary.get(name, 0))
+        for metric, n in canary.get("stops", {}).items():
+            self._advance(self._canary_stops.labels(metric), f"canary stops {metric}", n)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus' text format; of all workers if there are several."""

@@ -12,6 +12,7 @@ DEFAULTS: Final = {
     Kind.OPENAI: "https://api.openai.com/v1",
     Kind.ANTHROPIC: "https://api.anthropic.com/v1",
     Kind.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
+    Kind.RESPONSES: "https://api.openai.com/v1",
 }
 ECHO: Final = "http://echo.invalid/v1"
 """Of kind echo, which no request leaves the process for."""

@@ -211,7 +211,9 @@ def _provider(name: str, table: _Table, environ: Mapping[str, str]) -> Provider:
     base_url = _base_url(name, kind, table)
     variables = tuple(table.texts("keys", "OPENAI_API_KEY"))
     if not variables and base_url == DEFAULTS.get(kind):
-        raise SettingsError(f"{table.where}: has no keys; expected keys = ['{kind.upper()}_API_KEY'] or other names")
+        raise SettingsError(
+            f"{table.where}: has no keys; expected keys = ['{_vendor(kind).upper()}_API_KEY'] or other names"
+        )
     read_keys(variables, environ, where=table.where)
     proxy = table.text("proxy")
     if proxy is not None:
@@ -252,12 +254,21 @@ def _base_url(name: str, kind: Kind, table: _Table) -> str:
         return ECHO
     if url is not None:
         return checked_base_url(url, allow_http=table.flag("allow_http"), where=table.where)
-    if not name.lower().startswith(kind):  # a key must not be sent to somebody else for want of a line
+    if not name.lower().startswith(_vendor(kind)):  # a key must not be sent to somebody else for want of a line
         raise SettingsError(
             f"{table.where}: lacks 'base_url'; expected one (the default, {DEFAULTS[kind]}, is for providers whose "
-            f"name begins with {kind.value!r})"
+            f"name begins with {_vendor(kind)!r})"
         )
     return DEFAULTS[kind]
+
+
+def _vendor(kind: Kind) -> str:
+    """Return whose format a kind is.
+
+    >>> _vendor(Kind.RESPONSES), _vendor(Kind.GEMINI)
+    ('openai', 'gemini')
+    """
+    return kind.value.partition("-")[0]
 
 
 def _models(table: _Table) -> dict[str, str]:

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
+    RESPONSES = "openai-responses"
+    """OpenAI's Responses."""
     ECHO = "echo"
     """OpenAI's format, answered in this process without any network."""
 

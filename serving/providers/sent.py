@@ -89,7 +89,8 @@ class Sent:
         """Count now what `body` has, which is the content's: of a long one, in the thread that has written it."""
         sizes = _Sizes(fields={name: value for name, value in body.items() if name not in _TEXTS})
         for name, value in body.items():
-            _count(value, sizes, name, is_read=name not in _UNREAD, is_tools=name in _OF_TOOLS)
+            # The `input` of a whole body is a conversation in OpenAI's Responses, and no tool's.
+            _count(value, sizes, name, is_read=name not in _UNREAD, is_tools=name == "tools")
         self._sizes, self._content = sizes, b""
 
     def _counted(self) -> _Sizes:

@@ -25,6 +25,9 @@ from router_model.serving.proxy.proxy_request import ProxyRequest
 WorstCases: TypeAlias = dict[str, Decimal]
 """The greatest cost of each candidate, in USD, by `Target.name`; empty if nothing limits the caller."""
 _IMAGE: Final = re.compile(rb'"image_url":|"type":"image"|"inline_?[dD]ata":|"file_?[dD]ata":|"type":"input_audio"')
+_KEPT_ELSEWHERE: Final = ("previous_response_id", "conversation", "prompt")
+"""Fields of Responses whose input is not in the body."""
+_REFERENCE: Final = re.compile(rb'"file_(?:id|url)":"|"type":"item_reference"')
 _ONE_HOUR: Final = b'"ttl":"1h"'
 """Of Anthropic's ``cache_control``."""
 
@@ -81,14 +84,31 @@ def worst_cases_usd(asked: ProxyRequest, targets: Sequence[Target]) -> list[Deci
     body = asked.call.body
     content = orjson.dumps(body)
     n_images = len(_IMAGE.findall(content))
-    most, n_answers = _generated(body) if asked.surface is Surface.GENERATE else _written(body)
+    most, n_answers = _asked_for(asked.surface, body)
     sent = Sent(content)
     sent.count(body)
     caches_1h = _ONE_HOUR in content
+    unseen = asked.surface is Surface.RESPONSES and (
+        any(map(body.get, _KEPT_ELSEWHERE)) or _REFERENCE.search(content) is not None
+    )
     return [
-        worst_case_usd(priced(one), sent.n_words_bytes, most, n_images, n_answers=n_answers, caches_1h=caches_1h)
+        worst_case_usd(
+            priced(one), _n_input(one, sent, unseen=unseen), most, n_images, n_answers=n_answers, caches_1h=caches_1h
+        )
         for one in targets
     ]
+
+
+def _n_input(target: Target, sent: Sent, *, unseen: bool) -> int:
+    """Return the most tokens that are read: of a conversation kept elsewhere, as many as the model can."""
+    window = None if target.card is None else target.card.context_window
+    return max(sent.n_words_bytes, window or 0) if unseen else sent.n_words_bytes
+
+
+def _asked_for(surface: Surface, body: Mapping[str, Any]) -> tuple[int | None, int]:
+    if surface is Surface.RESPONSES:
+        return _largest(body, "max_output_tokens"), 1
+    return _generated(body) if surface is Surface.GENERATE else _written(body)
 
 
 def _written(body: Mapping[str, Any]) -> tuple[int | None, int]:

@@ -1,11 +1,10 @@
 """Turn models, best first, into candidates: each with the providers that serve it and that the request allows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from router_model.router import Router
-from router_model.serving.common.service_errors import EmptyPlanError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.provider import Provider, Target
 from router_model.serving.proxy.preferences import NONE, Preferences
@@ -21,7 +20,7 @@ class Candidates:
     def __init__(self, providers: Fleet) -> None:
         self._providers = providers
         self.speeds: Final = Speeds()
-        self._for: tuple[Mapping[str, Provider], Router | None] | None = None
+        self._for: tuple[Mapping[str, Provider], Collection[str]] | None = None
         self._unavailable: tuple[str, ...] = ()
 
     @property
@@ -38,16 +37,20 @@ class Candidates:
         """The models that are served, as far as the providers' file or the catalog names them, with their cards."""
         return self._providers.models
 
-    def unavailable(self, router: Router | None, preferences: Preferences) -> tuple[str, ...]:
-        """Return the router's models that no provider serves of those that a request allows."""
-        if router is None:
-            return ()
+    def unavailable(self, models: Collection[str], preferences: Preferences) -> tuple[str, ...]:
+        """Return the models that no provider serves of those that a request allows.
+
+        Parameters
+        ----------
+        models : that may be chosen; the same object as long as they are the same
+        preferences : of the request
+        """
         if preferences.filters:
-            return tuple(model for model in router.models if not self._any(model, preferences))
-        now = (self._providers.all, router)
+            return tuple(model for model in models if not self._any(model, preferences))
+        now = (self._providers.all, models)
         if self._for is None or self._for[0] is not now[0] or self._for[1] is not now[1]:
             self._for = now
-            self._unavailable = tuple(model for model in router.models if not self._providers.targets(model))
+            self._unavailable = tuple(model for model in models if not self._providers.targets(model))
         return self._unavailable
 
     def targets(
@@ -89,8 +92,10 @@ def _capable(served: Sequence[Target], preferences: Preferences, body: Mapping[s
     return tuple(one for one in served if preferences.affords(one.card) and preferences.fits(one.card, body))
 
 
-def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Preferences) -> EmptyPlanError:
+def _nobody(models: Sequence[str], providers: Iterable[str], preferences: Preferences) -> ServiceError:
     named = ", ".join(models[:5])
+    if (refusal := preferences.only_responses) is not None:
+        return InvalidRequestError(f"{named}: {refusal.message}", param=refusal.param)
     if preferences is NONE:
         return EmptyPlanError(
             f"no provider serves {named}; the providers are {', '.join(providers)}; add the model to one of them",

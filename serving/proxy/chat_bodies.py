@@ -23,6 +23,8 @@ def chat_body(surface: Surface, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return body
     if surface is Surface.MESSAGES:
         return _of_messages(body)
+    if surface is Surface.RESPONSES:
+        return _of_responses(body)
     return _of_generate(body)
 
 
@@ -40,6 +42,16 @@ def _of_messages(body: Mapping[str, Any]) -> Mapping[str, Any]:
         system = body.get("system")
         first = [] if system is None else [{"role": "system", "content": system}]
         return {**body, "messages": [*first, *messages]}
+
+
+def _of_responses(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    from router_model.serving.formats.translations.responses_to_openai import RESPONSES_TO_OPENAI  # noqa: PLC0415  (only who calls this surface needs it)
+    from router_model.serving.formats.translations.responses_to_openai.request import readable  # noqa: PLC0415
+
+    try:
+        return RESPONSES_TO_OPENAI.request(body)
+    except InvalidRequestError:
+        return RESPONSES_TO_OPENAI.request({"input": [], **readable(body)})
 
 
 def _of_generate(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -66,5 +66,5 @@ class _Cards:
 
     def now(self) -> Mapping[str, ModelCard]:
         """Return the cards by model."""
-        router = self._engine.router
-        return self._named if router is None else router.catalog.cards
+        cards = self._engine.cards
+        return self._named if cards is None else cards

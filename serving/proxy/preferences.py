@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 from router_model.catalog import ModelCard
-from router_model.serving.providers.provider import Provider, Target
+from router_model.serving.common.service_errors import InvalidRequestError
+from router_model.serving.providers.provider import Kind, Provider, Target
 from router_model.serving.proxy.envelope import ProviderOptions, Sort
 from router_model.serving.proxy.speeds import Speeds
 
@@ -34,6 +35,8 @@ class Preferences:
     require_parameters, deny_collection : bool
     sort : ``price``, ``throughput``, ``latency`` or None
     max_price : caps by field of `ModelCard`: USD per million tokens, and per request
+    only_responses : InvalidRequestError or None
+        Of a body that only providers that speak Responses can answer: the error of all others.
     """
 
     order: tuple[str, ...] = ()
@@ -44,6 +47,7 @@ class Preferences:
     ignore: frozenset[str] = frozenset()
     sort: str | None = None
     max_price: tuple[tuple[str, Decimal], ...] = ()
+    only_responses: InvalidRequestError | None = None
 
     @classmethod
     def of(cls, options: ProviderOptions | None) -> "Preferences":
@@ -65,12 +69,12 @@ class Preferences:
     @property
     def filters(self) -> bool:
         """Whether any provider could be left out."""
-        return bool(self.only or self.ignore or self.deny_collection)
+        return bool(self.only or self.ignore or self.deny_collection or self.only_responses is not None)
 
     def admits(self, provider: Provider) -> bool:
         """Tell whether a provider may be called."""
         name = provider.name.lower()
-        if name in self.ignore:
+        if name in self.ignore or (self.only_responses is not None and provider.kind is not Kind.RESPONSES):
             return False
         if provider.is_openrouter:
             return True

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.common.callers import Caller
-from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError, TooLongError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Routed
@@ -34,7 +34,7 @@ from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
-from router_model.serving.proxy.questions import query_of
+from router_model.serving.proxy.questions import nobody_fits, query_of
 from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
     StreamAnswer,
@@ -255,7 +255,7 @@ class Proxy:
     async def _decided(
         self, caller: Caller, asked: ProxyRequest, decidable: Sequence[str]
     ) -> tuple[Routed, Sequence[Target]]:
-        unavailable = self.candidates.unavailable(self.engine.router, asked.preferences)
+        unavailable = self.candidates.unavailable(self.engine.cards or (), asked.preferences)
         ask = partial(
             query_of,
             asked,
@@ -265,7 +265,10 @@ class Proxy:
             unavailable=unavailable,
         )
         query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
-        routed = await self.engine.decide(query)
+        try:
+            routed = await self.engine.decide(query)
+        except (EmptyPlanError, TooLongError) as exc:
+            raise nobody_fits(exc, asked) from exc
         behind = [model for model in asked.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind
         return routed, self.candidates.targets(models, asked.preferences)

@@ -1,7 +1,7 @@
 """A request to the proxy after reading: the call, the query for the router, and the form of the answer."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
 
@@ -123,13 +123,35 @@ def read_proxy_request(
         requested=asked or AUTO[0],
         routes=routes,
         models=models,
-        preferences=Preferences.of(envelope.provider),
+        preferences=_preferences(surface, envelope, body),
         session_id=named_session(envelope, headers),
         buffer=_buffers(headers),
         total_s=_total_s(headers, most_s),
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",
         user_id=envelope.user if envelope.user is not None else _anthropic_user(body.get("metadata")),
     )
+
+
+def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, Any]) -> Preferences:
+    """Return the wishes about providers; a body may have what only providers of one format can do.
+
+    Raises
+    ------
+    InvalidRequestError
+        If no provider could answer, because the answer would have to be kept here.
+    """
+    preferences = Preferences.of(envelope.provider)
+    if surface is not Surface.RESPONSES:
+        return preferences
+    from router_model.serving.formats.translations.responses_to_openai import only_responses as only  # noqa: PLC0415  (only this surface needs it)
+
+    if body.get("background"):
+        raise InvalidRequestError(
+            "background: the service keeps no answers to be fetched later; leave it out, or stream the answer",
+            param="background",
+        )
+    found = next(only.only_responses(body), None)
+    return preferences if found is None else replace(preferences, only_responses=only.refused(found))
 
 
 def _anthropic_user(metadata: object) -> str | None:

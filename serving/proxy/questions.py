@@ -3,15 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from router_model.goal import Goal, OwnTradeoff, Tradeoff
 from router_model.screening.constraints import Constraints, Usd
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    ServiceError,
+    TooLongError,
+)
 from router_model.serving.engine.query import Query
+from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.queries import build_query
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
 from router_model.serving.proxy.proxy_request import ProxyRequest
+
+_PROMPT_IN: Final = {Surface.RESPONSES: "input", Surface.GENERATE: "contents"}
+"""The field with the prompt, where it is not ``messages``."""
 
 
 def query_of(
@@ -52,6 +62,16 @@ def query_of(
         constraints=_narrowed(query.constraints, asked, tuple(unavailable)),
         explain=False,  # a provider's format has no field for an explanation
     )
+
+
+def nobody_fits(error: EmptyPlanError | TooLongError, asked: ProxyRequest) -> ServiceError:
+    """Return the error of a request that no candidate is left for, in the words that its caller's SDK knows."""
+    refusal = asked.preferences.only_responses
+    if refusal is not None and error.param in (None, "unavailable"):
+        return InvalidRequestError(refusal.message, param=refusal.param, metadata=error.metadata)
+    if isinstance(error, TooLongError):
+        error.param = _PROMPT_IN.get(asked.surface, error.param)
+    return error
 
 
 def _goal(goal: Goal, plugin: Plugin | None) -> Goal:

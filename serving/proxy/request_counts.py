@@ -50,6 +50,7 @@ _FIELDS: Final[Mapping[Surface, tuple[_Count, ...]]] = {
         _Count((("reasoning",), ("max_tokens",)), least=0),
         _Count((("thinking",), ("budget_tokens",)), least=0),
     ),
+    Surface.RESPONSES: (_Count((("max_output_tokens",),)),),
     Surface.MESSAGES: (
         _Count((("max_tokens",),)),
         _Count((("thinking",), ("budget_tokens",)), least=0),

@@ -21,6 +21,9 @@ import numpy as np
 
 from router_model.decision import Decision, PlanStep
 from router_model.errors import ArtifactError, RequestError
+from router_model.features.featuriser import PromptFeatures
+from router_model.router import Router
+from router_model.saved.place import Challenger, Mode, folder_name
 from router_model.serving.common.ids import IdMaker
 from router_model.serving.common.masking import masked_url
 from router_model.serving.common.service_errors import ServiceError
@@ -32,6 +35,7 @@ from router_model.serving.decision_log.opening import NONE, open_log, open_spool
 from router_model.serving.decision_log.replay import Replayer
 from router_model.serving.decision_log.rows import Kind
 from router_model.serving.decision_log.store import StoreError
+from router_model.serving.engine.challenger import Contender
 from router_model.serving.engine.deciding import decide_one
 from router_model.serving.engine.decision_answers import SESSION
 from router_model.serving.engine.engine import Engine
@@ -46,12 +50,30 @@ from router_model.serving.simulation.world import Change, Phase, World, phases_o
 _GONE: Final[dict[str, Any]] = {"status": 404, "error_type": "model_gone", "latency_s": 0.1}
 _LONG_S: Final = 600.0  # real seconds for the log to take what it was given
 _AGAIN_AFTER_S: Final = 60.0
+_JUDGED_AT_ONCE: Final = 20
 _FIXED: Final = {
     "reload_every_s": 1e9,
+    "follow_every_s": 1e9,
     "log_retention_days": None,  # simulated times may be years ago
     "log_prompt_chars_a_minute": 10**15,  # of real minutes, in which weeks are simulated
     "session_store": "memory",  # not one that a service shares
 }
+
+
+class Trying(NamedTuple):
+    """A challenger of a simulated service.
+
+    Attributes
+    ----------
+    router : Router
+    mode : Mode
+        ``explore`` or ``canary``: a shadow would change nothing.
+    share : float
+    """
+
+    router: Router
+    mode: Mode
+    share: float
 
 
 def simulate(
@@ -62,6 +84,7 @@ def simulate(
     changes: Sequence[Change] = (),
     seed: int = 0,
     append: bool = False,
+    challenger: Trying | None = None,
     on_request: Callable[[], object] = lambda: None,
 ) -> Simulated:
     """Replay a world as traffic; return the truth about it.
@@ -78,6 +101,8 @@ def simulate(
         Everything is drawn from it: two runs differ in `decision_s` alone.
     append : bool
         Add to a log that has records, with draws that depend on their number.
+    challenger : Trying, optional
+        A router that explores where it disagrees, or decides for a share of the sessions.
     on_request : called after every request
 
     Raises
@@ -89,7 +114,9 @@ def simulate(
     StoreError
         If the log did not take every record.
     """
-    return asyncio.run(_simulate(settings, world, traffic, changes, seed, append=append, on_request=on_request))
+    return asyncio.run(
+        _simulate(settings, world, traffic, changes, seed, append=append, challenger=challenger, on_request=on_request)
+    )
 
 
 async def _simulate(
@@ -100,6 +127,7 @@ async def _simulate(
     seed: int,
     *,
     append: bool,
+    challenger: Trying | None,
     on_request: Callable[[], object],
 ) -> Simulated:
     n_before = 0 if settings.log == NONE else await _count_decisions(settings)
@@ -117,7 +145,7 @@ async def _simulate(
     replay = _Replay(settings, log, phases, of_choices)
     await log.start()
     try:
-        await replay.start()
+        await replay.start(challenger)
         for arrival in arrivals:
             await replay.step(arrival)
             on_request()
@@ -158,6 +186,18 @@ class _InstantEngine(Engine):
             raise DeadlineMissedError
         return decide_one(served.router, asked)
 
+    async def _by_challenger(
+        self, contender: Contender, asked: ReadQuery, features: PromptFeatures | None, arrived: float, *, is_slow: bool
+    ) -> Decision | None:
+        del arrived, is_slow
+        if self.is_late:
+            return None
+        try:
+            return decide_one(contender.router, asked, features)
+        except Exception as exc:  # noqa: BLE001 - the champion's decision is the answer, as in a service
+            self.challenging.fail(contender, exc)
+            return None
+
 
 class _Done(NamedTuple):
     """What became of one request; columns of models as in `Simulated`."""
@@ -176,6 +216,7 @@ class _Replay:
     """Sends requests through an engine, calls models in the world, and reports on their answers."""
 
     def __init__(self, settings: Settings, log: DecisionLog, phases: Sequence[Phase], rng: np.random.Generator) -> None:
+        self._settings = settings
         self._log = log
         self._phases = phases
         self._quality = [phase.world.called(phase.world.quality) for phase in phases]
@@ -183,6 +224,7 @@ class _Replay:
         self._columns = {model: column for column, model in enumerate(phases[0].world.models)}
         self._max_attempts = settings.proxy_max_attempts
         self._flush_every, self._n_put = max(1, settings.log_queue // 4), 0
+        self._follows, self._n_reported = settings.follow_levels > 0, 0
         self._now = 0.0
         self._reports: list[tuple[float, int, FeedbackRecord]] = []  # a heap
         self._done: list[_Done] = []
@@ -200,13 +242,25 @@ class _Replay:
             seal=lambda *_: self._new_id["dec"](),
         )
 
-    async def start(self) -> None:
-        """Load the router, and see that the world has its models."""
+    async def start(self, challenger: Trying | None) -> None:
+        """Load the router, and see that the world has its models, and those of the challenger."""
         await self.engine.start()
         router = self.engine.router
         if router is None:
             raise ArtifactError(f"the router cannot be served: {self.engine.status['refused']}")
-        self._candidates = np.array([self._phases[0].world.column(model) for model in router.models])
+        models = router.models if challenger is None else dict.fromkeys((*router.models, *challenger.router.models))
+        self._candidates = np.array([self._phases[0].world.column(model) for model in models])
+        # Once, so that a challenger that the artifact's own folder names is not found later, and replaces this one.
+        await self.engine.challenging.follow()
+        self.engine.challenging.take(None if challenger is None else self._contender(challenger, router))
+
+    def _contender(self, challenger: Trying, champion: Router) -> Contender:
+        own = challenger.router
+        if own.encoder.content_hash == champion.encoder.content_hash:
+            own = replace(own, encoder=champion.encoder)  # then the two share a prompt's features, as in a service
+        since = datetime.fromtimestamp(self._now, UTC)
+        pointer = Challenger(folder_name(own.artifact.content_hash), challenger.mode, challenger.share, since)
+        return Contender.of(pointer, own.warm_up(), self._settings)
 
     async def step(self, arrival: Arrival) -> None:
         """Report what is due, then let one request be decided, called and judged."""
@@ -230,6 +284,7 @@ class _Replay:
         """Put the feedback that is due by then into the log."""
         while self._reports and self._reports[0][0] <= moment:
             await self._put(heapq.heappop(self._reports)[2])
+            await self._follow()
 
     async def _call(self, arrival: Arrival, routed: Routed) -> None:
         """Call the plan's models in order until one answers, as the proxy does."""
@@ -326,6 +381,13 @@ class _Replay:
             later = datetime.fromtimestamp(at + _AGAIN_AFTER_S, UTC)
             second = replace(report, feedback_id=again, created_at=later)
             heapq.heappush(self._reports, (at + _AGAIN_AFTER_S, len(self._done), second))
+
+    async def _follow(self) -> None:
+        """Let the engine read feedback now and then, as a service does by the clock."""
+        self._n_reported += 1
+        if self._follows and self._n_reported % _JUDGED_AT_ONCE == 0:
+            await self._log.flush(_LONG_S)
+            await self.engine.follow_levels()
 
     async def _put(self, record: LogRecord) -> None:
         self._log.put(record)

@@ -6,8 +6,8 @@ import pytest
 from command_line import run_command
 
 from router_model import ArtifactError
-from router_model.saved.artifact import read_manifest
-from router_model.saved.place import Place, named_folder
+from router_model.saved.artifact import load_artifact, named_folder, read_manifest
+from router_model.saved.place import Challenger, Mode, Place
 
 
 def name_of(folder):
@@ -35,6 +35,7 @@ def test_a_published_router_is_a_verified_copy_that_the_place_names(place, value
     folder = publish(place, valued["dear"])
     assert folder == place.folder / name_of(valued["dear"]) == named_folder(place.folder)
     assert named_folder(place.folder / "current") == folder
+    assert load_artifact(place.folder).predictor.models == load_artifact(valued["dear"]).predictor.models
     assert place.previous is None
     for file in valued["dear"].iterdir():
         assert (folder / file.name).read_bytes() == file.read_bytes()
@@ -172,3 +173,78 @@ def test_a_pointer_that_names_no_router_of_the_place_is_refused(twice, said):
     (twice.folder / "current").write_bytes(said.encode("latin-1"))
     with pytest.raises(ArtifactError, match="expected one line"):
         _ = twice.current
+
+
+def test_a_challenger_is_published_beside_the_current_router_until_it_is_stopped(twice, valued):
+    served = twice.current
+    assert twice.challenger is None
+    written = twice.challenge(valued["weighing"], Mode.CANARY, 0.2)
+    assert (written.router, written.mode, written.share) == (name_of(valued["weighing"]), Mode.CANARY, 0.2)
+    assert twice.challenger == Challenger.of_line(written.as_line())
+    assert read_manifest(twice.folder / written.router)
+    assert twice.stop_challenge("too slow")
+    assert (twice.challenger, twice.stop_challenge(), twice.current) == (None, False, served)
+    assert [entry["action"] for entry in twice.history()[2:]] == ["challenge", "stop challenge"]
+    assert twice.history()[-1]["reason"] == "too slow"
+
+
+def test_only_the_challenger_that_was_meant_is_stopped(twice, valued):
+    first = twice.challenge(valued["weighing"], Mode.CANARY, 0.2)
+    second = twice.challenge(valued["weighing"], Mode.CANARY, 0.3)
+    assert not twice.stop_challenge(only=twice.challenger.of_line(first.as_line()))
+    assert twice.stop_challenge(only=twice.challenger)
+    assert second.share == 0.3
+
+
+def test_a_challenger_that_is_promoted_challenges_no_more(twice, valued):
+    twice.challenge(valued["weighing"], Mode.SHADOW, 0.1)
+    publish(twice, valued["weighing"])
+    assert (twice.current.name, twice.challenger) == (name_of(valued["weighing"]), None)
+
+
+def test_what_cannot_challenge_changes_nothing(twice, valued, tmp_path):
+    with pytest.raises(ArtifactError, match="no router is served here that it could challenge"):
+        Place(tmp_path / "new").challenge(valued["dear"], Mode.SHADOW, 0.1)
+    with pytest.raises(ArtifactError, match=r"serves \w+ itself; expected another router as challenger"):
+        twice.challenge(valued["cheap"], Mode.SHADOW, 0.1)
+    for mode, share in ((Mode.EXPLORE, 0.6), (Mode.CANARY, 0.0), (Mode.SHADOW, float("nan"))):
+        with pytest.raises(ArtifactError, match="share: got"):
+            twice.challenge(valued["weighing"], mode, share)
+    assert (twice.challenger, len(twice.history())) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "Expecting value"),
+        ("[]", "list indices"),
+        ('{"router": "a", "mode": "canary"}', "no 'share'"),
+        ('{"router": "../a", "mode": "canary", "share": 0.1, "since": "2026-11-30T00:00:00+00:00"}', "got '../a'"),
+        ('{"router": "a", "mode": "twin", "share": 0.1, "since": "2026-11-30T00:00:00+00:00"}', "'twin'"),
+        ('{"router": "a", "mode": "explore", "share": 0.7, "since": "2026-11-30T00:00:00+00:00"}', "at most 0.5"),
+        ('{"router": "a", "mode": "canary", "share": true, "since": "2026-11-30T00:00:00+00:00"}', "got True"),
+        ('{"router": "a", "mode": "canary", "share": 0.1, "since": "2026-11-30T00:00:00"}', "time with its zone"),
+    ],
+)
+def test_a_damaged_challenger_gets_one_clear_error_and_can_be_removed(twice, line, why):
+    (twice.folder / "challenger").write_text(line)
+    with pytest.raises(ArtifactError, match=r"is damaged \(.*set it again with 'router-model challenge'") as told:
+        _ = twice.challenger
+    assert why in str(told.value)
+    assert twice.stop_challenge()
+    assert twice.challenger is None
+
+
+def test_a_challenger_from_the_command_line(twice, valued):
+    done = run_command("challenge", valued["weighing"], "--to", twice.folder, "--mode", "explore")
+    said = f"{name_of(valued['weighing'])} challenges what {twice.folder} serves: explore with a share of 0.5.\n"
+    assert (done.stdout, twice.challenger.share) == (said, 0.5)
+    assert (
+        run_command("challenge", "--stop", "--to", twice.folder).stdout
+        == f"{twice.folder} has no challenger any more.\n"
+    )
+    assert json.loads(run_command("challenge", "--stop", "--to", twice.folder, "--json").stdout)["stopped"] is False
+    both = run_command("challenge", valued["dear"], "--stop", "--to", twice.folder)
+    assert (both.returncode, "give a CHALLENGER to try, or --stop, and not both" in both.stderr) == (2, True)
+    worse = run_command("challenge", valued["dear"], "--to", twice.folder, "--mode", "explore", "--share", "0.9")
+    assert (worse.returncode, "share: got 0.9; expected a number above 0 and at most 0.5" in worse.stderr) == (2, True)

@@ -1,6 +1,6 @@
 """Small stand-ins for the parts of the decision service, so that its HTTP side is tested on its own."""
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,10 +10,11 @@ from fake_proxy import fake_proxy
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from router_model import Catalog, Router
+from router_model import Catalog, ModelCard, Router
 from router_model.decision import PlanStep
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError
+from router_model.screening.screening import NoCandidateError
 from router_model.serving.access.admission import Admission
 from router_model.serving.access.key_budget import NANOS, KeyBudget
 from router_model.serving.access.ledger import Balance
@@ -24,6 +25,7 @@ from router_model.serving.common.service_errors import ForbiddenError, ServiceEr
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import LogStats
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate, LogRecord, SessionRecord
+from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.query import Query, Routed
 from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.http_edge.body_limits import BodyLimits
@@ -86,6 +88,10 @@ class FakeEngine:
     moved: list[tuple[str | None, str, str]] = field(default_factory=list)
 
     @property
+    def cards(self) -> Mapping[str, ModelCard] | None:
+        return None if self.router is None else self.router.catalog.cards
+
+    @property
     def status(self) -> dict[str, Any]:
         return {"default_plan": self.default_plan, "sessions": {"in_memory": 4}, "swaps": 1, "refusals": 2}
 
@@ -108,7 +114,10 @@ class FakeEngine:
         self.asked.append(query)
         if self.fails:
             raise self.fails
-        routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
+        try:
+            routed = self._degraded(query) if self.router is None else self._routed(self.router, query)
+        except NoCandidateError as exc:
+            raise callers_error(exc) from exc
         self.log.put(record_of(routed, query))
         for observe in self.observers:
             observe(query, routed)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.training.offpolicy.estimates import LoggedPolicy, Rewards
+from router_model.training.offpolicy.estimates import Chances, LoggedPolicy, Rewards
 
 Float64Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -30,12 +30,15 @@ class World:
     ----------
     quality, predicted : shape (n, n_models)
     champion, challenger : shape (n,)
+    cost, predicted_cost : shape (n, n_models), or None
     """
 
     quality: Float64Array
     predicted: Float64Array
     champion: Indices
     challenger: Indices
+    cost: Float64Array | None = None
+    predicted_cost: Float64Array | None = None
 
     @property
     def truth(self) -> float:
@@ -58,9 +61,16 @@ class Replay:
     challenger: LoggedPolicy
     champion: LoggedPolicy
     rewards: Rewards
+    cost: Rewards | None
+    propensity: Float64Array
     sessions: Indices
     largest_weight: float  # that the propensities allow
     n_challenger: int  # rows with a known reward on which the challenger's choice answered, and was not the champion's
+
+    @property
+    def chances(self) -> Chances:
+        """What could have been drawn, and how much qualities vary."""
+        return Chances.of_quality(self.propensity, self.rewards)
 
 
 def replay(
@@ -88,7 +98,10 @@ def replay(
     differ = np.flatnonzero(mine != theirs)
     least = np.minimum(propensities[differ, mine[differ]], propensities[differ, theirs[differ]])
     largest = float(1 / least.min())
-    return Replay(*policies, Rewards(quality, world.predicted[rows], taken), sessions, largest, n_challenger)
+    rewards, cost = Rewards(quality, world.predicted[rows], taken), None
+    if world.cost is not None and world.predicted_cost is not None:
+        cost = Rewards(world.cost[rows, taken], world.predicted_cost[rows], taken)
+    return Replay(*policies, rewards, cost, propensities, sessions, largest, n_challenger)
 
 
 def made_up_world(n: int = 4000, *, n_models: int = 4, seed: int = 0) -> World:

@@ -18,7 +18,9 @@ from scripted_faults import FAULTS, GOOD_KEY
 from scripted_upstream import PREFIXES, ScriptedUpstream
 from system import System, system
 
-KINDS = tuple(PREFIXES)
+KINDS = ("openai", "anthropic", "gemini")
+"""Kinds of providers that play every fault."""
+ALL_KINDS = tuple(PREFIXES)
 KEYS = {"SCRIPTED_KEY": "sk-scripted-0123456789", "SCRIPTED_KEY_2": GOOD_KEY}
 SHORT = {"connect_s": 2.0, "first_token_s": 0.8, "idle_s": 0.8, "total_s": 2.5}
 PATIENT = {"connect_s": 5.0, "first_token_s": 30.0, "idle_s": 30.0, "total_s": 60.0}
@@ -27,9 +29,10 @@ TRAINED = {"openai": "small", "anthropic": "coder", "gemini": "large"}
 
 def _table(name: str, url: str, models: dict[str, str], deadlines: dict[str, float], keys: tuple[str, ...] = ()) -> str:
     """Return one provider; its kind is what its name begins with."""
+    kind = next(kind for kind in sorted(ALL_KINDS, reverse=True) if name.startswith(kind))
     mapped = ", ".join(f'"{ours}" = "{theirs}"' for ours, theirs in models.items())
     timed = ", ".join(f"{key} = {value}" for key, value in deadlines.items())
-    lines = [f'[{name}]\nkind = "{name.partition("-")[0]}"\nbase_url = "{url}"', f"models = {{ {mapped} }}"]
+    lines = [f'[{name}]\nkind = "{kind}"\nbase_url = "{url}"', f"models = {{ {mapped} }}"]
     return "\n".join([*lines, f"deadlines = {{ {timed} }}\nkeys = {list(keys)}\nmax_connections = 1500\n"])
 
 
@@ -50,7 +53,11 @@ def providers_toml(upstream: ScriptedUpstream) -> str:
             _table(f"{kind}-keyed", upstream.url(kind, "tells_key"), {f"keyed-{kind}/*": "*"}, PATIENT, one),
             _table(f"{kind}-two", upstream.url(kind, "one_key"), {f"two-{kind}/*": "*"}, PATIENT, tuple(KEYS)),
         ]
-    return "\n".join(tables)
+    faults = [_table("openai-responses", upstream.url("openai-responses"), {"openai-responses/*": "*"}, PATIENT, one)]
+    for name in ("cut_stream", "error_event_middle"):
+        url = upstream.url("openai-responses", name)
+        faults.append(_table(f"openai-responses-{name}", url, {f"openai-responses.alone.{name}.*": "*"}, PATIENT))
+    return "\n".join([*tables, *faults])
 
 
 def silent_toml(upstream: ScriptedUpstream) -> str:

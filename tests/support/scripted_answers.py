@@ -6,9 +6,17 @@ from typing import Any
 import scripted_anthropic
 import scripted_gemini
 import scripted_openai
+import scripted_responses
 from scripted_request import Heard
 
-_FORMATS = {"openai": scripted_openai, "anthropic": scripted_anthropic, "gemini": scripted_gemini}
+_FORMATS = {
+    "openai": scripted_openai,
+    "anthropic": scripted_anthropic,
+    "gemini": scripted_gemini,
+    "openai-responses": scripted_responses,
+}
+_NAMED = ("anthropic", "openai-responses")
+"""Formats whose events have names."""
 
 
 def hear(kind: str, path: str, body: dict[str, Any]) -> Heard:
@@ -24,7 +32,7 @@ def whole(heard: Heard) -> dict[str, Any]:
 def events(heard: Heard) -> list[bytes]:
     """Return the answer as server-sent events."""
     objects = event_objects(heard)
-    if heard.kind == "anthropic":
+    if heard.kind in _NAMED:
         return [event(one, one["type"]) for one in objects]
     return [*map(event, objects), *([b"data: [DONE]\n\n"] if heard.kind == "openai" else [])]
 
@@ -33,7 +41,7 @@ def event_objects(heard: Heard) -> list[dict[str, Any]]:
     """Return the answer as the objects of its events."""
     if heard.kind == "anthropic":
         return list(scripted_anthropic.events(heard))
-    return list((scripted_openai if heard.kind == "openai" else scripted_gemini).chunks(heard))
+    return list(_FORMATS[heard.kind].chunks(heard))
 
 
 def event(data: Any, name: str = "") -> bytes:

@@ -15,7 +15,7 @@ LONG_S: Final = 120.0
 LATE_S: Final = 20.0
 GOOD_KEY: Final = "sk-scripted-9876543210"
 HUGE: Final = 8_000_000
-N_BEFORE_FIRST_TOKEN: Final = {"openai": 1, "anthropic": 3, "gemini": 0}
+N_BEFORE_FIRST_TOKEN: Final = {"openai": 1, "anthropic": 3, "gemini": 0, "openai-responses": 4}
 HTML: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 
 Play = Callable[[Any], Awaitable[None]]

@@ -178,7 +178,8 @@ class Format:
         failure = UpstreamFailure(kind, message, status=code, code="theirs", retry_after_s=after_s, of_key=of_key)
         return as_refusal(failure)
 
-    def write_answer(self, answer, facts, target, extras):
+    def write_answer(self, answer, facts, target, extras, call=None):
+        del call
         return {"text": answer["text"], "model": target.model, "cost": facts.cost_usd, **extras}
 
     def writer(self, call, target):

@@ -1,8 +1,8 @@
-"""A provider on a real socket that speaks three formats, misbehaves as it is told, and keeps what it saw.
+"""A provider on a real socket that speaks four formats, misbehaves as it is told, and keeps what it saw.
 
 Paths are ``/PLAY/KIND/…``: PLAY is the name of a fault (`scripted_faults.FAULTS`) or ``ok``, KIND ``openai``,
-``anthropic`` or ``gemini``. ``/next/KIND/…`` plays what a test has put into `ScriptedUpstream.plays`, and ``ok`` once
-that is empty. It runs on an event loop of its own, in a thread.
+``anthropic``, ``gemini`` or ``openai-responses``. ``/next/KIND/…`` plays what a test has put into
+`ScriptedUpstream.plays`, and ``ok`` once that is empty. It runs on an event loop of its own, in a thread.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from scripted_answers import hear
 from scripted_faults import FAULTS
 from scripted_request import Heard
 
-PREFIXES = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta"}
+PREFIXES = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta", "openai-responses": "/v1"}
 
 
 @dataclass

@@ -8,6 +8,8 @@ import base64
 import json
 from typing import Any
 
+import pydantic
+
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n scripted pixel").decode()
 SCHEMA = {
     "type": "object",
@@ -143,6 +145,111 @@ class Chat:
     @classmethod
     def logprobs(cls, client: Any, model: str) -> Any:
         return cls.ask(client, model, logprobs=True)
+
+
+class Responses:
+    """OpenAI's SDK, asking for Responses."""
+
+    kind = "openai-responses"
+    client = Chat.client
+
+    @staticmethod
+    def seen(answer: Any) -> dict[str, Any]:
+        usage = answer.usage
+        items = [
+            (item.type, [(part.type, part.text, [one.logprob for one in part.logprobs or []]) for part in item.content])
+            if item.type == "message"
+            else (item.type, item.name, json.loads(item.arguments))
+            for item in answer.output
+        ]
+        return {
+            "output": items,
+            "status": (answer.status, answer.object, answer.error, answer.incomplete_details),
+            "usage": (usage.input_tokens, usage.input_tokens_details.cached_tokens, usage.output_tokens),
+        }
+
+    @classmethod
+    def ask(cls, client: Any, model: str, said: Any = "What is 6 times 7?", **more: Any) -> dict[str, Any]:
+        return cls.seen(client.responses.create(model=model, input=said, max_output_tokens=100, **more))
+
+    @classmethod
+    def text(cls, client: Any, model: str) -> Any:
+        said = [
+            {"role": "user", "content": "One?"},
+            {"role": "assistant", "content": "One."},
+            {"role": "user", "content": "And two, d'accord? 🎲"},
+        ]
+        return cls.ask(client, model, said, instructions="Be brief.", temperature=0.5)
+
+    @classmethod
+    def stream(cls, client: Any, model: str, said: Any = "Count.", **more: Any) -> Any:
+        """The SDK puts the events together, which it does not do with a wrong order of them."""
+        with client.responses.stream(model=model, input=said, max_output_tokens=100, **more) as events:
+            listed = list(events)
+            final = events.get_final_response()
+        kinds = [event.type for event in listed]
+        assert kinds[:3] == ["response.created", "response.in_progress", "response.output_item.added"]
+        assert kinds[-2:] == ["response.output_item.done", "response.completed"]
+        assert [event.sequence_number for event in listed] == list(range(len(listed)))
+        deltas = [event.delta for event in listed if event.type.endswith(".delta")]
+        done = next(event for event in listed if event.type.endswith(("text.done", "arguments.done")))
+        assert "".join(deltas) == getattr(done, "text", None) or "".join(deltas) == done.arguments
+        return cls.seen(final), sorted(set(kinds))
+
+    @classmethod
+    def tools(cls, client: Any, model: str) -> Any:
+        return cls.ask(client, model, "Paris, please.", tools=[cls._tool()])
+
+    @classmethod
+    def forced_tool(cls, client: Any, model: str) -> Any:
+        tools = [cls._tool() | {"name": "other"}, cls._tool()]
+        return cls.ask(client, model, "Oslo.", tools=tools, tool_choice={"type": "function", "name": "get_weather"})
+
+    @staticmethod
+    def _tool() -> dict[str, Any]:
+        return {"type": "function", **WEATHER, "strict": True}
+
+    @classmethod
+    def tools_streamed(cls, client: Any, model: str) -> Any:
+        return cls.stream(client, model, tools=[cls._tool()])
+
+    @classmethod
+    def tool_results(cls, client: Any, model: str) -> Any:
+        called = [
+            {
+                "type": "function_call",
+                "call_id": call_id,
+                "name": "get_weather",
+                "arguments": json.dumps({"city": city}),
+            }
+            for call_id, city in (("call_0", "Paris"), ("call_1", "Oslo"))
+        ]
+        results = [
+            {"type": "function_call_output", "call_id": "call_0", "output": "21 C"},
+            {"type": "function_call_output", "call_id": "call_1", "output": [{"type": "input_text", "text": "9 C"}]},
+        ]
+        said = [{"role": "user", "content": "Paris and Oslo."}, {"role": "assistant", "content": "A moment."}]
+        return cls.ask(client, model, [*said, *called, *results], tools=[cls._tool()])
+
+    @classmethod
+    def vision(cls, client: Any, model: str) -> Any:
+        image = {"type": "input_image", "image_url": f"data:image/png;base64,{PIXEL}", "detail": "auto"}
+        return cls.ask(
+            client, model, [{"role": "user", "content": [{"type": "input_text", "text": "What is it?"}, image]}]
+        )
+
+    @classmethod
+    def structured(cls, client: Any, model: str) -> Any:
+        class Place(pydantic.BaseModel):
+            city: str
+
+        return client.responses.parse(
+            model=model, input="Where?", text_format=Place, max_output_tokens=100
+        ).output_parsed.city
+
+    @classmethod
+    def logprobs(cls, client: Any, model: str) -> Any:
+        return cls.ask(client, model, include=["message.output_text.logprobs"])
 
 
 class Messages:
@@ -368,7 +475,7 @@ def _parsed(calls: list[list[str]]) -> list[tuple[str, Any]]:
     return [(name, json.loads(arguments)) for name, arguments in calls]
 
 
-SURFACES = {"chat": Chat, "messages": Messages, "generate": Generate}
+SURFACES = {"chat": Chat, "responses": Responses, "messages": Messages, "generate": Generate}
 CASES = (
     "text",
     "stream",

@@ -9,6 +9,7 @@ from router_model.training.measuring.operating_point import (
     choose_operating_point,
     dr_outcomes,
     margin_of_error,
+    prompt_shares,
     success_values,
 )
 
@@ -108,6 +109,49 @@ def test_the_best_single_model_of_a_partial_log_is_one_that_is_known():
     assert outcomes[:, 1].mean() > outcomes[:, 0].mean()
     assert best_single_model(outcomes, np.array([400, 4]), range(400)) == 0
     assert best_single_model(np.array([[0.5, 0.6], [0.5, 0.6]]), np.array([2, 2]), [0, 1]) == 1
+
+
+def test_a_prompt_counts_by_what_its_sample_says():
+    """Four full evaluations, and six logged prompts with propensity 0.5. Doubly robust outcomes of these have twice the
+    variance: 3 known pairs of each model, 3 * 2^2 / 6 = 2. So a logged prompt counts half as much: 1 / 14 and 1 / 7.
+    """
+    quality = np.full((10, 2), np.nan)
+    quality[:4] = 1.0
+    quality[4:7, 0] = quality[7:, 1] = 1.0
+    logged, everything = np.arange(10) >= 4, np.ones((10, 2), bool)
+    weight = np.where(np.isnan(quality), 0.0, np.where(logged[:, None], 2.0, 1.0))
+    assert prompt_shares(everything, logged, weight) == pytest.approx([1 / 7] * 4 + [1 / 14] * 6)
+    # The log knows the first model alone: 6 * 2^2 / 6 = 4, and 6 / (0 + 1) = 6 of the other; 6 / 10 against 4 / 2.
+    weight[4:] = (2.0, 0.0)
+    share = prompt_shares(everything, logged, weight)
+    assert share[4:].sum() / share[:4].sum() == pytest.approx((6 / 10) / (4 / 2))
+    assert prompt_shares(everything, np.ones(10, bool), weight) == pytest.approx([1 / 10] * 10)
+
+
+def test_a_log_that_hardly_explores_does_not_undo_what_evaluations_show():
+    """Two models succeed alike, on 1,000 evaluated prompts and on 1,000 logged ones, of which 2 % ask the cheap one.
+
+    The evaluations alone show in most draws that the cheap one loses at most 5 points, and both together do as well.
+    """
+    rng = np.random.default_rng(7)
+    alone = both = 0
+    for _ in range(8):
+        quality = (rng.random((2000, 2)) < 0.8).astype(float)
+        cheap = rng.random(1000) < 0.02
+        known = np.concatenate([np.ones((1000, 2), bool), np.column_stack([cheap, ~cheap])])
+        quality, propensity = np.where(known, quality, np.nan), np.where(known, (0.02, 0.98), np.nan)
+        propensity[:1000] = np.nan
+        expected = np.full((2000, 2), 0.8)
+        for rows in (slice(1000), slice(2000)):
+            cost = np.broadcast_to(COST, expected[rows].shape)
+            point = choose_operating_point(
+                expected[rows], cost, quality[rows], propensity[rows], MODELS,
+                together=range(rows.stop), bar=0.5, max_quality_loss=0.05,
+            )  # fmt: skip
+            passed = point.always_model != "dear"
+            alone, both = (alone + passed, both) if rows.stop == 1000 else (alone, both + passed)
+    assert alone >= 6
+    assert both >= alone - 1
 
 
 def test_values_span_from_the_cheapest_to_the_best_model():

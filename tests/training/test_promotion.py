@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
+from explored_log import explored_log
 from simulated_world import simulate
 
 from router_model import ArtifactError, Catalog, RequestError, Router, TableError
@@ -21,6 +22,7 @@ from router_model.training.table.outcomes import read_outcomes
 
 TOLERANT = Limits(max_quality_loss=0.1)
 TODAY = date(2026, 11, 29)
+N_LOGGED = 1200
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +169,11 @@ def test_each_fault_of_a_challenger_is_found(place, fresh, trained, catalog, tmp
     found = promote(faulty, place.folder, table=fresh, limits=Limits(max_calibration_error=0.0), today=TODAY)
     assert not found.promoted
     said = {check.name: check.said for check in found.failed}
-    assert set(said) == {"gain", "leak audit", "calibration", "certificates", "intact", "prices"}
+    assert set(said) == {"gain", "leak audit", "calibration", "certificates", "reproducible", "prices"}
     assert "train it with this release" in said["leak audit"]
     assert "; limit 0" in said["calibration"]
     assert said["certificates"].startswith("success >= 0.98: 0.9")
-    assert "does not name the hash of its table" in said["intact"]
+    assert "does not name the hash of its table" in said["reproducible"]
     assert said["prices"].startswith("coder 91 days, large 91 days, small 91 days; limit 90.")
     assert found.sentence.endswith(" (5 more checks failed)")
 
@@ -240,7 +242,7 @@ def test_the_command_prints_a_table_of_80_columns_and_refuses_in_a_sentence(plac
     done = run_command("promote", valued["cheap"], "--to", place.folder, "--table", fresh)
     assert done.returncode == 1
     assert max(map(len, done.stdout.splitlines())) <= 80
-    for name in ("gain", "leak audit", "calibration", "certificates", "flips", "intact", "prices"):
+    for name in ("gain", "leak audit", "calibration", "certificates", "flips", "reproducible", "prices"):
         assert f"\n{name} " in done.stdout
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("refused: ")
@@ -267,3 +269,94 @@ def test_a_certificate_that_is_kept_passes(place, valued, fresh, trained):
         alone = evaluate(Router.load(trained.path), read_outcomes(fresh), goal=TargetSuccess(one["target"], 0.5))
         assert one["realised"]["value"] == pytest.approx(alone.router.success)
     assert np.isfinite(check.figures["promised"][0]["realised"]["low"])
+
+
+@pytest.fixture(scope="module")
+def logs(valued, tmp_path_factory):
+    """What `dear` logged while it explored a challenger's choices on half of their disagreements, by challenger."""
+    folder, dear = tmp_path_factory.mktemp("logs"), Router.load(valued["dear"])
+    for name in ("weighing", "cheap"):
+        table, _ = explored_log(dear, N_LOGGED, seed=60, share=0.5, challenger=Router.load(valued[name]))
+        table.write_parquet(folder / f"{name}.parquet")
+    return folder
+
+
+def test_a_challenger_is_published_by_what_a_log_shows(place, valued, logs):
+    found = promote(valued["weighing"], place.folder, log=logs / "weighing.parquet", limits=TOLERANT)
+    checks = checks_of(found)
+    assert found.promoted
+    assert checks["gain"].said.startswith("the challenger is better: it saves ")
+    assert checks["gain"].said.endswith(" decisions of the log)")
+    assert checks["leak audit"].said.startswith(f"none of {N_LOGGED:,} prompts is a training prompt of either")
+    assert checks["calibration"].said.endswith(f" beyond chance on {N_LOGGED:,} logged answers; limit 0.05")
+    assert checks["certificates"].status is Status.UNKNOWN
+    assert checks["flips"].figures["main_move"][0] == "large"
+    assert place.history()[-1]["checks"][0]["figures"]["saving"]["low"] > 0
+    said = found.as_dict()["evidence"]
+    assert said["difference"]["quality"] == said["log"]["challenger_minus_champion"]["by_estimator"]["quality"]["DR"]
+
+
+def test_a_log_that_shows_a_loss_refuses(place, valued, logs):
+    found = promote(valued["cheap"], place.folder, log=logs / "cheap.parquet")
+    assert not found.promoted
+    assert " because of gain: the challenger is cheaper and worse: " in found.sentence
+
+
+def test_a_log_that_cannot_tell_refuses_and_says_what_would(place, valued, logs, tmp_path):
+    """Too few explored answers; a choice that could not be explored; none left that neither learned from."""
+    table = pl.read_parquet(logs / "weighing.parquet")
+    table.head(150).write_parquet(tmp_path / "short.parquet")
+    short = promote(valued["weighing"], place.folder, log=tmp_path / "short.parquet", limits=TOLERANT)
+    assert "because of gain: this log cannot tell: about " in short.sentence
+    assert "more requests of such exploration would" in short.sentence
+    sure = pl.lit(json.dumps({"propensities": {"large": 1.0}}))
+    table.with_columns(model=pl.lit("large"), propensity=1.0, extra=sure).write_parquet(tmp_path / "sure.parquet")
+    unexplored = promote(valued["weighing"], place.folder, log=tmp_path / "sure.parquet", log_name="March")
+    assert (
+        "because of gain: March cannot tell: the log could not have made the choice of a router" in unexplored.sentence
+    )
+    prompts = simulate(500).unique("prompt_id", maintain_order=True)["prompt"]
+    taught = prompts.filter(learned_from(Router.load(valued["weighing"]), prompts.to_list())).head(50)
+    table.head(50).with_columns(prompt=taught).write_parquet(tmp_path / "seen.parquet")
+    seen = promote(valued["weighing"], place.folder, log=tmp_path / "seen.parquet")
+    assert "cannot tell: a router was trained on the prompts of all 50 decisions, or nearly" in seen.sentence
+    assert place.current.name == short.champion
+
+
+def test_with_both_the_table_decides_and_the_log_must_not_contradict(place, valued, logs, fresh, tmp_path):
+    table = pl.read_parquet(logs / "weighing.parquet")
+    table.with_columns(quality=pl.when(pl.col("model") == "large").then(1.0).otherwise(0.0)).write_parquet(
+        tmp_path / "bad.parquet"
+    )
+    against = promote(valued["weighing"], place.folder, table=fresh, log=tmp_path / "bad.parquet", limits=TOLERANT)
+    assert [check.name for check in against.failed] == ["log"]
+    assert "because of log: the challenger is cheaper and worse: " in against.sentence
+    pl.read_parquet(logs / "weighing.parquet").head(150).write_parquet(tmp_path / "short.parquet")
+    found = promote(valued["weighing"], place.folder, table=fresh, log=tmp_path / "short.parquet", limits=TOLERANT)
+    assert found.promoted
+    assert checks_of(found)["log"].status is Status.UNKNOWN
+    assert (found.evidence.source, found.beside.source) == ("fresh.parquet", "the log")
+
+
+def test_a_router_is_not_trained_again_on_another_table(place, valued, fresh):
+    other = checks_of(promote(valued["weighing"], place.folder, train_again_on=fresh))["reproducible"]
+    assert other.status is Status.FAILED
+    assert other.said.startswith("fresh.parquet is sha256:")
+
+
+@pytest.mark.slow
+def test_training_again_gives_the_same_router_and_shows_an_edited_one(place, valued, trained, table):
+    """`cheap` says that it was trained on the table, and has another operating point than training chooses."""
+    again = checks_of(promote(valued["weighing"], place.folder, train_again_on=table))["reproducible"]
+    assert (again.status, again.figures["trained_again"]) == (Status.PASSED, trained.report.content_hash)
+    edited = checks_of(promote(valued["cheap"], place.folder, train_again_on=table))["reproducible"]
+    assert edited.status is Status.FAILED
+    assert edited.said.startswith(f"trained again from {table.name}: {trained.report.content_hash[:19]}, not sha256:")
+
+
+def test_the_command_reads_a_log(place, valued, logs):
+    done = run_command("promote", valued["cheap"], "--to", place.folder, "--log", logs / "cheap.parquet", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["evidence"]["source"], said["beside"]) == (1, "cheap.parquet", None)
+    alone = run_command("promote", valued["cheap"], "--to", place.folder, "--since", "7d")
+    assert "--since and --until are about --log, which is not given" in alone.stderr

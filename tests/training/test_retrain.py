@@ -3,14 +3,25 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import polars as pl
 import pytest
 from command_line import run_command
-from simulated_world import BOLD, simulate
+from simulated_world import BOLD, P_SUCCESS, simulate
 
+from router_model.commands.simulate import read_world
 from router_model.errors import TableError
+from router_model.features.featuriser import featurise
 from router_model.router import Router
+from router_model.serving.commands.log import with_log
+from router_model.serving.common.settings import Settings
+from router_model.serving.decision_log.export import export_log
+from router_model.serving.decision_log.store import Period
+from router_model.serving.simulation.simulate import simulate as serve
+from router_model.serving.simulation.traffic import ADVERSARY, Traffic
+from router_model.training.measuring.moves import chosen_models
 from router_model.training.retrain import logged_rows, retrain
+from router_model.training.train import train
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +99,48 @@ def test_rows_by_hand():
     assert (a.model, a.n_calls, a.n_graded) == ("a", 3, 2)
     assert a.n_effective == pytest.approx((10 / 9 + 10) ** 2 / ((10 / 9) ** 2 + 100))
     assert (b.n_calls, b.n_graded, b.n_effective) == (1, 1, 0.0)
+
+
+@pytest.mark.slow
+def test_a_campaign_of_one_key_moves_the_value_by_less_than_its_interval(tmp_path, catalog):
+    """One key gives 5 % of the feedback, all of it false. Its grades are left out, and reported.
+
+    The value is the mean P(success) of the models that the retrained router chooses for 2,000 other prompts; its
+    interval is that of so many outcomes. The same grades without a key, which nobody can weigh, move it further.
+    """
+    base, held_out = tmp_path / "base", simulate(2000, seed=200).unique("prompt_id", maintain_order=True)
+    simulate(110).write_parquet(tmp_path / "base.parquet")
+    simulate(1500, seed=100).write_parquet(tmp_path / "world.parquet")
+    train(tmp_path / "base.parquet", base, catalog=catalog, config=BOLD)
+    features = featurise(held_out["prompt"].to_list(), Router.load(base).encoder)
+
+    def logged(adversary):
+        url, spool, out = (tmp_path / f"{adversary}-{name}" for name in ("log.db", "spool", "log.parquet"))
+        settings = Settings(
+            artifact=base, log=f"sqlite:///{url}", log_spool=spool, explore_share=0.1, explore_max_cost_ratio=1e6
+        )
+        world = read_world(tmp_path / "world.parquet", Router.load(base)).world
+        serve(settings, world, Traffic(n_requests=4000, adversary=adversary))
+        with_log(settings.log, spool, lambda store: export_log(store, out, Period()))
+        return pl.read_parquet(out)
+
+    def retrained(log):
+        log.write_parquet(tmp_path / "log.parquet")
+        report = retrain(
+            tmp_path / "log.parquet", base, tmp_path / "new", tables=[tmp_path / "base.parquet"], accept_moves=True
+        )
+        chosen = chosen_models(Router.load(tmp_path / "new"), features)
+        value = np.mean([P_SUCCESS[task][model] for task, model in zip(held_out["task"], chosen, strict=True)])
+        return value, report.training.findings
+
+    honest, attacked = logged(0.0), logged(0.05)
+    is_false = pl.col("judge") == ADVERSARY
+    n_false, n_graded = attacked.filter(is_false)["quality"].count(), attacked["quality"].count()
+    assert 0.04 < n_false / n_graded < 0.06
+    clean, _ = retrained(honest)
+    interval = 1.96 * np.sqrt(clean * (1 - clean) / len(held_out))
+    value, findings = retrained(attacked)
+    assert abs(value - clean) < interval
+    assert sum(one.n_left_out for one in findings if one.judge == ADVERSARY) > n_false / 2
+    unsigned, _ = retrained(attacked.with_columns(judge=pl.when(is_false).then(None).otherwise("judge")))
+    assert abs(unsigned - clean) > interval

@@ -117,12 +117,16 @@ def check_calibration(calls: pl.DataFrame, limits: Thresholds, *, alpha: float =
 
 
 def check_success(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
-    """Compare success with the predicted probability, task by task; logs without tasks give nothing.
+    """Compare success with the predicted probability, task by task; says so where a log has no tasks.
 
-    The interval is the normal one, at 99 %, shared out over the tasks.
+    The interval is the normal one, at 99 %, shared out over the tasks. All of it has to lie beyond the threshold:
+    predictions are calibrated model by model, and are some points off within a task where nothing has changed.
     """
     graded = _graded(calls).filter(pl.col("task").is_not_null() & (pl.col("task") != ""))
     tasks = graded["task"].unique().sort().to_list()
+    if not tasks:
+        says = "not checked, because no graded call has a task"
+        return [Finding("success", "", 0.0, limits.calibration, "probability", drifted=False, n=0, says=says)]
     found = []
     for task in tasks:
         off = graded.filter(pl.col("task") == task)["off"].to_numpy()
@@ -130,7 +134,8 @@ def check_success(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
             found.append(_too_few("success", task, len(off), limits.calibration, "probability"))
             continue
         half = float(norm.isf(0.005 / len(tasks)) * off.std(ddof=1) / len(off) ** 0.5)
-        found.append(_deviation("success", task, off, (off.mean() - half, off.mean() + half), limits.calibration))
+        ends = (off.mean() - half, off.mean() + half)
+        found.append(_deviation("success", task, off, ends, limits.calibration, known_bias=limits.calibration))
     return found
 
 
@@ -274,11 +279,20 @@ def _graded(calls: pl.DataFrame) -> pl.DataFrame:
 
 
 def _deviation(
-    check: str, subject: str, off: npt.NDArray[np.float64], ends: tuple[float, float], threshold: float
+    check: str,
+    subject: str,
+    off: npt.NDArray[np.float64],
+    ends: tuple[float, float],
+    threshold: float,
+    *,
+    known_bias: float = 0.0,
 ) -> Finding:
-    """Return the finding about success less predicted probability, from its values and its interval."""
+    """Return the finding about success less predicted probability, from its values and its interval.
+
+    A deviation counts if the interval lies beyond the bias that is known to be there without any change.
+    """
     mean, low, high = float(off.mean()), float(ends[0]), float(ends[1])
-    is_off = bool(abs(mean) >= threshold and not low <= 0 <= high)
+    is_off = bool(abs(mean) >= threshold and (low > known_bias or high < -known_bias))
     says = f"success is {100 * mean:+.1f} points off what was predicted ({100 * low:+.1f} to {100 * high:+.1f})"
     told = _advice(is_off, "retrain with graded prompts of this model or task")
     return Finding(check, subject, mean, threshold, "probability", is_off, len(off), says, told, low, high)

@@ -54,15 +54,20 @@ def choose_operating_point(
     """
     rows, eligible = np.arange(len(quality)), np.ones(quality.shape, dtype=bool)
     n_graded = np.count_nonzero(~np.isnan(quality), axis=0)
+    logged, weight = np.any(np.isfinite(propensity), axis=1), _inverse_propensity(quality, propensity)
     quality = dr_outcomes(quality, propensity, expected_quality)
-    best = best_single_model(quality, n_graded, together)
+    may_be_best = np.broadcast_to(_enough(n_graded), quality.shape)
+    best = best_single_model(quality, n_graded, together, prompt_shares(may_be_best, logged, weight))
     passed = None
     means: dict[float, float] = {}
     for value in reversed(success_values(cost_usd)):
         chosen = best_by_value(expected_quality, cost_usd, eligible, success_value_usd=value)
         difference = quality[rows, chosen] - quality[:, best]
-        means[value] = float(difference.mean())
-        if means[value] - margin_of_error(difference, together) < -max_quality_loss - 1e-12:
+        reads = np.zeros(quality.shape, dtype=bool)
+        reads[rows, chosen] = reads[:, best] = True
+        share = prompt_shares(reads & (chosen != best)[:, None], logged, weight)
+        means[value] = float(share @ difference)
+        if means[value] - margin_of_error(difference, together, share) < -max_quality_loss - 1e-12:
             break
         passed = value
     if passed is not None:
@@ -70,18 +75,69 @@ def choose_operating_point(
     return OperatingPoint(bar, max(means, key=means.__getitem__), always_model=models[best])
 
 
-def best_single_model(quality: Float64Array, n_graded: npt.NDArray[np.int_], together: Sequence[object]) -> int:
+def best_single_model(
+    quality: Float64Array,
+    n_graded: npt.NDArray[np.int_],
+    together: Sequence[object],
+    share: Float64Array | None = None,
+) -> int:
     """Return the column of the model with the highest mean quality; of equal ones, the first.
 
     In a partial log the means are estimates, and the highest of several estimates is too high. There models are
-    compared by the lower ends of their intervals, and a handful of answers is not enough to be the best.
+    compared by the lower ends of their intervals, and a handful of answers is not enough to be the best. `share` says
+    how much each prompt counts.
     """
-    mean = quality.mean(axis=0)
     if n_graded.min() == len(quality):
-        return int(np.argmax(mean))
-    error = np.array([margin_of_error(column, together) for column in quality.T])
-    enough = n_graded >= min(_ENOUGH, n_graded.max())
-    return int(np.argmax(np.where(enough, mean - error, -np.inf)))
+        return int(np.argmax(quality.mean(axis=0)))
+    mean = np.average(quality, axis=0, weights=share)
+    error = np.array([margin_of_error(column, together, share) for column in quality.T])
+    return int(np.argmax(np.where(_enough(n_graded), mean - error, -np.inf)))
+
+
+def _enough(n_graded: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
+    """Return which models have been graded often enough to be the best one."""
+    return np.asarray(n_graded >= min(_ENOUGH, n_graded.max()))
+
+
+def prompt_shares(reads: npt.NDArray[np.bool_], logged: npt.NDArray[np.bool_], weight: Float64Array) -> Float64Array:
+    """Return how much each prompt counts in a mean over pairs of prompts and models, shape (n_prompts,), sum 1.
+
+    Full evaluations and the prompts of a log are two samples. A doubly robust outcome has a variance of about 1 /
+    propensity, so a mean in which all prompts count the same says less than the full evaluations alone, if a model was
+    rarely explored. Each sample counts by what it says: by the inverse of its mean's variance. That follows from
+    propensities and not from outcomes, so it does not bias the mean.
+
+    Parameters
+    ----------
+    reads : bool array, shape (n_prompts, n_models)
+        The pairs that the mean is over.
+    logged : bool array, shape (n_prompts,)
+        Prompts with propensities.
+    weight : shape (n_prompts, n_models)
+        1 / propensity of known pairs; 0 of unknown ones.
+    """
+    share = np.full(len(reads), 1 / len(reads))
+    samples = [logged, ~logged]
+    if not reads.any() or not all(sample.any() for sample in samples):
+        return share
+    variances = [_mean_weights(reads[sample], weight[sample]) for sample in samples]
+    precision = [
+        sample.sum() / (reads.mean(axis=0) @ variance) for sample, variance in zip(samples, variances, strict=True)
+    ]
+    for sample, part in zip(samples, precision, strict=True):
+        share[sample] = part / sum(precision) / sample.sum()
+    return share
+
+
+def _mean_weights(reads: npt.NDArray[np.bool_], weight: Float64Array) -> Float64Array:
+    """Return the mean of 1 / propensity over the prompts that read each model, shape (n_models,).
+
+    It is estimated from the known pairs, and is at least the number of prompts for each known pair: where a model is
+    hardly known, its few pairs do not say how rare they are.
+    """
+    n, known = reads.sum(axis=0), np.where(reads, weight, 0.0)
+    least = np.maximum(n / (np.count_nonzero(known, axis=0) + 1), 1.0)
+    return np.asarray(np.maximum((known**2).sum(axis=0) / np.maximum(n, 1), least))
 
 
 def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Float64Array) -> Float64Array:
@@ -110,22 +166,31 @@ def dr_outcomes(quality: Float64Array, propensity: Float64Array, predicted: Floa
     >>> dr_outcomes(np.array([[1.0, 1.0], [0.0, nan]]), np.full((2, 2), nan), np.full((2, 2), 0.75)).tolist()
     [[1.0, 1.25], [0.0, 0.75]]
     """
+    weight = _inverse_propensity(quality, propensity)
+    return np.asarray(predicted + weight * (np.where(np.isfinite(quality), quality, predicted) - predicted))
+
+
+def _inverse_propensity(quality: Float64Array, propensity: Float64Array) -> Float64Array:
+    """Return 1 / propensity of known pairs, and 0 of unknown ones."""
     known, written = np.isfinite(quality), np.isfinite(propensity)
     unwritten = ~np.any(written, axis=1, keepdims=True)
     share = np.count_nonzero(known & unwritten, axis=0) / max(np.count_nonzero(unwritten), 1)
     chance = np.where(written, propensity, np.where(unwritten, share, 1.0))
-    weight = np.divide(1.0, chance, out=np.zeros_like(chance), where=known)
-    return np.asarray(predicted + weight * (np.where(known, quality, predicted) - predicted))
+    return np.divide(1.0, chance, out=np.zeros_like(chance), where=known)
 
 
-def margin_of_error(values: Float64Array, together: Sequence[object]) -> float:
+def margin_of_error(values: Float64Array, together: Sequence[object], share: Float64Array | None = None) -> float:
     """Return the distance from a mean to the end of its one-sided interval, with one cluster for each group."""
-    error, n = clustered_error(values, together)
+    error, n = clustered_error(values, together, share)
     return float(stats.t.ppf(CONFIDENCE, n - 1) * error) if np.isfinite(error) else np.inf
 
 
-def clustered_error(values: Float64Array, together: Sequence[object]) -> tuple[float, int]:
+def clustered_error(
+    values: Float64Array, together: Sequence[object], share: Float64Array | None = None
+) -> tuple[float, int]:
     """Return the standard error of a mean, and the number of clusters: one for each group.
+
+    `share` says how much each value counts in the mean, with sum 1; by default all count the same.
 
     Examples
     --------
@@ -136,12 +201,13 @@ def clustered_error(values: Float64Array, together: Sequence[object]) -> tuple[f
     >>> round(once[0], 2), round(twice[0], 2), twice[1]
     (0.5, 0.5, 2)
     """
+    share = np.full(len(values), 1 / len(values)) if share is None else share
     _, labels = np.unique(np.asarray(together), return_inverse=True)
-    sums = np.bincount(labels, weights=values - values.mean())
+    sums = np.bincount(labels, weights=share * (values - share @ values))
     n = len(sums)
     if n < 2:  # noqa: PLR2004  (a variance needs two)
         return np.inf, n
-    return float(np.sqrt(n / (n - 1) * (sums**2).sum())) / len(values), n
+    return float(np.sqrt(n / (n - 1) * (sums**2).sum())), n
 
 
 def success_values(cost_usd: Float64Array) -> list[float]:

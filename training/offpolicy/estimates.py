@@ -19,6 +19,10 @@ not include their bias.
 
 The difference between two policies is estimated row by row: where both do the same, it is exactly 0. Rows of one
 session are not independent, so parts are summed within a session before their variance is taken.
+
+Where few rows with large weights decide, the variance that a log shows is usually too small: the rare failure that
+would have shown it was not drawn. The predictions foresee it, because the propensities are known
+(`PairedParts.foreseen`), and no DR interval of a difference is narrower than that.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -100,11 +104,15 @@ class Rewards:
         Some models' answers may be graded more often than others'. Within a model, which answers are graded is taken to
         be a matter of chance.
         """
+        return np.where(self.is_known, 1 / self.known_share[self.taken], 0.0)
+
+    @property
+    def known_share(self) -> Float64Array:
+        """Of each model's rewards, the share that is known, shape (n_models,); 1 where none is."""
         n_models = self.predicted.shape[1]
         n_taken = np.bincount(self.taken, minlength=n_models)
         n_known = np.bincount(self.taken[self.is_known], minlength=n_models)
-        share = np.divide(n_known, n_taken, out=np.ones(n_models), where=n_known > 0)
-        return np.where(self.is_known, 1 / share[self.taken], 0.0)
+        return np.divide(n_known, n_taken, out=np.ones(n_models), where=n_known > 0)
 
     @property
     def residual(self) -> Float64Array:
@@ -126,6 +134,105 @@ def dr_parts(policy: LoggedPolicy, rewards: Rewards) -> Float64Array:
     [0.6, 1.75]
     """
     return _corrected(policy, rewards, policy.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedParts:
+    """Each row's part of the DR difference between two policies, and how much of it is chance.
+
+    Attributes
+    ----------
+    total : shape (n,)
+    direct : shape (n,)
+        What the predictions alone say.
+    foreseen : shape (n,)
+        The variance of the rest, over what could have been drawn; 0 where nothing is foreseen.
+    """
+
+    total: Float64Array
+    direct: Float64Array
+    foreseen: Float64Array
+
+    def mean(self, sessions: Sequence[object], rows: Indices | slice = slice(None)) -> Estimate:
+        """Return the mean over some rows with its 95 % interval, for one look at a time that was fixed before.
+
+        The error is that of `mean_with_interval`, or the foreseen one, if it is larger.
+
+        Parameters
+        ----------
+        sessions : of these rows
+        """
+        error, n_sessions = clustered_error(self.total[rows], sessions)
+        if np.isfinite(error):
+            of_direct, _ = clustered_error(self.direct[rows], sessions)
+            foreseen = float(self.foreseen[rows].sum()) / len(sessions) ** 2
+            error = max(error, float(np.sqrt(of_direct**2 + foreseen)))
+        return _interval(float(self.total[rows].mean()), error, n_sessions)
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """What could have been drawn, and how much rewards vary.
+
+    Attributes
+    ----------
+    propensity : shape (n, n_models); NaN where it is unknown
+    variance : shape (n, n_models)
+        Of a reward around its prediction, up to a factor that the known rewards show: see `of_quality` and `of_cost`.
+    """
+
+    propensity: Float64Array
+    variance: Float64Array
+
+    @classmethod
+    def of_quality(cls, propensity: Float64Array, rewards: Rewards) -> "Chances":
+        """Return q (1 - q), the largest variance of a reward in [0, 1] with the mean q."""
+        return cls(propensity, np.clip(rewards.predicted * (1 - rewards.predicted), 0.0, None))
+
+    @classmethod
+    def of_cost(cls, propensity: Float64Array, rewards: Rewards) -> "Chances":
+        """Return q^2: costs vary by a factor, so that a dear model's vary more."""
+        return cls(propensity, rewards.predicted**2)
+
+
+def paired_parts(
+    policy: LoggedPolicy, reference: LoggedPolicy, rewards: Rewards, chances: Chances | None = None
+) -> PairedParts:
+    """Return each row's part of the DR difference.
+
+    The part beyond the predictions, ``(pi - pi')(a | x) / p(a) (r - q)``, has the variance ``sum over a of (pi - pi')^2
+    / p(a) s^2(x, a)``. Here s^2 is the variance of `chances`, times what the known rewards show: the mean of (r - q)^2
+    over that of this variance, on the rows where the two differ. A reward that is known with a share of k counts 1 / k
+    times as much. Without `chances`, nothing is foreseen.
+
+    Examples
+    --------
+    Always the second model against always the first, each drawn with 1/2, both predicted with 0.5. A row's foreseen
+    variance is (1 / 0.5 + 1 / 0.5) 0.25, and what is known varies just as much as predicted:
+
+    >>> taken, predicted = np.array([0, 1]), np.full((2, 2), 0.5)
+    >>> second, first = (LoggedPolicy.choosing(np.full(2, c), taken, np.full(2, 0.5), n_models=2) for c in (1, 0))
+    >>> rewards = Rewards(np.array([0.0, 1.0]), predicted, taken)
+    >>> paired_parts(second, first, rewards, Chances.of_quality(np.full((2, 2), 0.5), rewards)).foreseen.tolist()
+    [1.0, 1.0]
+    """
+    step = policy.probabilities - reference.probabilities
+    direct = (step * rewards.predicted).sum(axis=1)
+    total = dr_parts(policy, rewards) - dr_parts(reference, rewards)
+    if chances is None:
+        return PairedParts(total, direct, np.zeros(len(total)))
+    rows = np.flatnonzero(rewards.is_known & (step != 0).any(axis=1))
+    expected = float(chances.variance[rows, rewards.taken[rows]].sum())
+    scale = float((rewards.residual[rows] ** 2).sum()) / expected if expected > 0 else 1.0
+    possible = chances.propensity * rewards.known_share
+    weight = np.divide(step**2, possible, out=np.zeros_like(step), where=possible > 0)
+    return PairedParts(total, direct, scale * (weight * chances.variance).sum(axis=1))
+
+
+def dr_value(policy: LoggedPolicy, rewards: Rewards, sessions: Sequence[object], chances: Chances) -> Estimate:
+    """Return what a policy brings by DR, with an interval that is not narrower than `chances` foresee."""
+    nothing = LoggedPolicy(np.zeros_like(policy.probabilities), np.zeros_like(policy.weight))
+    return paired_parts(policy, nothing, rewards, chances).mean(sessions)
 
 
 def _corrected(policy: LoggedPolicy, rewards: Rewards, weight: Float64Array) -> Float64Array:
@@ -181,15 +288,21 @@ SHRUNK: Mapping[str, Shrink] = {"switch-DR": switched, "DRos": optimistic, "sub-
 
 
 def all_differences(
-    policy: LoggedPolicy, reference: LoggedPolicy, rewards: Rewards, sessions: Sequence[object]
+    policy: LoggedPolicy,
+    reference: LoggedPolicy,
+    rewards: Rewards,
+    sessions: Sequence[object],
+    chances: Chances | None = None,
 ) -> dict[str, Estimate]:
     """Return what `policy` brings more than `reference`, by each estimator, with 95 % intervals for a fixed time.
 
-    The three that shrink weights have infinite intervals, because theirs would leave out the bias.
+    The three that shrink weights have infinite intervals, because theirs would leave out the bias. `chances` are as
+    of `paired_parts`, and concern DR.
     """
     found = {
         name: mean_with_interval(of(policy, rewards) - of(reference, rewards), sessions) for name, of in PLAIN.items()
     }
+    found["DR"] = paired_parts(policy, reference, rewards, chances).mean(sessions)
     for name, shrink in SHRUNK.items():
         tried = [
             _corrected(policy, rewards, shrink(policy.weight, limit))
@@ -227,8 +340,10 @@ def mean_with_interval(parts: Float64Array, sessions: Sequence[object]) -> Estim
 
     It is for one look at a time that was fixed before. See `anytime_difference`.
     """
-    value = float(parts.mean())
-    error, n_sessions = clustered_error(parts, sessions)
+    return _interval(float(parts.mean()), *clustered_error(parts, sessions))
+
+
+def _interval(value: float, error: float, n_sessions: int) -> Estimate:
     if not np.isfinite(error):
         return Estimate(value, -np.inf, np.inf)
     half = float(stats.t.ppf((1 + LEVEL) / 2, n_sessions - 1) * error)
@@ -251,6 +366,20 @@ def saving_with_interval(cost: Float64Array, reference: Float64Array, sessions: 
     ratio = float(cost.mean()) / below
     spread = mean_with_interval((cost - ratio * reference) / below, sessions)
     return Estimate(1 - ratio, 1 - ratio - spread.half_width, 1 - ratio + spread.half_width)
+
+
+def saving_on_log(
+    policy: LoggedPolicy, reference: LoggedPolicy, cost: Rewards, sessions: Sequence[object], chances: Chances
+) -> Estimate:
+    """Return the saving of a policy by DR, with an interval that is not narrower than `chances` foresee."""
+    parts, of_reference = dr_parts(policy, cost), dr_parts(reference, cost)
+    plain = saving_with_interval(parts, of_reference, sessions)
+    if plain.half_width == 0 or not np.isfinite(plain.half_width):
+        return plain
+    ratio = 1 - plain.value
+    scaled = LoggedPolicy(ratio * reference.probabilities, ratio * reference.weight)
+    half = paired_parts(policy, scaled, cost, chances).mean(sessions).half_width / float(of_reference.mean())
+    return Estimate(plain.value, plain.value - half, plain.value + half)
 
 
 def anytime_difference(

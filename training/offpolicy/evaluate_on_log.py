@@ -24,6 +24,7 @@ from router_model.errors import SupportError, TableError
 from router_model.features.featuriser import featurise
 from router_model.router import Router
 from router_model.training.measuring.evaluate import eligible_models, near_seen, seen_before
+from router_model.training.measuring.moves import main_move
 from router_model.training.measuring.verdict import (
     MARGIN,
     Difference,
@@ -34,15 +35,18 @@ from router_model.training.measuring.verdict import (
     describe,
 )
 from router_model.training.offpolicy.estimates import (
+    Chances,
     LoggedPolicy,
+    PairedParts,
     Rewards,
     all_differences,
     anytime_difference,
-    dr_parts,
+    dr_value,
     effective_size,
     mean_with_interval,
+    paired_parts,
     requests_to_show,
-    saving_with_interval,
+    saving_on_log,
     smallest_shown,
 )
 from router_model.training.offpolicy.logged import LoggedDecisions, known_costs, nothing_known
@@ -124,6 +128,7 @@ class LogEvaluation:
         Of the difference in quality, with an interval that holds however often one looks; None if the log does not have
         the propensities of all models.
     overlap : Overlap
+    main_move : (from, to, share) of the most frequent change of the model; None if nothing changes
     by_task : task -> (number of decisions, difference in quality, difference in cost)
     quality_variance : of one decision's part of the difference in quality
     n_to_show_a_point : requests of such exploration that show a difference of a point of quality
@@ -144,6 +149,7 @@ class LogEvaluation:
     cost_usd: dict[str, Estimate]
     anytime: Estimate | None
     overlap: Overlap
+    main_move: tuple[str, str, float] | None
     by_task: dict[str, tuple[int, Estimate, Estimate]]
     n_to_show_a_point: float
     shown: float
@@ -173,6 +179,7 @@ class LogEvaluation:
                 },
             },
             "overlap": self.overlap.as_dict(),
+            "main_move": self.main_move,
             "n_to_show_a_point": round(self.n_to_show_a_point),
             "quality_difference_shown": self.shown,
             "verdict": self.verdict.as_dict(),
@@ -227,7 +234,8 @@ def evaluate_on_log(
             "have made some of its choices, or propensities are wrong. Export the log again, with those of all models"
         )
     found = _evaluation(log, (challenger_policy, champion), rewards, overlap, n_logged=n_logged, margin=margin)
-    return replace(found, champion_name=name)
+    names = np.array(models)
+    return replace(found, champion_name=name, main_move=main_move(names[other], names[views[0].chosen]))
 
 
 def _champion(log: LoggedDecisions, views: Sequence["RouterView"]) -> tuple[str, Indices]:
@@ -382,18 +390,18 @@ def _evaluation(
     (challenger, champion), (quality, cost) = policies, rewards
     sessions = log.outcomes.conversation_keys
     n_sessions = len(set(sessions))
-    of_quality, of_cost = (all_differences(challenger, champion, each, sessions) for each in (quality, cost))
-    parts = {
-        name: (dr_parts(challenger, each), dr_parts(champion, each))
-        for name, each in (("quality", quality), ("cost", cost))
-    }
+    chances = (Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost))
+    of_quality, of_cost = (
+        all_differences(challenger, champion, each, sessions, drawn)
+        for each, drawn in zip(rewards, chances, strict=True)
+    )
     values = [
-        PolicyValue(*(mean_with_interval(dr_parts(policy, each), sessions) for each in rewards))
+        PolicyValue(*(dr_value(policy, each, sessions, drawn) for each, drawn in zip(rewards, chances, strict=True)))
         for policy in (challenger, champion, as_logged(log))
     ]
     difference = Difference(
         quality=of_quality["DR"],
-        saving=saving_with_interval(*parts["cost"], sessions),
+        saving=saving_on_log(challenger, champion, cost, sessions, chances[1]),
         n_prompts=len(log),
         n_independent=n_sessions,
         same_choices=bool((challenger.probabilities == champion.probabilities).all()),
@@ -414,7 +422,10 @@ def _evaluation(
         cost_usd=of_cost,
         anytime=_anytime(log, challenger, champion, quality),
         overlap=overlap,
-        by_task=_by_task(log, parts),
+        main_move=None,
+        by_task=_by_task(
+            log, *(paired_parts(challenger, champion, *each) for each in zip(rewards, chances, strict=True))
+        ),
         n_to_show_a_point=n_asked * requests_to_show(variance),
         shown=smallest_shown(variance, len(log)),
         verdict=_verdict(difference, overlap, n_logged=n_logged, margin=margin),
@@ -444,16 +455,13 @@ def _anytime(
 
 
 def _by_task(
-    log: LoggedDecisions, parts: dict[str, tuple[Float64Array, Float64Array]]
+    log: LoggedDecisions, of_quality: PairedParts, of_cost: PairedParts
 ) -> dict[str, tuple[int, Estimate, Estimate]]:
     tasks, sessions = np.array(log.outcomes.tasks), np.array(log.outcomes.conversation_keys)
     found = {}
     for task in sorted(set(tasks.tolist()) - {""}):
         rows = np.flatnonzero(tasks == task)
-        quality, cost = (
-            mean_with_interval(mine[rows] - theirs[rows], sessions[rows].tolist())
-            for mine, theirs in (parts["quality"], parts["cost"])
-        )
+        quality, cost = (each.mean(sessions[rows].tolist(), rows) for each in (of_quality, of_cost))
         found[task] = (len(rows), quality, cost)
     return found
 

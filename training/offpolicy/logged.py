@@ -5,6 +5,8 @@ one answer for each prompt and its propensity. Rows that no probability describe
 
 - without a propensity: a fallback answered, or the decision was degraded;
 - sessions that kept their model: the next router would have kept it, too.
+
+They are turns of their sessions nevertheless, whose prompts may be in a provider's cache.
 """
 
 import json
@@ -25,6 +27,9 @@ from router_model.training.table.outcomes import Outcomes, read_outcomes
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
+
+CACHE_TTL_S: Final = 300
+"""Seconds after which a provider is taken to have forgotten a prompt, as by default of ``--session-cache-ttl-s``."""
 
 KEPT_SESSION: Final = "session"
 """The reason of a decision to stay with the session's model."""
@@ -49,6 +54,10 @@ class LoggedDecisions:
         Columns of the models that the policy would have chosen without exploring; -1 where the log does not say.
     excluded : shape (n, n_models)
         Models that the request or its size ruled out.
+    cached_tokens : shape (n,)
+        Input tokens that the provider says it read from its cache; 0 where it does not say.
+    warm_tokens : shape (n,)
+        Input tokens of the session's turn before, whoever answered it; 0 if it was longer ago than `CACHE_TTL_S`.
     left_out : reason -> number of decisions of the log that are not among the n
     undescribed : Outcomes
         Of the decisions that no probability describes; they cost money, too.
@@ -59,6 +68,8 @@ class LoggedDecisions:
     propensity: Float64Array
     preferred: Indices
     excluded: BoolArray
+    cached_tokens: Float64Array
+    warm_tokens: Float64Array
     left_out: Mapping[str, int]
     undescribed: Outcomes
 
@@ -83,6 +94,8 @@ class LoggedDecisions:
             self.propensity[rows],
             self.preferred[rows],
             self.excluded[rows],
+            self.cached_tokens[rows],
+            self.warm_tokens[rows],
             {**self.left_out, **{reason: n for reason, n in left_out.items() if n}},
             self.undescribed,
         )
@@ -109,10 +122,10 @@ def read_logged(path: Path) -> LoggedDecisions:
             f"{path}: no row has a propensity, so nothing says how likely each choice was; export the log with "
             "'router-model log export', or write the column 'propensity'"
         )
-    rows, extras = _in_time(path, outcomes)
+    rows, extras, warm = _in_time(path, outcomes)
     kept = np.array([extra.get("reason") != KEPT_SESSION for extra in extras], dtype=np.bool_)
     left_out = {WITHOUT_PROPENSITY: int((~known.any(axis=1)).sum()), KEPT: int((~kept).sum())}
-    rows, extras = rows[kept], [extra for extra, keep in zip(extras, kept, strict=True) if keep]
+    rows, warm, extras = rows[kept], warm[kept], [extra for extra, keep in zip(extras, kept, strict=True) if keep]
     if not len(rows):
         raise TableError(f"{path}: all {len(known):,} decisions are {' or '.join(w for w, n in left_out.items() if n)}")
     undescribed = outcomes.take(np.setdiff1d(np.arange(len(outcomes)), rows))
@@ -120,24 +133,37 @@ def read_logged(path: Path) -> LoggedDecisions:
     taken = np.nanargmax(outcomes.propensity, axis=1)
     propensity, preferred, excluded = _probabilities(outcomes, taken, extras)
     left_out = {why: n for why, n in left_out.items() if n}
-    return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, left_out, undescribed)
+    cached = np.array([float(extra.get("cached_input_tokens") or 0) for extra in extras])
+    return LoggedDecisions(outcomes, taken, propensity, preferred, excluded, cached, warm, left_out, undescribed)
 
 
-def _in_time(path: Path, outcomes: Outcomes) -> tuple[Indices, list[dict[str, Any]]]:
-    """Return the rows with a propensity in the order of time, and what each row's ``extra`` says."""
+def _in_time(path: Path, outcomes: Outcomes) -> tuple[Indices, list[dict[str, Any]], Float64Array]:
+    """Return the rows with a propensity in the order of time, what each ``extra`` says, and its warm tokens."""
     there = pl.scan_parquet(path, glob=False).collect_schema().names()
     if "prompt_id" not in there:
         raise TableError(
             f"{path}: column prompt_id missing; expected the id of each decision, as equal prompts come again"
         )
-    wanted: list[str] = [name for name in ("prompt_id", "timestamp", "extra", "propensity") if name in there]
-    frame = pl.read_parquet(path, columns=wanted).filter(pl.col("propensity").is_not_null())
+    named = ("prompt_id", "timestamp", "extra", "propensity", "session_id", "input_tokens")
+    frame = pl.read_parquet(path, columns=[name for name in named if name in there])
     if "timestamp" in there:
         frame = frame.sort("timestamp", maintain_order=True, nulls_last=True)
+    frame = frame.with_columns(warm=_warm_tokens(frame.schema)).filter(pl.col("propensity").is_not_null())
     row_of = {prompt_id: row for row, prompt_id in enumerate(outcomes.prompt_ids)}
     rows = np.array([row_of[prompt_id] for prompt_id in frame["prompt_id"].cast(pl.String)], dtype=np.intp)
     extras = [{} if text is None else json.loads(text) for text in frame["extra"]] if "extra" in there else []
-    return rows, extras or [{}] * len(rows)
+    return rows, extras or [{}] * len(rows), frame["warm"].cast(pl.Float64).to_numpy()
+
+
+def _warm_tokens(schema: pl.Schema) -> pl.Expr:
+    """Return the input tokens of the session's turn before; rows are in the order of time."""
+    if not {"session_id", "input_tokens"} <= set(schema):
+        return pl.lit(0.0)
+    recent = pl.col("session_id").is_not_null()
+    if isinstance(schema.get("timestamp"), pl.Datetime):
+        recent &= pl.col("timestamp").diff().over("session_id") <= pl.duration(seconds=CACHE_TTL_S)
+    before = pl.col("input_tokens").shift(1).over("session_id")
+    return pl.when(recent).then(before).fill_null(0.0)
 
 
 def _with_models(outcomes: Outcomes, extras: list[dict[str, Any]]) -> Outcomes:

@@ -4,6 +4,14 @@ Each single model is a policy, and is estimated as any other one (`offpolicy.est
 wrote the log, as it ran: with its exploration, which was paid for. A model that the log could not have chosen on some
 decision cannot be told, and is named.
 
+The comparison is net of two costs of routing:
+
+- **Prompt caches.** A switch of the model within a session loses the cache, which the bills show. A model alone would
+  have kept it: it is taken to have read from its cache the input of the session's turn before, as far as the prompt is
+  that long, at its cached price. What a bill already had from a cache is added back before a model's cost is estimated,
+  so that nothing is counted twice.
+- **The router itself** is charged with what the caller says that a request costs.
+
 Predictions are those of a router that did not learn from the rows; or, without one, each model's mean over the other
 half of the sessions, so that no row corrects a prediction that it was part of.
 """
@@ -16,15 +24,28 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.catalog import Catalog
+from router_model.cost import Prices
 from router_model.errors import SupportError
 from router_model.router import Router
 from router_model.training.measuring.design_effect import key_numbers
-from router_model.training.measuring.verdict import MARGIN, Difference, Finding, Verdict, describe, routing_verdict
+from router_model.training.measuring.verdict import (
+    MARGIN,
+    Difference,
+    Estimate,
+    Finding,
+    Verdict,
+    describe,
+    routing_verdict,
+)
 from router_model.training.offpolicy.estimates import (
+    Chances,
     LoggedPolicy,
     Rewards,
     dr_parts,
+    dr_value,
     mean_with_interval,
+    paired_parts,
+    saving_on_log,
     saving_with_interval,
 )
 from router_model.training.offpolicy.evaluate_on_log import (
@@ -55,8 +76,11 @@ class Ledger:
     left_out : reason -> number of decisions
     spent_usd : of all answers of the log with a known cost
     n_without_cost : answers whose cost is not known
+    router_cost_usd : of the router itself, for all decisions of the log; part of `routed`, not of `spent_usd`
+    cache_usd : model -> what its cache saves of the mean cost of a decision, if the model is always called
+    routed_cache_usd : what caches did save of the mean cost of a decision
     routed : PolicyValue
-        The policy that wrote the log, as it ran.
+        The policy that wrote the log, as it ran, with the cost of the router.
     singles : model -> its PolicyValue, best first
     against : model -> the log's policy minus this model
     unknown : model -> why nothing can be said about it
@@ -69,6 +93,9 @@ class Ledger:
     left_out: Mapping[str, int]
     spent_usd: float
     n_without_cost: int
+    router_cost_usd: float
+    cache_usd: Mapping[str, float]
+    routed_cache_usd: float
     routed: PolicyValue
     singles: Mapping[str, PolicyValue]
     against: Mapping[str, Difference]
@@ -78,12 +105,19 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ledger as plain JSON types."""
-        names = ("n_logged", "n_decisions", "left_out", "spent_usd", "n_without_cost", "unknown", "best")
+        names = (
+            "n_logged", "n_decisions", "left_out", "spent_usd", "n_without_cost", "router_cost_usd", "routed_cache_usd",
+            "unknown", "best",
+        )  # fmt: skip
         return {
             **{name: getattr(self, name) for name in names},
             "routed": self.routed.as_dict(),
             "singles": {
-                model: {**value.as_dict(), "routed_minus_single": self.against[model].as_dict()}
+                model: {
+                    **value.as_dict(),
+                    "cache_usd": self.cache_usd[model],
+                    "routed_minus_single": self.against[model].as_dict(),
+                }
                 for model, value in self.singles.items()
             },
             "verdict": self.verdict.as_dict(),
@@ -91,7 +125,12 @@ class Ledger:
 
 
 def savings(
-    log: LoggedDecisions, *, router: Router | None = None, catalog: Catalog | None = None, margin: float = MARGIN
+    log: LoggedDecisions,
+    *,
+    router: Router | None = None,
+    catalog: Catalog | None = None,
+    router_cost_usd_per_request: float = 0.0,
+    margin: float = MARGIN,
 ) -> Ledger:
     """Return the ledger of a log.
 
@@ -99,7 +138,9 @@ def savings(
     ----------
     log : LoggedDecisions
     router : for predictions, which narrow the intervals; prompts that it was trained on are left out of the estimates
-    catalog : prices of calls that were not billed; default: the router's
+    catalog : prices of calls that were not billed, and of what caches save; default: the router's
+        Without any, caches are not counted.
+    router_cost_usd_per_request : what running the router costs, over the requests that it decides
     margin : loss of quality that does not matter for the verdict
 
     Raises
@@ -110,15 +151,20 @@ def savings(
         If nothing is left, graded or billed.
     """
     cards = [each for each in (catalog, None if router is None else router.catalog) if each is not None]
-    spent = np.concatenate([_costs(log, cards), _answered(known_costs(log.undescribed, cards), log.undescribed)])
+    spent = np.concatenate(
+        [_Costs.of(log, cards).billed, _answered(known_costs(log.undescribed, cards), log.undescribed)]
+    )
     n_logged = log.n_logged
     if router is not None:
         log = unseen_by(log, [router])
         log = with_models(log, tuple(dict.fromkeys((*log.outcomes.models, *router.models))))
-        rewards = rewards_of(log, [view_of(router, log, log.outcomes.models)], [router])
+    costs = _Costs.of(log, cards)
+    if router is not None:
+        quality, cost = rewards_of(log, [view_of(router, log, log.outcomes.models)], [router])
+        cost = replace(cost, value=costs.without_cache)
     else:
-        rewards = _by_means(log, _costs(log, cards))
-    unknown = _unsupported(log, rewards[0])
+        quality, cost = _by_means(log, costs.without_cache)
+    unknown = _unsupported(log, quality)
     known = [model for model in log.outcomes.models if model not in unknown]
     if not known:
         raise SupportError(
@@ -126,18 +172,26 @@ def savings(
             + "; ".join(f"{model}: {why}" for model, why in unknown.items())
             + ". Explore ('serve --explore-share'), with a wide '--explore-max-cost-ratio'"
         )
-    routed = as_logged(log)
-    singles = {model: _always(log, log.outcomes.models.index(model)) for model in known}
-    values = {model: _value(policy, rewards, log) for model, policy in singles.items()}
+    as_it_ran = as_logged(log)
+    routed = _Parts(as_it_ran, dr_parts(as_it_ran, replace(cost, value=costs.billed)) + router_cost_usd_per_request)
+    singles = {}
+    for model in known:
+        column = log.outcomes.models.index(model)
+        always = _always(log, column)
+        singles[model] = _Parts(always, dr_parts(always, cost) - costs.warm[:, column])
+    values = {model: _value(parts, quality, cost, log) for model, parts in singles.items()}
     best = max(known, key=lambda model: values[model].quality.low)
-    against = {model: _difference(routed, policy, rewards, log) for model, policy in singles.items()}
+    against = {model: _difference(routed, parts, quality, cost, log) for model, parts in singles.items()}
     return Ledger(
         n_logged=n_logged,
         n_decisions=len(log),
         left_out=dict(log.left_out),
         spent_usd=float(np.nansum(spent)),
         n_without_cost=int(np.isnan(spent).sum()),
-        routed=_value(routed, rewards, log),
+        router_cost_usd=n_logged * router_cost_usd_per_request,
+        cache_usd={model: float(costs.warm[:, log.outcomes.models.index(model)].mean()) for model in known},
+        routed_cache_usd=float(costs.read.mean()),
+        routed=_value(routed, quality, cost, log),
         singles={model: values[model] for model in sorted(known, key=lambda m: -values[m].quality.value)},
         against=against,
         unknown=unknown,
@@ -146,8 +200,51 @@ def savings(
     )
 
 
-def _costs(log: LoggedDecisions, catalogs: Sequence[Catalog]) -> Float64Array:
-    return np.asarray(known_costs(log.outcomes, catalogs)[np.arange(len(log)), log.taken])
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """What the answers of a log cost, and what caches have to do with it, in USD.
+
+    Attributes
+    ----------
+    billed : shape (n,)
+        The bill; of answers without one, the tokens at list prices less what the cache saved. NaN where unknown.
+    read : shape (n,)
+        What the cache saved of it.
+    warm : shape (n, n_models)
+        What each model's cache would save if the model had also answered the session's turn before.
+    """
+
+    billed: Float64Array
+    read: Float64Array
+    warm: Float64Array
+
+    @property
+    def without_cache(self) -> Float64Array:
+        """What the answers would have cost without a cache, shape (n,)."""
+        return self.billed + self.read
+
+    @classmethod
+    def of(cls, log: LoggedDecisions, catalogs: Sequence[Catalog]) -> "_Costs":
+        rows, outcomes = np.arange(len(log)), log.outcomes
+        cheaper = np.zeros(len(outcomes.models))
+        for catalog in reversed(catalogs):
+            columns = [column for column, model in enumerate(outcomes.models) if model in catalog]
+            prices = Prices.of(catalog, [outcomes.models[column] for column in columns])
+            cheaper[columns] = prices.usd_per_input_token - prices.usd_per_cached_token
+        cost = known_costs(outcomes, catalogs)[rows, log.taken]
+        read = log.cached_tokens * cheaper[log.taken]
+        has_bill = ~np.isnan(outcomes.cost_usd[rows, log.taken])
+        prompt = np.nan_to_num(outcomes.input_tokens[rows, log.taken])
+        warm = np.minimum(log.warm_tokens, prompt)[:, None] * cheaper
+        return cls(np.where(has_bill, cost, cost - read), read, warm)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A policy with each decision's part of its cost, shape (n,)."""
+
+    policy: LoggedPolicy
+    cost_usd: Float64Array
 
 
 def _answered(cost: Float64Array, outcomes: Outcomes) -> Float64Array:
@@ -201,23 +298,34 @@ def _always(log: LoggedDecisions, column: int) -> LoggedPolicy:
     return LoggedPolicy.choosing(chosen, log.taken, log.propensity_taken, n_models=len(log.outcomes.models))
 
 
-def _value(policy: LoggedPolicy, rewards: Sequence[Rewards], log: LoggedDecisions) -> PolicyValue:
+def _value(of: _Parts, quality: Rewards, cost: Rewards, log: LoggedDecisions) -> PolicyValue:
     sessions = log.outcomes.conversation_keys
-    quality, cost = (mean_with_interval(dr_parts(policy, each), sessions) for each in rewards)
-    return PolicyValue(quality, cost)
+    by_quality, by_cost = Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost)
+    least = dr_value(of.policy, cost, sessions, by_cost).half_width
+    return PolicyValue(
+        dr_value(of.policy, quality, sessions, by_quality),
+        _at_least(mean_with_interval(of.cost_usd, sessions), least),
+    )
 
 
-def _difference(
-    routed: LoggedPolicy, single: LoggedPolicy, rewards: Sequence[Rewards], log: LoggedDecisions
-) -> Difference:
+def _difference(routed: _Parts, single: _Parts, quality: Rewards, cost: Rewards, log: LoggedDecisions) -> Difference:
     sessions = log.outcomes.conversation_keys
-    (mine, theirs), (cost, reference) = ((dr_parts(routed, each), dr_parts(single, each)) for each in rewards)
+    by_quality, by_cost = Chances.of_quality(log.propensity, quality), Chances.of_cost(log.propensity, cost)
+    least = saving_on_log(routed.policy, single.policy, cost, sessions, by_cost).half_width
     return Difference(
-        quality=mean_with_interval(mine - theirs, sessions),
-        saving=saving_with_interval(cost, reference, sessions),
+        quality=paired_parts(routed.policy, single.policy, quality, by_quality).mean(sessions),
+        saving=_at_least(saving_with_interval(routed.cost_usd, single.cost_usd, sessions), least),
         n_prompts=len(log),
         n_independent=len(set(sessions)),
     )
+
+
+def _at_least(estimate: Estimate, half_width: float) -> Estimate:
+    """Widen an interval around its value; caches and fees move the value, and not what is foreseen."""
+    if not np.isfinite(estimate.value):  # the reference is free
+        return estimate
+    half = max(estimate.half_width, half_width)
+    return Estimate(estimate.value, estimate.value - half, estimate.value + half)
 
 
 def _verdict(against: Mapping[str, Difference], best: str, *, requests_a_decision: float, margin: float) -> Verdict:

@@ -76,7 +76,14 @@ class AnthropicFormat:
         """Read an answer with an error status."""
         return read_failure(status, headers, content)
 
-    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+    def write_answer(
+        self,
+        answer: Json,
+        facts: Facts,
+        target: Target,
+        extras: Mapping[str, Any],
+        call: Call | None = None,  # noqa: ARG002  (the protocol's)
+    ) -> Json:
         """Return a whole answer as ``/v1/messages`` sends it."""
         usage = write_usage(facts, mapping(answer.get("usage")))
         return {**answer, "model": target.model, "usage": usage, **extras}

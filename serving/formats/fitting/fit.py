@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from router_model.serving.formats.fitting.chat import fit_chat
+from router_model.serving.formats.fitting.chat import fit_chat, fit_responses
 from router_model.serving.formats.fitting.fitting import Fitted, Fitting
 from router_model.serving.formats.fitting.generate import fit_generate
 from router_model.serving.formats.fitting.messages import fit_messages
@@ -12,7 +12,12 @@ from router_model.serving.formats.fitting.table import BY_KIND
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.provider import Kind, Target
 
-_FITS: Final = {Kind.OPENAI: fit_chat, Kind.ANTHROPIC: fit_messages, Kind.GEMINI: fit_generate}
+_FITS: Final = {
+    Kind.OPENAI: fit_chat,
+    Kind.ANTHROPIC: fit_messages,
+    Kind.GEMINI: fit_generate,
+    Kind.RESPONSES: fit_responses,
+}
 _NONE: Final[frozenset[str]] = frozenset()
 
 

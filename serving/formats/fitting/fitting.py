@@ -96,6 +96,9 @@ class Fitting:
         if isinstance(messages, list):
             left = [_without_reasoning(one) if isinstance(one, dict) else one for one in messages]
             self.body["messages"] = [one for one in left if not isinstance(one, dict) or one.get("content") != []]
+        items = self.body.get("input")
+        if isinstance(items, list):
+            self.body["input"] = [one for one in items if _type(one) != "reasoning"]
 
     def drop_what_is_not_taken(self, effort: object) -> None:
         """Leave out the preferences that the model, or its host, does not take.

@@ -57,9 +57,23 @@ class Parameter:
 
     def paths(self, kind: Kind) -> tuple[str, ...]:
         """Return the paths in the bodies that a kind of provider reads."""
+        if kind is Kind.RESPONSES:
+            return _OF_RESPONSES.get(self.name, self.chat)
         if kind is Kind.ANTHROPIC:
             return self.messages
         return self.generate if kind is Kind.GEMINI else self.chat
+
+
+_OF_RESPONSES: Final[Mapping[str, tuple[str, ...]]] = {
+    "reasoning_effort": ("reasoning.effort",),
+    "verbosity": ("text.verbosity",),
+    "response_format": ("text.format",),
+    "logprobs": ("top_logprobs",),
+    "max_tokens": ("max_output_tokens",),
+    "max_completion_tokens": (),
+    **dict.fromkeys(("limit:max_completion_tokens", "limit:max_tokens"), ()),
+}
+"""Paths in the bodies of Responses that are not those of chat."""
 
 
 def _hint(name: str, *called: str, messages: tuple[str, ...] = ()) -> Parameter:
@@ -265,6 +279,7 @@ _CONTENT_TYPES: Final[Mapping[str, str]] = {
     "document": "files",
     "input_file": "files",
 }
+_PARTS: Final = ("content", "parts", "output")
 _MEDIA: Final = {"image": "images", "audio": "audio", "application": "files"}
 
 
@@ -368,15 +383,15 @@ def asked(body: Mapping[str, Any], kind: Kind, *, stream: bool) -> frozenset[str
 
 
 def _in_messages(body: Mapping[str, Any]) -> Iterator[str]:
-    if body.get("system") or read(body, "systemInstruction"):
+    if body.get("system") or body.get("instructions") or read(body, "systemInstruction"):
         yield "system"
-    messages = mappings(body.get("messages")) or mappings(body.get("contents"))
+    messages = mappings(body.get("messages")) or mappings(body.get("contents")) or mappings(body.get("input"))
     if messages and messages[-1].get("role") in ("assistant", "model"):
         yield "prefill"
     for message in messages:
         if message.get("role") in ("system", "developer"):
             yield "system"
-        for part in mappings(message.get("content")) + mappings(message.get("parts")):
+        for part in (one for name in _PARTS for one in mappings(message.get(name))):
             yield from _of_part(part)
 
 

@@ -318,6 +318,9 @@ BY_KIND: Final = {
         {"seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "min_p", "top_a", "verbosity"}
     ),
     Kind.GEMINI: frozenset({"repetition_penalty", "min_p", "top_a", "verbosity"}),
+    Kind.RESPONSES: frozenset(
+        {"seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "min_p", "top_a", "top_k"}
+    ),
 }
 """Preferences that a format cannot express, whatever the model."""
 

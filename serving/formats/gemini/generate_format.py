@@ -69,7 +69,14 @@ class GeminiFormat:
         """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
-    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+    def write_answer(
+        self,
+        answer: Json,
+        facts: Facts,
+        target: Target,
+        extras: Mapping[str, Any],
+        call: Call | None = None,  # noqa: ARG002  (the protocol's)
+    ) -> Json:
         """Return a whole answer as Google's clients read it: ``modelVersion`` ours, ``usageMetadata.cost`` in USD."""
         return with_usage(answer | {"modelVersion": target.model}, facts) | dict(extras)
 

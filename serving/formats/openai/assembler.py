@@ -121,7 +121,7 @@ class _Choice:
             _put_text(message, name, "".join(self._pieces.pop(name, ())))
             message[name] = _joined_parts(_parts(message.get(name)), new)
         elif name == "reasoning_details":
-            message[name] = _joined_details(message.get(name) or [], new)
+            message[name] = joined_details(message.get(name) or [], new)
         else:
             known = message.get(name) or []
             # Some servers send annotations again with the new ones.
@@ -183,7 +183,7 @@ def _joined_parts(known: list[Any], new: list[Any]) -> list[Any]:
     return parts
 
 
-def _joined_details(known: list[Any], new: list[Any]) -> list[Any]:
+def joined_details(known: list[Any], new: list[Any]) -> list[Any]:
     """Return ``reasoning_details``: a piece belongs to the last one if it has its type, and its index."""
     details = list(known)
     for piece in mappings(new):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts
+from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.openai.assembler import ChatAssembler
 from router_model.serving.formats.openai.chat_answers import read_chat_answer, written_answer
 from router_model.serving.formats.openai.failures import failure_of
@@ -39,8 +40,12 @@ class OpenAIFormat:
         """Read an answer with an error status."""
         return failure_of(status, headers, content)
 
-    def write_answer(self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
+    def write_answer(
+        self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any], call: Call | None = None
+    ) -> Json:
         """Return a chat completion with our ``model``, usage with cost and `extras`."""
+        if call is not None and call.declares_functions:
+            answer = with_function_calls(answer)
         return written_answer(answer, facts, target, extras)
 
     def writer(self, call: Call, target: Target) -> EventWriter:

@@ -9,7 +9,7 @@ from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 
-_OPENAI_SURFACES: Final = frozenset({Surface.CHAT, Surface.EMBEDDINGS})
+_OPENAI_SURFACES: Final = frozenset({Surface.CHAT, Surface.RESPONSES, Surface.EMBEDDINGS})
 _NEVER_PASSED_ON: Final = frozenset(
     {"authorization", "cookie", "content-length", "host", "x-api-key", "x-goog-api-key"}
 )
@@ -42,10 +42,10 @@ def openai_request(path: str, body: Json, call: Call, target: Target, key: str |
         body["stream"] = False
     if not call.stream or urlsplit(base_url).hostname in _USAGE_UNASKED:
         body.pop("stream_options", None)
-    return HttpRequest(base_url + path, _headers(call, target, key), dump_body(body, call))
+    return HttpRequest(base_url + path, openai_headers(call, target, key), dump_body(body, call))
 
 
-def _headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
+def openai_headers(call: Call, target: Target, key: str | None) -> dict[str, str]:
     """Return the headers; what the provider's entry says goes before what the caller says, and the key before both."""
     headers = {
         "content-type": "application/json",

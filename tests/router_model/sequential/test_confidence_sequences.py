@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from router_model.sequential.confidence_sequences import difference_bounds, gamma_mixture_lower, predictable_mixture
+from router_model.sequential.confidence_sequences import difference_values, gamma_mixture_lower
 
 ALPHA = 0.05
 N_STREAMS = 400
@@ -34,28 +34,48 @@ def test_large_values_are_predicted_by_at_most_one():
     assert mixture_by_integration(20 - 3 * low, 9.5**2 + 9**2 + 1) == pytest.approx(1 / ALPHA, rel=1e-6)
 
 
-def test_predictable_mixture_by_hand():
-    """x = 1, 1, 0: bets 1/2 and, after the means 3/4, 5/6 and variances (1/4 + 1/16) / 2 and ..., again 1/2.
+def test_differences_by_hand():
+    """Share 1/4. The means before are 1/2, (1/2 + 1) / 2 = 3/4 and (1/2 + 1 + 0) / 3 = 1/2.
 
-    Sum of bets x: 1; penalties ((1/2)^2 + (1/4)^2 + (5/6)^2) (ln 2 - 1/2); the sum of bets is 3/2.
+    So x = (1 - 1/2) 4 = 2, -(0 - 3/4) 4/3 = 1 and -(1 - 1/2) 4/3 = -2/3. The first is between -1/2 4 and 1/2 4, the
+    second between -3/4 4 (a canary with 0) and 3/4 4/3 or 1/4 4.
     """
-    low, high = predictable_mixture([1.0, 1.0, 0.0], alpha=ALPHA)
-    penalty = (1 / 4 + 1 / 16 + 25 / 36) * (np.log(2) - 1 / 2)
-    assert low[-1] == pytest.approx((1 - np.log(40) - penalty) / 1.5)
-    mirrored, _ = predictable_mixture([0.0, 0.0, 1.0], alpha=ALPHA)
-    assert high[-1] == pytest.approx(1 - mirrored[-1])
+    found = difference_values([True, False, False], [1.0, 0.0, 1.0], share=0.25)
+    assert found.values == pytest.approx([2, 1, -2 / 3])
+    assert found.floors == pytest.approx([2, 3, 2])
+    assert found.ceilings == pytest.approx([2, 1, 2])
+
+
+def test_capital_of_bets_by_hand():
+    """x = 2 with a floor of 2, against "0.5 at most": xi = 1.5 / 2.5 = 0.6, and the capital is 1 + 0.6 times a bet."""
+    found = difference_values([True], [1.0], share=0.25)
+    bets = np.geomspace(0.005, 0.8, 16)
+    assert np.exp(found.log_e_above(0.5)) == pytest.approx([np.mean(1 + 0.6 * bets)])
+    assert np.exp(found.log_e_below(0.0)) == pytest.approx([np.mean(1 - bets)])
+
+
+def test_bounds_of_a_difference_are_where_the_capital_reaches_the_threshold():
+    rng = np.random.default_rng(0)
+    canary, rewards = rng.random(2000) < 0.1, rng.random(2000)
+    found = difference_values(canary, rewards, share=0.1)
+    low, high = found.bounds(alpha=ALPHA)
+    assert low < 0 < high
+    assert np.exp(found.log_e_above(low)[-1]) == pytest.approx(2 / ALPHA, rel=1e-3)
+    assert np.exp(found.log_e_below(high)[-1]) == pytest.approx(2 / ALPHA, rel=1e-3)
+    assert difference_values([], [], share=0.1).bounds() == (-np.inf, np.inf)
 
 
 def test_bounds_narrow_with_the_variance():
     """Values that hardly vary are known better than coins."""
     rng = np.random.default_rng(0)
     steady, coins = rng.uniform(0.45, 0.55, 3000), rng.integers(0, 2, 3000)
-    width = [np.subtract(*predictable_mixture(x)[::-1])[-1] for x in (steady, coins)]
-    assert width[0] < 0.015
-    assert 0.05 < width[1] < 0.15
     lows = [gamma_mixture_lower(x)[-1] for x in (steady, coins)]
     assert 0.495 < lows[0] < 0.5
     assert 0.43 < lows[1] < coins.mean()
+    canary = rng.random(3000) < 0.5
+    widths = [np.ptp(difference_values(canary, x, share=0.5).bounds()) for x in (steady, coins)]
+    assert widths[0] < 0.03
+    assert 0.1 < widths[1] < 0.25
 
 
 @pytest.mark.parametrize(("values", "said"), [([0.5, -0.1], "value 1 is -0.1, expected one from 0 to inf"),
@@ -65,42 +85,39 @@ def test_values_out_of_range_are_refused(values, said):
         gamma_mixture_lower(values)
 
 
-def test_predictable_mixture_refuses_values_above_one():
+def test_differences_refuse_rewards_above_the_largest():
     with pytest.raises(ValueError, match="value 1 is 1.5, expected one from 0 to 1; scale the values first"):
-        predictable_mixture([1.0, 1.5])
+        difference_values([True, False], [1.0, 1.5], share=0.5)
 
 
 @pytest.mark.slow
 def test_truth_is_ever_excluded_in_at_most_alpha_of_the_streams():
-    """Weighted rewards with weights up to 20, and coins whose probability drifts with the hour."""
+    """Weighted rewards with weights up to 20."""
     rng = np.random.default_rng(1)
-    excluded = {"weighted": 0, "weighted, failures": 0, "coins": 0, "steady": 0}
+    excluded = {"weighted": 0, "weighted, failures": 0}
     chance = np.where(np.arange(N_LOOKS) % 2, 0.05, 0.5)
     for _ in range(N_STREAMS):
         taken, reward = rng.random(N_LOOKS) < chance, rng.random(N_LOOKS) < 0.7
         for name, value, truth in (("weighted", reward, 0.7), ("weighted, failures", 1.0 - reward, 0.3)):
             excluded[name] += bool((gamma_mixture_lower(taken / chance * value, alpha=ALPHA) > truth).any())
-        for name, p in (("coins", 0.2), ("steady", 0.01)):
-            low, high = predictable_mixture(rng.random(N_LOOKS) < p, alpha=ALPHA)
-            excluded[name] += bool(((low > p) | (high < p)).any())
     assert max(excluded.values()) <= ALPHA * N_STREAMS, excluded
 
 
 @pytest.mark.slow
 def test_repeated_z_tests_are_wrong_where_the_sequence_is_not():
-    """An equal canary of 10 %: the z-test calls a difference in a third of the streams, the bounds in at most 5 %."""
+    """An equal canary of 10 %: the z-test calls a difference in a third of the streams, the bets in at most 5 %."""
     rng = np.random.default_rng(2)
-    wrong = {"z": 0, "bounds": 0}
+    wrong = {"z": 0, "bets": 0}
     for _ in range(N_STREAMS):
         canary, good = rng.random(N_LOOKS) < 0.1, rng.random(N_LOOKS) < 0.8
-        low, high = difference_bounds(canary, good, share=0.1, alpha=ALPHA)
-        wrong["bounds"] += bool(((low > 0) | (high < 0)).any())
+        found = difference_values(canary, good, share=0.1)
+        wrong["bets"] += bool((np.maximum(found.log_e_above(), found.log_e_below()) >= np.log(2 / ALPHA)).any())
         x = np.where(canary, good / 0.1, -(good / 0.9))
         t = np.arange(1, N_LOOKS + 1)
         mean = np.cumsum(x) / t
         error = np.sqrt((np.cumsum(x**2) / t - mean**2) / t)
         wrong["z"] += bool((np.abs(mean) > 1.96 * error)[100:].any())
-    assert wrong["bounds"] <= ALPHA * N_STREAMS
+    assert wrong["bets"] <= ALPHA * N_STREAMS
     assert wrong["z"] > 0.25 * N_STREAMS
 
 
@@ -112,5 +129,5 @@ def test_a_worse_canary_is_seen():
     for _ in range(100):
         canary = rng.random(3000) < 0.5
         good = rng.random(3000) < np.where(canary, 0.6, 0.8)
-        seen += bool((difference_bounds(canary, good, share=0.5)[1] < 0).any())
+        seen += bool((difference_values(canary, good, share=0.5).log_e_below() >= np.log(2 / ALPHA)).any())
     assert seen >= 95

@@ -1,6 +1,7 @@
 """The application as it is served: real engine, log, keys and guard."""
 
 import re
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -115,3 +116,31 @@ def test_an_unknown_host_is_refused(settings):
         response = client.post("/v1/route", json=BODY, headers={"host": "evil.example"})
     assert response.status_code == 400
     assert response.json()["error"]["code"] == "invalid_request"
+
+
+def test_feedback_moves_a_level_only_where_the_settings_say_so(settings):
+    """20 sums that ``small`` was to solve nine times out of ten, and did not: it loses the next one."""
+    body = {**BODY, "router": {"target_success": 0.6}}
+    with serve(settings, insecure=True, follow_levels=1.5, follow_every_s=0.1) as client:
+        for _ in range(20):
+            made = client.post("/v1/route", json=body).json()
+            client.post("/v1/feedback", json={"decision_id": made["id"], "thumb": "down"})
+        assert made["model"] == "small"
+        give_up_at = time.monotonic() + 60
+        while not levels_of(client)["shifts"]:
+            assert time.monotonic() < give_up_at, levels_of(client)
+            time.sleep(0.02)
+        shown, after = levels_of(client), client.post("/v1/route", json=body).json()
+        text = client.get("/metrics").text
+    assert shown["shifts"]["small"]["log_odds"] == -1.5
+    assert (shown["max_shift"], shown["failed"]) == (1.5, None)
+    assert after["model"] != "small"
+    assert after["policy"]["version"] != made["policy"]["version"]
+    assert 'router_level_shift{model="small"} -1.5' in text
+    with serve(settings, insecure=True) as client:
+        assert levels_of(client) is None
+        assert client.post("/v1/route", json=body).json()["policy"] == made["policy"]
+
+
+def levels_of(client):
+    return client.get("/admin/status").json()["engine"]["levels"]

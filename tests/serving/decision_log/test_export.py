@@ -20,14 +20,14 @@ from router_model.training.table.outcomes import read_outcomes
 from router_model.training.train import train
 
 
-def export(url, out, *batches, period=Period()):  # noqa: B008  (frozen)
+def export(url, out, *batches, period=Period(), **options):  # noqa: B008  (frozen)
     async def run():
         store = open_store(url)
         await store.open()
         try:
             for index, records in enumerate(batches):
                 await store.write(batch_of(map(row_of, records)), f"batch-{index}")
-            return await export_log(store, out, period)
+            return await export_log(store, out, period, **options)
         finally:
             await store.close()
 
@@ -42,11 +42,11 @@ def row_of_export(url, tmp_path, *records):
 
 
 def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
-    """Chosen with propensity 0.75; two judges: the user last said 0.4 (and 1.0 before), the test 0.8: mean 0.6."""
+    """Chosen with propensity 0.75; the user last said 0.4 (and 1.0 before), a survey 0.8: mean 0.6."""
     row = row_of_export(
         log_url, tmp_path, decision(1), attempt(1),
         feedback(1, 0.4, created_at=BEGAN + timedelta(hours=2)), feedback(1, 1.0, feedback_id="earlier"),
-        feedback(1, 0.8, feedback_id="t", source="test"),
+        feedback(1, 0.8, feedback_id="t", source="survey"),
         feedback(1, 0.0, feedback_id="m", metric="politeness"),
     )  # fmt: skip
     assert row.pop("quality") == pytest.approx(0.6)
@@ -283,6 +283,49 @@ def test_who_may_judge_and_how_much_one_judge_counts(tmp_path, reports, expected
     export(f"sqlite:///{tmp_path}/log.db", tmp_path / "table.parquet", records)
     row, _ = pl.read_parquet(tmp_path / "table.parquet").sort("prompt_id").to_dicts()
     assert (row["quality"], row["judge"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"user": 0.0, "judge": 1.0, "label": 0.75}, (0.75, "k1")),  # what was checked
+        ({"user": 0.0, "judge": 1.0, "test": 0.5}, (0.5, "k1")),
+        ({"user": 0.25, "judge": 1.0, "edit": 1.0}, (0.25, "k1")),  # what a person said
+        ({"judge": 1.0, "regenerate": 0.0}, (1.0, "k1")),
+        ({"regenerate": 0.0}, (0.0, "k1")),  # where nobody said more
+        ({"regenerate": 0.0, "user by k9": 1.0}, (1.0, None)),  # another key said more
+        ({"label": 0.0, "judge by k9": 1.0}, (0.5, "k1")),  # a caller's own label is one judge of two
+        ({"label": 0.0, "label by k9": 1.0}, (1.0, None)),  # the operator's check
+    ],
+)
+def test_which_source_wins(tmp_path, said, expected):
+    """k9 has the role feedback-all."""
+    reports = []
+    for n, (who, score) in enumerate(said.items()):
+        source, _, key = who.partition(" by ")
+        sender = {"key_id": key, "authority": "any"} if key else {}
+        later = BEGAN + timedelta(hours=10 - n)
+        reports.append(feedback(1, score, feedback_id=f"{n}", source=source, created_at=later, **sender))
+    row = row_of_export(f"sqlite:///{tmp_path}/log.db", tmp_path, decision(1), attempt(1), *reports)
+    assert (row["quality"], row["judge"]) == expected
+
+
+def test_a_prompt_that_is_asked_again_failed_only_if_asked_for_and_if_nobody_judged(tmp_path):
+    """1 and 2 are asked again 60 s later by 3; 2 was judged. 4 is of another session, 5 of another key, 6 is late."""
+
+    def asked(n, seconds, **changes):
+        return decision(n, **{"session_id": "s", "created_at": BEGAN + timedelta(seconds=seconds)} | changes)
+
+    records = [
+        asked(1, 0), asked(2, 30), asked(3, 60), asked(4, 61, session_id="t"), asked(5, 62, key_id="k2"),
+        asked(6, 1000), asked(7, 1030, prompt_sha256="cd" * 32), feedback(2, 0.75),
+    ]  # fmt: skip
+    qualities = []
+    for within in (None, timedelta(minutes=10)):
+        out = tmp_path / "table.parquet"
+        export(f"sqlite:///{tmp_path}/log.db", out, records, regenerated_within=within)
+        qualities.append(pl.read_parquet(out).sort("prompt_id")["quality"].to_list())
+    assert qualities == [[None, 0.75, *[None] * 5], [0.0, 0.75, *[None] * 5]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from router_model import PlanStep
-from router_model.serving.engine.exploration import Exploration, certain, put_first
+from router_model.serving.engine.exploration import Exploration, Rival, certain, draw, put_first, with_rival
 
 PLAN = [
     PlanStep("chosen", 0.90, 0.010, 100.0),
@@ -32,7 +33,7 @@ def test_propensities_by_hand():
 def test_draws_come_as_often_as_their_propensities_say():
     """100,000 draws; a chi-square of their counts per candidate, at a fixed seed."""
     rng, n = Random(7), 100_000
-    drawn = Counter(NEAR.draw(PLAN, rng) for _ in range(n))
+    drawn = Counter(draw(NEAR.propensities(PLAN), rng) for _ in range(n))
     expected = [n * propensity for propensity in NEAR.propensities(PLAN)[:4]]
     assert sorted(drawn) == [0, 1, 2, 3]
     assert chisquare([drawn[i] for i in range(4)], expected).pvalue > 0.01
@@ -46,7 +47,7 @@ def test_everything_is_near_where_distances_are_large():
 def test_without_a_share_nothing_is_drawn():
     off, rng = Exploration(share=0.0, max_p_drop=1.0, max_cost_ratio=1e9), Random(0)
     assert off.propensities(PLAN) == [1, 0, 0, 0, 0] == certain(5)
-    assert {off.draw(PLAN, rng) for _ in range(100)} == {0}
+    assert {draw(off.propensities(PLAN), rng) for _ in range(100)} == {0}
 
 
 def test_beside_a_free_model_only_free_ones_are_drawn():
@@ -70,9 +71,10 @@ def test_every_candidate_within_the_cost_bound_gets_rows():
             PlanStep("near", p - 0.05, cost, 1.0),
             PlanStep("far", p - 0.4, cost, 1.0),
         ]
-        propensity = usual.propensities(plan)[2]
+        propensities = usual.propensities(plan)
+        propensity = propensities[2]
         variance += 1 / propensity - 1
-        if usual.draw(plan, rng) == 2:
+        if draw(propensities, rng) == 2:
             rows, inverse = rows + 1, inverse + 1 / propensity
     assert rows > 0
     assert abs(inverse - n) < 4 * variance**0.5
@@ -85,7 +87,7 @@ def test_propensities_add_up_and_what_is_drawn_had_one(plan, share, drop, ratio,
     assert sum(propensities) == pytest.approx(1)
     assert min(propensities) >= 0
     assert propensities[0] >= 1 - share
-    assert propensities[exploration.draw(plan, Random(seed))] > 0
+    assert propensities[draw(propensities, Random(seed))] > 0
     if share > 0:
         bound = plan[0].expected_cost_usd * ratio
         drawn = [propensity > 0 for propensity in propensities[1:]]
@@ -98,3 +100,22 @@ def test_putting_one_first_keeps_the_others_in_order(plan, data):
     moved = put_first(plan, position)
     assert moved[0] is plan[position]
     assert list(moved[1:]) == plan[:position] + plan[position + 1 :]
+
+
+@given(steps(8), st.floats(0, 1), st.floats(0.01, 0.5), st.data())
+def test_a_rival_has_its_share_and_the_others_keep_their_proportions(plan, share, rival_share, data):
+    plan = [replace(step, model=str(i)) for i, step in enumerate(plan)]
+    explored = Exploration(share, 1.0, 10.0).propensities(plan)
+    chosen = data.draw(st.integers(0, len(plan)))  # the last one is a model that the champion does not know
+    step = plan[chosen] if chosen < len(plan) else PlanStep("new", 0.5, 0.0, 1.0)
+    longer, mixed = with_rival(plan, explored, Rival(step, None, rival_share))
+    assert len(longer) == len(mixed)
+    assert sum(mixed) == pytest.approx(1)
+    if chosen == 0:
+        assert mixed == explored
+    else:
+        assert longer[chosen] is step
+        assert mixed[chosen] >= rival_share
+        assert [m for i, m in enumerate(mixed) if i != chosen] == pytest.approx(
+            [(1 - rival_share) * e for i, e in enumerate(explored) if i != chosen]
+        )

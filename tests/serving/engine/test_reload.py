@@ -54,7 +54,7 @@ def damaged(folder, kind):
 def untried(monkeypatch):
     """Artifacts are not tried in another process, which takes seconds: `test_trial` has that."""
     monkeypatch.setattr(
-        "router_model.serving.engine.reload.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
+        "router_model.serving.engine.loading.try_artifact", lambda folder, **_: read_manifest(folder)["content_hash"]
     )
 
 

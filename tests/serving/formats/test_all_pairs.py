@@ -19,6 +19,12 @@ BODIES = {
         "max_tokens": 9,
         "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
     },
+    Surface.RESPONSES: {
+        "input": "Hi",
+        "instructions": "Be brief.",
+        "max_output_tokens": 9,
+        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}],
+    },
     Surface.MESSAGES: {
         "max_tokens": 9,
         "system": "Be brief.",
@@ -38,6 +44,34 @@ TOOL_USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
 MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": MODEL}
 PARTS = [{"text": "Hello"}, {"functionCall": {"name": "look", "args": {"at": 1}}}]
 GOOGLE_USAGE = {"promptTokenCount": 1000, "candidatesTokenCount": 20, "totalTokenCount": 1020}
+
+
+SAID = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+SAID["content"] = [{"type": "output_text", "text": "Hello", "annotations": []}]
+CALLED = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": '{"at": 1}'}
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "model": MODEL,
+    "status": "completed",
+    "output": [SAID, CALLED],
+    "usage": {"input_tokens": 1000, "output_tokens": 20, "total_tokens": 1020},
+}
+
+
+def responses_stream():
+    """The least that servers send: a text in pieces, a call without any, and the whole."""
+    where = {"output_index": 0, "item_id": "msg_1", "content_index": 0}
+    events = [
+        {"type": "response.created", "response": {**RESPONSE, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**SAID, "content": []}},
+        {"type": "response.content_part.added", **where, "part": {**SAID["content"][0], "text": ""}},
+        {"type": "response.output_text.delta", **where, "delta": "Hello"},
+        {"type": "response.output_item.done", "output_index": 0, "item": SAID},
+        {"type": "response.output_item.done", "output_index": 1, "item": CALLED},
+        {"type": "response.completed", "response": RESPONSE},
+    ]
+    return b"".join(sse(one, done=False) for one in events)
 
 
 def anthropic_stream():
@@ -62,6 +96,7 @@ def google(parts, **fields):
 STREAMS = {
     Kind.OPENAI: sse(text("Hello"), chunk({"tool_calls": [CALL]}), chunk({}, "tool_calls"), usage_chunk(USAGE)),
     Kind.ANTHROPIC: anthropic_stream(),
+    Kind.RESPONSES: responses_stream(),
     Kind.GEMINI: sse(
         google(PARTS[:1]), google(PARTS[1:], finishReason="STOP") | {"usageMetadata": GOOGLE_USAGE}, done=False
     ),
@@ -81,6 +116,7 @@ ANSWERS = {
         ],
         "usage": USAGE,
     },
+    Kind.RESPONSES: RESPONSE,
     Kind.ANTHROPIC: MESSAGE
     | {
         "content": [TEXT, TOOL_USE | {"input": {"at": 1}}],
@@ -89,7 +125,12 @@ ANSWERS = {
     },
     Kind.GEMINI: google(PARTS, finishReason="STOP") | {"usageMetadata": GOOGLE_USAGE, "modelVersion": MODEL},
 }
-ENDS = {Surface.CHAT: '"tool_calls"', Surface.MESSAGES: '"tool_use"', Surface.GENERATE: '"STOP"'}
+ENDS = {
+    Surface.CHAT: '"tool_calls"',
+    Surface.RESPONSES: '"status":"completed"',
+    Surface.MESSAGES: '"tool_use"',
+    Surface.GENERATE: '"STOP"',
+}
 
 
 @pytest.mark.parametrize("kind", STREAMS)

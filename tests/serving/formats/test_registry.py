@@ -5,8 +5,10 @@ from router_model.serving.formats.openai.chat_format import OpenAIFormat
 from router_model.serving.formats.registry import adapter_for, composed
 from router_model.serving.formats.translations.chat_to_anthropic import CHAT_TO_ANTHROPIC
 from router_model.serving.formats.translations.chat_to_gemini import CHAT_TO_GEMINI
+from router_model.serving.formats.translations.chat_to_responses import CHAT_TO_RESPONSES
 from router_model.serving.formats.translations.generate_to_openai import GENERATE_TO_OPENAI
 from router_model.serving.formats.translations.messages_to_openai import MESSAGES_TO_OPENAI
+from router_model.serving.formats.translations.responses_to_openai import RESPONSES_TO_OPENAI
 from router_model.serving.providers.provider import Kind
 
 CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
@@ -23,6 +25,14 @@ CHATTING = [surface for surface in Surface if surface is not Surface.EMBEDDINGS]
         (Surface.MESSAGES, Kind.ECHO, MESSAGES_TO_OPENAI),
         (Surface.MESSAGES, Kind.ANTHROPIC, None),
         (Surface.MESSAGES, Kind.GEMINI, composed(MESSAGES_TO_OPENAI, CHAT_TO_GEMINI)),
+        (Surface.CHAT, Kind.RESPONSES, CHAT_TO_RESPONSES),
+        (Surface.MESSAGES, Kind.RESPONSES, composed(MESSAGES_TO_OPENAI, CHAT_TO_RESPONSES)),
+        (Surface.GENERATE, Kind.RESPONSES, composed(GENERATE_TO_OPENAI, CHAT_TO_RESPONSES)),
+        (Surface.RESPONSES, Kind.RESPONSES, None),
+        (Surface.RESPONSES, Kind.OPENAI, RESPONSES_TO_OPENAI),
+        (Surface.RESPONSES, Kind.ECHO, RESPONSES_TO_OPENAI),
+        (Surface.RESPONSES, Kind.ANTHROPIC, composed(RESPONSES_TO_OPENAI, CHAT_TO_ANTHROPIC)),
+        (Surface.RESPONSES, Kind.GEMINI, composed(RESPONSES_TO_OPENAI, CHAT_TO_GEMINI)),
         (Surface.GENERATE, Kind.OPENAI, GENERATE_TO_OPENAI),
         (Surface.GENERATE, Kind.ECHO, GENERATE_TO_OPENAI),
         (Surface.GENERATE, Kind.ANTHROPIC, composed(GENERATE_TO_OPENAI, CHAT_TO_ANTHROPIC)),

@@ -66,7 +66,7 @@ def test_defaults():
         ('["a:b"]\nkind = "echo"', "provider 'a:b': expected a name of letters"),
         (entry("base_ur = 'x'"), "provider 'openai': unknown key 'base_ur'; did you mean 'base_url'?"),
         (entry("zzz = 1"), "unknown key 'zzz'; expected kind, base_url, keys"),
-        (entry(without="kind"), "lacks 'kind', the format it speaks; expected openai, anthropic, gemini, echo"),
+        (entry(without="kind"), "lacks 'kind', the format it speaks; expected openai, .*, openai-responses, echo"),
         (entry("kind = 'mistral'", without="kind"), "kind is 'mistral'; expected openai, .*with a base_url"),
         (entry("kind = 3", without="kind"), "kind is not a text"),
         (entry(without="models"), "has no models; expected models ="),

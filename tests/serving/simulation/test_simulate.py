@@ -16,12 +16,15 @@ from simulated_world import simulate as draw_table
 
 from router_model.commands.simulate import read_world
 from router_model.errors import ArtifactError, RequestError
+from router_model.levels import Levels, Shift
+from router_model.router import Router
+from router_model.saved.place import Mode
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.export import export_log
 from router_model.serving.decision_log.opening import open_spool, open_store
 from router_model.serving.decision_log.rows import batch_of, row_of
 from router_model.serving.decision_log.store import Period
-from router_model.serving.simulation.simulate import simulate
+from router_model.serving.simulation.simulate import Trying, simulate
 from router_model.serving.simulation.traffic import ADVERSARY, Traffic
 from router_model.serving.simulation.world import PriceChange, QualityChange, Redirect, Retirement, World
 
@@ -40,7 +43,7 @@ def world(trained, tmp_path_factory) -> World:
 def play(trained, world, tmp_path_factory):
     """Return what simulates, and the path of its SQLite log."""
 
-    def run(*changes, of=world, log=None, explore_share=0.3, seed=0, append=False, **traffic):
+    def run(*changes, of=world, log=None, explore_share=0.3, seed=0, append=False, follow_levels=0.0, **traffic):
         folder = tmp_path_factory.mktemp("log")
         path = log or folder / "sim.db"
         settings = Settings(
@@ -49,6 +52,7 @@ def play(trained, world, tmp_path_factory):
             log_spool=folder / "spool",
             explore_share=explore_share,
             explore_max_cost_ratio=1000,
+            follow_levels=follow_levels,
         )
         requests = Traffic(**{"n_requests": 300, "feedback": 1.0} | traffic)
         return simulate(settings, of, requests, changes=changes, seed=seed, append=append), path
@@ -122,6 +126,53 @@ def test_the_exported_table_is_the_truth(play, world, tmp_path):
         assert row["output_tokens"] == world.output_tokens[at]
         assert row["propensity"] == pytest.approx(done.propensity[i, at[1]])
         assert json.loads(row["messages"]) == [{"role": "user", "content": world.prompts[at[0]]}]
+
+
+@pytest.fixture(scope="module")
+def tried(valued, world, tmp_path_factory):
+    """Return what simulates that a router for which cost is all challenges one for which quality is all."""
+
+    def run(mode, share, n=250):
+        folder = tmp_path_factory.mktemp("tried")
+        settings = Settings(artifact=valued["dear"], log=f"sqlite:///{folder}/sim.db", log_spool=folder / "spool")
+        challenger = Trying(Router.load(valued["cheap"]), mode, share)
+        traffic = Traffic(n_requests=n, feedback=1.0)
+        return simulate(settings, world, traffic, challenger=challenger, seed=5), folder / "sim.db"
+
+    return run
+
+
+def test_ope_reads_targeted_exploration_as_any_other(tried, valued):
+    """The challenger always takes ``small``; ope's difference is compared with the truth, and every choice has support.
+
+    Where the two disagree each has half of the draws, so the largest weight is 2.
+    """
+    done, path = tried(Mode.EXPLORE, 0.5)
+    small = done.models.index("small")
+    differ = done.ruled != small
+    assert (done.propensity[differ, small] == 0.5).all()
+    assert (done.propensity[differ, done.ruled[differ]] == 0.5).all()
+    assert (done.propensity[~differ, small] == 1).all()
+    said = run_command("ope", valued["cheap"], "--log", f"sqlite:///{path}", "--json")
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert (found["n_decisions"], found["left_out"]) == (250, {})
+    assert found["overlap"]["largest_weight"] == 2
+    assert found["overlap"]["share_different"] == pytest.approx(differ.mean())
+    values = {value.label: value for value in done.values()}
+    quality = found["challenger_minus_champion"]["quality"]
+    truth = values["small"].quality - values["without exploration"].quality
+    assert abs(quality["value"] - truth) < 4 / 1.96 * (quality["high"] - quality["value"])
+
+
+def test_a_simulated_canary_has_its_share_and_the_export_says_which(tried, tmp_path):
+    done, path = tried(Mode.CANARY, 0.4)
+    extras = [json.loads(row["extra"]) for row in exported(path, tmp_path).values()]
+    arms = [extra["arm"] for extra in extras]
+    assert 0.3 < arms.count("challenger") / len(arms) < 0.5
+    assert {extra["canary_share"] for extra in extras} == {0.4}
+    assert len({extra["challenger"] for extra in extras}) == 1
+    assert done.counts["explored"] == 0
 
 
 def test_choices_are_as_frequent_as_their_propensities(busy):
@@ -223,6 +274,40 @@ def test_a_redirected_name_is_answered_and_billed_by_the_other(play, world):
     index = {one: i for i, one in enumerate(done.decision_ids)}
     assert {(name, bool(after[index[one]])) for one, name, _ in answers} == {("small", False), ("large", True)}
     assert all(cost == pytest.approx(done.cost_usd[index[one], small]) for one, _, cost in answers)
+
+
+@pytest.mark.slow
+def test_levels_follow_a_fall_and_lose_nothing_without_one(play, trained, world):
+    """``coder`` falls by 20 points after 300 of 1,500 requests, which are all judged.
+
+    Once 500 were judged since, the rule brings what the best shift of ``coder`` would have brought, less a point at
+    most. Without following it loses several. Where nothing changes, following loses 0.002 at most.
+    """
+    value_usd, coder = trained.router.artifact.operating_point.quality_value_usd, world.column("coder")
+    late, always = np.arange(1500) >= 850, np.ones(1500, np.bool_)
+
+    def worth(done, choice, among):
+        value = done.value(choice, among=among)
+        return value.quality - value.cost_usd / value_usd
+
+    fall = QualityChange(0.2, "coder", -0.2)
+    usual = {"n_requests": 1500, "explore_share": 0.1, "delay_s": 600.0}
+    followed, unfollowed = (play(fall, follow_levels=most, **usual)[0] for most in (1.5, 0.0))
+    table = trained.router.predict(world.prompts)
+    choices = [chosen(trained.router, table, by, coder)[followed.rows] for by in np.linspace(-3, 1, 41)]
+    best = max(worth(followed, choice, late) for choice in choices)
+    assert best - worth(followed, followed.ruled, late) <= 0.01
+    assert best - worth(unfollowed, unfollowed.ruled, late) > 0.03
+    quiet, still = (play(follow_levels=most, **usual)[0] for most in (1.5, 0.0))
+    assert worth(still, still.ruled, always) - worth(quiet, quiet.ruled, always) <= 0.002
+
+
+def chosen(router, table, by, column):
+    """Return what the rule chooses for every prompt if one model's level is shifted."""
+    shifted = Levels({router.models[column]: Shift(by, 0.0)})
+    same = replace(router, levels=shifted)
+    eligible = np.ones(table.p_success.shape, np.bool_)
+    return same.rank(same.rule(), shifted.apply(table), eligible)[:, 0]
 
 
 def test_drifts_of_quality_and_price_show_in_the_values(play, world):

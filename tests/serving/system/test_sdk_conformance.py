@@ -14,7 +14,7 @@ import pytest
 from google.genai import errors as google_errors
 from off_spec import ANSWERS, STREAMS
 from processes import eventually
-from proxied import KINDS
+from proxied import ALL_KINDS, KINDS
 from sdk_cases import CASES, SURFACES, Chat, Messages
 
 IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
@@ -22,19 +22,29 @@ IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
     ("chat", "several_streamed", "anthropic"),
     ("chat", "logprobs", "anthropic"),
     ("generate", "several", "anthropic"),
+    ("responses", "logprobs", "anthropic"),
+    ("chat", "stop", "openai-responses"),
+    ("chat", "several", "openai-responses"),
+    ("chat", "several_streamed", "openai-responses"),
+    ("messages", "stop", "openai-responses"),
+    ("generate", "stop", "openai-responses"),
+    ("generate", "several", "openai-responses"),
 }
 PAIRS = [
     (surface, case, kind)
     for surface, asked in SURFACES.items()
     for case in CASES
     if hasattr(asked, case)
-    for kind in KINDS
+    for kind in ALL_KINDS
     if (surface, case, kind) not in IMPOSSIBLE and (case, kind) != ("logprobs", "gemini")
 ]
 
 
+OPENAIS = ("chat", "responses")
+
+
 def base_url(service, surface):
-    return f"{service.url}/v1" if surface == "chat" else service.url
+    return f"{service.url}/v1" if surface in OPENAIS else service.url
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +57,7 @@ def clients(proxy):
 def direct(upstream):
     """Return what a case gives where the SDK asks the provider itself; each is asked once."""
     clients = {
-        surface: asked.client(upstream.url(asked.kind, prefix=surface == "chat"), "sk-direct")
+        surface: asked.client(upstream.url(asked.kind, prefix=surface in OPENAIS), "sk-direct")
         for surface, asked in SURFACES.items()
     }
     known = {}
@@ -84,18 +94,19 @@ def test_an_answer_off_the_book_is_the_same(clients, direct, kind, variant, case
 
 @pytest.mark.parametrize(("surface", "case", "kind"), sorted(IMPOSSIBLE))
 def test_what_the_provider_cannot_do_is_refused(clients, surface, case, kind):
-    refused = {"chat": openai.BadRequestError, "generate": google_errors.ClientError}[surface]
-    with pytest.raises(refused, match="(n|logprobs|candidateCount|candidate_count)"):
+    refused = (openai.BadRequestError, anthropic.BadRequestError, google_errors.ClientError)
+    with pytest.raises(refused, match="('n'|stop|logprobs|candidateCount|candidate_count)"):
         getattr(SURFACES[surface], case)(clients[surface], f"{kind}/m")
 
 
 def test_openais_answers_are_passed_on_untouched(clients, upstream):
-    """But for the model's id and the costs; a field that nobody knows is there, too."""
+    """But for the model's id, who answered, and the costs; a field that nobody knows is there, too."""
     ask = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 9}
     ours = clients["chat"].chat.completions.create(model="openai/m", **ask).to_dict()
     theirs = Chat.client(upstream.url("openai"), "k").chat.completions.create(model="m", **ask).to_dict()
     assert ours["model"] == "openai/m"
     assert ours["x_provider_note"] == "kept"
+    assert (ours.pop("provider"), ours.pop("system_fingerprint")) == ("openai-healthy", None)
     ours_usage, theirs_usage = ours.pop("usage"), theirs.pop("usage")
     assert {name: ours_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")} == {
         name: theirs_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -133,7 +144,7 @@ def test_auto_decides_and_says_who_answered(clients):
     assert answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
 
 
-@pytest.mark.parametrize("surface", ["messages", "generate"])
+@pytest.mark.parametrize("surface", ["responses", "messages", "generate"])
 def test_auto_decides_for_the_other_surfaces(clients, surface, direct):
     """Whichever of the three formats the chosen model speaks, the answer is the same."""
     assert SURFACES[surface].text(clients[surface], "auto") == direct(surface, "text")
@@ -151,13 +162,15 @@ def test_models_are_listed(clients):
     assert {"small", "coder", "large"} <= listed
 
 
+_OPENAIS = {
+    400: openai.BadRequestError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+}
 REFUSALS = {
-    "chat": {
-        400: openai.BadRequestError,
-        404: openai.NotFoundError,
-        429: openai.RateLimitError,
-        500: openai.InternalServerError,
-    },
+    "chat": _OPENAIS,
+    "responses": _OPENAIS,
     "messages": {
         400: anthropic.BadRequestError,
         404: anthropic.NotFoundError,
@@ -190,7 +203,7 @@ def test_a_wrong_key_is_an_authentication_error(proxy, surface):
         SURFACES[surface].text(client, "openai/m")
 
 
-@pytest.mark.parametrize("surface", ["chat", "messages"])
+@pytest.mark.parametrize("surface", ["chat", "responses", "messages"])
 def test_a_stream_that_breaks_raises(clients, surface):
     """Not even an application that looks at nothing takes a part for the whole."""
     kind = SURFACES[surface].kind

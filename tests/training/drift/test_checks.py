@@ -95,6 +95,21 @@ def test_success_by_task():
     assert b.effect == pytest.approx(-0.3)
 
 
+@pytest.mark.parametrize(("n", "is_off"), [(1000, False), (10_000, True)])
+def test_a_task_counts_only_if_its_whole_interval_lies_beyond_the_threshold(n, is_off):
+    """6 points less than predicted: 2.576 sqrt(0.74 * 0.26 / n) is 3.6 points on each side, or 1.1."""
+    (found,) = check_success(graded(np.arange(n) % 100 < 74, 0.8, task="a"), LIMITS)
+    assert found.high == pytest.approx(-0.06 + 2.576 * (0.74 * 0.26 / n) ** 0.5, abs=1e-4)
+    assert found.high < 0
+    assert found.drifted is is_off
+
+
+def test_a_log_without_tasks_is_not_silent_about_it():
+    (found,) = check_success(graded([1.0] * 40, 0.9, task=""), LIMITS)
+    assert (found.check, found.drifted, found.n) == ("success", False, 0)
+    assert found.says == "not checked, because no graded call has a task"
+
+
 def test_another_model_answers():
     answered = ["m-2026-01-01"] * 98 + ["dearer"] * 2
     (found,) = check_answering(calls(response_model=answered), LIMITS)

@@ -10,6 +10,7 @@ from router_model.sequential.confidence_sequences import gamma_mixture_lower
 from router_model.training.measuring.operating_point import dr_outcomes
 from router_model.training.measuring.verdict import Estimate
 from router_model.training.offpolicy.estimates import (
+    Chances,
     LoggedPolicy,
     Rewards,
     all_differences,
@@ -19,6 +20,7 @@ from router_model.training.offpolicy.estimates import (
     ips_parts,
     mean_with_interval,
     requests_to_show,
+    saving_on_log,
     saving_with_interval,
     slope,
     smallest_shown,
@@ -79,6 +81,36 @@ def test_sessions_are_clusters():
     found = mean_with_interval(np.repeat([0.0, 1.0], 4), ["a"] * 4 + ["b"] * 4)
     assert found.half_width == pytest.approx(12.706 / 2, rel=1e-4)
     assert mean_with_interval(np.array([0.2]), ["a"]) == Estimate(0.2, -np.inf, np.inf)
+
+
+def test_an_interval_is_not_narrower_than_what_could_have_been_drawn():
+    """The second model against the first, which has 0.9; in 100 rows only the first was drawn, and always succeeded.
+
+    All parts are -0.1 / 0.9, so they do not vary at all. Foreseen are (1 / 0.1 + 1 / 0.9) 0.09, times 0.01 / 0.09 as
+    the residuals are 0.1 each: 0.111 a row, or a standard error of 0.0333.
+    """
+    taken, propensity = np.zeros(100, dtype=np.intp), np.tile([0.9, 0.1], (100, 1))
+    told = Rewards(np.ones(100), np.full((100, 2), 0.9), taken)
+    second, first = (LoggedPolicy.choosing(taken + c, taken, propensity[:, 0], n_models=2) for c in (1, 0))
+    narrow, wide = (
+        all_differences(second, first, told, range(100), chances)["DR"]
+        for chances in (None, Chances.of_quality(propensity, told))
+    )
+    assert (narrow.half_width, wide.value) == (pytest.approx(0.0, abs=1e-12), pytest.approx(-0.1 / 0.9))
+    assert wide.half_width == pytest.approx(1.984 * 0.03333, rel=1e-3)
+
+
+def test_the_saving_of_a_log_is_not_narrower_either():
+    """Half the price, as predicted: 0.5 saved. Four rows cannot say it without an error if one cost varies."""
+    taken, propensity = np.array([0, 0, 1, 1]), np.full((4, 2), 0.5)
+    told = Rewards(np.array([2.0, 2.0, 1.0, 1.0]), np.tile([2.0, 1.0], (4, 1)), taken)
+    second, first = (LoggedPolicy.choosing(np.full(4, c), taken, propensity[:, 0], n_models=2) for c in (1, 0))
+    assert saving_on_log(second, first, told, range(4), Chances.of_cost(propensity, told)).value == pytest.approx(0.5)
+    varied = Rewards(np.array([3.0, 1.0, 1.0, 1.0]), told.predicted, taken)
+    wide = saving_on_log(second, first, varied, range(4), Chances.of_cost(propensity, varied))
+    assert (
+        wide.half_width >= saving_with_interval(dr_parts(second, varied), dr_parts(first, varied), range(4)).half_width
+    )
 
 
 def test_savings_have_the_error_of_a_ratio():
@@ -145,7 +177,7 @@ def test_intervals_cover_and_dr_errs_less_than_ips(design, n, how):
     for _ in range(400):
         log = replay(world, design, n, rng, **how)
         assert log.n_challenger > 100
-        found = all_differences(log.challenger, log.champion, log.rewards, log.sessions)
+        found = all_differences(log.challenger, log.champion, log.rewards, log.sessions, log.chances)
         for name, estimate in found.items():
             errors.setdefault(name, []).append(estimate.value - world.truth)
         covered += found["DR"].low <= world.truth <= found["DR"].high

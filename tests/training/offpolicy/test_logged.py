@@ -1,6 +1,7 @@
 """Reading the export of a log: small tables by hand."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -46,6 +47,20 @@ def test_kept_sessions_and_rows_without_a_propensity_are_counted_and_gone(tmp_pa
     log = read(tmp_path, row(1), row(2, propensity=None), row(3, extra={**COULD, "reason": "session"}))
     assert log.outcomes.prompt_ids == ["d1"]
     assert (log.n_logged, log.left_out) == (3, {WITHOUT_PROPENSITY: 1, KEPT: 1})
+
+
+def test_a_turn_has_the_tokens_of_the_turn_before_in_a_cache_for_five_minutes(tmp_path):
+    """Turns after 0, 4, 10 and 11 minutes; the third is of a fallback, and counts as a turn. Others have no session."""
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+    turns = [
+        row(n, timestamp=began + timedelta(minutes=minute), input_tokens=100 * n,
+            propensity=None if n == 3 else 0.8, extra={**COULD, "cached_input_tokens": 10 * n})
+        for n, minute in ((1, 0), (2, 4), (3, 10), (4, 11))
+    ]  # fmt: skip
+    alone = [row(n, session_id=None, timestamp=began, input_tokens=7) for n in (5, 6)]
+    log = read(tmp_path, *turns, *alone)
+    by_id = dict(zip(log.outcomes.prompt_ids, zip(log.warm_tokens, log.cached_tokens, strict=True), strict=True))
+    assert by_id == {"d1": (0, 10), "d2": (100, 20), "d4": (300, 40), "d5": (0, 0), "d6": (0, 0)}
 
 
 def test_other_tools_log_one_propensity(tmp_path):

@@ -50,6 +50,7 @@ _HARMLESS: Final = frozenset(
         "safety_identifier",
         "prompt_cache_key",
         "prompt_cache_retention",
+        "prompt_cache_options",
         "prediction",
         "service_tier",
         "provider",

@@ -1,10 +1,13 @@
 """The command ``router-model promote``: the gate before a router is published."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from router_model.commands.log_source import LogSource, optional_log_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
 @click.argument("challenger", type=click.Path(path_type=Path))
 @click.option("--to", "place", required=True, type=click.Path(path_type=Path), help="Folder of published routers.")
 @click.option("--table", type=click.Path(path_type=Path), help="Outcomes on which to compare it with the champion.")
+@optional_log_options
+@click.option(
+    "--retrain-check", "train_again_on", type=click.Path(path_type=Path), metavar="TABLE",
+    help="The table that it learned from: train it again, and compare the hashes.",
+)  # fmt: skip
 @click.option("--max-quality-loss", type=float, help="Loss of quality that does not matter if it is cheaper [0.01].")
 @click.option("--max-calibration-error", type=float, help="Of P(success), beyond what chance alone shows [0.05].")
 @click.option("--max-price-age-days", type=int, help="Older prices are refused [90].")
@@ -34,6 +42,8 @@ def command(
     *,
     place: Path,
     table: Path | None,
+    source: LogSource | None,
+    train_again_on: Path | None,
     catalog: Path | None,
     encoder: str | None,
     track: bool | None,
@@ -44,10 +54,12 @@ def command(
 ) -> None:
     """Publish the router in CHALLENGER if it is better than the champion.
 
-    The champion is what the folder of --to serves. Both decide on the prompts
-    of --table that neither was trained on. The challenger must be cheaper and
-    not worse, or better and not dearer; its calibration, certificates, hashes
-    and prices are checked, too. Services that run 'serve PLACE' load it within
+    The champion is what the folder of --to serves. Both decide on prompts that
+    neither was trained on: those of --table, which has the outcomes of all
+    models, or those of --log, of a service that explored. With both, the table
+    decides, and the log must not contradict it. The challenger must be cheaper
+    and not worse, or better and not dearer; its calibration, certificates,
+    origin and prices are checked, too. Services that run 'serve PLACE' load it within
     seconds. Ends with status 1 if a check fails and nothing is published.
     """
     from rich.console import Console  # noqa: PLC0415  (--help stays fast)
@@ -57,15 +69,19 @@ def command(
     from router_model.training.promotion import Limits, promote  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
-    promotion = promote(
-        challenger,
-        place,
-        table=table,
-        limits=Limits(**{name: value for name, value in limits.items() if value is not None}),  # type: ignore[arg-type]
-        force=force,
-        catalog=catalog,
-        encoder=None if encoder is None else load_encoder(encoder),
-    )
+    with nullcontext() if source is None else source.table() as log:
+        promotion = promote(
+            challenger,
+            place,
+            table=table,
+            log=log,
+            log_name="the log" if source is None else source.name,
+            train_again_on=train_again_on,
+            limits=Limits(**{name: value for name, value in limits.items() if value is not None}),  # type: ignore[arg-type]
+            force=force,
+            catalog=catalog,
+            encoder=None if encoder is None else load_encoder(encoder),
+        )
     if not as_json:
         show_promotion(promotion, Console())
     tracked = None

@@ -1,0 +1,95 @@
+"""OpenAI's Responses as a `Format`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts
+from router_model.serving.formats.json_text import dump_body
+from router_model.serving.formats.openai.failures import failure_of
+from router_model.serving.formats.openai.request import openai_headers
+from router_model.serving.formats.responses.reader import ENDS, ResponsesReader, read_response
+from router_model.serving.formats.responses.response_object import for_caller, outputs, response_object
+from router_model.serving.formats.responses.tool_names import tool_names
+from router_model.serving.formats.responses.usage import write_usage
+from router_model.serving.formats.responses.writer import ResponsesWriter
+from router_model.serving.formats.shapes import Json, index_or_none, mapping
+from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.http import HttpRequest
+from router_model.serving.providers.provider import Target
+
+_USAGE_ASKED: Final = "include_usage"
+"""Of chat's ``stream_options``; the usage always comes here, and OpenAI refuses the field."""
+
+
+class ResponsesFormat:
+    """Responses: read from providers, and written for callers."""
+
+    def request(self, body: Json, call: Call, target: Target, key: str | None) -> HttpRequest:
+        """Return the HTTP request; all but ``model`` and ``stream`` is the caller's."""
+        body["model"] = target.upstream_model
+        body["stream"] = call.stream
+        options = {name: one for name, one in mapping(body.pop("stream_options", None)).items() if name != _USAGE_ASKED}
+        if options and call.stream:
+            body["stream_options"] = options
+        url = f"{target.provider.base_url}/responses"
+        return HttpRequest(url, openai_headers(call, target, key), dump_body(body, call))
+
+    def read_answer(self, content_type: str, content: bytes) -> tuple[Json, Facts]:
+        """Return a response and what it says about itself."""
+        return read_response(content_type, content)
+
+    def reader(self) -> EventReader:
+        """Return what reads one stream of a provider."""
+        return ResponsesReader()
+
+    def assembler(self) -> "ResponseAssembler":
+        """Return what puts one stream of a provider together."""
+        return ResponseAssembler()
+
+    def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
+        """Read an answer with an error status."""
+        return failure_of(status, headers, content)
+
+    def write_answer(
+        self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any], call: Call | None = None
+    ) -> Json:
+        """Return a response with our ``model``, the caller's names of tools, usage with cost and `extras`."""
+        names = {} if call is None else tool_names(call.body)
+        items = [for_caller(item, call, names) for item in outputs(answer)]
+        usage = write_usage(mapping(answer.get("usage")), facts)
+        return {**response_object(answer, call, target.model), "output": items, "usage": usage, **extras}
+
+    def writer(self, call: Call, target: Target) -> EventWriter:
+        """Return what writes one stream."""
+        return ResponsesWriter(call, target)
+
+
+class ResponseAssembler:
+    """Puts one stream together (an `Assembler`); its last event has nearly all of it.
+
+    Examples
+    --------
+    >>> assembler = ResponseAssembler()
+    >>> item = {"type": "function_call", "id": "fc_1", "name": "look", "arguments": "{}"}
+    >>> assembler.add({"type": "response.output_item.done", "output_index": 0, "item": item})
+    >>> assembler.add({"type": "response.completed", "response": {"id": "r", "status": "completed"}})
+    >>> assembler.answer(Facts())["output"] == [item]
+    True
+    """
+
+    def __init__(self) -> None:
+        self._response: Json = {}
+        self._items: dict[int, Json] = {}
+
+    def add(self, event: Json) -> None:
+        """Take the next event."""
+        if event["type"] == "response.output_item.done":
+            index = index_or_none({"index": event.get("output_index")})
+            self._items[len(self._items) if index is None else index] = mapping(event.get("item"))
+        elif event["type"] in ENDS:
+            self._response = mapping(event.get("response"))
+
+    def answer(self, facts: Facts) -> Json:  # noqa: ARG002  (the protocol's)
+        """Return the response; its items are those that were done, if the last event does not repeat them."""
+        items = outputs(self._response) or [self._items[index] for index in sorted(self._items)]
+        return {"object": "response", **self._response, "output": items}
