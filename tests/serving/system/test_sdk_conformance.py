@@ -100,12 +100,13 @@ def test_what_the_provider_cannot_do_is_refused(clients, surface, case, kind):
 
 
 def test_openais_answers_are_passed_on_untouched(clients, upstream):
-    """But for the model's id and the costs; a field that nobody knows is there, too."""
+    """But for the model's id, who answered, and the costs; a field that nobody knows is there, too."""
     ask = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 9}
     ours = clients["chat"].chat.completions.create(model="openai/m", **ask).to_dict()
     theirs = Chat.client(upstream.url("openai"), "k").chat.completions.create(model="m", **ask).to_dict()
     assert ours["model"] == "openai/m"
     assert ours["x_provider_note"] == "kept"
+    assert (ours.pop("provider"), ours.pop("system_fingerprint")) == ("openai-healthy", None)
     ours_usage, theirs_usage = ours.pop("usage"), theirs.pop("usage")
     assert {name: ours_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")} == {
         name: theirs_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
