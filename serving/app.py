@@ -20,11 +20,22 @@ from typing import Any, Final, TypeAlias
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.owners import DecisionOwners
 from router_model.serving.access.start import check_access
-from router_model.serving.api import listing, notdiamond, operations, plano, reports, routing, surfaces
+from router_model.serving.api import (
+    derived_surfaces,
+    listing,
+    notdiamond,
+    openrouter,
+    operations,
+    plano,
+    reports,
+    routing,
+    surfaces,
+)
 from router_model.serving.api.parts import Parts
 from router_model.serving.common.settings import Settings, read_settings
 from router_model.serving.decision_log.opening import open_log
@@ -48,9 +59,20 @@ ENDPOINTS: Final = (
     *plano.ENDPOINTS,
     *operations.ENDPOINTS,
     *surfaces.ENDPOINTS,
+    *derived_surfaces.ENDPOINTS,
+    *openrouter.ENDPOINTS,
 )
 _GAUGES_EVERY_S: Final = 1.0
 _COLLECT_EVERY: Final = 20_000  # objects that were made and not freed; Python's own figure is 700
+_CORS: Final[Any] = {
+    "allow_methods": ("GET", "POST", "DELETE"),
+    "allow_headers": ("*",),
+    "expose_headers": (
+        *("x-request-id", "request-id", "retry-after", "x-router-model", "x-router-provider", "x-router-attempts"),
+        *("x-router-degraded", "x-router-decision-id", "x-router-cost-usd", "x-router-usage", "x-router-dropped"),
+        *("x-router-changed", "x-router-token-count"),
+    ),
+}
 _NO_TELEMETRY: Final[Any] = {"tracing": False, "metrics": False, "logs": False}
 """FastAPI's own (from 0.165 on), which would send messages of exceptions; we have `serving.monitoring` instead."""
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any] | int | None
@@ -88,6 +110,9 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     )
     # In front of all but the answer to exceptions that nobody expected: a refused request costs next to nothing.
     app.add_middleware(Guard, settings=parts.settings)
+    if parts.settings.cors_origins:
+        # Outermost, so that a page can read refusals, too.
+        app.add_middleware(CORSMiddleware, allow_origins=parts.settings.cors_origins, **_CORS)
     redact_server_logs()
     app.state.parts = parts
     for endpoint in ENDPOINTS:

@@ -31,12 +31,23 @@ class NoCandidateError(RouterModelError, LookupError):
         Every model, with the constraint that rules it out.
     relax : str or None
         The constraint to relax: removing it alone would leave most candidates. None if every model breaks several.
+    room : tuple of int or None
+        The tokens that are needed and those that there is room for, in the largest model that is left out for want of
+        room alone; None if there is none. A shorter prompt then helps.
     """
 
-    def __init__(self, message: str, *, excluded: tuple[Exclusion, ...] = (), relax: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        excluded: tuple[Exclusion, ...] = (),
+        relax: str | None = None,
+        room: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__(message)
         self.excluded = excluded
         self.relax = relax
+        self.room = room
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,20 @@ class Screening:
             f"{which}no candidate model is left; ruled out by {said}. {self._advice(row, relax)}",
             excluded=excluded,
             relax=None if relax is None else CHECKS[relax].reason,
+            room=self._room(row),
         )
+
+    def _room(self, row: int) -> tuple[int, int] | None:
+        """Return the needed and the available tokens of the largest model that only lacks room; None without one."""
+        broken = self.broken[:, row]
+        too_small = next(k for k, check in enumerate(CHECKS) if check.reason == "context_window")
+        alone = np.flatnonzero(broken[too_small] & (broken.sum(axis=0) == 1))
+        if not alone.size:
+            return None
+        windows = self.case.table.context_window
+        largest = int(alone[np.argmax(windows[alone])])
+        needed = self.case.n_input_tokens[row, largest] + self.case.n_output_tokens[row]
+        return int(needed), int(windows[largest])
 
     def _relax(self, row: int) -> int | None:
         """Return the check whose removal would leave most candidates, or None if each model breaks several."""

@@ -17,6 +17,7 @@ from router_model.serving.access.budgets import BudgetMeter, Budgets
 from router_model.serving.access.key_budget import KeyBudget, Per
 from router_model.serving.access.keyring import Keyring
 from router_model.serving.access.keys import Key
+from router_model.serving.access.ledger import Balance
 from router_model.serving.access.limits import Limits, Standing
 from router_model.serving.common.callers import INSECURE, Caller, Role
 from router_model.serving.common.service_errors import ForbiddenError, RateLimitedError, UnauthenticatedError
@@ -27,8 +28,9 @@ RESPONSE_HEADERS: Final = "router.response_headers"
 
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 _HOW: Final = "send 'Authorization: Bearer rm_…', 'x-api-key: rm_…' or 'x-goog-api-key: rm_…'"
-_KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key"})
-"""The headers in which Anthropic's and Google's SDKs send the key."""
+_KEY_HEADERS: Final = frozenset({b"x-api-key", b"x-goog-api-key", b"api-key"})
+"""The headers in which Anthropic's, Google's and Azure's SDKs send the key."""
+CREDENTIALS: Final = _KEY_HEADERS | {b"authorization"}
 
 
 class Access:
@@ -153,6 +155,13 @@ class Access:
                 admission.reservation = reservation
                 _add_headers(scope, reservation.headers)
         return admission
+
+    def standing(self, caller: Caller) -> tuple[str, KeyBudget | None, Balance | None]:
+        """Return the name of a caller's key, its budget, and what is spent of that; None where there is no budget."""
+        key = None if self._keyring is None else self._keyring.get(caller.key_id)
+        if key is None or key.budget is None or self._budgets is None:
+            return caller.key_id if key is None else key.name, None, None
+        return key.name, key.budget, self._budgets.balance(key.id, key.budget)
 
     def close(self) -> None:
         """Close the budgets' file."""

@@ -102,6 +102,7 @@ class ArchitectureAnswer(BaseModel):
 
     model_config = _CLOSED
 
+    modality: str
     input_modalities: list[str]
     output_modalities: list[str]
 
@@ -113,6 +114,7 @@ class TopProviderAnswer(BaseModel):
 
     context_length: int | None
     max_completion_tokens: int | None
+    is_moderated: bool
 
 
 class ModelAnswer(BaseModel):
@@ -131,6 +133,10 @@ class ModelAnswer(BaseModel):
     pricing: dict[str, str] = Field(description="Decimal text, USD per token, per request or per image.")
     top_provider: TopProviderAnswer
     supported_parameters: list[str]
+    supported_voices: None
+    default_parameters: None
+    per_request_limits: None
+    links: dict[str, str]
 
 
 class ModelsAnswer(BaseModel):
@@ -218,3 +224,9 @@ class StatusAnswer(BaseModel):
     log: dict[str, Any]
     engine: dict[str, Any]
     proxy: dict[str, Any] | None = Field(description="Providers with their keys' states, and breakers; never a key.")
+
+
+class AnyAnswer(BaseModel):
+    """An answer in another vendor's format; of a call it has `model` and `usage.cost` (USD)."""
+
+    model_config = ConfigDict(extra="allow")

@@ -1,5 +1,6 @@
 """``GET /v1/models`` and ``GET /v1/decisions/{id}``: list the models, and read a past decision."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Final
@@ -8,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import ModelCard
-from router_model.serving.api.answer_models import LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
+from router_model.serving.api.answer_models import AnyAnswer, LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import ForbiddenError, ModelNotFoundError, NotFoundError
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.requests import AUTO
+from router_model.serving.http_edge.surface_errors import GOOGLE, is_openrouters
 from router_model.serving.proxy.naming import not_found
 
 _PER_TOKEN: Final = {
@@ -26,6 +28,8 @@ _PER_TOKEN: Final = {
 }
 _PER_CALL: Final = {"request": "usd_per_request", "image": "usd_per_image"}
 _PARAMETERS: Final = {"tools": ("tools", "tool_choice"), "structured_output": ("response_format", "structured_outputs")}
+_UNKNOWN_PRICES: Final = {"prompt": "-1", "completion": "-1"}
+"""As OpenRouter writes prices that depend on who answers; its SDKs take prices for granted."""
 _LONGEST_ID: Final = 256
 
 
@@ -38,7 +42,34 @@ async def models(request: Request) -> Response:
     parts = parts_of(request)
     parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
     found = _cards(parts)
-    return json_response({"object": "list", "data": [_entry(model, card) for model, card in found.items()]})
+    if "anthropic-version" in request.headers:
+        return json_response(_anthropics(list(found)))
+    if "x-goog-api-key" in request.headers:  # google-genai asks here, too
+        return json_response({"models": [_googles(model, card) for model, card in found.items()]})
+    entries = [_entry(model, card) for model, card in found.items()]
+    if is_openrouters(request.scope):
+        entries = [entry | {"pricing": _UNKNOWN_PRICES | entry["pricing"]} for entry in entries]
+        return json_response({"data": entries, "links": {"next": None}, "total_count": len(entries)})
+    return json_response({"object": "list", "data": entries})
+
+
+async def google_models(request: Request) -> Response:
+    """List the models in Google's shape."""
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
+    return json_response({"models": [_googles(model, card) for model, card in _cards(parts).items()]})
+
+
+async def count_models(request: Request) -> Response:
+    """Count the models, as OpenRouter does."""
+    parts = parts_of(request)
+    parts.access.authenticate(request.scope, Role.DECIDE, Role.PROXY)
+    return json_response({"data": {"count": len(_cards(parts))}})
+
+
+async def google_model(request: Request) -> Response:
+    """Return one model of the list in Google's shape."""
+    return await model(request)
 
 
 async def model(request: Request) -> Response:
@@ -50,7 +81,32 @@ async def model(request: Request) -> Response:
     if model_id not in found:
         # The error repeats the id, which may be as long as a path.
         raise not_found(model_id[:_LONGEST_ID], list(found))
+    if "anthropic-version" in request.headers:
+        return json_response(_anthropics([model_id])["data"][0])
+    if "x-goog-api-key" in request.headers or request.scope["path"].startswith(GOOGLE):
+        return json_response(_googles(model_id, found[model_id]))
     return json_response(_entry(model_id, found[model_id]))
+
+
+def _anthropics(models: Sequence[str]) -> dict[str, Any]:
+    """Return the list as Anthropic's SDKs read it."""
+    data = [{"type": "model", "id": one, "display_name": one, "created_at": "1970-01-01T00:00:00Z"} for one in models]
+    ends = {"first_id": models[0], "last_id": models[-1]} if models else {"first_id": None, "last_id": None}
+    return {"data": data, "has_more": False, **ends}
+
+
+def _googles(model: str, card: ModelCard | None) -> dict[str, Any]:
+    """Return a model's entry as Google's SDKs read it; limits that are not known are left out."""
+    entry: dict[str, Any] = {
+        "name": f"models/{model}",
+        "displayName": model,
+        "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
+    }
+    if card is not None and card.context_window is not None:
+        entry["inputTokenLimit"] = card.context_window
+    if card is not None and card.max_output_tokens is not None:
+        entry["outputTokenLimit"] = card.max_output_tokens
+    return entry
 
 
 def _cards(parts: Parts) -> dict[str, ModelCard | None]:
@@ -91,10 +147,22 @@ def model_dict(card: ModelCard) -> dict[str, Any]:
         "canonical_slug": card.model,
         "name": card.model,
         "context_length": card.context_window,
-        "architecture": {"input_modalities": inputs, "output_modalities": ["text"]},
+        "architecture": {
+            "modality": f"{'+'.join(inputs)}->text",
+            "input_modalities": inputs,
+            "output_modalities": ["text"],
+        },
         "pricing": pricing(card),
-        "top_provider": {"context_length": card.context_window, "max_completion_tokens": card.max_output_tokens},
+        "top_provider": {
+            "context_length": card.context_window,
+            "max_completion_tokens": card.max_output_tokens,
+            "is_moderated": False,
+        },
         "supported_parameters": ["max_tokens", *parameters],
+        "supported_voices": None,
+        "default_parameters": None,
+        "per_request_limits": None,
+        "links": {"details": f"/v1/models/{card.model}"},
     }
 
 
@@ -163,6 +231,20 @@ _ID: Final = {
 }
 ENDPOINTS: Final = (
     Endpoint("GET", "/v1/models", models, "List the models", ModelsAnswer, roles=(Role.DECIDE, Role.PROXY)),
+    Endpoint("GET", "/v1/models/count", count_models, "Count the models", AnyAnswer, roles=(Role.DECIDE, Role.PROXY)),
+    Endpoint(
+        "GET", "/v1beta/models", google_models, "List the models (Google)", AnyAnswer, roles=(Role.DECIDE, Role.PROXY)
+    ),
+    Endpoint(
+        "GET",
+        "/v1beta/models/{model_id:path}",
+        google_model,
+        "Read a model (Google)",
+        AnyAnswer,
+        roles=(Role.DECIDE, Role.PROXY),
+        errors=(ModelNotFoundError,),
+        parameters=(_MODEL_ID,),
+    ),
     Endpoint(
         "GET",
         "/v1/models/{model_id:path}",

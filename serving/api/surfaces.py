@@ -1,20 +1,24 @@
 """Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and their documented bodies."""
 
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.api.parts import parts_of
-from router_model.serving.common.callers import Role
+from router_model.serving.api.answer_models import AnyAnswer
+from router_model.serving.api.parts import Parts, parts_of
+from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from router_model.serving.formats.format import Surface
 from router_model.serving.http_edge.bodies import IS_LONG, validated
 from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
 from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
+from router_model.serving.http_edge.paths import PATH_MODEL
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
 from router_model.serving.proxy.envelope import ProxyEnvelope
+from router_model.serving.proxy.proxy import Proxy
 from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT, ProxyRequest
 
 
@@ -84,10 +88,22 @@ class GoogleErrorAnswer(BaseModel):
     error: dict[str, Any] = Field(description="`code`, `message`, `status`, `details`.")
 
 
-class AnyAnswer(BaseModel):
-    """An answer of the provider, in the surface's format, with `model` and `usage.cost` (USD) of the call."""
+Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
-    model_config = ConfigDict(extra="allow")
+
+def open_call(request: Request) -> tuple[Parts, Proxy, Caller]:
+    """Return what forwards, and the caller, who may forward.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is forwarded here.
+    """
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.PROXY)
+    if parts.proxy is None:
+        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
+    return parts, parts.proxy, caller
 
 
 async def chat_completions(request: Request) -> Response:
@@ -127,16 +143,17 @@ async def stream_generate_content(request: Request) -> Response:
     return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=True)
 
 
-async def _forward(request: Request, surface: Surface, **path: Any) -> Response:
-    parts = parts_of(request)
-    caller = parts.access.authenticate(request.scope, Role.PROXY)
-    if parts.proxy is None:
-        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
-    proxy = parts.proxy
+async def _forward(request: Request, surface: Surface, change: Change | None = None, **path: Any) -> Response:
+    """Forward a call; `change` makes the surface's body of another one."""
+    parts, proxy, caller = open_call(request)
+    if PATH_MODEL in request.scope:  # an Azure deployment
+        path["path_model"] = request.scope[PATH_MODEL]
 
     def read(body: dict[str, Any]) -> ProxyRequest:
+        if change is not None:
+            body = change(body)
         if surface is Surface.EMBEDDINGS:
-            validated(EmbeddingsRequest, body)
+            validated(EmbeddingsRequest, body | {"model": path.get("path_model", body.get("model"))})
         return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
 
     asked = await parts.bodies.read(request, caller, read)
@@ -189,6 +206,8 @@ def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], *
     )
 
 
+# What the paths share that are answered by way of these (`router_model.serving.api.derived_surfaces`).
+forward, surface_endpoint, open_body, MODEL = _forward, _surface, _open, _MODEL
 _GOOGLE: Final = "/v1beta/models/{model:path}"
 _GOOGLE_V1: Final = "/v1/models/{model:path}"
 """The version that google-genai asks for since 3.0, unless it is told to use ``v1beta``."""

@@ -2,6 +2,7 @@
 
 ServiceError(RouterModelError)
 ├── InvalidRequestError   400  the body, a header or a knob is wrong
+├── TooLongError          400  no candidate has room for the prompt
 ├── UnauthenticatedError  401  no key, or not one of ours
 ├── ForbiddenError        403  the key lacks the role
 ├── NotFoundError         404  no such decision, model or path
@@ -19,7 +20,8 @@ ServiceError(RouterModelError)
 └── FailedError           500  a defect of ours; the answer carries an id that the log has, too
 SettingsError(RouterModelError, ValueError)   the service cannot start like this
 
-They are rendered in one place, in OpenAI's shape (`error_body`), with these codes.
+They are rendered in one place, in OpenAI's shape (`error_body`), with these codes; the surfaces of other SDKs have
+theirs. Errors with a `Cause` are told as `router_model.serving.common.causes` says.
 """
 
 import json
@@ -27,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_model.errors import RouterModelError
+from router_model.serving.common.causes import Cause, Tokens
 
 
 class ServiceError(RouterModelError):
@@ -38,11 +41,15 @@ class ServiceError(RouterModelError):
     param : the field of the body it is about
     headers : to send along
     metadata : put under ``error.metadata``
+    tokens : how long the prompt is and how much room there is, if that is what is wrong and both are known
+    details : put under ``error.details`` in Anthropic's shape, whose SDKs act upon its ``error_code``
     """
 
     status: int = 500
     type: str = "server_error"
     code: str = "internal_error"
+    cause: Cause | None = None
+    """Why, where clients act upon it."""
 
     def __init__(
         self,
@@ -51,18 +58,29 @@ class ServiceError(RouterModelError):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         super().__init__(message)
+        self.tokens = tokens
         self.message = message
         self.param = param
         self.headers = dict(headers or {})
         self.metadata = dict(metadata or {})
+        self.details = dict(details or {})
 
 
 class InvalidRequestError(ServiceError):
     """Raise when a body, a header or a knob is wrong."""
 
     status, type, code = 400, "invalid_request_error", "invalid_request"
+
+
+class TooLongError(ServiceError):
+    """Raise if models are left out for want of room alone; `metadata` names them as for `EmptyPlanError`."""
+
+    status, type, code = 400, "invalid_request_error", "context_length_exceeded"
+    cause = Cause.TOO_LONG
 
 
 class UnauthenticatedError(ServiceError):
@@ -87,6 +105,7 @@ class ModelNotFoundError(ServiceError):
     """Raise when neither the router nor a provider knows a model."""
 
     status, type, code = 404, "not_found_error", "model_not_found"
+    cause = Cause.UNKNOWN_MODEL
 
 
 class EmptyPlanError(ServiceError):
@@ -129,6 +148,7 @@ class BudgetExceededError(ServiceError):
     """Raise when a call may cost more than is left of a budget."""
 
     status, type, code = 429, "insufficient_quota", "budget_exceeded"
+    cause = Cause.QUOTA
 
 
 class ReloadRefusedError(ServiceError):
@@ -149,6 +169,7 @@ class UpstreamError(ServiceError):
     Parameters
     ----------
     status, type, code : those of the class, unless others tell the caller more (429, 504)
+    cause : Cause or None
     """
 
     status, type, code = 502, "server_error", "upstream_error"
@@ -163,8 +184,12 @@ class UpstreamError(ServiceError):
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+        tokens: Tokens | None = None,
+        cause: Cause | None = None,
     ) -> None:
-        super().__init__(message, param=param, headers=headers, metadata=metadata)
+        super().__init__(message, param=param, headers=headers, metadata=metadata, details=details, tokens=tokens)
+        self.cause = cause
         self.status, self.type, self.code = status, type, code
 
 

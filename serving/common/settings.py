@@ -5,12 +5,13 @@ is also how settings reach several workers) and tests. Values are checked here; 
 they are opened.
 """
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError, to_json
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +20,9 @@ from router_model.serving.common.service_errors import SettingsError
 
 URLS: Final = frozenset({"log", "session_store"})
 """Settings that are URLs and may have a password in them; never shown as they are."""
+
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.\[\]:-]+")
 
 
 class PromptStorage(StrEnum):
@@ -111,6 +115,9 @@ class Settings(BaseSettings):
     keys: Path | None = Field(None, description="The key file that 'router-model keys' writes.")
     insecure: bool = Field(default=False, description="Run without keys; on loopback only.")
     trusted_hosts: tuple[str, ...] = Field((), description="Host headers that are answered; empty: loopback's, host's.")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins of web pages that may call: https://chat.example.com; empty: none."
+    )
     requests_per_minute: int | None = Field(None, ge=1, description="For each key, unless the key says otherwise.")
     feedback_per_day: int = Field(100_000, ge=0, description="For each key, unless the key says otherwise.")
     budget_usd: float | None = Field(
@@ -138,6 +145,17 @@ class Settings(BaseSettings):
         1000, ge=1, description="Entries of any other list or object of a body: names, globs, metadata, stops."
     )
     drain_s: float = Field(10.0, ge=0, description="How long requests may take after SIGTERM.")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what is no origin; a star would let any page use a key that its visitor has, or the whole service."""
+        for origin in origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise PydanticCustomError(
+                    "origin", "got '{origin}'; expected an origin such as https://chat.example.com", {"origin": origin}
+                )
+        return origins
 
     @model_validator(mode="after")
     def _decides_somehow(self) -> "Settings":

@@ -7,7 +7,13 @@ from router_model.errors import RequestError
 from router_model.features import PromptError
 from router_model.goal import KNOBS
 from router_model.screening.screening import NoCandidateError
-from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.common.causes import Tokens
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    ServiceError,
+    TooLongError,
+)
 
 _LIMITS = ("max_completion_tokens", "max_tokens")
 
@@ -22,11 +28,14 @@ def callers_error(exc: Exception) -> ServiceError | None:
     >>> callers_error(ValueError("array must not contain infs or NaNs")) is None
     True
     """
-    if isinstance(exc, InvalidRequestError | EmptyPlanError):
+    if isinstance(exc, InvalidRequestError | EmptyPlanError | TooLongError):
         return exc
     if isinstance(exc, NoCandidateError):
         excluded = [{"model": one.model, "reason": one.reason, "detail": one.detail} for one in exc.excluded]
-        return EmptyPlanError(str(exc), param=exc.relax, metadata={"excluded": excluded, "relax": exc.relax})
+        metadata = {"excluded": excluded, "relax": exc.relax}
+        if exc.room is not None:
+            return TooLongError(str(exc), param="messages", metadata=metadata, tokens=Tokens(*exc.room))
+        return EmptyPlanError(str(exc), param=exc.relax, metadata=metadata)
     # A `PromptError` names its field only in its text; any other text is about the messages.
     if isinstance(exc, PromptError):
         return InvalidRequestError(str(exc), param=_named(str(exc), _LIMITS) or "messages")

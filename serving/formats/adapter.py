@@ -19,6 +19,7 @@ from router_model.serving.formats.format import (
     Surface,
     Translation,
 )
+from router_model.serving.formats.references import check_references
 from router_model.serving.formats.settling import settle
 from router_model.serving.formats.shapes import Json
 from router_model.serving.formats.sse import EventParser, events_in
@@ -65,8 +66,16 @@ class Adapter:
         unsaid: tuple[str, ...] = ()
         said: Mapping[str, Any] = call.body
         if self.translation is not None and call.surface in KIND_OF_SURFACE:
-            said, unsaid = untranslatable(said, KIND_OF_SURFACE[call.surface], target.provider.kind)
+            knows = self.translation.knows
+            if call.surface is not Surface.RESPONSES:  # whose translation refuses what it knows in its own words
+                check_references(said, target.provider.kind, knows)
+            unknown = () if knows is None else tuple(sorted(name for name in said if name not in knows))
+            known = {name: value for name, value in said.items() if name not in unknown}
+            said, unsaid = untranslatable(known, KIND_OF_SURFACE[call.surface], target.provider.kind)
+            unsaid = (*unknown, *unsaid)
         body = dict(said) if self.translation is None else self.translation.request(said)
+        if self.translation is not None and call.surface is Surface.RESPONSES:
+            check_references(body, target.provider.kind)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)

@@ -76,6 +76,7 @@ class Call:
     trace : headers that say which trace the call is part of; every provider gets them
     openrouter : fields of the body that are sent along if the provider is OpenRouter itself (``provider``, ``plugins``)
     is_long : whether the body is so long that it is translated and written in a thread
+    for_openrouter : whether OpenRouter's SDK reads the answer, which knows an error in a stream by its own shape
     """
 
     surface: Surface
@@ -86,6 +87,7 @@ class Call:
     trace: Mapping[str, str] = field(default_factory=dict)
     openrouter: Mapping[str, Any] = field(default_factory=dict)
     is_long: bool = False
+    for_openrouter: bool = False
 
     @property
     def declares_functions(self) -> bool:
@@ -258,8 +260,10 @@ class Translation:
     answer : answer of the provider -> answer of the surface
         Its usage is written by the surface. Raises `UpstreamFailure` if it cannot be read.
     stream : nothing -> what translates one stream
+    knows : names of the body's fields that are translated; all others are left out, and named. None: any.
     """
 
     request: Callable[[Mapping[str, Any]], Json]
     answer: Callable[[Json], Json]
     stream: Callable[[], StreamTranslation]
+    knows: frozenset[str] | None = None

@@ -94,6 +94,7 @@ def composed(to_openai: Translation, from_openai: Translation) -> Translation:
         request=lambda body: from_openai.request(to_openai.request(body)),
         answer=lambda answer: to_openai.answer(from_openai.answer(answer)),
         stream=lambda: _ComposedStream(from_openai.stream(), to_openai.stream()),
+        knows=to_openai.knows,
     )
 
 

@@ -333,6 +333,8 @@ class Forwarder:
             write = partial(adapter.request, asked, line.target, line.key.value, refused=refused)
             request = await _written(state.forward_request, write)
         except InvalidRequestError as exc:
+            if exc.details:  # what the caller's SDK mends itself, so that the cheaper model can answer
+                raise
             # Another candidate's format may be able to express the request, so the error is kept for the end.
             state.invalid = state.invalid or exc
             return None

@@ -1,10 +1,12 @@
 """The error for the caller if no candidate answered: the first failure, and the others as details."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
+from router_model.serving.common.causes import Cause, Tokens
 from router_model.serving.common.retry_after import retry_after_text
 from router_model.serving.common.service_errors import UpstreamError
 from router_model.serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
@@ -21,10 +23,28 @@ _BY_KIND: Final = {
     FailureKind.BUSY: (429, "rate_limit_error", "too_many_calls"),
     FailureKind.TIMEOUT: (504, "server_error", "upstream_timeout"),
 }
+_CAUSES: Final = {FailureKind.TOO_LONG: Cause.TOO_LONG, FailureKind.MODEL_GONE: Cause.UNKNOWN_MODEL}
+_BY_CAUSE: Final[Mapping[Cause | None, tuple[int, str, str]]] = {
+    Cause.QUOTA: (429, "insufficient_quota", "insufficient_quota"),
+    Cause.OVERLOADED: (503, "server_error", "server_is_overloaded"),
+}
+_OVERLOADED: Final = frozenset({498, 503, 529})
+"""HTTP statuses of providers without capacity; 498 is Groq's."""
+_CAPACITY: Final = frozenset({"overloaded_error", "server_is_overloaded", "engine_overloaded_error"})
+_QUOTA: Final = re.compile(r"quota|credit|billing|balance|payment|budget|arrear|overdue", re.IGNORECASE)
+"""Codes of a key that is right, and whose account is used up."""
+_COUNT: Final = r"\(?(?<![\w.-])([\d,]{3,})(?![\w-])"
+_MOST: Final = re.compile(
+    rf"(?:context (?:length|window|size)|prompt length|allowed|limit|maximum|at most|up to)"
+    rf"(?: tokens)?(?: is| of| \()*[:=]? *{_COUNT}|> {_COUNT} maximum",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(_COUNT)
+_WAITING: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _SHOWN: Final = 3
 _OURS: Final = (502, "server_error", "upstream_error")
 _CALLERS: Final = frozenset({FailureKind.BAD_REQUEST, FailureKind.TOO_LONG, FailureKind.REFUSED})
-_KEPT: Final = frozenset({400, 413, 422})
+_KEPT: Final = frozenset({400, 422})
 """Statuses of the provider's that say to the caller what ours by kind would not."""
 
 
@@ -43,19 +63,69 @@ def upstream_error(reported: Failed, others: Sequence[Failed] = ()) -> UpstreamE
     """
     failure = reported.failure
     status, type_, code = _BY_KIND.get(failure.kind, _OURS)
+    cause = _cause(failure)
+    if cause in _BY_CAUSE:
+        status, type_, code = _BY_CAUSE[cause]
     if failure.refusal is not None:
         code = "content_filter" if CONTENT in failure.refusal.names else "unsupported_parameter"
-    if failure.kind in _CALLERS and failure.status in _KEPT:
+    if failure.status is not None and (
+        (failure.kind in _CALLERS and failure.status in _KEPT)
+        or (failure.kind is FailureKind.BAD_REQUEST and failure.details)
+    ):
         status = failure.status
     metadata: dict[str, Any] = {**_described(reported), "previous_errors": [_described(one) for one in others]}
     metadata.pop("message")
     headers = {}
-    if status == HTTPStatus.TOO_MANY_REQUESTS and failure.retry_after_s is not None:
+    if status in _WAITING and failure.retry_after_s is not None:
         headers["retry-after"] = retry_after(failure.retry_after_s)
     message = _words(failure) if type_ == _INVALID else _sentence(reported, len(others) + 1)
     return UpstreamError(
-        message, status=status, type=type_, code=code, param=failure.param, headers=headers, metadata=metadata
+        message,
+        status=status,
+        type=type_,
+        code=code,
+        param=failure.param,
+        headers=headers,
+        metadata=metadata,
+        details=failure.details,
+        cause=cause,
+        tokens=_tokens(reported) if cause is Cause.TOO_LONG else None,
     )
+
+
+def _cause(failure: UpstreamFailure) -> Cause | None:
+    """Return why, if clients act upon it."""
+    names = {name.lower() for name in (failure.code, failure.type) if name}
+    if failure.kind in {FailureKind.RATE_LIMITED, FailureKind.SERVER}:
+        return Cause.OVERLOADED if failure.status in _OVERLOADED or names & _CAPACITY else None
+    if failure.kind is FailureKind.KEY:
+        return Cause.QUOTA if any(_QUOTA.search(name) for name in names) else None
+    if failure.refusal is not None and CONTENT in failure.refusal.names:
+        return Cause.CONTENT
+    return _CAUSES.get(failure.kind)
+
+
+def _tokens(reported: Failed) -> Tokens | None:
+    """Return the lengths that a provider names in its own words; what it does not say is in the catalog, or unknown.
+
+    >>> from router_model.serving.providers.provider import Kind, Provider
+    >>> target = Target("m", Provider("p", Kind.OPENAI, "http://x"), "m")
+    >>> said = "maximum context length is 4096 tokens. However, you requested 5000 tokens (4900 in the messages)"
+    >>> _tokens(Failed(target, UpstreamFailure(FailureKind.TOO_LONG, said)))
+    Tokens(needed=5000, most=4096)
+    """
+    message = reported.failure.message
+    found = _MOST.search(message)
+    card = reported.target.card
+    most = _number(found[1] or found[2]) if found else None if card is None else card.context_window
+    if not most:
+        return None
+    # Whoever says too much is right: the prompt is longer than the window by at least one token.
+    return Tokens(max(most + 1, *map(_number, _NUMBER.findall(message)), most + 1), most)
+
+
+def _number(digits: str) -> int:
+    return int(digits.replace(",", "") or 0)
 
 
 def unavailable(targets: Sequence[Target]) -> UpstreamError:
@@ -83,7 +153,10 @@ def _sentence(reported: Failed, n_failures: int) -> str:
 
 def _words(failure: UpstreamFailure) -> str:
     """Return the provider's words, save those about our key."""
-    return "the provider refused the router's key" if failure.kind is FailureKind.KEY else failure.message
+    if failure.kind is not FailureKind.KEY:
+        return failure.message
+    is_quota = _cause(failure) is Cause.QUOTA
+    return "the router's quota at the provider is used up" if is_quota else "the provider refused the router's key"
 
 
 def _described(failed: Failed) -> dict[str, Any]:

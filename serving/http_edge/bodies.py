@@ -4,15 +4,19 @@ A short body is read where it arrives. A long one, or one of many parts, is read
 and in turn for each caller: so neither one nor many of them hold up the loop that answers everybody.
 """
 
-from collections.abc import Callable
+import gzip
+import zlib
+from collections.abc import Callable, Mapping
 from functools import partial
+from io import BytesIO
 from typing import Any, Final, TypeVar
 
+import zstandard
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from router_model.serving.common.callers import Caller
-from router_model.serving.common.service_errors import InvalidRequestError, NotReadyError
+from router_model.serving.common.service_errors import InvalidRequestError, NotReadyError, TooLargeError
 from router_model.serving.engine.lane import DeadlineMissedError, Lane
 from router_model.serving.http_edge.body_limits import BodyLimits
 from router_model.serving.http_edge.json_loading import load_json
@@ -26,6 +30,11 @@ LONG_BYTES: Final = 65_536
 """A longer body is read in the thread: what may be read on the loop takes a few milliseconds at most."""
 IS_LONG: Final = "router_long_body"
 """In the scope of a request whose body is long: true."""
+MAX_BODY: Final = "router_max_body"
+"""In the scope of a request: how many bytes its body may have, after it was expanded, too."""
+_MOST_BYTES: Final = 33_554_432
+_ZSTD_WINDOW: Final = 8_388_608
+"""The largest window that RFC 8878 asks decoders to support."""
 _MANY_COMMAS: Final = 500
 _READING_DEADLINE_S: Final = 10.0
 _QUOTED: Final = (bool, int, float, type(None))
@@ -57,9 +66,9 @@ class BodyReader:
         ------
         InvalidRequestError
             If the content type is not JSON's (what a form on a foreign web page can send is not read), or the body is
-            no JSON object, nests too deeply, or lists too much.
+            no JSON object, nests too deeply, or lists too much; or it is compressed in an unknown way.
         TooLargeError
-            If it has too many parts.
+            If it has too many parts, or too many bytes once it is expanded.
         NotReadyError
             If too many long bodies wait.
         """
@@ -67,10 +76,12 @@ class BodyReader:
         raw = bytearray()  # grows in its place: joining 32 MiB would take as long as parsing it
         async for chunk in request.stream():
             raw += chunk
-        if is_short(raw):
+        coding = request.headers.get("content-encoding", "identity").strip().lower()
+        if coding == "identity" and is_short(raw):
             return then(self._parsed(raw))
+        # A short body that is compressed may be a long one.
         request.scope[IS_LONG] = True
-        work = partial(_read, self._parsed, then, raw)
+        work = partial(_read, self._parsed, then, raw, coding, request.scope.get(MAX_BODY, _MOST_BYTES))
         del raw
         return await self.aside(caller, work)
 
@@ -105,8 +116,60 @@ def is_short(raw: Raw) -> bool:
     return len(raw) <= LONG_BYTES and raw.count(b",") <= _MANY_COMMAS
 
 
-def _read(parsed: Callable[[Raw], dict[str, Any]], then: Callable[[dict[str, Any]], T], raw: Raw) -> T:
-    return then(parsed(raw))
+def _read(
+    parsed: Callable[[Raw], dict[str, Any]], then: Callable[[dict[str, Any]], T], raw: Raw, coding: str, most: int
+) -> T:
+    return then(parsed(raw if coding == "identity" else expanded(bytes(raw), coding, most)))
+
+
+def expanded(raw: bytes, coding: str, most: int) -> bytearray:
+    """Return a compressed body as it was, of at most `most` bytes: what is larger is not expanded to its end.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it is not compressed as it says, or in another way than gzip and zstd.
+    TooLargeError
+        If it is larger.
+
+    Examples
+    --------
+    >>> import gzip
+    >>> expanded(gzip.compress(b"{}"), "gzip", 2)
+    bytearray(b'{}')
+    """
+    if coding not in _CODINGS:
+        raise InvalidRequestError(
+            f"content-encoding is {coding[:32]!r}; expected gzip or zstd, or a body as it is", param="content-encoding"
+        )
+    try:
+        body = _CODINGS[coding](raw, most + 1)
+    except (zlib.error, EOFError, OSError, zstandard.ZstdError) as exc:
+        raise InvalidRequestError(f"the body is not valid {coding}", param="content-encoding") from exc
+    if len(body) > most:
+        raise TooLargeError(f"the expanded body has more than {most} bytes; expected at most {most}; send less")
+    return bytearray(body)
+
+
+def _gunzipped(raw: bytes, most: int) -> bytes:
+    with gzip.GzipFile(fileobj=BytesIO(raw)) as reader:
+        return reader.read(most)
+
+
+def _unzstd(raw: bytes, most: int) -> bytes:
+    # The window is bounded, too: a few bytes may ask for one of gigabytes.
+    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).stream_reader(raw, read_across_frames=True)
+    body = reader.read(most)
+    if not body:
+        raise EOFError
+    return body
+
+
+_CODINGS: Final[Mapping[str, Callable[[bytes, int], bytes]]] = {
+    "gzip": _gunzipped,
+    "x-gzip": _gunzipped,
+    "zstd": _unzstd,
+}
 
 
 def _check_content_type(content_type: str) -> None:

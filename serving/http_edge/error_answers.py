@@ -7,7 +7,7 @@ becomes a 500 that says nothing but an id, as its message may quote a prompt; th
 import logging
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -64,9 +64,10 @@ def error_dict(error: ServiceError) -> dict[str, Any]:
     return content
 
 
-def error_response(error: ServiceError, path: str = "") -> Response:
-    """Return an error as an answer, in the shape of the surface that the path belongs to."""
-    return Response(shaped_error(path, error), error.status, error.headers, JSON)
+def error_response(error: ServiceError, scope: Mapping[str, Any]) -> Response:
+    """Return an error as an answer, in the shape of the surface that a request belongs to; `scope` is ASGI's."""
+    status, body = shaped_error(scope, error)
+    return Response(body, status, error.headers, JSON)
 
 
 def as_service_error(exc: Exception) -> ServiceError | None:
@@ -99,7 +100,7 @@ def answering(handler: Handler) -> Handler:
             # The route's pattern is logged, not the path, in which a caller can write anything.
             error = as_service_error(exc) or failed(exc, f"{request.method} {request.scope['route'].path}")
             request.app.state.parts.telemetry.count_error(error.code)
-            return error_response(error, request.scope["path"])
+            return error_response(error, request.scope)
 
     answer.__name__ = handler.__name__
     answer.__doc__ = handler.__doc__
@@ -118,21 +119,17 @@ async def answer_http_exception(request: Request, exc: Exception) -> Response:
         )
     else:
         error = NotFoundError(_hint(request.scope["path"]))
-    return error_response(error, request.scope["path"])
+    return error_response(error, request.scope)
 
 
 def _hint(path: str) -> str:
     """Say what is wrong with a path that is not there, where an SDK's base URL or another API leads to it.
 
-    >>> _hint("/chat/completions")
-    "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
+    >>> _hint("/v1/v1/models")
+    'this path does not exist; this SDK adds the version itself: take it off the base URL'
     """
-    if path in ("/chat/completions", "/responses", "/embeddings", "/models"):
-        return "this path does not exist; OpenAI's SDKs need a base URL that ends in /v1"
     if path.startswith(("/v1/v1/", "/v1/v1beta/", "/v1beta/v1beta/")):
         return "this path does not exist; this SDK adds the version itself: take it off the base URL"
-    if path == "/v1/completions":
-        return "/v1/completions is not served; use /v1/chat/completions"
     if path == "/v1/responses/input_tokens":
         return "/v1/responses/input_tokens is not served; the usage of each answer has its counts"
     if path.startswith("/v1/responses/"):
@@ -142,4 +139,4 @@ def _hint(path: str) -> str:
 
 async def answer_unexpected(request: Request, exc: Exception) -> Response:
     """Answer an exception from outside the handlers."""
-    return error_response(failed(exc, "a request"), request.scope["path"])
+    return error_response(failed(exc, "a request"), request.scope)

@@ -8,13 +8,16 @@ refused is answered in the error shape of the surface that was asked, and the co
 
 import asyncio
 import re
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
+from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from router_model.serving.access.authentication import RESPONSE_HEADERS
+from router_model.serving.access.authentication import CREDENTIALS, RESPONSE_HEADERS
+from router_model.serving.common.causes import Shape
 from router_model.serving.common.loopback import is_address, is_loopback
 from router_model.serving.common.service_errors import (
     ForbiddenError,
@@ -25,7 +28,9 @@ from router_model.serving.common.service_errors import (
     TooSlowError,
 )
 from router_model.serving.common.settings import Settings
-from router_model.serving.http_edge.surface_errors import is_forwarded, shaped_error
+from router_model.serving.http_edge.bodies import MAX_BODY
+from router_model.serving.http_edge.paths import with_plain_path
+from router_model.serving.http_edge.surface_errors import REQUEST_ID, is_forwarded, shape_of, shaped_error
 from router_model.serving.http_edge.trusted_hosts import TrustedHosts
 
 LINGER_S: Final = 2.0
@@ -50,13 +55,14 @@ class Guard:
     app : ASGI application
     settings : Settings
         ``max_body_bytes``, ``max_call_bytes``, ``body_deadline_s``, ``max_header_bytes``, ``max_headers``,
-        ``trusted_hosts``, ``host`` and ``insecure``.
+        ``trusted_hosts``, ``host``, ``insecure`` and ``cors_origins``.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self._hosts = TrustedHosts.of(settings)
         self._insecure = settings.insecure
+        self._origins = frozenset(origin.encode() for origin in settings.cors_origins)
         self._max_body_bytes = settings.max_body_bytes
         self._max_call_bytes = settings.max_call_bytes
         self._body_deadline_s = settings.body_deadline_s
@@ -76,6 +82,9 @@ class Guard:
             raise ValueError(f"scope type {scope['type']!r}; expected http or lifespan")
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = with_plain_path(scope)
+        scope[REQUEST_ID] = f"req_{secrets.token_hex(12)}"
+        _take_key_of_query(scope)
         # Calls to forward may contain images, so their limit is larger.
         max_bytes = self._max_call_bytes if is_forwarded(scope["path"]) else self._max_body_bytes
         try:
@@ -83,8 +92,9 @@ class Guard:
         except ServiceError as refusal:
             await _answer(refusal, scope, receive, send, drain=True)
             return
-        exchange = _Exchange(receive, send, max_bytes)
+        exchange = _Exchange(receive, send, max_bytes, _ids(scope))
         scope[RESPONSE_HEADERS] = exchange.extra_headers
+        scope[MAX_BODY] = max_bytes
         if has_body:
             exchange.start_deadline(self._body_deadline_s)
         try:
@@ -129,7 +139,8 @@ class Guard:
         self._check_host(hosts, scope)
         if self._insecure:
             _check_loopback(scope)
-            _check_site(scope, hosts[0])
+            if not any(name == b"origin" and value in self._origins for name, value in headers):
+                _check_site(scope, hosts[0])
         return _check_framing(lengths, codings, max_bytes)
 
     def _check_host(self, hosts: list[bytes], scope: Scope) -> None:
@@ -219,7 +230,7 @@ class _Exchange:
         "started",
     )
 
-    def __init__(self, receive: Receive, send: Send, max_bytes: int) -> None:
+    def __init__(self, receive: Receive, send: Send, max_bytes: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
@@ -228,7 +239,7 @@ class _Exchange:
         self._expired = False
         self._reader: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.extra_headers: list[tuple[bytes, bytes]] = []
+        self.extra_headers = headers
         self.refusal: ServiceError | None = None
         self.started = False
 
@@ -305,8 +316,9 @@ def _too_slow() -> TooSlowError:
 
 async def _answer(error: ServiceError, scope: Scope, receive: Receive, send: Send, *, drain: bool) -> None:
     """Send a refusal and have the connection closed."""
-    body = shaped_error(scope["path"], error)
-    await send({"type": "http.response.start", "status": error.status, "headers": _headers(error, len(body))})
+    status, body = shaped_error(scope, error)
+    headers = [*_headers(error, len(body)), *_ids(scope)]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     # While the rest is read, the answer is not over: at its end the server closes the connection.
     await send({"type": "http.response.body", "body": body, "more_body": drain})
     if drain:
@@ -314,6 +326,23 @@ async def _answer(error: ServiceError, scope: Scope, receive: Receive, send: Sen
             async with asyncio.timeout(LINGER_S):
                 await _discard(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _ids(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """Return the request's id in the headers that OpenAI's and Anthropic's SDKs read."""
+    value = scope[REQUEST_ID].encode()
+    return [(b"x-request-id", value), (b"request-id", value)]
+
+
+def _take_key_of_query(scope: Scope) -> None:
+    """Take Google's ``?key=`` as its header, if there is none."""
+    query = scope["query_string"]
+    path = scope["path"]
+    if b"key=" not in query or not (shape_of(path) is Shape.GOOGLE or path.startswith("/v1/models")):
+        return
+    given = parse_qs(query.decode("latin-1")).get("key")
+    if given and not any(name in CREDENTIALS for name, _ in scope["headers"]):
+        scope["headers"] = [*scope["headers"], (b"x-goog-api-key", given[0].encode("latin-1", "replace"))]
 
 
 async def _discard(receive: Receive) -> None:

@@ -13,6 +13,12 @@
     collects_data = true                               # false: keeps no prompts, so data_collection = deny may call it
     stream_whole_answers = true                        # false: whole answers are asked for as such
 
+A table ``aliases`` beside them says which model is meant by a name that a client cannot be told to change::
+
+    [aliases]
+    "claude-opus-*" = "auto"
+    "gpt-5*" = {model = "auto", target_success = 0.9}  # and other options of the body's ``router``
+
 Everything that can be wrong is said when the file is read, one thing at a time, and never with a secret in it.
 """
 
@@ -32,6 +38,7 @@ from router_model.serving.providers.base_urls import DEFAULTS, ECHO, checked_bas
 from router_model.serving.providers.provider import STAR, Deadlines, Kind, Provider
 from router_model.serving.providers.secret_values import read_keys, read_proxy
 
+ALIASES: Final = "aliases"
 _EXAMPLE: Final = "deploy/providers.example.toml"
 _KEYS: Final = (
     *("kind", "base_url", "keys", "models", "headers", "deadlines", "max_connections", "collects_data"),
@@ -61,11 +68,63 @@ def load_providers(path: str | Path, environ: Mapping[str, str] | None = None) -
     SettingsError
         If it cannot be read, or anything in it is wrong.
     """
+    return parse_providers(_content(path), origin=str(path), environ=os.environ if environ is None else environ)
+
+
+def load_aliases(path: str | Path) -> tuple["Alias", ...]:
+    """Read the aliases of a file of providers, in its order.
+
+    Raises
+    ------
+    SettingsError
+        If one is not a pair of a name and a model.
+    """
+    document = _document(_content(path), str(path))
+    return tuple(_alias(name, meant, f"{path}: alias {name!r}") for name, meant in document.get(ALIASES, {}).items())
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name that callers ask for, and what is meant.
+
+    Attributes
+    ----------
+    pattern : a model's name, or a glob over such names
+    model : what is asked for instead; ``auto`` leaves the choice to the router
+    options : of the body's ``router``, for callers that do not say them
+    """
+
+    pattern: str
+    model: str
+    options: Mapping[str, Any]
+
+
+def _alias(name: str, meant: object, where: str) -> Alias:
+    options = {"model": meant} if isinstance(meant, str) else dict(meant) if isinstance(meant, dict) else {}
+    model = options.pop("model", None)
+    if not name or not isinstance(model, str) or not model:
+        raise SettingsError(f"{where}: names no model; expected 'NAME' = 'auto', or = {{model = 'auto', ...}}")
+    return Alias(name, model, options)
+
+
+def _content(path: str | Path) -> str:
     try:
-        content = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise SettingsError(f"{path}: the providers cannot be read ({exc}); expected a file like {_EXAMPLE}") from exc
-    return parse_providers(content, origin=str(path), environ=os.environ if environ is None else environ)
+
+
+def _document(content: str, origin: str) -> dict[str, Any]:
+    try:
+        document = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as exc:
+        raise SettingsError(f"{origin}: not valid TOML ({exc})") from exc
+    for name, entry in document.items():
+        if not isinstance(entry, dict):
+            raise SettingsError(
+                f"{origin}: {name!r} stands outside of a table; expected one table [NAME] for each provider"
+            )
+    return document
 
 
 def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Settings:
@@ -84,15 +143,8 @@ def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Sett
 
 def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) -> tuple[Provider, ...]:
     """Read providers from text; `origin` names it in errors."""
-    try:
-        document = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as exc:
-        raise SettingsError(f"{origin}: not valid TOML ({exc})") from exc
-    for name, entry in document.items():
-        if not isinstance(entry, dict):
-            raise SettingsError(
-                f"{origin}: {name!r} stands outside of a table; expected one table [NAME] for each provider"
-            )
+    document = _document(content, origin)
+    document.pop(ALIASES, None)
     if not document:
         raise SettingsError(f"{origin}: has no providers; expected tables [NAME], as in {_EXAMPLE}")
     return tuple(

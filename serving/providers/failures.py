@@ -1,9 +1,10 @@
 """The ways in which a call of a provider can fail; `router_model.serving.forwarding` decides what to do then."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from router_model.errors import RouterModelError
 
@@ -100,6 +101,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
     of_key : of a rate limit: whether the provider says that it holds for all models of the key
     refusal : Refusal or None
         Of `FailureKind.REFUSED`, where the provider says what it refuses.
+    details : Anthropic's ``error.details``; empty if there are none
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         retry_after_s: float | None = None,
         of_key: bool = False,
         refusal: Refusal | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -125,6 +128,7 @@ class UpstreamFailure(RouterModelError):  # noqa: N818  (an outcome of an attemp
         self.retry_after_s = retry_after_s
         self.of_key = of_key
         self.refusal = refusal
+        self.details = dict(details or {})
 
     @property
     def error_type(self) -> str:

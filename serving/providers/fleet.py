@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
 from router_model.catalog import ModelCard
-from router_model.serving.providers.config import load_providers
+from router_model.serving.providers.config import Alias, load_aliases, load_providers
 from router_model.serving.providers.echo import EchoTransport
 from router_model.serving.providers.http import Transport
 from router_model.serving.providers.keys import KeyRing
@@ -30,6 +31,7 @@ class Fleet:
     path : of the file
     cards : returns the catalog's cards by model as they are now; prices may change while the service runs
     environ : where keys are looked up; default: the process' environment
+    check : raises `SettingsError` for options of an alias that no request could have
 
     Raises
     ------
@@ -37,8 +39,17 @@ class Fleet:
         If the file is missing, or anything in it is wrong.
     """
 
-    def __init__(self, path: Path, cards: Callable[[], Cards], *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        cards: Callable[[], Cards],
+        *,
+        environ: Mapping[str, str] | None = None,
+        check: Callable[[Alias], None] | None = None,
+    ) -> None:
         self._path = path
+        self._check = check
+        self._aliases: tuple[Alias, ...] = ()
         self._cards = cards
         self._environ = os.environ if environ is None else environ
         self._transports: dict[Hashable, AiohttpTransport] = {}
@@ -49,7 +60,7 @@ class Fleet:
         self._rings: dict[_RingKey, KeyRing] = {}
         self._cards_of_known: Cards = {}
         self._known: dict[str, tuple[Target, ...]] = {}
-        self._take(load_providers(path, self._environ))
+        self._take(*self._load())
 
     @property
     def all(self) -> Mapping[str, Provider]:
@@ -109,7 +120,7 @@ class Fleet:
             If the new file is wrong: what was there before stays.
         """
         async with self._reloading:
-            self._take(await asyncio.to_thread(load_providers, self._path, self._environ))
+            self._take(*await asyncio.to_thread(self._load))
             self.warn_of_missing_prices()
             served = {provider.connections_key for provider in self._providers.values()}
             retired = [self._transports.pop(key) for key in self._transports.keys() - served]
@@ -123,10 +134,22 @@ class Fleet:
         for transport in (*self._transports.values(), *self._retired):
             await transport.close()
 
-    def _take(self, providers: Sequence[Provider]) -> None:
+    def alias(self, model: str) -> Alias | None:
+        """Return what a name means; None if it means itself. An exact name goes before globs, these in their order."""
+        exact = (one for one in self._aliases if one.pattern == model)
+        return next(exact, None) or next((one for one in self._aliases if fnmatchcase(model, one.pattern)), None)
+
+    def _load(self) -> tuple[tuple[Provider, ...], tuple[Alias, ...]]:
+        aliases = load_aliases(self._path)
+        if self._check is not None:
+            for alias in aliases:
+                self._check(alias)
+        return load_providers(self._path, self._environ), aliases
+
+    def _take(self, providers: Sequence[Provider], aliases: tuple[Alias, ...]) -> None:
         rings = {_ring_key(provider): self._ring(provider) for provider in providers}  # may raise: nothing changed yet
         self._providers = {provider.name: provider for provider in providers}
-        self._rings = rings
+        self._rings, self._aliases = rings, aliases
         self._cards_of_known, self._known = self._cards(), {}
 
     def _found(self, model: str, card: ModelCard | None) -> tuple[Target, ...]:

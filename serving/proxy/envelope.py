@@ -105,7 +105,7 @@ class ProxyEnvelope(Envelope):
         return None
 
 
-def for_openrouter(body: dict[str, Any], ours: frozenset[str]) -> dict[str, Any]:
+def fields_for_openrouter(body: dict[str, Any], ours: frozenset[str]) -> dict[str, Any]:
     """Return what OpenRouter itself is to read of a body.
 
     Parameters
@@ -115,8 +115,8 @@ def for_openrouter(body: dict[str, Any], ours: frozenset[str]) -> dict[str, Any]
 
     Examples
     --------
-    >>> for_openrouter({"provider": {"only": ["mine", "azure"], "sort": "price"}, "plugins": [{"id": "auto-router"}]},
-    ...                frozenset({"mine"}))
+    >>> body = {"provider": {"only": ["mine", "azure"], "sort": "price"}, "plugins": [{"id": "auto-router"}]}
+    >>> fields_for_openrouter(body, frozenset({"mine"}))
     {'provider': {'only': ['azure'], 'sort': 'price'}}
     """
     fields: dict[str, Any] = {}

@@ -1,13 +1,21 @@
-"""Read ``model`` and ``models`` of a body: they ask for a decision, or name models to forward to."""
+"""Read ``model`` and ``models`` of a body: they ask for a decision, or name models to forward to.
 
-from collections.abc import Collection, Sequence
+A name may be an alias of the providers' file, which stands for another model, or for ``auto`` with options of its own.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final
 
-from router_model.serving.common.service_errors import ModelNotFoundError
-from router_model.serving.http_edge.requests import AUTO
+from router_model.goal import KNOBS
+from router_model.serving.common.service_errors import InvalidRequestError, ModelNotFoundError, SettingsError
+from router_model.serving.http_edge.bodies import validated
+from router_model.serving.http_edge.requests import AUTO, RouterOptions
+from router_model.serving.providers.config import Alias
 
 _NAMES: Final = frozenset({*AUTO, "router"})
+_GOALS: Final = frozenset(KNOBS) - {"quality_bar"}
+"""Options of which a request can have one at most."""
 
 
 def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> tuple[bool, tuple[str, ...]]:
@@ -30,6 +38,40 @@ def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> 
     if not routes and model is not None:
         listed.insert(0, model)
     return routes, tuple(dict.fromkeys(listed))
+
+
+def check_alias(alias: Alias) -> None:
+    """Check an alias' options.
+
+    Raises
+    ------
+    SettingsError
+        If a request could not have them under ``router``.
+    """
+    try:
+        validated(RouterOptions, dict(alias.options))
+    except InvalidRequestError as exc:
+        raise SettingsError(f"providers: alias {alias.pattern!r}: {exc.message}") from exc
+
+
+def with_options(body: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body with an alias' options under ``router``; the caller's own go before them.
+
+    A caller that sets one knob means it alone, so that none of the alias' knobs is left beside it.
+
+    Examples
+    --------
+    >>> with_options({"router": {"explore": False}}, {"target_success": 0.9})
+    {'router': {'target_success': 0.9, 'explore': False}}
+    >>> with_options({"router": {"cost_quality_tradeoff": 3}}, {"target_success": 0.9})
+    {'router': {'cost_quality_tradeoff': 3}}
+    """
+    own = body.get("router") or {}
+    if not options or not isinstance(own, dict):  # what is no object is refused where it is read
+        return dict(body)
+    has_goal = not own.keys().isdisjoint(_GOALS)
+    given = {name: value for name, value in options.items() if not (has_goal and name in _GOALS)}
+    return {**body, "router": {**given, **own}}
 
 
 def not_found(model: str, known: Collection[str], *, param: str = "model") -> ModelNotFoundError:

@@ -16,6 +16,7 @@ from router_model.serving.http_edge.bodies import BodyReader
 from router_model.serving.monitoring.telemetry import Telemetry
 from router_model.serving.monitoring.tracing import Tracing
 from router_model.serving.providers.fleet import Fleet
+from router_model.serving.proxy.naming import check_alias
 from router_model.serving.proxy.proxy import Proxy
 
 _NO_CARDS: Final[Mapping[str, ModelCard]] = {}
@@ -42,7 +43,7 @@ def open_proxy(
     """
     if settings.providers is None:
         return None
-    fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now)
+    fleet = Fleet(settings.providers, _Cards(engine, settings.catalog).now, check=check_alias)
     rules = Rules(max_attempts=settings.proxy_max_attempts, keep_alive_s=settings.proxy_keep_alive_s)
     return Proxy(
         fleet,

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.common.callers import Caller
-from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError
+from router_model.serving.common.service_errors import EmptyPlanError, InvalidRequestError, ServiceError, TooLongError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.engine.engine import Engine
 from router_model.serving.engine.query import Routed
@@ -22,6 +22,7 @@ from router_model.serving.forwarding.deadlines import clock
 from router_model.serving.forwarding.forwarder import Forwarder
 from router_model.serving.forwarding.reply import AttemptObserver, ForwardRequest, Reply, no_extras
 from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.http_edge.surface_errors import is_openrouters
 from router_model.serving.monitoring.tracing import OFF, TracedCall, Tracing
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import HealthState
@@ -34,6 +35,7 @@ from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
 from router_model.serving.proxy.questions import nobody_fits, query_of
+from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
     StreamAnswer,
     error_headers,
@@ -63,6 +65,7 @@ class Proxy:
     candidates : Candidates
     under_way : UnderWay
         The calls, for the end of a drain.
+    recent : RecentCalls
     """
 
     providers: Fleet
@@ -75,6 +78,7 @@ class Proxy:
     longest_s: float = 600.0
     candidates: Candidates = field(init=False)
     under_way: UnderWay = field(init=False, default_factory=UnderWay)
+    recent: RecentCalls = field(init=False, default_factory=RecentCalls)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
@@ -160,6 +164,8 @@ class Proxy:
             policy=self.engine.policy_version,
             most_s=self.longest_s,
             ours=self.candidates.provider_names,
+            alias_of=self.providers.alias,
+            for_openrouter=is_openrouters(request.scope),
             **path,
         )
 
@@ -188,7 +194,8 @@ class Proxy:
         if routed is not None:
             traced.decided(decision_id=routed.decision_id, session_id=asked.session_id)
         targets, admission, worst_usd = admit(self.access, request.scope, caller, asked, targets)
-        account = Account((*self.observers, self.candidates.speeds.observe), admission, traced, worst_usd)
+        seen = (*self.observers, self.candidates.speeds.observe, self.recent.observe)
+        account = Account(seen, admission, traced, worst_usd)
         try:
             reply = await self.forwarder.forward(self._forward_request(caller, asked, routed, targets, account))
             if routed is not None and reply.target.model != routed.model:
@@ -233,7 +240,7 @@ class Proxy:
         InvalidRequestError, ModelNotFoundError, EmptyPlanError
         """
         for model in asked.models:
-            self._check_known(model, asked)
+            self.check_known(model, asked)
         decidable = [model for model in asked.models if model in self._models]
         if not asked.routes or (asked.models and not decidable and self._models):
             return None, self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
@@ -260,13 +267,19 @@ class Proxy:
         query = await self.bodies.aside(caller, ask) if asked.call.is_long else ask()
         try:
             routed = await self.engine.decide(query)
-        except EmptyPlanError as exc:
+        except (EmptyPlanError, TooLongError) as exc:
             raise nobody_fits(exc, asked) from exc
         behind = [model for model in asked.models if model not in decidable]
         models = [step.model for step in routed.plan] + behind
         return routed, self.candidates.targets(models, asked.preferences)
 
-    def _check_known(self, model: str, asked: ProxyRequest) -> None:
+    def check_known(self, model: str, asked: ProxyRequest) -> None:
+        """Refuse a model that nobody knows or serves.
+
+        Raises
+        ------
+        ModelNotFoundError, EmptyPlanError
+        """
         if self.candidates.serves(model):
             return
         param = "models" if model in (asked.envelope.models or ()) else "model"

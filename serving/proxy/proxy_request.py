@@ -1,6 +1,6 @@
 """A request to the proxy after reading: the call, the query for the router, and the form of the answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Final
@@ -12,14 +12,25 @@ from router_model.serving.formats.format import Call, Surface
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
 from router_model.serving.http_edge.requests import AUTO
-from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, for_openrouter
-from router_model.serving.proxy.naming import read_named
+from router_model.serving.providers.config import Alias
+from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, fields_for_openrouter
+from router_model.serving.proxy.naming import read_named, with_options
 from router_model.serving.proxy.preferences import Preferences
 from router_model.serving.proxy.request_counts import with_counts_read
 
 GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"
 METADATA: Final = "x-openrouter-metadata"
+_OF_CHAT: Final[Mapping[str, str]] = {
+    "messages": "send them as 'input', or ask /v1/chat/completions",
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "name it 'max_output_tokens'"),
+    **dict.fromkeys(("n", "best_of"), "leave it out: a response has one answer"),
+    "response_format": "send it as 'text.format'",
+    "reasoning_effort": "send it as 'reasoning.effort'",
+    "thinking": "send it as 'reasoning'",
+    "functions": "send them as 'tools'",
+}
+"""Fields that a Responses body must not have, as OpenAI has it: providers would keep to them, and budgets not."""
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
 MOST_USER_CHARS: Final = 1024
 """Of ``metadata.user_id``, as of ``user``. Claude Code's, which is among the longest in use, has about 200."""
@@ -71,9 +82,11 @@ def read_proxy_request(
     policy: str,
     most_s: float,
     ours: frozenset[str],
+    alias_of: Callable[[str], Alias | None] | None = None,
     path_model: str | None = None,
     path_stream: bool | None = None,
     is_long: bool = False,
+    for_openrouter: bool = False,
 ) -> ProxyRequest:
     """Read a request.
 
@@ -84,7 +97,9 @@ def read_proxy_request(
     policy : the name of what decides now
     most_s : the longest time a call may take
     ours : names of our providers, in lower case
+    alias_of : returns what a model's name means, if it is an alias
     path_model, path_stream : what the path says, if it does (Google's)
+    for_openrouter : whether OpenRouter's SDK asks
     is_long : whether the body is long: translating and writing it takes more than a few milliseconds
 
     Raises
@@ -93,6 +108,12 @@ def read_proxy_request(
         If something that is read is not as declared.
     """
     envelope = validated(ProxyEnvelope, body)
+    model = asked = path_model or envelope.model
+    alias = None if model is None or alias_of is None else alias_of(model)
+    if alias is not None:
+        model = alias.model
+        if alias.options:
+            envelope = validated(ProxyEnvelope, with_options(body, alias.options))
     body = with_counts_read(surface, body)
     stream = path_stream if path_stream is not None else envelope.stream is True
     call = Call(
@@ -102,14 +123,14 @@ def read_proxy_request(
         headers={name: headers[name] for name in _PASSED if name in headers},
         wants_usage=None if envelope.stream_options is None else envelope.stream_options.include_usage,
         is_long=is_long,
-        openrouter=for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
+        for_openrouter=for_openrouter or asked == AUTO[1],
+        openrouter=fields_for_openrouter(body, ours) if envelope.provider or envelope.plugins else {},
     )
-    model = path_model or envelope.model
     routes, models = read_named(model, envelope.models, policy)
     return ProxyRequest(
         call,
         envelope,
-        requested=model or AUTO[0],
+        requested=asked or AUTO[0],
         routes=routes,
         models=models,
         preferences=_preferences(surface, envelope, body),
@@ -127,13 +148,16 @@ def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, A
     Raises
     ------
     InvalidRequestError
-        If no provider could answer, because the answer would have to be kept here.
+        If the body is for chat completions, or if the answer would have to be kept here.
     """
     preferences = Preferences.of(envelope.provider)
     if surface is not Surface.RESPONSES:
         return preferences
     from router_model.serving.formats.translations.responses_to_openai import only_responses as only  # noqa: PLC0415  (only this surface needs it)
 
+    for name, instead in _OF_CHAT.items():
+        if body.get(name) is not None:
+            raise InvalidRequestError(f"'{name}' is a field of chat completions; {instead}", param=name)
     if body.get("background"):
         raise InvalidRequestError(
             "background: the service keeps no answers to be fetched later; leave it out, or stream the answer",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from router_model.goal import Goal, OwnTradeoff, Tradeoff
 from router_model.screening.constraints import Constraints, Usd
@@ -11,7 +11,7 @@ from router_model.serving.common.service_errors import (
     EmptyPlanError,
     InvalidRequestError,
     ServiceError,
-    UpstreamError,
+    TooLongError,
 )
 from router_model.serving.engine.query import Query
 from router_model.serving.formats.format import Surface
@@ -19,6 +19,9 @@ from router_model.serving.http_edge.queries import build_query
 from router_model.serving.proxy.chat_bodies import chat_body
 from router_model.serving.proxy.envelope import TRADEOFFS, Plugin
 from router_model.serving.proxy.proxy_request import ProxyRequest
+
+_PROMPT_IN: Final = {Surface.RESPONSES: "input", Surface.GENERATE: "contents"}
+"""The field with the prompt, where it is not ``messages``."""
 
 
 def query_of(
@@ -61,15 +64,13 @@ def query_of(
     )
 
 
-def nobody_fits(error: EmptyPlanError, asked: ProxyRequest) -> ServiceError:
+def nobody_fits(error: EmptyPlanError | TooLongError, asked: ProxyRequest) -> ServiceError:
     """Return the error of a request that no candidate is left for, in the words that its caller's SDK knows."""
     refusal = asked.preferences.only_responses
     if refusal is not None and error.param in (None, "unavailable"):
         return InvalidRequestError(refusal.message, param=refusal.param, metadata=error.metadata)
-    if asked.surface is Surface.RESPONSES and error.param == "context_window":
-        return UpstreamError(
-            error.message, status=400, type="invalid_request_error", code="context_length_exceeded", param="input"
-        )
+    if isinstance(error, TooLongError):
+        error.param = _PROMPT_IN.get(asked.surface, error.param)
     return error
 
 

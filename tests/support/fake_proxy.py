@@ -11,6 +11,7 @@ from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts
 from router_model.serving.forwarding.reply import ForwardRequest, Reply
+from router_model.serving.providers.config import Alias
 from router_model.serving.providers.health import HealthRules, HealthTable
 from router_model.serving.providers.keys import KeyRing
 from router_model.serving.providers.provider import Kind, Provider, Target
@@ -36,6 +37,7 @@ class FakeProviders:
     closed: bool = False
     reloads: int = 0
     bad: str = ""
+    aliases: dict[str, Alias] = field(default_factory=dict)
     rings: dict[str, KeyRing] = field(default_factory=dict)
 
     @property
@@ -44,6 +46,9 @@ class FakeProviders:
 
     def names(self, model: str | None) -> bool:
         return model in self.models
+
+    def alias(self, model: str) -> Alias | None:
+        return self.aliases.get(model)
 
     def warn_of_missing_prices(self) -> None:
         pass
@@ -147,6 +152,7 @@ class FakeForwarder:
             datetime(2026, 11, 23, tzinfo=UTC),
             model=target.model,
             provider=target.provider.name,
+            response_id="resp_1" if error is None else None,
             status=200 if error is None else 500,
             error_type=error,
             input_tokens=None if usage is None else usage.input_tokens,

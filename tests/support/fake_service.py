@@ -16,6 +16,8 @@ from router_model.errors import RouterModelError
 from router_model.features import FeatureError
 from router_model.screening.screening import NoCandidateError
 from router_model.serving.access.admission import Admission
+from router_model.serving.access.key_budget import NANOS, KeyBudget
+from router_model.serving.access.ledger import Balance
 from router_model.serving.api.parts import Parts
 from router_model.serving.app import create_app
 from router_model.serving.common.callers import INSECURE, Caller, Role
@@ -247,6 +249,10 @@ class FakeAccess:
 
     def close(self) -> None:
         pass
+
+    def standing(self, caller: Caller) -> tuple[str, KeyBudget, Balance]:
+        """Ten dollars a month, of which two and a half are spent."""
+        return caller.key_id, KeyBudget(Decimal(10)), Balance(10 * NANOS, 5 * NANOS // 2, 0)
 
     def count_more(self, caller: Caller, n: int) -> None:
         assert n >= 0

@@ -43,6 +43,8 @@ def anthropic_error_body(error: ServiceError, request_id: str) -> bytes:
     '{"type":"error","error":{"type":"not_found_error","message":"no model \'x\'"},"request_id":"req_1"}'
     """
     content: dict[str, Any] = {"type": _type_of_status(error.status), "message": error.message}
+    if error.details:
+        content["details"] = error.details
     if error.metadata:
         content["metadata"] = error.metadata
     return dump({"type": "error", "error": content, "request_id": request_id})
@@ -50,7 +52,10 @@ def anthropic_error_body(error: ServiceError, request_id: str) -> bytes:
 
 def error_event(failure: UpstreamFailure) -> Json:
     """Return the event that ends a stream in which a provider failed; keys that fail are ours, not the caller's."""
-    return {"type": "error", "error": {"type": _BY_KIND.get(failure.kind, "api_error"), "message": failure.message}}
+    content: Json = {"type": _BY_KIND.get(failure.kind, "api_error"), "message": failure.message}
+    if failure.details:
+        content["details"] = dict(failure.details)
+    return {"type": "error", "error": content}
 
 
 def _type_of_status(status: int) -> str:

@@ -6,13 +6,14 @@ speaks of the organization's.
 """
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from router_model.serving.common.retry_after import limit_ends_s, retry_after_s
 from router_model.serving.formats.about_keys import kind_by_key
 from router_model.serving.formats.openai.error_body import ErrorBody, error_in, read_error
 from router_model.serving.formats.refusals import as_refusal
-from router_model.serving.formats.shapes import Json
+from router_model.serving.formats.shapes import Json, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure, kind_of_status
 
 _BY_TYPE: Final[Mapping[str, FailureKind]] = {
@@ -39,6 +40,8 @@ _MEANT: Final[Mapping[FailureKind, int]] = {
 }
 """The status that an error means where HTTP said 200."""
 _BAD_GATEWAY: Final = 502
+_CALLERS_STATE: Final = ("thread_", "compaction_", "file_", "tool_")
+"""The beginnings of codes in ``error.details`` about what only the caller can mend, whatever the type and status."""
 _TOO_LONG: Final = ("prompt is too long", "exceed context limit", "context window")
 _INVALID: Final = "invalid_request_error"
 _MAY_BE_KEY: Final = frozenset({_INVALID, "permission_error", "authentication_error", "billing_error", None})
@@ -55,7 +58,12 @@ def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> Ups
     ('rate_limited', 'Overloaded', 3.0)
     """
     error = read_error(status, content)
-    kind = _kind_by_words(status, error) or _BY_TYPE.get(error.type or "") or _kind_of_status(status)
+    kind = (
+        _kind_by_details(status, error)
+        or _kind_by_words(status, error)
+        or _BY_TYPE.get(error.type or "")
+        or _kind_of_status(status)
+    )
     is_limit = kind is FailureKind.RATE_LIMITED
     wait_s = limit_ends_s(headers, error.message) if is_limit else retry_after_s(headers)
     return _failure(kind, error, status, wait_s)
@@ -64,10 +72,17 @@ def read_failure(status: int, headers: Mapping[str, str], content: bytes) -> Ups
 def failure_in(content: Json) -> UpstreamFailure:
     """Return what an ``error`` event of a stream, or an error inside a 200, says."""
     error = error_in(content) or ErrorBody("the provider ended its answer with an error that has no message")
-    kind = _kind_by_words(None, error) or _BY_TYPE.get(error.type or "")
+    kind = _kind_by_details(None, error) or _kind_by_words(None, error) or _BY_TYPE.get(error.type or "")
     if kind is None:
         kind = FailureKind.BAD_REQUEST if error.type == _INVALID else FailureKind.SERVER
     return _failure(kind, error, _MEANT.get(kind, _BAD_GATEWAY), None)
+
+
+def _kind_by_details(status: int | None, error: ErrorBody) -> FailureKind | None:
+    """Return that an error is the caller's, if its code says so: a lost thread (404) is no lost model."""
+    is_fault = status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    code = text(error.details.get("error_code"))
+    return FailureKind.BAD_REQUEST if code.startswith(_CALLERS_STATE) and not is_fault else None
 
 
 def _kind_by_words(status: int | None, error: ErrorBody) -> FailureKind | None:
@@ -84,6 +99,13 @@ def _kind_of_status(status: int) -> FailureKind:
 
 def _failure(kind: FailureKind, error: ErrorBody, status: int, wait_s: float | None) -> UpstreamFailure:
     failure = UpstreamFailure(
-        kind, error.message, status=status, code=error.code, type=error.type, param=error.param, retry_after_s=wait_s
+        kind,
+        error.message,
+        status=status,
+        code=error.code,
+        type=error.type,
+        param=error.param,
+        retry_after_s=wait_s,
+        details=error.details,
     )
-    return as_refusal(failure)
+    return failure if failure.details and kind is FailureKind.BAD_REQUEST else as_refusal(failure)

@@ -12,6 +12,7 @@ from router_model.serving.formats.fitting.effort import budget_of, effort_of
 from router_model.serving.formats.fitting.fitting import Fitting
 from router_model.serving.formats.fitting.json_tool import JSON_TOOL
 from router_model.serving.formats.fitting.table import Samples, Thinking
+from router_model.serving.formats.references import thread_refused
 from router_model.serving.formats.shapes import Json, mapping, mappings, text
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -25,7 +26,15 @@ _SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/=]+")
 
 
 def fit_messages(fitting: Fitting) -> None:
-    """Fit a body: its limit, thinking and effort, samplers, and the thinking in its history."""
+    """Fit a body: its limit, thinking and effort, samplers, and the thinking in its history.
+
+    Raises
+    ------
+    InvalidRequestError
+        If it continues a thread at a model that keeps none.
+    """
+    if fitting.body.get("thread") and fitting.family.vendor not in ("", "anthropic"):
+        raise thread_refused("only Anthropic's models are known to keep one, and others ignore the field")
     # First: whether a model may think in a tool loop depends on the thinking that is left in the history.
     _leave_out_unsigned(fitting)
     # Before thinking is fitted, because a thinking budget must be less than max_tokens.

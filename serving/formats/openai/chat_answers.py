@@ -5,7 +5,7 @@ from typing import Any
 
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.openai.bodies import answer_object, text_or_none
-from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, says_something
+from router_model.serving.formats.openai.choices import EXPLAINS_NOTHING_SAID, n_written, say_reasoning, says_something
 from router_model.serving.formats.openai.failures import failure_in
 from router_model.serving.formats.openai.finish import ERROR
 from router_model.serving.formats.openai.tolerant import by_the_book
@@ -47,9 +47,11 @@ def read_chat_answer(content_type: str, content: bytes) -> tuple[Json, Facts]:
 
 def written_answer(answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any]) -> Json:
     """Return an answer for the caller: our ``model``, ``usage`` with its cost, and `extras`."""
-    usage = written_usage(usage_json(answer), facts)
+    usage = written_usage(usage_json(answer), facts, target.card)
     ours: Json = {"model": target.model} if usage is None else {"model": target.model, "usage": usage}
-    return {**answer, **ours, **extras}
+    for choice in answer.get("choices") or ():
+        say_reasoning(choice.get("message"))
+    return {"provider": target.provider.name, "system_fingerprint": None, **answer, **ours, **extras}
 
 
 def _choices(answer: Json) -> list[Json]:

@@ -46,3 +46,15 @@ def n_written(part: Mapping[str, Any]) -> int:
         function = mapping(call.get("function") or call.get("custom"))
         texts += [function.get("name"), function.get("arguments") or function.get("input")]
     return sum(n_bytes(text) for text in texts if isinstance(text, str))
+
+
+def say_reasoning(message: object) -> None:
+    """Put ``reasoning`` beside a message's ``reasoning_content``: OpenRouter's clients read the one, others the other.
+
+    >>> message = {"reasoning_content": "Hm."}
+    >>> say_reasoning(message)
+    >>> message["reasoning"]
+    'Hm.'
+    """
+    if isinstance(message, dict) and message.get("reasoning_content") and not message.get("reasoning"):
+        message["reasoning"] = message["reasoning_content"]

@@ -39,6 +39,7 @@ class ErrorBody:
     code : str or None
         A number of OpenRouter's or vLLM's as text.
     metadata : OpenRouter's
+    details : Anthropic's, an object with an ``error_code``
     """
 
     message: str
@@ -46,6 +47,7 @@ class ErrorBody:
     code: str | None = None
     param: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def http_status(self) -> int | None:
@@ -90,6 +92,7 @@ def _error(body: Mapping[str, Any], error: Mapping[str, Any]) -> ErrorBody:
         code=_reason(error) or _name(error.get("code")),
         param=_name(error.get("param")),
         metadata=metadata,
+        details=details if isinstance(details := error.get("details"), dict) else {},
     )
 
 

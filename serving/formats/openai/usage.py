@@ -16,9 +16,10 @@ Which of these counts can be is decided in `router_model.serving.providers.plaus
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from router_model.catalog import ModelCard
 from router_model.serving.formats.counts import amount_of, count_of, first_count, hidden_tokens, is_no_amount
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.shapes import Json
@@ -117,11 +118,12 @@ def _n_input(usage: Mapping[str, Any], cache: _Cache, n_total: int, n_written: i
     return max(n_total - n_written, 0) if is_unsaid else n_prompt
 
 
-def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
+def written_usage(usage: Mapping[str, Any] | None, facts: Facts, card: ModelCard | None = None) -> Json | None:
     """Return the ``usage`` for the caller: the provider's, with our counts and cost; None if nothing is known.
 
     The counts are OpenAI's whoever answered (``completion_tokens`` includes reasoning). ``cost`` is null where the
-    catalog has no price. ``upstream_inference_cost`` stays as the provider said, if it did.
+    catalog has no price. ``upstream_inference_cost`` stays as the provider said, if it did; its two parts are shared
+    out by the list prices of `card`, or else by tokens.
     """
     counted = facts.usage
     if counted is None:
@@ -144,12 +146,26 @@ def written_usage(usage: Mapping[str, Any] | None, facts: Facts) -> Json | None:
             "reasoning_tokens": counted.reasoning_tokens,
         },
         "cost": facts.cost_usd,
-        "cost_details": {
-            **costs,
-            "upstream_inference_cost": facts.cost_usd if upstream_usd is None else upstream_usd,
-        },
+        "cost_details": _cost_details(counted, costs, facts.cost_usd if upstream_usd is None else upstream_usd, card),
     }
     return written | ({"estimated": list(facts.estimated)} if facts.estimated else {})
+
+
+def _cost_details(
+    usage: Usage, given: Mapping[str, Any], upstream_usd: float | None, card: ModelCard | None
+) -> Json | None:
+    """Return the cost of the provider and its parts, which OpenRouter's SDKs expect; None if it is unknown."""
+    if upstream_usd is None:
+        return None
+    whole_usd = usage.list_usd(card) or 0.0
+    read_usd = replace(usage, output_tokens=0, reasoning_tokens=0).list_usd(card) or 0.0
+    n_tokens = usage.input_tokens + usage.output_tokens
+    share = read_usd / whole_usd if whole_usd else usage.input_tokens / n_tokens if n_tokens else 1.0
+    return {
+        "upstream_inference_cost": upstream_usd,
+        "upstream_inference_prompt_cost": upstream_usd * share,
+        "upstream_inference_completions_cost": upstream_usd * (1 - share),
+    } | {name: value for name, value in given.items() if value is not None}
 
 
 def _details(usage: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

@@ -11,13 +11,14 @@ from typing import Any, Final
 from router_model.serving.formats.format import Call, Facts
 from router_model.serving.formats.function_calls import with_function_calls
 from router_model.serving.formats.json_text import dump
-from router_model.serving.formats.openai.choices import says_something
+from router_model.serving.formats.openai.choices import say_reasoning, says_something
 from router_model.serving.formats.openai.finish import ERROR
 from router_model.serving.formats.openai.usage import usage_json, written_usage
 from router_model.serving.formats.shapes import Json, index_of
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Target
 
+_NO_STATUS: Final = 502
 DONE_EVENT: Final = b"data: [DONE]\n\n"
 _ERROR_TYPES: Final = {
     FailureKind.RATE_LIMITED: "rate_limit_error",
@@ -38,6 +39,9 @@ class ChatWriter:
 
     def __init__(self, call: Call, target: Target) -> None:
         self._model = target.model
+        self._provider = target.provider.name
+        self._card = target.card
+        self._for_openrouter = call.for_openrouter
         self._wants_usage = call.wants_usage
         self._wants_functions = call.declares_functions
         self._last: Json = {}
@@ -47,21 +51,24 @@ class ChatWriter:
     def write(self, event: Json) -> list[bytes]:
         """Return the chunk as it is sent; nothing, if it is held back or was sent already."""
         event["model"] = self._model
+        event.setdefault("provider", self._provider)
+        for choice in event.get("choices") or ():
+            say_reasoning(choice.get("delta"))
         if self._wants_functions:
             event = with_function_calls(event)
         if usage_json(event) is not None:
             self._usage_chunk = event
         choices = event.get("choices")
         if not choices:
-            return [] if event is self._usage_chunk else [_sent(event)]
+            return [] if event is self._usage_chunk else [_sent(_without_usage(event))]
         self._last = event
         if any(choice.get("finish_reason") for choice in choices):
             return [_sent(chunk) for chunk in self._hold_back(_without_usage(event), choices)]
-        return [_sent(_without_usage(event) if event is self._usage_chunk else event)]
+        return [_sent(_without_usage(event) if "usage" in event or event is self._usage_chunk else event)]
 
     def end(self, facts: Facts, extras: Mapping[str, Any]) -> list[bytes]:
         """Return the chunks that finish the choices, usage with cost and `extras` on the last, and ``[DONE]``."""
-        usage = written_usage(usage_json(self._usage_chunk or {}), facts)
+        usage = written_usage(usage_json(self._usage_chunk or {}), facts, self._card)
         if self._wants_usage is False:
             usage = None
         *chunks, last = self._last_chunks(is_usage_apart=self._wants_usage is True and usage is not None)
@@ -69,9 +76,15 @@ class ChatWriter:
         return [*map(_sent, (*chunks, last)), DONE_EVENT]
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
-        """Return a chunk with the error and ``finish_reason`` "error", and ``[DONE]``."""
+        """Return an event with the error, and ``[DONE]``.
+
+        Without ``choices``, as some SDKs take whatever has them for a chunk. OpenRouter's know no event without.
+        """
+        if not self._for_openrouter:
+            return [_sent({"error": _error(failure)}), DONE_EVENT]
         choice = {"index": 0, "delta": {"content": ""}, "finish_reason": ERROR}
-        return [_sent(self._chunk([choice]) | {"error": _error(failure)}), DONE_EVENT]
+        error = {"code": failure.status or _NO_STATUS, "message": failure.message}
+        return [_sent(self._chunk([choice]) | {"error": error}), DONE_EVENT]
 
     def _hold_back(self, chunk: Json, choices: list[Json]) -> Iterator[Json]:
         """Yield what a chunk says, a choice at a time; keep which choice finishes why, the first time it says so."""
@@ -101,6 +114,7 @@ class ChatWriter:
             "object": "chat.completion.chunk",
             "created": self._last.get("created") or int(time.time()),
             "model": self._model,
+            "provider": self._provider,
             "choices": choices,
         }
 
@@ -116,7 +130,7 @@ def _error(failure: UpstreamFailure) -> Json:
 
 
 def _without_usage(event: Json) -> Json:
-    return {name: value for name, value in event.items() if name not in {"usage", "x_groq"} or value is None}
+    return {name: value for name, value in event.items() if name not in {"usage", "x_groq"}}
 
 
 def _sent(event: Json) -> bytes:

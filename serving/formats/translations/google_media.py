@@ -82,7 +82,8 @@ def chat_part_of_file(file: Json, where: str) -> Json:
     """Return OpenAI's part of a ``fileData``: images by URL only."""
     uri = a_text(get(file, "fileUri"), f"{where}.fileUri")
     kind = str(get(file, "mimeType") or _mime_of(uri) or "")
-    if not kind.startswith("image/") or not uri.startswith(("https://", "http://")):
+    is_kept = urlsplit(uri).hostname == "generativelanguage.googleapis.com"  # an upload, which Google alone can read
+    if is_kept or not kind.startswith("image/") or not uri.startswith(("https://", "http://")):
         raise cannot_say(where, f"an OpenAI-compatible provider if it is {kind!r}", "send it as inlineData")
     return {"type": "image_url", "image_url": {"url": uri}}
 

@@ -6,6 +6,8 @@ from router_model.serving.providers.usage import Usage
 class Tagging:
     """A translation that says where a body went through, and cuts an event in two."""
 
+    knows = None
+
     def __init__(self, name):
         self.name = name
         self.told = None

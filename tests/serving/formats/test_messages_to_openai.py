@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from anthropic.types import Message, RawMessageStreamEvent
@@ -125,7 +126,8 @@ def test_reasoning_goes_back_while_tools_are_at_work():
         ({"thinking": {"type": "enabled", "budget_tokens": 15_000}}, {"reasoning_effort": "high"}),
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, {"reasoning_effort": "max"}),
         ({"tools": [], "tool_choice": {"type": "auto"}}, {}),
-        ({"new_field": {"a": [1]}}, {"new_field": {"a": [1]}}),
+        ({"new_field": {"a": [1]}}, {}),
+        ({"metadata": {"user_id": "x" * 65}}, {"user": sha256(b"x" * 65).hexdigest()}),
     ],
 )
 def test_fields_of_a_body(body, expected):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +54,7 @@ def test_who_asks_for_usage_gets_it_on_a_chunk_of_its_own():
     events, _ = played(sse(*HELLO), call=chat(wants_usage=True), extras={"openrouter_metadata": {"attempt": 1}})
     finish, last, done = events[-3:]
     assert done == "[DONE]"
-    assert finish == HELLO[3] | {"model": "acme/small"}
+    assert finish == HELLO[3] | {"model": "acme/small", "provider": finish["provider"]}
     assert last["choices"] == []
     assert last["usage"]["cost"] == COST_USD
     assert last["openrouter_metadata"] == {"attempt": 1}
@@ -134,9 +136,10 @@ def test_usage_on_every_chunk_is_sent_once_and_the_last_counts():
     assert events[-2]["usage"]["cost"] == pytest.approx(5e-5)
 
 
-def test_usage_that_is_null_stays_null():
+def test_usage_that_is_null_is_left_out():
+    """OpenRouter's SDKs take no null."""
     events, _ = played(sse(*(one | {"usage": None} for one in HELLO[:4]), HELLO[4]))
-    assert events[0]["usage"] is None
+    assert [("usage" in event) for event in events[:-1]] == [False, False, False, True]
 
 
 def test_usage_under_x_groq_counts():
@@ -274,19 +277,29 @@ def test_an_event_without_data_says_nothing(data):
     assert opened().feed(b"data:" + data + b"\n\n") == []
 
 
-def test_a_failure_in_the_middle_is_a_clean_last_chunk():
-    stream = opened()
+def broken_off(call):
+    stream = opened(call=call)
     stream.feed(sse(*HELLO[:4], done=False))
-    failure = UpstreamFailure(FailureKind.TRUNCATED, "it ended", code="c")
-    last, done = sent_json(stream.fail(failure))
+    last, done = sent_json(stream.fail(UpstreamFailure(FailureKind.TRUNCATED, "it ended", code="c")))
     assert done == "[DONE]"
-    assert last["error"] == {
+    return last
+
+
+def test_a_failure_in_the_middle_is_an_event_of_its_own():
+    """Without ``choices``: the Vercel AI SDK takes whatever has them for a chunk."""
+    error = {
         "message": "it ended",
         "type": "server_error",
         "param": None,
         "code": "truncated",
         "metadata": {"error_type": "truncated", "provider_code": "c"},
     }
+    assert broken_off(chat()) == {"error": error}
+
+
+def test_openrouters_sdks_get_the_failure_in_a_last_chunk():
+    last = broken_off(replace(chat(), for_openrouter=True))
+    assert last["error"] == {"code": 502, "message": "it ended"}
     assert last["choices"] == [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]
     assert (last["id"], last["created"], last["model"]) == ("chatcmpl-1", 1_790_000_000, "acme/small")
 

@@ -219,7 +219,7 @@ def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fiel
     }
     usage = read_usage(given_usage)
     facts = Facts(usage=usage, cost_usd=usage.list_usd(CARD))
-    assert written_usage(given_usage, facts) == {
+    assert written_usage(given_usage, facts, CARD) == {
         "prompt_tokens": 1000,
         "completion_tokens": 100,
         "total_tokens": 1100,
@@ -227,7 +227,11 @@ def test_usage_is_written_with_our_counts_and_cost_beside_the_providers_own_fiel
         "completion_tokens_details": {"reasoning_tokens": 0},
         "queue_time": 0.25,
         "cost": pytest.approx(0.0021),
-        "cost_details": {"upstream_inference_cost": pytest.approx(0.0021)},
+        "cost_details": {
+            "upstream_inference_cost": pytest.approx(0.0021),
+            "upstream_inference_prompt_cost": pytest.approx(0.0011),
+            "upstream_inference_completions_cost": pytest.approx(0.001),
+        },
     }
 
 

@@ -34,9 +34,7 @@ def test_unknown_paths_and_methods_are_errors_in_the_same_shape(client):
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("/chat/completions", "base URL that ends in /v1"),
         ("/v1/v1/messages", "take it off the base URL"),
-        ("/v1/completions", "not served; use /v1/chat/completions"),
         ("/v1/responses/resp_1", "send the whole conversation"),
         ("/v1/nothing", "/openapi.json lists all"),
     ],
@@ -125,6 +123,16 @@ NEEDED = [
     ("POST", "/v1/responses", "proxy"),
     ("POST", "/v1/messages", "proxy"),
     ("POST", "/v1/embeddings", "proxy"),
+    ("POST", "/v1/completions", "proxy"),
+    ("POST", "/v1/messages/count_tokens", "proxy"),
+    *(
+        ("POST", f"/v1beta/models/auto:{call}", "proxy")
+        for call in ("countTokens", "embedContent", "batchEmbedContents")
+    ),
+    *(("GET", f"/v1/{name}", "proxy") for name in ("key", "credits", "generation", "providers")),
+    ("GET", "/v1/models/count", "decide proxy"),
+    ("GET", "/v1beta/models", "decide proxy"),
+    ("GET", "/v1beta/models/small", "decide proxy"),
     ("POST", "/v1beta/models/auto:generateContent", "proxy"),
     ("POST", "/v1beta/models/auto:streamGenerateContent", "proxy"),
     ("POST", "/v2/modelRouter/modelSelect", "decide"),

@@ -7,10 +7,12 @@ from raw_server import answer, chunked, raw_server
 
 from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.providers.config import Alias
 from router_model.serving.providers.echo import EchoTransport
 from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.health import Verdict
 from router_model.serving.providers.http import HttpRequest
+from router_model.serving.proxy.naming import check_alias
 
 ENVIRON = {"FIRST_KEY": "sk-1", "SECOND_KEY": "sk-2"}
 PRICED = ModelCard("a/priced", Decimal(1), Decimal(2))
@@ -124,6 +126,27 @@ def test_reload_takes_the_new_file(fleet, path):
     asyncio.run(fleet.reload())
     assert [target.name for target in fleet.targets("a/priced")] == ["third:a/priced"]
     assert list(fleet.models) == ["a/priced"]
+
+
+def test_aliases_are_found_by_name_then_by_glob_and_follow_the_file(fleet, path):
+    aliases = 'aliases = {"gpt-5*" = "auto", "gpt-5-mini" = {model = "a/priced", deny = ["x"]}}\n'
+    path.write_text(aliases + TWO)
+    asyncio.run(fleet.reload())
+    assert list(fleet.all) == ["first", "second"]
+    assert fleet.alias("gpt-5.2") == Alias("gpt-5*", "auto", {})
+    assert fleet.alias("gpt-5-mini") == Alias("gpt-5-mini", "a/priced", {"deny": ["x"]})
+    assert fleet.alias("gpt-4") is None
+    for wrong in ('"" = "auto"', "a = 1", "a = {deny = []}"):
+        path.write_text(TWO + f"\n[aliases]\n{wrong}")
+        with pytest.raises(SettingsError, match="names no model"):
+            asyncio.run(fleet.reload())
+    assert fleet.alias("gpt-5.2") is not None
+
+
+def test_an_alias_with_options_that_no_request_could_have_stops_the_start(path):
+    path.write_text(TWO + '\n[aliases]\na = {model = "auto", target_sucess = 0.9}')
+    with pytest.raises(SettingsError, match="alias 'a': target_sucess: unknown field"):
+        Fleet(path, dict, environ=ENVIRON, check=check_alias)
 
 
 def test_bad_file_is_refused_and_the_old_one_stays(fleet, path):

@@ -1,16 +1,18 @@
 """What is decided, forwarded and answered, with providers that answer in this process."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from fake_proxy import provider
 from fake_service import client_of, fake_parts
 
-from router_model.goal import Tradeoff
+from router_model.goal import TargetSuccess, Tradeoff
 from router_model.serving.common.service_errors import NotReadyError, ReloadRefusedError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts, Surface
 from router_model.serving.forwarding.reply import Reply
+from router_model.serving.providers.config import Alias
 from router_model.serving.providers.health import Verdict
 from router_model.serving.providers.provider import Target
 from router_model.serving.proxy.replies import reply_headers
@@ -68,6 +70,21 @@ def test_our_fields_stay_here_and_all_others_go_out(client, orders):
     assert orders[0].call.openrouter == {"provider": {"sort": "price"}, "plugins": [{"id": "web"}]}
 
 
+def test_an_alias_is_routed_with_its_options(client, parts, orders):
+    """The caller's own knob stands alone; other options of the alias stay."""
+    parts.proxy.providers.aliases = {
+        "claude-opus-9": Alias("claude-opus-*", "auto", {"target_success": 0.9, "deny": ["coder"]}),
+        "gpt-5": Alias("gpt-5", "small", {}),
+    }
+    assert chat(client, model="claude-opus-9").status_code == 200
+    assert chat(client, model="claude-opus-9", router={"cost_quality_tradeoff": 10}).status_code == 200
+    assert chat(client, model="gpt-5").headers["x-router-model"] == "small"
+    first, second = parts.engine.asked
+    assert (first.goal, first.constraints.deny) == (TargetSuccess(0.9), ("coder",))
+    assert (second.goal, second.constraints.deny) == (Tradeoff(10.0), ("coder",))
+    assert names(orders[2]) == ["small"]
+
+
 def test_models_with_auto_are_the_candidates(client, orders):
     chat(client, model="auto", models=["large", "small"])
     assert sorted(names(orders[0])) == ["large", "small"]
@@ -99,6 +116,29 @@ def test_constraints_that_leave_nobody_are_a_404_that_names_them(client, orders)
     response = chat(client, router={"deny": ["*"]})
     assert (response.status_code, response.json()["error"]["code"]) == (404, "no_candidate")
     assert "denied" in response.json()["error"]["message"]
+    assert orders == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (CHAT, {"messages": MESSAGES, "max_tokens": 5000}, "maximum context length is 4000 tokens. However, your"),
+        (
+            "/v1/messages",
+            {"messages": MESSAGES, "max_tokens": 5000},
+            r"prompt is too long: 50\d\d tokens > 4000 maximum",
+        ),
+        (
+            "/v1beta/models/auto:generateContent",
+            {"contents": [{"parts": [{"text": "add"}]}], "generationConfig": {"maxOutputTokens": 5000}},
+            r"The input token count \(50\d\d\) exceeds the maximum number of tokens allowed \(4000\)",
+        ),
+    ],
+)
+def test_a_prompt_that_no_candidate_has_room_for_is_said_as_the_vendor_says_it(client, orders, path, body, words):
+    response = client.post(path, json=body | {"router": {"allow": ["small"]}})
+    assert response.status_code == 400, response.text
+    assert re.search(words, response.json()["error"]["message"])
     assert orders == []
 
 

@@ -14,7 +14,7 @@ import pytest
 from google.genai import errors as google_errors
 from off_spec import ANSWERS, STREAMS
 from processes import eventually
-from proxied import ALL_KINDS, KINDS
+from proxied import ALL_KINDS, KINDS, rows
 from sdk_cases import CASES, SURFACES, Chat, Messages
 
 IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
@@ -100,12 +100,13 @@ def test_what_the_provider_cannot_do_is_refused(clients, surface, case, kind):
 
 
 def test_openais_answers_are_passed_on_untouched(clients, upstream):
-    """But for the model's id and the costs; a field that nobody knows is there, too."""
+    """But for the model's id, who answered, and the costs; a field that nobody knows is there, too."""
     ask = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 9}
     ours = clients["chat"].chat.completions.create(model="openai/m", **ask).to_dict()
     theirs = Chat.client(upstream.url("openai"), "k").chat.completions.create(model="m", **ask).to_dict()
     assert ours["model"] == "openai/m"
     assert ours["x_provider_note"] == "kept"
+    assert (ours.pop("provider"), ours.pop("system_fingerprint")) == ("openai-healthy", None)
     ours_usage, theirs_usage = ours.pop("usage"), theirs.pop("usage")
     assert {name: ours_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")} == {
         name: theirs_usage[name] for name in ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -141,6 +142,22 @@ def test_auto_decides_and_says_who_answered(clients):
     assert raw.headers["x-router-attempts"] == "1"
     assert answer.usage.cost > 0
     assert answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
+
+
+def test_auto_decides_for_responses_and_says_who_answered(proxy, clients):
+    raw = clients["responses"].responses.with_raw_response.create(
+        model="auto", input="add 12 and 45 total", max_output_tokens=50, extra_body={"session_id": "s-responses"}
+    )
+    answer = raw.parse()
+    assert answer.model == raw.headers["x-router-model"] in ("small", "coder", "large")
+    assert 0 < answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
+    decision_id = raw.headers["x-router-decision-id"]
+    record = eventually(
+        lambda: [one for one in rows(proxy, "decisions") if one["decision_id"] == decision_id], "it is logged"
+    )[0]
+    attempts = [one for one in rows(proxy, "attempts") if one["decision_id"] == decision_id]
+    assert record["surface"] == "responses"
+    assert [one["response_id"] for one in attempts] == [answer.id]
 
 
 @pytest.mark.parametrize("surface", ["responses", "messages", "generate"])

@@ -26,11 +26,13 @@ CLEAN = {  # what a caller may be told when nobody answers
     **{name: {400} for name in ("status_400", "no_tools", "blocked")},
     "status_403": {400, 403, 502},
     "status_404": {404},
-    "status_413": {413},
+    "status_402": {429, 502},  # a quota that is used up, or only a refused key
+    "status_413": {400},
     "status_422": {422},
     "status_429": {429},
     "status_429_long": {429},
-    **{name: {429, 502, 503} for name in ("status_529", "error_event", "error_event_middle")},
+    "status_503": {503, 529},
+    **{name: {429, 502, 503, 529} for name in ("status_529", "error_event", "error_event_middle")},
 }
 UNAVAILABLE = {502, 503, 504}
 FAILURES = {  # what the log may say of an attempt; `malformed` of the others

@@ -83,10 +83,10 @@ def _response_format(config: Json) -> Json:
         raise cannot_say(
             "generationConfig.responseMimeType", f"{_OPENAI} if it is {mime!r}", "use text/plain or application/json"
         )
-    schema = get(config, "responseJsonSchema")
-    if schema is None:
-        given = get(config, "responseSchema")
-        schema = None if given is None else json_schema(an_object(given, "generationConfig.responseSchema"))
+    # Google takes types in upper case in either, as its SDKs write them.
+    names = ("responseJsonSchema", "responseSchema")
+    given = next(((name, get(config, name)) for name in names if get(config, name) is not None), None)
+    schema = None if given is None else json_schema(an_object(given[1], f"generationConfig.{given[0]}"))
     if schema is None:
         return {"response_format": {"type": "json_object"}}
     return {"response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}}
@@ -158,7 +158,9 @@ def _function(declaration: Json, where: str) -> Json:
         function["description"] = declaration["description"]
     schema = get(declaration, "parametersJsonSchema")
     given = declaration.get("parameters")
-    if schema is None and given is not None:
+    if schema is not None:
+        schema = json_schema(an_object(schema, f"{where}.parametersJsonSchema"))
+    elif given is not None:
         schema = json_schema(an_object(given, f"{where}.parameters"))
     return function | ({"parameters": schema} if schema is not None else {})
 
@@ -182,11 +184,14 @@ def json_schema(schema: Json) -> Json:
 
 
 def _value(field: str, value: Any) -> Any:
-    if field == "type" and isinstance(value, str):
-        return value.lower()
+    if field == "type":
+        several = [
+            one.lower() if isinstance(one, str) else one for one in (value if isinstance(value, list) else [value])
+        ]
+        return several if isinstance(value, list) else several[0]
     if field in _COUNTS and isinstance(value, str) and value.isdecimal():
         return int(value)
-    if field in {"properties", "defs", "$defs"} and isinstance(value, dict):
+    if field in {"properties", "patternProperties", "defs", "$defs", "definitions"} and isinstance(value, dict):
         return {name: _nested(one) for name, one in value.items()}
     if field in {"items", "additionalProperties"}:
         return _nested(value)

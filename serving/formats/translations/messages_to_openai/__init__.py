@@ -9,9 +9,9 @@ from typing import Final
 
 from router_model.serving.formats.format import Translation
 from router_model.serving.formats.translations.messages_to_openai.answer import message_answer
-from router_model.serving.formats.translations.messages_to_openai.request import chat_request
+from router_model.serving.formats.translations.messages_to_openai.request import KNOWN, chat_request
 from router_model.serving.formats.translations.messages_to_openai.stream import MessageEvents
 
 __all__ = ["MESSAGES_TO_OPENAI"]
 
-MESSAGES_TO_OPENAI: Final = Translation(chat_request, message_answer, MessageEvents)
+MESSAGES_TO_OPENAI: Final = Translation(chat_request, message_answer, MessageEvents, KNOWN)

@@ -1,14 +1,16 @@
-"""Translate Anthropic's body into a chat body; fields that neither side knows pass untouched."""
+"""Translate Anthropic's body into a chat body; fields that neither side knows are left out."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.fitting.effort import effort_of
+from router_model.serving.formats.fitting.parameters import PARAMETERS
 from router_model.serving.formats.shapes import Json, asked_objects, mapping
 from router_model.serving.formats.translations.messages_to_openai.messages import chat_messages
 
-_IMPOSSIBLE: Final = ("container", "mcp_servers", "inference_geo")
+_IMPOSSIBLE: Final = ("thread", "container", "mcp_servers", "inference_geo", "compaction")
 _DROPPED: Final = frozenset(
     {
         "model",
@@ -21,6 +23,9 @@ _DROPPED: Final = frozenset(
         "user_profile_id",
         "workspace_id",
         "betas",
+        "billing_policy",
+        "fallback_credit_token",
+        "fallbacks",
     }
 )
 """Fields that change no answer, or that the format sets."""
@@ -29,6 +34,11 @@ _TRANSLATED: Final = frozenset(
     | {"output_format"}
 )
 _ELSEWHERE: Final = _DROPPED | _TRANSLATED | frozenset(_IMPOSSIBLE)
+_PASSED: Final = frozenset(field for one in PARAMETERS for field in one.chat) - _ELSEWHERE
+"""OpenAI's fields that callers may add; a provider refuses what it does not know, as another beta of Anthropic's."""
+KNOWN: Final = _ELSEWHERE | _PASSED
+_MOST_USER_CHARS: Final = 64
+"""OpenAI refuses a longer ``user``; Claude Code's ``metadata.user_id`` has 150 characters."""
 _CHOICES: Final[Mapping[str, str]] = {"auto": "auto", "none": "none", "any": "required"}
 _MANY: Final = 16_000
 """The ``max_tokens`` that is assumed if a body has none, to turn a thinking budget into an effort."""
@@ -53,16 +63,27 @@ def chat_request(body: Mapping[str, Any]) -> Json:
             raise InvalidRequestError(
                 f"'{name}' exists for Anthropic's models only; leave it out, or let one of them answer", param=name
             )
-    request: Json = {name: value for name, value in body.items() if name not in _ELSEWHERE and value is not None}
+    request: Json = {name: value for name, value in body.items() if name in _PASSED and value is not None}
     request["messages"] = chat_messages(body.get("system"), body.get("messages"))
     if body.get("stop_sequences"):
         request["stop"] = body["stop_sequences"]
     user = mapping(body.get("metadata")).get("user_id")
     if user:
-        request["user"] = user
+        request["user"] = _short(user)
     _put_tools(request, body)
     _put_output(request, body)
     return request
+
+
+def _short(user: object) -> object:
+    """Return an id of a user as OpenAI takes it: a long one as its hash, the same for the same user.
+
+    >>> _short("u1"), len(_short("x" * 150))
+    ('u1', 64)
+    """
+    if not isinstance(user, str) or len(user) <= _MOST_USER_CHARS:
+        return user
+    return sha256(user.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _put_tools(request: Json, body: Mapping[str, Any]) -> None:
