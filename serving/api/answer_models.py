@@ -230,3 +230,16 @@ class AnyAnswer(BaseModel):
     """An answer in another vendor's format; of a call it has `model` and `usage.cost` (USD)."""
 
     model_config = ConfigDict(extra="allow")
+
+
+class AnthropicErrorAnswer(BaseModel):
+    """An error in Anthropic's shape."""
+
+    type: Literal["error"]
+    error: dict[str, Any] = Field(description="`type` and `message`.")
+
+
+class GoogleErrorAnswer(BaseModel):
+    """An error in Google's shape."""
+
+    error: dict[str, Any] = Field(description="`code`, `message`, `status`, `details`.")

@@ -9,27 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message as AsgiMessage
 from starlette.types import Receive, Scope, Send
 
-from router_model.serving.api.answer_models import AnyAnswer
-from router_model.serving.api.surfaces import (
-    MODEL,
-    AnthropicErrorAnswer,
-    GoogleErrorAnswer,
-    forward,
-    open_body,
-    open_call,
-    surface_endpoint,
-)
+from router_model.serving.api.answer_models import AnthropicErrorAnswer, AnyAnswer, GoogleErrorAnswer
+from router_model.serving.api.parts import forward, open_call
 from router_model.serving.common.callers import Role
-from router_model.serving.common.service_errors import InvalidRequestError, ModelNotFoundError
+from router_model.serving.common.service_errors import (
+    EmptyPlanError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    NotFoundError,
+)
 from router_model.serving.formats.format import Surface
 from router_model.serving.formats.shapes import mapping
-from router_model.serving.http_edge.endpoint import Endpoint
+from router_model.serving.http_edge.endpoint import EVENTS, Endpoint
+from router_model.serving.http_edge.error_answers import Handler
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE
 from router_model.serving.proxy.counting import count_tokens as counted
@@ -43,10 +41,14 @@ _EVENT: Final = b"data: "
 _NOT_IN_CHAT: Final = ("suffix", "echo", "logprobs", "best_of")
 
 
+def _open(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="allow", strict=True, json_schema_extra={"example": example})
+
+
 class CompletionsRequest(ProxyEnvelope):
     """OpenAI's older body, whose prompt is one text."""
 
-    model_config = open_body(model="auto", prompt=_SAID, max_tokens=200)
+    model_config = _open(model="auto", prompt=_SAID, max_tokens=200)
 
     prompt: Any
 
@@ -54,7 +56,7 @@ class CompletionsRequest(ProxyEnvelope):
 class CountTokensRequest(ProxyEnvelope):
     """Anthropic's Messages body, to be counted."""
 
-    model_config = open_body(model="auto", messages=MESSAGES_EXAMPLE)
+    model_config = _open(model="auto", messages=MESSAGES_EXAMPLE)
 
     messages: list[Any]
 
@@ -62,19 +64,19 @@ class CountTokensRequest(ProxyEnvelope):
 class GoogleCountRequest(BaseModel):
     """Google's body, to be counted."""
 
-    model_config = open_body(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
+    model_config = _open(contents=[{"role": "user", "parts": [{"text": _SAID}]}])
 
 
 class EmbedContentRequest(BaseModel):
     """A text to embed, in Google's words."""
 
-    model_config = open_body(content=_CONTENT)
+    model_config = _open(content=_CONTENT)
 
 
 class BatchEmbedRequest(BaseModel):
     """Texts to embed, in Google's words."""
 
-    model_config = open_body(requests=[{"content": _CONTENT}])
+    model_config = _open(requests=[{"content": _CONTENT}])
 
 
 async def completions(request: Request) -> Response:
@@ -244,46 +246,49 @@ def _text(asked: Any) -> str:
     return "".join(map(str, texts))
 
 
-def _of_google(call: str, handler: Any, summary: str, body: type[BaseModel]) -> Endpoint:
-    return surface_endpoint(
-        f"/v1beta/models/{{model:path}}:{call}",
+_MODEL: Final = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "A model's id; it may have slashes in it.",
+    "schema": {"type": "string", "minLength": 1},
+    "example": "auto",
+}
+
+
+def _endpoint(path: str, handler: Handler, summary: str, body: type[BaseModel], **given: Any) -> Endpoint:
+    is_counted = handler in (count_tokens, google_count_tokens)
+    return Endpoint(
+        "POST",
+        path,
         handler,
         summary,
+        AnyAnswer,
         body,
-        parameters=(MODEL,),
-        error=GoogleErrorAnswer,
-        aliases=(f"/v1/models/{{model:path}}:{call}",),
+        roles=(Role.PROXY,),
+        errors=(NotFoundError, ModelNotFoundError, EmptyPlanError),
+        headers={_COUNTED_BY: "Who counted: a provider's name, or 'estimated'."} if is_counted else {},
+        media=EVENTS,
+        **given,
     )
 
 
+def _of_google(call: str, handler: Handler, summary: str, body: type[BaseModel]) -> Endpoint:
+    alias = f"/v1/models/{{model:path}}:{call}"
+    path = f"/v1beta/models/{{model:path}}:{call}"
+    return _endpoint(path, handler, summary, body, parameters=(_MODEL,), error=GoogleErrorAnswer, aliases=(alias,))
+
+
 ENDPOINTS: Final = (
-    surface_endpoint("/v1/completions", completions, "Complete (OpenAI)", CompletionsRequest, streams=True),
-    Endpoint(
-        "POST",
+    _endpoint("/v1/completions", completions, "Complete (OpenAI)", CompletionsRequest, streams=True),
+    _endpoint(
         "/v1/messages/count_tokens",
         count_tokens,
         "Count tokens (Anthropic)",
-        AnyAnswer,
         CountTokensRequest,
-        roles=(Role.PROXY,),
-        errors=(ModelNotFoundError,),
         error=AnthropicErrorAnswer,
-        headers={_COUNTED_BY: "Who counted: a provider's name, or 'estimated'."},
     ),
-    Endpoint(
-        "POST",
-        "/v1beta/models/{model:path}:countTokens",
-        google_count_tokens,
-        "Count tokens (Google)",
-        AnyAnswer,
-        GoogleCountRequest,
-        roles=(Role.PROXY,),
-        errors=(ModelNotFoundError,),
-        error=GoogleErrorAnswer,
-        parameters=(MODEL,),
-        headers={_COUNTED_BY: "Who counted: a provider's name, or 'estimated'."},
-        aliases=("/v1/models/{model:path}:countTokens",),
-    ),
+    _of_google("countTokens", google_count_tokens, "Count tokens (Google)", GoogleCountRequest),
     _of_google("embedContent", embed_content, "Embed a text (Google)", EmbedContentRequest),
     _of_google("batchEmbedContents", batch_embed_contents, "Embed texts (Google)", BatchEmbedRequest),
 )

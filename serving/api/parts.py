@@ -1,18 +1,28 @@
 """The parts that endpoints work with; `router_model.serving.app` puts them together when it starts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from router_model.serving.access.authentication import Access
 from router_model.serving.access.owners import DecisionOwners
+from router_model.serving.common.callers import Caller, Role
+from router_model.serving.common.service_errors import NotFoundError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.engine.engine import Engine
-from router_model.serving.http_edge.bodies import BodyReader
+from router_model.serving.formats.format import Surface
+from router_model.serving.http_edge.bodies import IS_LONG, BodyReader
+from router_model.serving.http_edge.paths import PATH_MODEL
 from router_model.serving.monitoring.telemetry import Telemetry
 from router_model.serving.monitoring.tracing import OFF, Tracing
 from router_model.serving.proxy.proxy import Proxy
+from router_model.serving.proxy.proxy_request import ProxyRequest
+
+Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -67,3 +77,34 @@ def parts_of(request: Request) -> Parts:
     """Return the parts of the service that got a request."""
     parts: Parts = request.app.state.parts
     return parts
+
+
+def open_call(request: Request) -> tuple[Parts, Proxy, Caller]:
+    """Return what forwards, and the caller, who may forward.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is forwarded here.
+    """
+    parts = parts_of(request)
+    caller = parts.access.authenticate(request.scope, Role.PROXY)
+    if parts.proxy is None:
+        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
+    return parts, parts.proxy, caller
+
+
+async def forward(request: Request, surface: Surface, change: Change | None = None, **path: Any) -> Response:
+    """Forward a call; `change` checks the body, or makes the surface's of another one."""
+    parts, proxy, caller = open_call(request)
+    named = request.scope.get(PATH_MODEL)  # an Azure deployment
+
+    def read(body: dict[str, Any]) -> ProxyRequest:
+        if named is not None:
+            body = body | {"model": named}
+        if change is not None:
+            body = change(body)
+        return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
+
+    asked = await parts.bodies.read(request, caller, read)
+    return await proxy.answer(request, caller, asked)

@@ -1,25 +1,22 @@
 """Endpoints that forward calls: the paths of OpenAI's, Anthropic's and Google's SDKs, and their documented bodies."""
 
-from collections.abc import Callable
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from router_model.serving.api.answer_models import AnyAnswer
-from router_model.serving.api.parts import Parts, parts_of
-from router_model.serving.common.callers import Caller, Role
+from router_model.serving.api.answer_models import AnthropicErrorAnswer, AnyAnswer, GoogleErrorAnswer
+from router_model.serving.api.parts import forward
+from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import EmptyPlanError, ModelNotFoundError, NotFoundError
 from router_model.serving.formats.format import Surface
-from router_model.serving.http_edge.bodies import IS_LONG, validated
+from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.endpoint import SESSION_HEADER, Endpoint, header
 from router_model.serving.http_edge.error_answers import ErrorAnswer, Handler
-from router_model.serving.http_edge.paths import PATH_MODEL
 from router_model.serving.http_edge.requests import MESSAGES_EXAMPLE, Message, ShortText
 from router_model.serving.proxy.envelope import ProxyEnvelope
-from router_model.serving.proxy.proxy import Proxy
-from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT, ProxyRequest
+from router_model.serving.proxy.proxy_request import GUARD, METADATA, TIMEOUT
 
 
 def _open(**example: Any) -> ConfigDict:
@@ -75,44 +72,13 @@ class EmbeddingsRequest(ProxyEnvelope):
     input: Any
 
 
-class AnthropicErrorAnswer(BaseModel):
-    """An error in Anthropic's shape."""
-
-    type: Literal["error"]
-    error: dict[str, Any] = Field(description="`type` and `message`.")
-
-
-class GoogleErrorAnswer(BaseModel):
-    """An error in Google's shape."""
-
-    error: dict[str, Any] = Field(description="`code`, `message`, `status`, `details`.")
-
-
-Change: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-def open_call(request: Request) -> tuple[Parts, Proxy, Caller]:
-    """Return what forwards, and the caller, who may forward.
-
-    Raises
-    ------
-    NotFoundError
-        If nothing is forwarded here.
-    """
-    parts = parts_of(request)
-    caller = parts.access.authenticate(request.scope, Role.PROXY)
-    if parts.proxy is None:
-        raise NotFoundError("no providers configured, so nothing is forwarded; see --providers (or ROUTER_PROVIDERS)")
-    return parts, parts.proxy, caller
-
-
 async def chat_completions(request: Request) -> Response:
     """Answer a chat, in OpenAI's format, by the model that the router chooses or that is named.
 
     `model`: `auto` (or `openrouter/auto`, `router`, nothing) decides, an id is forwarded as asked. With `stream` the
     answer comes as server-sent events.
     """
-    return await _forward(request, Surface.CHAT)
+    return await forward(request, Surface.CHAT)
 
 
 async def responses(request: Request) -> Response:
@@ -120,44 +86,32 @@ async def responses(request: Request) -> Response:
 
     With `stream` the answer comes as typed events. Nothing is stored here: send the whole conversation in `input`.
     """
-    return await _forward(request, Surface.RESPONSES)
+    return await forward(request, Surface.RESPONSES)
 
 
 async def messages(request: Request) -> Response:
     """Answer a conversation, in Anthropic's Messages format, by the model that the router chooses or that is named."""
-    return await _forward(request, Surface.MESSAGES)
+    return await forward(request, Surface.MESSAGES)
+
+
+def _checked(body: dict[str, Any]) -> dict[str, Any]:
+    validated(EmbeddingsRequest, body)
+    return body
 
 
 async def embeddings(request: Request) -> Response:
     """Embed texts, in OpenAI's format, by the model that is named."""
-    return await _forward(request, Surface.EMBEDDINGS)
+    return await forward(request, Surface.EMBEDDINGS, _checked)
 
 
 async def generate_content(request: Request) -> Response:
     """Answer a conversation, in Google's format; the path names the model, or `auto`."""
-    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=False)
+    return await forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=False)
 
 
 async def stream_generate_content(request: Request) -> Response:
     """Answer a conversation, in Google's format, as server-sent events (as with `alt=sse`)."""
-    return await _forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=True)
-
-
-async def _forward(request: Request, surface: Surface, change: Change | None = None, **path: Any) -> Response:
-    """Forward a call; `change` makes the surface's body of another one."""
-    parts, proxy, caller = open_call(request)
-    if PATH_MODEL in request.scope:  # an Azure deployment
-        path["path_model"] = request.scope[PATH_MODEL]
-
-    def read(body: dict[str, Any]) -> ProxyRequest:
-        if change is not None:
-            body = change(body)
-        if surface is Surface.EMBEDDINGS:
-            validated(EmbeddingsRequest, body | {"model": path.get("path_model", body.get("model"))})
-        return proxy.read(request, surface, body, is_long=request.scope.get(IS_LONG, False), **path)
-
-    asked = await parts.bodies.read(request, caller, read)
-    return await proxy.answer(request, caller, asked)
+    return await forward(request, Surface.GENERATE, path_model=request.path_params["model"], path_stream=True)
 
 
 _HEADERS: Final = {
@@ -206,8 +160,6 @@ def _surface(path: str, handler: Handler, summary: str, body: type[BaseModel], *
     )
 
 
-# What the paths share that are answered by way of these (`router_model.serving.api.derived_surfaces`).
-forward, surface_endpoint, open_body, MODEL = _forward, _surface, _open, _MODEL
 _GOOGLE: Final = "/v1beta/models/{model:path}"
 _GOOGLE_V1: Final = "/v1/models/{model:path}"
 """The version that google-genai asks for since 3.0, unless it is told to use ``v1beta``."""

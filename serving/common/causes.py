@@ -15,17 +15,9 @@ words. So one table says for each cause and shape: the status, the type or code,
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Cause(StrEnum):
-    """Why a call failed, where clients act upon it."""
-
-    TOO_LONG = "too_long"
-    CONTENT = "content"
-    QUOTA = "quota"
-    OVERLOADED = "overloaded"
-    UNKNOWN_MODEL = "unknown_model"
+from router_model.serving.common.service_errors import Cause, Tokens
 
 
 class Shape(StrEnum):
@@ -34,13 +26,6 @@ class Shape(StrEnum):
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
     GOOGLE = "google"
-
-
-class Tokens(NamedTuple):
-    """How long a prompt is, with the answer that it asks for, and how much the model with most room takes."""
-
-    needed: int
-    most: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,27 @@ theirs. Errors with a `Cause` are told as `router_model.serving.common.causes` s
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from router_model.errors import RouterModelError
-from router_model.serving.common.causes import Cause, Tokens
+
+
+class Cause(StrEnum):
+    """Why a call failed, where clients act upon it."""
+
+    TOO_LONG = "too_long"
+    CONTENT = "content"
+    QUOTA = "quota"
+    OVERLOADED = "overloaded"
+    UNKNOWN_MODEL = "unknown_model"
+
+
+class Tokens(NamedTuple):
+    """How long a prompt is, with the answer that it asks for, and how much the model with most room takes."""
+
+    needed: int
+    most: int
 
 
 class ServiceError(RouterModelError):

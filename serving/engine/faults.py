@@ -7,11 +7,11 @@ from router_model.errors import RequestError
 from router_model.features import PromptError
 from router_model.goal import KNOBS
 from router_model.screening.screening import NoCandidateError
-from router_model.serving.common.causes import Tokens
 from router_model.serving.common.service_errors import (
     EmptyPlanError,
     InvalidRequestError,
     ServiceError,
+    Tokens,
     TooLongError,
 )
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from router_model.serving.common.causes import Cause, Tokens
 from router_model.serving.common.retry_after import retry_after_text
-from router_model.serving.common.service_errors import UpstreamError
+from router_model.serving.common.service_errors import Cause, Tokens, UpstreamError
 from router_model.serving.providers.failures import CONTENT, FailureKind, UpstreamFailure
 from router_model.serving.providers.health import LONGEST_TOLD_S
 from router_model.serving.providers.provider import Target

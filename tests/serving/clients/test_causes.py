@@ -7,7 +7,8 @@ import pytest
 from client_service import MODELS
 from google.genai import errors as google_errors
 
-from router_model.serving.common.causes import SAID, Cause, Shape
+from router_model.serving.common.causes import SAID, Shape
+from router_model.serving.common.service_errors import Cause
 from router_model.serving.forwarding.upstream_errors import Failed, upstream_error
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 from router_model.serving.providers.provider import Kind, Provider, Target

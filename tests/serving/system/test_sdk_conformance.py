@@ -152,12 +152,13 @@ def test_auto_decides_for_responses_and_says_who_answered(proxy, clients):
     assert answer.model == raw.headers["x-router-model"] in ("small", "coder", "large")
     assert 0 < answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
     decision_id = raw.headers["x-router-decision-id"]
-    record = eventually(
-        lambda: [one for one in rows(proxy, "decisions") if one["decision_id"] == decision_id], "it is logged"
-    )[0]
-    attempts = [one for one in rows(proxy, "attempts") if one["decision_id"] == decision_id]
-    assert record["surface"] == "responses"
-    assert [one["response_id"] for one in attempts] == [answer.id]
+    logged = {}
+    for table in ("decisions", "attempts"):
+        (logged[table],) = eventually(
+            lambda table=table: [one for one in rows(proxy, table) if one["decision_id"] == decision_id], "it is logged"
+        )
+    assert logged["decisions"]["surface"] == "responses"
+    assert logged["attempts"]["response_id"] == answer.id
 
 
 @pytest.mark.parametrize("surface", ["responses", "messages", "generate"])
