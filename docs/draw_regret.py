@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from router_model.training.benchmark.plots.style import DARK, OURS, plain
 
 PICTURE = Path(__file__).parent / "figures" / "regret.svg"
-_OTHERS = {"paretobandit": "#D55E00", "Beta per cell": "#009E73"}
+_OTHERS = {"paretobandit": "#0072B2", "Beta per cell": "#009E73"}
 
 
 def main() -> None:

@@ -124,12 +124,12 @@ def judge(
     )
     if not stop:
         return report
-    if report.stopped_by is not None:
-        stopped_now = place.stop_challenge(f"{REASON}{report.says}", only=challenger)
-        report = replace(report, stopped_now=stopped_now)
-    with suppress(OSError):  # only other workers' status needs it
+    # Before the pointer goes: a worker that finds none must find out here why.
+    with suppress(OSError):  # only the status of other workers needs it
         _write(place.folder / STATE, report.as_dict())
-    return report
+    if report.stopped_by is None:
+        return report
+    return replace(report, stopped_now=place.stop_challenge(f"{REASON}{report.says}", only=challenger))
 
 
 def running_canary(place: Place) -> Challenger | None:

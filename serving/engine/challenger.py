@@ -224,7 +224,7 @@ class Challenging:
             seen: tuple[object, ...] | None = None
             try:
                 pointer, sighting = await self._loading.run(self._look)
-                seen = (pointer, sighting and sighting.version, champion.policy_version)
+                seen = (pointer, sighting and sighting.version, champion.artifact)
                 if seen == self._tried and not (again and self._refused):
                     return
                 self._tried, self._refused, self._pointer = seen, None, pointer

@@ -107,7 +107,7 @@ def _n_input(target: Target, sent: Sent, *, unseen: bool) -> int:
 
 def _asked_for(surface: Surface, body: Mapping[str, Any]) -> tuple[int | None, int]:
     if surface is Surface.RESPONSES:
-        return _largest(body, "max_output_tokens"), 1
+        return _with_thoughts(_largest(body, "max_output_tokens"), mapping(body.get("reasoning")).get("max_tokens")), 1
     return _generated(body) if surface is Surface.GENERATE else _written(body)
 
 

@@ -21,6 +21,16 @@ from router_model.serving.proxy.request_counts import with_counts_read
 GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"
 METADATA: Final = "x-openrouter-metadata"
+_OF_CHAT: Final[Mapping[str, str]] = {
+    "messages": "send them as 'input', or ask /v1/chat/completions",
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "name it 'max_output_tokens'"),
+    **dict.fromkeys(("n", "best_of"), "leave it out: a response has one answer"),
+    "response_format": "send it as 'text.format'",
+    "reasoning_effort": "send it as 'reasoning.effort'",
+    "thinking": "send it as 'reasoning'",
+    "functions": "send them as 'tools'",
+}
+"""Fields that a Responses body must not have, as OpenAI has it: providers would keep to them, and budgets not."""
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
 MOST_USER_CHARS: Final = 1024
 """Of ``metadata.user_id``, as of ``user``. Claude Code's, which is among the longest in use, has about 200."""
@@ -138,13 +148,16 @@ def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, A
     Raises
     ------
     InvalidRequestError
-        If no provider could answer, because the answer would have to be kept here.
+        If the body is for chat completions, or if the answer would have to be kept here.
     """
     preferences = Preferences.of(envelope.provider)
     if surface is not Surface.RESPONSES:
         return preferences
     from router_model.serving.formats.translations.responses_to_openai import only_responses as only  # noqa: PLC0415  (only this surface needs it)
 
+    for name, instead in _OF_CHAT.items():
+        if body.get(name) is not None:
+            raise InvalidRequestError(f"'{name}' is a field of chat completions; {instead}", param=name)
     if body.get("background"):
         raise InvalidRequestError(
             "background: the service keeps no answers to be fetched later; leave it out, or stream the answer",

@@ -50,7 +50,7 @@ _FIELDS: Final[Mapping[Surface, tuple[_Count, ...]]] = {
         _Count((("reasoning",), ("max_tokens",)), least=0),
         _Count((("thinking",), ("budget_tokens",)), least=0),
     ),
-    Surface.RESPONSES: (_Count((("max_output_tokens",),)),),
+    Surface.RESPONSES: (_Count((("max_output_tokens",),)), _Count((("reasoning",), ("max_tokens",)), least=0)),
     Surface.MESSAGES: (
         _Count((("max_tokens",),)),
         _Count((("thinking",), ("budget_tokens",)), least=0),

@@ -413,9 +413,7 @@ def table_of(results: dict[str, Any]) -> str:
         lines.append(f"| {world} | 0 | {cell(base)} |{' |' * 7}")
         for n, at in found["sizes"].items():
             new = at["arms"]["retrain"]
-            closed = ", ".join(
-                f"{(new[name] - base[name]) / (full[name] - base[name]):.0%}" for name in ("auc", "log_loss", "aiq")
-            )
+            closed = ", ".join(closed_part(name, base, new, full) for name in ("auc", "log_loss", "aiq"))
             against = [
                 span(at["against"].get(arm, {}).get(name))
                 for arm, name in (
@@ -428,6 +426,13 @@ def table_of(results: dict[str, Any]) -> str:
             lines.append(f"| | {int(n):,} ({at['n_graded']:,}) | {cell(new)} | {closed} | {' | '.join(against)} |")
         lines.append(f"| | full information | {cell(full)} |{' |' * 7}")
     return "\n".join(lines)
+
+
+def closed_part(name: str, base: dict[str, Any], new: dict[str, Any], full: dict[str, Any]) -> str:
+    """Return the closed part of the distance in a metric; "-" where full information is not better than the base."""
+    gain = full[name] - base[name]
+    is_better = gain < 0 if name == "log_loss" else gain > 0
+    return f"{(new[name] - base[name]) / gain:.0%}" if is_better else "-"
 
 
 def regrets_of(results: dict[str, Any]) -> str:

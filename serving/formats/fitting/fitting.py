@@ -98,7 +98,12 @@ class Fitting:
             self.body["messages"] = [one for one in left if not isinstance(one, dict) or one.get("content") != []]
         items = self.body.get("input")
         if isinstance(items, list):
-            self.body["input"] = [one for one in items if _type(one) != "reasoning"]
+            # Without ids, too: OpenAI knows by them which reasoning a call came with, and wants it.
+            self.body["input"] = [
+                {name: value for name, value in one.items() if name != "id"} if _type(one) in _SAID else one
+                for one in items
+                if _type(one) != "reasoning"
+            ]
 
     def drop_what_is_not_taken(self, effort: object) -> None:
         """Leave out the preferences that the model, or its host, does not take.
@@ -160,6 +165,7 @@ def _with(body: Json, path: str, value: object) -> Json:
 
 
 _REASONING_FIELDS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks"})
+_SAID = ("message", "function_call", "custom_tool_call")
 _REASONING_BLOCKS = ("thinking", "redacted_thinking")
 
 

@@ -11,7 +11,7 @@ from router_model.serving.formats.openai.failures import failure_in
 from router_model.serving.formats.openai.finish import ERROR, STOP
 from router_model.serving.formats.openai.tolerant import TolerantStream
 from router_model.serving.formats.openai.usage import read_usage, usage_json
-from router_model.serving.formats.shapes import Json
+from router_model.serving.formats.shapes import Json, text
 from router_model.serving.providers.failures import FailureKind, UpstreamFailure
 
 DONE: Final = b"[DONE]"
@@ -62,7 +62,7 @@ class ChatReader:
             failure = failure_in(chunk)
             if failure is not None or event.name == ERROR:
                 raise failure or _error_without_words()
-        if event.name in _PINGS or chunk.get("type") in _PINGS:
+        if event.name in _PINGS or text(chunk.get("type")) in _PINGS:
             return None
         chunk = self._stream.chunk(chunk)
         self._note(chunk)

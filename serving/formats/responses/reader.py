@@ -87,10 +87,10 @@ class ResponsesReader:
         self.facts.n_bytes_written += n_bytes(text(delta))
         item = mapping(content.get("item"))
         # An item comes twice, when it begins and when it is done; its name counts once.
-        if content["type"] == "response.output_item.added" and item.get("id") not in self._begun_items:
-            self._begun_items.add(item.get("id"))
+        if content["type"] == "response.output_item.added" and text(item.get("id")) not in self._begun_items:
+            self._begun_items.add(text(item.get("id")))
             self.facts.n_bytes_written += n_bytes(text(item.get("name")))
-            self.facts.has_content |= item.get("type") not in _SAYS_LITTLE
+            self.facts.has_content |= text(item.get("type")) not in _SAYS_LITTLE
         if delta or content["type"] == "response.output_item.done":
             self.facts.has_content |= bool(delta) or says_something(item)
 
@@ -143,7 +143,7 @@ def facts_of(response: Json) -> Facts:
 
 def says_something(item: Mapping[str, Any]) -> bool:
     """Tell whether an item has more in it than empty texts."""
-    if item.get("type") not in _SAYS_LITTLE:
+    if text(item.get("type")) not in _SAYS_LITTLE:
         return bool(item)
     parts = mappings(item.get("content")) + mappings(item.get("summary"))
     return bool(item.get("encrypted_content")) or any(part.get(name) for part in parts for name in _WORDS)

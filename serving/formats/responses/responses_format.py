@@ -1,8 +1,10 @@
 """OpenAI's Responses as a `Format`."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from router_model.serving.formats.fitting.parameters import REASONING_HISTORY
 from router_model.serving.formats.format import Call, EventReader, EventWriter, Facts
 from router_model.serving.formats.json_text import dump_body
 from router_model.serving.formats.openai.failures import failure_of
@@ -13,10 +15,15 @@ from router_model.serving.formats.responses.tool_names import tool_names
 from router_model.serving.formats.responses.usage import write_usage
 from router_model.serving.formats.responses.writer import ResponsesWriter
 from router_model.serving.formats.shapes import Json, index_or_none, mapping
-from router_model.serving.providers.failures import UpstreamFailure
+from router_model.serving.providers.failures import FailureKind, Refusal, UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.provider import Target
 
+_NOT_KEPT: Final = re.compile(
+    r"^(?:item|previous response|response|conversation|prompt|file)\b.{0,120}not found", re.IGNORECASE
+)
+_NOT_READABLE: Final = "invalid_encrypted_content"
+_REASONING_NOT_KEPT: Final = re.compile(r"^item with id '?rs_.{0,120}not found", re.IGNORECASE)
 _USAGE_ASKED: Final = "include_usage"
 """Of chat's ``stream_options``; the usage always comes here, and OpenAI refuses the field."""
 
@@ -47,8 +54,17 @@ class ResponsesFormat:
         return ResponseAssembler()
 
     def failure(self, status: int, headers: Mapping[str, str], content: bytes) -> UpstreamFailure:
-        """Read an answer with an error status."""
-        return failure_of(status, headers, content)
+        """Read an answer with an error status.
+
+        What a body refers to and the provider does not keep is no model that is gone: the caller is told. Reasoning of
+        another provider or account, which this one cannot read, is left out, and the model is asked once more.
+        """
+        failure = failure_of(status, headers, content)
+        if failure.code == _NOT_READABLE or _REASONING_NOT_KEPT.search(failure.message):
+            failure.kind, failure.refusal = FailureKind.REFUSED, Refusal((REASONING_HISTORY,))
+        elif failure.kind is FailureKind.MODEL_GONE and _NOT_KEPT.search(failure.message):
+            failure.kind = FailureKind.BAD_REQUEST
+        return failure
 
     def write_answer(
         self, answer: Json, facts: Facts, target: Target, extras: Mapping[str, Any], call: Call | None = None

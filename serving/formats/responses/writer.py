@@ -68,7 +68,7 @@ class ResponsesWriter:
         return begun + self._sent({"type": f"response.{status}", "response": {**whole, "status": status, **extras}})
 
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
-        """Return ``error`` and ``response.failed``, for clients read the one or the other."""
+        """Return ``error`` and ``response.failed``, because clients read the one or the other."""
         begun = [] if self._response is not None else self._begin({})
         code = _CODES.get(failure.kind, "server_error")
         about = {"code": code, "message": failure.message, "param": failure.param}
@@ -86,12 +86,12 @@ class ResponsesWriter:
 
     def _for_caller(self, event: Json) -> Iterator[Json]:
         """Yield an event as the caller knows its tools; the input of a custom tool comes in one piece."""
-        item_id, type_ = event.get("item_id"), event["type"]
+        item_id, type_ = text(event.get("item_id")), event["type"]
         item = event.get("item")
         if isinstance(item, dict):
             own = for_caller(item, self._call, self._names)
             if own.get("type") != item.get("type"):
-                self._other[item.get("id")] = own["type"]
+                self._other[text(item.get("id"))] = own["type"]
             if type_ == "response.output_item.done":
                 self._done[len(self._done)] = own
             yield {**event, "item": own}
@@ -99,7 +99,7 @@ class ResponsesWriter:
             yield event
         elif type_ == f"{_ARGUMENTS}.done" and self._other[item_id] == "custom_tool_call":
             given = custom_input(text(event.get("arguments")))
-            where = {"item_id": item_id, "output_index": event.get("output_index")}
+            where = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
             yield {"type": f"{_INPUT}.delta", **where, "delta": given}
             yield {"type": f"{_INPUT}.done", **where, "input": given}
 

@@ -104,7 +104,7 @@ def test_a_service_looks_in_a_child_process_and_its_other_workers_know(place, ur
     assert "stopped: failures: 20 of 20" in caplog.text
     assert not look(other)
     assert (other.stops, other.status["found"]["stopped_by"]) == ({}, "failures")
-    assert other.status["found"] == worker.status["found"]
+    assert other.status["found"] == worker.status["found"] | {"stopped_now": False}
 
 
 def test_workers_share_a_look_while_it_is_fresh(place, url):

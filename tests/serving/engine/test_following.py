@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -155,13 +156,15 @@ async def judge(b, query, n, *, score, start=0, **fields):
 
 async def read(b, n):
     """Let the engine follow until it has read `n` reports: the log may take them to its spool first."""
-    for _ in range(3000):
+    give_up_at = time.monotonic() + 40
+    while time.monotonic() < give_up_at:
         await b.log.flush(30)
         await b.engine.follow_levels()
         levels = b.engine.status["levels"]
         if levels is None or sum(levels["judged"].values()) >= n:
             return
         await asyncio.sleep(0.01)
+    pytest.fail(f"{n} reports were not read: {levels}, {b.log.stats}")
 
 
 def test_feedback_moves_a_level_and_the_log_says_by_how_much(following, run, query):

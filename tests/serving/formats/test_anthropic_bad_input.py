@@ -1,14 +1,13 @@
 """Whatever comes, callers get an error of theirs and providers one of theirs: never a defect of ours."""
 
 import contextlib
-import copy
 import json
 from dataclasses import replace
 
 import pytest
 from anthropic_examples import CHAT, CLAUDE, GPT, MESSAGES, STREAM, chunk, chunks_as_bytes, events_as_bytes
+from damaged import damaged
 from hypothesis import given
-from hypothesis import strategies as st
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.adapter import Adapter
@@ -111,29 +110,6 @@ CHUNKS = [
     chunk({"tool_calls": [{"index": 0, "id": "t1", "function": {"name": "f", "arguments": "{}"}}]}),
     chunk({}, "tool_calls"),
 ]
-
-odd = st.sampled_from([None, True, -1, 0.5, "", "x", [], [None], ["x"], {}, {"type": "x"}, {"type": None}])
-
-
-def places(value, path=()):
-    """Yield the paths of all values within a value."""
-    yield path
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in inner:
-        yield from places(one, (*path, key))
-
-
-@st.composite
-def damaged(draw, value):
-    """A value with something else in one or two of its places."""
-    value = copy.deepcopy(value)
-    for _ in range(draw(st.integers(1, 2))):
-        *path, last = draw(st.sampled_from([path for path in places(value) if path]))
-        holder = value
-        for key in path:
-            holder = holder[key]
-        holder[last] = copy.deepcopy(draw(odd))
-    return value
 
 
 @pytest.mark.parametrize("target", [CLAUDE, replace(CLAUDE, upstream_model="claude-haiku-4-5")], ids=["new", "old"])

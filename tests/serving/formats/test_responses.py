@@ -299,6 +299,33 @@ def test_failures_of_a_provider_are_told_apart(event, kind):
 
 
 @pytest.mark.parametrize(
+    ("status", "error", "kind"),
+    [
+        (404, {"message": "Item with id 'msg_1' not found. Items are not persisted."}, FailureKind.BAD_REQUEST),
+        (404, {"message": "Item with id 'rs_1' not found. Items are not persisted."}, FailureKind.REFUSED),
+        (400, {"message": "Previous response with id 'r' not found."}, FailureKind.BAD_REQUEST),
+        (404, {"message": "The model `gpt-9` does not exist", "code": "model_not_found"}, FailureKind.MODEL_GONE),
+        (400, {"message": "could not be verified", "code": "invalid_encrypted_content"}, FailureKind.REFUSED),
+        (400, {"message": "too long", "code": "context_length_exceeded"}, FailureKind.TOO_LONG),
+    ],
+)
+def test_errors_tell_what_is_not_kept_from_a_model_that_is_gone(status, error, kind):
+    content = orjson.dumps({"error": {"type": "invalid_request_error", **error}})
+    assert adapter_for(Surface.RESPONSES, Kind.RESPONSES).failure(status, {}, content).kind is kind
+
+
+def test_reasoning_that_cannot_be_read_is_left_out_when_asked_again():
+    """With the ids, by which OpenAI would want the reasoning of a call."""
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}
+    output = {"type": "function_call_output", "call_id": "c", "output": "4"}
+    body = {"input": [{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}, call, output]}
+    adapter, target = adapter_for(Surface.RESPONSES, Kind.RESPONSES), target_at(kind=Kind.RESPONSES)
+    request = adapter.request(Call(Surface.RESPONSES, body), target, "k", refused=("reasoning_history",))
+    left = {name: value for name, value in call.items() if name != "id"}
+    assert orjson.loads(request.content)["input"] == [left, output]
+
+
+@pytest.mark.parametrize(
     "answer",
     [{"output": [], "status": "completed"}, {"output": [], "status": "queued"}, {"output": None}, {"status": "failed"}],
 )

@@ -90,6 +90,9 @@ def test_a_conversation_that_no_window_holds_is_told_in_openais_words(client):
     ("body", "said"),
     [
         ({"max_output_tokens": 0}, "max_output_tokens=0"),
+        ({"messages": []}, "send them as 'input'"),
+        ({"max_output_tokens": 1, "max_completion_tokens": 1000}, "name it 'max_output_tokens'"),
+        ({"n": 100}, "a response has one answer"),
         ({"input": None}, "'input' is missing"),
         ({"input": 7}, "'input' must be a list of objects"),
         ({"stream": "yes"}, "stream: got a JSON string"),

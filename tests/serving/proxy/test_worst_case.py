@@ -17,12 +17,12 @@ PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
 CARD = ModelCard("m", Decimal(1), Decimal(10), max_output_tokens=1000)
 
 
-def asked(**body):
-    return read_proxy_request(Surface.CHAT, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
+def asked(surface=Surface.CHAT, **body):
+    return read_proxy_request(surface, body, Headers({}), policy="p", most_s=1.0, ours=frozenset())
 
 
-def worst(body, *cards):
-    return max(worst_cases_usd(asked(**body), [Target("m", PROVIDER, "m", card) for card in cards]))
+def worst(body, *cards, **more):
+    return max(worst_cases_usd(asked(**more, **body), [Target("m", PROVIDER, "m", card) for card in cards]))
 
 
 def test_bytes_bound_the_input_and_max_tokens_the_output():
@@ -61,6 +61,23 @@ def test_without_a_price_nothing_can_be_reserved():
 def test_fields_that_a_provider_does_not_keep_to_reserve_no_less(cheat):
     """The card's 1,000 tokens at 10 USD a million are 0.01 USD."""
     assert worst({"messages": [], **cheat}, CARD) >= Decimal("0.01")
+
+
+@pytest.mark.parametrize(
+    ("body", "unseen"),
+    [
+        ({"input": "Hi"}, False),
+        ({"input": "Hi", "previous_response_id": "r"}, True),
+        ({"input": [{"type": "item_reference", "id": "m"}]}, True),
+        ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, True),
+    ],
+)
+def test_what_is_kept_elsewhere_may_fill_the_window(body, unseen):
+    """5 tokens of output at 10 USD a million, and the bytes, or else the 100,000 tokens of the window, at 1."""
+    card = ModelCard("m", Decimal(1), Decimal(10), context_window=100_000)
+    body = {**body, "max_output_tokens": 5}
+    n_input = 100_000 if unseen else len(orjson.dumps(body))
+    assert worst(body, card, surface=Surface.RESPONSES) == Decimal(n_input + 50) / 1_000_000
 
 
 def test_text_that_speaks_of_base64_is_text():

@@ -14,7 +14,7 @@ import pytest
 from google.genai import errors as google_errors
 from off_spec import ANSWERS, STREAMS
 from processes import eventually
-from proxied import ALL_KINDS, KINDS
+from proxied import ALL_KINDS, KINDS, rows
 from sdk_cases import CASES, SURFACES, Chat, Messages
 
 IMPOSSIBLE = {  # what a provider cannot do is refused, not left out
@@ -142,6 +142,23 @@ def test_auto_decides_and_says_who_answered(clients):
     assert raw.headers["x-router-attempts"] == "1"
     assert answer.usage.cost > 0
     assert answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
+
+
+def test_auto_decides_for_responses_and_says_who_answered(proxy, clients):
+    raw = clients["responses"].responses.with_raw_response.create(
+        model="auto", input="add 12 and 45 total", max_output_tokens=50, extra_body={"session_id": "s-responses"}
+    )
+    answer = raw.parse()
+    assert answer.model == raw.headers["x-router-model"] in ("small", "coder", "large")
+    assert 0 < answer.usage.cost == pytest.approx(float(raw.headers["x-router-cost-usd"]))
+    decision_id = raw.headers["x-router-decision-id"]
+    logged = {}
+    for table in ("decisions", "attempts"):
+        (logged[table],) = eventually(
+            lambda table=table: [one for one in rows(proxy, table) if one["decision_id"] == decision_id], "it is logged"
+        )
+    assert logged["decisions"]["surface"] == "responses"
+    assert logged["attempts"]["response_id"] == answer.id
 
 
 @pytest.mark.parametrize("surface", ["responses", "messages", "generate"])

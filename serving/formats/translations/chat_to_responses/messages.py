@@ -34,11 +34,11 @@ def input_items(messages: object) -> list[Json]:
             items.append({"type": "message", "role": role, "content": _content(message.get("content"), where)})
         elif role == "assistant":
             for item in _turn(message, where):
-                custom |= {item["call_id"]} if item["type"] == "custom_tool_call" else set()
+                custom |= {text(item["call_id"])} if item["type"] == "custom_tool_call" else set()
                 items.append(item)
         elif role == "tool":
             call_id = message.get("tool_call_id")
-            kind = "custom_tool_call_output" if call_id in custom else "function_call_output"
+            kind = "custom_tool_call_output" if text(call_id) in custom else "function_call_output"
             items.append({"type": kind, "call_id": call_id, "output": _content(message.get("content"), where)})
         else:
             raise InvalidRequestError(

@@ -6,7 +6,7 @@ from typing import Any, Final
 from router_model.serving.formats.format import Facts
 from router_model.serving.formats.responses.reader import BEGINS, ENDS
 from router_model.serving.formats.responses.response_object import outputs
-from router_model.serving.formats.shapes import Json, mapping, mappings, text
+from router_model.serving.formats.shapes import Json, index_or_none, mapping, mappings, text
 from router_model.serving.formats.translations.chat_to_responses.answer import (
     CALLS,
     about,
@@ -62,7 +62,7 @@ class ResponseChunks:
     def _deltas(self, type_: str, event: Json) -> list[Json]:
         if type_ in _TEXTS:
             name, piece = _TEXTS[type_], text(event.get("delta"))
-            self._told.add(event.get("output_index"))
+            self._told.add(_at(event))
             return [{name: piece}] if piece else []
         if type_ in _PIECES:
             return self._piece(*_PIECES[type_], event)
@@ -74,8 +74,8 @@ class ResponseChunks:
             return [{"annotations": [cited]}] if cited else []
         item = mapping(event.get("item"))
         if type_ == "response.output_item.added" and item.get("type") in CALLS:
-            return [self._begin(item, event.get("output_index"))]
-        return self._done(item, event.get("output_index")) if type_ == "response.output_item.done" else []
+            return [self._begin(item, _at(event))]
+        return self._done(item, _at(event)) if type_ == "response.output_item.done" else []
 
     def _begin(self, item: Json, at: object) -> Json:
         index = self._calls[at] = len(self._calls)
@@ -85,7 +85,7 @@ class ResponseChunks:
         return {"tool_calls": [{"index": index, **call}]}
 
     def _piece(self, kind: str, name: str, event: Json) -> list[Json]:
-        at, piece = event.get("output_index"), text(event.get("delta"))
+        at, piece = _at(event), text(event.get("delta"))
         if at not in self._calls or not piece:
             return []
         self._has_pieces.add(at)
@@ -122,6 +122,10 @@ class ResponseChunks:
     def _chunk(self, delta: Json, *, finish: str | None = None, logprobs: Json | None = None) -> Json:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return {**(self._about or {}), "object": "chat.completion.chunk", "choices": [choice]}
+
+
+def _at(event: Json) -> int | None:
+    return index_or_none({"index": event.get("output_index")})
 
 
 def _texts(item: Json) -> list[Json]:

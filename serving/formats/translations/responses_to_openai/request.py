@@ -155,9 +155,11 @@ def _put_output(request: Json, body: Mapping[str, Any]) -> None:
         )
     if config.get("verbosity") is not None:
         request["verbosity"] = config["verbosity"]
-    effort = mapping(body.get("reasoning")).get("effort")
-    if effort is not None:
-        request["reasoning_effort"] = effort
+    reasoning = mapping(body.get("reasoning"))
+    if reasoning.get("effort") is not None:
+        request["reasoning_effort"] = reasoning["effort"]
+    elif reasoning.get("max_tokens") is not None:
+        request["reasoning"] = {"max_tokens": reasoning["max_tokens"]}  # OpenRouter's
     include = body.get("include")
     if body.get("top_logprobs") or (isinstance(include, list) and _LOGPROBS in include):
         request["logprobs"] = True
