@@ -140,7 +140,14 @@ def check_success(calls: pl.DataFrame, limits: Thresholds) -> list[Finding]:
 
 
 def check_amount(
-    check: str, calls: pl.DataFrame, measured: str, expected: str, threshold: float, *, advice: str
+    check: str,
+    calls: pl.DataFrame,
+    measured: str,
+    expected: str,
+    threshold: float,
+    *,
+    advice: str,
+    known_bias: float = 0.0,
 ) -> list[Finding]:
     """Compare a measured amount with its expectation, model by model: the quotient of the sums, minus 1.
 
@@ -149,6 +156,7 @@ def check_amount(
     Parameters
     ----------
     calls : with columns `model`, `measured` and `expected`; rows without both are left out
+    known_bias : deviation of predictions that is there without any change; the whole interval has to lie beyond it
     """
     known = calls.filter((pl.col(measured) >= 0) & (pl.col(expected) > 0)).sort("model")
     found = []
@@ -160,7 +168,7 @@ def check_amount(
         ratio = float(real.sum() / said.sum())
         half = float(_Z * np.std(real - ratio * said, ddof=1) / (said.mean() * len(real) ** 0.5))
         effect, low, high = ratio - 1, ratio - half - 1, ratio + half - 1
-        drifted = abs(effect) >= threshold and not low <= 0 <= high
+        drifted = abs(effect) >= threshold and (low > known_bias or high < -known_bias)
         found.append(
             Finding(
                 check, str(model), effect, threshold, "share", drifted, len(real),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -155,7 +156,7 @@ def test_without_a_table_the_log_has_to_show_it(world, again):
     interrupted(folder, "gate", "publish", held_out=[])
     status, said = loop(world, folder)
     assert (status, said["result"]) == (1, "refused")
-    assert "is not promoted, because of gain: the log cannot tell" in said["sentence"]
+    assert re.search("is not promoted, because of gain: th(e|is) log cannot tell", said["sentence"])
 
 
 def test_promoted_but_killed_before_it_was_noted(world, again, monkeypatch):
@@ -233,9 +234,9 @@ def test_killed_at_every_step_it_ends_as_if_it_had_not_been(world, unbroken, tmp
     assert (status, said["router"], said["result"]) == (0, router, "canary")
     whole, killed = (folder / "state" / "run-0001" for folder in (unbroken[0], tmp_path))
     assert tree_hash(killed / "retrain" / "router") == tree_hash(whole / "retrain" / "router")
-    for step, found in (("ope", "cannot_tell"), ("gate", "checks")):
-        one, other = (json.loads((run / step / "report.json").read_text()) for run in (whole, killed))
-        assert one[found] == other[found]
+    assert (killed / "ope" / "report.json").read_text() == (whole / "ope" / "report.json").read_text()
+    one, other = (json.loads((run / "gate" / "report.json").read_text()) for run in (whole, killed))
+    assert one["checks"] == other["checks"]
     assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
     history = Place(tmp_path / "routers").history()
     assert [entry["action"] for entry in history] == ["promote", "challenge"]
