@@ -1,6 +1,6 @@
 """Keep queries and keys out of the server's logs.
 
-Uvicorn's access log writes the path with its query. People put keys there by mistake; no route of ours reads one.
+Uvicorn's access log writes the path with its query. Google's clients put keys there, and others do by mistake.
 """
 
 import logging
