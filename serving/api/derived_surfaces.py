@@ -195,6 +195,8 @@ async def _counted(request: Request, surface: Surface, **path: Any) -> tuple[int
     parts, proxy, caller = open_call(request)
 
     def read(body: dict[str, Any]) -> ProxyRequest:
+        if surface is Surface.MESSAGES and not isinstance(body.get("messages"), list):
+            raise InvalidRequestError("messages: expected a list of messages", param="messages")
         return proxy.read(request, surface, body, **path)
 
     return await counted(proxy, await parts.bodies.read(request, caller, read))

@@ -9,7 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from router_model.catalog import ModelCard
-from router_model.serving.api.answer_models import AnyAnswer, LoggedDecisionAnswer, ModelAnswer, ModelsAnswer
+from router_model.serving.api.answer_models import (
+    AnyAnswer,
+    GoogleErrorAnswer,
+    LoggedDecisionAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+)
 from router_model.serving.api.parts import Parts, parts_of
 from router_model.serving.common.callers import Caller, Role
 from router_model.serving.common.service_errors import ForbiddenError, ModelNotFoundError, NotFoundError
@@ -233,7 +239,13 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/v1/models", models, "List the models", ModelsAnswer, roles=(Role.DECIDE, Role.PROXY)),
     Endpoint("GET", "/v1/models/count", count_models, "Count the models", AnyAnswer, roles=(Role.DECIDE, Role.PROXY)),
     Endpoint(
-        "GET", "/v1beta/models", google_models, "List the models (Google)", AnyAnswer, roles=(Role.DECIDE, Role.PROXY)
+        "GET",
+        "/v1beta/models",
+        google_models,
+        "List the models (Google)",
+        AnyAnswer,
+        roles=(Role.DECIDE, Role.PROXY),
+        error=GoogleErrorAnswer,
     ),
     Endpoint(
         "GET",
@@ -244,6 +256,7 @@ ENDPOINTS: Final = (
         roles=(Role.DECIDE, Role.PROXY),
         errors=(ModelNotFoundError,),
         parameters=(_MODEL_ID,),
+        error=GoogleErrorAnswer,
     ),
     Endpoint(
         "GET",

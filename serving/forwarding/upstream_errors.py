@@ -30,6 +30,7 @@ _BY_CAUSE: Final[Mapping[Cause | None, tuple[int, str, str]]] = {
 _OVERLOADED: Final = frozenset({498, 503, 529})
 """HTTP statuses of providers without capacity; 498 is Groq's."""
 _CAPACITY: Final = frozenset({"overloaded_error", "server_is_overloaded", "engine_overloaded_error"})
+_PAYMENT_REQUIRED: Final = 402
 _QUOTA: Final = re.compile(r"quota|credit|billing|balance|payment|budget|arrear|overdue", re.IGNORECASE)
 """Codes of a key that is right, and whose account is used up."""
 _COUNT: Final = r"\(?(?<![\w.-])([\d,]{3,})(?![\w-])"
@@ -98,7 +99,8 @@ def _cause(failure: UpstreamFailure) -> Cause | None:
     if failure.kind in {FailureKind.RATE_LIMITED, FailureKind.SERVER}:
         return Cause.OVERLOADED if failure.status in _OVERLOADED or names & _CAPACITY else None
     if failure.kind is FailureKind.KEY:
-        return Cause.QUOTA if any(_QUOTA.search(name) for name in names) else None
+        is_quota = failure.status == _PAYMENT_REQUIRED or any(_QUOTA.search(name) for name in names)
+        return Cause.QUOTA if is_quota else None
     if failure.refusal is not None and CONTENT in failure.refusal.names:
         return Cause.CONTENT
     return _CAUSES.get(failure.kind)

@@ -53,10 +53,11 @@ ANY = {
     "rate_limited": Script(Fail(429, retry_after=0.4)),
     "rate_limited_for_long": Script(Fail(429, retry_after=900, times=None), (429,)),
     **{f"once_{status}": Script(Fail(status)) for status in (408, 500, 502, 503, 504, 529)},
-    "outage": Script(Fail(503, times=None), (429, 502, 503)),  # Anthropic's is "overloaded"
+    "outage": Script(Fail(503, times=None), (502, 503, 529)),  # Anthropic's is "overloaded"
     "delay": Script(Delay(0.3)),
     "long_delay": Script(Delay(3.5)),
-    **{f"key_{status}": Script(Fail(status, times=None), (502, 503)) for status in (401, 402)},
+    "key_401": Script(Fail(401, times=None), (502, 503)),
+    "key_402": Script(Fail(402, times=None), (429,)),  # the account's quota is used up
     "refused_403": Script(Fail(403, times=None), (400,)),  # this model, this prompt: the key is in order
 }
 STREAMED = {
