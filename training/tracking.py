@@ -1,9 +1,9 @@
-"""Record training, benchmarks and promotions in MLflow (extra ``train``), by default in a SQLite file without a server.
+"""Record training, benchmarks, evaluations on logs and promotions in MLflow (extra ``train``).
 
-``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` have their usual meaning. The default is MLflow's own:
-``mlflow.db`` in the working folder. A training is recorded unless it is switched off; a benchmark, a promotion and a
-rollback where MLflow is configured (`is_configured`). The message after each says where it was recorded, and how to
-look at it.
+``MLFLOW_TRACKING_URI`` and ``MLFLOW_EXPERIMENT_NAME`` have their usual meaning. The default is MLflow's own: a SQLite
+file without a server, ``mlflow.db`` in the working folder. A training is recorded unless it is switched off; everything
+else where MLflow is configured (`is_configured`). The message after each says where it was recorded, and how to look at
+it.
 
 MLflow comes last and may fail: whatever it does, the router is saved or published, and the command goes on after
 `DEADLINE_S` at the latest.
@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from router_model.saved.place import Place
     from router_model.training.benchmark.results import Results
+    from router_model.training.measuring.verdict import Difference
+    from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
     from router_model.training.promotion import Promotion
     from router_model.training.train import TrainConfig, TrainingReport
 
@@ -64,6 +66,11 @@ def track_run(report: "TrainingReport", config: "TrainConfig") -> str:
 def track_benchmark(results: "Results", folder: Path) -> str:
     """Record a benchmark: its settings and data hashes, every method's metrics, and the files of its folder."""
     return _tracked(lambda mlflow: _record_benchmark(mlflow, results, folder), f"the results are in {folder}")
+
+
+def track_log_evaluation(found: "LogEvaluation", settings: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
+    """Record what `ope` estimated: its settings, the hashes of table and router, every estimate, and ``ope.json``."""
+    return _tracked(lambda mlflow: _record_log_evaluation(mlflow, found, settings, hashes), "the estimate stands")
 
 
 def track_promotion(promotion: "Promotion", artifact: Path, place: "Place", *, registered: str) -> str:
@@ -171,6 +178,21 @@ def _record_benchmark(mlflow: Any, results: "Results", folder: Path) -> str:
     return str(run.info.run_name)
 
 
+def _record_log_evaluation(
+    mlflow: Any, found: "LogEvaluation", settings: Mapping[str, Any], hashes: Mapping[str, str]
+) -> str:
+    _experiment(mlflow)
+    with mlflow.start_run(tags={"kind": "ope", "sentence": found.verdict.sentence, **hashes}) as run:
+        mlflow.log_params(_parameters({**settings, "champion_name": found.champion_name}))
+        estimates = {"quality_difference": found.quality, "cost_difference_usd": found.cost_usd}
+        for name, by_estimator in estimates.items():
+            mlflow.log_metrics({f"{name}/{_key(kind)}": one.value for kind, one in by_estimator.items()})
+        mlflow.log_metrics(_difference_metrics(found.difference))
+        mlflow.log_metric("n_decisions", found.n_decisions)
+        mlflow.log_dict(found.as_dict(), "ope.json")
+    return str(run.info.run_name)
+
+
 def _record_promotion(mlflow: Any, promotion: "Promotion", artifact: Path, place: "Place", registered: str) -> str:
     """Record the checks, keep the artifact as a version of the registered model, and set the aliases."""
     _experiment(mlflow)
@@ -197,14 +219,17 @@ def _record_promotion(mlflow: Any, promotion: "Promotion", artifact: Path, place
 def _promotion_metrics(promotion: "Promotion") -> dict[str, float]:
     if promotion.evidence is None:
         return {}
-    difference = promotion.evidence.difference
-    bounds = {
-        f"{name}_difference" if name == "quality" else name: getattr(difference, name) for name in ("quality", "saving")
-    }
-    found: dict[str, float | None] = {"flips": promotion.evidence.moved, "n_prompts": difference.n_prompts}
-    for name, estimate in bounds.items():
-        found |= {f"{name}{'' if end == 'value' else f'_{end}'}": value for end, value in estimate.as_dict().items()}
+    found = {"flips": promotion.evidence.moved, **_difference_metrics(promotion.evidence.difference)}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _difference_metrics(difference: "Difference") -> dict[str, float]:
+    """Return a difference in quality and the saving, each with the ends of its interval."""
+    found: dict[str, float] = {"n_prompts": difference.n_prompts}
+    for name, estimate in (("quality_difference", difference.quality), ("saving", difference.saving)):
+        ends = estimate.as_dict().items()
+        found |= {f"{name}{'' if end == 'value' else f'_{end}'}": value for end, value in ends if value is not None}
+    return found
 
 
 def _register(mlflow: Any, run: Any, digits: str, registered: str) -> str:

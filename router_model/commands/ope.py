@@ -32,6 +32,9 @@ _TASKS_SHOWN = 20
 )  # fmt: skip
 @click.option("--catalog", type=click.Path(path_type=Path), help="Prices and capabilities instead of the routers'.")
 @click.option("--encoder", help="The encoder, if the routers were trained with your own (hub id or folder).")
+@click.option(
+    "--track/--no-track", default=None, help="Record it in MLflow [if MLFLOW_TRACKING_URI or mlflow.db is there]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the evaluation as JSON.")
 def command(
     artifact: Path,
@@ -42,6 +45,7 @@ def command(
     max_quality_loss: float,
     catalog: Path | None,
     encoder: str | None,
+    track: bool | None,
     as_json: bool,
 ) -> None:
     """Estimate from a log what the router in ARTIFACT would have brought.
@@ -55,22 +59,32 @@ def command(
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.router import Router  # noqa: PLC0415
+    from router_model.training.files import file_sha256  # noqa: PLC0415
     from router_model.training.offpolicy.evaluate_on_log import evaluate_on_log  # noqa: PLC0415
     from router_model.training.offpolicy.logged import read_logged  # noqa: PLC0415
+    from router_model.training.tracking import is_configured, track_log_evaluation  # noqa: PLC0415
 
     own = None if encoder is None else load_encoder(encoder)
     challenger = Router.load(artifact, catalog=catalog, encoder=own)
     champion = None if against is None else Router.load(against, catalog=catalog, encoder=own)
     with source.table() as table:
-        decisions = read_logged(table)
+        decisions, table_sha256 = read_logged(table), file_sha256(table)
     found = evaluate_on_log(
         challenger, decisions, against=champion, supported_only=supported_only, margin=max_quality_loss
     )
+    paths = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
+    tracked = None
+    if is_configured() if track is None else track:
+        hashes = {"content_hash": challenger.artifact.content_hash, "table_sha256": table_sha256}
+        settings = {"log": source.name, "supported_only": supported_only, "max_quality_loss": max_quality_loss}
+        tracked = track_log_evaluation(found, {**paths, **settings}, hashes)
     if as_json:
-        names = {"challenger_path": str(artifact), "champion_path": None if against is None else str(against)}
-        click.echo(json.dumps({**names, **found.as_dict()}, ensure_ascii=False))
-    else:
-        show_log_evaluation(found, Console())
+        click.echo(json.dumps({**paths, **found.as_dict(), "tracking": tracked}, ensure_ascii=False))
+        return
+    console = Console()
+    show_log_evaluation(found, console)
+    if tracked is not None:
+        console.print(f"Evaluation {tracked}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_log_evaluation(found: "LogEvaluation", console: "Console") -> None:

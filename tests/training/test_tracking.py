@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import run_command
+from explored_log import explored_log
 from fake_results import fake_results
 from simulated_world import simulate
 
@@ -160,7 +161,9 @@ def test_a_server_holds_the_routers_and_its_aliases_follow_the_place(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_server_holds_trainings_and_benchmarks(mlflow_server, trained, tmp_path, monkeypatch):
+def test_a_server_holds_trainings_benchmarks_and_evaluations_on_logs(
+    mlflow_server, trained, graded, tmp_path, monkeypatch
+):
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
@@ -170,9 +173,20 @@ def test_a_server_holds_trainings_and_benchmarks(mlflow_server, trained, tmp_pat
     (tmp_path / "private.txt").write_text("")
     assert track_benchmark(found, tmp_path).startswith("tracked as ")
     assert track_run(trained.report, TrainConfig()).startswith("tracked as ")
+    explored_log(trained.router, 600)[0].write_parquet(tmp_path / "log.parquet")
+    done = run_command("ope", graded.path, "--log", tmp_path / "log.parquet", "--against", trained.path, "--json")
+    estimate = json.loads(done.stdout)
+    assert estimate["tracking"].startswith("tracked as ")
     client = mlflow.MlflowClient(mlflow_server)
     experiment = client.get_experiment_by_name("runs").experiment_id
-    training, benchmark = client.search_runs([experiment])
+    evaluation, training, benchmark = client.search_runs([experiment])
+    difference = estimate["challenger_minus_champion"]
+    assert evaluation.data.metrics["quality_difference_low"] == pytest.approx(difference["quality"]["low"])
+    assert evaluation.data.metrics["quality_difference/IPS"] == pytest.approx(
+        difference["by_estimator"]["quality"]["IPS"]["value"]
+    )
+    assert evaluation.data.tags["content_hash"] == load_artifact(graded.path).content_hash
+    assert evaluation.data.params["log"] == "log.parquet"
     assert [item.path for item in client.list_artifacts(benchmark.info.run_id)] == ["results.json"]
     assert any(name.endswith("/aiq") for name in benchmark.data.metrics)
     assert training.data.tags["content_hash"] == trained.report.content_hash
