@@ -26,6 +26,7 @@ from router_model.serving.access.authentication import Access
 from router_model.serving.access.owners import DecisionOwners
 from router_model.serving.access.start import check_access
 from router_model.serving.api import (
+    decision_questions,
     derived_surfaces,
     listing,
     notdiamond,
@@ -57,6 +58,7 @@ ENDPOINTS: Final = (
     *listing.ENDPOINTS,
     *notdiamond.ENDPOINTS,
     *plano.ENDPOINTS,
+    *decision_questions.ENDPOINTS,
     *operations.ENDPOINTS,
     *surfaces.ENDPOINTS,
     *derived_surfaces.ENDPOINTS,

@@ -76,7 +76,8 @@ class DecisionRecord:
     key_id : str or None
         Which caller asked; never the key.
     surface : str
-        ``route``, ``batch``, ``notdiamond``, ``plano``; of the proxy ``chat``, ``messages``, ``generate``.
+        ``route``, ``batch``, ``notdiamond``, ``plano``, ``systemone``, ``decisions``; of the proxy
+        ``chat``, ``messages``, ``generate``.
     prompt_sha256 : str or None
         Of the text that was encoded; None if prompts are stored as ``features`` or ``none``.
     messages : str or None

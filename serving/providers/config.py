@@ -19,6 +19,8 @@ A table ``aliases`` beside them says which model is meant by a name that a clien
     "claude-opus-*" = "auto"
     "gpt-5*" = {model = "auto", target_success = 0.9}  # and other options of the body's ``router``
 
+A file of aliases alone is one, too: nothing is forwarded, and `POST /v1/systemone` reads them as names of options.
+
 Everything that can be wrong is said when the file is read, one thing at a time, and never with a secret in it.
 """
 
@@ -144,8 +146,8 @@ def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Sett
 def parse_providers(content: str, *, origin: str, environ: Mapping[str, str]) -> tuple[Provider, ...]:
     """Read providers from text; `origin` names it in errors."""
     document = _document(content, origin)
-    document.pop(ALIASES, None)
-    if not document:
+    aliases = document.pop(ALIASES, None)
+    if not document and not aliases:
         raise SettingsError(f"{origin}: has no providers; expected tables [NAME], as in {_EXAMPLE}")
     return tuple(
         _provider(name, _Table(entry, f"{origin}: provider {name!r}"), environ) for name, entry in document.items()

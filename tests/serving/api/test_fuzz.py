@@ -42,6 +42,11 @@ VALID = {
     "/v1/route/batch": {"requests": [OPTIONS]},
     "/v1/feedback": {"decision_id": "d", "score": 0.5, "comment": "c"},
     "/v1/outcomes": {"decision_id": "d", "input_tokens": 3, "cost_usd": 0.1, "status": 200},
+    "/v1/systemone": {"state": "hi", "questions": {"q": {"type": "choice", "criteria": {"small": None, "large": 1}}}},
+    "/v1/decisions": {
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+        "questions": [{"type": "choice", "choices": [{"value": "small"}, {"value": "large"}]}],
+    },
     "/v2/modelRouter/modelSelect": {"messages": "hi", "llm_providers": [{"provider": "p", "model": "small"}]},
 }
 BY_PATH = {one.path: one for one in ENDPOINTS}
