@@ -314,9 +314,9 @@ class _Reader:
         alias = self.alias(option)
         model = option if alias is None else alias.model
         if model not in known:
-            meant = "" if alias is None else f", which is an alias of {model!r}"
+            meant = "" if alias is None else f", an alias of {model!r},"
             raise InvalidRequestError(
-                f"option {option[:80]!r} of question {at}{meant} is no model of this service; expected models "
+                f"{at}: option {option[:80]!r}{meant} is no model of this service; expected its models "
                 f"({some_of(known)}), or aliases of them in the providers' file",
                 param=at,
             )

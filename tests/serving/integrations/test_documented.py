@@ -19,6 +19,8 @@ EXAMPLE = (
 RUN = {
     "Python client": ["python", "python"],
     "LiteLLM proxy": ["sh", "yaml"],  # by test_litellm
+    "LiteLLM's auto router": ["toml", "yaml"],  # by test_litellm
+    "Decision clients": ["python"],
     "Any gateway: curl": ["bash"],
     "The openai client": ["python"],
     "The notdiamond client": ["python"],
@@ -108,6 +110,13 @@ def test_openai_client(service):
     (decision,) = eventually(lambda: service.rows("decisions", decision_id=decision_id), "the decision in the log")
     assert decision["model"] == model
     eventually(lambda: service.rows("feedback", decision_id=decision_id), "the feedback in the log")
+
+
+def test_decision_client(service):
+    (decided,) = run_python("Decision clients", service)
+    choice, decision_id = decided.split()
+    (decision,) = eventually(lambda: service.rows("decisions", decision_id=decision_id), "the decision in the log")
+    assert (decision["model"], decision["surface"]) == (choice, "decisions")
 
 
 def test_openai_client_knows_our_errors(service):

@@ -10,6 +10,7 @@ from documents import blocks
 from litellm_proxy import MASTER_KEY, litellm_proxy
 from processes import eventually
 from relay import relay
+from running_service import running_service
 
 pytestmark = pytest.mark.slow  # installs LiteLLM on first use
 
@@ -146,3 +147,23 @@ def test_keys_are_in_no_output(proxy, service):
     text = proxy.output.read_text()
     assert service.key not in text
     assert "the default model answers: " in text
+
+
+def test_auto_router_takes_the_tier_of_a_decision(trained, provider, tmp_path):
+    """LiteLLM's classifier asks the service for a tier; no code of ours is in the proxy."""
+    section = "LiteLLM's auto router"
+    (aliases,), (entry,) = blocks("toml", section), blocks("yaml", section)
+    (tmp_path / "tiers.toml").write_text(aliases)
+    settings = entry.removeprefix("model_list:\n") + "general_settings:\n"
+    with running_service(tmp_path, trained.path, ROUTER_PROVIDERS=str(tmp_path / "tiers.toml")) as service:
+        environment = {"ROUTER_URL": service.url, "ROUTER_API_KEY": service.key}
+        proxied = litellm_proxy(
+            tmp_path, "true", provider=provider.url, models=MODELS, settings=settings, **environment
+        )
+        with proxied as proxy, openai.OpenAI(base_url=f"{proxy.url}/v1", api_key=MASTER_KEY, timeout=60) as client:
+            client.chat.completions.create(model="smart", messages=[{"role": "user", "content": SUM}])
+        (decision,) = eventually(lambda: service.rows("decisions"), "the decision in the log")
+        assert (decision["surface"], decision["target_success"]) == ("systemone", 0.9)
+        assert SUM in decision["messages"]
+        assert provider.bodies[-1]["model"] == decision["model"] == "large"
+        assert service.key not in proxy.output.read_text()
