@@ -98,7 +98,7 @@ async def _check_tables(log: str) -> None:
 def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -> str:
     """Say who is called, and which of the router's models none of them serves."""
     if not providers:
-        return "to nobody (no --providers)"
+        return "to nobody (no providers)"
     names = ", ".join(one.name for one in providers)
     missing = [model for model in models if all(one.upstream_model(model) is None for one in providers)]
     if not missing:

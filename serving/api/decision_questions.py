@@ -311,7 +311,8 @@ class _Reader:
         return _Asked(name, options, query)
 
     def _model(self, option: str, known: Sequence[str], at: str) -> str:
-        alias = self.alias(option)
+        """Return the model that an option is: itself, else what it is an alias of."""
+        alias = None if option in known else self.alias(option)
         model = option if alias is None else alias.model
         if model not in known:
             meant = "" if alias is None else f", an alias of {model!r},"

@@ -134,9 +134,19 @@ def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Sett
 
     Where neither an artifact nor a default plan is named, it means the models that the file of providers names, in
     their order. A provider of the kind "echo" that serves any name stands for one model, "echo".
+
+    Raises
+    ------
+    SettingsError
+        If there is neither, and no provider.
     """
     if settings.artifact is not None or settings.default_plan:
         return settings
+    if not providers:
+        raise SettingsError(
+            f"{settings.providers}: has aliases alone, and there is no router; expected tables [NAME], as in {_EXAMPLE}, "
+            "or --artifact ROUTER"
+        )
     named = [model for provider in providers for model in provider.models if STAR not in model]
     if not named and any(one.kind is Kind.ECHO and one.upstream_model(Kind.ECHO) for one in providers):
         named = [Kind.ECHO]

@@ -61,5 +61,5 @@ def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_au
 
 def test_without_providers_a_decision_is_to_be_tried(said):
     lines = said(None)
-    assert lines["forwarding"] == "to nobody (no --providers)"
+    assert lines["forwarding"] == "to nobody (no providers)"
     assert lines["try"].startswith('curl http://{address}/v1/route --json \'{"messages"')

@@ -81,6 +81,8 @@ def test_options_may_be_aliases_and_the_first_of_one_model_counts(client, parts)
     """Four tiers of a gateway over two models."""
     tiers = {"SIMPLE": "small", "MEDIUM": "large", "COMPLEX": "large", "REASONING": "large"}
     parts.proxy.providers.aliases = {name: Alias(name, model, {}) for name, model in tiers.items()}
+    parts.proxy.providers.aliases["coder"] = Alias("coder", "auto", {})  # a model's id means the model
+    assert ask(client, tier=choice("coder")).json()["answers"]["tier"]["choice"] == "coder"
     tier = SystemOneAnswer.model_validate(ask(client, tier=choice(*tiers)).json()).answers["tier"]
     assert tier.choice == "SIMPLE"
     assert sum(tier.probabilities.values()) == pytest.approx(1)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_model.serving.common.service_errors import SettingsError
-from router_model.serving.providers.config import _KEYS, load_providers, parse_providers
+from router_model.serving.common.settings import Settings
+from router_model.serving.providers.config import _KEYS, load_providers, parse_providers, with_default_plan
 from router_model.serving.providers.provider import Deadlines, Kind, Provider
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "providers.example.toml"
@@ -48,6 +49,14 @@ def test_example_file_is_read():
         "https://generativelanguage.googleapis.com/v1beta",
     ]
     assert providers[4].deadlines == Deadlines(first_token_s=300)
+
+
+def test_file_of_aliases_alone_has_no_providers():
+    assert parse('[aliases]\nSIMPLE = "small"') == ()
+    settings = Settings(artifact="router", providers="tiers.toml")
+    assert with_default_plan(settings, ()) is settings
+    with pytest.raises(SettingsError, match=r"tiers.toml: has aliases alone, and there is no router; .* --artifact"):
+        with_default_plan(Settings(providers="tiers.toml"), ())
 
 
 def test_defaults():
