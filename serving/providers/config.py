@@ -144,8 +144,8 @@ def with_default_plan(settings: Settings, providers: Sequence[Provider]) -> Sett
         return settings
     if not providers:
         raise SettingsError(
-            f"{settings.providers}: has aliases alone, and there is no router; expected tables [NAME], as in {_EXAMPLE}, "
-            "or --artifact ROUTER"
+            f"{settings.providers}: has aliases alone, and there is no router; expected tables [NAME], as in {_EXAMPLE}"
+            ", or --artifact ROUTER"
         )
     named = [model for provider in providers for model in provider.models if STAR not in model]
     if not named and any(one.kind is Kind.ECHO and one.upstream_model(Kind.ECHO) for one in providers):
