@@ -1,8 +1,12 @@
 """Read a chat body and its headers into a `Query` for the engine."""
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
+import orjson
 from starlette.datastructures import Headers
 
 from router_model.goal import KNOBS, read_goal
@@ -16,13 +20,20 @@ from router_model.serving.http_edge.requests import AUTO, CONSTRAINTS, Envelope,
 _NO_OPTIONS = RouterOptions()
 _UNCONSTRAINED = Constraints()
 _SHOWN = 50  # models named in an error
+_LONGEST_NAME: Final = 64
+_LONGEST_METADATA: Final = 4096
+_PLAIN: Final = re.compile(r"[\x21-\x7e]+")
+_OF_ONE_CONVERSATION: Final = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[A-Za-z]*[0-9])[0-9A-Za-z]{20}", re.IGNORECASE
+)
+_IN_USER_ID: Final = re.compile(r"_session_([0-9A-Za-z-]{8,})$")
+_SESSION_HEADERS: Final = ("session-id", "session_id", "x-session-affinity")
 
 
 def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str], key_id: str, surface: str) -> Query:
     """Return what a chat body asks.
 
-    The messages themselves are checked where they are read (`features.Prompt.parse`). The session is named by
-    ``router.session_id``, else ``session_id``, else the header ``x-session-id``.
+    The messages themselves are checked where they are read (`features.Prompt.parse`).
 
     Parameters
     ----------
@@ -47,7 +58,7 @@ def read_query(body: Mapping[str, Any], headers: Headers, *, known: Sequence[str
         surface=surface,
         key_id=key_id,
         user_id=asked.user,
-        session_id=named_session(asked, headers),
+        session_id=named_session(asked, headers, body),
         candidates=named_models(asked.model, asked.models, known),
         known=known,
     )
@@ -97,10 +108,59 @@ def build_query(
     )
 
 
-def named_session(asked: Envelope, headers: Headers) -> str | None:
-    """Return the session that a request names; the header is checked even if the body names the session."""
+def named_session(asked: Envelope, headers: Headers, body: Mapping[str, Any]) -> str | None:
+    """Return the session that a request names, else the one that its client hints at.
+
+    It is named by ``router.session_id``, else ``session_id``, else the header ``x-session-id``, which is checked in any
+    case.
+    """
     named_by_header = session_header(headers)
-    return (asked.router.session_id if asked.router else None) or asked.session_id or named_by_header
+    named = (asked.router.session_id if asked.router else None) or asked.session_id or named_by_header
+    return named or hinted_session(headers, body)
+
+
+def hinted_session(headers: Mapping[str, str], body: Mapping[str, Any]) -> str | None:
+    """Return the conversation that a client says for other purposes than ours; what cannot be read is no hint.
+
+    In this order, the hint that is most of one conversation first: ``x-claude-code-session-id`` (with
+    ``x-claude-code-agent-id``, because agents of one session run side by side), ``prompt_cache_key``, ``session-id``,
+    ``x-session-affinity``, the session in ``metadata.user_id``. A ``prompt_cache_key`` that many conversations may
+    share does not count: it must have a UUID in it, or 20 letters and digits in a row.
+
+    >>> hinted_session({}, {"prompt_cache_key": "support-bot-v2"}) is None
+    True
+    >>> hinted_session({"session-id": "s1"}, {"metadata": {"user_id": "user_1_account__session_0b5e-47aa"}})
+    's1'
+    """
+    claude = headers.get("x-claude-code-session-id")
+    if claude:
+        agent = headers.get("x-claude-code-agent-id")
+        return _short(f"{claude}/{agent}" if agent else claude)
+    cache_key = body.get("prompt_cache_key")
+    if isinstance(cache_key, str) and _OF_ONE_CONVERSATION.search(cache_key[:_LONGEST_METADATA]):
+        return _short(cache_key)
+    by_header = next((value for name in _SESSION_HEADERS if (value := headers.get(name))), None)
+    return _short(by_header) if by_header else _session_of_user(body.get("metadata"))
+
+
+def _session_of_user(metadata: object) -> str | None:
+    """Return the session that Claude Code puts into ``metadata.user_id``: JSON, or in older versions the text's end."""
+    user_id = metadata.get("user_id") if isinstance(metadata, Mapping) else None
+    if not isinstance(user_id, str) or len(user_id) > _LONGEST_METADATA:
+        return None
+    if user_id.startswith("{"):
+        with suppress(ValueError):
+            session = orjson.loads(user_id).get("session_id")
+            return _short(session) if isinstance(session, str) and session else None
+    found = _IN_USER_ID.search(user_id)
+    return _short(found[1]) if found else None
+
+
+def _short(hint: str) -> str:
+    """Return a hint as the name of a session, which the log keeps: hashed if it is long or has unusual characters."""
+    if len(hint) <= _LONGEST_NAME and _PLAIN.fullmatch(hint):
+        return hint
+    return hashlib.sha256(hint.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def session_header(headers: Headers) -> str | None:

@@ -48,7 +48,7 @@ class ProxyRequest:
     routes : whether the router decides
     models : with `routes` the candidates, all where empty; else what is called, in this order
     preferences : Preferences
-    session_id : as the caller named it, or None
+    session_id : as the caller named it or hinted at it, or None
     buffer : whether a stream is held back until it is whole
     total_s : float
         For the whole call.
@@ -134,7 +134,7 @@ def read_proxy_request(
         routes=routes,
         models=models,
         preferences=_preferences(surface, envelope, body),
-        session_id=named_session(envelope, headers),
+        session_id=named_session(envelope, headers, body),
         buffer=_buffers(headers),
         total_s=_total_s(headers, most_s),
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",
