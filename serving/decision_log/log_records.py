@@ -231,8 +231,9 @@ class SessionRecord:
     Attributes
     ----------
     session_key : str
-        Hash of the caller's key id and the session id.
+        Hash of the caller's key id and the session id; or of an answer, by which the session is recognised.
     model : str
+        Of an answer: the key of its session.
     updated_at : datetime
         UTC.
     n_input_tokens : int

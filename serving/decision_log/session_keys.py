@@ -1,8 +1,9 @@
 """Make the keys that sessions are stored under.
 
-A caller that names no session is recognised by how its conversation begins: the instructions and the first user
-message stay the same from turn to turn. Simplifies: two conversations of one caller that begin alike are one session,
-which costs stickiness and nothing else.
+A conversation that nobody named is recognised by its last answers (`router_model.serving.common.turn_marks`), or else
+by how it begins: the instructions and the first user message stay the same from turn to turn, unless there is a clock
+in them. Simplifies: two conversations of one caller that begin alike, or were answered alike, are one session, which
+costs stickiness and nothing else.
 """
 
 import hashlib
@@ -58,6 +59,15 @@ def beginning_key(key_id: str | None, user_id: str | None, messages: Sequence[Ma
     for message in (*islice(instructions, _HASHED_INSTRUCTIONS), first_user):
         parts += [str(message.get("role")), *islice(_leaves(message.get("content")), _HASHED_LEAVES)]
     return _digest(key_id, "beginning", *parts)
+
+
+def turn_key(key_id: str | None, user_id: str | None, mark: str) -> str:
+    """Return the key under which it is kept whose conversation an answer belongs to.
+
+    >>> turn_key("a", None, "call:1") == turn_key("b", None, "call:1")
+    False
+    """
+    return _digest(key_id, "turn", key_id or "", user_id or "", mark)
 
 
 def remembered_sessions(decisions: Iterable[tuple[str | None, str | None]]) -> list[str]:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Self
@@ -24,7 +25,7 @@ from router_model.serving.common.service_errors import NotReadyError, ServiceErr
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.decision_log.session_keys import session_key
+from router_model.serving.decision_log.session_keys import session_key, turn_key
 from router_model.serving.engine.canary import CanaryWatch
 from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
 from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
@@ -269,6 +270,17 @@ class Engine:
             now = datetime.fromtimestamp(self._clock(), UTC)
             self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
 
+    def heard(self, routed: Routed, mark: str | None, *, key_id: str | None, user_id: str | None) -> None:
+        """Let later turns of a conversation that nobody named be recognised by an answer.
+
+        Parameters
+        ----------
+        mark : of the answer (`router_model.serving.common.turn_marks`); None if it has none
+        key_id, user_id : as of the query
+        """
+        if mark is not None and routed.session_id is not None:
+            self._sessions.recognise(turn_key(key_id, user_id, mark), routed.session_id)
+
     async def reload(self) -> Reloaded:
         """Load what the artifact's path names now, and serve it if it is another one; then look for its challenger.
 
@@ -306,12 +318,27 @@ class Engine:
 
     async def _with_session(self, asked: ReadQuery) -> ReadQuery:
         # A conversation that has not begun has no model to keep, so the store is not asked.
-        if asked.session_key is None or not asked.has_begun:
+        if not asked.has_begun:
+            return asked
+        asked = await self._recognised(asked)
+        if asked.session_key is None:
             return asked
         session = await self._sessions.find(asked.session_key)
         if session is None:
             return asked
         return asked.within(session, now=self._clock(), cache_ttl_s=self._settings.session_cache_ttl_s)
+
+    async def _recognised(self, asked: ReadQuery) -> ReadQuery:
+        """Return the request as one of the conversation that its last answers belong to, however it begins now."""
+        if not asked.turn_keys:
+            return asked
+        known = await self._sessions.session_of(asked.turn_keys)
+        if known is not None:
+            return replace(asked, session_key=known)
+        if asked.session_key is not None:
+            # Who only asks for decisions shows answers here alone: from now on they stand for the conversation.
+            self._sessions.recognise(asked.turn_keys[0], asked.session_key)
+        return asked
 
     async def _predicted(self, served: Served, asked: ReadQuery, arrived: float) -> Decision:
         if served.router is None:

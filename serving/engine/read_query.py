@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from router_model.features import Prompt
+from router_model.serving.common.turn_marks import marks_of
 from router_model.serving.decision_log.log_records import SessionRecord
-from router_model.serving.decision_log.session_keys import beginning_key, session_key
+from router_model.serving.decision_log.session_keys import beginning_key, session_key, turn_key
 from router_model.serving.engine.query import Query
 
 _TOOL_ROLES = ("tool", "function")
@@ -26,6 +27,8 @@ class ReadQuery:
         Whether there may be a session: it was named, or this is not its first turn.
     uses_tools : bool
         Whether the conversation is inside a tool loop.
+    turn_keys : tuple of str
+        Of the last answers in a conversation that nobody named.
     session : SessionRecord or None
         The model that the conversation has had so far, once that was looked up.
     is_warm : bool
@@ -37,6 +40,7 @@ class ReadQuery:
     session_key: str | None
     has_begun: bool
     uses_tools: bool
+    turn_keys: tuple[str, ...] = ()
     session: SessionRecord | None = None
     is_warm: bool = False
 
@@ -51,13 +55,12 @@ class ReadQuery:
         """
         prompt = Prompt.parse(query.body).require_content()
         messages: Sequence[Mapping[str, Any]] = query.body["messages"]
-        named = query.session_id is not None
-        key = (
-            session_key(query.key_id, query.session_id)
-            if query.session_id is not None
-            else beginning_key(query.key_id, query.user_id, messages)
-        )
-        return cls(query, prompt, key, named or prompt.n_turns > 1, uses_tools_now(messages))
+        in_loop = uses_tools_now(messages)
+        if query.session_id is not None:
+            return cls(query, prompt, session_key(query.key_id, query.session_id), has_begun=True, uses_tools=in_loop)
+        key = beginning_key(query.key_id, query.user_id, messages)
+        turn_keys = tuple(turn_key(query.key_id, query.user_id, mark) for mark in marks_of(messages))
+        return cls(query, prompt, key, prompt.n_turns > 1 or bool(turn_keys), in_loop, turn_keys)
 
     @property
     def group(self) -> Hashable:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
+from router_model.serving.common.turn_marks import TurnMark
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
@@ -116,6 +117,7 @@ class Facts:
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
     n_bytes_written : of the text so far, by which the provider's count is judged, or else estimated
+    mark : of the answer as the caller gets it, by which the conversation is recognised in its next turn
     """
 
     response_id: str | None = None
@@ -131,6 +133,7 @@ class Facts:
     budget_usd: float | None = None
     is_settled: bool = False
     is_text: bool = True
+    mark: TurnMark = field(default_factory=TurnMark, compare=False, repr=False)
 
     @property
     def is_filtered(self) -> bool:

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -42,6 +42,7 @@ class Account:
         That are over.
     unknown : bool
         Whether an answer began but its cost is unknown; the budget then counts the worst case.
+    heard : is told of the reply once all of it is here
     """
 
     observers: Sequence[AttemptObserver]
@@ -51,6 +52,7 @@ class Account:
     cost_usd: float = field(default=0.0, init=False)
     n_attempts: int = field(default=0, init=False)
     unknown: bool = field(default=False, init=False)
+    heard: Callable[[Reply], None] | None = field(default=None, init=False)
     _reply: Reply | None = field(default=None, init=False)
     _noted_s: float = field(default=0.0, init=False)
 
@@ -67,13 +69,13 @@ class Account:
         elif record.error_type is None or record.first_token_s is not None:
             self.unknown = True
         if self._reply is not None:
-            self._pay()  # its caller may not have read the end yet, and may never do
+            self._end(self._reply)  # its caller may not have read the end yet, and may never do
 
     def stream(self, reply: Reply) -> None:
         """Record that an answer goes out as a stream: no other candidate is asked any more, so less may be spent."""
         self._reply = reply
         if self.n_attempts == reply.n_attempts:  # all of it is here
-            self._pay()
+            self._end(reply)
         elif reply.target.name in self.worst_usd:
             self.admission.go_on(self.cost_usd, self.worst_usd[reply.target.name])
         self._noted_s = time.monotonic()
@@ -89,7 +91,15 @@ class Account:
         if so_far is not None and math.isfinite(so_far):
             self.admission.go_on(self.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
 
-    def _pay(self) -> None:
+    def whole(self, reply: Reply) -> None:
+        """Record that an answer goes out as a whole."""
+        if self.heard is not None:
+            self.heard(reply)
+        self.close()
+
+    def _end(self, reply: Reply) -> None:
+        if self.heard is not None:
+            self.heard(reply)
         self.admission.pay(None if self.unknown else self.cost_usd)
 
     def close(self) -> None:

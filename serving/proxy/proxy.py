@@ -201,6 +201,8 @@ class Proxy:
             if routed is not None and reply.target.model != routed.model:
                 model, session_id = reply.target.model, asked.session_id
                 self.engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
+            if routed is not None and asked.session_id is None:
+                account.heard = partial(self._heard, caller, asked, routed)
             return self._respond(reply, routed, account)
         except BaseException as exc:
             account.close()
@@ -229,8 +231,11 @@ class Proxy:
         if reply.stream is not None:
             account.stream(reply)
             return StreamAnswer(reply.stream, headers, self.under_way, account)
-        account.close()
+        account.whole(reply)
         return whole_answer(reply, headers)
+
+    def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed, reply: Reply) -> None:
+        self.engine.heard(routed, reply.facts.mark.value, key_id=caller.key_id, user_id=asked.user_id)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
         """Return the decision, None if a model is forwarded as asked, and whom to call, best first.

@@ -86,6 +86,7 @@ class FakeEngine:
     observers: tuple[Observer, ...] = ()
     asked: list[Query] = field(default_factory=list)
     moved: list[tuple[str | None, str, str]] = field(default_factory=list)
+    marks: list[tuple[str | None, str | None]] = field(default_factory=list)
 
     @property
     def cards(self) -> Mapping[str, ModelCard] | None:
@@ -109,6 +110,11 @@ class FakeEngine:
     def answered(self, routed: Routed, model: str, *, key_id: str | None, session_id: str | None) -> None:
         assert key_id
         self.moved.append((session_id, routed.model, model))
+
+    def heard(self, routed: Routed, mark: str | None, *, key_id: str | None, user_id: str | None) -> None:
+        assert routed.decision_id
+        assert key_id
+        self.marks.append((mark, user_id))
 
     async def decide(self, query: Query) -> Routed:
         self.asked.append(query)

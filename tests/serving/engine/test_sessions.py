@@ -247,6 +247,70 @@ def test_a_named_session_keeps_its_model_in_a_tool_loop_only_while_it_is_a_candi
     run(main)
 
 
+POEM = {"role": "user", "content": "river moon verse rhyme autumn silence wind lantern"}
+ASKED = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_8f0a2b1c44d0", "function": {"name": "f"}}]}
+READ = {"role": "tool", "tool_call_id": "call_8f0a2b1c44d0", "content": "64"}
+MARK = "call:call_8f0a2b1c44d0"
+
+
+def at(minute, *turns):
+    return [{"role": "system", "content": f"It is 03:{minute:02d}."}, *turns]
+
+
+@pytest.mark.parametrize("store", ["memory", "log"])
+def test_a_clock_in_the_system_prompt_does_not_lose_the_conversation(bench, run, query, store):
+    """The conversation began with a sum; its later turns, alone, would be answered by 'large'. Workers share that."""
+
+    async def main():
+        log, cheap = MemoryLog(), {"target_success": 0.6}
+        async with bench(log=log, session_store=store) as b, bench(log=log, session_store="log") as other:
+            first = await b.engine.decide(query(at(0, TURNS[0]), **cheap))
+            unknown = await b.engine.decide(query(at(1, POEM, ASKED, READ), **cheap))
+            b.clock.now += 60
+            b.engine.heard(first, MARK, key_id="key", user_id=None)
+            loop = await b.engine.decide(query(at(2, POEM, ASKED, READ), **cheap))
+            assert (first.model, unknown.model) == ("small", "large")
+            assert (loop.model, loop.reason, loop.session_id) == ("small", "session", first.session_id)
+            later = query(at(3, POEM, ASKED, READ, {"role": "assistant", "content": "64"}, READ), **cheap)
+            assert (await b.engine.decide(later)).session_id == first.session_id
+            assert ((await other.engine.decide(later)).session_id == first.session_id) == (store == "log")
+            theirs = type(later)(**{**as_fields(later), "key_id": "another"})
+            assert (await b.engine.decide(theirs)).session_id != first.session_id
+
+    run(main)
+
+
+def test_who_only_asks_for_decisions_is_recognised_from_the_second_turn_on(bench, run, query):
+    async def main():
+        said = {"role": "assistant", "content": "The parser reads every token twice, wherever a comment ends."}
+        async with bench() as b:
+            second = await b.engine.decide(query(at(1, TURNS[0], said, READ)))
+            third = await b.engine.decide(query(at(2, TURNS[0], said, READ, ASKED, READ)))
+            fourth = await b.engine.decide(query(at(3, READ, ASKED, READ)))
+            assert second.session_id == third.session_id == fourth.session_id
+
+    run(main)
+
+
+def test_marks_of_answers_are_bounded_and_asked_of_the_store_at_once(run):
+    async def main():
+        store = Store()
+        sessions = Sessions(memory(), store, turns=memory(max_sessions=2), clock=lambda: 10.0)
+        for n in range(3):
+            sessions.recognise(OWNER + f"t{n}", f"s{n}")
+        assert await sessions.session_of([OWNER + "t9", OWNER + "t2"]) == "s2"
+        assert store.asked == 0
+        assert await sessions.session_of([OWNER + "t0", OWNER + "t8"]) is None
+        assert store.asked == 2
+        store.answer = record(OWNER + "t7", model="s7", at=9.0)
+        assert await sessions.session_of([OWNER + "t7"]) == "s7"
+        assert (await sessions.session_of([OWNER + "t7"]), store.asked) == ("s7", 3)
+        assert [one.model for one in store.written] == ["s0", "s1", "s2", "s2"]
+        assert sessions.counts["in_memory"] == 0
+
+    run(main)
+
+
 def test_sessions_of_different_callers_do_not_meet(bench, run, query):
     async def main():
         async with bench() as b:

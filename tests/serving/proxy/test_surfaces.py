@@ -231,6 +231,18 @@ def test_the_session_goes_on_with_the_model_that_answered(client, parts):
     assert (response.headers["x-router-model"], response.headers["x-router-attempts"]) == (second, "2")
 
 
+def test_the_answer_marks_a_conversation_that_nobody_named(client, parts):
+    """One mark a call, once all of its answer is there; nothing of one that was named or not decided."""
+    chat(client, user="u")
+    chat(client, stream=True)
+    assert parts.engine.marks == [(None, "u"), (None, None)]
+    chat(client, headers={"session-id": "s"})
+    chat(client, model="small")
+    parts.proxy.forwarder.fails = NotReadyError("nobody answers")
+    chat(client)
+    assert len(parts.engine.marks) == 2
+
+
 def test_an_error_says_how_many_calls_were_made_for_which_decision(client, parts):
     parts.proxy.forwarder.fails = NotReadyError("nobody answers", headers={"retry-after": "3"})
     response = chat(client)
