@@ -6,8 +6,10 @@ them. Ids that count from zero in every conversation (``functions.read:0``) and 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+Piece: TypeAlias = tuple[object, object]
+"""The id of a tool call, and a text; None, or anything else that is no text, where there is none."""
 
 _FEWEST_CHARS: Final = 40
 _MOST_CHARS: Final = 200
@@ -16,45 +18,31 @@ _MADE_ONCE: Final = re.compile(r"(?=[A-Za-z]*[0-9])[0-9A-Za-z]{8}")
 _MOST_TURNS: Final = 2
 
 
-@dataclass(slots=True)
-class TurnMark:
-    """The mark of one answer; it is noted while the answer comes.
+def with_piece(call_id: str, said: str, piece: Piece) -> tuple[str, str]:
+    """Return the id of an answer's first tool call and the beginning of its text, after one more piece.
 
-    Attributes
-    ----------
-    call_id : of the first tool call that has one made for it alone; empty if there is none
-    said : the beginning of the text, without blanks
-
-    Examples
-    --------
-    >>> mark = TurnMark()
-    >>> mark.add_text("I will read ")
-    >>> mark.value is None
-    True
-    >>> mark.add_call("call_8f0a2b1c44d0")
-    >>> mark.value
-    'call:call_8f0a2b1c44d0'
+    >>> with_piece("", "Iwill", ("functions.read:0", " read it."))
+    ('', 'Iwillreadit.')
+    >>> with_piece("", "Iwill", ("call_8f0a2b1c44d0", None))
+    ('call_8f0a2b1c44d0', 'Iwill')
     """
+    other_id, text = piece
+    if not call_id and isinstance(other_id, str) and _MADE_ONCE.search(other_id[:_MOST_CHARS]):
+        call_id = other_id[:_MOST_CHARS]
+    if isinstance(text, str) and len(said) < _MOST_CHARS:
+        said = (said + "".join(text[:_READ_CHARS].split()))[:_MOST_CHARS]
+    return call_id, said
 
-    call_id: str = ""
-    said: str = ""
 
-    def add_text(self, text: object) -> None:
-        """Take the next piece of the answer's text."""
-        if isinstance(text, str) and len(self.said) < _MOST_CHARS:
-            self.said = (self.said + "".join(text[:_READ_CHARS].split()))[:_MOST_CHARS]
+def mark_of(call_id: str, said: str) -> str | None:
+    """Return the mark of an answer; None if it has none.
 
-    def add_call(self, call_id: object) -> None:
-        """Take the id of a tool call."""
-        if not self.call_id and isinstance(call_id, str) and _MADE_ONCE.search(call_id[:_MOST_CHARS]):
-            self.call_id = call_id[:_MOST_CHARS]
-
-    @property
-    def value(self) -> str | None:
-        """The mark; None if the answer has none."""
-        if self.call_id:
-            return f"call:{self.call_id}"
-        return f"text:{self.said}" if len(self.said) >= _FEWEST_CHARS else None
+    >>> mark_of("call_8f0a2b1c44d0", "Iwill"), mark_of("", "Done.")
+    ('call:call_8f0a2b1c44d0', None)
+    """
+    if call_id:
+        return f"call:{call_id}"
+    return f"text:{said}" if len(said) >= _FEWEST_CHARS else None
 
 
 def marks_of(messages: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -68,81 +56,73 @@ def marks_of(messages: Sequence[Mapping[str, Any]]) -> list[str]:
     for message in reversed(messages):
         if message.get("role") != "assistant":
             continue
-        mark = TurnMark()
-        for part in _parts(message.get("content")):
-            mark.add_text(part.get("text"))
-            mark.add_call(part.get("id"))
-        for call in _parts(message.get("tool_calls")):
-            mark.add_call(call.get("id"))
-        if mark.value is not None:
-            marks.append(mark.value)
+        call_id = said = ""
+        for part in (*_objects(message.get("content")), *_objects(message.get("tool_calls"))):
+            call_id, said = with_piece(call_id, said, (part.get("id"), part.get("text")))
+        mark = mark_of(call_id, said)
+        if mark is not None:
+            marks.append(mark)
             if len(marks) == _MOST_TURNS:
                 break
     return marks
 
 
-def note_answer(mark: TurnMark, said: Mapping[str, Any]) -> None:
-    """Note what an answer, or one event of its stream, says; in the format of any surface."""
+def pieces_of(said: Mapping[str, Any]) -> Iterator[Piece]:
+    """Yield what an answer, or one event of its stream, says; in the format of any surface.
+
+    >>> list(pieces_of({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}}))
+    [(None, 'Hi')]
+    """
     if "choices" in said:
-        _note_choice(mark, next(_parts(said["choices"]), {}))
+        yield from _of_choice(next(_objects(said["choices"]), {}))
     elif "candidates" in said:
-        _note_candidate(mark, next(_parts(said["candidates"]), {}))
+        yield from _of_candidate(next(_objects(said["candidates"]), {}))
     elif "output" in said:
-        for item in _parts(said["output"]):
-            _note_item(mark, item)
+        for item in _objects(said["output"]):
+            yield item.get("call_id"), None
+            if item.get("type") == "message":
+                yield from ((None, part.get("text")) for part in _objects(item.get("content")))
     elif isinstance(said.get("content"), list):
-        for block in _parts(said["content"]):
-            _note_block(mark, block)
+        yield from map(_of_block, _objects(said["content"]))
     else:
-        _note_event(mark, said)
+        yield from _of_event(said)
 
 
-def _note_choice(mark: TurnMark, choice: Mapping[str, Any]) -> None:
+def _of_choice(choice: Mapping[str, Any]) -> Iterator[Piece]:
     message = choice.get("delta") or choice.get("message")
     if isinstance(message, Mapping) and not choice.get("index"):
-        mark.add_text(message.get("content"))
-        for call in _parts(message.get("tool_calls")):
-            mark.add_call(call.get("id"))
+        yield None, message.get("content")
+        for call in _objects(message.get("tool_calls")):
+            yield call.get("id"), None
 
 
-def _note_candidate(mark: TurnMark, candidate: Mapping[str, Any]) -> None:
+def _of_candidate(candidate: Mapping[str, Any]) -> Iterator[Piece]:
     content = candidate.get("content")
-    for part in _parts(content.get("parts") if isinstance(content, Mapping) else None):
+    for part in _objects(content.get("parts") if isinstance(content, Mapping) else None):
         if not part.get("thought"):
-            mark.add_text(part.get("text"))
-            for call in _parts([part.get("functionCall")]):
-                mark.add_call(call.get("id"))
+            call = part.get("functionCall")
+            yield call.get("id") if isinstance(call, Mapping) else None, part.get("text")
 
 
-def _note_event(mark: TurnMark, event: Mapping[str, Any]) -> None:
-    """Note an event that says its type: Anthropic's and those of Responses."""
+def _of_event(event: Mapping[str, Any]) -> Iterator[Piece]:
+    """Yield what an event that says its type says: Anthropic's and those of Responses."""
     kind, delta = event.get("type"), event.get("delta")
     if kind == "response.output_text.delta":
-        mark.add_text(delta)
+        yield None, delta
     elif kind == "content_block_delta" and isinstance(delta, Mapping):
-        mark.add_text(delta.get("text"))
+        yield None, delta.get("text")
     elif kind == "content_block_start":
-        for block in _parts([event.get("content_block")]):
-            _note_block(mark, block)
+        yield from map(_of_block, _objects([event.get("content_block")]))
     elif kind == "response.output_item.added":
-        for item in _parts([event.get("item")]):
-            mark.add_call(item.get("call_id"))
+        for item in _objects([event.get("item")]):
+            yield item.get("call_id"), None
 
 
-def _note_block(mark: TurnMark, block: Mapping[str, Any]) -> None:
-    mark.add_text(block.get("text"))
-    if block.get("type") == "tool_use":
-        mark.add_call(block.get("id"))
+def _of_block(block: Mapping[str, Any]) -> Piece:
+    return block.get("id") if block.get("type") == "tool_use" else None, block.get("text")
 
 
-def _note_item(mark: TurnMark, item: Mapping[str, Any]) -> None:
-    mark.add_call(item.get("call_id"))
-    if item.get("type") == "message":
-        for part in _parts(item.get("content")):
-            mark.add_text(part.get("text"))
-
-
-def _parts(content: object) -> Iterator[Mapping[str, Any]]:
+def _objects(content: object) -> Iterator[Mapping[str, Any]]:
     """Yield the objects of a list; a text counts as one part."""
     if isinstance(content, str):
         yield {"text": content}

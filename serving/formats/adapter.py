@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from router_model.serving.common.turn_marks import note_answer
+from router_model.serving.common.turn_marks import pieces_of
 from router_model.serving.formats.assembling import Assembly
 from router_model.serving.formats.fitting.fit import fitted, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
@@ -118,7 +118,7 @@ class Adapter:
         settle(facts, target, sent)
         if self.translation is not None:
             answer = self.translation.answer(answer)
-        note_answer(facts.mark, answer)
+        facts.note(pieces_of(answer))
         return self.surface.write_answer(answer, facts, target, extras, call), facts
 
     def stream(self, call: Call, target: Target, sent: Sent = NOTHING_SENT) -> "AnswerStream":
@@ -204,7 +204,7 @@ class AnswerStream:
     def _written(self, event: Json) -> list[bytes]:
         sent: list[bytes] = []
         for one in (event,) if self._translation is None else self._translation.translate(event):
-            note_answer(self.facts.mark, one)
+            self.facts.note(pieces_of(one))
             sent += self._writer.write(one)
         return sent
 

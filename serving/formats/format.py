@@ -5,12 +5,12 @@ provider's, and the `Translation` between them. Bodies are parsed JSON everywher
 untouched.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from router_model.serving.common.turn_marks import TurnMark
+from router_model.serving.common.turn_marks import Piece, mark_of, with_piece
 from router_model.serving.formats.shapes import Json
 from router_model.serving.providers.failures import UpstreamFailure
 from router_model.serving.providers.http import HttpRequest
@@ -117,7 +117,7 @@ class Facts:
     has_content : whether a token, a tool call or a refusal has come
     is_complete : whether the answer said that it has ended
     n_bytes_written : of the text so far, by which the provider's count is judged, or else estimated
-    mark : of the answer as the caller gets it, by which the conversation is recognised in its next turn
+    call_id, said : of the answer as the caller gets it: the first tool call's id, and how the text begins
     """
 
     response_id: str | None = None
@@ -133,7 +133,18 @@ class Facts:
     budget_usd: float | None = None
     is_settled: bool = False
     is_text: bool = True
-    mark: TurnMark = field(default_factory=TurnMark, compare=False, repr=False)
+    call_id: str = field(default="", compare=False)
+    said: str = field(default="", compare=False, repr=False)
+
+    @property
+    def mark(self) -> str | None:
+        """By which the conversation is recognised in its next turn; None if many conversations may have it."""
+        return mark_of(self.call_id, self.said)
+
+    def note(self, pieces: Iterable[Piece]) -> None:
+        """Take what the answer, or one event of it, says."""
+        for piece in pieces:
+            self.call_id, self.said = with_piece(self.call_id, self.said, piece)
 
     @property
     def is_filtered(self) -> bool:

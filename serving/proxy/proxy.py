@@ -235,7 +235,7 @@ class Proxy:
         return whole_answer(reply, headers)
 
     def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed, reply: Reply) -> None:
-        self.engine.heard(routed, reply.facts.mark.value, key_id=caller.key_id, user_id=asked.user_id)
+        self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
         """Return the decision, None if a model is forwarded as asked, and whom to call, best first.

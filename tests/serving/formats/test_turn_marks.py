@@ -62,7 +62,7 @@ def test_an_answer_is_recognised_when_it_comes_back(surface, what):
     for piece in (chunks(what)[:100], chunks(what)[100:]):
         stream.feed(piece)
     stream.end({})
-    assert facts.mark.value == stream.facts.mark.value == MARKS[what]
+    assert facts.mark == stream.facts.mark == MARKS[what]
     assert marks_of(chat_body(surface, sent_back(surface, answer))["messages"])[:1] == [MARKS[what]]
 
 
