@@ -104,6 +104,7 @@ class DecisionAnswers:
             decision_s=time.perf_counter() - arrived,
             explanation=decision.explanation,
             trial=trial,
+            turn=asked.turn,
             levels=None if served.router is None else served.router.levels,
         )
 
@@ -149,6 +150,7 @@ class DecisionAnswers:
             session_id=query.session_id or asked.session_key,
             decision_s=time.perf_counter() - arrived,
             trial=trial,
+            turn=asked.turn,
         )
 
     def _id(self, asked: ReadQuery) -> str:

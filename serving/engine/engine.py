@@ -47,6 +47,7 @@ from router_model.serving.engine.recording import (
 from router_model.serving.engine.reload import Reloaded, Reloader, Served
 from router_model.serving.engine.sessions.sessions import Sessions, open_sessions
 from router_model.serving.engine.shadow import Shadow, Waiting
+from router_model.serving.engine.turn_types import WORK
 
 _log = logging.getLogger(__name__)
 
@@ -266,7 +267,7 @@ class Engine:
         """
         # A fallback may have answered: then its provider has the conversation in its prompt cache.
         key = routed.session_id if session_id is None else session_key(key_id, session_id)
-        if key is not None:
+        if key is not None and routed.turn == WORK:
             now = datetime.fromtimestamp(self._clock(), UTC)
             self._sessions.remember(SessionRecord(key, model, now, routed.n_input_tokens))
 
@@ -278,7 +279,7 @@ class Engine:
         mark : of the answer (`router_model.serving.common.turn_marks`); None if it has none
         key_id, user_id : as of the query
         """
-        if mark is not None and routed.session_id is not None:
+        if mark is not None and routed.session_id is not None and routed.turn == WORK:
             self._sessions.recognise(turn_key(key_id, user_id, mark), routed.session_id)
 
     async def reload(self) -> Reloaded:
@@ -471,7 +472,7 @@ class Engine:
         return routed
 
     def _remember(self, asked: ReadQuery, routed: Routed) -> None:
-        if asked.session_key is not None:
+        if asked.session_key is not None and asked.turn == WORK:
             self._sessions.remember(
                 SessionRecord(asked.session_key, routed.model, routed.created_at, routed.n_input_tokens)
             )

@@ -12,6 +12,7 @@ from router_model.explanation_records import Explanation
 from router_model.goal import OWN_TRADEOFF, Goal
 from router_model.levels import Levels
 from router_model.screening.constraints import Constraints
+from router_model.serving.engine.turn_types import WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class Routed:
         None where no challenger was involved before the answer.
     levels : Levels or None
         What the predictions were shifted by.
+    turn : str
+        As of `router_model.serving.engine.turn_types`.
     """
 
     decision_id: str
@@ -129,6 +132,7 @@ class Routed:
     explanation: Explanation | None = None
     trial: Trial | None = None
     levels: Levels | None = None
+    turn: str = WORK
 
     @property
     def model(self) -> str:

@@ -9,8 +9,10 @@ from router_model.serving.common.turn_marks import marks_of
 from router_model.serving.decision_log.log_records import SessionRecord
 from router_model.serving.decision_log.session_keys import beginning_key, session_key, turn_key
 from router_model.serving.engine.query import Query
+from router_model.serving.engine.turn_types import WORK, turn_type
 
 _TOOL_ROLES = ("tool", "function")
+_TOOL_PARTS = ("tool_result", "tool_use")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class ReadQuery:
         Whether the conversation is inside a tool loop.
     turn_keys : tuple of str
         Of the last answers in a conversation that nobody named.
+    turn : str
+        As of `router_model.serving.engine.turn_types`; what is no work has no session.
     session : SessionRecord or None
         The model that the conversation has had so far, once that was looked up.
     is_warm : bool
@@ -41,6 +45,7 @@ class ReadQuery:
     has_begun: bool
     uses_tools: bool
     turn_keys: tuple[str, ...] = ()
+    turn: str = WORK
     session: SessionRecord | None = None
     is_warm: bool = False
 
@@ -56,9 +61,13 @@ class ReadQuery:
         prompt = Prompt.parse(query.body).require_content()
         messages: Sequence[Mapping[str, Any]] = query.body["messages"]
         in_loop = uses_tools_now(messages)
-        if query.session_id is not None:
-            return cls(query, prompt, session_key(query.key_id, query.session_id), has_begun=True, uses_tools=in_loop)
-        key = beginning_key(query.key_id, query.user_id, messages)
+        turn = turn_type(query.body, in_loop=in_loop)
+        named = query.session_id
+        key = (
+            beginning_key(query.key_id, query.user_id, messages) if named is None else session_key(query.key_id, named)
+        )
+        if turn != WORK or named is not None:
+            return cls(query, prompt, key, has_begun=turn == WORK, uses_tools=in_loop, turn=turn)
         turn_keys = tuple(turn_key(query.key_id, query.user_id, mark) for mark in marks_of(messages))
         return cls(query, prompt, key, prompt.n_turns > 1 or bool(turn_keys), in_loop, turn_keys)
 
@@ -86,21 +95,25 @@ class ReadQuery:
 
 
 def uses_tools_now(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether the conversation is inside a tool loop: a tool has just answered, or is yet to.
+    """Tell whether the conversation is inside a tool loop: a tool has answered since the model spoke, or is yet to.
 
-    In OpenAI's shape (``role: tool``, ``tool_calls``) or Anthropic's (parts ``tool_result``, ``tool_use``).
+    In OpenAI's shape (``role: tool``, ``tool_calls``) or Anthropic's (parts ``tool_result``, ``tool_use``). Agents add
+    remarks of their own behind a tool's answer, so it need not be the last message.
 
     >>> call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
     >>> uses_tools_now([call]), uses_tools_now([call, {"role": "tool", "content": "4"}])
     (True, True)
+    >>> uses_tools_now([call, {"role": "tool", "content": "4"}, {"role": "user", "content": "Two minutes are left."}])
+    True
     >>> uses_tools_now([call, {"role": "tool", "content": "4"}, {"role": "assistant", "content": "It is 4."}])
     False
     """
-    if not messages:
-        return False
-    last = messages[-1]
-    if last.get("role") in _TOOL_ROLES or (last.get("role") == "assistant" and last.get("tool_calls")):
-        return True
-    content = last.get("content")
-    parts = content if isinstance(content, list) else []
-    return any(isinstance(part, Mapping) and part.get("type") in ("tool_result", "tool_use") for part in parts)
+    for position, message in enumerate(reversed(messages)):
+        content = message.get("content")
+        parts = content if isinstance(content, list) else []
+        kinds = {part.get("type") for part in parts if isinstance(part, Mapping)}
+        if message.get("role") == "assistant":
+            return position == 0 and bool(message.get("tool_calls") or not kinds.isdisjoint(_TOOL_PARTS))
+        if message.get("role") in _TOOL_ROLES or not kinds.isdisjoint(_TOOL_PARTS):
+            return True
+    return False
