@@ -17,7 +17,7 @@ import polars as pl
 from router_model.serving.decision_log.folders import Folder, LocalFolder
 from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row
 from router_model.serving.decision_log.segments import frame_of, parquet_bytes, rows_of, scan
-from router_model.serving.decision_log.session_keys import remembered_sessions
+from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
 from router_model.serving.decision_log.store import Period, RefusedError, Selection, SpoolBatching, StoreError
 
 T = TypeVar("T")
@@ -139,7 +139,8 @@ class ParquetStore:
         answers = self._distinct(Kind.ATTEMPT, of_them, "response_id")["response_id"].drop_nulls()
         remembered = remembered_sessions(decisions.select("key_id", "session_id").iter_rows())
         unwanted = {
-            Kind.SESSION: pl.col("session_key").is_in(remembered),
+            # Of an answer, the session's key stands in the place of the model.
+            Kind.SESSION: pl.col("session_key").is_in(remembered) | pl.col("model").is_in(with_answers(remembered)),
             Kind.FEEDBACK: of_them | pl.col("response_id").is_in(answers.implode()),
             Kind.ATTEMPT: of_them,
             Kind.DECISION: chosen,  # last, so that after an interruption the same command still finds the rest

@@ -17,6 +17,7 @@ _HASHED_LEAVES = 256  # texts and numbers of a message's parts
 _HASHED_INSTRUCTIONS = 64  # messages
 _KEY_CHARS = 32
 _OWNER_CHARS = 8
+_HEX = frozenset("0123456789abcdef")
 
 
 def session_key(key_id: str | None, session_id: str) -> str:
@@ -91,6 +92,15 @@ def remembered_sessions(decisions: Iterable[tuple[str | None, str | None]]) -> l
     """
     pairs = {(key_id, session_id) for key_id, session_id in decisions if session_id is not None}
     return sorted({key for key_id, session_id in pairs for key in (session_id, session_key(key_id, session_id))})
+
+
+def with_answers(remembered: Iterable[str]) -> list[str]:
+    """Return those of `remembered_sessions` that answers may belong to; a session's name may be a model's, too.
+
+    >>> with_answers(["gpt-5", session_key("k", "s")]) == [session_key("k", "s")]
+    True
+    """
+    return [key for key in remembered if len(key) == _KEY_CHARS and _HEX.issuperset(key)]
 
 
 def _leaves(content: object) -> Iterator[str]:

@@ -19,7 +19,7 @@ from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.decision_log.database_errors import database_failures
 from router_model.serving.decision_log.rows import ID_FIELD, TIME_FIELD, Batch, Kind, Row, json_bytes
 from router_model.serving.decision_log.schema import migrate
-from router_model.serving.decision_log.session_keys import remembered_sessions
+from router_model.serving.decision_log.session_keys import remembered_sessions, with_answers
 from router_model.serving.decision_log.store import Period, Selection, SpoolBatching
 from router_model.serving.decision_log.tables import TABLES, Insertion
 
@@ -181,7 +181,10 @@ class SqlStore:
             calls = attempts.c.decision_id.in_(ids)
             answers = select(attempts.c.response_id).where(calls, attempts.c.response_id.is_not(None))
             statements = {
-                Kind.SESSION: delete(sessions).where(sessions.c.session_key.in_(remembered)),
+                # Of an answer, the session's key stands in the place of the model.
+                Kind.SESSION: delete(sessions).where(
+                    or_(sessions.c.session_key.in_(remembered), sessions.c.model.in_(with_answers(remembered)))
+                ),
                 # Before the attempts, because `answers` looks up there which feedback is about them.
                 Kind.FEEDBACK: delete(feedback).where(
                     or_(feedback.c.decision_id.in_(ids), feedback.c.response_id.in_(answers))

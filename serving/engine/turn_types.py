@@ -63,11 +63,13 @@ def turn_type(body: Mapping[str, Any], *, in_loop: bool = False) -> str:
     asked.append(_beginning(messages[-1]))
     if _has_any(asked, _COMPACTIONS):
         return COMPACTION
-    return WORK if body.get("tools") or body.get("functions") else _without_tools(body, messages, asked, in_loop)
+    return (
+        WORK if body.get("tools") or body.get("functions") else _without_tools(body, messages, asked, in_loop=in_loop)
+    )
 
 
 def _without_tools(
-    body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], asked: Sequence[str], in_loop: bool
+    body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]], asked: Sequence[str], *, in_loop: bool
 ) -> str:
     if _has_any(asked, _TITLES):
         return TITLE

@@ -131,17 +131,18 @@ def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
 
 
 def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
-    """Kept under a hash of its caller's key and its id, or under the id where the caller named none."""
+    """Kept under a hash of its caller's key and its id, or under the id where the caller named none; with its answers."""
     remembered = [session(session_key("k1", "s1")), session("s1"), session(session_key("k2", "s1")), session("s2")]
-    write(log_url, [decision(1), decision(2), decision(11), attempt(11), *remembered])
+    answers = [replace(session(f"a{n}"), model=session_key(f"k{n}", "s1")) for n in (1, 2)]
+    write(log_url, [decision(1), decision(2), decision(11), attempt(11), *remembered, *answers])
 
     async def delete(store):
         return dict(await store.delete(Selection(session_id="s1")))
 
     deleted = ask(log_url, delete)
-    assert (deleted[Kind.DECISION], deleted[Kind.SESSION]) == (2, 2)
+    assert (deleted[Kind.DECISION], deleted[Kind.SESSION]) == (2, 3)
     assert (stored(log_url), stored(log_url, Kind.ATTEMPT)) == ([decision(2)], [])
-    assert {each.session_key for each in stored(log_url, Kind.SESSION)} == {"s2", session_key("k2", "s1")}
+    assert {each.session_key for each in stored(log_url, Kind.SESSION)} == {"s2", session_key("k2", "s1"), "a2"}
 
 
 def test_what_is_older_is_deleted_whatever_it_is(log_url, stored):
