@@ -131,7 +131,7 @@ def test_a_user_is_deleted_with_attempts_and_feedback(log_url, stored):
 
 
 def test_a_session_is_deleted_with_what_is_remembered_of_it(log_url, stored):
-    """Kept under a hash of its caller's key and its id, or under the id where the caller named none; with its answers."""
+    """Kept under a hash of its caller's key and its id, or under the id where the caller named none."""
     remembered = [session(session_key("k1", "s1")), session("s1"), session(session_key("k2", "s1")), session("s2")]
     answers = [replace(session(f"a{n}"), model=session_key(f"k{n}", "s1")) for n in (1, 2)]
     write(log_url, [decision(1), decision(2), decision(11), attempt(11), *remembered, *answers])
