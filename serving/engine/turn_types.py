@@ -19,7 +19,7 @@ COMPACTION: Final = "compaction"
 """A summary that takes the conversation's place."""
 
 _COUNTS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
-_READ_CHARS: Final = 4000
+_READ_CHARS: Final = 2000
 _READ_PARTS: Final = 8
 _TOOL_ROLES: Final = ("tool", "function")
 _COMPACTIONS: Final = (
