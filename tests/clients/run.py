@@ -22,8 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-HERE: Final = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import environments
 import script
@@ -32,6 +31,7 @@ from environments import Environment, NotInstalledError
 from processes import free_port, running
 from scripted_upstream import ScriptedUpstream, scripted_upstream
 
+HERE: Final = Path(__file__).parent
 CASES: Final = ("plain", "stream", "tools", "structured", "errors")
 KINDS: Final = ("openai", "anthropic", "gemini", "openai-responses")
 LIMIT_S: Final = 60
