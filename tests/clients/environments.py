@@ -103,6 +103,6 @@ OLDER_SDKS = Environment(("llama-index-llms-openai-like==0.8.1", "litellm==1.110
 VERCEL = Environment(("ai@6.0.325", "@ai-sdk/openai@3.0.141"))
 AIDER = Environment(("aider-chat==0.86.2",))
 CODEX = Environment(("@openai/codex@0.171.0",))
-CLAUDE = Environment(("@anthropic-ai/claude-code@2.1.197",))
+CLAUDE = Environment(("@anthropic-ai/claude-code@2.1.197",))  # newer ones need Node 22, as does ai 7
 GEMINI = Environment(("@google/gemini-cli@0.61.0",))
 OPENCODE = Environment(("opencode-ai@1.18.33",))
