@@ -9,7 +9,7 @@ DATA ?= ../shared/data
 export PROMPT
 # Compiled modules are kept: the tests start hundreds of processes, and each would compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup encoders quickstart serve lint type test test-all test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
+.PHONY: help setup encoders quickstart serve lint type test test-all test-clients test-baseline-cpu test-as-avx2 test-as-baseline fuzz coverage bench bench-serve bench-proxy benchmark guard notebooks wheel clean
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
@@ -62,6 +62,9 @@ test: $(VENV)/.dev  ## the tests and doctests that every change needs (tests/REA
 
 test-all: $(VENV)/.dev  ## what `make test` leaves out: full tables, processes under load, more examples, fuzzing
 	$(PYTEST_ENV) $(BIN)/python -m pytest -n 2 -m 'slow or hypothesis' --hypothesis-profile thorough $(PYTEST)
+
+test-clients: $(VENV)/.dev  ## coding agents and SDKs as they are, pinned, against the service (the index, Node 20; ONLY=name)
+	$(BIN)/python tests/clients/run.py $(if $(ONLY),--only "$(ONLY)") $(if $(PROVIDER),--provider $(PROVIDER))
 
 fuzz: $(VENV)/.dev  ## bodies, framing and boosters that are damaged at random, for ten minutes
 	$(PYTEST_ENV) FUZZ_SECONDS=200 $(BIN)/python -m pytest tests/hostile/test_fuzz.py $(PYTEST)

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -145,6 +145,7 @@ class ScriptedUpstream:
     n_connections : int
         So far.
     wires : connections that are open now
+    script : what a request is answered with instead, and the play
     """
 
     plays: deque[str] = field(default_factory=deque)
@@ -152,6 +153,7 @@ class ScriptedUpstream:
     n_connections: int = 0
     wires: set[_Wire] = field(default_factory=set)
     port: int = 0
+    script: Callable[[Heard], tuple[Heard, str]] | None = None
 
     def url(self, kind: str, play: str = "ok", *, prefix: bool = True) -> str:
         """Return the base URL of a provider; without `prefix` as the SDKs of Anthropic and Google want it."""
@@ -187,22 +189,23 @@ class ScriptedUpstream:
         self.received.append(received)
         exchange = Exchange(writer, gone, received)
         try:
-            await _play(exchange, path, body)
+            await self._play(exchange, path, body)
             received.is_answered = True
         except ClientGoneError:
             received.gone_s = time.monotonic()
             return False
         return exchange.keeps_alive
 
-
-async def _play(exchange: Exchange, path: str, body: dict[str, Any]) -> None:
-    if path.endswith("/embeddings"):
-        await exchange.answer(json.dumps(scripted_openai.embeddings(body)).encode())
-        return
-    exchange.heard = hear(exchange.received.kind, path, body)
-    fault = FAULTS[exchange.received.play]
-    exchange.heard = replace(exchange.heard, **fault.changes)
-    await fault.play(exchange)
+    async def _play(self, exchange: Exchange, path: str, body: dict[str, Any]) -> None:
+        if path.endswith("/embeddings"):
+            await exchange.answer(json.dumps(scripted_openai.embeddings(body)).encode())
+            return
+        exchange.heard, play = hear(exchange.received.kind, path, body), exchange.received.play
+        if self.script is not None:
+            exchange.heard, play = self.script(exchange.heard)
+        fault = FAULTS[play]
+        exchange.heard = replace(exchange.heard, **fault.changes)
+        await fault.play(exchange)
 
 
 @contextlib.contextmanager
