@@ -21,6 +21,7 @@ from simulated_world import CATALOG, SUM, simulate
 from starlette.testclient import TestClient
 
 from router_model import Catalog
+from router_model.features import load_encoder
 from router_model.serving.app import create_app, open_parts
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
@@ -131,7 +132,8 @@ def _ask(client: TestClient, log: DecisionLog, path: str, body: Mapping[str, Any
 
 
 def of_table(table: Path, folder: Path) -> set[type]:
-    """Return the types of a training."""
+    """Return the types of a training, the encoder's among them, which only the first training of a process imports."""
+    load_encoder(TrainConfig().encoder)
     with made() as found:
         train(table, folder, catalog=Catalog.parse(CATALOG, origin="here"), config=TrainConfig())
     return found

@@ -88,7 +88,7 @@ def quality_values(series: pl.Series, reading: Reading) -> QualityValues:
         text = series.cast(pl.String).str.strip_chars().str.to_lowercase()
         is_word = text.is_in(list(words)).fill_null(value=False)
         known = text.replace_strict(words, default=None, return_dtype=pl.Float64)
-        numbers, unreadable = _floats(_without_ends(_null_where(is_word, text), reading.scale), _number(reading))
+        numbers, unreadable = _floats(_without_ends(_null_where(is_word, text), reading.scale), reading)
     else:
         numbers, unreadable = _floats(series)
         known, is_word = _known_numbers(numbers, reading.words)
@@ -124,7 +124,7 @@ def amount(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     >>> amount(pl.Series(["$0.25", "0,5", "7 €"]))[0].to_list()
     [0.25, 0.5, None]
     """
-    return _finite(_floats(series, _number(reading)))
+    return _finite(_floats(series, reading))
 
 
 def seconds(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
@@ -133,7 +133,7 @@ def seconds(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     >>> seconds(pl.Series(["850 ms", "2"]))[0].to_list()
     [0.85, 2.0]
     """
-    return _finite(_floats(series, _number(reading)._replace(read=partial(read_seconds, decimal=reading.decimal))))
+    return _finite(_floats(series, reading, read_seconds))
 
 
 def _finite(read: Cleaned) -> Cleaned:
@@ -143,7 +143,7 @@ def _finite(read: Cleaned) -> Cleaned:
 
 def probability(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     """Read probabilities: numbers above 0 and up to 1."""
-    numbers, bad = _floats(series, _number(reading))
+    numbers, bad = _floats(series, reading)
     return _within(numbers, bad, (numbers > 0) & (numbers <= 1))
 
 
@@ -154,7 +154,7 @@ def count(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     >>> clean.to_list(), bad.to_list()
     ([12, None, None, None], [False, True, True, False])
     """
-    numbers, bad = _floats(series, _number(reading, whole=True))
+    numbers, bad = _floats(series, reading, partial(read_number, whole=True))
     whole = (numbers >= 0) & (numbers < _MAX_COUNT) & (numbers == numbers.floor())
     clean, bad = _within(numbers, bad, whole)
     return clean.cast(pl.Int64), bad
@@ -166,41 +166,27 @@ def _within(numbers: pl.Series, bad: pl.Series, usable: pl.Series) -> Cleaned:
     return _null_where(bad, numbers), bad
 
 
-class _NumberReader(NamedTuple):
-    """How to read a text as a number if polars cannot read it."""
-
-    read: Callable[[str], float]
-    trusts_points: bool = True
-
-
-def _number(reading: Reading, *, whole: bool = False) -> _NumberReader:
-    read = partial(read_number, decimal=reading.decimal, whole=whole)
-    return _NumberReader(read, trusts_points=reading.decimal != "comma")
-
-
-_POINT_READER: Final = _NumberReader(read_number)
-
-
-def _floats(series: pl.Series, reader: _NumberReader = _POINT_READER) -> Cleaned:
+def _floats(series: pl.Series, reading: Reading = AS_WRITTEN, read: Callable[..., float] = read_number) -> Cleaned:
+    """Read numbers; `read` reads a text that polars cannot, with the decimal mark of `reading`."""
     if series.dtype == pl.Object:
         series = _scalars_as_text(series)
     if series.dtype in _TEXT_LIKE:
-        return _floats_of_text(series.cast(pl.String).str.strip_chars(), reader)
+        return _floats_of_text(series.cast(pl.String).str.strip_chars(), reading, read)
     if series.dtype.is_numeric():
         return series.cast(pl.Float64), _none_of(series)
     return _nulls(series, pl.Float64), series.is_not_null()
 
 
-def _floats_of_text(text: pl.Series, reader: _NumberReader) -> Cleaned:
+def _floats_of_text(text: pl.Series, reading: Reading, read: Callable[..., float]) -> Cleaned:
     numbers = text.cast(pl.Float64, strict=False)
     unread = text.is_not_null() & (text != "") & numbers.is_null()
-    if not reader.trusts_points:
+    if reading.decimal == "comma":
         unread |= text.str.contains(r"[.,]")  # 1.234 is 1234 if the comma stands before decimals
     unread = unread.fill_null(value=False)
     if not unread.any():
         return numbers, unread
-    read, bad = _each(_null_where(~unread, text), reader.read, pl.Float64)
-    return numbers.zip_with(~unread, read), bad
+    found, bad = _each(_null_where(~unread, text), partial(read, decimal=reading.decimal), pl.Float64)
+    return numbers.zip_with(~unread, found), bad
 
 
 def _scalars_as_text(series: pl.Series) -> pl.Series:
