@@ -16,7 +16,10 @@ EDITED: Final = "EDIT-THE-FILE"
 """A prompt with this and a path: ``world`` in the file becomes ``router``."""
 WHERE: Final = "Where is the Eiffel Tower?"
 SAID: Final = "The scripted model has answered."
+LOST: Final = "The result of the tool did not arrive."
 CITY: Final = "Paris"
+RESULT: Final = "21 C"
+"""What the SDKs' tool gives back (`sdks/asked.py`)."""
 BEFORE, AFTER = "hello world\n", "hello router\n"
 _PATH: Final = re.compile(r"\S*notes\.txt")
 
@@ -49,7 +52,8 @@ def answer(heard: Heard) -> tuple[Heard, str]:
     if "StructuredOutput" in heard.tools and WHERE in prompt and heard.call:  # how Claude Code asks for JSON
         return Scripted(**said | {"call": "StructuredOutput"}, given={"city": CITY}), "ok"
     if heard.call is None or not _is_small(heard):
-        return Scripted(**said | {"call": None}), "ok"
+        lost = heard.tools and any(RESULT not in result for result in _results(heard))
+        return Scripted(**said | {"call": None}, words=LOST if lost else SAID), "ok"
     return Scripted(**said, given={heard.tools[heard.call]: CITY}), "ok"
 
 
@@ -58,14 +62,20 @@ def _is_small(heard: Heard) -> bool:
     return len(heard.tools) <= 2
 
 
+def _results(heard: Heard) -> list[str]:
+    return [part[2] for part in heard.said if part[:2] == ("tool", "result")]
+
+
 def _edit(heard: Heard, said: dict[str, Any], path: str) -> Heard:
     if not heard.tools:  # aider: the whole file, in the answer
         return Scripted(**said, words=f"notes.txt\n```\n{AFTER}```\n")
     steps = next((steps(path) for name, steps in EDITS.items() if name in heard.tools), [])
-    n_done = sum(part[:2] == ("tool", "result") for part in heard.said)
-    if n_done >= len(steps):
+    results = _results(heard)
+    if results and _WORLD not in results[0]:
+        return Scripted(**said | {"call": None}, words=LOST)
+    if len(results) >= len(steps):
         return Scripted(**said | {"call": None})
-    name, given = steps[n_done]
+    name, given = steps[len(results)]
     return Scripted(**said | {"call": name}, given=given)
 
 
