@@ -1,6 +1,8 @@
 """The way of imports runs downhill: no more circles, levels and crumbs than are recorded here."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import structure
@@ -12,7 +14,7 @@ MOST = {  # package: depth, circles, short files for one; lower a number where t
     "training": (18, 0, 18),
     "serving": (17, 0, 16),
 }
-MOST_TYPES = {"decision": 26, "chat": 57, "table": 80}  # what `value_types` counts; lower a number where it falls
+MOST_TYPES = {"decision": 26, "chat": 57, "table": 79}  # what `value_types` counts; lower a number where it falls
 
 
 def test_no_package_is_deeper_has_more_circles_or_more_short_files_for_one():
@@ -24,16 +26,14 @@ def test_no_package_is_deeper_has_more_circles_or_more_short_files_for_one():
         assert all(n <= most for n, most in zip(counted, MOST[package], strict=True)), (package, counted, names)
 
 
-def test_a_request_meets_no_more_types_than_before(trained, tmp_path):
-    for way, types in value_types.of_requests(trained.path, tmp_path).items():
-        assert len(types) <= MOST_TYPES[way], (way, sorted(one.__name__ for one in types))
-
-
-def test_a_table_meets_no_more_types_than_before(tmp_path):
-    table = tmp_path / "outcomes.parquet"
-    value_types.simulate(120).write_parquet(table)
-    types = value_types.of_table(table, tmp_path / "router")
-    assert len(types) <= MOST_TYPES["table"], sorted(one.__name__ for one in types)
+def test_a_request_and_a_table_meet_no_more_types_than_before():
+    # In a process of its own, because services that other tests leave running make objects, too.
+    found = subprocess.run(
+        [sys.executable, value_types.__file__], capture_output=True, text=True, check=True, timeout=300
+    ).stdout
+    counts = {way: int(n) for way, n in re.findall(r"^(\w+): (\d+) types", found, re.MULTILINE)}
+    assert counts.keys() == MOST_TYPES.keys()
+    assert all(n <= MOST_TYPES[way] for way, n in counts.items()), found
 
 
 def test_small_project_is_counted_by_hand(tmp_path):

@@ -17,6 +17,7 @@ from router_model.catalog import Catalog
 from router_model.features import Encoder, load_encoder
 from router_model.features.featuriser import PromptFeatures, featurise
 from router_model.training.fitting.embedding_cache import cached
+from router_model.training.near_duplicates.groups import join_near_duplicates
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 from router_model.training.table.split import split_prompts
@@ -38,11 +39,14 @@ def main() -> None:
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--encoders", default="static", help="static,minilm")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--together", action="store_true", help="keep near duplicates on one side, as `train` does")
     parser.add_argument("--cache", type=Path, help="folder for embeddings, instead of the user's cache")
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     options = parser.parse_args()
     results = {
-        f"{table}/{encoder}": bench(options.data / table, encoder, options.seeds, options.cache)
+        f"{table}/{encoder}": bench(
+            options.data / table, encoder, options.seeds, options.cache, together=options.together
+        )
         for table in options.tables.split(",")
         for encoder in options.encoders.split(",")
     }
@@ -51,12 +55,16 @@ def main() -> None:
         options.out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
 
 
-def bench(folder: Path, encoder_name: str, n_seeds: int, cache: Path | None) -> dict[str, list[float | None]]:
+def bench(
+    folder: Path, encoder_name: str, n_seeds: int, cache: Path | None, *, together: bool = False
+) -> dict[str, list[float | None]]:
     """Train and measure once a seed; return each metric's values."""
     outcomes, catalog, encoder, features = prepare(folder, encoder_name, cache)
+    if together:
+        outcomes = join_near_duplicates(outcomes)
     values: dict[str, list[float | None]] = {}
     for seed in range(n_seeds):
-        split = split_prompts(outcomes.prompt_ids, seed=seed)
+        split = split_prompts(outcomes.split_keys, seed=seed)
         config = TrainConfig(encoder=encoder_name, seed=seed)
         run = Run(folder / "outcomes.parquet", outcomes, features, split, catalog, encoder, config)
         started = time.perf_counter()

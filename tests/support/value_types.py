@@ -21,7 +21,6 @@ from simulated_world import CATALOG, SUM, simulate
 from starlette.testclient import TestClient
 
 from router_model import Catalog
-from router_model.features import load_encoder
 from router_model.serving.app import create_app, open_parts
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog
@@ -132,8 +131,7 @@ def _ask(client: TestClient, log: DecisionLog, path: str, body: Mapping[str, Any
 
 
 def of_table(table: Path, folder: Path) -> set[type]:
-    """Return the types of a training, the encoder's among them, which only the first training of a process imports."""
-    load_encoder(TrainConfig().encoder)
+    """Return the types of a training."""
     with made() as found:
         train(table, folder, catalog=Catalog.parse(CATALOG, origin="here"), config=TrainConfig())
     return found
@@ -145,7 +143,7 @@ def main() -> None:
         folder = Path(name)
         simulate(120).write_parquet(folder / "outcomes.parquet")
         of_table(folder / "outcomes.parquet", folder / "router")  # imports what the next training uses
-        table = of_table(folder / "outcomes.parquet", folder / "router")
+        table = of_table(folder / "outcomes.parquet", folder / "another")
         found = {**of_requests(folder / "router", folder), "table": table}
     for way, types in found.items():
         print(f"{way}: {len(types)} types")

@@ -114,6 +114,8 @@ ROLES = {
 NEEDED = [
     ("POST", "/v1/route", "decide"),
     ("POST", "/v1/route/batch", "decide"),
+    ("POST", "/v1/systemone", "decide"),
+    ("POST", "/v1/decisions", "decide"),
     ("POST", "/v1/feedback", "feedback"),
     ("POST", "/v1/outcomes", "feedback"),
     ("GET", "/v1/models", "decide proxy"),
