@@ -182,7 +182,7 @@ def command(
     errors are printed and the next run starts at its time.
 
     \b
-      router-model loop --log sqlite:///router-log.db --to routers --state loop \
+      router-model loop --log sqlite:///router-log.db --to routers --state loop \\
         --table outcomes.parquet --held-out unseen.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     from router_model.commands.resumable import Runs  # noqa: PLC0415  (--help stays fast)
