@@ -83,6 +83,9 @@ def test_a_challenger_comes_changes_and_goes_under_load_and_no_request_fails(val
         rows = logged(service, "challenger, challenger_model, arm", len(asked.ids))
     assert asked.statuses == {200}
     assert not any(answer.body["degraded"] for answer in asked.answers)
-    assert {(bool(challenger), arm) for challenger, _, arm in rows} >= {(False, None), (True, None), (True, "champion")}
+    seen = {(bool(challenger), arm) for challenger, _, arm in rows}
+    assert seen >= {(False, None), (True, None)}
+    # Which arm a conversation is in depends on the caller's key, which is another one in each run.
+    assert seen & {(True, "champion"), (True, "challenger")}
     assert {model for _, model, _ in rows} >= {None, "small"}
     assert "Traceback" not in service.output
