@@ -120,7 +120,7 @@ def test_what_was_logged_is_exported_and_trained_on(exploring, trained, tmp_path
         zip((row[0] for row in found), scores, strict=True)
     )
     assert rows["propensity"].is_between(0, 1, closed="right").all()
-    command("train", str(table), "--out", str(tmp_path / "router"), "--catalog", str(catalog))
+    command("train", str(table), "--out", str(tmp_path / "router"), "--catalog", str(catalog), "--no-track")
     assert Router.load(tmp_path / "router").models == trained.router.models
 
 
