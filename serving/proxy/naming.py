@@ -15,7 +15,7 @@ from router_model.serving.providers.config import Alias
 
 _NAMES: Final = frozenset({*AUTO, "router"})
 _GOALS: Final = frozenset(KNOBS) - {"quality_bar"}
-"""Options of which a request can have one at most."""
+"""A request can have at most one of these options."""
 
 
 def read_named(model: str | None, models: Sequence[str] | None, policy: str) -> tuple[bool, tuple[str, ...]]:

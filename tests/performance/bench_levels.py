@@ -7,7 +7,7 @@ answers become wrong. The gap is what the policy then brings less than the best 
 shift of that model on a grid, known in advance. Value is quality less cost over the router's value of quality.
 
 - ``none``: levels stay as they were trained.
-- ``always``: the likeliest offset of the last 500, of which the newest count most (half of it every 200).
+- ``always``: the likeliest offset of the last 500. The newest count most: the weight halves every 200.
 - ``dead band``: the same (half every 100), if the weighted residuals are 4 standard errors from 0.
 - ``loudest``: the likeliest offset of the last k residuals that are farthest from 0, if those are 4.5 standard errors.
 - ``kept``: `router_model.serving.engine.following`.

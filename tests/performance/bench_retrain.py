@@ -2,10 +2,10 @@
 
 A world has six models of a table, evenly by their rank in price. A router is trained on 500 prompts with all outcomes
 (*base*). It serves as many simulated requests as the table has training prompts, and more; three answers in ten are
-judged. `retrain` learns from both, and the truth about what it learned comes from held-out prompts, of which all
-outcomes are known. Beside it, at as many requests as training prompts: the same rows with inverse propensity weights in
-the fit, the log alone, and as many grades as the log has, but of prompts that all models answered. *Full information*
-is a router that is trained on all outcomes of all training prompts.
+judged. `retrain` learns from both, and the truth about what it learned comes from held-out prompts, whose outcomes are
+all known. Beside it, at as many requests as training prompts: the same rows with inverse propensity weights in the fit,
+the log alone, and as many grades as the log has, but of prompts that all models answered. *Full information* is a
+router that is trained on all outcomes of all training prompts.
 
 Prints, in Markdown, for each number of requests the AUC, log-loss and AIQ, the part of the distance from the base to
 full information that is closed, and differences with 95 % intervals (paired bootstrap of the held-out prompts). Then

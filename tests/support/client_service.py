@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from http_thread import answering
 from processes import free_port
 
 from router_model.serving.app import create_app
@@ -91,14 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
 def scripted_providers() -> Iterator[Upstream]:
     """Run them until the end of the block."""
     server = Upstream()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
 
 
 def providers_file(folder: Path, upstream: Upstream, more: str = "") -> Path:

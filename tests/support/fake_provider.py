@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from http_thread import answering
 
 USAGE = {
     "prompt_tokens": 1000,
@@ -82,11 +83,5 @@ def _chunks(response_id: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def fake_provider() -> Iterator[FakeProvider]:
     """Run one until the end of the block."""
     server = FakeProvider()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

@@ -257,7 +257,7 @@ class FakeAccess:
         pass
 
     def standing(self, caller: Caller) -> tuple[str, KeyBudget, Balance]:
-        """Ten dollars a month, of which two and a half are spent."""
+        """Ten dollars a month; two and a half are spent."""
         return caller.key_id, KeyBudget(Decimal(10)), Balance(10 * NANOS, 5 * NANOS // 2, 0)
 
     def count_more(self, caller: Caller, n: int) -> None:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from http_thread import answering
+
 
 class Relay(socketserver.ThreadingTCPServer):
     """Passes bytes on to `target`.
@@ -66,11 +68,5 @@ def _close(connection: socket.socket) -> None:
 def relay(target: str) -> Iterator[Relay]:
     """Run one until the end of the block."""
     server = Relay(target)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

@@ -2,10 +2,11 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from http_thread import answering
 
 DECISION = {
     "id": "dec_1",
@@ -108,11 +109,5 @@ def _answer(path: str, key: str | None, body: Any) -> Any:
 def wire_service() -> Iterator[WireService]:
     """Run one until the end of the block."""
     server = WireService()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)

@@ -129,7 +129,7 @@ def test_a_prompt_counts_by_what_its_sample_says():
 
 
 def test_a_log_that_hardly_explores_does_not_undo_what_evaluations_show():
-    """Two models succeed alike, on 1,000 evaluated prompts and on 1,000 logged ones, of which 2 % ask the cheap one.
+    """Two models succeed alike, on 1,000 evaluated prompts and on 1,000 logged ones; 2 % of these ask the cheap one.
 
     The evaluations alone show in most draws that the cheap one loses at most 5 points, and both together do as well.
     """

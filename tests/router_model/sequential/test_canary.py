@@ -12,7 +12,7 @@ NAN = np.nan
 
 
 def sessions(is_canary, **known):
-    """Sessions of which only some values are known."""
+    """Sessions with some values that nobody knows."""
     n = len(is_canary)
     columns = {name: np.asarray(known.get(name, [NAN] * n), dtype=float) for name in Sessions.__slots__[1:]}
     return Sessions(np.asarray(is_canary, dtype=bool), **columns)

@@ -82,7 +82,7 @@ def test_decisions_of_others_are_not_found_except_by_admins(router):
 
 
 def test_openrouters_clients_read_the_budget_of_their_key(client):
-    """Ten dollars a month, of which two and a half are spent (`fake_service.FakeAccess`)."""
+    """Ten dollars a month; two and a half are spent (`fake_service.FakeAccess`)."""
     key = client.get("/api/v1/key").json()["data"]
     assert (key["limit"], key["limit_remaining"], key["limit_reset"], key["usage"]) == (10.0, 7.5, "monthly", 2.5)
     assert client.get("/api/v1/credits").json()["data"] == {"total_credits": 10.0, "total_usage": 2.5}

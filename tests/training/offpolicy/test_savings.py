@@ -120,8 +120,8 @@ def test_savings_are_net_of_caches_that_switches_lose_and_of_the_router(tmp_path
     """Always `dear`: 0.01 USD, then 0.02 less 1,000 tokens at 9 USD a million. The cache saves 0.0045 a decision.
 
     Routed, the first turn costs (0.001 + 0.01) / 2. The second costs 0.0011 and 0.011 where the model stayed, and 0.002
-    and 0.02 where it was switched. That is 0.0070125 a decision, of which the cache saved 0.0012375, and 0.001 more for
-    the router.
+    and 0.02 where it was switched. That is 0.0070125 a decision, after the 0.0012375 that the cache saved, and 0.001
+    more for the router.
     """
     two_turns(400).write_parquet(tmp_path / "log.parquet")
     log = read_logged(tmp_path / "log.parquet")
