@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 
 from router_model.errors import RouterModelError
@@ -15,9 +16,11 @@ from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.opening import NONE, PARQUET, open_log, open_store
 from router_model.serving.decision_log.store import StoreError
 from router_model.serving.engine.artifact_source import ArtifactSource
+from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.recording import log_keys, prompt_storage
-from router_model.serving.providers.config import load_providers, with_default_plan
+from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
+from router_model.serving.proxy.naming import check_alias
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
@@ -39,7 +42,10 @@ def about(settings: Settings) -> list[str]:
         open_log(settings)
         keys = log_keys(settings)
         asyncio.run(_check_tables(settings.log))
+        LevelFollower.of(settings, clock=time.time)
         providers = () if settings.providers is None else load_providers(settings.providers)
+        for alias in () if settings.providers is None else load_aliases(settings.providers):
+            check_alias(alias)
         settings = with_default_plan(settings, providers)
         models, router = _router_in_words(settings)
     finally:

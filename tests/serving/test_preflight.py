@@ -2,6 +2,7 @@ import pytest
 from click.testing import CliRunner
 
 from router_model.cli import group
+from router_model.serving.common.service_errors import SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.preflight import about
 
@@ -57,6 +58,25 @@ def test_models_that_nobody_serves_are_named(said):
 
 def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_auto(said):
     assert "none of them serves a model of the router, so 'auto' will fail" in said('["echo/parrot"]')["forwarding"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"providers": "providers.toml", "log": "none"},
+            "alias 'careful': target_sucess: unknown field",
+        ),
+        ({"log": "parquet://log", "follow_levels": 1.5}, "--follow-levels reads feedback from the log, and"),
+    ],
+)
+def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, monkeypatch, given, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "providers.toml").write_text(
+        ECHO.format(models='["small"]') + '[aliases]\ncareful = { model = "auto", target_sucess = 0.9 }\n'
+    )
+    with pytest.raises(SettingsError, match=words):
+        about(Settings(artifact=trained.path, insecure=True, **given))
 
 
 def test_without_providers_a_decision_is_to_be_tried(said):
