@@ -33,7 +33,7 @@ class House(NamedTuple):
 HOUSES = (
     House("training", 0.0, 10.2, "#0072B2", (
         Floor("commands", "import, train, evaluate, certify …"),
-        Floor("benchmark · offpolicy · drift", "other methods; other policies; what changed"),
+        Floor("benchmark · promotion · drift · offpolicy", "rivals; the gate; what changed; other policies"),
         Floor("measuring · new_model", "savings, certificates; add a model"),
         Floor("fitting", "from arrays to a predictor"),
         Floor("table · metrics · near_duplicates", "splits, prices, targets; AIQ, AUC; twins"),

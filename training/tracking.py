@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from router_model.training.benchmark.results import Results
     from router_model.training.measuring.verdict import Difference
     from router_model.training.offpolicy.evaluate_on_log import LogEvaluation
-    from router_model.training.promotion import Promotion
+    from router_model.training.promotion.promote import Promotion
     from router_model.training.train import TrainConfig, TrainingReport
 
 DEFAULT_URI: Final = "sqlite:///mlflow.db"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from router_model.commands.resumable import Run, Runs
     from router_model.features import Encoder
     from router_model.saved.place import Place
-    from router_model.training.promotion import Promotion
+    from router_model.training.promotion.promote import Promotion
 
 _PATH: Final = click.Path(path_type=Path)
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -378,7 +378,8 @@ class _Work:
         self.say(f"By the log: {found.verdict.sentence}.")
 
     def _gate(self, artifact: Path, into: Path) -> None:
-        from router_model.training.promotion import Limits, promote  # noqa: PLC0415
+        from router_model.training.promotion.check import Limits  # noqa: PLC0415
+        from router_model.training.promotion.promote import promote  # noqa: PLC0415
 
         plan = self.plan
         limits = Limits(max_quality_loss=plan.max_quality_loss)
@@ -418,7 +419,8 @@ class _Work:
 
 def _promotion(said: Mapping[str, Any], place: Path) -> "Promotion":
     """Return the promotion that a finished gate wrote, without its evidence."""
-    from router_model.training.promotion import Check, Promotion, Status  # noqa: PLC0415
+    from router_model.training.promotion.check import Check, Status  # noqa: PLC0415
+    from router_model.training.promotion.promote import Promotion  # noqa: PLC0415
 
     checks = tuple(Check(**{**one, "status": Status(one["status"])}) for one in said["checks"])
     return Promotion(place, said["challenger"], said["champion"], checks, promoted=said["promoted"])

@@ -12,7 +12,7 @@ from router_model.commands.log_source import LogSource, optional_log_options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from router_model.training.promotion import Promotion
+    from router_model.training.promotion.promote import Promotion
 
 
 @click.command("promote")
@@ -66,7 +66,8 @@ def command(
 
     from router_model.features import load_encoder  # noqa: PLC0415
     from router_model.saved.place import Place  # noqa: PLC0415
-    from router_model.training.promotion import Limits, promote  # noqa: PLC0415
+    from router_model.training.promotion.check import Limits  # noqa: PLC0415
+    from router_model.training.promotion.promote import promote  # noqa: PLC0415
     from router_model.training.tracking import is_configured, track_promotion  # noqa: PLC0415
 
     with nullcontext() if source is None else source.table() as log:

@@ -17,7 +17,10 @@ from router_model.saved.place import Place
 from router_model.training.measuring.evaluate import evaluate, learned_from
 from router_model.training.measuring.paired import Resampling, paired_difference
 from router_model.training.measuring.verdict import Difference, Estimate
-from router_model.training.promotion import Evidence, Limits, Status, _gain, promote
+from router_model.training.promotion.check import Limits, Status
+from router_model.training.promotion.checks import gain
+from router_model.training.promotion.evidence import Evidence
+from router_model.training.promotion.promote import promote
 from router_model.training.table.outcomes import read_outcomes
 
 TOLERANT = Limits(max_quality_loss=0.1)
@@ -122,7 +125,7 @@ def test_without_evidence_nothing_replaces_a_champion(place, valued):
 def test_evidence_of_any_source_passes_by_its_intervals(quality, saving, passes, tmp_path):
     difference = Difference(Estimate(*quality), Estimate(*saving), 5000, 5000)
     evidence = Evidence("a decision log", difference, 0.2, None, 0)
-    check = _gain(evidence, Limits(), champion=tmp_path, why_not="")
+    check = gain(evidence, Limits(), champion=tmp_path, why_not="")
     assert (check.status is Status.PASSED) is passes
     assert "prompts of a decision log)" in check.said
 
@@ -142,7 +145,7 @@ def test_a_challenger_at_the_limit_passes_in_one_of_forty_and_an_equal_one_nearl
         champion, challenger = np.zeros(n, dtype=np.intp), np.ones(n, dtype=np.intp)
         drawn = Resampling.of(np.arange(n), seed=seed)
         difference = paired_difference(challenger, champion, quality, cost, drawn)
-        check = _gain(
+        check = gain(
             Evidence("a world", difference, 1.0, None, 0),
             Limits(max_quality_loss=0.05),
             champion=tmp_path,
