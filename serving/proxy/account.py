@@ -13,6 +13,7 @@ from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.settling import settle
 from router_model.serving.forwarding.reply import AttemptObserver, Reply
+from router_model.serving.forwarding.spent import Spent
 from router_model.serving.monitoring.tracing import TracedCall
 from router_model.serving.providers.sent import NOTHING_SENT
 from router_model.serving.proxy.admitting import WorstCases
@@ -36,12 +37,8 @@ class Account:
         The caller's place and money for the call.
     traced : TracedCall
     worst_usd : what each candidate may cost at most, by its name; empty if nothing limits the caller
-    cost_usd : float
-        What budgets count of the attempts so far: their cost or, if that was estimated, the greatest possible cost.
-    n_attempts : int
-        That are over.
-    unknown : bool
-        Whether an answer began but its cost is unknown; the budget then counts the worst case.
+    spent : Spent
+        What budgets count of the attempts so far.
     heard : is told of the reply once all of it is here
     """
 
@@ -49,35 +46,28 @@ class Account:
     admission: Admission
     traced: TracedCall
     worst_usd: WorstCases = field(default_factory=dict)
-    cost_usd: float = field(default=0.0, init=False)
-    n_attempts: int = field(default=0, init=False)
-    unknown: bool = field(default=False, init=False)
+    spent: Spent = field(default_factory=Spent, init=False)
     heard: Callable[[Reply], None] | None = field(default=None, init=False)
     _reply: Reply | None = field(default=None, init=False)
     _noted_s: float = field(default=0.0, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
-        self.n_attempts += 1
+        self.spent.add(record)
         for observer in self.observers:
             observer(record)
         self.traced.attempt(record)
         _warn_of_usage(record)
-        cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
-        if cost_usd is not None:
-            self.cost_usd += cost_usd
-        elif record.error_type is None or record.first_token_s is not None:
-            self.unknown = True
         if self._reply is not None:
             self._end(self._reply)  # its caller may not have read the end yet, and may never do
 
     def stream(self, reply: Reply) -> None:
         """Record that an answer goes out as a stream: no other candidate is asked any more, so less may be spent."""
         self._reply = reply
-        if self.n_attempts == reply.n_attempts:  # all of it is here
+        if self.spent.n_attempts == reply.n_attempts:  # all of it is here
             self._end(reply)
         elif reply.target.name in self.worst_usd:
-            self.admission.go_on(self.cost_usd, self.worst_usd[reply.target.name])
+            self.admission.go_on(self.spent.cost_usd, self.worst_usd[reply.target.name])
         self._noted_s = time.monotonic()
 
     def go_on(self) -> None:
@@ -89,7 +79,7 @@ class Account:
         settle(facts, target, NOTHING_SENT)
         so_far = facts.cost_usd if facts.budget_usd is None else facts.budget_usd
         if so_far is not None and math.isfinite(so_far):
-            self.admission.go_on(self.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
+            self.admission.go_on(self.spent.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
 
     def whole(self, reply: Reply) -> None:
         """Record that an answer goes out as a whole."""
@@ -100,12 +90,12 @@ class Account:
     def _end(self, reply: Reply) -> None:
         if self.heard is not None:
             self.heard(reply)
-        self.admission.pay(None if self.unknown else self.cost_usd)
+        self.admission.pay(self.spent.settled_usd)
 
     def close(self) -> None:
         """Settle what was consumed; a second call does nothing."""
         self.traced.end()
-        self.admission.settle(None if self.unknown else self.cost_usd)
+        self.admission.settle(self.spent.settled_usd)
 
 
 def _warn_of_usage(record: AttemptRecord) -> None:
