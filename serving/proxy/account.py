@@ -79,7 +79,9 @@ class Account:
         settle(facts, target, NOTHING_SENT)
         so_far = facts.cost_usd if facts.budget_usd is None else facts.budget_usd
         if so_far is not None and math.isfinite(so_far):
-            self.admission.go_on(self.spent.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
+            self.admission.go_on(
+                self.spent.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING)
+            )
 
     def whole(self, reply: Reply) -> None:
         """Record that an answer goes out as a whole."""
