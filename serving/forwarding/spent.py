@@ -1,6 +1,6 @@
 """What budgets count of the attempts of one call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router_model.serving.decision_log.log_records import AttemptRecord
 
@@ -19,9 +19,9 @@ class Spent:
         Whether an answer began but its cost is unknown; the budget then counts the worst case.
     """
 
-    cost_usd: float = 0.0
-    n_attempts: int = 0
-    unknown: bool = False
+    cost_usd: float = field(default=0.0, init=False)
+    n_attempts: int = field(default=0, init=False)
+    unknown: bool = field(default=False, init=False)
 
     def add(self, record: AttemptRecord) -> None:
         """Take an attempt that is over."""

@@ -27,8 +27,8 @@ _UNSAID: Final = ("_missing", "_cut")
 
 
 @dataclass(slots=True)
-class Account:
-    """Takes the attempts of one call.
+class Account(Spent):
+    """Takes the attempts of one call, and counts what they cost.
 
     Attributes
     ----------
@@ -37,8 +37,6 @@ class Account:
         The caller's place and money for the call.
     traced : TracedCall
     worst_usd : what each candidate may cost at most, by its name; empty if nothing limits the caller
-    spent : Spent
-        What budgets count of the attempts so far.
     heard : is told of the reply once all of it is here
     """
 
@@ -46,14 +44,13 @@ class Account:
     admission: Admission
     traced: TracedCall
     worst_usd: WorstCases = field(default_factory=dict)
-    spent: Spent = field(default_factory=Spent, init=False)
     heard: Callable[[Reply], None] | None = field(default=None, init=False)
     _reply: Reply | None = field(default=None, init=False)
     _noted_s: float = field(default=0.0, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
-        self.spent.add(record)
+        self.add(record)
         for observer in self.observers:
             observer(record)
         self.traced.attempt(record)
@@ -64,10 +61,10 @@ class Account:
     def stream(self, reply: Reply) -> None:
         """Record that an answer goes out as a stream: no other candidate is asked any more, so less may be spent."""
         self._reply = reply
-        if self.spent.n_attempts == reply.n_attempts:  # all of it is here
+        if self.n_attempts == reply.n_attempts:  # all of it is here
             self._end(reply)
         elif reply.target.name in self.worst_usd:
-            self.admission.go_on(self.spent.cost_usd, self.worst_usd[reply.target.name])
+            self.admission.go_on(self.cost_usd, self.worst_usd[reply.target.name])
         self._noted_s = time.monotonic()
 
     def go_on(self) -> None:
@@ -79,9 +76,7 @@ class Account:
         settle(facts, target, NOTHING_SENT)
         so_far = facts.cost_usd if facts.budget_usd is None else facts.budget_usd
         if so_far is not None and math.isfinite(so_far):
-            self.admission.go_on(
-                self.spent.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING)
-            )
+            self.admission.go_on(self.cost_usd + so_far, max(self.worst_usd[target.name] - Decimal(so_far), _NOTHING))
 
     def whole(self, reply: Reply) -> None:
         """Record that an answer goes out as a whole."""
@@ -92,12 +87,12 @@ class Account:
     def _end(self, reply: Reply) -> None:
         if self.heard is not None:
             self.heard(reply)
-        self.admission.pay(self.spent.settled_usd)
+        self.admission.pay(self.settled_usd)
 
     def close(self) -> None:
         """Settle what was consumed; a second call does nothing."""
         self.traced.end()
-        self.admission.settle(self.spent.settled_usd)
+        self.admission.settle(self.settled_usd)
 
 
 def _warn_of_usage(record: AttemptRecord) -> None:

@@ -207,7 +207,7 @@ class Proxy:
         except BaseException as exc:
             account.close()
             if isinstance(exc, ServiceError):
-                exc.headers = error_headers(routed, account.spent.n_attempts) | exc.headers
+                exc.headers = error_headers(routed, account.n_attempts) | exc.headers
             raise
 
     def _forward_request(
