@@ -49,6 +49,7 @@ _PAUSE_S: Final = 5.0
 """How long a provider is left alone that is overloaded and does not say for how long."""
 _LOOK_AHEAD: Final = 4
 """Of the calls under way: so many times as many waiting calls may be overtaken by a later one."""
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _LISTEN_S: Final = 0.2
 _NOT_SENT: Final = frozenset(
     {"model", "stream", "stream_options", "router", "models", "session_id", "provider", "plugins", "store", "metadata"}
@@ -333,6 +334,8 @@ def worst_usd(fleet: Fleet, call: PaidCall) -> Decimal:
 
 def _chat(call: PaidCall) -> Call:
     body = with_counts_read(Surface.CHAT, {name: value for name, value in call.body.items() if name not in _NOT_SENT})
+    if call.max_tokens is not None and not any(body.get(name) for name in _LIMITS):
+        body["max_tokens"] = call.max_tokens
     return Call(Surface.CHAT, body)
 
 
