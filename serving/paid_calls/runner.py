@@ -235,6 +235,7 @@ class PaidCalls:
             call = self._under_way.pop(task)
             self._busy[targets_of(self._fleet, call)[0].provider.name] -= 1
             if task.cancelled():
+                self._journal.release(call)  # of a task that was cancelled before its first step
                 self._ran.left.append(call)
             else:
                 self._take(call, task.result())
@@ -300,11 +301,12 @@ class PaidCalls:
 
     async def _end(self) -> None:
         """End what is still under way, as after an error of ours."""
-        tasks = list(self._under_way)
+        tasks, self._under_way = self._under_way, {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._under_way.clear()
+        for call in tasks.values():
+            self._journal.release(call)
 
 
 def targets_of(fleet: Fleet, call: PaidCall) -> tuple[Target, ...]:
