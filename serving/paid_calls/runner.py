@@ -4,8 +4,9 @@ Calls are begun in their order. One may overtake another only where that waits f
 places, so that a run that ends early has asked nearly the first part of its calls. Money is different: a call that has
 to wait for money holds up all that come after it. Otherwise cheap calls would eat what a dear one waits for.
 
-A call that a limit or an overload has kept from an answer is asked again after the pause that the provider wants. A
-model that fails many times in a row is left alone for the rest of the run.
+A call that a limit or an overload has kept from an answer is asked again after the pause that the provider wants, and
+one that failed otherwise once more at the end of the run. A model that fails many times in a row is left alone for the
+rest of the run.
 """
 
 import asyncio
@@ -44,7 +45,7 @@ PER_PROVIDER: Final = 8
 IN_A_ROW: Final = 10
 """So many failures of a model without an answer in between, and it is left alone."""
 _TURNS: Final = 5
-"""How often a call is asked again that a limit or an overload kept from an answer; each turn has several attempts."""
+"""How often a call is asked again that a limit or an overload kept from an answer; each time has several attempts."""
 _PAUSE_S: Final = 5.0
 """How long a provider is left alone that is overloaded and does not say for how long."""
 _LOOK_AHEAD: Final = 4
@@ -248,9 +249,9 @@ class PaidCalls:
             self._in_a_row[call.model] += 1
             if self._in_a_row[call.model] >= IN_A_ROW:
                 self.failing.setdefault(call.model, error)
-            if error.says_later and self._turns[call.key] < _TURNS and not self._has_to_stop:
+            if self._turns[call.key] < (_TURNS if error.says_later else 1) and not self._has_to_stop:
                 self._turns[call.key] += 1
-                self._waiting.insert(0, call)
+                self._waiting.insert(0 if error.says_later else len(self._waiting), call)
                 return
             self._ran.left.append(call)
         self._ran.n_asked += 1
