@@ -96,6 +96,13 @@ class DecisionRecord:
         Of a canary: whose choice was served, ``champion`` or ``challenger``.
     canary_share : float or None
         Of a canary: the share of the sessions that are the challenger's.
+    turn_type : str or None
+        ``work``, or the background call that it was (`router_model.serving.engine.turn_types`); None of decisions that
+        were logged before there were types.
+    tools, response_format : str or None
+        Of the chat body, as JSON; None if it had none, or if prompts are not stored in full. Tools have OpenAI's form.
+    max_output_tokens : int or None
+        The longest answer that was asked for.
     """
 
     decision_id: str
@@ -128,6 +135,10 @@ class DecisionRecord:
     challenger_model: str | None = None
     arm: str | None = None
     canary_share: float | None = None
+    turn_type: str | None = None
+    tools: str | None = None
+    response_format: str | None = None
+    max_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

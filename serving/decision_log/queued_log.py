@@ -25,7 +25,7 @@ from router_model.serving.decision_log.log_records import (
     SessionRecord,
 )
 from router_model.serving.decision_log.replay import Replayer
-from router_model.serving.decision_log.rows import TIME_FIELD, Kind, record_of
+from router_model.serving.decision_log.rows import TIME_FIELD, WHOLE_TEXTS, Kind, kind_of, record_of
 from router_model.serving.decision_log.spool import Spool
 from router_model.serving.decision_log.store import Selection, Store, StoreError
 from router_model.serving.decision_log.writer import Writer
@@ -314,8 +314,8 @@ class QueuedLog:
 
 
 def _size(record: Loggable) -> tuple[str | None, int]:
-    """Return whose record it is, and the length of the prompt in it: what it takes of memory, roughly."""
+    """Return whose record it is, and the length of what is long in it: what it takes of memory, roughly."""
     caller = getattr(record, "key_id", None)
-    if isinstance(record, DecisionRecord):
-        return caller, len(record.messages or "") + len(record.prompt_features or "")
-    return caller, getattr(record, "n_chars", 0)
+    if isinstance(record, LogRecord):
+        return caller, sum(len(getattr(record, name) or "") for name in WHOLE_TEXTS[kind_of(record)])
+    return caller, getattr(record, "n_chars", 0)  # what is no record is dropped later, with its reason

@@ -86,8 +86,10 @@ _CANDIDATE_FIELDS: Final = tuple(field.name for field in fields(LoggedCandidate)
 _CANDIDATE_VALUES: Final = attrgetter(*_CANDIDATE_FIELDS)
 _LARGEST: Final = 2**63 - 1
 _MOST_BYTES_A_CHAR: Final = 4
-_WHOLE: Final = frozenset({"messages", "prompt_features", "comment"})
+_WHOLE: Final = frozenset({"messages", "prompt_features", "comment", "tools", "response_format"})
 """Texts that are never shortened, because no index covers them and their sources bound them."""
+WHOLE_TEXTS: Final = {kind: tuple(name for name in names if name in _WHOLE) for kind, names in FIELDS.items()}
+"""Fields that may be long."""
 _IN_JSON: Final[dict[FieldType, tuple[type, ...]]] = {
     FieldType.TEXT: (str,),
     FieldType.NUMBER: (float, int),

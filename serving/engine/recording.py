@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from typing import Any, Final
@@ -21,6 +21,7 @@ from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log_records import DecisionRecord, LoggedCandidate
 from router_model.serving.decision_log.rows import Row, row_of
 from router_model.serving.engine.query import Query, Routed, Trial
+from router_model.serving.engine.turn_types import LIMITS
 
 _MINUTE_S: Final = 60.0
 
@@ -141,8 +142,9 @@ class PendingDecision:
     user_id, key_id, surface : of the query
     prompt_sha256 : str or None
         As of the record.
-    messages : bytes or None
+    messages, tools, response_format : bytes or None
         JSON.
+    max_output_tokens : int or None
     unsealed : UnsealedFeatures or None
     trial : Trial or None
         A challenger in shadow adds it after the answer.
@@ -154,6 +156,9 @@ class PendingDecision:
     surface: str
     prompt_sha256: str | None
     messages: bytes | None
+    tools: bytes | None
+    response_format: bytes | None
+    max_output_tokens: int | None
     unsealed: UnsealedFeatures | None = None
     trial: Trial | None = None
 
@@ -169,22 +174,37 @@ class PendingDecision:
         unsealed: UnsealedFeatures | None = None,
     ) -> "PendingDecision":
         """Note a decision; it takes a few microseconds, however many candidates there are."""
-        sha256 = messages = None
+        sha256 = messages = tools = response_format = None
         if storage in (PromptStorage.FULL, PromptStorage.HASH):
             # JSON can contain half of a surrogate pair, and such a prompt has to have a hash, too.
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
             # Pictures are left out first: nothing reads them in the log, and writing them would hold up the event loop.
             messages = _as_json(without_data(query.body.get("messages")))
-            messages = messages if volume.takes(query.key_id, len(messages)) else None
+            tools, response_format = _tools_in(query.body), _response_format_in(query.body)
+            if not volume.takes(query.key_id, len(messages) + len(tools or b"") + len(response_format or b"")):
+                messages = tools = response_format = None
         if unsealed is not None and not volume.takes(query.key_id, unsealed.n_bytes):
             unsealed = None
-        return cls(routed, query.user_id, query.key_id, query.surface, sha256, messages, unsealed, routed.trial)
+        return cls(
+            routed,
+            query.user_id,
+            query.key_id,
+            query.surface,
+            sha256,
+            messages,
+            tools,
+            response_format,
+            _longest_answer(query.body),
+            unsealed,
+            routed.trial,
+        )
 
     @property
     def n_chars(self) -> int:
         """The length of what is kept of the prompt: what it takes of memory, roughly."""
-        return len(self.messages or b"") + (0 if self.unsealed is None else self.unsealed.n_bytes)
+        texts = (self.messages, self.tools, self.response_format)
+        return sum(len(text or b"") for text in texts) + (0 if self.unsealed is None else self.unsealed.n_bytes)
 
     @property
     def decision_id(self) -> str:
@@ -235,6 +255,10 @@ class PendingDecision:
             challenger_model=None if trial is None else trial.model,
             arm=None if trial is None else trial.arm,
             canary_share=None if trial is None else trial.canary_share,
+            turn_type=routed.turn,
+            tools=None if self.tools is None else self.tools.decode(),
+            response_format=None if self.response_format is None else self.response_format.decode(),
+            max_output_tokens=self.max_output_tokens,
         )
 
 
@@ -258,6 +282,38 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
         "propensity": list(routed.propensities),
         "level_shift": nothing if routed.levels is None else [routed.levels.log_odds(step.model) for step in plan],
     }
+
+
+def _tools_in(body: Mapping[str, Any]) -> bytes | None:
+    """Return the tools of a chat body that have OpenAI's form; its older ``functions`` are given it.
+
+    >>> _tools_in({"functions": [{"name": "add"}]}), _tools_in({"tools": [{"name": "Anthropic's"}]})
+    (b'[{"type":"function","function":{"name":"add"}}]', None)
+    """
+    tools, functions = body.get("tools"), body.get("functions")
+    found = [tool for tool in tools if _has_form(tool)] if isinstance(tools, list) else []
+    if isinstance(functions, list):
+        found += [{"type": "function", "function": one} for one in functions if isinstance(one, Mapping)]
+    return _as_json(found) if found else None
+
+
+def _has_form(tool: object) -> bool:
+    return isinstance(tool, Mapping) and any(isinstance(tool.get(name), Mapping) for name in ("function", "custom"))
+
+
+def _response_format_in(body: Mapping[str, Any]) -> bytes | None:
+    form = body.get("response_format")
+    return _as_json(form) if isinstance(form, Mapping) and form else None
+
+
+def _longest_answer(body: Mapping[str, Any]) -> int | None:
+    """Return the longest answer that a body asks for, in tokens.
+
+    >>> _longest_answer({"max_tokens": 100, "max_completion_tokens": 200}), _longest_answer({"max_tokens": "many"})
+    (200, None)
+    """
+    counts = (body.get(name) for name in LIMITS)
+    return max((count for count in counts if type(count) is int and count > 0), default=None)
 
 
 def _as_json(messages: Any) -> bytes:
