@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from router_model.serving.decision_log.log_records import DecisionRecord, LogRecord, SessionRecord
+from router_model.serving.decision_log.log_records import (
+    AttemptRecord,
+    DecisionRecord,
+    LogRecord,
+    ResponseRecord,
+    SessionRecord,
+)
 from router_model.serving.decision_log.rows import Row
 
 
@@ -85,3 +91,9 @@ class DecisionLog(Protocol):
 
     async def session(self, session_key: str) -> SessionRecord | None:
         """Look a session up in the store."""
+
+    async def attempt(self, response_id: str, key_id: str | None = None) -> AttemptRecord | None:
+        """Look the call up that was made here and had an answer of this id; of a key's, or of anybody's."""
+
+    async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
+        """Look a response up with those that it goes on from, the newest first; what is missing ends the list."""

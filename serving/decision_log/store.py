@@ -82,7 +82,7 @@ class Store(Protocol):
         """
 
     async def write(self, batch: Batch, name: str) -> None:
-        """Add rows. A row that is there already changes nothing, but a newer session replaces an older one.
+        """Add rows. A row that is there already changes nothing, but of sessions and responses the newest counts.
 
         Parameters
         ----------
@@ -104,6 +104,24 @@ class Store(Protocol):
         ------
         StoreError
             If the store cannot be read now.
+        """
+
+    async def find(self, kind: Kind, equal: Mapping[str, str | None]) -> Row | None:
+        """Return the newest row in which the fields have these values.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now.
+        """
+
+    async def chain(self, response_key: str, most: int) -> list[Row]:
+        """Return a response and those that it goes on from, the newest first; not more than so many.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be read now, or keeps no responses.
         """
 
     async def stage(

@@ -13,6 +13,7 @@ import orjson
 from router_model.features import FeatureError, Prompt
 from router_model.features.featuriser import PromptFeatures
 from router_model.features.logged import LogKeys, pack
+from router_model.features.tools import chat_tools
 from router_model.saved.artifact import prompt_hash
 from router_model.serving.common.base64_data import without_data
 from router_model.serving.common.loopback import is_loopback
@@ -180,7 +181,7 @@ class PendingDecision:
             sha256 = hashlib.sha256(prompt.text.encode("utf-8", "surrogatepass")).hexdigest()
         if storage is PromptStorage.FULL:
             # Pictures are left out first: nothing reads them in the log, and writing them would hold up the event loop.
-            messages = _as_json(without_data(query.body.get("messages")))
+            messages = as_json(without_data(query.body.get("messages")))
             tools, response_format = _tools_in(query.body), _response_format_in(query.body)
             if not volume.takes(query.key_id, len(messages) + len(tools or b"") + len(response_format or b"")):
                 messages = tools = response_format = None
@@ -285,25 +286,20 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
 
 
 def _tools_in(body: Mapping[str, Any]) -> bytes | None:
-    """Return the tools of a chat body that have OpenAI's form; its older ``functions`` are given it.
+    """Return the tools of a chat body in OpenAI's form; its older ``functions`` are given it.
 
-    >>> _tools_in({"functions": [{"name": "add"}]}), _tools_in({"tools": [{"name": "Anthropic's"}]})
+    >>> _tools_in({"functions": [{"name": "add"}]}), _tools_in({"tools": [7]})
     (b'[{"type":"function","function":{"name":"add"}}]', None)
     """
-    tools, functions = body.get("tools"), body.get("functions")
-    found = [tool for tool in tools if _has_form(tool)] if isinstance(tools, list) else []
-    if isinstance(functions, list):
-        found += [{"type": "function", "function": one} for one in functions if isinstance(one, Mapping)]
-    return _as_json(found) if found else None
-
-
-def _has_form(tool: object) -> bool:
-    return isinstance(tool, Mapping) and any(isinstance(tool.get(name), Mapping) for name in ("function", "custom"))
+    functions = body.get("functions")
+    older = functions if isinstance(functions, list) else ()
+    tools = chat_tools(body.get("tools")) or chat_tools([{"type": "function", "function": one} for one in older])
+    return as_json(tools) if tools else None
 
 
 def _response_format_in(body: Mapping[str, Any]) -> bytes | None:
     form = body.get("response_format")
-    return _as_json(form) if isinstance(form, Mapping) and form else None
+    return as_json(form) if isinstance(form, Mapping) and form else None
 
 
 def _longest_answer(body: Mapping[str, Any]) -> int | None:
@@ -316,7 +312,8 @@ def _longest_answer(body: Mapping[str, Any]) -> int | None:
     return max((count for count in counts if type(count) is int and count > 0), default=None)
 
 
-def _as_json(messages: Any) -> bytes:
+def as_json(messages: Any) -> bytes:
+    """Write what JSON can nearly hold."""
     try:
         return orjson.dumps(messages)
     except TypeError:  # half of a surrogate pair, or a value that JSON cannot hold

@@ -42,6 +42,19 @@ class FaultyStore:
         self._fail_if_away()
         return self.rows[kind].get(row_id)
 
+    async def find(self, kind, equal):
+        self._fail_if_away()
+        rows = (row for row in self.rows[kind].values() if all(row[name] == equal[name] for name in equal))
+        return next(rows, None)
+
+    async def chain(self, response_key, most):
+        self._fail_if_away()
+        found = []
+        while (row := self.rows[Kind.RESPONSE].get(response_key)) is not None and len(found) < most:
+            found.append(row)
+            response_key = row["previous_key"]
+        return found
+
     async def delete(self, selection):
         self.deleted.append(selection)
         return dict.fromkeys(Kind, 0)
