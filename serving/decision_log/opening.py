@@ -8,12 +8,14 @@
 ==============================================  =========================================================
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from router_model.serving.common.masking import masked_url
-from router_model.serving.common.service_errors import SettingsError
+from router_model.serving.common.service_errors import NotReadyError, SettingsError
 from router_model.serving.common.settings import Settings
 from router_model.serving.decision_log.log import DecisionLog, Loggable, LogStats
 from router_model.serving.decision_log.log_records import AttemptRecord, DecisionRecord, ResponseRecord, SessionRecord
@@ -198,6 +200,16 @@ class NoLog:
         """Find nothing."""
         del response_id, key_id
         return None
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Refuse, because nobody has counted.
+
+        Raises
+        ------
+        NotReadyError
+        """
+        del key_id, since
+        raise NotReadyError("there is no decision log, so nobody has counted what was spent")
 
     async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
         """Find nothing."""

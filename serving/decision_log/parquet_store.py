@@ -6,8 +6,9 @@ record up reads files, newest first; a log that is looked into often belongs int
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Final, TypeVar
@@ -70,6 +71,11 @@ class ParquetStore:
         """Refuse: what gathers for a minute before it is written cannot be gone on from."""
         del response_key, most
         raise StoreError("Parquet files keep no responses; use a database for the log")
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Refuse: every file would have to be read."""
+        del key_id, since
+        raise StoreError("what a key has spent is not looked up in Parquet files; use a database for the log")
 
     async def stage(
         self, kind: Kind, period: Period, folder: Path, *, fields: Collection[str] | None = None

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -204,6 +204,16 @@ class QueuedLog:
         row = await self._in_thread(_read(self._store.find(Kind.ATTEMPT, wanted)))
         found = None if row is None else record_of(Kind.ATTEMPT, row)
         return found if isinstance(found, AttemptRecord) else None
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Return what a key's calls that were made here have cost, since each of these times; some seconds late.
+
+        Raises
+        ------
+        NotReadyError
+            If the store cannot say it now, or ever.
+        """
+        return await self._in_thread(_read(self._store.spent_usd(key_id, since)))
 
     async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
         """Look a response up with those that it goes on from, the newest first; what is missing ends the list.

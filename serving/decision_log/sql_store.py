@@ -6,11 +6,12 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiosqlite
-from sqlalchemy import ColumnElement, Delete, Select, Table, delete, event, func, literal, or_, select
+from sqlalchemy import ColumnElement, Delete, Select, Table, case, delete, event, func, literal, or_, select
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -93,6 +94,16 @@ class SqlStore:
         chain = chain.union_all(before.where(table.c.response_key == chain.c.previous_key, chain.c.place < most))
         chosen = select(table).join(chain, chain.c.response_key == table.c.response_key).order_by(chain.c.place)
         return await self._selected(chosen)
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Add the costs of a key's attempts up."""
+        calls = TABLES[Kind.ATTEMPT].c
+        sums = [
+            func.sum(case((calls.created_at >= time, calls.cost_usd))).label(f"n{i}") for i, time in enumerate(since)
+        ]
+        own = (calls.created_at >= min(since), calls.key_id == key_id, calls.authority.is_(None))
+        (row,) = await self._selected(select(*sums).where(*own))
+        return [amount or 0.0 for amount in row.values()]
 
     async def _selected(self, chosen: Select[Any]) -> list[Row]:
         with database_failures("read"):

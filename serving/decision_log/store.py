@@ -1,6 +1,6 @@
 """The store's interface for the writer and the commands."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -122,6 +122,15 @@ class Store(Protocol):
         ------
         StoreError
             If the store cannot be read now, or keeps no responses.
+        """
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Return what a key's calls that were made here have cost, since each of these times.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot say it now, or ever.
         """
 
     async def stage(

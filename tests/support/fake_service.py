@@ -77,6 +77,10 @@ class FakeLog:
         made = [one for one in self.records if isinstance(one, AttemptRecord) and one.response_id == response_id]
         return next((one for one in made if key_id in (None, one.key_id)), None)
 
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        calls = [one for one in self.records if isinstance(one, AttemptRecord) and one.key_id == key_id]
+        return [sum(one.cost_usd or 0.0 for one in calls if one.created_at >= time) for time in since]
+
     async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
         assert response_key
         assert most

@@ -1,5 +1,8 @@
 """A decision log that keeps its records in a list."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from router_model.serving.decision_log.log import Loggable, LogStats
 from router_model.serving.decision_log.log_records import (
     AttemptRecord,
@@ -53,6 +56,11 @@ class MemoryLog:
         """Look one that succeeded up."""
         tried = (one for one in self.records if isinstance(one, AttemptRecord) and one.error_type is None)
         return next((one for one in tried if one.response_id == response_id and key_id in (None, one.key_id)), None)
+
+    async def spent_usd(self, key_id: str, since: Sequence[datetime]) -> list[float]:
+        """Add up."""
+        calls = [one for one in self.records if isinstance(one, AttemptRecord) and one.key_id == key_id]
+        return [sum(one.cost_usd or 0.0 for one in calls if one.created_at >= time) for time in since]
 
     async def responses(self, response_key: str, most: int) -> list[ResponseRecord]:
         """Look one up with those before it."""

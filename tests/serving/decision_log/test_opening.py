@@ -82,6 +82,12 @@ def test_sessions_need_a_database(url):
         open_log(settings(log=url, session_store="log"))
 
 
+@pytest.mark.parametrize("url", ["none", "parquet:folder"])
+def test_kept_responses_need_a_database(url):
+    with pytest.raises(SettingsError, match=f"--store-responses .*: the log is '{url}', and responses are kept in a"):
+        open_log(settings(log=url, store_responses=True))
+
+
 def test_no_log_keeps_nothing():
     async def run():
         log = open_log(settings(log="none"))
@@ -89,6 +95,7 @@ def test_no_log_keeps_nothing():
         log.put(decision(1))
         await log.flush(1)
         found = (await log.decision(decision(1).decision_id), await log.session("s"), log.stats, log.writable)
+        assert (await log.attempt("resp_1"), await log.responses("r", 9)) == (None, [])
         await log.close(1)
         return found
 
@@ -236,4 +243,4 @@ def test_parquet_in_another_file_system(tmp_path):
         await store.open(create=False)
         return await store.count()
 
-    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0]
+    assert list(asyncio.run(run()).values()) == [1, 0, 0, 0, 0]

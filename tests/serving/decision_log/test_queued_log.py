@@ -85,7 +85,7 @@ def test_what_is_put_is_written(tmp_path):
             return log.stats
 
     stats = asyncio.run(run())
-    assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1]
+    assert [len(store.rows[kind]) for kind in Kind] == [1, 1, 1, 1, 0]
     assert (stats.depth, stats.written, stats.spooled, stats.dropped, stats.available) == (0, 4, 0, 0, True)
     assert files(tmp_path) == []
 
