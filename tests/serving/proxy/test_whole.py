@@ -59,7 +59,8 @@ def test_without_a_router_and_a_named_model_auto_says_what_to_do(settings, tmp_p
 
 def test_what_was_called_before_a_restart_is_read_from_the_log(settings, tmp_path):
     """A key without a budget sees what it has spent this month, and what each answer has cost; no other key does."""
-    one, two = ({"authorization": f"Bearer {make_key(tmp_path, '--role', 'proxy')}"} for _ in range(2))
+    made = (make_key(tmp_path, "--role", "proxy", "--name", name) for name in ("one", "two"))
+    one, two = ({"authorization": f"Bearer {key}"} for key in made)
     settings |= {"keys": tmp_path / "keys.toml"}
     with serve(settings) as client:
         chat = client.post("/v1/chat/completions", json={"model": "large", "messages": MESSAGES}, headers=one)
