@@ -165,7 +165,8 @@ class StoredResponses:
         """
         record = await self._own(caller, response_id)
         items = orjson.loads(record.output or "[]")
-        return orjson.loads(record.response or "{}") | {"output": items if encrypted else _shown(items)}
+        response: Json = orjson.loads(record.response or "{}")
+        return response | {"output": items if encrypted else _shown(items)}
 
     async def input_items(self, caller: Caller, response_id: str) -> list[Json]:
         """Return what a response of the caller's answers: the items of the conversation before it, each with an id.
@@ -305,7 +306,7 @@ def _items(given: object) -> list[Json]:
         raise InvalidRequestError(
             "'input' is missing; expected a text or a list of the conversation's items", param="input"
         )
-    return asked_objects(given, "input", "input")
+    return [dict(item) for item in asked_objects(given, "input", "input")]
 
 
 def _items_of(turns: Sequence[ResponseRecord]) -> list[Json]:

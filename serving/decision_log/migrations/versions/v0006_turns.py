@@ -1,12 +1,14 @@
 """Columns for what a request is besides its messages: its type, its tools, and the answer that it asks for."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
 down_revision = "0005"
 
-_COLUMNS = {
+_COLUMNS: dict[str, sa.types.TypeEngine[Any]] = {
     "turn_type": sa.Text(),
     "tools": sa.Text(),
     "response_format": sa.Text(),
