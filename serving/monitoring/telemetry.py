@@ -251,7 +251,7 @@ class Telemetry:
         self._feedback.inc()
 
     def count_response(self, kept: str) -> None:
-        """Count a response that was to be kept: ``yes``; or ``log`` or ``volume``, which did not allow it."""
+        """Count a response that was to be kept: ``yes``; or why not: ``log``, ``volume``, ``error``."""
         self._responses.labels(kept).inc()
 
     def count_error(self, code: str) -> None:

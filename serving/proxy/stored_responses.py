@@ -7,6 +7,7 @@ history.
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,8 @@ from typing import Any, Final
 import orjson
 
 from router_model.serving.common.callers import Caller
+from router_model.serving.common.error_location import error_location
+from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.common.service_errors import InvalidRequestError, NotFoundError, NotReadyError, SettingsError
 from router_model.serving.common.settings import PromptStorage, Settings
 from router_model.serving.decision_log.log import DecisionLog
@@ -33,6 +36,8 @@ from router_model.serving.providers.fleet import Fleet
 from router_model.serving.providers.provider import Kind
 from router_model.serving.proxy.proxy_request import ProxyRequest, with_conversation
 from router_model.serving.proxy.recent_calls import RecentCalls
+
+_logger = logging.getLogger(__name__)
 
 PREVIOUS: Final = "previous_response_id"
 _KEPT_ELSEWHERE: Final = ("conversation", "prompt")
@@ -83,6 +88,7 @@ class StoredResponses:
     count: Callable[[str], None]
     _volume: PromptVolume = field(init=False)
     _limits: BodyLimits = field(init=False)
+    _throttle: LogThrottle = field(init=False, default_factory=LogThrottle)
 
     def __post_init__(self) -> None:
         self._volume = PromptVolume(self.settings.log_prompt_chars_a_minute)
@@ -126,15 +132,22 @@ class StoredResponses:
         return with_conversation(asked, given, exchange, is_long=is_long)
 
     def keep(self, caller: Caller, asked: ProxyRequest, routed: Routed | None) -> None:
-        """Keep the answer to a request, once all of it was written; nothing is waited for."""
+        """Keep the answer to a request, once all of it was written; nothing is waited for, and nothing is raised."""
         exchange = asked.call.exchange
         if exchange is None or not exchange.is_kept or exchange.response is None:
             return
-        said = exchange.response
+        try:
+            kept = self._put(caller, asked, routed, exchange, exchange.response)
+        except Exception as exc:  # noqa: BLE001 - the answer is here, and does not depend on what is kept of it
+            kept = "error"
+            if times := self._throttle.due("keep"):
+                _logger.error("a response could not be kept: %s (%d times)", error_location(exc), times)  # noqa: TRY400
+        self.count(kept)
+
+    def _put(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, exchange: Exchange, said: Json) -> str:
         texts = [as_json(one).decode() for one in (exchange.input, exchange.output, _without_output(said))]
         if not self._volume.takes(caller.key_id, sum(map(len, texts))):
-            self.count("volume")
-            return
+            return "volume"
         previous = exchange.previous_id
         record = ResponseRecord(
             response_key(caller.key_id, str(said["id"])),
@@ -148,7 +161,7 @@ class StoredResponses:
             *texts,
         )
         self.log.put(record)
-        self.count("yes")
+        return "yes"
 
     # --- a response that is asked for --------------------------------------------------------------------
 
