@@ -68,20 +68,25 @@ class Exchange:
 
     Attributes
     ----------
-    input : the request's own items, without those of the responses that it goes on from
+    input : str or None
+        The request's own items as JSON, without those of the responses that it goes on from; None if the answer is not
+        to be kept.
     previous_id : of the response that it goes on from
     response_id : for the answer of a provider that keeps none itself, whose ids need not be unique
-    is_kept : whether the answer is to be kept
     response : the answer as the caller got it, once all of it was written
     output : its items, with the reasoning that goes back to the model
     """
 
-    input: Sequence[Json]
+    input: str | None
     previous_id: str | None
     response_id: str
-    is_kept: bool
     response: Json | None = None
     output: Sequence[Json] = ()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the answer is to be kept."""
+        return self.input is not None
 
     def id_from(self, target: Target) -> str | None:
         """Return the id of a candidate's answer; None if its provider's is used."""

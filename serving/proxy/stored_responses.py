@@ -96,8 +96,12 @@ class StoredResponses:
 
     # --- a call ----------------------------------------------------------------------------------------
 
-    async def prepared(self, caller: Caller, asked: ProxyRequest) -> ProxyRequest:
+    async def prepared(self, caller: Caller, asked: ProxyRequest, *, is_answered: bool = True) -> ProxyRequest:
         """Return a request with the conversation that it goes on from in its input, and a place for its answer.
+
+        Parameters
+        ----------
+        is_answered : False for a request whose tokens are counted
 
         Raises
         ------
@@ -115,13 +119,11 @@ class StoredResponses:
         turns = await self._turns(caller, previous_id) if previous_id else []
         if previous_id and not turns:
             return await self._at_its_provider(caller, asked, previous_id)
-        is_kept = self._is_kept(body)
-        if not (turns or is_kept):
-            return asked
-        own = _items(body.get("input"))
-        exchange = Exchange(own, previous_id, f"resp_{secrets.token_hex(24)}", is_kept)
+        kept = self._to_keep(caller, body) if is_answered else None
+        exchange = Exchange(kept, previous_id, f"resp_{secrets.token_hex(24)}")
         if not turns:
-            return with_conversation(asked, body, exchange)
+            return asked if kept is None else with_conversation(asked, body, exchange)
+        own = _items(body.get("input"))
         n_bytes = sum(len(turn.input or "") + len(turn.output or "") for turn in turns)
         is_long = asked.call.is_long or n_bytes > LONG_BYTES
         if n_bytes > self.settings.max_call_bytes:
@@ -136,32 +138,14 @@ class StoredResponses:
         exchange = asked.call.exchange
         if exchange is None or not exchange.is_kept or exchange.response is None:
             return
+        kept = "yes"
         try:
-            kept = self._put(caller, asked, routed, exchange, exchange.response)
+            self.log.put(_record(caller, asked, routed, exchange, exchange.response))
         except Exception as exc:  # noqa: BLE001 - the answer is here, and does not depend on what is kept of it
             kept = "error"
             if times := self._throttle.due("keep"):
                 _logger.error("a response could not be kept: %s (%d times)", error_location(exc), times)  # noqa: TRY400
         self.count(kept)
-
-    def _put(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, exchange: Exchange, said: Json) -> str:
-        texts = [as_json(one).decode() for one in (exchange.input, exchange.output, _without_output(said))]
-        if not self._volume.takes(caller.key_id, sum(map(len, texts))):
-            return "volume"
-        previous = exchange.previous_id
-        record = ResponseRecord(
-            response_key(caller.key_id, str(said["id"])),
-            datetime.now(UTC),
-            str(said["id"]),
-            None if previous is None else response_key(caller.key_id, previous),
-            caller.key_id,
-            asked.user_id,
-            asked.session_id if routed is None else routed.session_id,
-            None if routed is None else routed.decision_id,
-            *texts,
-        )
-        self.log.put(record)
-        return "yes"
 
     # --- a response that is asked for --------------------------------------------------------------------
 
@@ -226,14 +210,19 @@ class StoredResponses:
 
     # --- what is kept ------------------------------------------------------------------------------------
 
-    def _is_kept(self, body: Mapping[str, Any]) -> bool:
+    def _to_keep(self, caller: Caller, body: Mapping[str, Any]) -> str | None:
+        """Return what is to be kept of a request; None if nothing is. It is answered all the same, and told so."""
         wanted = self.settings.store_responses and body.get("store") is not False
         if not wanted or any(map(body.get, _KEPT_ELSEWHERE)):
-            return False
+            return None
         if not self.log.writable:
-            self.count("log")  # the call is answered all the same, and the response says that it is not stored
-            return False
-        return True
+            self.count("log")
+            return None
+        said = as_json(_items(body.get("input"))).decode()
+        if not self._volume.takes(caller.key_id, len(said)):
+            self.count("volume")
+            return None
+        return said
 
     async def _turns(self, caller: Caller, response_id: str) -> list[ResponseRecord]:
         """Return a response of the caller's and those before it, the newest first; nothing if it is not kept.
@@ -293,6 +282,26 @@ class StoredResponses:
         return f"no response with the id {response_id[:100]!r} is kept for this key; send the whole conversation"
 
 
+def _record(
+    caller: Caller, asked: ProxyRequest, routed: Routed | None, exchange: Exchange, response: Json
+) -> ResponseRecord:
+    response_id, previous = str(response["id"]), exchange.previous_id
+    rest = {name: value for name, value in response.items() if name != "output"}
+    return ResponseRecord(
+        response_key=response_key(caller.key_id, response_id),
+        updated_at=datetime.now(UTC),
+        response_id=response_id,
+        previous_key=None if previous is None else response_key(caller.key_id, previous),
+        key_id=caller.key_id,
+        user_id=asked.user_id,
+        session_id=asked.session_id if routed is None else routed.session_id,
+        decision_id=None if routed is None else routed.decision_id,
+        input=exchange.input,
+        output=as_json(exchange.output).decode(),
+        response=as_json(rest).decode(),
+    )
+
+
 def _missing(why: str) -> InvalidRequestError:
     error = InvalidRequestError(f"{PREVIOUS}: {why}", param=PREVIOUS)
     error.code = "previous_response_not_found"  # OpenAI's
@@ -326,10 +335,6 @@ def _items_of(turns: Sequence[ResponseRecord]) -> list[Json]:
     """Return the items of turns that are given newest first, in the order in which they were said."""
     said = (text for turn in reversed(turns) for text in (turn.input, turn.output))
     return [item for text in said for item in orjson.loads(text or "[]")]
-
-
-def _without_output(response: Json) -> Json:
-    return {name: value for name, value in response.items() if name != "output"}
 
 
 def _shown(items: Sequence[Json]) -> list[Json]:

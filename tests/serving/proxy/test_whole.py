@@ -85,6 +85,22 @@ def test_a_log_that_cannot_be_written_does_not_hold_answers_up(settings, monkeyp
     assert 'router_responses_stored_total{kept="log"} 1.0' in told
 
 
+def test_a_conversation_has_bounds(settings):
+    """Of what one key keeps a minute, and of all that a request goes on from."""
+    asked = {"model": "large", "input": "word " * 100}
+    with serve(settings, insecure=True, store_responses=True, log_prompt_chars_a_minute=1000) as client:
+        told = [client.post("/v1/responses", json=asked).json()["store"] for _ in range(2)]
+        assert 'router_responses_stored_total{kept="volume"} 1.0' in client.get("/metrics").text
+    assert told == [True, False]
+    with serve(settings, insecure=True, store_responses=True, max_call_bytes=2000) as client:
+        for _ in range(3):
+            answer = client.post("/v1/responses", json=asked)
+            asked["previous_response_id"] = answer.json().get("id")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"]) == (400, "previous_response_id")
+    assert "bytes, and a call may have 2000; begin a new one" in error["message"]
+
+
 def make_key(folder, *arguments):
     made = CliRunner().invoke(
         keys_command, ["create", "--file", str(folder / "keys.toml"), "--name", "app", *arguments]
