@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from router_model.serving.api.answer_models import AnyAnswer
 from router_model.serving.api.parts import open_call
-from router_model.serving.api.surfaces import ResponsesRequest
 from router_model.serving.common.callers import Role
 from router_model.serving.common.service_errors import (
     EmptyPlanError,
@@ -22,6 +21,7 @@ from router_model.serving.formats.shapes import Json
 from router_model.serving.http_edge.endpoint import Endpoint
 from router_model.serving.http_edge.json_response import json_response
 from router_model.serving.proxy.counting import count_tokens
+from router_model.serving.proxy.envelope import ProxyEnvelope
 
 COUNTED_BY: Final = "x-router-token-count"
 _USUAL_PAGE: Final = 20
@@ -29,12 +29,14 @@ _LARGEST_PAGE: Final = 100
 _ORDERS: Final = ("asc", "desc")
 
 
-class InputTokensRequest(ResponsesRequest):
+class InputTokensRequest(ProxyEnvelope):
     """OpenAI's Responses body, to be counted."""
 
     model_config = ConfigDict(
         extra="allow", strict=True, json_schema_extra={"example": {"model": "auto", "input": "Is 2027 prime?"}}
     )
+
+    input: str | list[Any] | None = None
 
 
 async def stored_response(request: Request) -> Response:
