@@ -46,7 +46,7 @@ def test_features_come_back_from_the_log(value, keys):
     (bag, n_terms), (known, n_known) = vocabulary.transform(logged.pieces), vocabulary.transform(expected.pieces)
     assert (bag != known).nnz == 0
     assert n_terms.tolist() == n_known.tolist()
-    assert found.needs == replace(prompt, text="")
+    assert found.needs == replace(prompt, text="", tools=())
     assert hash_of(found) == prompt_hash(prompt.text)
 
 
@@ -106,7 +106,7 @@ def test_a_damaged_record_is_refused(damaged, said):
 
 def test_a_record_of_other_surface_features_is_refused(monkeypatch):
     record = record_of("Hello")
-    monkeypatch.setattr("router_model.features.logged._SURFACE_HASH", b"else")
+    monkeypatch.setattr("router_model.features.logged._N_SURFACE", {b"else": 70})
     with pytest.raises(FeatureError, match="a release with other surface features"):
         unpack(record)
 
