@@ -4,9 +4,6 @@ The mean of token embeddings captures the topic of a prompt. The bag captures it
 "assert output =="), which distinguishes kinds of tasks. The weight is a sublinear term frequency times a smoothed
 inverse document frequency, and rows have unit length (Salton & Buckley 1988; the smoothing is scikit-learn's). Every
 step is exact or rounded to a grid (`router_model.features.grid`), so that a prompt has the same bag on every processor.
-
-Words of the tools that a request offers are terms of their own: "delete" in a question says something else than a tool
-with that name. A vocabulary that was fitted without tools knows none of them, and its bags do not change with them.
 """
 
 import math
@@ -35,9 +32,6 @@ TERM_FREQUENCY = np.array(
 """``1 + ln(count)`` by count. Math libraries return logarithms with different last bits. The rounded values agree,
 because no logarithm is within 1e-6 steps of a rounding boundary (a test checks this)."""
 
-TOOL_CODES = N_WORD_PIECES * (N_WORD_PIECES + 1)
-"""Added to the codes of terms of tools; the codes of a prompt's own terms are below it."""
-
 _CHUNK = 4096  # prompts counted at once, so that a term they share becomes a single entry
 
 
@@ -63,8 +57,7 @@ class Bags(NamedTuple):
     vectors : float32 CSR array, shape (n, n_terms)
         Rows of unit length on the grid of `router_model.features.grid`.
     n_terms : int64 array, shape (n,)
-        Number of different terms in the prompt, in the vocabulary or not; those of tools count if the vocabulary has
-        any.
+        Number of different terms in the prompt, in the vocabulary or not.
     """
 
     vectors: sp.csr_array
@@ -84,7 +77,7 @@ class BagVocabulary:
     Attributes
     ----------
     codes : int64 array, shape (n_terms,), ascending
-        A piece's id, or ``(first + 1) * N_WORD_PIECES + second`` for a pair; plus `TOOL_CODES` for a term of a tool.
+        A piece's id, or ``(first + 1) * N_WORD_PIECES + second`` for a pair.
     idf : float32 array, shape (n_terms,)
         Inverse document frequency, ``ln((1 + n) / (1 + df)) + 1``.
     """
@@ -102,11 +95,6 @@ class BagVocabulary:
             kept = np.sort(kept[np.argsort(-frequency[kept], kind="stable")[:max_terms]])
         idf = np.log((1 + len(pieces)) / (1 + frequency[kept])) + 1
         return cls(codes=codes[kept], idf=idf.astype(np.float32))
-
-    @property
-    def reads_tools(self) -> bool:
-        """Whether it has terms of tools."""
-        return len(self.codes) > 0 and bool(self.codes[-1] >= TOOL_CODES)
 
     def transform(self, pieces: Sequence[IntArray | Terms]) -> Bags:
         """Return the weighted bags. A prompt without a known term gets an empty row."""
@@ -132,9 +120,6 @@ class BagVocabulary:
     def _weigh(self, ids: IntArray | Terms) -> tuple[IntArray, npt.NDArray[np.float32], int]:
         """Return the known terms, their weights, and the number of different terms."""
         codes, counts = count_terms(ids)
-        if not self.reads_tools:
-            own = np.searchsorted(codes, TOOL_CODES)
-            codes, counts = codes[:own], counts[:own]
         column = np.searchsorted(self.codes, codes)
         column[column == len(self.codes)] = 0
         known = self.codes[column] == codes if len(self.codes) else np.zeros(len(codes), dtype=bool)
@@ -170,31 +155,10 @@ def count_terms(pieces: IntArray | Terms) -> tuple[IntArray, IntArray]:
     return np.unique(term_codes(pieces), return_counts=True)
 
 
-def with_tools(ids: IntArray, tool_ids: IntArray) -> IntArray:
-    """Return the word pieces of a prompt, followed by those of its tools, which are told from them by their sign.
-
-    >>> with_tools(np.array([5, 7]), np.array([0, 3])).tolist()
-    [5, 7, -1, -4]
-    """
-    return np.concatenate([ids, -1 - tool_ids]) if len(tool_ids) else ids
-
-
 def term_codes(ids: IntArray) -> IntArray:
     """Return the codes of all pieces and adjacent pairs of one prompt, with repetitions.
 
-    Parameters
-    ----------
-    ids : from `with_tools`
-
-    Examples
-    --------
     >>> term_codes(np.array([5, 7])).tolist() == [5, 7, 6 * N_WORD_PIECES + 7]
     True
-    >>> of_tools = term_codes(with_tools(np.array([5]), np.array([7, 3])))[1:] - TOOL_CODES
-    >>> of_tools.tolist() == [7, 3, 8 * N_WORD_PIECES + 3]
-    True
     """
-    if len(ids) and ids[-1] < 0:
-        n_own = int(np.argmax(ids < 0))
-        return np.concatenate([term_codes(ids[:n_own]), term_codes(-1 - ids[n_own:]) + TOOL_CODES])
     return np.concatenate([ids, (ids[:-1] + 1) * N_WORD_PIECES + ids[1:]])

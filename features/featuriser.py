@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from router_model.features.bag import Terms, with_tools
+from router_model.features.bag import Terms
 from router_model.features.encoder import Encoder
 from router_model.features.errors import EncoderError
 from router_model.features.prompt import LoggedPrompt, Prompt, PromptLike
 from router_model.features.request import request_features
 from router_model.features.surface import surface_features
-from router_model.features.tools import tools_text
 from router_model.features.word_pieces import tokenise
 
 FloatArray = npt.NDArray[np.float32]
@@ -29,8 +28,7 @@ class PromptFeatures:
     surface : float32 array, shape (n, len(FORM_NAMES))
         Of the text, and of the request around it (`router_model.features.request`).
     pieces : list of n int64 arrays, or Terms
-        Word-piece ids in their order, and those of the tools (`router_model.features.bag.with_tools`); of logged
-        prompts the counts of terms, without their order.
+        Word-piece ids in their order; of logged prompts the counts of terms, without their order.
     n_input_tokens : float64 array, shape (n,)
         Word pieces of the whole prompt; if it was clipped, scaled up from the part that was read.
     n_images : float64 array, shape (n,)
@@ -84,20 +82,11 @@ def featurise(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures
     return PromptFeatures(
         embedding=encoder.encode(batch),
         surface=np.hstack([surface_features(parsed), request_features(parsed)]),
-        pieces=_with_tools(parsed, batch.pieces),
+        pieces=[*batch.pieces],
         n_input_tokens=np.array(n_input_tokens, dtype=np.float64),
         n_images=np.array([prompt.n_images for prompt in parsed], dtype=np.float64),
         max_output_tokens=np.array([prompt.max_output_tokens or np.inf for prompt in parsed], dtype=np.float64),
     )
-
-
-def _with_tools(prompts: Sequence[Prompt], pieces: Sequence[IntArray]) -> list[IntArray | Terms]:
-    offering = [row for row, prompt in enumerate(prompts) if prompt.tools]
-    found: list[IntArray | Terms] = [*pieces]
-    of_tools = tokenise([tools_text(prompts[row].tools) for row in offering]).pieces if offering else []
-    for row, tool_ids in zip(offering, of_tools, strict=True):
-        found[row] = with_tools(pieces[row], tool_ids)
-    return found
 
 
 def _of_log(prompts: Sequence[PromptLike], encoder: Encoder) -> PromptFeatures:

@@ -61,6 +61,8 @@ class Prompt:
         The tools that the request offers.
     n_steps, n_tool_errors : int
         Answers of the model since the user spoke, and results of tools since then that tell of an error.
+    turn : str
+        The kind of an agent's call, as the service tells it and tables have it in ``turn_type``; empty if unknown.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class Prompt:
     tools: tuple[Tool, ...] = field(default=(), hash=False)
     n_steps: int = 0
     n_tool_errors: int = 0
+    turn: str = ""
 
     @property
     def has_images(self) -> bool:
@@ -168,6 +171,7 @@ class Prompt:
             tools=read_tools(body.get("tools")),
             n_steps=n_steps,
             n_tool_errors=n_tool_errors,
+            turn=str(body.get("turn_type") or ""),
         )
 
 

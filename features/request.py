@@ -19,6 +19,9 @@ from router_model.features.tools import parameters_of
 
 FloatArray = npt.NDArray[np.float32]
 
+BACKGROUND_TURNS: Final = ("check", "title", "summary", "compaction")
+"""The kinds of an agent's calls that are none of its work."""
+
 _KINDS: Final = ("string", "number", "boolean", "array", "object", "other")
 
 REQUEST_MEANINGS: Final = {
@@ -30,6 +33,7 @@ REQUEST_MEANINGS: Final = {
     "log_tool_chars": "characters of the tools' descriptions",
     "log_steps": "answers of the model since the user spoke: how long an agent has worked by itself",
     "log_tool_errors": "results of tools since the user spoke that tell of an error",
+    **{f"is_{turn}": f"the call is an agent's {turn}, and none of its work" for turn in BACKGROUND_TURNS},
 }
 """What each feature counts."""
 
@@ -54,7 +58,8 @@ def request_features(prompts: Sequence[Prompt]) -> FloatArray:
     rows = np.zeros((len(prompts), len(REQUEST_NAMES)), dtype=np.float32)
     for row, prompt in enumerate(prompts):
         if prompt.tools or prompt.n_steps or prompt.n_tool_errors:
-            rows[row] = [math.log1p(count) for count in _counts(prompt)]
+            rows[row, : -len(BACKGROUND_TURNS)] = [math.log1p(count) for count in _counts(prompt)]
+        rows[row, -len(BACKGROUND_TURNS) :] = [prompt.turn == turn for turn in BACKGROUND_TURNS]
     return rows
 
 

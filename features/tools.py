@@ -77,8 +77,6 @@ def _text(value: object) -> str:
 
 # --- what a predictor reads of them ------------------------------------------------------------------------
 
-MAX_TOOLS_CHARS = 8192
-"""The most characters of the tools' text that are read."""
 MAX_PARAMETERS = 1024
 """The most parameters of a request's tools that are read."""
 _MAX_DEPTH = 16  # of schemas in schemas
@@ -146,21 +144,3 @@ def _type(schema: Mapping[str, Any]) -> str:
         members: list[Any] = next((schema[key] for key in _MEMBERS if isinstance(schema.get(key), list)), [])
         said = next((one.get("type") for one in members if isinstance(one, Mapping)), None)
     return _text(next(iter(said), None) if isinstance(said, list | tuple) else said)
-
-
-def tools_text(tools: Sequence[Tool]) -> str:
-    r"""Return the words of tools, each with its parameters and their types; `MAX_TOOLS_CHARS` at most.
-
-    >>> schema = {"properties": {"city": {"type": "string", "description": "Its name."}}}
-    >>> tools_text([Tool("weather", "Tell the weather.", schema)])
-    'weather: Tell the weather.\ncity (string): Its name.'
-    """
-    lines: list[str] = []
-    length = 0
-    for tool in tools:
-        lines.append(f"{tool.name}: {tool.description}")
-        lines += [f"{one.name} ({one.type}): {one.description}" for one in parameters_of([tool])]
-        length = sum(map(len, lines))
-        if length > MAX_TOOLS_CHARS:
-            break
-    return "\n".join(lines)[:MAX_TOOLS_CHARS]

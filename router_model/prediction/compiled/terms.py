@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.features import BagVocabulary
-from router_model.features.bag import TERM_FREQUENCY, TOOL_CODES, WEIGHT_STEPS
+from router_model.features.bag import TERM_FREQUENCY, WEIGHT_STEPS
 from router_model.features.grid import GRID_STEPS
 from router_model.features.word_pieces import N_WORD_PIECES
 from router_model.prediction.compiled.jit import compiled
@@ -49,27 +49,26 @@ class TermTable:
         Positions in the vocabulary.
     idf : float32 array, shape (n_terms,)
     frequency : float64 array, see `router_model.features.bag.TERM_FREQUENCY`
-    reads_tools : whether the vocabulary has terms of tools
     """
 
     codes: IntArray
     places: IntArray
     idf: FloatArray
     frequency: npt.NDArray[np.float64]
-    reads_tools: bool
 
     @classmethod
     def of(cls, vocabulary: BagVocabulary) -> "TermTable":
         """Hash a vocabulary."""
         terms = np.array(vocabulary.codes, dtype=np.int64)
         codes, places = _hashed(terms)
-        return cls(codes, places, np.array(vocabulary.idf, dtype=np.float32), TERM_FREQUENCY, vocabulary.reads_tools)
+        return cls(codes, places, np.array(vocabulary.idf, dtype=np.float32), TERM_FREQUENCY)
 
     def bag(self, pieces: IntArray) -> Bag:
-        """Weigh the terms of one prompt, given its word-piece ids as of `router_model.features.bag.with_tools`."""
-        ids = np.array(pieces if self.reads_tools else pieces[pieces >= 0], dtype=np.int64)
-        table = self.codes, self.places, self.idf, self.frequency
-        return Bag(*_bag(ids, *table, N_WORD_PIECES, TOOL_CODES, WEIGHT_STEPS, GRID_STEPS))
+        """Weigh the terms of one prompt, given its word-piece ids."""
+        ids = np.array(pieces, dtype=np.int64)
+        return Bag(
+            *_bag(ids, self.codes, self.places, self.idf, self.frequency, N_WORD_PIECES, WEIGHT_STEPS, GRID_STEPS)
+        )
 
 
 @compiled
@@ -102,26 +101,13 @@ def _hashed(terms):
 
 
 @compiled
-def _code(first, second, is_pair, n_pieces, tool_codes):
-    """Return the code of a piece or a pair; below 0 for a pair of the prompt's last piece and its tools' first one."""
-    if not is_pair:
-        return first if first >= 0 else tool_codes - 1 - first
-    if first >= 0:
-        return (first + 1) * n_pieces + second if second >= 0 else -1
-    return tool_codes - first * n_pieces - 1 - second
-
-
-@compiled
-def _bag(ids, codes, places, idf, frequency, n_pieces, tool_codes, weight_steps, grid_steps):
+def _bag(ids, codes, places, idf, frequency, n_pieces, weight_steps, grid_steps):
     n = len(ids)
     own, counts = _free_table(2 * n)
     slots = np.empty(2 * n, dtype=np.int64)  # counts of different terms, in the order of the prompt
     n_terms = 0
     for each in range(2 * n - 1):
-        first, is_pair = each % n, each >= n
-        code = _code(ids[first], ids[first + 1] if is_pair else 0, is_pair, n_pieces, tool_codes)
-        if code < 0:
-            continue
+        code = ids[each] if each < n else (ids[each - n] + 1) * n_pieces + ids[each - n + 1]
         slot = _slot(code, own)
         if own[slot] == _FREE:
             own[slot] = code
