@@ -77,7 +77,7 @@ def without_unused(surface: FloatArray) -> FloatArray:
 
 
 def _counts(prompt: Prompt) -> list[int]:
-    of_tools = [parameters_of([tool]) for tool in prompt.tools]
+    of_tools = parameters_of(prompt.tools)
     kinds = Counter(parameter.kind for parameters in of_tools for parameter in parameters)
     required = [tool.parameters.get("required") for tool in prompt.tools]
     return [

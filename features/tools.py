@@ -113,15 +113,19 @@ class Parameter(NamedTuple):
         return _TYPES.get(self.type.lower(), "other")
 
 
-def parameters_of(tools: Sequence[Tool]) -> list[Parameter]:
-    """Return the parameters of tools, and those inside them, in their order; `MAX_PARAMETERS` at most.
+def parameters_of(tools: Sequence[Tool]) -> list[list[Parameter]]:
+    """Return each tool's parameters, and those inside them, in their order; `MAX_PARAMETERS` in all at most.
 
     >>> schema = {"type": "object", "properties": {"at": {"type": "object", "properties": {"x": {"type": "number"}}}}}
-    >>> [(one.name, one.kind, one.depth) for one in parameters_of([Tool("f", "", schema)])]
+    >>> [(one.name, one.kind, one.depth) for one in parameters_of([Tool("f", "", schema)])[0]]
     [('at', 'object', 0), ('x', 'number', 1)]
     """
-    found = (parameter for tool in tools for parameter in _inside(tool.parameters, 0))
-    return list(islice(found, MAX_PARAMETERS))
+    found: list[list[Parameter]] = []
+    left = MAX_PARAMETERS
+    for tool in tools:
+        found.append(list(islice(_inside(tool.parameters, 0), left)))
+        left -= len(found[-1])
+    return found
 
 
 def _inside(schema: object, depth: int) -> Iterator[Parameter]:

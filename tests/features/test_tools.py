@@ -32,7 +32,7 @@ def test_every_form_is_the_same_tool(said):
 
 def test_parameters_are_read_with_those_inside_them():
     """Three of the tool, and one in the items of a list; the first type counts, however it is written."""
-    found = [(one.name, one.kind, one.depth) for one in parameters_of([WEATHER])]
+    found = [(one.name, one.kind, one.depth) for one in parameters_of([WEATHER])[0]]
     assert found == [("city", "string", 0), ("days", "number", 0), ("at", "array", 0), ("hour", "number", 2)]
 
 
@@ -40,7 +40,7 @@ def test_parameters_are_read_with_those_inside_them():
     "said", [None, "tools", 7, {}, [None, 1, "x", []], [{"functionDeclarations": "x"}], [{"function": 7}], [{}]]
 )
 def test_what_is_no_tool_has_no_parameters(said):
-    assert parameters_of(read_tools(said)) == []
+    assert not any(parameters_of(read_tools(said)))
     assert all(tool.parameters == {} for tool in read_tools(said))
 
 
@@ -48,7 +48,7 @@ def test_what_is_no_tool_has_no_parameters(said):
     "schema", [{"properties": 1}, {"properties": {"a": 1}}, {"anyOf": 2}, {"items": [3]}, {"type": {}}]
 )
 def test_damaged_schemas_are_read_as_far_as_they_go(schema):
-    assert len(parameters_of([Tool("f", "", {"properties": {"a": schema}})])) <= 2
+    assert 1 <= len(parameters_of([Tool("f", "", {"properties": {"a": schema}})])[0]) <= 2
 
 
 def test_deep_and_wide_schemas_cost_little():
@@ -56,5 +56,5 @@ def test_deep_and_wide_schemas_cost_little():
     for _ in range(5000):
         deep = {"properties": {"a": deep}}
     wide = {"properties": {str(i): {} for i in range(5000)}}
-    assert len(parameters_of([Tool("f", "", deep)])) < 20
-    assert len(parameters_of([Tool("f", "", wide)])) == MAX_PARAMETERS
+    assert len(parameters_of([Tool("f", "", deep)])[0]) < 20
+    assert sum(map(len, parameters_of([Tool("f", "", wide)] * 1000))) == MAX_PARAMETERS
