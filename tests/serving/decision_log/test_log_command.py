@@ -56,7 +56,7 @@ def test_delete_reaches_what_is_in_the_spool(log):
     done = run("delete", *log, "--user", "u2")
     assert "Deleted 2 attempt records, 2 decision records, 2 feedback records, 0 response records" in done.output
     counts = json.loads(run("stats", *log).stdout)
-    assert counts == {"decision": 4, "attempt": 4, "feedback": 4, "session": 0}
+    assert counts == {"decision": 4, "attempt": 4, "feedback": 4, "session": 0, "response": 0}
 
 
 def test_prune_deletes_what_is_old(log):
