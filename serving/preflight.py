@@ -21,6 +21,7 @@ from router_model.serving.engine.recording import log_keys, prompt_storage
 from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
 from router_model.serving.proxy.naming import check_alias
+from router_model.serving.proxy.stored_responses import check_storing
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
@@ -40,6 +41,7 @@ def about(settings: Settings) -> list[str]:
         keyring = check_access(settings)
         Access.of(settings, keyring).close()  # opens the file of budgets, if there are any
         open_log(settings)
+        check_storing(settings)
         keys = log_keys(settings)
         asyncio.run(_check_tables(settings.log))
         LevelFollower.of(settings, clock=time.time)
@@ -68,7 +70,8 @@ def _prompts_in_words(settings: Settings, keys: LogKeys | None) -> str:
         return "; nothing is kept, so nothing can be learned from"
     storage = prompt_storage(settings)
     if storage is PromptStorage.FULL:
-        return "; of prompts their texts: 'router-model train' can learn from them"
+        answers = "; and the answers of /v1/responses, for their callers" if settings.store_responses else ""
+        return f"; of prompts their texts: 'router-model train' can learn from them{answers}"
     if keys is not None:
         return (
             f"; of prompts their features, sealed with the key {keys.key_id}: 'router-model train' can learn from them "

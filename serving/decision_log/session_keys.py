@@ -71,6 +71,15 @@ def turn_key(key_id: str | None, user_id: str | None, mark: str) -> str:
     return _digest(key_id, "turn", key_id or "", user_id or "", mark)
 
 
+def response_key(key_id: str | None, response_id: str) -> str:
+    """Return the key under which a response is kept; one caller's are never another's.
+
+    >>> response_key("a", "resp_1") == response_key("b", "resp_1")
+    False
+    """
+    return _digest(key_id, "response", key_id or "", response_id)
+
+
 def remembered_sessions(decisions: Iterable[tuple[str | None, str | None]]) -> list[str]:
     """Return the keys under which the sessions of decisions may be kept.
 

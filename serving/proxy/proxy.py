@@ -43,6 +43,7 @@ from router_model.serving.proxy.replies import (
     reply_headers,
     whole_answer,
 )
+from router_model.serving.proxy.stored_responses import StoredResponses
 
 
 @dataclass(slots=True)
@@ -65,6 +66,8 @@ class Proxy:
     candidates : Candidates
     under_way : UnderWay
         The calls, for the end of a drain.
+    stored : StoredResponses
+        Answers of Responses that are kept.
     recent : RecentCalls
     """
 
@@ -73,15 +76,17 @@ class Proxy:
     engine: Engine
     access: Access
     bodies: BodyReader
+    stored: StoredResponses
     observers: Sequence[AttemptObserver] = ()
     tracing: Tracing = OFF
     longest_s: float = 600.0
     candidates: Candidates = field(init=False)
     under_way: UnderWay = field(init=False, default_factory=UnderWay)
-    recent: RecentCalls = field(init=False, default_factory=RecentCalls)
+    recent: RecentCalls = field(init=False)
 
     def __post_init__(self) -> None:
         self.candidates = Candidates(self.providers)
+        self.recent = self.stored.recent
 
     @property
     def _models(self) -> tuple[str, ...]:
@@ -190,6 +195,7 @@ class Proxy:
             raise
 
     async def _answer(self, request: Request, caller: Caller, asked: ProxyRequest, traced: TracedCall) -> Response:
+        asked = await self.stored.prepared(caller, asked)
         routed, targets = await self._plan(caller, asked)
         if routed is not None:
             traced.decided(decision_id=routed.decision_id, session_id=asked.session_id)
@@ -201,8 +207,7 @@ class Proxy:
             if routed is not None and reply.target.model != routed.model:
                 model, session_id = reply.target.model, asked.session_id
                 self.engine.answered(routed, model, key_id=caller.key_id, session_id=session_id)
-            if routed is not None and asked.session_id is None:
-                account.heard = partial(self._heard, caller, asked, routed)
+            account.heard = partial(self._heard, caller, asked, routed)
             return self._respond(reply, routed, account)
         except BaseException as exc:
             account.close()
@@ -234,8 +239,10 @@ class Proxy:
         account.whole(reply)
         return whole_answer(reply, headers)
 
-    def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed, reply: Reply) -> None:
-        self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+    def _heard(self, caller: Caller, asked: ProxyRequest, routed: Routed | None, reply: Reply) -> None:
+        if routed is not None and asked.session_id is None:
+            self.engine.heard(routed, reply.facts.mark, key_id=caller.key_id, user_id=asked.user_id)
+        self.stored.keep(caller, asked, routed)
 
     async def _plan(self, caller: Caller, asked: ProxyRequest) -> tuple[Routed | None, Sequence[Target]]:
         """Return the decision, None if a model is forwarded as asked, and whom to call, best first.

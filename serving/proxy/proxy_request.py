@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.datastructures import Headers
 
 from router_model.serving.common.service_errors import InvalidRequestError
-from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.format import Call, Exchange, Surface
 from router_model.serving.formats.request_counts import with_counts_read
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
@@ -165,6 +165,14 @@ def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, A
         )
     found = next(only.only_responses(body), None)
     return preferences if found is None else replace(preferences, only_responses=only.refused(found))
+
+
+def with_conversation(
+    asked: ProxyRequest, body: Mapping[str, Any], exchange: Exchange, *, is_long: bool = False
+) -> ProxyRequest:
+    """Return a request of Responses that has all of its conversation in its body now."""
+    call = replace(asked.call, body=body, exchange=exchange, is_long=is_long or asked.call.is_long)
+    return replace(asked, call=call, preferences=_preferences(asked.surface, asked.envelope, body))
 
 
 def _anthropic_user(metadata: object) -> str | None:

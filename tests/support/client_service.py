@@ -70,7 +70,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind, path = self.path.removeprefix("/").split("/", 1)
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.seen.append((kind, path, body))
-        status, answer = self.server.script.get(kind, (200, ANSWERS[kind]))
+        status, answer = self.server.script.get(kind) or (200, ANSWERS[kind])
         content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("content-type", "text/event-stream" if isinstance(answer, bytes) else "application/json")
