@@ -46,6 +46,8 @@ class Prompt:
         Images in the messages.
     max_output_tokens : int or None
         The most tokens that the request lets a model write, reasoning included; None if it sets no limit.
+    reasoning_effort : str or None
+        The effort that the request asks for by a word (`asked_effort`); None if it leaves that open.
 
     Examples
     --------
@@ -67,6 +69,7 @@ class Prompt:
     has_files: bool = False
     n_images: int = 0
     max_output_tokens: int | None = None
+    reasoning_effort: str | None = None
 
     @property
     def has_images(self) -> bool:
@@ -144,6 +147,7 @@ class Prompt:
             has_files=n_files > 0,
             n_images=n_images,
             max_output_tokens=_output_limit(body),
+            reasoning_effort=asked_effort(body),
         )
 
 
@@ -175,6 +179,24 @@ class LoggedPrompt:
     term_counts: npt.NDArray[np.int64]
     n_input_tokens: float
     needs: Prompt
+
+
+def asked_effort(body: Mapping[str, Any]) -> str | None:
+    """Return how much a chat body asks a model to reason, in OpenAI's or OpenRouter's field; None if it does not say.
+
+    A budget of tokens names no effort.
+
+    >>> asked_effort({"reasoning_effort": "low"}), asked_effort({"reasoning": {"effort": "high", "exclude": True}})
+    ('low', 'high')
+    >>> asked_effort({"reasoning": {"enabled": False}}), asked_effort({"reasoning": {"max_tokens": 2000}})
+    ('none', None)
+    """
+    reasoning = body.get("reasoning")
+    fields: Mapping[str, Any] = reasoning if isinstance(reasoning, Mapping) else {}
+    effort = body.get("reasoning_effort") or fields.get("effort")
+    if isinstance(effort, str):
+        return effort
+    return "none" if fields.get("enabled") is False else None
 
 
 def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from router_model.catalog import Catalog, ModelCard
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
 from router_model.features.logged import KEY_VARIABLE, LogKeys
@@ -101,12 +102,14 @@ async def _check_tables(log: str) -> None:
         await store.close()
 
 
-def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -> str:
-    """Say who is called, and which of the router's models none of them serves."""
+def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider]) -> str:
+    """Say who is called, and which of the router's models (with the ids that are served) none of them serves."""
     if not providers:
         return "to nobody (no providers)"
     names = ", ".join(one.name for one in providers)
-    missing = [model for model in models if all(one.upstream_model(model) is None for one in providers)]
+    missing = [
+        model for model, served in models.items() if all(one.upstream_model(served) is None for one in providers)
+    ]
     if not missing:
         return names
     if len(missing) == len(models):
@@ -116,11 +119,12 @@ def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -
     return f"{names}; 'auto' never chooses what none of them serves: {_some(missing)}"
 
 
-def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
-    """Load the router once, as the workers will; return its models, and say what is in it."""
+def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
+    """Load the router once, as the workers will; return its models and what is served of each, and say what is in it."""
     if settings.artifact is None:
         plan = settings.default_plan
-        return plan, f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
+        cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards
+        return _served(plan, cards), f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES
     try:
         encoder = None if settings.encoder is None else load_encoder(settings.encoder)
         router = Router.load(
@@ -130,12 +134,17 @@ def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
         # With a default plan the service starts all the same, and looks for a better artifact every few seconds.
         if not settings.default_plan:
             raise
-        return settings.default_plan, f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        return _served(settings.default_plan, {}), f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
     models = router.models
-    return models, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+    served = _served(models, router.catalog.cards)
+    return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
 
 
-def _some(models: Sequence[str]) -> str:
+def _served(models: Sequence[str], cards: Mapping[str, ModelCard]) -> Mapping[str, str]:
+    return {model: cards[model].served_model if model in cards else model for model in models}
+
+
+def _some(models: Collection[str]) -> str:
     """Name the first models, and count the others."""
     more = f" and {len(models) - _SHOWN} more" * (len(models) > _SHOWN)
-    return f"{', '.join(models[:_SHOWN])}{more}"
+    return f"{', '.join(list(models)[:_SHOWN])}{more}"

@@ -79,7 +79,10 @@ class Fleet:
 
     def names(self, model: str | None) -> bool:
         """Tell whether the file or the catalog names a model; others that a star serves are callers' words."""
-        return model in self._cards() or any(model in provider.models for provider in self._providers.values())
+        cards = self._cards()
+        if model in cards or any(model in provider.models for provider in self._providers.values()):
+            return True
+        return any(card.base_model == model for card in cards.values()) if model is not None else False
 
     def targets(self, model: str) -> tuple[Target, ...]:
         """Return the candidates for a model, in the order of the file; empty if no provider serves it."""
@@ -153,7 +156,8 @@ class Fleet:
         self._cards_of_known, self._known = self._cards(), {}
 
     def _found(self, model: str, card: ModelCard | None) -> tuple[Target, ...]:
-        pairs = ((provider, provider.upstream_model(model)) for provider in self._providers.values())
+        served = model if card is None else card.served_model
+        pairs = ((provider, provider.upstream_model(served)) for provider in self._providers.values())
         return tuple(Target(model, provider, upstream, card) for provider, upstream in pairs if upstream is not None)
 
     def warn_of_missing_prices(self) -> None:
