@@ -120,7 +120,7 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
 
 
 def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
-    """Load the router once, as the workers will; return its models and what is served of each, and say what is in it."""
+    """Load the router once, as the workers will; return its models, what is served of each, and all in words."""
     if settings.artifact is None:
         plan = settings.default_plan
         cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards
@@ -134,7 +134,9 @@ def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
         # With a default plan the service starts all the same, and looks for a better artifact every few seconds.
         if not settings.default_plan:
             raise
-        return _served(settings.default_plan, {}), f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
+        return _served(
+            settings.default_plan, {}
+        ), f"nothing yet, default plan {', '.join(settings.default_plan)}: {exc}"
     models = router.models
     served = _served(models, router.catalog.cards)
     return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"

@@ -189,7 +189,14 @@ def test_a_cache_write_is_billed_for_its_time_once():
         card.cost_usd(**counts, cache_write_1h_tokens=601)
 
 
-BASE = '[models."openai/gpt-5"]\nusd_per_mtok_input = 1.25\nusd_per_mtok_output = 10\ntools = true\nprice_date = 2026-11-29\n'
+BASE = """
+[models."openai/gpt-5"]
+usd_per_mtok_input = 1.25
+usd_per_mtok_output = 10
+tools = true
+price_date = 2026-11-29
+"""
+HIGH = 'model = "openai/gpt-5"\nreasoning_effort = "high"\n'
 
 
 def with_effort(entry: str, base: str = BASE) -> Catalog:
@@ -197,7 +204,7 @@ def with_effort(entry: str, base: str = BASE) -> Catalog:
 
 
 def test_an_entry_with_an_effort_has_what_it_does_not_say_from_its_model():
-    card = with_effort('model = "openai/gpt-5"\nreasoning_effort = "high"\ntools = false\n')["openai/gpt-5:high"]
+    card = with_effort(f"{HIGH}tools = false\n")["openai/gpt-5:high"]
     assert (card.model, card.served_model, card.parameters) == (
         "openai/gpt-5:high", "openai/gpt-5", {"reasoning_effort": "high"},
     )  # fmt: skip
@@ -207,9 +214,7 @@ def test_an_entry_with_an_effort_has_what_it_does_not_say_from_its_model():
 
 
 def test_an_own_price_does_not_take_over_the_day_of_the_models_prices():
-    card = with_effort('model = "openai/gpt-5"\nreasoning_effort = "high"\nusd_per_mtok_output = 12\n')[
-        "openai/gpt-5:high"
-    ]
+    card = with_effort(f"{HIGH}usd_per_mtok_output = 12\n")["openai/gpt-5:high"]
     assert (card.usd_per_mtok_input, card.usd_per_mtok_output, card.price_date) == (Decimal("1.25"), Decimal(12), None)
 
 
@@ -228,13 +233,15 @@ def test_a_model_without_an_entry_is_looked_up():
         ('model = "openai/gpt-5"\nreasoning_effort = "hard"\n', "got 'hard', expected one of none, minimal, low"),
         ('model = "openai/gpt-5"\nreasoning_effort = ["high"]\n', r"got \['high'\], expected one of none"),
         ('model = "openai/gpt-5:high"\nreasoning_effort = "high"\n', "its model is itself; give the candidate another"),
-        ('model = 5\nreasoning_effort = "high"\nusd_per_mtok_input = 1\nusd_per_mtok_output = 1', "model: got 5, expected text"),
+        (f'model = 5\nreasoning_effort = "high"\n{GOOD}', "model: got 5, expected text"),
         (
             'model = "openai/gpt-4"\nreasoning_effort = "high"\n',
             "usd_per_mtok_input and usd_per_mtok_output missing; .* or an entry of 'openai/gpt-4' to take it from",
         ),
         (
-            'model = "b"\nreasoning_effort = "high"\n[models.b]\nmodel = "openai/gpt-5:high"\nreasoning_effort = "low"\n',
+            # two that name each other
+            'model = "b"\nreasoning_effort = "max"\n[models.b]\nmodel = "openai/gpt-5:high"\n'
+            'reasoning_effort = "low"\n',
             "its model, 'b', has parameters itself .it is 'openai/gpt-5:high' with reasoning_effort = 'low'",
         ),
     ],

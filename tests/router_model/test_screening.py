@@ -325,3 +325,23 @@ def test_relaxing_the_named_constraint_leaves_a_candidate(constraints, case):
 
 def test_every_check_has_a_code_of_its_own():
     assert len({check.reason for check in CHECKS}) == len(CHECKS)
+
+
+def test_an_effort_that_a_request_asks_for_is_that_of_the_candidates_that_have_one():
+    """A word decides, in OpenAI's field or OpenRouter's; a budget of tokens and no word leave all in."""
+    cards = (UNKNOWN, *(replace(UNKNOWN, model=f"x:{e}", base_model="x", reasoning_effort=e) for e in ("low", "high")))
+    asked = {
+        (): [True, True, True],
+        ("reasoning_effort", "high"): [True, False, True],
+        ("reasoning_effort", "medium"): [True, False, False],
+        ("reasoning", "low"): [True, True, False],
+    }
+    for said, eligible in asked.items():
+        knobs = {} if not said else {said[0]: {"effort": said[1]} if said[0] == "reasoning" else said[1]}
+        assert screened(Constraints(), cards, prompt=body(**knobs)).eligible.tolist() == [eligible]
+    budget = screened(Constraints(), cards, prompt=body(reasoning={"max_tokens": 2000}))
+    assert budget.eligible.all()
+    low = screened(Constraints(), cards, prompt=body(reasoning_effort="low"))
+    assert [(one.model, one.detail) for one in low.exclusions(0)] == [
+        ("x:high", "the request asks for the effort low, this is x with high")
+    ]

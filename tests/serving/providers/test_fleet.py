@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -236,3 +237,14 @@ def test_close_ends_streams_of_retired_providers_too(tmp_path):
             await response.close()
 
     asyncio.run(run())
+
+
+def test_an_id_with_a_colon_is_the_providers_unless_the_catalog_says_that_it_is_an_effort(path):
+    """OpenRouter's ``:nitro`` and ``:free`` go to a star as they are; ``b/known:high`` is b/known with an effort."""
+    high = replace(ONLY_IN_CATALOG, model="b/known:high", base_model="b/known", reasoning_effort="high")
+    fleet = Fleet(path, lambda: {**CARDS, high.model: high}, environ=ENVIRON)
+    (nitro,), (with_effort,) = fleet.targets("b/known:nitro"), fleet.targets("b/known:high")
+    assert (nitro.upstream_model, nitro.effort, nitro.served_model) == ("known:nitro", None, "b/known:nitro")
+    assert (with_effort.upstream_model, with_effort.effort, with_effort.served_model) == ("known", "high", "b/known")
+    assert with_effort.name == "first:b/known:high"
+    assert list(fleet.models)[-1] == "b/known:high"
