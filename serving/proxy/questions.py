@@ -73,7 +73,10 @@ def check_effort(asked: ProxyRequest, targets: Sequence[Target]) -> None:
     ------
     InvalidRequestError
     """
+    options = asked.envelope.router
     if asked.surface is Surface.EMBEDDINGS or all(target.effort is None for target in targets):
+        return
+    if options is not None and options.choose_effort:
         return
     effort = asked_effort(chat_body(asked.surface, asked.call.body))
     other = None if effort is None else next((one for one in targets if one.effort not in (None, effort)), None)

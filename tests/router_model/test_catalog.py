@@ -240,8 +240,7 @@ def test_a_model_without_an_entry_is_looked_up():
         ),
         (
             # two that name each other
-            'model = "b"\nreasoning_effort = "max"\n[models.b]\nmodel = "openai/gpt-5:high"\n'
-            'reasoning_effort = "low"\n',
+            'model = "b"\nreasoning_effort="max"\n[models.b]\nmodel="openai/gpt-5:high"\nreasoning_effort="low"\n',
             "its model, 'b', has parameters itself .it is 'openai/gpt-5:high' with reasoning_effort = 'low'",
         ),
     ],
