@@ -147,10 +147,11 @@ class Ticket:
 
     def _named(self, health: Health) -> str:
         key, target = self._line.key, self._line.target
+        of_model = f"{target.provider.name}:{target.served_model}"
         if health is self._line.health:
-            return target.name
+            return of_model
         whose = f"the key in {key.name}" if key.name else f"{target.provider.name} (it has no key)"
-        return whose if health in (key.refusals, key.limits.get(None)) else f"{target.name} with {whose}"
+        return whose if health in (key.refusals, key.limits.get(None)) else f"{of_model} with {whose}"
 
     def _why(self, health: Health) -> str:
         if health is self._line.health:

@@ -147,6 +147,18 @@ def test_an_effort_of_the_callers_own_leaves_out_candidates_with_another(service
     assert "asks for 'low', and 'openai/gpt-5.2:high' is 'openai/gpt-5.2' with 'high'; leave" in refused.text
 
 
+def test_the_router_chooses_the_effort_where_the_caller_says_so(service, upstream):
+    """For agents that always send one; a model without an effort of its own still gets theirs."""
+    with service("openai/gpt-5.2:high", "openai/gpt-5.2:low", "openai/gpt-5.2") as client:
+
+        def ask(model):
+            body = {"model": model, "router": {"choose_effort": True}, "messages": MESSAGES, "reasoning_effort": "low"}
+            return client.post(CHAT, json=body).headers["x-router-model"], sent(upstream, "openai")["reasoning_effort"]
+
+        assert ask("auto") == ask("openai/gpt-5.2:high") == ("openai/gpt-5.2:high", "high")
+        assert ask("openai/gpt-5.2") == ("openai/gpt-5.2", "low")
+
+
 def test_who_is_left_out_for_the_effort_is_told(service):
     with service("openai/gpt-5.2:high", "openai/gpt-5.2:low") as client:
         routed = client.post("/v1/route", json={"messages": MESSAGES, "reasoning_effort": "low"}).json()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from click.testing import CliRunner
 from simulated_world import BOLD, POEM, SUM, WORDS
 from starlette.testclient import TestClient
@@ -42,6 +43,7 @@ def calls(n, rng):
             } | {"output_tokens": tokens}
 
 
+@pytest.mark.slow
 def test_a_router_learns_which_prompts_are_worth_an_effort(tmp_path):
     """Import, train, serve, report, export, train again; every table and the log have the candidates' ids."""
     rng = np.random.default_rng(0)
@@ -57,7 +59,8 @@ def test_a_router_learns_which_prompts_are_worth_an_effort(tmp_path):
     log = f"sqlite:///{tmp_path / 'log.db'}"
     settings = Settings(
         artifact=tmp_path / "router", log=log, log_spool=tmp_path / "spool", log_prompts="full", log_flush_s=0.05,
-        providers=tmp_path / "providers.toml", decision_deadline_s=30.0, explore_max_cost_ratio=100, explore_share=0.3, insecure=True,
+        providers=tmp_path / "providers.toml", decision_deadline_s=30.0, insecure=True, explore_share=0.3,
+        explore_max_cost_ratio=100,
     )  # fmt: skip
     with TestClient(create_app(settings), base_url="http://127.0.0.1:8484") as client:
         for i in range(40):
