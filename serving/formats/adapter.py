@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from router_model.serving.common.turn_marks import pieces_of
 from router_model.serving.formats.assembling import Assembly
-from router_model.serving.formats.candidate_effort import with_effort
+from router_model.serving.formats.fitting.effort import with_effort
 from router_model.serving.formats.fitting.fit import fitted, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
 from router_model.serving.formats.format import (
