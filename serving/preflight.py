@@ -45,10 +45,13 @@ def about(settings: Settings) -> list[str]:
         asyncio.run(_check_tables(settings.log))
         LevelFollower.of(settings, clock=time.time)
         providers = () if settings.providers is None else load_providers(settings.providers)
-        for alias in () if settings.providers is None else load_aliases(settings.providers):
+        aliases = () if settings.providers is None else load_aliases(settings.providers)
+        for alias in aliases:
             check_alias(alias)
         settings = with_default_plan(settings, providers)
         models, router = _router_in_words(settings)
+        for alias in aliases:
+            check_alias(alias, lambda model: model in models or _is_served(model, providers))
     finally:
         logging.disable(logging.NOTSET)
     header = "" if keyring is None else " -H 'Authorization: Bearer KEY'"
@@ -107,9 +110,7 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
     if not providers:
         return "to nobody (no providers)"
     names = ", ".join(one.name for one in providers)
-    missing = [
-        model for model, served in models.items() if all(one.upstream_model(served) is None for one in providers)
-    ]
+    missing = [model for model, served in models.items() if not _is_served(served, providers)]
     if not missing:
         return names
     if len(missing) == len(models):
@@ -140,6 +141,10 @@ def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
     models = router.models
     served = _served(models, router.catalog.cards)
     return served, f"{_some(models)} ({router.artifact.content_hash[:19]}, {settings.artifact})"
+
+
+def _is_served(model: str, providers: Sequence[Provider]) -> bool:
+    return any(one.upstream_model(model) is not None for one in providers)
 
 
 def _served(models: Sequence[str], cards: Mapping[str, ModelCard]) -> Mapping[str, str]:

@@ -90,7 +90,14 @@ class Proxy:
         return () if router is None else router.models
 
     def start(self) -> None:
-        """Warn of models without a price and of efforts that are not known, now that the router is loaded."""
+        """Check aliases, and warn of models without a price and of unknown efforts, now that the router is loaded.
+
+        Raises
+        ------
+        SettingsError
+            If an alias leads to a model that nobody has.
+        """
+        self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
         self.candidates.warn_of_efforts()
 

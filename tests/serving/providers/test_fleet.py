@@ -150,6 +150,20 @@ def test_an_alias_with_options_that_no_request_could_have_stops_the_start(path):
         Fleet(path, dict, environ=ENVIRON, check=check_alias)
 
 
+def test_an_alias_to_a_model_that_nobody_has_stops_the_start_and_not_what_runs(path):
+    """Models of providers, by name or star, and of the catalog are known; at the first reading the catalog is not."""
+    fleet = Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias)
+    path.write_text(TWO + '\n[aliases]\na = "auto"\nb = "b/any"\nc = "c/unserved"\nd = "a/unpriced"\n')
+    asyncio.run(fleet.reload())
+    path.write_text(TWO + '\n[aliases]\ne = "a"\n')
+    lost = "alias 'e' leads to 'a', which no provider serves and the router does not know"
+    with pytest.raises(SettingsError, match=lost):
+        asyncio.run(fleet.reload())
+    assert fleet.alias("a") is not None
+    with pytest.raises(SettingsError, match=lost):
+        Fleet(path, lambda: CARDS, environ=ENVIRON, check=check_alias).check_aliases()
+
+
 def test_bad_file_is_refused_and_the_old_one_stays(fleet, path):
     before = fleet.targets("a/priced")
     path.write_text(TWO + "\n[third]\nkind = 'nothing'")
