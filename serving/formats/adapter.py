@@ -79,7 +79,7 @@ class Adapter:
         if self.translation is not None and call.surface is Surface.RESPONSES:
             check_references(body, target.provider.kind)
         if target.effort is not None and call.surface is not Surface.EMBEDDINGS:
-            body = with_effort(body, target.effort, target.provider.kind, is_translated=self.translation is not None)
+            body = with_effort(body, target.effort, target.provider, is_translated=self.translation is not None)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)

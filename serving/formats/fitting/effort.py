@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from router_model.serving.formats.carried_reasoning import ENCRYPTED
 from router_model.serving.formats.shapes import Json, mapping
-from router_model.serving.providers.provider import Kind
+from router_model.serving.providers.provider import Kind, Provider
 
 MIN_BUDGET: Final = 1024
 """The least Anthropic takes, in tokens; a budget must also be less than ``max_tokens``."""
@@ -57,32 +57,39 @@ _THINKING: Final = ("thinkingConfig", "thinking_config")
 _AMOUNTS_OF_GOOGLE: Final = frozenset({"thinkingLevel", "thinking_level", "thinkingBudget", "thinking_budget"})
 
 
-def with_effort(body: Mapping[str, Any], effort: str, kind: Kind, *, is_translated: bool = False) -> Json:
+def with_effort(body: Mapping[str, Any], effort: str, provider: Provider, *, is_translated: bool = False) -> Json:
     """Return a body that asks for an effort, in place of what it says of effort or budget.
 
     A candidate that is a model with an effort is called so. Whether the model knows the effort is the fitting's to say.
 
     Parameters
     ----------
-    body : in the format of `kind`; is not changed itself
+    body : in the provider's format; is not changed itself
     effort : one of `router_model.model_parameters.EFFORTS`
-    kind : of the provider
+    provider : Provider
     is_translated : whether the caller speaks another format, so that reasoning must come back in the answer to go on
 
     Examples
     --------
-    >>> with_effort({"n": 1, "reasoning": {"max_tokens": 9, "exclude": True}}, "high", Kind.OPENAI)
+    >>> openai, claude = (Provider("p", kind, "https://p.example") for kind in (Kind.OPENAI, Kind.ANTHROPIC))
+    >>> with_effort({"n": 1, "reasoning": {"max_tokens": 9, "exclude": True}}, "high", openai)
     {'n': 1, 'reasoning': {'exclude': True}, 'reasoning_effort': 'high'}
-    >>> with_effort({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "minimal", Kind.ANTHROPIC)
+    >>> with_effort({"thinking": {"type": "enabled", "budget_tokens": 2000}}, "minimal", claude)
     {'output_config': {'effort': 'low'}, 'thinking': {'type': 'adaptive'}}
-    >>> with_effort({"generation_config": {"topP": 1}}, "none", Kind.GEMINI)
+    >>> google = Provider("p", Kind.GEMINI, "https://p.example")
+    >>> with_effort({"generation_config": {"topP": 1}}, "none", google)
     {'generation_config': {'topP': 1, 'thinkingConfig': {'thinkingBudget': 0}}}
+
+    OpenRouter fits ``reasoning`` to every model, and ``reasoning_effort`` to few.
+
+    >>> with_effort({"reasoning_effort": "low"}, "high", Provider("p", Kind.OPENAI, "https://openrouter.ai/api/v1"))
+    {'reasoning': {'effort': 'high'}}
     """
-    if kind is Kind.ANTHROPIC:
+    if provider.kind is Kind.ANTHROPIC:
         return _in_messages(body, effort)
-    if kind is Kind.GEMINI:
+    if provider.kind is Kind.GEMINI:
         return _in_generate(body, effort)
-    if kind is Kind.RESPONSES:
+    if provider.kind is Kind.RESPONSES:
         asked = {**body, "reasoning": {**mapping(body.get("reasoning")), "effort": effort}}
         include = body.get("include") or []
         if is_translated and effort != "none" and ENCRYPTED not in include:
@@ -90,6 +97,8 @@ def with_effort(body: Mapping[str, Any], effort: str, kind: Kind, *, is_translat
         return asked
     left = _without(mapping(body.get("reasoning")), _AMOUNTS)
     rest = _without(body, {"reasoning", "reasoning_effort"})
+    if provider.is_openrouter:
+        return rest | {"reasoning": {**left, "effort": effort}}
     return rest | ({"reasoning": left} if left else {}) | {"reasoning_effort": effort}
 
 
