@@ -119,7 +119,7 @@ def unpack(record: bytes) -> LoggedPrompt:
         np.frombuffer(content[end - size : end], dtype=dtype)
         for end, size, dtype in zip(ends, sizes, ("<f4", "i1", "<u4", "<u2"), strict=True)
     )
-    has: dict[str, Any] = {need: bool(needs >> bit & 1) for bit, need in enumerate(_NEEDS)}
+    flags: dict[str, Any] = {need: bool(needs >> bit & 1) for bit, need in enumerate(_NEEDS)}
     return LoggedPrompt(
         encoder=f"sha256:{encoder.hex()}",
         text_hash=text_hash,
@@ -134,7 +134,7 @@ def unpack(record: bytes) -> LoggedPrompt:
             n_turns=n_turns,
             n_images=n_images,
             max_output_tokens=None if np.isinf(limit) else int(limit),
-            **has,
+            **flags,
         ),
     )
 

@@ -63,6 +63,8 @@ class Prompt:
         Answers of the model since the user spoke, and results of tools since then that tell of an error.
     turn : str
         The kind of an agent's call, as the service tells it and tables have it in ``turn_type``; empty if unknown.
+    reasoning_effort : str or None
+        The effort that the request asks for by a word (`asked_effort`); None if it leaves that open.
 
     Examples
     --------
@@ -88,6 +90,7 @@ class Prompt:
     n_steps: int = 0
     n_tool_errors: int = 0
     turn: str = ""
+    reasoning_effort: str | None = None
 
     @property
     def has_images(self) -> bool:
@@ -172,6 +175,7 @@ class Prompt:
             n_steps=n_steps,
             n_tool_errors=n_tool_errors,
             turn=str(body.get("turn_type") or ""),
+            reasoning_effort=asked_effort(body),
         )
 
 
@@ -203,6 +207,24 @@ class LoggedPrompt:
     term_counts: npt.NDArray[np.int64]
     n_input_tokens: float
     needs: Prompt
+
+
+def asked_effort(body: Mapping[str, Any]) -> str | None:
+    """Return how much a chat body asks a model to reason, in OpenAI's or OpenRouter's field; None if it does not say.
+
+    A budget of tokens names no effort.
+
+    >>> asked_effort({"reasoning_effort": "low"}), asked_effort({"reasoning": {"effort": "high", "exclude": True}})
+    ('low', 'high')
+    >>> asked_effort({"reasoning": {"enabled": False}}), asked_effort({"reasoning": {"max_tokens": 2000}})
+    ('none', None)
+    """
+    reasoning = body.get("reasoning")
+    fields: Mapping[str, Any] = reasoning if isinstance(reasoning, Mapping) else {}
+    effort = body.get("reasoning_effort") or fields.get("effort")
+    if isinstance(effort, str):
+        return effort
+    return "none" if fields.get("enabled") is False else None
 
 
 def conversation_text(parts: Sequence[str], last_user: int, max_chars: int = MAX_ENCODED_CHARS) -> str:

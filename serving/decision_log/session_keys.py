@@ -1,9 +1,9 @@
 """Make the keys that sessions are stored under.
 
-A conversation that nobody named is recognised by its last answers (`router_model.serving.common.turn_marks`), or else
-by how it begins: the instructions and the first user message stay the same from turn to turn, unless there is a clock
-in them. Simplifies: two conversations of one caller that begin alike, or were answered alike, are one session, which
-costs stickiness and nothing else.
+A conversation that nobody named is recognised by how it begins: the instructions and the first user message stay the
+same from turn to turn, unless there is a clock in them; then by its last answers
+(`router_model.serving.common.turn_marks`). Simplifies: two conversations of one caller that begin alike, or have a
+clock at their beginning and were answered alike, are one session, which costs stickiness and nothing else.
 """
 
 import hashlib

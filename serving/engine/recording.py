@@ -272,7 +272,7 @@ def _candidate_columns(routed: Routed) -> dict[str, Sequence[Any]]:
     latencies = [step.expected_latency_s for step in plan]
     return {
         "model": [step.model for step in plan],
-        "provider": list(routed.providers),
+        "provider": routed.providers,
         "p_success": [step.p_success for step in plan] if predicted else nothing,
         "p_low": [low for low, _ in intervals] if predicted else nothing,
         "p_high": [high for _, high in intervals] if predicted else nothing,

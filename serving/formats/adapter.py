@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from router_model.serving.common.turn_marks import pieces_of
 from router_model.serving.formats.assembling import Assembly
+from router_model.serving.formats.fitting.effort import with_effort
 from router_model.serving.formats.fitting.fit import fitted, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
 from router_model.serving.formats.format import (
@@ -77,6 +78,8 @@ class Adapter:
         body = dict(said) if self.translation is None else self.translation.request(said)
         if self.translation is not None and call.surface is Surface.RESPONSES:
             check_references(body, target.provider.kind)
+        if target.effort is not None and call.surface is not Surface.EMBEDDINGS:
+            body = with_effort(body, target.effort, target.provider, is_translated=self.translation is not None)
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)

@@ -34,7 +34,7 @@ from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
 from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
-from router_model.serving.proxy.questions import nobody_fits, query_of
+from router_model.serving.proxy.questions import check_effort, nobody_fits, query_of
 from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
     StreamAnswer,
@@ -95,8 +95,16 @@ class Proxy:
         return () if router is None else router.models
 
     def start(self) -> None:
-        """Warn of models without a price, now that the router is loaded."""
+        """Check aliases, and warn of models without a price and of unknown efforts, now that the router is loaded.
+
+        Raises
+        ------
+        SettingsError
+            If an alias leads to a model that nobody has.
+        """
+        self.providers.check_aliases()
         self.providers.warn_of_missing_prices()
+        self.candidates.warn_of_efforts()
 
     async def close(self) -> None:
         """End all connections."""
@@ -255,7 +263,9 @@ class Proxy:
             self.check_known(model, asked)
         decidable = [model for model in asked.models if model in self._models]
         if not asked.routes or (asked.models and not decidable and self._models):
-            return None, self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
+            targets = self.candidates.targets(asked.models, asked.preferences, body=asked.call.body)
+            check_effort(asked, targets)
+            return None, targets
         if asked.surface is Surface.EMBEDDINGS:
             raise InvalidRequestError(
                 f"model: got {asked.requested!r}; expected the id of an embedding model; the router does not choose "

@@ -75,6 +75,10 @@ def test_a_file_that_serves_no_model_of_the_router_is_said_to_be_of_no_use_to_au
             {"providers": "providers.toml", "log": "none"},
             "alias 'careful': target_sucess: unknown field",
         ),
+        (
+            {"providers": "lost.toml", "log": "none"},
+            "alias 'fast' leads to 'smal', which no provider serves and the router does not know",
+        ),
         ({"log": "parquet://log", "follow_levels": 1.5}, "--follow-levels reads feedback from the log, and"),
     ],
 )
@@ -83,6 +87,7 @@ def test_what_would_end_the_start_is_said_before_it_listens(trained, tmp_path, m
     (tmp_path / "providers.toml").write_text(
         ECHO.format(models='["small"]') + '[aliases]\ncareful = { model = "auto", target_sucess = 0.9 }\n'
     )
+    (tmp_path / "lost.toml").write_text(ECHO.format(models='["small"]') + '[aliases]\nbig = "large"\nfast = "smal"\n')
     with pytest.raises(SettingsError, match=words):
         about(Settings(artifact=trained.path, insecure=True, **given))
 

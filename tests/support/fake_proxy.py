@@ -56,6 +56,9 @@ class FakeProviders:
     def warn_of_missing_prices(self) -> None:
         pass
 
+    def check_aliases(self) -> None:
+        pass
+
     def keys(self, provider: Provider) -> KeyRing:
         keys = {f"{provider.name.upper()}_KEY": f"{CANARY}-{provider.name}"}
         return self.rings.setdefault(provider.name, KeyRing(keys))
