@@ -95,6 +95,8 @@ class Forwarder:
         state = ForwardState(forward_request, clock() + forward_request.total_s, wishes)
         prepared = await self._next(state)
         while True:
+            if state.failures and not forward_request.affords(state.finished, prepared.target):
+                raise state.error()
             try:
                 reply = await self._attempt(state, prepared)
             except UpstreamFailure as failure:
