@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from router_model.commands import (  # noqa: F401
         canary,
         drift,
+        grade,
         inspect,
         loop,
         ope,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
+    "grade": ("router_model.commands.grade", "Grade answers by rules, your own function or a judging model."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),

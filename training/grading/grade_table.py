@@ -3,14 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from router_model.errors import TableError
-from router_model.outcome_schema import OUTCOME_COLUMN_NAMES
+from router_model.outcome_schema import OUTCOME_COLUMN_NAMES, SCHEMA_VERSION
 from router_model.training.grading.answers import NO_ANSWER, Answer, Grade, Grader, answers_of, json_value, not_graded
 from router_model.training.grading.graders import OTHERS
+from router_model.training.importing.checks import check_batch
+from router_model.training.importing.output import VERSION_KEY
 from router_model.training.importing.values import safe_json
 
 MAX_UNGRADED: Final = 0.5
@@ -25,6 +28,8 @@ class GradedTable:
 
     Attributes
     ----------
+    path : Path
+        Of the answers.
     answers : one for each row
     table : polars.DataFrame
         The rows of `router_model.training.grading.answers.read_answers`.
@@ -32,6 +37,7 @@ class GradedTable:
     graders : name of each row's grader; empty without one
     """
 
+    path: Path
     answers: Sequence[Answer]
     table: pl.DataFrame
     grades: Sequence[Grade]
@@ -75,6 +81,11 @@ class GradedTable:
         ----------
         labels : grades of people by prompt id and model
         judge : name of the judging model for the column ``judge``; None if no model judged
+
+        Raises
+        ------
+        TableError
+            If a row has a value that an outcome table may not have.
         """
         rows = zip(self.table.iter_rows(named=True), self.grades, self.graders, strict=True)
         columns: dict[str, list[Any]] = {"quality": [], "judge": [], "extra": []}
@@ -85,7 +96,10 @@ class GradedTable:
             columns["extra"].append(_extra(row, grade, grader, is_labelled=label is not None))
         types = {"quality": pl.Float64, "judge": pl.String, "extra": pl.String}
         made = [pl.Series(name, values, dtype=types[name]) for name, values in columns.items()]
-        return self.table.with_columns(made).select(OUTCOME_COLUMN_NAMES)
+        good, problems = check_batch(self.table.with_columns(made).select(OUTCOME_COLUMN_NAMES))
+        if problems:
+            raise TableError(problems[0].message(self.path, problems[0].index + 1, n_alike=len(problems)))
+        return good
 
 
 def _extra(row: Mapping[str, Any], grade: Grade, grader: str, *, is_labelled: bool) -> str:
@@ -99,7 +113,24 @@ def _extra(row: Mapping[str, Any], grade: Grade, grader: str, *, is_labelled: bo
     return safe_json({**(before if isinstance(before, dict) else {}), **about})
 
 
-def grade_table(table: pl.DataFrame, graders: Mapping[str, Grader]) -> GradedTable:
+def write_outcomes(table: pl.DataFrame, out: Path) -> None:
+    """Write an outcome table; an earlier one stays until the new one is complete.
+
+    Raises
+    ------
+    TableError
+        If it cannot be written.
+    """
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        table.write_parquet(unfinished, metadata={VERSION_KEY: str(SCHEMA_VERSION)})
+        unfinished.replace(out)
+    except OSError as exc:
+        unfinished.unlink(missing_ok=True)
+        raise TableError(f"{out}: cannot be written ({exc.strerror or exc}); check the folder and the space") from exc
+
+
+def grade_table(path: Path, table: pl.DataFrame, graders: Mapping[str, Grader]) -> GradedTable:
     """Grade every answer with the grader of its task.
 
     Raises
@@ -108,14 +139,14 @@ def grade_table(table: pl.DataFrame, graders: Mapping[str, Grader]) -> GradedTab
         If the table has no rows.
     """
     if table.is_empty():
-        raise TableError("the table has no answers")
+        raise TableError(f"{path}: the table has no answers")
     answers = answers_of(table)
     grades: list[Grade] = [not_graded(NO_ANSWER)] * len(answers)
     names = [""] * len(answers)
     for grader, rows in _rows_of_graders(table, answers, graders, grades):
         for row, grade in zip(rows, grader.grade([answers[row] for row in rows]), strict=True):
             grades[row], names[row] = grade, grader.name
-    return GradedTable(answers, table, grades, names)
+    return GradedTable(path, answers, table, grades, names)
 
 
 def _rows_of_graders(

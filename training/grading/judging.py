@@ -3,8 +3,8 @@
 There are two kinds of questions. ``score``: how good is this answer, from 1 to 5; a reference is shown if there is one.
 ``pairwise``: which is better, this answer or the reference. The answer then gets 1, 0.5 for a tie, or 0.
 
-A prompt is a file in the folder ``prompts`` whose name ends with its version, and it never changes: a better prompt is a
-new version. The judge's name holds model, prompt and rubric, so grades of different instruments are never mixed up:
+A prompt is a file in the folder ``prompts`` whose name ends with its version, and it never changes: a better prompt is
+a new version. The judge's name holds model, prompt and rubric, so grades of different instruments are never mixed up:
 ``judge:openai/gpt-5-mini@score-v1``, or ``…@score-v1+3f9ac1`` with a rubric of one's own. The judge is not told whose
 answer it reads. Texts stand between marks with a word that depends on them, so that an answer cannot forge a mark.
 """
@@ -95,7 +95,7 @@ class JudgePrompt:
             For pairwise: whether the answer stands before the reference.
         """
         request, mine, reference = request_text(answer.row), answer_text(answer), answer.reference or ""
-        mark = hashlib.sha256("\0".join((request, mine, reference)).encode()).hexdigest()[:8]
+        mark = hashlib.sha256(f"{request}\0{mine}\0{reference}".encode()).hexdigest()[:8]
         parts = {"rubric": self.rubric or RUBRICS[self.kind], "mark": mark, "request": request}
         if self.kind == "score":
             shown = f"\n<a right answer {mark}>\n{reference}\n</a right answer {mark}>\n" if reference else ""
@@ -108,12 +108,12 @@ class JudgePrompt:
 
     def repair(self, messages: list[dict[str, str]], said: str) -> list[dict[str, str]]:
         """Return the messages that ask once more for a verdict that could not be read."""
-        ask = f"The last line was not the verdict. Answer with one line only, without anything else: {_ENDINGS[self.kind]}"
+        ask = f"The last line was not the verdict. Answer with one line and nothing else: {_ENDINGS[self.kind]}"
         return [*messages, {"role": "assistant", "content": said or "(nothing)"}, {"role": "user", "content": ask}]
 
 
 def read_verdict(kind: Kind, said: str, *, is_first: bool = True) -> float | None:
-    """Return the quality that a judge's last line gives, or None if it is not exactly a verdict.
+    r"""Return the quality that a judge's last line gives, or None if it is not exactly a verdict.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def read_verdict(kind: Kind, said: str, *, is_first: bool = True) -> float | Non
 
     Examples
     --------
-    >>> read_verdict("score", 'Right, but long.\\n{"score": 4}'), read_verdict("score", "I give it a 4.")
+    >>> read_verdict("score", 'Right, but long.\n{"score": 4}'), read_verdict("score", "I give it a 4.")
     (0.75, None)
     >>> read_verdict("pairwise", '{"better": "B"}', is_first=False)
     1.0
