@@ -17,8 +17,8 @@ _PATH = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
         "--by", required=True, multiple=True, metavar="[TASK=]GRADER[:OPTIONS]",
-        help="exact, number, choice, contains, regex, json-schema, tool-calls, python or judge; repeatable: one for each "
-        "task that has its own, and one for all others.",
+        help="exact, number, choice, contains, regex, json-schema, tool-calls, python or judge; repeatable: one for "
+        "each task that has its own, and one for all others.",
     ),
     click.option("--labels", type=_PATH, metavar="TABLE",
                  help="Labels of people (prompt_id, model, label), to measure the grader by."),

@@ -126,8 +126,8 @@ def _biases(report: JudgeReport, position_bias: Estimate | None) -> list[str]:
     if (found := report.agreement) is not None:
         lines.append(
             f"Agrees with the labels on {found.share:.0%} of {report.n_labels:,} answers at quality {found.bar:g} "
-            f"(kappa {_shown(found.kappa)}): both right {found.both_succeed:,}, both wrong {found.both_fail:,}, only the "
-            f"grade right {found.only_judge:,}, only the label right {found.only_labels:,}."
+            f"(kappa {_shown(found.kappa)}): both right {found.both_succeed:,}, both wrong {found.both_fail:,}, only "
+            f"the grade right {found.only_judge:,}, only the label right {found.only_labels:,}."
         )
     if kind := [f"{one.model} {_shown(one.bias, sign=True)}" for one in report.means if one.bias is not None]:
         lines.append(f"Kinder than the labels by: {'; '.join(kind)}.")

@@ -93,7 +93,8 @@ def mean_of(values: Float64Array, groups: Groups, n_groups: int, *, added: bool 
     known = ~np.isnan(values)
     n = int(known.sum())
     mean = float(values[known].mean()) if n else np.nan
-    of_group = np.bincount(groups[known], (values[known] - mean) / max(n, 1), minlength=n_groups)
+    deviation = (values[known] - mean) / max(n, 1)
+    of_group = np.asarray(np.bincount(groups[known], deviation, minlength=n_groups), dtype=np.float64)
     return Influence(mean, of_group, len(np.unique(groups[known])), _ADDED / n**2 if added and n else 0.0)
 
 

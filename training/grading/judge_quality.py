@@ -335,7 +335,8 @@ def _kappa(counts: Float64Array) -> Float64Array:
     fail, only_labels, only_judge, succeed = counts.T / counts.sum(axis=1)
     judge, people = succeed + only_judge, succeed + only_labels
     chance = judge * people + (1 - judge) * (1 - people)
-    return np.divide(fail + succeed - chance, 1 - chance, out=np.full(len(chance), np.nan), where=chance < 1)
+    unknown = np.full(len(chance), np.nan)
+    return np.asarray(np.divide(fail + succeed - chance, 1 - chance, out=unknown, where=chance < 1))
 
 
 def _length_bias(grades: LabelledGrades, alpha: float) -> Estimate | None:

@@ -136,8 +136,9 @@ def read_verdict(kind: Kind, said: str, *, is_first: bool = True) -> float | Non
         return None
     if kind == "score":
         score = verdict.get("score")
-        is_score = isinstance(score, int) and not isinstance(score, bool) and 1 <= score <= _BEST_SCORE
-        return (score - 1) / (_BEST_SCORE - 1) if is_score else None  # type: ignore[operator]  (checked above)
+        if not isinstance(score, int) or isinstance(score, bool) or not 1 <= score <= _BEST_SCORE:
+            return None
+        return (score - 1) / (_BEST_SCORE - 1)
     better = verdict.get("better")
     worth = _WORTH.get(better) if isinstance(better, str) else None
     return worth if worth is None or is_first else 1 - worth

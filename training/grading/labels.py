@@ -36,8 +36,8 @@ def read_labels(path: Path, answers: pl.DataFrame) -> dict[tuple[str, str], floa
     missing = [one for one in ("prompt_id", "model", name) if one not in table.columns]
     if missing:
         raise TableError(
-            f"{path}: column {', '.join(missing)} missing; got {', '.join(table.columns)}. Expected prompt_id, model and "
-            "label, which is from 0 to 1"
+            f"{path}: column {', '.join(missing)} missing; got {', '.join(table.columns)}. Expected prompt_id, model "
+            "and label, which is from 0 to 1"
         )
     given = table.select("prompt_id", "model", pl.col(name).alias("label")).drop_nulls()
     numbers = given.with_columns(pl.col("label").cast(pl.Float64, strict=False))
@@ -45,8 +45,8 @@ def read_labels(path: Path, answers: pl.DataFrame) -> dict[tuple[str, str], floa
     if wrong.any():
         row = given.row(int(wrong.arg_max() or 0), named=True)
         raise TableError(
-            f"{path}: the label of {row['model']} on prompt {row['prompt_id']!r} is {row['label']!r}; expected a number "
-            "from 0 to 1"
+            f"{path}: the label of {row['model']} on prompt {row['prompt_id']!r} is {row['label']!r}; expected a "
+            "number from 0 to 1"
         )
     means = numbers.group_by("prompt_id", "model").agg(pl.col("label").mean())
     labels = {(prompt_id, model): label for prompt_id, model, label in means.iter_rows()}
