@@ -52,9 +52,7 @@ def read_labels(path: Path, answers: pl.DataFrame) -> dict[tuple[str, str], floa
     labels = {(prompt_id, model): label for prompt_id, model, label in means.iter_rows()}
     known = set(answers.select("prompt_id", "model").iter_rows())
     if not labels.keys() & known:
-        raise TableError(
-            f"{path}: none of its {len(labels):,} labels is of a prompt and a model in the table of answers"
-        )
+        raise TableError(f"{path}: none of its {len(labels):,} labels is of a prompt and a model in the answers")
     return labels
 
 
