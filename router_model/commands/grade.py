@@ -87,6 +87,7 @@ def grade_answers(
     max_ungraded: float,
     reference: str | None = None,
     references: Path | None = None,
+    journal: Path | None = None,
 ) -> "GradeReport":
     """Grade a table of answers and write the outcome table.
 
@@ -95,11 +96,11 @@ def grade_answers(
     answers, out : Path
     by : graders of tasks, as typed
     judge : JudgeOptions
-        Its calls are kept beside `out`, in ``<out>.judge.db``.
     labels : Path or None
     quality_bar : float
     max_ungraded : float
     reference, references : see `router_model.training.grading.answers.read_answers`
+    journal : where the judge's calls are kept [``<out>.judge.db``]
 
     Raises
     ------
@@ -122,7 +123,8 @@ def grade_answers(
         judges = []
 
         def make_judge() -> Any:
-            judges.append(opened.enter_context(judge.opened(out.with_name(f"{out.stem}.judge.db"))))
+            path = journal or out.with_name(f"{out.stem}.judge.db")
+            judges.append(opened.enter_context(judge.opened(path)))
             return judges[0]
 
         graded = grade_table(answers, table, read_by(by, judge=make_judge))

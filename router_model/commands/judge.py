@@ -165,7 +165,7 @@ class Judge:
         for question in questions:
             outcome = outcomes.get(question.call.key)
             if outcome is not None and outcome.answer is not None:
-                said = _said(outcome)
+                said = outcome.text or ""
                 if read_verdict(self.prompt.kind, said) is None:
                     messages: list[dict[str, Any]] = question.call.body["messages"]
                     question.call = self._call(self.prompt.repair(messages, said))
@@ -180,7 +180,7 @@ class Judge:
         elif outcome.error is not None:
             question.reason = f"the judge did not answer: {outcome.error.code}"
         else:
-            question.quality = read_verdict(self.prompt.kind, _said(outcome), is_first=question.is_first)
+            question.quality = read_verdict(self.prompt.kind, outcome.text or "", is_first=question.is_first)
             question.reason = "" if question.quality is not None else _UNREADABLE
 
     def _position_bias(self, questions: Sequence[_Question]) -> Estimate | None:
@@ -198,9 +198,3 @@ def _grade(questions: Sequence[_Question]) -> Grade:
     if qualities:
         return Grade(math.fsum(qualities) / len(qualities))
     return not_graded(questions[0].reason if questions else NO_REFERENCE)
-
-
-def _said(outcome: CallOutcome) -> str:
-    choices = (outcome.answer or {}).get("choices") or [{}]
-    content = (choices[0].get("message") or {}).get("content")
-    return content if isinstance(content, str) else ""

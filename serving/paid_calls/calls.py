@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import orjson
 
 from router_model.serving.common.service_errors import ServiceError
+from router_model.serving.formats.shapes import Json, mapping, mappings, text
 
 _OF_THE_PROMPT: Final = frozenset({400, 413, 422})
 """Statuses of errors that are about what was asked, so that asking it again is in vain."""
@@ -28,11 +29,15 @@ class PaidCall:
         As the providers file serves it.
     body : mapping
         A chat body in OpenAI's form. Its ``model`` and ``stream`` are not read.
+    max_tokens : int or None
+        The most that the model may write if the body sets no limit. It is no part of the call's identity: a call that
+        was answered under another limit is not asked again.
     """
 
     id: str
     model: str
     body: Mapping[str, Any]
+    max_tokens: int | None = None
 
     @cached_property
     def key(self) -> str:
@@ -122,6 +127,28 @@ class CallOutcome:
     def is_final(self) -> bool:
         """Whether the call is done: answered, or refused for what it asks."""
         return self.error is None or self.error.is_final
+
+    @property
+    def text(self) -> str | None:
+        """What the model said, or its refusal in words; None if it said nothing, as with tool calls alone.
+
+        >>> CallOutcome("1", "m", {"choices": [{"message": {"content": [{"type": "text", "text": "Hi"}]}}]}).text
+        'Hi'
+        """
+        content = self._message.get("content")
+        if isinstance(content, list):
+            content = "".join(text(part.get("text")) for part in mappings(content))
+        return text(content) or text(self._message.get("refusal")) or None
+
+    @property
+    def tool_calls(self) -> list[Json]:
+        """The tool calls of the answer in OpenAI's form."""
+        return mappings(self._message.get("tool_calls"))
+
+    @property
+    def _message(self) -> Json:
+        first = next(iter(mappings(mapping(self.answer).get("choices"))), {})
+        return mapping(first.get("message"))
 
     def dumps(self) -> bytes:
         """Return it as JSON."""

@@ -155,6 +155,12 @@ class Journal:
         """Write down that a call was given up, and what it may have cost; None: all that was reserved."""
         self._execute(_LOSE, self._settle(call, spent_usd), call.key)
 
+    def release(self, call: PaidCall) -> None:
+        """Free what is still reserved for a call that was not sent."""
+        if call.key in self._held:
+            self._execute("UPDATE calls SET reserved = 0 WHERE key = ?", call.key)
+            self._settle(call, 0.0)
+
     def _settle(self, call: PaidCall, spent_usd: float | None) -> int:
         held = self._held.pop(call.key)
         spent = held if spent_usd is None else nanos(spent_usd)

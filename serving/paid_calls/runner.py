@@ -4,8 +4,9 @@ Calls are begun in their order. One may overtake another only where that waits f
 places, so that a run that ends early has asked nearly the first part of its calls. Money is different: a call that has
 to wait for money holds up all that come after it. Otherwise cheap calls would eat what a dear one waits for.
 
-A call that a limit or an overload has kept from an answer is asked again after the pause that the provider wants. A
-model that fails many times in a row is left alone for the rest of the run.
+A call that a limit or an overload has kept from an answer is asked again after the pause that the provider wants, and
+one that failed otherwise once more at the end of the run. A model that fails many times in a row is left alone for the
+rest of the run.
 """
 
 import asyncio
@@ -44,11 +45,12 @@ PER_PROVIDER: Final = 8
 IN_A_ROW: Final = 10
 """So many failures of a model without an answer in between, and it is left alone."""
 _TURNS: Final = 5
-"""How often a call is asked again that a limit or an overload kept from an answer; each turn has several attempts."""
+"""How often a call is asked again that a limit or an overload kept from an answer; each time has several attempts."""
 _PAUSE_S: Final = 5.0
 """How long a provider is left alone that is overloaded and does not say for how long."""
 _LOOK_AHEAD: Final = 4
 """Of the calls under way: so many times as many waiting calls may be overtaken by a later one."""
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
 _LISTEN_S: Final = 0.2
 _NOT_SENT: Final = frozenset(
     {"model", "stream", "stream_options", "router", "models", "session_id", "provider", "plugins", "store", "metadata"}
@@ -234,6 +236,7 @@ class PaidCalls:
             call = self._under_way.pop(task)
             self._busy[targets_of(self._fleet, call)[0].provider.name] -= 1
             if task.cancelled():
+                self._journal.release(call)  # of a task that was cancelled before its first step
                 self._ran.left.append(call)
             else:
                 self._take(call, task.result())
@@ -246,9 +249,9 @@ class PaidCalls:
             self._in_a_row[call.model] += 1
             if self._in_a_row[call.model] >= IN_A_ROW:
                 self.failing.setdefault(call.model, error)
-            if error.says_later and self._turns[call.key] < _TURNS and not self._has_to_stop:
+            if self._turns[call.key] < (_TURNS if error.says_later else 1) and not self._has_to_stop:
                 self._turns[call.key] += 1
-                self._waiting.insert(0, call)
+                self._waiting.insert(0 if error.says_later else len(self._waiting), call)
                 return
             self._ran.left.append(call)
         self._ran.n_asked += 1
@@ -299,11 +302,12 @@ class PaidCalls:
 
     async def _end(self) -> None:
         """End what is still under way, as after an error of ours."""
-        tasks = list(self._under_way)
+        tasks, self._under_way = self._under_way, {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._under_way.clear()
+        for call in tasks.values():
+            self._journal.release(call)
 
 
 def targets_of(fleet: Fleet, call: PaidCall) -> tuple[Target, ...]:
@@ -333,6 +337,8 @@ def worst_usd(fleet: Fleet, call: PaidCall) -> Decimal:
 
 def _chat(call: PaidCall) -> Call:
     body = with_counts_read(Surface.CHAT, {name: value for name, value in call.body.items() if name not in _NOT_SENT})
+    if call.max_tokens is not None and not any(body.get(name) for name in _LIMITS):
+        body["max_tokens"] = call.max_tokens
     return Call(Surface.CHAT, body)
 
 

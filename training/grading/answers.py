@@ -48,6 +48,11 @@ class Answer:
     row: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def was_given(self) -> bool:
+        """Whether the model answered; one that wrote nothing has a reason for its end, and is graded by that nothing."""
+        return not (self.text is None and self.tool_calls is None and self.row.get("finish_reason") is None)
+
+    @property
     def final_text(self) -> str:
         """The text without thoughts that open it between ``<think>`` marks; empty if the model wrote none.
 

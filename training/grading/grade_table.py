@@ -158,6 +158,6 @@ def _rows_of_graders(
         grader = graders.get(task or "", graders.get(OTHERS))
         if grader is None:
             grades[row] = not_graded(_NO_GRADER)
-        elif answer.text is not None or answer.tool_calls is not None:
+        elif answer.was_given:
             found.setdefault(id(grader), (grader, []))[1].append(row)
     return list(found.values())

@@ -58,8 +58,8 @@ def test_a_judge_that_reverses_the_order_is_found_out():
 
 
 def test_few_labels_leave_it_open_and_say_how_many_would_do():
-    """A judge that is right in 90 % of the cases and sees 0.12; fifteen labels are known to within 0.2."""
-    report = measure_judge(world((0.8, 0.65), fair, n_labels=15))
+    """A judge that is right in 90 % of the cases and sees 0.08; fifteen labels are known to within 0.2."""
+    report = measure_judge(world((0.8, 0.6), fair, n_labels=15))
     (pair,) = report.pairs
     assert pair.shown is Shown.OPEN
     expected = 15 * 2.04 * (pair.corrected.half_width / pair.judge.value) ** 2
