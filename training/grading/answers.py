@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def was_given(self) -> bool:
-        """Whether the model answered; one that wrote nothing has a reason for its end, and is graded by that nothing."""
+        """Whether the model answered. One that wrote nothing has a reason for its end, and is graded."""
         return not (self.text is None and self.tool_calls is None and self.row.get("finish_reason") is None)
 
     @property

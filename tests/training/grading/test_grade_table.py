@@ -64,9 +64,8 @@ def test_what_cannot_be_graded_has_no_quality_and_a_reason(tmp_path):
 
 def test_a_model_that_ended_without_a_word_is_wrong(tmp_path):
     """As `collect` writes it where all tokens went into thinking."""
-    path = answers_table(
-        tmp_path / "a.parquet", answer=[None, "2", None, "Paris"], finish_reason=["length", "stop"] * 2
-    )
+    ends = {"answer": [None, "2", None, "Paris"], "finish_reason": ["length", "stop"] * 2}
+    path = answers_table(tmp_path / "a.parquet", **ends)
     graded = grade_table(path, read_answers(path), read_by(["exact"], judge=None))
     assert [grade.quality for grade in graded.grades] == [0.0, 1.0, 0.0, 1.0]
 
