@@ -82,6 +82,8 @@ class Shown(StrEnum):
     """The judge is shown to favour one of the models, and without that no difference is shown."""
     OPEN = "too few labels"
     """The judge sees a difference, and the labels can neither confirm nor refute it."""
+    MISSED = "missed"
+    """The judge sees no difference that chance could not explain, and the labels show one."""
     ALIKE = "no difference"
     """The judge sees no difference that chance could not explain, and neither do the labels."""
 
@@ -193,20 +195,7 @@ class JudgeReport:
             return "no labels of people, so nothing shows how good these grades are"
         if not self.pairs:
             return f"fewer than {MIN_LABELS} labels for each of two models, so the grades stand uncorrected"
-        ordered = [pair for pair in self.pairs if pair.shown is not Shown.ALIKE]
-        if not ordered:
-            return "neither the grades nor the labels show a difference between the models"
-        n = {shown: sum(pair.shown is shown for pair in ordered) for shown in Shown}
-        wrong = n[Shown.REVERSED] + n[Shown.REFUTED]
-        of = f"of {len(ordered)} {'pair' if len(ordered) == 1 else 'pairs'} of models that differ by the grades"
-        counts = f"{of}, the labels confirm {n[Shown.CONFIRMED]} and contradict {wrong}"
-        if n[Shown.CONFIRMED]:
-            return counts
-        if wrong:
-            return f"this judge cannot tell these models apart: {counts}"
-        needed = [pair.n_labels_needed for pair in ordered if pair.n_labels_needed]
-        more = f"; about {min(needed):,} of each model could" if needed else ""
-        return f"so few labels cannot say whether this judge tells the models apart{more} ({of}, they confirm none)"
+        return _of_pairs(self.pairs)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON types."""
@@ -214,6 +203,28 @@ class JudgeReport:
         if self.agreement is not None:
             found["agreement"]["share"] = self.agreement.share
         return _plain(found)  # type: ignore[no-any-return]
+
+
+def _of_pairs(pairs: Sequence[PairFinding]) -> str:
+    """Say what is shown about the order in which a judge puts models."""
+    n = {shown: sum(pair.shown is shown for pair in pairs) for shown in Shown}
+    ordered = [pair for pair in pairs if pair.shown not in {Shown.ALIKE, Shown.MISSED}]
+    if not ordered and n[Shown.MISSED]:
+        by_labels = f"{n[Shown.MISSED]} {'pair differs' if n[Shown.MISSED] == 1 else 'pairs differ'} by the labels"
+        return f"this judge cannot tell these models apart: {by_labels}, and none by its grades"
+    if not ordered:
+        return "neither the grades nor the labels show a difference between the models"
+    wrong = n[Shown.REVERSED] + n[Shown.REFUTED]
+    of = f"of {len(ordered)} {'pair' if len(ordered) == 1 else 'pairs'} of models that differ by the grades"
+    counts = f"{of}, the labels confirm {n[Shown.CONFIRMED]} and contradict {wrong}"
+    counts += f"; they show {n[Shown.MISSED]} more" if n[Shown.MISSED] else ""
+    if n[Shown.CONFIRMED]:
+        return counts
+    if wrong:
+        return f"this judge cannot tell these models apart: {counts}"
+    needed = [pair.n_labels_needed for pair in ordered if pair.n_labels_needed]
+    more = f"; about {min(needed):,} of each model could" if needed else ""
+    return f"so few labels cannot say whether this judge tells the models apart{more} ({of}, they confirm none)"
 
 
 def _plain(value: Any) -> Any:
@@ -299,12 +310,11 @@ def _pair(one: tuple[str, _Known], two: tuple[str, _Known], alpha: float) -> Pai
 
 def _shown(judge: Estimate, corrected: Estimate, favours: Estimate) -> Shown:
     """Return what is shown; the judge's difference is not negative."""
-    if corrected.low > 0:
-        return Shown.CONFIRMED
-    if corrected.high < 0:
-        return Shown.REVERSED
+    is_shown = corrected.low > 0 or corrected.high < 0
     if judge.low <= 0:
-        return Shown.ALIKE
+        return Shown.MISSED if is_shown else Shown.ALIKE
+    if is_shown:
+        return Shown.CONFIRMED if corrected.low > 0 else Shown.REVERSED
     return Shown.REFUTED if favours.low > 0 else Shown.OPEN
 
 

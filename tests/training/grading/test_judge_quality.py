@@ -67,6 +67,17 @@ def test_few_labels_leave_it_open_and_say_how_many_would_do():
     assert report.sentence.startswith("so few labels cannot say whether this judge tells the models apart; about ")
 
 
+def test_a_judge_that_guesses_cannot_tell_models_apart_that_the_labels_can():
+    """0.9 against 0.5, and a grade of 1 in 70 % of the cases, whatever the answer."""
+    report = measure_judge(world((0.9, 0.5), lambda quality, _, rng: (rng.random(quality.shape) < 0.7).astype(float)))
+    assert report.pairs[0].shown is Shown.MISSED
+    assert report.sentence == (
+        "this judge cannot tell these models apart: 1 pair differs by the labels, and none by its grades"
+    )
+    assert all(means.tuning < 0.2 for means in report.means)
+    assert abs(report.agreement.kappa.value) < 0.15
+
+
 def test_equal_models_and_a_fair_judge_show_no_difference():
     report = measure_judge(world((0.7, 0.7), fair, seed=1))
     assert report.pairs[0].shown is Shown.ALIKE
