@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router_model.catalog import ModelCard
-    from router_model.commands.collect_plan import Plan
+    from router_model.commands.collect_plan import Order, Plan
     from router_model.router import Router
     from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
     from router_model.serving.paid_calls.journal import Journal
@@ -117,27 +117,29 @@ def command(
     run that was killed goes on where it was: give the same command again,
     and nothing is paid for twice. Ctrl-C waits for the calls under way.
 
-    The table has no qualities yet: grade the answers. Exit status: 0 all
-    pairs were asked, 3 some are left (budget, failing models), 130 Ctrl-C.
+    The table has no qualities yet: grade the answers (qualities that OUT has
+    already are kept). Exit status: 0 all pairs were asked, 3 some are left
+    (budget, failing models), 130 Ctrl-C.
 
     \b
-      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \
+      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
         --providers providers.toml --budget-usd 5 --out outcomes.parquet
     """  # noqa: D301  (click's mark for text that is not wrapped)
     with needing_serve("'collect'"):
-        from router_model.commands.collect_plan import OutputLengths, Plan, price  # noqa: PLC0415  (--help stays fast)
+        from router_model.commands.collect_plan import OutputLengths, Plan, price, prompt_by_prompt  # noqa: PLC0415  (--help stays fast)
         from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
         from router_model.commands.collect_tables import answers_path, write_tables  # noqa: PLC0415
         from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
 
     named = _models(models)
-    _check_out(out)
+    journal_path = out.with_name(f"{out.stem}.calls.db")
+    _check_out(out, journal_path)
     cards = _cards(catalog, named)
     fleet = Fleet(providers, lambda: cards)
     _check_served(fleet, named)
     read = _read(prompts, columns, reference, spool)
     plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
-    with _journal(out.with_name(f"{out.stem}.calls.db"), budget_usd, is_needed=not dry_run) as journal:
+    with _journal(journal_path, budget_usd, is_needed=not dry_run) as journal:
         n_known = _recall(plan, journal)
         prices = price(plan.open, OutputLengths(plan, _router(router)), fleet, cards)
         if dry_run or journal is None:
@@ -145,7 +147,7 @@ def command(
             show_plan(prices, budget_usd=budget_usd, spent_usd=spent_usd, n_known=n_known, as_json=as_json)
             return 0
         _check_budget(plan, fleet, journal)
-        asked = _ask(plan, fleet, journal, concurrency)
+        asked = _ask(plan, fleet, journal, concurrency, prompt_by_prompt)
         prices = price(plan.open, OutputLengths(plan), fleet, cards)
         written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
         report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
@@ -165,7 +167,9 @@ def _models(text: str) -> tuple[str, ...]:
     return named
 
 
-def _check_out(out: Path) -> None:
+def _check_out(out: Path, journal: Path) -> None:
+    if out.exists() and out.suffix == ".parquet" and not journal.exists():
+        raise click.UsageError(f"--out: {out} exists, and {journal} does not: another command wrote it; name another")
     if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
         raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
 
@@ -243,16 +247,15 @@ def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
             )
 
 
-def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int) -> "Asked":
+def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int, order: "Order") -> "Asked":
     """Ask what is open, with a progress bar; an interrupt says how to go on."""
-    from router_model.commands.collect_plan import prompt_by_prompt  # noqa: PLC0415  (--help stays fast)
-    from router_model.commands.collect_report import again  # noqa: PLC0415
+    from router_model.commands.collect_report import again  # noqa: PLC0415  (--help stays fast)
     from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415
 
     with _progress_bar(plan, journal) as show:
         try:
             return ask_models(
-                ([pair.call for pair in batch] for batch in prompt_by_prompt(plan)),
+                ([pair.call for pair in batch] for batch in order(plan)),
                 fleet,
                 journal,
                 per_provider=concurrency,

@@ -88,6 +88,8 @@ class CollectReport:
     why : Why or None
     spent_usd, budget_usd : float
         Of all runs.
+    n_other : int
+        Calls that earlier runs have paid for, of prompts or models that are not in this plan.
     n_lost : int
         Answers that kills of earlier runs have lost.
     lost_usd : float
@@ -110,6 +112,7 @@ class CollectReport:
     why: Why | None
     spent_usd: float
     budget_usd: float
+    n_other: int
     n_lost: int
     lost_usd: float
 
@@ -126,7 +129,7 @@ class CollectReport:
         n_known: int,
     ) -> Self:
         """Make it of what is left of the plan."""
-        outcomes = plan.outcomes.values()
+        outcomes, keys = plan.outcomes.values(), {pair.call.key for pair in plan.pairs}
         return cls(
             written,
             n_prompts=len(plan.prompts),
@@ -145,6 +148,7 @@ class CollectReport:
             why=asked.why,
             spent_usd=journal.spent / 1e9,
             budget_usd=journal.budget / 1e9,
+            n_other=sum(key not in keys for key in journal.paid_keys()),
             n_lost=journal.n_lost,
             lost_usd=journal.lost / 1e9,
         )
@@ -186,6 +190,8 @@ class CollectReport:
             )
         if self.n_cut:
             facts.append(("cut", f"{self.n_cut:,} answers ended at their limit (see --max-output-tokens)"))
+        if self.n_other:
+            facts.append(("not here", f"{self.n_other:,} calls of earlier runs, of other prompts or models"))
         if self.n_repeated:
             facts.append(("left out", f"{self.n_repeated:,} prompts that were there twice"))
         if self.n_sealed:

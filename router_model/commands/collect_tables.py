@@ -17,6 +17,7 @@ from router_model.training.prompts_to_ask import PARAMETERS
 
 SOURCE: Final = "collect"
 """The `source` of the rows."""
+_UNGRADED: Final = {"quality": None, "judge": None}
 _ANSWER_SCHEMA: Final = dict.fromkeys(("answer", "tool_calls", "finish_reason", "reference"), pl.String())
 
 
@@ -42,21 +43,32 @@ def answers_path(out: Path) -> Path:
 def write_tables(plan: Plan, out: Path, answers: Path | None) -> Written:
     """Write one row for each pair that was answered, in the order of the plan.
 
-    Quality is null: nobody has graded yet. Pairs without an answer have no row, because a model that did not answer has
-    no outcome.
+    Quality is null where nobody has graded yet; qualities that `out` has already are kept. Pairs without an answer have
+    no row, because a model that did not answer has no outcome.
 
     Raises
     ------
     TableError
         If a file cannot be written.
     """
-    answered = list(_answered(plan))
-    rows = [_row(pair, outcome) for pair, outcome in answered]
+    answered, graded = list(_answered(plan)), _graded(out)
+    rows = [_row(pair, outcome) | graded.get((pair.call.id, outcome.model), {}) for pair, outcome in answered]
     _write(pl.DataFrame(rows, schema=CANONICAL_SCHEMA), out)
     if answers is not None:
-        whole = [row | _answer(pair, outcome) for row, (pair, outcome) in zip(rows, answered, strict=True)]
+        whole = [row | _UNGRADED | _answer(pair, outcome) for row, (pair, outcome) in zip(rows, answered, strict=True)]
         _write(pl.DataFrame(whole, schema={**CANONICAL_SCHEMA, **_ANSWER_SCHEMA}), answers)
     return Written(len(rows), out, answers)
+
+
+def _graded(out: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the grades that an earlier table has, by prompt and model."""
+    if not out.exists():
+        return {}
+    try:
+        table = pl.read_parquet(out, columns=["prompt_id", "model", *_UNGRADED]).drop_nulls("quality")
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        raise TableError(f"{out}: exists, and is no outcome table ({exc}); move it away, or name another") from exc
+    return {(row.pop("prompt_id"), row.pop("model")): row for row in table.to_dicts()}
 
 
 def _answered(plan: Plan) -> Iterator[tuple[Pair, CallOutcome]]:

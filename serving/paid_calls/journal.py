@@ -116,10 +116,9 @@ class Journal:
         row = self._connection.execute("SELECT outcome, spent FROM calls WHERE key = ?", (call.key,)).fetchone()
         return None if row is None or row[0] is None else _read(*row)
 
-    def outcomes(self) -> Iterator[CallOutcome]:
-        """Yield all outcomes, those of other tables and earlier bodies included."""
-        for row in self._connection.execute("SELECT outcome, spent FROM calls WHERE outcome IS NOT NULL"):
-            yield _read(*row)
+    def paid_keys(self) -> Iterator[str]:
+        """Yield the keys of all calls that have cost something, also those that nobody asks for now."""
+        yield from (key for (key,) in self._connection.execute("SELECT key FROM calls WHERE spent > 0"))
 
     def begin(self, call: PaidCall, amount: int) -> bool:
         """Write down that a call is about to be sent; False if its greatest cost is more than is left.

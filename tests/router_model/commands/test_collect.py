@@ -108,8 +108,14 @@ def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provid
     n_left = 48 - sum(answered)
     assert f"The budget has ended: {n_left} pairs are left, which are expected to cost $" in done.stdout
     assert "Go on with a larger --budget-usd: router-model collect prompts.jsonl" in done.stdout
+    graded = pl.read_parquet("outcomes.parquet").with_columns(quality=pl.lit(0.5), judge=pl.lit("me"))
+    graded.write_parquet("outcomes.parquet")  # grades in between are kept
     assert collect(texts(24), *more).returncode == 0
-    assert pl.read_parquet("outcomes.parquet").height == 48
+    table = pl.read_parquet("outcomes.parquet")
+    assert (table.height, table["quality"].to_list().count(0.5)) == (48, graded.height)
+    assert pl.read_parquet("answers.parquet")["quality"].is_null().all()
+    fewer = collect(texts(2), *more, models="small").stdout
+    assert "not here   46 calls of earlier runs, of other prompts or models" in fewer
     assert set(provider.bill.answered.values()) == {1}
 
 
@@ -121,7 +127,7 @@ def test_a_failing_model_leaves_its_pairs_to_a_later_run(provider):
     assert provider.bill.usd == 0
 
 
-def test_a_dry_run_prices_the_plan_and_sends_nothing(provider):
+def test_a_dry_run_prices_the_plan_and_sends_nothing(provider, trained):
     """10 characters, or 2 tokens of "Prompt 0", in at $1 a million; 30 tokens out, as the table has it, at $10."""
     rows = [{"prompt": f"Prompt {n}", "output_tokens": 30, "model": "old"} for n in range(3)]
     done = collect(rows, "--dry-run", "--json")
@@ -131,6 +137,8 @@ def test_a_dry_run_prices_the_plan_and_sends_nothing(provider):
     assert (one["n_pairs"], one["output_tokens"], one["n_assumed"]) == (3, 90, 0)
     assert one["usd"] == pytest.approx((one["input_tokens"] + 900) / 1e6)
     assert said["total"]["worst_usd"] > 6 * 8192 * 10 / 1e6
+    of_router = json.loads(collect(texts(3), "--dry-run", "--json", "--router", trained.path).stdout)["models"]
+    assert of_router["small"]["n_assumed"] == 0
     shown = collect(texts(3), "--dry-run").stdout
     assert max(map(len, shown.splitlines())) <= 80
     assert "Of 6 answers the length is not known; 500 tokens are assumed." in shown
@@ -165,6 +173,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
         (("--models", "small,other"), "no price for other"),
         (("--models", " , "), "expected names of models"),
         (("--out", "table.csv"), "expected the name of a .parquet file"),
+        (("--out", "theirs.parquet"), "another command wrote it"),
         (("--budget-usd", "0.0000001"), "the first call, of small, may cost up to $"),
         (("--providers", "no.toml"), "no.toml"),
         (("--catalog", "more.toml", "--models", "small,other"), "no provider serves other"),
@@ -172,6 +181,7 @@ def test_a_decision_log_is_a_source(provider, tmp_path):
     ],
 )
 def test_mistakes_are_told_before_a_cent_is_spent(arguments, said, provider, tmp_path):
+    (tmp_path / "theirs.parquet").touch()
     (tmp_path / "more.toml").write_text(catalog_toml("small", "other"))
     (tmp_path / "keyed.toml").write_text(provider.providers_toml(("small", "large"), keys=["NO_SUCH_KEY"]))
     done = collect(texts(2), *arguments)
