@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     source: LogSource,
     models: str,

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 
 from router_model.errors import TableError
-from router_model.training.grading.answers import Grade, read_answers
-from router_model.training.grading.grade_table import grade_table, write_outcomes
+from router_model.training.fitting.judges import leave_out_contradicted
+from router_model.training.grading.answers import Grade, answers_of, read_answers
+from router_model.training.grading.grade_table import GradedTable, grade_table, write_outcomes
 from router_model.training.grading.graders import read_by
 from router_model.training.grading.labels import labelled_grades, read_labels
 from router_model.training.table.outcomes import read_outcomes
@@ -147,3 +149,23 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path):
     ):
         with pytest.raises(TableError, match=message):
             read()
+
+
+@pytest.mark.parametrize(("level", "is_left_out"), [(0.55, False), (0.98, True)])
+def test_training_leaves_out_a_judge_that_many_labels_contradict(level, is_left_out, tmp_path):
+    """150 labels of each model with a mean of 0.5; the judge gives the other 150 answers 0.55, or 0.98."""
+    ids = [f"p{n}" for n in range(300)]
+    rows = {"prompt_id": ids, "prompt": ids, "model": ["m"] * 300, "answer": ["x"] * 300}
+    pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+    table = read_answers(tmp_path / "a.parquet")
+    judge, rng = "judge:m@score-v1", np.random.default_rng(0)
+    grades = [Grade(float(rng.random() < level)) for _ in ids]
+    graded = GradedTable(tmp_path / "a.parquet", answers_of(table), table, grades, [judge] * 300)
+    write_outcomes(
+        graded.outcomes({(one, "m"): n % 2 for n, one in enumerate(ids[:150])}, judge), tmp_path / "o.parquet"
+    )
+    kept, found = leave_out_contradicted(
+        read_outcomes(tmp_path / "o.parquet"), rng.normal(size=(300, 8)).astype(np.float32), seed=0
+    )
+    assert [finding.judge for finding in found] == [judge] * is_left_out
+    assert np.isnan(kept.quality).sum() == (150 if is_left_out else 0)
