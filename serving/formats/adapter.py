@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from router_model.serving.common.turn_marks import pieces_of
 from router_model.serving.formats.assembling import Assembly
+from router_model.serving.formats.first_call import FIRST_CALL, FirstCall, FirstCallReader, keeps_first_call
 from router_model.serving.formats.fitting.fit import fitted, untranslatable
 from router_model.serving.formats.fitting.fitting import Fitted
 from router_model.serving.formats.format import (
@@ -80,6 +81,8 @@ class Adapter:
         fit = Fitted(body) if call.surface is Surface.EMBEDDINGS else fitted(body, target, refused=refused)
         if call.openrouter and target.provider.is_openrouter:
             fit.body.update(call.openrouter)
+        if keeps_first_call(call, target.provider.kind):
+            unsaid = (*unsaid, FIRST_CALL)
         request = self.provider.request(fit.body, call, target, key)
         sent = Sent(request.content)
         # A long body is translated in a thread, and its sizes are counted there, too, instead of later on the loop.
@@ -116,6 +119,8 @@ class Adapter:
         """
         answer, facts = self.provider.read_answer(content_type, content)
         settle(facts, target, sent)
+        if call is not None and keeps_first_call(call, target.provider.kind):
+            answer = FirstCall().of(answer)
         if self.translation is not None:
             answer = self.translation.answer(answer)
         facts.note(pieces_of(answer))
@@ -125,7 +130,10 @@ class Adapter:
         """Return what reads one stream and writes it for the caller; `sent` is the request."""
         translation = None if self.translation is None else self.translation.stream()
         writer = self.surface.writer(call, target)
-        return AnswerStream(target, self.provider.reader(), translation, writer, self.provider.read_answer, sent=sent)
+        reader: EventReader = self.provider.reader()
+        if keeps_first_call(call, target.provider.kind):
+            reader = FirstCallReader(reader)
+        return AnswerStream(target, reader, translation, writer, self.provider.read_answer, sent=sent)
 
     def assembly(self, target: Target) -> "AnswerStream":
         """Return what reads one stream and sends nothing; its end is the body of the provider's whole answer."""

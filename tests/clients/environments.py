@@ -64,17 +64,9 @@ class Environment:
             (self.folder / "package.json").write_text(json.dumps({"private": True}))
             self._run("npm", "install", "--no-audit", "--no-fund", "--save-exact", *self.packages)
         else:
-            self._run(sys.executable, "-I", "-m", "venv", str(self.folder))
-            pip = (
-                str(self.programs / "python"),
-                "-I",
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            )
-            self._run(*pip, "--no-compile", *self.packages)
+            self._run(sys.executable, "-m", "venv", "--without-pip", str(self.folder))
+            pip = (sys.executable, "-m", "pip", "--python", str(self.programs / "python"))
+            self._run(*pip, "install", "--quiet", "--disable-pip-version-check", "--no-compile", *self.packages)
         done.touch()
 
     def _run(self, *command: str) -> None:
@@ -100,7 +92,7 @@ SDKS = Environment(
 )
 OLDER_SDKS = Environment(("llama-index-llms-openai-like==0.8.1", "litellm==1.110.2"))
 """These need an older package ``openai``."""
-VERCEL = Environment(("ai@6.0.325", "@ai-sdk/openai@3.0.141"))
+JAVASCRIPT = Environment(("ai@6.0.325", "@ai-sdk/openai@3.0.141", "@openrouter/sdk@1.3.19"))
 AIDER = Environment(("aider-chat==0.86.2",))
 CODEX = Environment(("@openai/codex@0.171.0",))
 CLAUDE = Environment(("@anthropic-ai/claude-code@2.1.197",))  # newer ones need Node 22, as does ai 7
