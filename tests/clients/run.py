@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import environments
 import script
 from agents import AGENTS, Agent
-from environments import Environment, NotInstalledError
+from environments import AT_ONCE, Environment
 from processes import free_port, running
 from scripted_upstream import ScriptedUpstream, scripted_upstream
 
@@ -40,7 +39,6 @@ HERE: Final = Path(__file__).parent
 CASES: Final = ("plain", "stream", "tools", "structured", "errors")
 KINDS: Final = ("openai", "anthropic", "gemini", "openai-responses")
 LIMIT_S: Final = 120
-AT_ONCE: Final = 2
 PAGE: Final = HERE.parents[1] / "docs" / "clients.md"
 KNOWN: Final[Mapping[tuple[str, str, str], str]] = {}
 """(client, case, kind of provider) -> why it fails."""
@@ -94,44 +92,28 @@ def main() -> None:
     parser.add_argument("--only", default="", help="clients whose names have this in them; the page is left as it is")
     parser.add_argument("--provider", choices=KINDS, help="one kind of provider; the page is left as it is")
     parser.add_argument("--quick", action="store_true", help="each agent before one kind; the page is left as it is")
-    parser.add_argument("--install", action="store_true", help="install the clients, and run none")
     options = parser.parse_args()
     clients = [one for one in CLIENTS if options.only.lower() in one.name.lower()]
     begun = time.monotonic()
-    absent = _installed(clients)
+    absent = _absent(clients)
     print(f"{len(clients) - len(absent)} clients are installed ({time.monotonic() - begun:.0f} s)", flush=True)
-    wrong = [f"{name}: {why}" for name, why in absent.items() if why != "npm is not here"]
-    if not options.install:
-        present = [one for one in clients if one.name not in absent]
-        kinds = [options.provider] if options.provider else KINDS
-        found = _found({kind: [one for one in present if not options.quick or _is_quick(one, kind)] for kind in kinds})
-        if not (options.only or options.provider or options.quick or absent):
-            _write(found)
-        wrong += _wrong(found)
+    present = [one for one in clients if one.name not in absent]
+    kinds = [options.provider] if options.provider else KINDS
+    found = _found({kind: [one for one in present if not options.quick or _is_quick(one, kind)] for kind in kinds})
+    if not (options.only or options.provider or options.quick or absent):
+        _write(found)
+    wrong = list(_wrong(found))
+    wrong += [f"{name}: {why}" for name, why in absent.items() if why != "npm is not here"]
     sys.exit("\n".join(["", *wrong]) if wrong else 0)
 
 
-def _installed(clients: Sequence[Sdk | Agent]) -> dict[str, str]:
+def _absent(clients: Sequence[Sdk | Agent]) -> dict[str, str]:
     """Install them; return those that cannot be, with the reason."""
-    needed = list(dict.fromkeys(client.environment for client in clients))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        failed = dict(zip(needed, pool.map(_install, needed), strict=True))
-    absent = {client.name: why for client in clients if (why := failed[client.environment])}
+    failed = environments.install(client.environment for client in clients)
+    absent = {client.name: failed[client.environment] for client in clients if client.environment in failed}
     for name, why in absent.items():
         print(f"{name}: not installed: {why}", flush=True)
     return absent
-
-
-def _install(environment: Environment) -> str:
-    """Install one; return why it cannot be, if so."""
-    try:
-        environment.make()
-    except NotInstalledError as exc:
-        return str(exc)
-    if environment.is_node:
-        for program in (HERE / "sdks").glob("*.mjs"):  # beside its node_modules, where node looks for them
-            shutil.copy(program, environment.folder)
-    return ""
 
 
 def _is_quick(client: Sdk | Agent, kind: str) -> bool:
