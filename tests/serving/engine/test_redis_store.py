@@ -84,6 +84,13 @@ def test_workers_share_sessions(run, port, tmp_path, until):
 
             await until(found)
             assert 0 < await store._redis.ttl("router:session:k") <= 60
+            one.recognise("answer", "k")
+
+            async def recognised():
+                other._misses.clear()
+                return await other.session_of(["of nobody", "answer"]) == "k"
+
+            await until(recognised)
             await one.close()
             await other.close()
 
