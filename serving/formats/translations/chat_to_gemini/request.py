@@ -34,7 +34,7 @@ _TRANSLATED: Final = frozenset(
         "reasoning_effort",
         "reasoning",
         "include_reasoning",
-        "parallel_tool_calls",  # by the adapter, on the answer (`first_call`)
+        "parallel_tool_calls",  # kept on the answer: `keeps_first_call`
     }
 )
 _OF_GEMINI: Final = frozenset({"safetySettings", "cachedContent", "labels"})
