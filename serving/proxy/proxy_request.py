@@ -162,7 +162,7 @@ def _check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
     value = body.get(name)
     if is_needed if value is None else not isinstance(value, types):
         got = "nothing" if value is None else type(value).__name__
-        raise InvalidRequestError(f"'{name}' must be the list of the conversation; got {got} there", param=name)
+        raise InvalidRequestError(f"'{name}' must be a list of objects, the conversation; got {got}", param=name)
 
 
 def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, Any]) -> Preferences:

@@ -58,11 +58,11 @@ def test_a_header_says_that_usage_was_estimated(estimated, told):
 @pytest.mark.parametrize(
     ("path", "body", "said"),
     [
-        (CHAT, {"messages": "Hi"}, "'messages' must be the list of the conversation; got str there"),
-        (CHAT, {"prompt": "Hi"}, "'messages' must be the list of the conversation; got nothing there"),
-        ("/v1/messages", {"messages": {"role": "user"}, "max_tokens": 9}, "'messages' must be the list"),
-        ("/v1/responses", {"input": {"role": "user"}}, "'input' must be the list"),
-        ("/v1beta/models/small:generateContent", {"contents": 7}, "'contents' must be the list"),
+        (CHAT, {"messages": "Hi"}, "'messages' must be a list of objects, the conversation; got str"),
+        (CHAT, {"prompt": "Hi"}, "'messages' must be a list of objects, the conversation; got nothing"),
+        ("/v1/messages", {"messages": {"role": "user"}, "max_tokens": 9}, "'messages' must be a list"),
+        ("/v1/responses", {"input": {"role": "user"}}, "'input' must be a list"),
+        ("/v1beta/models/small:generateContent", {"contents": 7}, "'contents' must be a list"),
     ],
 )
 def test_a_body_without_a_conversation_is_sent_to_nobody(client, orders, path, body, said):
