@@ -115,7 +115,6 @@ def read_proxy_request(
         If something that is read is not as declared.
     """
     envelope = validated(ProxyEnvelope, body)
-    _check_conversation(surface, body)
     model = asked = path_model or envelope.model
     alias = None if model is None or alias_of is None else alias_of(model)
     if alias is not None:
@@ -150,7 +149,7 @@ def read_proxy_request(
     )
 
 
-def _check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
+def check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
     """Refuse a body without a conversation before it is sent: some servers break over it, which would count as theirs.
 
     Raises
