@@ -155,7 +155,8 @@ def service(folder: Path, kind: str, upstream: ScriptedUpstream) -> Iterator[str
     command = [sys.executable, "-m", "router_model", "serve", "--insecure", "--providers", str(providers)]
     command += ["--port", str(port), "--log", "none"]
     url = f"http://127.0.0.1:{port}"
-    with running(command, ready_url=f"{url}/healthz", output=folder / "said", env=os.environ, cwd=folder):
+    options = {"output": folder / "said", "env": os.environ, "cwd": folder, "limit_s": 2 * LIMIT_S}
+    with running(command, ready_url=f"{url}/healthz", **options):
         yield url
 
 
