@@ -28,6 +28,8 @@ _ERROR_TYPES: Final = {
     FailureKind.TOO_LONG: "invalid_request_error",
     FailureKind.MODEL_GONE: "not_found_error",
 }
+_CODES: Final = {FailureKind.RATE_LIMITED: "rate_limit_exceeded"}
+"""As before a stream; clients know this one."""
 
 
 class ChatWriter:
@@ -127,7 +129,7 @@ def _error(failure: UpstreamFailure) -> Json:
         "message": said.message(failure.words, None),
         "type": said.type or _ERROR_TYPES.get(failure.kind, "server_error"),
         "param": failure.param,
-        "code": said.code or said.type or str(failure.kind),
+        "code": said.code or said.type or _CODES.get(failure.kind, str(failure.kind)),
         "metadata": {"error_type": failure.error_type, "provider_code": failure.code},
     }
 
