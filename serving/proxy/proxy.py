@@ -33,7 +33,7 @@ from router_model.serving.proxy.cancel_on_disconnect import CancelOnDisconnect
 from router_model.serving.proxy.candidates import Candidates
 from router_model.serving.proxy.draining import UnderWay
 from router_model.serving.proxy.naming import not_found
-from router_model.serving.proxy.proxy_request import ProxyRequest, read_proxy_request
+from router_model.serving.proxy.proxy_request import ProxyRequest, check_conversation, read_proxy_request
 from router_model.serving.proxy.questions import check_effort, nobody_fits, query_of
 from router_model.serving.proxy.recent_calls import RecentCalls
 from router_model.serving.proxy.replies import (
@@ -169,7 +169,8 @@ class Proxy:
         }
 
     def read(self, request: Request, surface: Surface, body: dict[str, Any], **path: Any) -> ProxyRequest:
-        """Read a request; see `read_proxy_request`."""
+        """Read a request; see `read_proxy_request` and `check_conversation`."""
+        check_conversation(surface, body)
         return read_proxy_request(
             surface,
             body,

@@ -31,6 +31,13 @@ _OF_CHAT: Final[Mapping[str, str]] = {
     "functions": "send them as 'tools'",
 }
 """Fields that a Responses body must not have, as OpenAI has it: providers would keep to them, and budgets not."""
+_CONVERSATIONS: Final[Mapping[Surface, tuple[str, tuple[type, ...], bool]]] = {
+    Surface.CHAT: ("messages", (list,), True),
+    Surface.MESSAGES: ("messages", (list,), True),
+    Surface.GENERATE: ("contents", (list, str, dict), True),
+    Surface.RESPONSES: ("input", (list, str), False),
+}
+"""Where a conversation stands, what it may be, and whether it must be there."""
 _PASSED: Final = ("anthropic-beta", "anthropic-version")
 MOST_USER_CHARS: Final = 1024
 """Of ``metadata.user_id``, as of ``user``. Claude Code's, which is among the longest in use, has about 200."""
@@ -140,6 +147,21 @@ def read_proxy_request(
         wants_metadata=headers.get(METADATA, "").lower() == "enabled",
         user_id=envelope.user if envelope.user is not None else _anthropic_user(body.get("metadata")),
     )
+
+
+def check_conversation(surface: Surface, body: Mapping[str, Any]) -> None:
+    """Refuse a body without a conversation before it is sent: some servers break over it, which would count as theirs.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the conversation is missing, or of another type.
+    """
+    name, types, is_needed = _CONVERSATIONS.get(surface, ("", (), False))
+    value = body.get(name)
+    if is_needed if value is None else not isinstance(value, types):
+        got = "nothing" if value is None else type(value).__name__
+        raise InvalidRequestError(f"'{name}' must be a list of objects, the conversation; got {got}", param=name)
 
 
 def _preferences(surface: Surface, envelope: ProxyEnvelope, body: Mapping[str, Any]) -> Preferences:

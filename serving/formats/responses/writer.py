@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from router_model.serving.common.causes import Shape, said_of
 from router_model.serving.formats.format import Call, Facts
 from router_model.serving.formats.json_text import dump
 from router_model.serving.formats.responses.reader import BEGINS, ENDS
@@ -21,7 +22,6 @@ _OURS_OF_KEPT: Final = (*_OURS, "store", "previous_response_id")
 _CODES: Final = {
     FailureKind.RATE_LIMITED: "rate_limit_exceeded",
     FailureKind.BUSY: "rate_limit_exceeded",
-    FailureKind.TOO_LONG: "context_length_exceeded",
     FailureKind.BAD_REQUEST: "invalid_prompt",
     FailureKind.REFUSED: "invalid_prompt",
 }
@@ -80,12 +80,14 @@ class ResponsesWriter:
     def fail(self, failure: UpstreamFailure) -> list[bytes]:
         """Return ``error`` and ``response.failed``, because clients read the one or the other."""
         begun = [] if self._response is not None else self._begin({})
-        code = _CODES.get(failure.kind, "server_error")
-        about = {"code": code, "message": failure.message, "param": failure.param}
+        said = said_of(failure.cause, Shape.OPENAI)
+        code = said.code or said.type or _CODES.get(failure.kind, "server_error")
+        message = said.message(failure.words, None)
+        about = {"code": code, "message": message, "param": failure.param}
         # OpenAI documents the fields on the event, and sends them in an object; its SDK raises the latter.
-        error = {"type": "error", **about, "error": {"type": "server_error", **about}}
+        error = {"type": "error", **about, "error": {"type": said.type or "server_error", **about}}
         items = [self._done[at] for at in sorted(self._done)]
-        failed = {"status": "failed", "error": {"code": code, "message": failure.message}, "output": items}
+        failed = {"status": "failed", "error": {"code": code, "message": message}, "output": items}
         response = {**(self._response or {}), **failed}
         return begun + self._sent(error) + self._sent({"type": "response.failed", "response": response})
 
