@@ -1,7 +1,7 @@
 """Models that nobody graded: their levels, their predictions and the choices among them; this file with ``--help``.
 
-``levels``: each model of a table in turn is announced to 5 others drawn at random, or to all others, with what a catalog
-may say of it; how often its level lies in the 90 % interval, and how wide that is. A score is the model's accuracy in
+``levels``: each model of a table in turn is announced to 5 others drawn at random, or to all others, with what a
+catalog may say of it; how often its level lies in the 90 % interval, and how wide that is. A score is the model's accuracy in
 one task of the table, the known models have theirs, and the level is of all tasks. An accuracy is counted on 100
 prompts. What is said comes from test prompts, and levels are of training prompts. Nothing is trained.
 
@@ -11,6 +11,10 @@ prompts, or added from 50 or 100 graded prompts, or trained on. AUC and log-loss
 ``many``: five models are graded, and 395 announced: the table's others and copies of them at other levels, with scores
 that are wrong by as much as scores are. Quality at equal cost, with them and without, over the rule's values.
 
+``found``: the same, where none of the 395 is better but for one, which costs as much as the best of the five and has 0.8
+more log odds. Requests are explored with a share of 0.2, every answer is judged, and levels follow. After how many
+judged answers does the rule choose it where the rule with true levels would, and what did exploring cost?
+
 All of seed 0's split. ``--cache`` keeps trained routers.
 """
 
@@ -19,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from bench_add_model import World, spread
@@ -27,8 +32,13 @@ from router_model.announced.estimated_levels import Level, estimate_levels
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.features.featuriser import PromptFeatures
+from router_model.levels import Levels, Shift
+from router_model.policy import Rule
 from router_model.router import Router
 from router_model.saved.artifact import Artifact, load_artifact, save_artifact
+from router_model.serving.engine.exploration import Exploration
+from router_model.serving.engine.exploration import draw as draw_position
+from router_model.serving.engine.following import Judged, narrowed_level
 from router_model.training.benchmark.method import sweep
 from router_model.training.metrics import log_loss, mean_auc
 from router_model.training.table.outcomes import Outcomes, read_outcomes
@@ -60,7 +70,7 @@ Said = Callable[[str], dict[str, object]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with <table>/outcomes.parquet and <table>/catalog.toml")
-    parser.add_argument("--parts", default="levels,models,many")
+    parser.add_argument("--parts", default="levels,models,many,found")
     parser.add_argument("--tables", default="zeroeval,mmlu_pro")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--cache", type=Path, help="folder for the trained routers")
@@ -72,10 +82,8 @@ def main() -> None:
                 continue
             world = World.read(options.data / table)
             cache = options.cache and options.cache / table
-            if part == "models":
-                print_models(world, cache, n_draws=options.draws)
-            else:
-                print_many(world, cache, n_draws=options.draws)
+            ask = {"models": print_models, "many": print_many, "found": print_found}[part]
+            ask(world, cache, n_draws=options.draws)
 
 
 def print_levels(folder: Path, *, n_draws: int) -> None:
@@ -235,6 +243,65 @@ SCORE_ERROR = 0.3
 """Of a published score around the level, in log odds."""
 
 
+KINDS = ("as published", "overrated by 0.3", "none better")
+PLANTED = "announced/planted"
+MORE = 0.8  # log odds of the planted model above the best of the five
+SHARE = 0.2
+STEP = 20  # judged answers between two looks at the levels
+MOST = 2000
+
+
+def print_found(world: World, cache: Path | None, *, n_draws: int) -> None:
+    """Print after how many judged answers a planted better model is found, and at what cost."""
+    outcomes, name, five = world.run.outcomes, world.run.table.parent.name, spread(world)
+    artifact = trained(world, cache, "only5", five)
+    for draw in range(n_draws):
+        crowd = Crowd.drawn(world, five, "none better", seed=draw, planted=True)
+        router = Router.assemble(artifact, world.run.encoder, catalog=crowd.catalog(artifact))
+        columns = [outcomes.models.index(model) for model in router.models[: len(five)]]
+        rows = world.run.split.test
+        quality = np.hstack([outcomes.quality[rows][:, columns], crowd.quality])
+        cost = np.hstack([outcomes.cost_usd[rows][:, columns], crowd.cost])
+        print(f"| {name} | {draw} | {found_after(world, router, quality, cost, seed=draw)} |", flush=True)
+
+
+def found_after(world: World, router: Router, quality: np.ndarray, cost: np.ndarray, *, seed: int) -> str:
+    """Explore, judge and follow until the planted model is chosen where it should be; say how long it took."""
+    rng, draws = np.random.default_rng(seed), Random(seed)
+    table = router.predict_features(world.run.features.take(world.run.split.test))
+    value = float(100 * cost[:, :N_KNOWN].mean(axis=0).max())
+    rule, eligible = Rule(None, None, quality_value_usd=value), np.ones(table.p_success.shape, bool)
+    planted = router.models.index(PLANTED)
+    level, truth = router.announced.levels[PLANTED], log_odds_of(quality[:, planted].mean())
+    ideal = Levels({PLANTED: Shift(float(truth - level.log_odds), 0.0)}, frozenset({PLANTED})).apply(table)
+    wanted = (rule.rank(ideal, eligible)[:, 0] == planted).mean()
+    errors = {model: one.error for model, one in router.announced.levels.items()}
+    exploration, judged = Exploration(SHARE, 0.1, 3.0), {}
+    ruled, done, n_new, here = np.zeros(2), np.zeros(2), 0, table
+    for asked in range(0, MOST, STEP):
+        chosen = rule.rank(here, eligible)
+        if (chosen[:, 0] == planted).mean() >= 0.5 * wanted:
+            spent = (done - ruled) / max(asked, 1)
+            return (
+                f"should have {wanted:.2f} of prompts; found after {asked} judged answers, {n_new} of announced models; "
+                f"a request lost {-spent[1]:.4f} of quality and cost {done[0] / max(ruled[0], 1e-12):.2f} times as much"
+            )
+        for row in rng.integers(0, len(quality), STEP):
+            plan = here.steps(row, chosen[row].tolist())
+            drawn = draw_position(exploration.propensities(plan, value_usd=value), draws)
+            column, first = chosen[row, drawn], chosen[row, 0]
+            ruled += cost[row, first], quality[row, first]
+            done += cost[row, column], quality[row, column]
+            model = router.models[column]
+            if model in errors:
+                n_new += 1
+                predicted = float(table.mean_quality[row, column])
+                judged.setdefault(model, []).append(Judged(predicted, float(quality[row, column])))
+        shifts = {model: narrowed_level(answers, errors[model]) for model, answers in judged.items()}
+        here = Levels(shifts, frozenset(errors)).apply(table)
+    return f"should have {wanted:.2f} of prompts; not found after {MOST} judged answers, {n_new} of announced models"
+
+
 def print_many(world: World, cache: Path | None, *, n_draws: int) -> None:
     """Print quality at equal cost of 5 graded and 395 announced models, less that of the 5 alone."""
     outcomes, split = world.run.outcomes, world.run.split
@@ -247,7 +314,7 @@ def print_many(world: World, cache: Path | None, *, n_draws: int) -> None:
     known = [outcomes.models.index(model) for model in alone.models]
     values = sweep_values(cost[:, known])
     base = frontier(alone, features, quality[:, known], cost[:, known], values)
-    for kind in ("as published", "overrated by 0.3", "none better"):
+    for kind in KINDS:
         differences = []
         for draw in range(n_draws):
             crowd = Crowd.drawn(world, five, kind, seed=draw)
@@ -308,7 +375,7 @@ class Crowd:
     cost: np.ndarray
 
     @classmethod
-    def drawn(cls, world: World, five: list[str], kind: str, *, seed: int) -> "Crowd":
+    def drawn(cls, world: World, five: list[str], kind: str, *, seed: int, planted: bool = False) -> "Crowd":
         rng, outcomes, rows = np.random.default_rng(seed), world.run.outcomes, world.run.split.test
         levels = log_odds_of(np.nanmean(outcomes.quality, axis=0))
         bases = [column for column, model in enumerate(outcomes.models) if model not in five]
@@ -322,6 +389,10 @@ class Crowd:
             factor = np.exp(rng.normal(0, 0.3)) if number >= len(bases) else 1.0
             score = level + rng.normal(0, SCORE_ERROR) + 0.3 * (kind == "overrated by 0.3")
             model, card = f"announced/{number}", world.run.catalog[outcomes.models[base]]
+            if planted and number == N_MANY - len(five) - 1:
+                base, model, factor = [*levels].index(best), PLANTED, 1.0
+                card, level = world.run.catalog[outcomes.models[base]], best + MORE
+                score = level + rng.normal(0, SCORE_ERROR)
             cards[model] = replace(
                 card,
                 model=model,
