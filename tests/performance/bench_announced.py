@@ -1,9 +1,9 @@
 """Models that nobody graded: their levels, their predictions and the choices among them; this file with ``--help``.
 
 ``levels``: each model of a table in turn is announced to 5 others drawn at random, or to all others, with what a
-catalog may say of it; how often its level lies in the 90 % interval, and how wide that is. A score is the model's accuracy in
-one task of the table, the known models have theirs, and the level is of all tasks. An accuracy is counted on 100
-prompts. What is said comes from test prompts, and levels are of training prompts. Nothing is trained.
+catalog may say of it; how often its level lies in the 90 % interval, and how wide that is. A score is the model's
+accuracy in one task of the table, the known models have theirs, and the level is of all tasks. An accuracy is counted
+on 100 prompts. What is said comes from test prompts, and levels are of training prompts. Nothing is trained.
 
 ``models``: five models spread over quality are left out of a table, and known by one accuracy on 200 calibration
 prompts, or added from 50 or 100 graded prompts, or trained on. AUC and log-loss are of test prompts.
@@ -11,8 +11,8 @@ prompts, or added from 50 or 100 graded prompts, or trained on. AUC and log-loss
 ``many``: five models are graded, and 395 announced: the table's others and copies of them at other levels, with scores
 that are wrong by as much as scores are. Quality at equal cost, with them and without, over the rule's values.
 
-``found``: the same, where none of the 395 is better but for one, which costs as much as the best of the five and has 0.8
-more log odds. Requests are explored with a share of 0.2, every answer is judged, and levels follow. After how many
+``found``: the same, where none of the 395 is better but for one, which costs as much as the best of the five and has
+0.8 more log odds. Requests are explored with a share of 0.2, every answer is judged, and levels follow. After how many
 judged answers does the rule choose it where the rule with true levels would, and what did exploring cost?
 
 All of seed 0's split. ``--cache`` keeps trained routers.
@@ -283,8 +283,9 @@ def found_after(world: World, router: Router, quality: np.ndarray, cost: np.ndar
         if (chosen[:, 0] == planted).mean() >= 0.5 * wanted:
             spent = (done - ruled) / max(asked, 1)
             return (
-                f"should have {wanted:.2f} of prompts; found after {asked} judged answers, {n_new} of announced models; "
-                f"a request lost {-spent[1]:.4f} of quality and cost {done[0] / max(ruled[0], 1e-12):.2f} times as much"
+                f"should have {wanted:.2f} of prompts; found after {asked} judged answers, {n_new} of announced; "
+                f"a request lost {-spent[1]:.4f} of quality and cost {done[0] / max(ruled[0], 1e-12):.2f} times as "
+                "much"
             )
         for row in rng.integers(0, len(quality), STEP):
             plan = here.steps(row, chosen[row].tolist())
