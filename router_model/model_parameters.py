@@ -27,6 +27,8 @@ EFFORT: Final = "reasoning_effort"
 Entry: TypeAlias = Mapping[str, Any]
 _PRICES_FROM: Final = ("price_source", "price_date")
 """Where and when the prices were found; an entry with a price of its own does not take these over."""
+_LEVEL: Final = ("scores", "like", "accuracy", "accuracy_prompts")
+"""What is known of how well the model answers; with another effort it answers otherwise, so it is not taken over."""
 
 
 def with_inherited(model: str, entry: Entry, base_of: Callable[[str], Entry | None], where: str) -> dict[str, Any]:
@@ -78,5 +80,6 @@ def with_inherited(model: str, entry: Entry, base_of: Callable[[str], Entry | No
             f"{inherited.get(EFFORT)!r}); name the model that providers serve"
         )
     has_own_price = any(key.startswith("usd_per_") for key in entry)
-    kept = {key: value for key, value in inherited.items() if not (has_own_price and key in _PRICES_FROM)}
+    left = (*_LEVEL, *(_PRICES_FROM if has_own_price else ()))
+    kept = {key: value for key, value in inherited.items() if key not in left}
     return {**kept, **entry}

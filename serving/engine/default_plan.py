@@ -12,6 +12,7 @@ from math import nan
 
 import numpy as np
 
+from router_model.candidates import graded_models, read_announced
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
@@ -101,7 +102,7 @@ def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog
     catalog : the cards in use; of a service without a router, of what its settings name
     """
     cards = {} if catalog is None else dict(catalog.cards)
-    ranked = () if artifact is None else by_record(artifact)
+    ranked = () if artifact is None else by_record(artifact) or by_level(artifact, Catalog(cards))
     models = tuple(dict.fromkeys(named)) or ranked
     return DefaultPlan(models, tuple(model for model in ranked if model not in models), cards)
 
@@ -112,11 +113,21 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     First, whatever its record, comes the model that the router itself always calls, or else the one it calls safest: on
     certified prompts, or else on prompts unlike the logged ones.
     """
+    candidates = graded_models(artifact)
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
     price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
     ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
+    ranked = [model for model in ranked if model in candidates]
     certified = (one.safest_model for one in artifact.certificates if one.quality_bar in (None, bar))
     safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
     return tuple(sorted(ranked, key=lambda model: model != safest))
+
+
+def by_level(artifact: Artifact, catalog: Catalog) -> tuple[str, ...]:
+    """Return announced models by the lower ends of their levels, for a router without graded candidates."""
+    announced = read_announced(artifact, catalog)
+    if announced is None:
+        return ()
+    return tuple(sorted(announced.models, key=lambda model: -announced.levels[model].interval[0]))

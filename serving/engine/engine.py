@@ -299,7 +299,9 @@ class Engine:
         """Shift the levels of models to what feedback in the log shows now, if the settings say so."""
         served = self._reloader.served
         if self._follower is not None and served is not None and served.router is not None:
-            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact))
+            announced = served.router.announced
+            errors = {} if announced is None else {model: level.error for model, level in announced.levels.items()}
+            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact, errors))
 
     async def _follow_for_ever(self) -> None:
         while True:

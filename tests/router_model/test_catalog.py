@@ -107,7 +107,7 @@ def test_only_names_every_missing_model_and_the_remedy():
     ("entry", "match"),
     [
         ("usd_per_mtok_input = 1\n", "usd_per_mtok_output missing"),
-        (GOOD + "colour = 3\n", "unknown key colour; expected some of audio, context_window"),
+        (GOOD + "colour = 3\n", "unknown key colour; expected some of accuracy, accuracy_prompts, audio, context"),
         (GOOD.replace("1", "-1"), r"usd_per_mtok_input: got -1, expected USD per million tokens, 0 or more"),
         (GOOD.replace("1", "nan"), "usd_per_mtok_input: got NaN"),
         (GOOD.replace("1", '"one"'), "usd_per_mtok_input: got 'one'"),
@@ -195,6 +195,7 @@ usd_per_mtok_input = 1.25
 usd_per_mtok_output = 10
 tools = true
 price_date = 2026-11-29
+accuracy = 0.7
 """
 HIGH = 'model = "openai/gpt-5"\nreasoning_effort = "high"\n'
 
@@ -209,6 +210,7 @@ def test_an_entry_with_an_effort_has_what_it_does_not_say_from_its_model():
         "openai/gpt-5:high", "openai/gpt-5", {"reasoning_effort": "high"},
     )  # fmt: skip
     assert (card.usd_per_mtok_input, card.price_date, card.tools) == (Decimal("1.25"), date(2026, 11, 29), False)
+    assert card.accuracy is None, "with another effort it answers otherwise"
     alone = Catalog({card.model: card})
     assert Catalog.parse(alone.dump(), origin="again") == alone, "it needs its model's entry only once"
 
@@ -248,3 +250,33 @@ def test_a_model_without_an_entry_is_looked_up():
 def test_an_entry_with_an_effort_that_cannot_be_is_refused(entry, match):
     with pytest.raises(CatalogError, match=match):
         with_effort(entry)
+
+
+def test_what_is_published_of_a_model_is_read_and_written_again():
+    said = 'scores = { mmlu_pro = 0.84, "gpqa diamond" = 1 }\nlike = "a/c"\naccuracy = 0.8\naccuracy_prompts = 300\n'
+    card = parse(GOOD + said)["a/b"]
+    assert card.scores == {"mmlu_pro": 0.84, "gpqa diamond": 1.0}
+    assert (card.like, card.accuracy, card.accuracy_prompts) == ("a/c", 0.8, 300)
+    assert card.says_level
+    assert not parse(GOOD)["a/b"].says_level
+    assert Catalog.parse(Catalog({"a/b": card}).dump(), origin="again")["a/b"] == card
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("scores = { mmlu = 84 }", r"scores.mmlu: got 84, expected a share from 0 to 1, e.g. 0.84 for 84 %"),
+        ("scores = { mmlu = nan }", r"scores.mmlu: got NaN, expected a share"),
+        ("scores = { mmlu = true }", r"scores.mmlu: got True, expected a share"),
+        ("scores = {}", r"scores: got \{\}, expected benchmarks with shares"),
+        ("scores = 0.8", r"scores: got Decimal\('0.8'\), expected benchmarks with shares"),
+        ("score = { mmlu = 0.8 }", r"unknown key score; expected some of accuracy"),
+        ("accuracy = -0.1", r"accuracy: got -0.1, expected a share"),
+        ("accuracy_prompts = 100", r"accuracy_prompts: got no accuracy beside it"),
+        ("accuracy = 0.5\naccuracy_prompts = 0", r"accuracy_prompts: got 0, expected a positive whole number"),
+        ('like = "a/b"', r"like: got the model itself, expected another one"),
+    ],
+)
+def test_what_is_published_must_be_possible(said, error):
+    with pytest.raises(CatalogError, match=error):
+        parse(f"{GOOD}{said}\n")

@@ -119,6 +119,7 @@ class HeldOut:
     @classmethod
     def of(cls, challenger: Router, outcomes: Outcomes, *, champion: Router | None, is_log: bool) -> "HeldOut":
         """Leave out what the challenger was trained on, and the champion, if it is given."""
+        challenger = challenger.graded_only()
         if is_log:
             outcomes = outcomes.with_models([model for model in challenger.models if model not in outcomes.models])
         own = outcomes.select_models(challenger.models)
