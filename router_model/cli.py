@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         route,
         savings,
         simulate,
+        start,
     )
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
 
 COMMANDS: Final = {
+    "start": ("router_model.commands.start", "Make a router from a catalog alone, before there are any outcomes."),
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from router_model.catalog import Catalog
 from router_model.errors import RouterModelError
 from router_model.features import FeatureError, load_encoder
 from router_model.features.logged import KEY_VARIABLE, LogKeys
@@ -21,6 +22,7 @@ from router_model.serving.engine.recording import log_keys, prompt_storage
 from router_model.serving.providers.config import load_aliases, load_providers, with_default_plan
 from router_model.serving.providers.provider import Provider
 from router_model.serving.proxy.naming import check_alias
+from router_model.starter import start
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
@@ -118,6 +120,9 @@ def _forwarding_in_words(models: Sequence[str], providers: Sequence[Provider]) -
 
 def _router_in_words(settings: Settings) -> tuple[Sequence[str], str]:
     """Load the router once, as the workers will; return its models, and say what is in it."""
+    if settings.starts and settings.catalog is not None:
+        started = start(Catalog.load(settings.catalog))
+        return list(started.levels), f"a starter from {settings.catalog} (no ARTIFACT), which {started.why}"
     if settings.artifact is None:
         plan = settings.default_plan
         return plan, f"nothing (no ARTIFACT); 'auto' is {_some(plan)}" if plan else _NOTHING_DECIDES

@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,11 @@ def save_artifact(artifact: Artifact, path: str | Path) -> str:
     manifest = _manifest(artifact, files)
     _install({**files, MANIFEST: manifest}, target)
     return str(json.loads(manifest)["content_hash"])
+
+
+def sealed(artifact: Artifact) -> Artifact:
+    """Return an artifact with the content hash that it would have if it were saved."""
+    return replace(artifact, content_hash=json.loads(_manifest(artifact, _files(artifact)))["content_hash"])
 
 
 def copy_artifact(source: str | Path, path: str | Path) -> str:

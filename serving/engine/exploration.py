@@ -13,11 +13,15 @@ probability. A log shows the difference between two routers only there, so it ta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Final, NamedTuple
 
 from router_model.decision import PlanStep
 
 _FAR_DRAWS = 0.2
 """Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
+
+STARTER_SHARE: Final = 0.1
+"""The share of draws of a starter, unless the settings say another: the first router is trained on its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,13 @@ class Exploration:
         affordable = [i for i in range(1, len(plan)) if plan[i].expected_cost_usd <= most]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
+
+
+class ByRouter(NamedTuple):
+    """How to explore with a trained router, and with a starter."""
+
+    trained: Exploration
+    starter: Exploration
 
 
 @dataclass(frozen=True, slots=True)
