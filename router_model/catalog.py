@@ -12,6 +12,11 @@ The catalog is a TOML file with one table for each model::
     tools = true
     vision = true
 
+    [models."vendor/new"]            # nobody graded it: what is published of it gives its level
+    usd_per_mtok_input = 1
+    usd_per_mtok_output = 4
+    scores = { mmlu_pro = 0.84 }
+
 `docs/catalog.md` lists all keys, and says what it means if a key is missing.
 
 Prices are `Decimal` here, because people read and compare the exact amounts. Matrices of expected costs are floats.
@@ -64,6 +69,14 @@ class ModelCard:
         ``catalog``, or the source in which the price was looked up.
     price_date : date or None
         The day on which the prices were last checked; None if unknown. `router-model promote` refuses old prices.
+    scores : benchmark -> share, or None
+        Published scores, from 0 to 1.
+    like : str or None
+        The id of a sibling, e.g. the model's former version, whose level it is expected to have.
+    accuracy : float or None
+        Mean quality of its answers on prompts like those of the router, though no single grade is known.
+    accuracy_prompts : int or None
+        On how many prompts it was measured.
     """
 
     model: str
@@ -84,6 +97,15 @@ class ModelCard:
     structured_output: bool | None = None
     price_source: str = "catalog"
     price_date: date | None = None
+    scores: Mapping[str, float] | None = None
+    like: str | None = None
+    accuracy: float | None = None
+    accuracy_prompts: int | None = None
+
+    @property
+    def says_level(self) -> bool:
+        """Whether the card says more of how well the model answers than its price."""
+        return bool(self.scores) or self.like is not None or self.accuracy is not None
 
     @property
     def has_list_price(self) -> bool:
@@ -183,10 +205,12 @@ _MAX_PRICE: Final = Decimal(10**9)
 """USD. A higher price is taken for a typing error, and arithmetic with it would not be exact."""
 _MAX_DIGITS: Final = 30
 _MAX_TOKENS: Final = 10**12
+_MAX_SCORES: Final = 100
 
 _PRICES = tuple(field.name for field in fields(ModelCard) if field.name.startswith("usd_per_"))
 _FLAGS = ("tools", "vision", "audio", "structured_output")
-_TEXTS = ("provider", "price_source")
+_TEXTS = ("provider", "price_source", "like")
+_SHARES = ("accuracy",)
 _DATES = ("price_date",)
 _REQUIRED = _PRICES[:2]
 
@@ -297,12 +321,20 @@ def _card(model: str, entry: object, origin: str) -> ModelCard:
     if missing:
         raise CatalogError(f"{where}: {' and '.join(missing)} missing; give USD per million tokens")
     values: dict[str, Any] = {key: _value(where, key, value) for key, value in entry.items()}
+    if values.get("like") == model:
+        raise CatalogError(f"{where}.like: got the model itself, expected another one, e.g. its former version")
+    if "accuracy_prompts" in values and "accuracy" not in values:
+        raise CatalogError(f"{where}.accuracy_prompts: got no accuracy beside it, expected both or none")
     return ModelCard(model=model, **values)
 
 
 def _value(where: str, key: str, value: object) -> object:
     if key in _PRICES:
         return _price(where, key, value)
+    if key in _SHARES:
+        return _share(f"{where}.{key}", value)
+    if key == "scores":
+        return _scores(f"{where}.{key}", value)
     kinds = {_FLAGS: "true or false", _TEXTS: "text", _DATES: "a date without quotes, e.g. 2026-11-29"}
     expected = next((kind for keys, kind in kinds.items() if key in keys), "a positive whole number")
     fits = {
@@ -314,6 +346,19 @@ def _value(where: str, key: str, value: object) -> object:
     if not fits[expected]:
         raise CatalogError(f"{where}.{key}: got {value!r}, expected {expected}")
     return value
+
+
+def _scores(where: str, value: object) -> dict[str, float]:
+    if not isinstance(value, dict) or not 0 < len(value) <= _MAX_SCORES or not all(map(is_name, value)):
+        raise CatalogError(f"{where}: got {value!r:.80}, expected benchmarks with shares, e.g. {{ mmlu_pro = 0.84 }}")
+    return {name: _share(f"{where}.{name}", score) for name, score in value.items()}
+
+
+def _share(where: str, value: object) -> float:
+    number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if not number or not 0 <= float(str(value)) <= 1:
+        raise CatalogError(f"{where}: got {value!s:.80}, expected a share from 0 to 1, e.g. 0.84 for 84 %")
+    return float(str(value))
 
 
 def _price(where: str, key: str, value: object) -> Decimal:

@@ -31,7 +31,7 @@ class Shift:
     log_odds : float
         Added to the log odds.
     error : float
-        Its standard error.
+        Its standard error; of an announced model, that of the level which it leads to.
     """
 
     log_odds: float
@@ -58,7 +58,8 @@ class Levels:
         """Shift predictions.
 
         The ends of an interval are shifted, too, and move apart: the error of the shift is independent of what the
-        interval stood for, so squares add up.
+        interval stood for, so squares add up. Of an announced model, the error takes the place of that of its level:
+        feedback made it smaller.
 
         Examples
         --------
@@ -72,16 +73,21 @@ class Levels:
         by, error = np.array([one.log_odds for one in known]), np.array([one.error for one in known])
         moved = (by != 0) | (error != 0)
         p = np.where(moved, shifted(table.p_success, by), table.p_success)
-        quality, interval = table.expected_quality, table.p_interval
+        quality, interval, known_error = table.expected_quality, table.p_interval, table.level_error
+        before = np.zeros_like(error)
+        if known_error is not None:
+            announced = moved & table.announced
+            before = np.where(announced, known_error, 0.0)
+            known_error = np.where(announced, error, known_error)
         if quality is not None:
             quality = np.where(moved, shifted(quality, by), quality)
         if interval is not None:
             ends = _logit(interval)
-            half = np.hypot((ends[..., 1] - ends[..., 0]) / 2, Z * error)
+            half = np.sqrt((((ends[..., 1] - ends[..., 0]) / 2) ** 2 + Z**2 * (error**2 - before**2)).clip(0))
             middle = _logit(table.p_success) + by
             wider = np.stack([expit(middle - half), expit(middle + half)], axis=-1)
             interval = np.where(moved[:, None], wider, interval)
-        return replace(table, p_success=p, expected_quality=quality, p_interval=interval)
+        return replace(table, p_success=p, expected_quality=quality, p_interval=interval, level_error=known_error)
 
     def rule(self, rule: Rule) -> Rule:
         """Return what is left of a rule: promises were made at the levels of the training.

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.errors import ArtifactError
 from router_model.prediction.amounts import AmountModel
@@ -103,6 +104,7 @@ def append_model(
         predictor=with_column(artifact.predictor, card.model, column),
         catalog=Catalog({**artifact.catalog.cards, card.model: card}),
         tokens_per_piece=np.append(artifact.tokens_per_piece, column.tokens_per_piece),
+        reference=None if artifact.reference is None else artifact.reference.with_level(_level_of(artifact, column)),
         spend_curve=spend_curve,
         certificates=(),
         metrics={},
@@ -110,8 +112,18 @@ def append_model(
     return recorded(changed, {"added": card.model, **change})
 
 
+def _level_of(artifact: Artifact, column: ModelColumn) -> float:
+    """Return the log odds of a new model's mean quality, from its records at all bars."""
+    grid = artifact.predictor.grid
+    return float(log_odds_of(grid.mean(column.bank.base[0, : len(grid)])))
+
+
 def announce_model(artifact: Artifact, card: ModelCard) -> Artifact:
-    """Return an artifact with a model that has prices but no outcomes yet: it is listed and never chosen."""
+    """Return an artifact with a model that has a card and no outcomes.
+
+    It is a candidate if the card tells its level (`ModelCard.says_level`); with a price alone it is listed and never
+    chosen.
+    """
     changed = replace(artifact, catalog=Catalog({**artifact.catalog.cards, card.model: card}))
     return recorded(changed, {"announced": card.model})
 
@@ -140,6 +152,7 @@ def remove_model(artifact: Artifact, model: str) -> Artifact:
         predictor=without_column(predictor, model),
         catalog=left,
         tokens_per_piece=np.delete(artifact.tokens_per_piece, predictor.models.index(model)),
+        reference=None if artifact.reference is None else artifact.reference.without(predictor.models.index(model)),
         safe_model=None if artifact.safe_model == model else artifact.safe_model,
         spend_curve=None,  # it was measured on training prompts, which an artifact does not hold
         certificates=(),

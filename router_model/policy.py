@@ -203,7 +203,11 @@ class Rule:
         return put_first(ranked, np.flatnonzero(eligible[:, column]), column)
 
     def _rank(self, table: PredictionTable, eligible: BoolArray) -> IndexArray:
-        """Rank by the predictions alone."""
+        """Rank by the predictions alone, cautiously where a model's level is uncertain."""
+        if table.level_error is not None:
+            # A certificate was made without announced models. They come last, so that what it promises holds.
+            eligible = eligible & ~table.announced if self.certificate is not None else eligible
+            table = table.cautious()
         p, cost = table.p_success, table.expected_cost_usd
         if self.quality_value_usd is not None:
             return rank_by_value(table.mean_quality, cost, eligible, success_value_usd=self.quality_value_usd)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from router_model.candidates import Candidates
+from router_model.announced.announced import AnnouncedModels
+from router_model.candidates import Candidates, graded_models, read_announced
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, find_certificate
 from router_model.decision import Decision, Exclusion, PlanStep, PredictionTable, Reason
@@ -46,6 +47,9 @@ class Router:
     Attributes
     ----------
     artifact, encoder, catalog
+        The catalog has the cards of the candidates, and no others.
+    announced : AnnouncedModels or None
+        Candidates that nobody graded.
     levels : Levels or None
         Shifts of models' levels since the training.
 
@@ -62,6 +66,7 @@ class Router:
     encoder: Encoder
     catalog: Catalog
     levels: Levels | None = None
+    announced: AnnouncedModels | None = field(default=None, compare=False)
     _candidates: Candidates = field(init=False, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -69,7 +74,7 @@ class Router:
         return f"<Router of {len(self.models)} models ({shown}), {self.artifact.content_hash[:19]}>"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_candidates", Candidates.of(self.artifact, self.catalog))
+        object.__setattr__(self, "_candidates", Candidates.of(self.artifact, self.catalog, self.announced))
 
     @classmethod
     def load(
@@ -80,7 +85,7 @@ class Router:
         Parameters
         ----------
         path : the folder that `router-model train` wrote, or one of published routers: the one that is served is loaded
-        catalog : replaces prices and capabilities that were saved with it; nothing is retrained
+        catalog : replaces prices, capabilities and announced models that were saved with it; nothing is retrained
         encoder : the encoder it was trained with; needed where that is neither ``static`` nor ``minilm``
 
         Raises
@@ -88,7 +93,7 @@ class Router:
         ArtifactError
             If the folder is damaged, foreign, too new, or was trained with an encoder that differs.
         CatalogError
-            If `catalog` lacks one of the router's models.
+            If `catalog` lacks one of the router's graded models, or announces one like a model that is not known.
         """
         artifact = load_artifact(path)
         if encoder is None:
@@ -102,7 +107,15 @@ class Router:
         if isinstance(catalog, str | Path):
             catalog = Catalog.load(catalog)
         cards = artifact.catalog if catalog is None else catalog
-        return cls(artifact=artifact, encoder=encoder, catalog=cards.only(artifact.predictor.models))
+        announced = read_announced(artifact, cards)
+        models = (*graded_models(artifact), *(() if announced is None else announced.models))
+        return cls(artifact=artifact, encoder=encoder, catalog=cards.only(models), announced=announced)
+
+    def graded_only(self) -> "Router":
+        """Return the router without announced models: what a table can measure."""
+        if self.announced is None:
+            return self
+        return replace(self, announced=None, catalog=self.catalog.only(graded_models(self.artifact)))
 
     def warm_up(self) -> "Router":
         """Return a router that says the same and decides single prompts by compiled code.
@@ -116,11 +129,11 @@ class Router:
     @property
     def models(self) -> tuple[str, ...]:
         """Ids of the candidate models, in the order of the columns of `predict`."""
-        return self.artifact.predictor.models
+        return self._candidates.models
 
     @property
     def without_outcomes(self) -> tuple[Exclusion, ...]:
-        """Models that the artifact knows the price of and no outcome: never chosen, as nothing speaks for them."""
+        """Models that the artifact knows the price of and nothing else: never chosen, as nothing speaks for them."""
         return self._candidates.without_outcomes
 
     @property
@@ -162,12 +175,16 @@ class Router:
         return PredictionTable.concatenate([self._predict_part(part, quality_bar) for part in parts])
 
     def _predict_part(self, features: PromptFeatures, quality_bar: float) -> PredictionTable:
-        prediction = self.artifact.predictor.predict(features, quality_bar=quality_bar)
+        prediction, candidates = self.artifact.predictor.predict(features, quality_bar=quality_bar), self._candidates
+        if self.announced is not None:
+            prediction = self.announced.extend(prediction)
+        if candidates.columns is not None:
+            prediction = prediction.of_models(candidates.columns)
         # E[min(tokens, limit)] <= min(E[tokens], limit): capped so, no call looks cheaper than it is.
         output_tokens = np.minimum(prediction.output_tokens.astype(np.float64), features.max_output_tokens[:, None])
-        cost = self._candidates.prices.expected_cost_usd(
+        cost = candidates.prices.expected_cost_usd(
             n_input_tokens=features.n_input_tokens,
-            tokens_per_piece=self.artifact.tokens_per_piece,
+            tokens_per_piece=candidates.tokens_per_piece,
             output_tokens=output_tokens,
             n_images=features.n_images,
         )
@@ -185,6 +202,7 @@ class Router:
             ),
             expected_latency_s=None if prediction.latency_s is None else prediction.latency_s.astype(np.float64),
             expected_quality=prediction.expected_quality.astype(np.float64),
+            level_error=candidates.level_error,
         )
         return table if self.levels is None else self.levels.apply(table)
 
@@ -317,7 +335,9 @@ class Router:
             for row in range(len(parsed))
         ]  # fmt: skip
         if explain:
-            decisions = explain_decisions(decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule)
+            decisions = explain_decisions(
+                decisions, features, artifact=self.artifact, catalog=self.catalog, rule=rule, announced=self.announced
+            )
             decisions = decisions if self.levels is None else list(map(self.levels.explain, decisions))
         if rule.certificate is None or not self._candidates.has_own_prices:
             return decisions
@@ -356,7 +376,7 @@ class Router:
         """Return what warm caches save of each call, shape (n_prompts, n_models)."""
         if len(warm_caches) != len(features):
             raise RequestError(f"warm_caches has {len(warm_caches)} entries for {len(features)} prompts; give one each")
-        pieces, per_piece = features.n_input_tokens, self.artifact.tokens_per_piece
+        pieces, per_piece = features.n_input_tokens, self._candidates.tokens_per_piece
         prices = self._candidates.prices
         return saving_usd(prices, self.models, warm_caches, n_input_tokens=pieces, tokens_per_piece=per_piece)
 
@@ -387,7 +407,7 @@ class Router:
             constraints,
             prompts,
             self._candidates.table,
-            n_input_tokens=features.n_input_tokens[:, None] * self.artifact.tokens_per_piece,
+            n_input_tokens=features.n_input_tokens[:, None] * self._candidates.tokens_per_piece,
             expected_cost_usd=table.expected_cost_usd,
             expected_latency_s=table.expected_latency_s,
         )
@@ -445,4 +465,4 @@ def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reaso
         return Reason.OUT_OF_DISTRIBUTION
     if rule.threshold is None:
         return Reason.BEST_TRADEOFF
-    return Reason.CHEAPEST_ABOVE_BAR if plan[0].p_success >= rule.threshold else Reason.NONE_ABOVE_BAR
+    return Reason.CHEAPEST_ABOVE_BAR if plan[0].cautious_p_success >= rule.threshold else Reason.NONE_ABOVE_BAR

@@ -30,6 +30,7 @@ from router_model.training.fitting.embedding_cache import cached
 from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
+from router_model.training.fitting.reference import fit_reference
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings
@@ -343,6 +344,9 @@ class Run:
             versions=installed_versions(),
             bank_prompts=self._bank_prompts(),
             sketches=sketch([self.outcomes.prompts[row] for row in rows]),
+            reference=fit_reference(
+                predictor.grid.mean(out_of_fold.p_success).astype(np.float64), self.outcomes.take(rows).quality
+            ),
         )
 
     def _operating_point(

@@ -27,9 +27,9 @@ def changes_for_runner_up(plan: Sequence[PlanStep], rule: Rule, *, fixed: bool =
         return None
     if fixed or plan[0].model == rule.first_model:
         return Changes()
-    p, cost = [step.p_success for step in plan], [step.expected_cost_usd for step in plan]
+    p, cost = [step.cautious_p_success for step in plan], [step.expected_cost_usd for step in plan]
     if rule.quality_value_usd is not None:
-        quality = [step.p_success if step.expected_quality is None else step.expected_quality for step in plan]
+        quality = [step.cautious_quality for step in plan]
         found = changes_by_value(quality, cost, success_value_usd=rule.quality_value_usd)
         return Changes(
             quality_value_usd=found.success_value_usd, expected_quality=found.p_success, cost_factor=found.cost_factor

@@ -6,20 +6,29 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from router_model.announced.announced import AnnouncedModels
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
 from router_model.decision import Decision, PlanStep, Reason
+from router_model.explanation.announced_models import explain_announced
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.explanation.contributions import explain_success
 from router_model.explanation.neighbours import nearest_prompts
-from router_model.explanation_records import CostGap, Explanation
+from router_model.explanation_records import CostGap, Explanation, SuccessExplanation
 from router_model.features.featuriser import PromptFeatures
 from router_model.policy import Rule
+from router_model.prediction.predictor import Predictor
 from router_model.saved.artifact import Artifact
 
 
 def explain_decisions(
-    decisions: Sequence[Decision], features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
+    decisions: Sequence[Decision],
+    features: PromptFeatures,
+    *,
+    artifact: Artifact,
+    catalog: Catalog,
+    rule: Rule,
+    announced: AnnouncedModels | None = None,
 ) -> list[Decision]:
     """Return decisions with their explanations; this takes several times as long as deciding.
 
@@ -29,26 +38,32 @@ def explain_decisions(
     features : of the same n prompts
     catalog : the one that the decisions used
     rule : the one that the decisions used
+    announced : candidates that nobody graded
     """
     explained = []
     for row, decision in enumerate(decisions):
         own = features.take(np.array([row]))
-        explanation = _explain(decision, own, artifact=artifact, catalog=catalog, rule=rule)
+        explanation = _explain(decision, own, artifact=artifact, catalog=catalog, rule=rule, announced=announced)
         explained.append(replace(decision, explanation=explanation))
     return explained
 
 
 def _explain(
-    decision: Decision, features: PromptFeatures, *, artifact: Artifact, catalog: Catalog, rule: Rule
+    decision: Decision,
+    features: PromptFeatures,
+    *,
+    artifact: Artifact,
+    catalog: Catalog,
+    rule: Rule,
+    announced: AnnouncedModels | None,
 ) -> Explanation:
     predictor, bar = artifact.predictor, decision.quality_bar
     pair = decision.plan[:2]
-    columns = [predictor.models.index(step.model) for step in pair]
-    chosen, *others = explain_success(predictor, features, columns, quality_bar=bar)
+    chosen, *others = _explained(pair, features, predictor, announced, quality_bar=bar)
     gap = None
     if others:
         pieces = float(features.n_input_tokens[0])
-        gap = cost_gap(pair[0], pair[1], catalog, n_input_tokens=pieces * artifact.tokens_per_piece[columns])
+        gap = cost_gap(pair[0], pair[1], catalog, n_input_tokens=pieces * _token_rates(pair, artifact))
     return Explanation(
         neighbours=nearest_prompts(predictor, features, artifact.bank_prompts, quality_bar=bar),
         chosen=chosen,
@@ -56,6 +71,31 @@ def _explain(
         cost=gap,
         changes=changes_for_runner_up(decision.plan, rule, fixed=_goes_to_safe_model(decision, artifact)),
     )
+
+
+def _explained(
+    pair: Sequence[PlanStep],
+    features: PromptFeatures,
+    predictor: Predictor,
+    announced: AnnouncedModels | None,
+    *,
+    quality_bar: float,
+) -> list[SuccessExplanation | None]:
+    """Explain the first models of a plan; an announced one by the explanations of the known models it is made of."""
+    if announced is None or not any(step.announced for step in pair):
+        columns = [predictor.models.index(step.model) for step in pair]
+        return explain_success(predictor, features, columns, quality_bar=quality_bar)
+    known = explain_success(predictor, features, range(len(predictor.models)), quality_bar=quality_bar)
+    return [
+        explain_announced(step.model, known, announced) if step.announced else known[predictor.models.index(step.model)]
+        for step in pair
+    ]
+
+
+def _token_rates(pair: Sequence[PlanStep], artifact: Artifact) -> npt.NDArray[np.float64]:
+    """Return the models' input tokens for one of our word pieces; of an announced one, the mean of the others."""
+    models, rates = artifact.predictor.models, artifact.tokens_per_piece
+    return np.array([rates.mean() if step.announced else rates[models.index(step.model)] for step in pair])
 
 
 def _goes_to_safe_model(decision: Decision, artifact: Artifact) -> bool:

@@ -160,7 +160,7 @@ class BudgetPacer:
 
     def _pace(self, decision: Decision) -> tuple[Paced, bool]:
         """Return the paced decision, and whether all of its models fit what is left of the budget."""
-        p = np.array([[step.p_success for step in decision.plan]])
+        p = np.array([[step.cautious_p_success for step in decision.plan]])
         cost = np.array([[step.expected_cost_usd for step in decision.plan]])
         with self._lock:
             self._roll_over(for_request=True)

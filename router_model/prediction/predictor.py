@@ -7,7 +7,7 @@ evidence, so the predictor that is measured is the one that is served.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -52,6 +52,18 @@ class Prediction:
     familiarity: FloatArray
     trust: FloatArray
     p_interval: FloatArray
+
+    def of_models(self, columns: npt.NDArray[np.intp]) -> "Prediction":
+        """Return the prediction for some of its models."""
+        return replace(
+            self,
+            p_success=self.p_success[:, columns],
+            expected_quality=self.expected_quality[:, columns],
+            output_tokens=self.output_tokens[:, columns],
+            output_token_quantiles=self.output_token_quantiles[:, columns],
+            latency_s=None if self.latency_s is None else self.latency_s[:, columns],
+            p_interval=self.p_interval[:, columns],
+        )
 
     @property
     def nearest_similarity(self) -> FloatArray:

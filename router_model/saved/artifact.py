@@ -2,7 +2,7 @@
 
     manifest.json        format, schema version, hash of every file, versions, provenance, metrics
     predictor.json       names and small numbers: models, bars, blend, calibration, operating point, spend curve
-    arrays.safetensors   evidence: bank, heads, kernel machines, vocabulary
+    arrays.safetensors   evidence: bank, heads, kernel machines, vocabulary; the reference for announced models
     success_<k>.lgb.txt  LightGBM boosters of P(success), one for each fold
     <amount>_<k>.lgb.txt LightGBM boosters of output tokens and latency, if the table had them
     catalog.toml         prices and capabilities
@@ -32,6 +32,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from router_model.announced.reference import Reference
 from router_model.catalog import Catalog
 from router_model.certificate import Certificate, pack_certificates, unpack_certificates
 from router_model.errors import ArtifactError
@@ -70,6 +71,9 @@ class Artifact:
     predictor : Predictor
     catalog : Catalog
         Cards of models that the predictor lacks belong to announced models without outcomes.
+    reference : Reference or None
+        How known models do on typical prompts, to predict announced ones; None in older artifacts.
+    anchors : ids of the predictor's models that are no candidates: announced models are predicted from them
     tokens_per_piece : float64 array, shape (n_models,)
         How many of a model's input tokens correspond to one of our word pieces.
     operating_point : OperatingPoint
@@ -107,6 +111,8 @@ class Artifact:
     certificates: tuple[Certificate, ...] = ()
     bank_prompts: BankPrompts | None = None
     sketches: TextSketches | None = None
+    reference: Reference | None = None
+    anchors: tuple[str, ...] = ()
     content_hash: str = ""
 
     def __repr__(self) -> str:
@@ -300,6 +306,11 @@ def _files(artifact: Artifact) -> dict[str, bytes]:
     description["safe_model"] = artifact.safe_model
     if artifact.spend_curve is not None:
         description["spend_curve"] = artifact.spend_curve.as_dict()
+    if artifact.anchors:
+        description["anchors"] = list(artifact.anchors)
+    if artifact.reference is not None:
+        description["reference_slope"] = artifact.reference.slope
+        arrays["reference.log_odds"] = artifact.reference.log_odds
     arrays["tokens_per_piece"] = artifact.tokens_per_piece
     arrays["seen_prompts"] = artifact.seen_prompts
     if artifact.sketches is not None:
@@ -348,6 +359,8 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         certificates=_certificates(files, predictor),
         bank_prompts=_bank_prompts(files, predictor),
         sketches=sketches,
+        reference=_reference(description, arrays, predictor),
+        anchors=_anchors(description, predictor),
         content_hash=manifest["content_hash"],
     )
 
@@ -381,6 +394,32 @@ def _operating_point(description: Mapping[str, Any], predictor: Predictor) -> Op
             f"{', '.join(predictor.models)}"
         )
     return point
+
+
+def _reference(
+    description: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], predictor: Predictor
+) -> Reference | None:
+    if "reference.log_odds" not in arrays:
+        return None
+    log_odds, slope = arrays["reference.log_odds"], description["reference_slope"]
+    if log_odds.ndim != 2 or not len(log_odds) or log_odds.shape[1] != len(predictor.models):  # noqa: PLR2004
+        raise ArtifactError(
+            f"arrays.safetensors: reference.log_odds has shape {log_odds.shape}; expected a row a prompt and "
+            f"{len(predictor.models)} models"
+        )
+    if not is_number(slope) or slope <= 0:
+        raise ArtifactError(f"predictor.json: reference_slope is {slope!r}; expected a number above 0")
+    return Reference(log_odds, float(slope))
+
+
+def _anchors(description: Mapping[str, Any], predictor: Predictor) -> tuple[str, ...]:
+    anchors = description.get("anchors", [])
+    if not isinstance(anchors, list) or not all(anchor in predictor.models for anchor in anchors):
+        raise ArtifactError(
+            f"predictor.json: the anchors are {anchors!r:.100}; expected a list of some of "
+            f"{', '.join(predictor.models)}"
+        )
+    return tuple(anchors)
 
 
 def _safe_model(description: Mapping[str, Any], predictor: Predictor) -> str | None:

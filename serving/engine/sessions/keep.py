@@ -43,11 +43,11 @@ def _rank(decision: Decision, step: PlanStep) -> tuple[int, float]:
     """Return what the rule sorts by, the lower the better; ties are equal."""
     cost = step.expected_cost_usd
     if decision.quality_value_usd is not None:
-        quality = step.p_success if step.expected_quality is None else step.expected_quality
-        return 0, cost - quality * decision.quality_value_usd
+        return 0, cost - step.cautious_quality * decision.quality_value_usd
     if decision.success_value_usd is not None:
-        return 0, cost - step.p_success * decision.success_value_usd
-    return (0, cost) if step.p_success >= (decision.threshold or 0.0) else (1, -step.p_success)
+        return 0, cost - step.cautious_p_success * decision.success_value_usd
+    p = step.cautious_p_success
+    return (0, cost) if p >= (decision.threshold or 0.0) else (1, -p)
 
 
 def _goes_to_safe_model(decision: Decision, safe_model: str | None) -> bool:
