@@ -428,7 +428,7 @@ class Router:
         plan = table.steps(row, [column for column in ranked.tolist() if eligible[column]])
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, rule, abstained=table.abstains(row)),
+            reason=_reason(plan, rule, abstained=table.abstains(row), is_starter=self.artifact.is_starter),
             plan=plan,
             excluded=excluded,
             quality_bar=table.quality_bar,
@@ -454,9 +454,11 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
-def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reason:
+def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool, is_starter: bool) -> Reason:
     if len(plan) == 1:
         return Reason.ONLY_CANDIDATE
+    if is_starter:
+        return Reason.STARTER
     if plan[0].model == rule.safest_model:
         return Reason.SAFEST_MODEL
     if plan[0].model == rule.always_model:

@@ -124,7 +124,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     why = _why(levels, sure, always)
     artifact = replace(
         anchors,
-        catalog=Catalog({**anchors.catalog.only(anchors.predictor.models).cards, **catalog.cards}),
+        catalog=Catalog({**anchors.catalog.cards, **catalog.cards}),
         reference=reference,
         operating_point=OperatingPoint(anchors.operating_point.quality_bar, value, always),
         provenance={**anchors.provenance, "starter": {"routes": routes, "why": why}},

@@ -113,7 +113,7 @@ def retrain(
         report = train(
             table,
             out,
-            catalog=catalog or former.candidates_catalog,
+            catalog=catalog or former.candidate_cards,
             config=config,
             former=None if former.is_starter else base,
             accept_moves=accept_moves,

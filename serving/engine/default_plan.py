@@ -12,6 +12,7 @@ from math import nan
 
 import numpy as np
 
+from router_model.candidates import read_announced
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
@@ -110,8 +111,12 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     """Return the models by how often they met the default bar; ties from the cheapest up.
 
     First, whatever its record, comes the model that the router itself always calls, or else the one it calls safest: on
-    certified prompts, or else on prompts unlike the logged ones.
+    certified prompts, or else on prompts unlike the logged ones. The models of a starter come by their expected levels.
     """
+    announced = read_announced(artifact, artifact.catalog) if artifact.is_starter else None
+    if announced is not None:
+        first = artifact.operating_point.always_model
+        return tuple(sorted(announced.models, key=lambda one: (one != first, -announced.levels[one].log_odds)))
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
