@@ -455,10 +455,8 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
 
 
 def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool, is_starter: bool) -> Reason:
-    if len(plan) == 1:
-        return Reason.ONLY_CANDIDATE
-    if is_starter:
-        return Reason.STARTER
+    if len(plan) == 1 or is_starter:
+        return Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.STARTER
     if plan[0].model == rule.safest_model:
         return Reason.SAFEST_MODEL
     if plan[0].model == rule.always_model:

@@ -27,7 +27,6 @@ from router_model.catalog import Catalog, ModelCard
 from router_model.errors import TableError
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
-from router_model.router import Router
 from router_model.saved.artifact import Artifact, save_artifact
 from router_model.training.fitting.boosters import BoosterConfig
 from router_model.training.fitting.evidence import EvidenceConfig

@@ -173,7 +173,7 @@ class Settings(BaseSettings):
 
     @property
     def starts(self) -> bool:
-        """Whether a starter decides: there is a catalog, and neither an artifact nor a plan that says what is called."""
+        """Whether a starter decides: there is a catalog, and neither an artifact nor a default plan."""
         return self.artifact is None and self.catalog is not None and not self.default_plan
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

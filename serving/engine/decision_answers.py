@@ -75,7 +75,12 @@ class DecisionAnswers:
         trial : what is noted of the challenger
         """
         plan, propensities, reason = choose(
-            decision, asked, exploration=self._exploration_of(served.router), rng=self._rng, safe_model=served.safe_model, rival=rival
+            decision,
+            asked,
+            exploration=self._exploration_of(served.router),
+            rng=self._rng,
+            safe_model=served.safe_model,
+            rival=rival,
         )
         explored = reason == EXPLORED
         # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.

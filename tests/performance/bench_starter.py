@@ -84,7 +84,9 @@ def sources() -> dict[str, Callable[[ModelCard, Any, Any], ModelCard]]:
         )
 
     def scored(card: ModelCard, quality: Any, rng: np.random.Generator) -> ModelCard:
-        return replace(card, scores={"published": float(expit(log_odds_of(quality.mean()) + rng.normal(0, SCORE_ERROR)))})
+        return replace(
+            card, scores={"published": float(expit(log_odds_of(quality.mean()) + rng.normal(0, SCORE_ERROR)))}
+        )
 
     return {
         "accuracy on 400": counted(400),
