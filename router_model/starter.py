@@ -147,11 +147,12 @@ def _typical_cost(catalog: Catalog, anchors: Artifact) -> Float64Array:
     """Return what a typical call of each model costs, shape (n_models,)."""
     tokens = float(np.expm1(anchors.predictor.amounts["output_tokens"].mean_log.mean()))
     models = list(catalog)
-    return Prices.of(catalog, models).expected_cost_usd(
+    cost = Prices.of(catalog, models).expected_cost_usd(
         n_input_tokens=np.array([_TYPICAL_INPUT_TOKENS]),
         tokens_per_piece=np.ones(len(models)),
         output_tokens=np.full((1, len(models)), tokens),
-    )[0]
+    )
+    return np.asarray(cost[0])
 
 
 def _value_of_quality(quality: Float64Array, cost: Float64Array) -> float:

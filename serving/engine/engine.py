@@ -533,10 +533,9 @@ class Engine:
 def _exploration(settings: Settings) -> ByRouter:
     """Return how to explore; where the settings do not say how often, a starter does and a trained router does not."""
     limits = settings.explore_max_p_drop, settings.explore_max_cost_ratio
-    shares = (
-        (0.0, STARTER_SHARE) if settings.explore_share is None else (settings.explore_share, settings.explore_share)
-    )
-    return ByRouter(*(Exploration(share, *limits) for share in shares))
+    share = settings.explore_share
+    shares = (0.0, STARTER_SHARE) if share is None else (share, share)
+    return ByRouter(*(Exploration(one, *limits) for one in shares))
 
 
 class _NoRouterError(Exception):

@@ -9,19 +9,18 @@ single models in hindsight. The slope of difficulty is the shipped one.
 """
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
 from router_model.announced.reference import log_odds_of
-from router_model.catalog import Catalog, ModelCard
+from router_model.catalog import Catalog
 from router_model.features import load_encoder
-from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.features.featuriser import featurise
 from router_model.policy import best_by_value
 from router_model.router import Router
 from router_model.saved.artifact import Artifact
@@ -33,12 +32,26 @@ from router_model.training.table.costs import realised_costs
 from router_model.training.table.outcomes import Outcomes, read_outcomes
 from router_model.training.table.prices import complete_catalog
 
-Rows = npt.NDArray[np.intp]
+Float64Array = npt.NDArray[np.float64]
 
 DRAWS = 5
+N_GRADED = 400
+SOURCES = ("accuracy on 400", "accuracy on 100", "scores", "prices")
 SCORE_ERROR = 0.3
 VALUES = np.concatenate([[0.0], np.geomspace(1e-6, 1e3, 120)])
 COLUMNS = ("table", "levels by", "routes", "AUC", "starter", "worst", "hull", "best single", "random", "price order")
+
+
+class Row(NamedTuple):
+    """One draw: whether it routes, AUC, and AIQ of the starter, the hull, the best model, chance, and price order."""
+
+    routes: float
+    auc: float
+    starter: float
+    hull: float
+    best: float
+    random: float
+    in_order: float
 
 
 def main() -> None:
@@ -60,61 +73,47 @@ def report(name: str, table: Outcomes, catalog: Catalog, anchors: Artifact) -> N
     """Print the rows of one table."""
     cards = complete_catalog(catalog, table.models, bills=table)
     costs = realised_costs(table, cards)
-    features = featurise(table.prompts, load_encoder("static"))
-    for how, said in sources().items():
-        found = [one_draw(table, costs, features, cards, anchors, said, seed) for seed in range(DRAWS)]
-        mean = np.mean([[*each] for each in found], axis=0)
-        routes, auc, reached, hull, best, random, order = mean.tolist()
-        worst = min(each[2] - each[3] for each in found)
-        shown = [f"{value:.4f}" for value in (reached, hull, best, random, order)]
+    for how in SOURCES:
+        draws = [one_draw(table, costs, how=how, cards=cards, anchors=anchors, seed=seed) for seed in range(DRAWS)]
+        mean = Row(*np.mean(draws, axis=0).tolist())
+        worst = min(draw.starter - draw.hull for draw in draws)
+        others = " | ".join(f"{value:.4f}" for value in mean[3:])
         print(
-            f"| {name} | {how} | {routes:.0%} | {auc:.3f} | {shown[0]} ({reached - hull:+.4f}) | {worst:+.4f} | "
-            + " | ".join(shown[1:])
-            + " |",
+            f"| {name} | {how} | {mean.routes:.0%} | {mean.auc:.3f} | {mean.starter:.4f} "
+            f"({mean.starter - mean.hull:+.4f}) | {worst:+.4f} | {others} |",
             flush=True,
         )
 
 
-def sources() -> dict[str, Callable[[ModelCard, Any, Any], ModelCard]]:
-    """Return what a catalog may say of a model, given its quality on all prompts and a function that counts it."""
+def cards_by(how: str, cards: Catalog, quality: Float64Array, rng: np.random.Generator) -> Catalog:
+    """Return what a catalog says of the models.
 
-    def counted(n: int) -> Callable[[ModelCard, Any, Any], ModelCard]:
-        return lambda card, quality, rng: replace(
-            card, accuracy=float(np.clip(quality[:n].mean(), 0, 1)), accuracy_prompts=n
-        )
+    Parameters
+    ----------
+    how : one of `SOURCES`
+    quality : shape (N_GRADED, n_models), of prompts that are not measured on
+    """
+    known = {}
+    for model, mine in zip(cards, quality.T, strict=True):
+        known[model] = cards[model]
+        if how.startswith("accuracy"):
+            n = int(how.rsplit(maxsplit=1)[-1])
+            known[model] = replace(cards[model], accuracy=float(mine[:n].mean()), accuracy_prompts=n)
+        elif how == "scores":
+            published = log_odds_of(mine.mean()) + rng.normal(0, SCORE_ERROR)
+            known[model] = replace(cards[model], scores={"published": float(expit(published))})
+    return Catalog(known)
 
-    def scored(card: ModelCard, quality: Any, rng: np.random.Generator) -> ModelCard:
-        return replace(
-            card, scores={"published": float(expit(log_odds_of(quality.mean()) + rng.normal(0, SCORE_ERROR)))}
-        )
 
-    return {
-        "accuracy on 400": counted(400),
-        "accuracy on 100": counted(100),
-        "scores": scored,
-        "prices": lambda card, quality, rng: card,
-    }
-
-
-def one_draw(
-    table: Outcomes,
-    costs: npt.NDArray[np.float64],
-    features: PromptFeatures,
-    cards: Catalog,
-    anchors: Artifact,
-    said: Callable[[ModelCard, Any, Any], ModelCard],
-    seed: int,
-) -> Iterator[float]:
-    """Return whether it routes, AUC, and AIQ of the starter, the hull, the best, random choice and order of prices."""
-    rng = np.random.default_rng(seed)
+def one_draw(table: Outcomes, costs: Float64Array, *, how: str, cards: Catalog, anchors: Artifact, seed: int) -> Row:
+    """Measure one draw of graded prompts, on the others."""
+    rng, encoder = np.random.default_rng(seed), load_encoder("static")
     order = rng.permutation(len(table))
-    graded, rows = order[:400], order[400:]
-    quality = table.quality[graded]
-    known = {model: said(cards[model], quality[:, column], rng) for column, model in enumerate(table.models)}
-    started = start(Catalog(known), anchors=anchors)
-    # Also where it does not route, what routing would bring is measured: with the slope of the anchors.
-    routing = replace(started.artifact, reference=anchors.reference)
-    predicted = Router.assemble(routing, load_encoder("static")).predict_features(features.take(rows)).cautious()
+    rows = order[N_GRADED:]
+    started = start(cards_by(how, cards, table.quality[order[:N_GRADED]], rng), anchors=anchors)
+    # What routing would bring is measured also where it does not route: with the slope of the anchors.
+    routing = Router.assemble(replace(started.artifact, reference=anchors.reference), encoder)
+    predicted = routing.predict_features(featurise(table.take(rows).prompts, encoder)).cautious()
     columns = [predicted.models.index(model) for model in table.models]
     expected, price = predicted.mean_quality[:, columns], predicted.expected_cost_usd[:, columns]
     mine, cost = table.quality[rows], costs[rows]
@@ -124,14 +123,15 @@ def one_draw(
     reached = Points(
         np.array([cost[each, one].mean() for one in chosen]), np.array([mine[each, one].mean() for one in chosen])
     )
-    success = (mine >= np.nanmean(table.quality)).astype(np.float64)
-    yield float(started.routes)
-    yield float(mean_auc(expected, success))
-    yield aiq(reached, singles)
-    yield aiq(Points(singles.cost_usd, singles.quality), singles)
-    yield float(singles.quality[singles.best])
-    yield aiq(Points(np.array([cost.mean()]), np.array([mine.mean()])), singles)
-    yield in_order(singles)
+    return Row(
+        routes=float(started.routes),
+        auc=mean_auc(expected, (mine >= np.nanmean(table.quality)).astype(np.float64)),
+        starter=aiq(reached, singles),
+        hull=aiq(Points(singles.cost_usd, singles.quality), singles),
+        best=float(singles.quality[singles.best]),
+        random=aiq(Points(np.array([cost.mean()]), np.array([mine.mean()])), singles),
+        in_order=in_order(singles),
+    )
 
 
 def in_order(singles: Singles) -> float:
