@@ -55,7 +55,10 @@ class Settings(BaseSettings):
 
     # what decides
     artifact: Path | None = Field(None, description="A router's folder, what names one, or a folder of 'promote'.")
-    catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
+    catalog: Path | None = Field(
+        None,
+        description="Prices and capabilities instead of the router's own; without one, what a starter is made of.",
+    )
     encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
     decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
