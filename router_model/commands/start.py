@@ -53,14 +53,15 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
 def _show(started: "Starter") -> None:
     """Print what each model is expected to reach, and whether the router routes."""
     from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
     table.add_column("expected quality", justify="right")
     table.add_column("90 %", justify="right")
-    for model, level in started.levels.items():
-        low, high = level.interval
-        table.add_row(model, f"{level.mean_quality:.2f}", f"{low:.2f} to {high:.2f}")
+    for model, level in started.as_dict()["levels"].items():
+        low, high = level["interval"]
+        table.add_row(escape(model), f"{level['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
     Console().print(table)
     click.echo(f"It {started.why}.")
