@@ -87,7 +87,9 @@ def print_levels(folder: Path, *, n_draws: int) -> None:
         for n_known in (N_KNOWN, None):
             found = list(announced_in_turn(outcomes.models, levels, cards, n_known=n_known, n_draws=n_draws))
             true = np.array([levels[outcomes.models.index(model)] for model, _ in found])
-            print(f"| {folder.name} | {kind} | {n_known or 'all'} | {levels_in_words([one for _, one in found], true)} |")
+            print(
+                f"| {folder.name} | {kind} | {n_known or 'all'} | {levels_in_words([one for _, one in found], true)} |"
+            )
 
 
 def levels_in_words(levels: list[Level], truth: np.ndarray) -> str:
