@@ -46,9 +46,12 @@ class Levels:
     ----------
     shifts : model -> Shift
         Models that are not named keep the level that they were trained with.
+    announced : ids
+        Those among them that nobody graded before: no promise was made with them.
     """
 
     shifts: Mapping[str, Shift]
+    announced: frozenset[str] = frozenset()
 
     def log_odds(self, model: str) -> float:
         """Return the shift of a model; 0 if its level is not shifted."""
@@ -93,9 +96,13 @@ class Levels:
         """Return what is left of a rule: promises were made at the levels of the training.
 
         No certificate holds any more. A model that goes first whatever the predictions does so unless its own level
-        fell, or another one's rose. A certified value of success still weighs success against cost.
+        fell, or another one's rose. A certified value of success still weighs success against cost. Promises were made
+        without announced models, so these change none; but one that rose may displace the model that always goes first.
         """
         first = rule.first_model
+        if not self.shifts.keys() - self.announced:
+            displaced = rule.always_model is not None and self._displaces(rule.always_model)
+            return replace(rule, always_model=None) if displaced else rule
         if first is not None and not self._displaces(first):
             return rule
         return replace(rule, certificate=None, always_model=None)

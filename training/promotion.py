@@ -390,6 +390,7 @@ class _HeldOut:
     @classmethod
     def of(cls, challenger: Router, outcomes: Outcomes, *, champion: Router | None, is_log: bool) -> "_HeldOut":
         """Leave out what the challenger was trained on, and the champion, if it is given."""
+        challenger = challenger.graded_only()
         if is_log:
             outcomes = outcomes.with_models([model for model in challenger.models if model not in outcomes.models])
         own = outcomes.select_models(challenger.models)
@@ -478,7 +479,7 @@ def _calibration(challenger: Router, held_out: _HeldOut | None, limits: Limits) 
     if len(held_out.outcomes) < MIN_INDEPENDENT:
         return Check(name, Status.UNKNOWN, f"{len(held_out.outcomes)} prompts; {MIN_INDEPENDENT} are needed")
     bar = challenger.artifact.operating_point.quality_bar
-    p_success = challenger.predict_features(held_out.features, bar).p_success
+    p_success = challenger.graded_only().predict_features(held_out.features, bar).p_success
     quality = held_out.outcomes.quality
     success = np.where(np.isnan(quality), np.nan, succeeds(quality, bar))
     error = excess_calibration_error(p_success, success)
@@ -519,6 +520,7 @@ def _certificates(challenger: Router, held_out: _HeldOut | None) -> Check:
 def _kept(challenger: Router, certificate: Certificate, held_out: _HeldOut) -> Estimate:
     """Return the promised rate by a certificate's rule, where the outcome of the chosen model is known."""
     goal = TargetSuccess(certificate.target_success, certificate.quality_bar)
+    challenger = challenger.graded_only()
     table = challenger.predict_features(held_out.features, challenger.quality_bar(goal))
     eligible = eligible_models(challenger, held_out.outcomes, held_out.features, table)
     chosen = challenger.rank(challenger.rule(goal), table, eligible)[:, 0]

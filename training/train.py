@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from router_model.candidates import read_announced
 from router_model.catalog import FROM_BILLS_ALONE, Catalog, ModelCard
 from router_model.certificate import Certificate
 from router_model.cost import expected_cost_usd
@@ -205,6 +206,7 @@ def train(
     _check_safe_model(config.safe_model, outcomes.models)
     warnings += _text_warnings(outcomes, keep_prompts=config.keep_prompts)
     cards = complete_catalog(catalog, outcomes.models, bills=outcomes)
+    announced = {} if catalog is None else {one.model: one for one in catalog.cards.values() if one.says_level}
     advance("read")
     encoder = load_encoder(config.encoder)
     keeping = cached(encoder, advance=lambda n_done, n: advance(f"encoded {n_done:,} of {n:,}"))
@@ -230,8 +232,12 @@ def train(
     held_out = run.measure(router) if len(split.test) else None
     advance("evaluate")
     artifact = replace(
-        router.artifact, certificates=certificates, metrics={} if held_out is None else held_out.as_dict()
+        router.artifact,
+        catalog=Catalog({**announced, **cards.cards}),
+        certificates=certificates,
+        metrics={} if held_out is None else held_out.as_dict(),
     )
+    read_announced(artifact, artifact.catalog)  # a sibling that is not known is said before anything is saved
     records = run.records()
     content_hash = save_artifact(artifact, out)  # no step after it takes long
     write_quarantine(Path(out), findings)

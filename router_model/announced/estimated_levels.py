@@ -26,6 +26,7 @@ from scipy.special import expit
 from router_model.announced.reference import log_odds_of
 from router_model.catalog import Catalog, ModelCard
 from router_model.errors import CatalogError
+from router_model.prediction.uncertainty import Z
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -52,9 +53,14 @@ class Level:
     error: float
 
     @property
+    def quality(self) -> float:
+        """The mean quality at the level."""
+        return float(expit(self.log_odds))
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The mean quality at both ends of the central 90 %."""
-        low, high = expit(self.log_odds + np.array([-1.0, 1.0]) * 1.6448536 * self.error)
+        low, high = expit(self.log_odds + np.array([-1.0, 1.0]) * Z * self.error)
         return float(low), float(high)
 
 

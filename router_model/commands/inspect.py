@@ -10,6 +10,7 @@ import click
 if TYPE_CHECKING:
     from datetime import date
 
+    from router_model.announced.estimated_levels import Level
     from router_model.saved.artifact import Artifact
 
 _CARRIED_OVER = (
@@ -34,11 +35,14 @@ def command(artifact: Path, *, as_json: bool) -> None:
 
 def describe(artifact: "Artifact") -> dict[str, Any]:
     """Return the facts about an artifact that people ask for, as plain JSON types."""
+    from router_model.candidates import read_announced  # noqa: PLC0415
     from router_model.model_set import graded_prompts_of_added  # noqa: PLC0415
 
     predictor = artifact.predictor
     bank = predictor.evidence_model.bank
     added = graded_prompts_of_added(artifact)
+    found = read_announced(artifact, artifact.catalog)
+    announced = {} if found is None else {model: _level(level) for model, level in found.levels.items()}
     members = zip(predictor.blend.members, predictor.blend.weights, strict=True)
     return {
         "content_hash": artifact.content_hash,
@@ -56,8 +60,14 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
                 "price_date": _day(artifact.catalog[model].price_date),
             }
             for column, model in enumerate(predictor.models)
+            if model not in artifact.anchors
         ],
-        "without_outcomes": [model for model in artifact.catalog if model not in predictor.models],
+        "announced": announced,
+        "anchors": list(artifact.anchors),
+        "starter": artifact.provenance.get("starter"),
+        "without_outcomes": [
+            model for model in artifact.catalog if model not in predictor.models and model not in announced
+        ],
         "quality_bars": [round(float(bar), 6) for bar in predictor.grid.bars],
         "quality_range": [predictor.grid.low, predictor.grid.high],
         "trust_floor": predictor.calibration.trust_floor,
@@ -73,6 +83,11 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
         "versions": dict(artifact.versions),
         "metrics": dict(artifact.metrics),
     }
+
+
+def _level(level: "Level") -> dict[str, float]:
+    low, high = level.interval
+    return {"quality": round(level.quality, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def _day(day: "date | None") -> str | None:
@@ -100,7 +115,8 @@ def _show(description: dict[str, Any]) -> None:
             "unknown" if row["context_window"] is None else f"{row['context_window']:,}",
             escape(row["price_source"]),
         )
-    console.print(table)
+    if description["models"]:
+        console.print(table)
     if any(row["carried_over"] for row in description["models"]):
         console.print(_CARRIED_OVER, style="dim", highlight=False, soft_wrap=True)
     point = description["operating_point"]
@@ -109,14 +125,19 @@ def _show(description: dict[str, Any]) -> None:
     facts = {
         "content": description["content_hash"],
         "encoder": description["encoder"]["name"],
-        "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
+        "trained on": "public tables, without these models"
+        if description["starter"]
+        else f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
         "quality bars": _bars(description),
-        "default rule": _default_rule(point),
+        "default rule": description["starter"]["why"] if description["starter"] else _default_rule(point),
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
         + (description["safe_model"] or "overall records decide"),
         "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),
         "versions": ", ".join(f"{name} {text}" for name, text in description["versions"].items()),
     }
+    if description["announced"]:
+        levels = (f"{model} {one['low']:.2f} to {one['high']:.2f}" for model, one in description["announced"].items())
+        facts["announced"] = f"{', '.join(levels)} (mean quality, nobody graded them)"
     if description["without_outcomes"]:
         facts["no outcomes"] = f"{', '.join(description['without_outcomes'])} (never chosen; see 'add-model')"
     facts |= {f"certificate {n}": text for n, text in enumerate(_certificates(description), start=1)}

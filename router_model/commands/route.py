@@ -92,7 +92,7 @@ def _show(decision: "Decision", about_target: str) -> None:
     for title in ("P(success)", "90 % interval", "cost", "tokens", *["seconds"] * with_latency):
         table.add_column(title, justify="right")
     for step in decision.plan[:_SHOWN]:
-        table.add_row(escape(step.model), *_cells(step, with_latency=with_latency))
+        table.add_row(escape(step.model) + " (announced)" * step.announced, *_cells(step, with_latency=with_latency))
     console.print(table)
     if len(decision.plan) > _SHOWN:
         console.print(f"… and {len(decision.plan) - _SHOWN} more (--json lists all)", style="dim")

@@ -27,6 +27,9 @@ class PlanStepAnswer(BaseModel):
     expected_latency_s: float | None
     expected_quality: float | None
     propensity: float = Field(description="Probability with which it would have been chosen.")
+    level_error: float | None = Field(
+        description="Of an announced model, which nobody graded: error of its level in log odds; null: it is graded."
+    )
 
 
 class ExclusionAnswer(BaseModel):

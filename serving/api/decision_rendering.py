@@ -29,6 +29,7 @@ def decision_dict(routed: Routed) -> dict[str, Any]:
                 "expected_latency_s": step.expected_latency_s,
                 "expected_quality": step.expected_quality,
                 "propensity": propensity,
+                "level_error": step.level_error,
             }
             for step, provider, propensity in zip(routed.plan, routed.providers, routed.propensities, strict=True)
         ],

@@ -28,6 +28,8 @@ class RouteStep:
     expected_cost_usd, expected_output_tokens, expected_latency_s, expected_quality : float or None
     propensity : float or None
         Probability with which it would have been chosen.
+    level_error : float or None
+        Of an announced model, which nobody graded: the error of its level in log odds. None: it is graded.
     """
 
     model: str
@@ -39,6 +41,7 @@ class RouteStep:
     expected_latency_s: float | None = None
     expected_quality: float | None = None
     propensity: float | None = None
+    level_error: float | None = None
 
     @classmethod
     def read(cls, step: Json) -> "RouteStep":
@@ -59,6 +62,7 @@ _STEP_NUMBERS = (
     "expected_latency_s",
     "expected_quality",
     "propensity",
+    "level_error",
 )
 
 

@@ -190,7 +190,8 @@ def choose(
     plan, reason = ruled(decision, asked, safe_model=safe_model)
     if _is_fixed(asked, reason):
         return plan, certain(len(plan)), reason
-    propensities = exploration.propensities(plan)
+    value_usd = decision.success_value_usd if decision.quality_value_usd is None else decision.quality_value_usd
+    propensities = exploration.propensities(plan, value_usd=value_usd)
     if rival is not None:
         plan, propensities = with_rival(plan, propensities, rival)
     drawn = draw(propensities, rng)

@@ -12,7 +12,7 @@ from math import nan
 
 import numpy as np
 
-from router_model.candidates import read_announced
+from router_model.candidates import graded_models, read_announced
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import prices_usd
 from router_model.decision import Exclusion, PlanStep
@@ -102,7 +102,7 @@ def default_plan(named: Sequence[str], artifact: Artifact | None = None, catalog
     catalog : the cards in use; of a service without a router, of what its settings name
     """
     cards = {} if catalog is None else dict(catalog.cards)
-    ranked = () if artifact is None else by_record(artifact)
+    ranked = () if artifact is None else by_record(artifact) or by_level(artifact, Catalog(cards))
     models = tuple(dict.fromkeys(named)) or ranked
     return DefaultPlan(models, tuple(model for model in ranked if model not in models), cards)
 
@@ -111,17 +111,27 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
     """Return the models by how often they met the default bar; ties from the cheapest up.
 
     First, whatever its record, comes the model that the router itself always calls, or else the one it calls safest: on
-    certified prompts, or else on prompts unlike the logged ones. The models of a starter come by their expected levels.
+    certified prompts, or else on prompts unlike the logged ones.
     """
-    announced = read_announced(artifact, artifact.catalog) if artifact.is_starter else None
-    if announced is not None:
-        first = artifact.operating_point.always_model
-        return tuple(sorted(announced.models, key=lambda one: (one != first, -announced.levels[one].log_odds)))
+    candidates = graded_models(artifact)
     predictor, bar = artifact.predictor, artifact.operating_point.quality_bar
     n_bars = len(predictor.grid)
     success = predictor.grid.at(predictor.evidence_model.bank.base[:, :n_bars], bar)
     price_in, price_out = (prices_usd(artifact.catalog, predictor.models, f"usd_per_mtok_{of}") for of in _SIDES)
     ranked = [predictor.models[i] for i in np.lexsort((price_in + price_out, -success)).tolist()]
+    ranked = [model for model in ranked if model in candidates]
     certified = (one.safest_model for one in artifact.certificates if one.quality_bar in (None, bar))
     safest = artifact.operating_point.always_model or next(certified, artifact.safe_model)
     return tuple(sorted(ranked, key=lambda model: model != safest))
+
+
+def by_level(artifact: Artifact, catalog: Catalog) -> tuple[str, ...]:
+    """Return announced models by the lower ends of their levels, for a router without graded candidates.
+
+    First comes the one that the router always calls.
+    """
+    announced = read_announced(artifact, catalog)
+    if announced is None:
+        return ()
+    always, levels = artifact.operating_point.always_model, announced.levels
+    return tuple(sorted(levels, key=lambda model: (model != always, -levels[model].interval[0])))

@@ -298,7 +298,9 @@ class Engine:
         """Shift the levels of models to what feedback in the log shows now, if the settings say so."""
         served = self._reloader.served
         if self._follower is not None and served is not None and served.router is not None:
-            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact))
+            announced = served.router.announced
+            errors = {} if announced is None else {model: level.error for model, level in announced.levels.items()}
+            self._reloader.shift_levels(served.artifact, await self._follower.read(served.artifact, errors))
 
     async def _follow_for_ever(self) -> None:
         while True:
@@ -535,7 +537,7 @@ def _exploration(settings: Settings) -> ByRouter:
     limits = settings.explore_max_p_drop, settings.explore_max_cost_ratio
     share = settings.explore_share
     shares = (0.0, STARTER_SHARE) if share is None else (share, share)
-    return ByRouter(*(Exploration(one, *limits) for one in shares))
+    return ByRouter(Exploration(shares[0], *limits), Exploration(shares[1], *limits, none_graded=True))
 
 
 class _NoRouterError(Exception):

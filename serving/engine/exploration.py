@@ -6,6 +6,11 @@ the rule chose. The others within the bound are drawn less often, but they are d
 show that it was underrated, and off-policy evaluation cannot say anything about it. Off-policy evaluation weighs each
 answer by the probability with which it was chosen. Therefore the propensities are exact.
 
+Announced models, which nobody graded, are drawn apart: each with the probability that it is the best of the plan, as
+far as its level is known (Thompson 1933). Of 395 of them most have next to none, so that the draws go to the few that
+could be better, until feedback has shown which are. Half of the draws are theirs, or less if it is unlikely that any is
+better.
+
 Exploration may also be targeted (`Rival`): where a challenger would choose another model, its choice is taken with a
 probability. A log shows the difference between two routers only there, so it takes fewer requests.
 """
@@ -15,10 +20,18 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
 
+import numpy as np
+from scipy.special import ndtr
+
 from router_model.decision import PlanStep
 
 _FAR_DRAWS = 0.2
 """Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
+_ANNOUNCED_DRAWS = 0.5
+"""Largest share of the draws for announced candidates."""
+_LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
+_REACH = 5.0  # standard errors from the middle to the ends of what is integrated
+_POINTS = 400
 
 STARTER_SHARE: Final = 0.1
 """The share of draws of a starter, unless the settings say another: the first router is trained on its log."""
@@ -37,6 +50,9 @@ class Exploration:
         bound, all candidates that are less likely share a fifth of the draws.
     max_cost_ratio : float
         The cost bound. A candidate is only drawn if its expected cost is at most this many times the chosen one's.
+    none_graded : bool
+        Whether the router is a starter, which has announced candidates alone. They are then drawn as graded ones are,
+        because the first training needs outcomes of all of them.
 
     Examples
     --------
@@ -54,26 +70,52 @@ class Exploration:
     share: float
     max_p_drop: float
     max_cost_ratio: float
+    none_graded: bool = False
 
-    def propensities(self, plan: Sequence[PlanStep]) -> list[float]:
-        """Return the probability of each candidate to be the answer; they add up to 1."""
-        near, far = self._within_cost(plan)
-        if self.share <= 0 or not near + far:
+    def propensities(self, plan: Sequence[PlanStep], *, value_usd: float | None = None) -> list[float]:
+        """Return the probability of each candidate to be the answer; they add up to 1.
+
+        Parameters
+        ----------
+        value_usd : what a success, or quality 1, is worth by the rule; None if the rule does not weigh
+        """
+        if self.share <= 0:
             return certain(len(plan))
-        far_share = self.share * _FAR_DRAWS if far else 0.0
+        new = [i for i, step in enumerate(plan) if i and self._is_new(step) and self._is_affordable(plan, i)]
+        hopes = chances_to_be_best(plan, new, value_usd) if new else []
+        of_new = min(_ANNOUNCED_DRAWS, sum(hopes))
+        found = self._of_graded(plan, self.share * (1 - of_new))
+        for position, hope in zip(new, hopes, strict=True):
+            drawn = self.share * of_new * hope / sum(hopes) if of_new else 0.0
+            found[position] += drawn
+            found[0] -= drawn
+        return found
+
+    def _is_new(self, step: PlanStep) -> bool:
+        return step.announced and not self.none_graded
+
+    def _is_affordable(self, plan: Sequence[PlanStep], position: int) -> bool:
+        return plan[position].expected_cost_usd <= plan[0].expected_cost_usd * self.max_cost_ratio
+
+    def _of_graded(self, plan: Sequence[PlanStep], share: float) -> list[float]:
+        """Return the probabilities of the candidates where the graded ones are drawn with a probability."""
+        near, far = self._within_cost(plan)
+        if not near + far:
+            return certain(len(plan))
+        far_share = share * _FAR_DRAWS if far else 0.0
         found = [0.0] * len(plan)
         for position in far:
             found[position] = far_share / len(far)
         for position in (0, *near):
-            found[position] = (self.share - far_share) / (1 + len(near))
-        found[0] += 1 - self.share
+            found[position] = (share - far_share) / (1 + len(near))
+        found[0] += 1 - share
         return found
 
     def _within_cost(self, plan: Sequence[PlanStep]) -> tuple[list[int], list[int]]:
         """Return the positions of the near and of the far candidates within the cost bound, without the first."""
         chosen = plan[0]
-        least, most = chosen.p_success - self.max_p_drop, chosen.expected_cost_usd * self.max_cost_ratio
-        affordable = [i for i in range(1, len(plan)) if plan[i].expected_cost_usd <= most]
+        least = chosen.p_success - self.max_p_drop
+        affordable = [i for i in range(1, len(plan)) if self._is_affordable(plan, i) and not self._is_new(plan[i])]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
 
@@ -83,6 +125,42 @@ class ByRouter(NamedTuple):
 
     trained: Exploration
     starter: Exploration
+
+
+def chances_to_be_best(plan: Sequence[PlanStep], new: Sequence[int], value_usd: float | None) -> list[float]:
+    """Return the probability that each announced candidate is better than the plan's first and all other announced.
+
+    Better is what has more quality less cost (in units of quality), or without a value more quality. Levels are taken
+    as normal, and the first as certain unless it is announced, too.
+
+    Parameters
+    ----------
+    new : positions of announced candidates
+
+    Examples
+    --------
+    Two that are expected to be as good as the first, one of them uncertain by 0.5 log odds and one by 0.05. Either is
+    better than the first with even odds, and the uncertain one nearly always where it is:
+
+    >>> plan = [PlanStep("a", 0.5, 0.0, 1.0), PlanStep("b", 0.5, 0.0, 1.0, level_error=0.5),
+    ...         PlanStep("c", 0.5, 0.0, 1.0, level_error=0.05)]
+    >>> [round(chance, 2) for chance in chances_to_be_best(plan, [1, 2], None)]
+    [0.48, 0.27]
+    """
+    steps = [plan[0], *(plan[i] for i in new)]
+    quality = np.array([step.p_success if step.expected_quality is None else step.expected_quality for step in steps])
+    cost = np.array([step.expected_cost_usd for step in steps])
+    mean = quality - (cost / value_usd if value_usd else 0.0)
+    error = np.maximum([step.level_error or 0.0 for step in steps], _LEAST_ERROR) * quality * (1 - quality)
+    error = np.maximum(error, _LEAST_ERROR)
+    ends = mean - _REACH * error, mean + _REACH * error
+    grid = np.linspace(max(ends[0].max(), mean[0] - _REACH * error[0]), ends[1].max(), _POINTS)
+    away = (grid[:, None] - mean) / error
+    below = np.log(np.maximum(ndtr(away), 1e-300))
+    others = np.exp(below.sum(axis=1, keepdims=True) - below)
+    density = np.exp(-(away**2) / 2) / (error * np.sqrt(2 * np.pi))
+    chance = (density * others).sum(axis=0) * (grid[1] - grid[0])
+    return [float(one) for one in np.clip(chance[1:] / max(chance.sum(), 1.0), 0, 1)]
 
 
 @dataclass(frozen=True, slots=True)

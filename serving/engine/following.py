@@ -14,6 +14,10 @@ shifted: most of what feedback seems to show is noise, and following it costs qu
 **How far**: the offset with the largest likelihood on the k answers that speak loudest, times a normal prior of width 1
 around 0. It is rounded to `STEP`, and bounded by `Settings.follow_levels`.
 
+**Announced models**, which nobody graded, have an uncertain level to begin with. Every judged answer narrows it: the
+offset is the likeliest under a normal prior as wide as the level's error, without an alarm and without a bound, and its
+error becomes that of the level.
+
 **False feedback**: a shift must be there without the reports of any one key, and is the smallest of those. Keys with
 the role ``feedback-all`` are trusted, as is a service without keys. So a single key that is not trusted moves nothing.
 
@@ -26,7 +30,7 @@ one conversation count as independent.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -108,6 +112,42 @@ def level_shift(judged: Sequence[Judged], *, alarm: float = ALARM) -> Shift | No
     return found
 
 
+def narrowed_level(judged: Sequence[Judged], prior_error: float) -> Shift:
+    """Return the shift of an announced model's level that its answers show, and the level's new error.
+
+    Without the reports of any one key that is not trusted, it must be as far, and the level as certain.
+
+    Parameters
+    ----------
+    judged : oldest first
+    prior_error : of the level before, in log odds
+
+    Examples
+    --------
+    40 answers of which 30 are good, of a model that was expected to succeed half of the time, with an error of 0.5: the
+    grades alone say log(3) = 1.1, and with the prior less. One key alone says nothing.
+
+    >>> found = narrowed_level([Judged(0.5, 1.0)] * 30 + [Judged(0.5, 0.0)] * 10, 0.5)
+    >>> round(found.log_odds, 2), round(found.error, 2)
+    (0.74, 0.28)
+    >>> narrowed_level([Judged(0.5, 1.0, "one key")] * 30, 0.5)
+    Shift(log_odds=0.0, error=0.5)
+    """
+    keys = {one.judge for one in judged if one.judge is not None}
+    parts = [judged, *([one for one in judged if one.judge != key] for key in keys)]
+    found = [_posterior(part, prior_error) for part in parts]
+    least = min((one.log_odds for one in found), key=abs)
+    same_side = all(one.log_odds * least > 0 for one in found)
+    return Shift(least if same_side else 0.0, max(one.error for one in found))
+
+
+def _posterior(judged: Sequence[Judged], prior_error: float) -> Shift:
+    if not judged:
+        return Shift(0.0, prior_error)
+    p = np.clip([one.predicted for one in judged], _SURE, 1 - _SURE)
+    return fitted(logit(p), np.array([one.quality for one in judged]), prior_error=prior_error)
+
+
 def _shift(judged: Sequence[Judged], alarm: float) -> Shift | None:
     if not judged:
         return None
@@ -147,8 +187,8 @@ def log_likelihood_ratios(log_odds: Float64Array, y: Float64Array) -> Float64Arr
     return np.asarray(each.cumsum(axis=0))
 
 
-def fitted(log_odds: Float64Array, y: Float64Array) -> Shift:
-    """Return the likeliest offset under a standard normal prior, by Newton's method, with its standard error.
+def fitted(log_odds: Float64Array, y: Float64Array, *, prior_error: float = 1.0) -> Shift:
+    """Return the likeliest offset under a normal prior around 0, by Newton's method, with its standard error.
 
     Examples
     --------
@@ -157,11 +197,12 @@ def fitted(log_odds: Float64Array, y: Float64Array) -> Shift:
     >>> fitted(np.zeros(4), np.array([0.0, 1.0, 0.0, 1.0])) == Shift(0.0, 0.5**0.5)
     True
     """
-    offset, information = 0.0, 1.0
+    precision = prior_error**-2
+    offset, information = 0.0, precision
     for _ in range(20):
         p = expit(log_odds + offset)
-        information = float((p * (1 - p)).sum()) + 1.0
-        offset += float(np.clip(((y - p).sum() - offset) / information, -1, 1))
+        information = float((p * (1 - p)).sum()) + precision
+        offset += float(np.clip(((y - p).sum() - offset * precision) / information, -1, 1))
     return Shift(offset, information**-0.5)
 
 
@@ -182,6 +223,7 @@ class LevelFollower:
         self._most = most
         self._clock = clock
         self._artifact = ""
+        self._announced: Mapping[str, float] = {}
         self._since: datetime | None = None
         self._judged: dict[str, dict[str, Judged]] = {}
         self._levels: Levels | None = None
@@ -220,12 +262,19 @@ class LevelFollower:
             "failed": self._failed,
         }
 
-    async def read(self, artifact: str) -> Levels | None:
+    async def read(self, artifact: str, announced: Mapping[str, float] | None = None) -> Levels | None:
         """Return the levels of an artifact's models after what feedback says now; None if none is shifted.
 
         Where the log cannot be read, they stay as they are.
+
+        Parameters
+        ----------
+        artifact : content hash
+        announced : model -> error of its level
+            Candidates that nobody graded.
         """
         async with self._turn:
+            self._announced = announced or {}
             if artifact != self._artifact:
                 self._artifact, self._since, self._judged, self._levels = artifact, None, {}, None
             try:
@@ -244,10 +293,15 @@ class LevelFollower:
             return self._levels
         shifts = {}
         for model, answers in self._judged.items():
-            shift = level_shift([answers[decision_id] for decision_id in sorted(answers)])
+            judged = [answers[decision_id] for decision_id in sorted(answers)]
+            if model in self._announced:
+                found = narrowed_level(judged, self._announced[model])
+                shifts[model] = Shift(round(found.log_odds, 2), found.error)
+                continue
+            shift = level_shift(judged)
             if shift is not None and (by := self._rounded(shift.log_odds)):
                 shifts[model] = Shift(by, shift.error)
-        return Levels(shifts) if shifts else None
+        return Levels(shifts, frozenset(self._announced)) if shifts else None
 
     def _rounded(self, log_odds: float) -> float:
         return round(round(min(max(log_odds, -self._most), self._most) / STEP) * STEP, 6)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from router_model.announced.estimated_levels import Level
 from router_model.catalog import Catalog
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
@@ -82,8 +83,10 @@ class World:
         p = table.p_success[:, [predictor.models.index(model)]].astype(np.float64)
         return mean_auc(p, success), log_loss(p, success)
 
-    def added(self, predictor: Predictor, model: str, rows: np.ndarray, *, seen: bool) -> Predictor:
-        """Add a model from some prompts."""
+    def added(
+        self, predictor: Predictor, model: str, rows: np.ndarray, *, seen: bool, prior: Level | None = None
+    ) -> Predictor:
+        """Add a model from some prompts, and from what is known of its level beside them."""
         answers = answers_of(
             predictor,
             self.run.outcomes.select_models([model]).take(rows),
@@ -91,7 +94,8 @@ class World:
             seen=np.full(len(rows), seen),
             card=self.run.catalog[model],
         )
-        return with_column(predictor, model, fit_column(predictor, answers, bank_kernel(predictor.evidence_model))[0])
+        matrix = bank_kernel(predictor.evidence_model)
+        return with_column(predictor, model, fit_column(predictor, answers, matrix, prior=prior)[0])
 
 
 def spread(world: World) -> list[str]:

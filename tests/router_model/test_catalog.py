@@ -107,7 +107,7 @@ def test_only_names_every_missing_model_and_the_remedy():
     ("entry", "match"),
     [
         ("usd_per_mtok_input = 1\n", "usd_per_mtok_output missing"),
-        (GOOD + "colour = 3\n", "unknown key colour; expected some of audio, context_window"),
+        (GOOD + "colour = 3\n", "unknown key colour; expected some of accuracy, accuracy_prompts, audio, context"),
         (GOOD.replace("1", "-1"), r"usd_per_mtok_input: got -1, expected USD per million tokens, 0 or more"),
         (GOOD.replace("1", "nan"), "usd_per_mtok_input: got NaN"),
         (GOOD.replace("1", '"one"'), "usd_per_mtok_input: got 'one'"),
@@ -187,3 +187,33 @@ def test_a_cache_write_is_billed_for_its_time_once():
     assert card.cost_usd(**counts, cache_write_1h_tokens=100) == Decimal("0.001225")
     with pytest.raises(UsageError, match="cache_write_tokens=600 with parts of 601"):
         card.cost_usd(**counts, cache_write_1h_tokens=601)
+
+
+def test_what_is_published_of_a_model_is_read_and_written_again():
+    said = 'scores = { mmlu_pro = 0.84, "gpqa diamond" = 1 }\nlike = "a/c"\naccuracy = 0.8\naccuracy_prompts = 300\n'
+    card = parse(GOOD + said)["a/b"]
+    assert card.scores == {"mmlu_pro": 0.84, "gpqa diamond": 1.0}
+    assert (card.like, card.accuracy, card.accuracy_prompts) == ("a/c", 0.8, 300)
+    assert card.says_level
+    assert not parse(GOOD)["a/b"].says_level
+    assert Catalog.parse(Catalog({"a/b": card}).dump(), origin="again")["a/b"] == card
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("scores = { mmlu = 84 }", r"scores.mmlu: got 84, expected a share from 0 to 1, e.g. 0.84 for 84 %"),
+        ("scores = { mmlu = nan }", r"scores.mmlu: got NaN, expected a share"),
+        ("scores = { mmlu = true }", r"scores.mmlu: got True, expected a share"),
+        ("scores = {}", r"scores: got \{\}, expected benchmarks with shares"),
+        ("scores = 0.8", r"scores: got Decimal\('0.8'\), expected benchmarks with shares"),
+        ("score = { mmlu = 0.8 }", r"unknown key score; expected some of accuracy"),
+        ("accuracy = -0.1", r"accuracy: got -0.1, expected a share"),
+        ("accuracy_prompts = 100", r"accuracy_prompts: got no accuracy beside it"),
+        ("accuracy = 0.5\naccuracy_prompts = 0", r"accuracy_prompts: got 0, expected a positive whole number"),
+        ('like = "a/b"', r"like: got the model itself, expected another one"),
+    ],
+)
+def test_what_is_published_must_be_possible(said, error):
+    with pytest.raises(CatalogError, match=error):
+        parse(f"{GOOD}{said}\n")

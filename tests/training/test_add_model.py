@@ -187,6 +187,25 @@ def test_the_commands_add_announce_and_remove(pair, table, tmp_path):
     assert "no price for coder" in refused
 
 
+def test_an_accuracy_announces_a_candidate_and_counts_beside_grades(pair, table, tmp_path):
+    table.filter(pl.col("model") == "coder").sample(80, seed=3).write_parquet(tmp_path / "new.parquet")
+    (tmp_path / "new.toml").write_text("[models.coder]\nusd_per_mtok_input = 0.5\nusd_per_mtok_output = 1.5\n")
+    arguments = ("--model", "coder", "--catalog", tmp_path / "new.toml", "--json")
+    said = ("--accuracy", "0.55", "--accuracy-prompts", "5000")
+    announced = run("add-model", pair, "--out", tmp_path / "announced", *arguments, *said)
+    assert announced["level"]["low"] < 0.55 < announced["level"]["high"]
+    plan = run("route", tmp_path / "announced", CODE, "--json")["plan"]
+    assert [step["model"] for step in plan if step["level_error"]] == ["coder"]
+    alone = run("add-model", pair, tmp_path / "new.parquet", "--out", tmp_path / "graded", *arguments)
+    both = run("add-model", pair, tmp_path / "new.parquet", "--out", tmp_path / "both", *arguments, *said)
+    assert abs(both["record"] - 0.55) < abs(alone["record"] - 0.55)
+    assert both["standard_error"] < alone["standard_error"]
+    lone = run("add-model", pair, *arguments, "--accuracy-prompts", "7", check=False)
+    assert "--accuracy-prompts without --accuracy" in lone
+    percent = run("add-model", pair, *arguments, "--accuracy", "81", check=False)
+    assert "expected a share from 0 to 1" in percent
+
+
 def test_the_table_is_looked_at_before_a_price_is_asked_for(pair, table, tmp_path):
     table.write_parquet(tmp_path / "new.parquet")
     missing = run("add-model", pair, tmp_path / "none.parquet", "--model", "unpriced", check=False)

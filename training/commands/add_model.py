@@ -8,6 +8,7 @@ import click
 
 if TYPE_CHECKING:
     from router_model.catalog import ModelCard
+    from router_model.router import Router
     from router_model.saved.artifact import Artifact
     from router_model.training.new_model.add_model import Added
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 @click.argument("table", type=click.Path(path_type=Path), required=False)
 @click.option("--model", required=True, help="Id of the new model, as in TABLE.")
 @click.option("--catalog", type=click.Path(path_type=Path), help="Its price and capabilities (TOML) [looked up].")
+@click.option("--accuracy", type=float, help="Share of prompts like yours, other than TABLE's, that it answers well.")
+@click.option("--accuracy-prompts", type=int, help="On how many prompts that was measured [100].")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the new router [ARTIFACT is replaced].")
 @click.option("--encoder", help="The encoder, if the router was trained with your own (hub id or folder).")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -26,6 +29,8 @@ def command(
     *,
     model: str,
     catalog: Path | None,
+    accuracy: float | None,
+    accuracy_prompts: int | None,
     out: Path | None,
     encoder: str | None,
     as_json: bool,
@@ -33,8 +38,10 @@ def command(
     """Add a model to the router in ARTIFACT from its answers in TABLE.
 
     50 to 300 graded prompts are enough, if they are a fair sample of future
-    ones; no booster is trained. Without TABLE the model is announced:
-    decisions list it as excluded (no_outcomes) and never choose it.
+    ones; no booster is trained. An accuracy, or scores and siblings in the
+    catalog, tell its level and count beside the grades. Without TABLE the
+    model is announced: it is a candidate if they tell its level, and else
+    listed as excluded (no_outcomes) and never chosen.
     Certificates and measured figures hold for the old set of models only, so
     they are dropped.
     """
@@ -49,17 +56,19 @@ def command(
     from router_model.training.table.outcomes import read_outcomes  # noqa: PLC0415
 
     router = Router.load(artifact, encoder=None if encoder is None else load_encoder(encoder))
-    if model in router.models:
+    if model in router.artifact.predictor.models:
         raise TrainingError(f"the router has {model} already; train again, or remove it first (remove-model)")
     # The table is read first, so that a mistyped file or id is reported before a missing price.
     outcomes = None if table is None else graded_prompts(router, read_outcomes(table), model)
-    card = _card(router.artifact, model, catalog)
+    card = _with_accuracy(_card(router.artifact, model, catalog), accuracy, accuracy_prompts)
     if table is None or outcomes is None:
-        content_hash = save_artifact(announce_model(router.artifact, card), out or artifact)
+        announced = announce_model(router.artifact, card)
+        level = _level(announced, router, model)
+        content_hash = save_artifact(announced, out or artifact)
         with after_saving(out or artifact):
-            _report({"announced": model}, content_hash, as_json=as_json)
+            _report({"announced": model, "level": level}, content_hash, as_json=as_json)
             if not as_json:
-                click.echo(f"Announced {model}: never chosen until it has outcomes ('router-model add-model' TABLE).")
+                click.echo(_announcement(model, level))
         return
     added = add_model(router, outcomes, card, table_sha256=file_sha256(table))
     content_hash = save_artifact(added.artifact, out or artifact)
@@ -80,6 +89,43 @@ def _card(artifact: "Artifact", model: str, catalog: Path | None) -> "ModelCard"
     if model in artifact.catalog:
         cards.setdefault(model, artifact.catalog[model])
     return complete_catalog(Catalog(cards), [model])[model]
+
+
+def _with_accuracy(card: "ModelCard", accuracy: float | None, n_prompts: int | None) -> "ModelCard":
+    """Return the card with what the options say; they are checked like the catalog's keys."""
+    from dataclasses import replace  # noqa: PLC0415
+
+    if accuracy is None:
+        if n_prompts is not None:
+            raise click.UsageError("--accuracy-prompts without --accuracy; give both, or none")
+        return card
+    if not 0 <= accuracy <= 1 or (n_prompts is not None and n_prompts < 1):
+        said = f"--accuracy {accuracy:g}" + ("" if n_prompts is None else f" --accuracy-prompts {n_prompts}")
+        raise click.UsageError(f"{said}; expected a share from 0 to 1, e.g. 0.81, and a number of prompts")
+    return replace(card, accuracy=accuracy, accuracy_prompts=n_prompts)
+
+
+def _level(announced: "Artifact", router: "Router", model: str) -> dict[str, float] | None:
+    """Return the expected mean quality of an announced model and its 90 % interval; None if nothing tells it."""
+    from router_model.router import Router  # noqa: PLC0415
+
+    found = Router.assemble(announced, router.encoder).announced
+    if found is None or model not in found.levels:
+        return None
+    low, high = found.levels[model].interval
+    return {"quality": found.levels[model].quality, "low": low, "high": high}
+
+
+def _announcement(model: str, level: dict[str, float] | None) -> str:
+    if level is None:
+        return (
+            f"Announced {model}: never chosen until something tells how well it answers: scores, a sibling or an "
+            "accuracy in the catalog, --accuracy, or outcomes ('router-model add-model' TABLE)."
+        )
+    return (
+        f"Announced {model}: nobody graded it; its mean quality is expected at {level['quality']:.3f}, with 90 % "
+        f"between {level['low']:.3f} and {level['high']:.3f}. Decisions weigh the lower end."
+    )
 
 
 def _report(done: dict[str, Any], content_hash: str, *, as_json: bool) -> None:

@@ -125,6 +125,7 @@ def certify(
         If a model is missing, no prompt is left, or most answers of the likeliest models are missing.
     """
     targets = check_targets(targets, delta)
+    router = router.graded_only()
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)

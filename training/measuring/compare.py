@@ -131,7 +131,7 @@ def compare(
     Parameters
     ----------
     first, second : routers, which may have different models, settings and encoders
-    outcomes : must have every model of both
+    outcomes : must have every graded model of both; announced ones are left out of what they decide
     goal : of both routers; default: the operating point of each
     include_seen : bool
         Count prompts that either was trained on, or on near duplicates of, too.
@@ -142,6 +142,7 @@ def compare(
     TableError
         If a model is missing or no prompt is left to count.
     """
+    first, second = first.graded_only(), second.graded_only()
     models = tuple(dict.fromkeys((*first.models, *second.models)))
     outcomes = outcomes.select_models(models)
     seen = learned_from(first, outcomes.prompts) | learned_from(second, outcomes.prompts)

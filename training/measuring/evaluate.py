@@ -232,7 +232,7 @@ def evaluate(
 
     Parameters
     ----------
-    outcomes : must have every model of the router
+    outcomes : must have every graded model of the router; announced ones are left out of what it decides
     features : of the same prompts, if already computed
     goal : instead of the artifact's operating point
     include_seen : bool
@@ -243,6 +243,7 @@ def evaluate(
     TableError
         If a model is missing or no prompt is left to count.
     """
+    router = router.graded_only()
     outcomes = outcomes.select_models(router.models)
     if features is None:
         features = featurise(outcomes.prompts, router.encoder)

@@ -98,7 +98,7 @@ def measure_moves(former: Router, router: Router, learned: Outcomes, held_out: P
     learned : the outcomes that `router` was trained on
     held_out : features of prompts that it was not trained on
     """
-    before, after = (chosen_models(each, held_out) for each in (former, router))
+    before, after = (chosen_models(each, held_out) for each in (former.graded_only(), router.graded_only()))
     new = new_grades(former.artifact, learned)
     n_grades = int((~np.isnan(learned.quality)).sum())
     by_judge = _by_judge(new, learned)

@@ -80,6 +80,7 @@ def worst_regrets(
     TableError
         If a model is missing or no prompt is left.
     """
+    router = router.graded_only()
     outcomes = outcomes.select_models(router.models)
     cost = realised_costs(outcomes, router.catalog)
     rows = np.flatnonzero(~np.isnan(outcomes.quality + cost).any(axis=1) & ~learned_from(router, outcomes.prompts))

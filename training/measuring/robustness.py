@@ -134,6 +134,7 @@ def measure_robustness(
     TableError
         If a model is missing or no prompt is left.
     """
+    router = router.graded_only()
     kept = _usable(router, outcomes.select_models(router.models), include_seen=include_seen, max_prompts=max_prompts)
     rule = rule or router.rule()
     table, before = choose(router, kept.prompts, rule, quality_bar)

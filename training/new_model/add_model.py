@@ -15,10 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from router_model.catalog import ModelCard
+from router_model.announced.estimated_levels import Level, estimate_levels
+from router_model.announced.reference import log_odds_of
+from router_model.catalog import Catalog, ModelCard
 from router_model.cost import expected_cost_usd
 from router_model.errors import TrainingError
 from router_model.features.featuriser import PromptFeatures, featurise
+from router_model.levels import shifted
 from router_model.model_set import ModelColumn, append_model, with_column
 from router_model.prediction.amounts import AmountModel
 from router_model.prediction.bars import succeeds
@@ -53,6 +56,7 @@ MIN_PROMPTS = 50
 """The least number of graded prompts; with fewer, even the record would be uncertain by 7 points and more."""
 
 _HEAD_PENALTY = 4.0  # the middle of the values that training tries; predicted outcomes have less noise than real ones
+_RARE = 0.01  # records are kept this far inside (0, 1) where their log odds are compared
 _N_FOLDS = 5
 _PRIOR_ROWS = 20  # pseudo-observations of the other models' spread of amounts
 _MIN_UNSEEN = 20  # least number of prompts to measure an AUC
@@ -106,6 +110,7 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     outcomes : with the new model among its models
         Prompts without a graded answer of the new model are left out. Outcomes of other models are not used.
     card : the card of the new model
+        What it says of the model's level (scores, a sibling, an accuracy on other prompts) counts beside the answers.
     table_sha256 : hash of the table with the outcomes, for the provenance
 
     Raises
@@ -119,8 +124,9 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     seen = np.isin(hashes, router.artifact.seen_prompts)
     answers = answers_of(router.artifact.predictor, graded, features, seen=seen, card=card)
     matrix = bank_kernel(router.artifact.predictor.evidence_model)
-    column, carried = fit_column(router.artifact.predictor, answers, matrix)
-    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix)
+    prior = _prior(router, card)
+    column, carried = fit_column(router.artifact.predictor, answers, matrix, prior=prior)
+    p_success, amount_scores = _cross_fitted(router.artifact.predictor, answers, matrix, prior)
     column = replace(
         column,
         amounts=_amounts(router.artifact.predictor, answers, column, amount_scores),
@@ -153,6 +159,27 @@ def add_model(router: Router, outcomes: Outcomes, card: ModelCard, *, table_sha2
     )
 
 
+def _prior(router: Router, card: ModelCard) -> Level | None:
+    """Return the level that a card tells, or None.
+
+    Raises
+    ------
+    TrainingError
+        If it tells one, and the router is too old to use it.
+    """
+    if not card.says_level:
+        return None
+    artifact = router.artifact
+    if artifact.reference is None:
+        raise TrainingError(
+            f"{card.model} has scores, a sibling or an accuracy, and this router was trained before it could use them; "
+            "train it again, or leave them out of the catalog"
+        )
+    levels = dict(zip(artifact.predictor.models, artifact.reference.levels.tolist(), strict=True))
+    cards = Catalog({**artifact.catalog.cards, **router.catalog.cards, card.model: card})
+    return estimate_levels(cards, levels, [card.model])[card.model]
+
+
 def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
     """Return the outcomes on the prompts for which the new model has a graded answer.
 
@@ -160,7 +187,7 @@ def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
     ------
     TrainingError
     """
-    if model in router.models:
+    if model in router.artifact.predictor.models:
         raise TrainingError(
             f"the router has {model} already; train again to learn more of it, or remove it first "
             "(router-model remove-model)"
@@ -177,12 +204,15 @@ def graded_prompts(router: Router, outcomes: Outcomes, model: str) -> Outcomes:
     return own.take(rows)
 
 
-def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tuple[ModelColumn, list[CarriedOver]]:
+def fit_column(
+    predictor: Predictor, answers: Answers, matrix: FloatArray, *, prior: Level | None = None
+) -> tuple[ModelColumn, list[CarriedOver]]:
     """Fit the new model's arrays from answers to some prompts, except the spread of amounts and the input tokens.
 
     Parameters
     ----------
     matrix : kernel of the bank's prompts with each other, see `bank_kernel`
+    prior : what is known of its mean quality beside the answers
 
     Returns
     -------
@@ -200,6 +230,8 @@ def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tu
         expected, answered = answers.expected[known][:, :, target], answers.others[known][:, :, target]
         likeness = answers.likeness.take(np.flatnonzero(known))
         carried.append(carry_over(expected, answered, own, others[:, :, target], likeness, level=level))
+    if prior is not None:
+        carried[:n_bars] = _with_prior(predictor, carried[:n_bars], prior)
     outcome = np.stack([found.values for found in carried], axis=1)
     for prompt, rows in enumerate(answers.bank_rows):
         outcome[rows] = np.where(np.isfinite(answers.outcome[prompt]), answers.outcome[prompt], outcome[rows])
@@ -217,6 +249,24 @@ def fit_column(predictor: Predictor, answers: Answers, matrix: FloatArray) -> tu
     intercept = np.zeros((1, len(predictor.grid)), dtype=np.float32)
     weights = fit_weights(matrix, bank, model.kernel.penalties)
     return ModelColumn(heads["embedding"], heads["bag"], bank, weights, amounts, 1.0, intercept), carried
+
+
+def _with_prior(predictor: Predictor, carried: list[CarriedOver], prior: Level) -> list[CarriedOver]:
+    """Combine the levels that answers show with what is known beside them, by the inverse of their variances.
+
+    The level is the mean quality, and all bars move by the same log odds.
+    """
+    records = np.minimum.accumulate(np.clip([found.level for found in carried], _RARE, 1 - _RARE))
+    shown = float(predictor.grid.mean(records.astype(np.float32)))
+    bar = int(np.argmin(np.abs(records - 0.5)))  # the bar at which most is known of the level
+    error = carried[bar].standard_error / float(records[bar] * (1 - records[bar]))
+    gain = error**2 / (error**2 + prior.error**2)
+    towards = gain * (prior.log_odds - float(log_odds_of(shown)))
+    moved = shifted(records, towards)
+    return [
+        CarriedOver(found.values + by, found.level + by, found.standard_error * float(np.sqrt(1 - gain)))
+        for found, by in zip(carried, (moved - records).tolist(), strict=True)
+    ]
 
 
 def bank_kernel(model: EvidenceModel) -> FloatArray:
@@ -282,7 +332,7 @@ def _mean_amounts(predictor: Predictor, mean_log: Mapping[str, float]) -> dict[s
 
 
 def _cross_fitted(
-    predictor: Predictor, answers: Answers, matrix: FloatArray
+    predictor: Predictor, answers: Answers, matrix: FloatArray, prior: Level | None
 ) -> tuple[Float64Array, dict[str, Float64Array]]:
     """Predict each answer from all the other answers.
 
@@ -298,7 +348,7 @@ def _cross_fitted(
     logs = {name: np.empty(len(answers)) for name in learned_amounts(predictor)}
     for fold in range(_N_FOLDS):
         inside = np.flatnonzero(folds == fold)
-        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)), matrix)
+        column, _ = fit_column(predictor, answers.take(np.flatnonzero(folds != fold)), matrix, prior=prior)
         extended = with_column(predictor, "new", column)
         expected = expected_outcomes(extended, answers.features.take(inside))[:, -1]
         p_success[inside] = expected[:, : len(predictor.grid)]

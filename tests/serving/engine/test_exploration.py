@@ -119,3 +119,42 @@ def test_a_rival_has_its_share_and_the_others_keep_their_proportions(plan, share
         assert [m for i, m in enumerate(mixed) if i != chosen] == pytest.approx(
             [(1 - rival_share) * e for i, e in enumerate(explored) if i != chosen]
         )
+
+
+def announced(model, p, cost=0.01, error=0.4):
+    return PlanStep(model, p, cost, 100.0, level_error=error)
+
+
+def test_announced_models_are_drawn_by_their_chance_to_be_best():
+    """Of 395 that are expected to be 0.3 worse with an error of 0.1, and one that may be better, that one is drawn.
+
+    Half of the draws are for announced models, 0.15 of all requests; graded ones share the rest as if no other were
+    there.
+    """
+    crowd = [announced(f"n{i}", 0.6, error=0.1) for i in range(394)]
+    plan = [PLAN[0], announced("hope", 0.9), *crowd, announced("too dear", 0.99, cost=0.031)]
+    found = NEAR.propensities(plan)
+    assert sum(found) == pytest.approx(1)
+    assert found[1] > 0.1
+    assert sum(found[2:-1]) < 0.001
+    assert found[-1] == 0
+    graded = NEAR.propensities([*PLAN, announced("hope", 0.9, error=2.0)])
+    assert graded[1:4] == pytest.approx([share / 2 for share in (0.08, 0.08, 0.06)], rel=0.2)
+
+
+def test_a_value_makes_cheaper_announced_models_worth_a_try():
+    """At 0.1 USD a success, a model that costs 0.009 less may be 9 points worse."""
+    plan = [PLAN[0], announced("cheap", 0.83, cost=0.001, error=0.1)]
+    by_quality, by_value = NEAR.propensities(plan), NEAR.propensities(plan, value_usd=0.1)
+    assert by_quality[1] < 0.001
+    assert by_value[1] > 0.1
+
+
+@given(
+    st.lists(st.builds(announced, st.just("m"), st.floats(0, 1), st.floats(0, 0.02), st.floats(0.01, 3)), max_size=9)
+)
+def test_propensities_with_announced_models_add_up(more):
+    found = NEAR.propensities([*PLAN, *more], value_usd=0.5)
+    assert sum(found) == pytest.approx(1)
+    assert min(found) >= 0
+    assert found[0] >= 1 - NEAR.share

@@ -24,6 +24,7 @@ from router_model.serving.engine.following import (
     fitted,
     level_shift,
     log_likelihood_ratios,
+    narrowed_level,
 )
 
 HALF = 0.5
@@ -258,3 +259,19 @@ def test_a_log_without_a_database_is_refused(log):
     with pytest.raises(SettingsError, match="--follow-levels reads feedback from the log, and .* is no database"):
         LevelFollower.of(Settings(artifact="a", log=log, follow_levels=1.0), clock=lambda: 0.0)
     assert LevelFollower.of(Settings(artifact="a", log=log), clock=lambda: 0.0) is None
+
+
+def test_every_judged_answer_narrows_an_announced_level():
+    """With n answers at even odds the information is n/4 and that of the prior, 1/0.5^2 = 4."""
+    even = judged(*[0.0, 1.0] * 10)
+    assert narrowed_level(even, 0.5).error == pytest.approx((20 / 4 + 4) ** -0.5)
+    assert narrowed_level(even, 0.5).log_odds == pytest.approx(0, abs=1e-9)
+    assert narrowed_level([], 0.5).error == 0.5
+
+
+def test_no_single_key_moves_an_announced_level():
+    one, others = judged(*[1.0] * 40, judge="one"), judged(*[0.0] * 10, judge="two")
+    assert narrowed_level(one, 0.5).log_odds == 0
+    assert narrowed_level([*one, *others], 0.5).log_odds == 0  # without the first, the second says the opposite
+    trusted = narrowed_level([*one, *judged(*[1.0] * 40)], 0.5)
+    assert 0 < trusted.log_odds == narrowed_level(judged(*[1.0] * 40), 0.5).log_odds
