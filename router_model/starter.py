@@ -5,9 +5,9 @@ was learned from public tables (`router_model.training.anchors`), so they say ho
 catalog is predicted from them by its level (`router_model.announced`), and its level comes from what the catalog says:
 an accuracy, published scores, a sibling or only a price.
 
-Choosing by difficulty pays only if the levels are right: on public tables that the anchors had not seen, levels that
-were off by more than `SURE_ENOUGH` cost more than difficulty brought (docs/decisions/0047). So where fewer than two
-levels are that sure, the starter does not route. It then calls one model, the cheapest that is expected to be about as
+Choosing by difficulty pays only if the levels are right: on public tables that the anchors had not seen, wrong levels
+cost more than difficulty brought (docs/decisions/0047). So the starter routes only if the accuracies of at least two
+models were counted on `SURE_PROMPTS` prompts. Else it calls one model, the cheapest that is expected to be about as
 good as the best, and says so. It explores all the same, so that its log teaches the first trained router.
 """
 
@@ -33,8 +33,8 @@ from router_model.saved.artifact import Artifact, load_artifact
 
 Float64Array = npt.NDArray[np.float64]
 
-SURE_ENOUGH: Final = 0.15
-"""Standard error of a level, in log odds, up to which choosing by difficulty did not lose on tables left out."""
+SURE_PROMPTS: Final = 400
+"""Prompts that an accuracy must be counted on, so that choosing by difficulty does not lose on tables left out."""
 
 MAX_QUALITY_LOSS: Final = 0.01
 """Expected quality that the default rule may lose against the best model, as in training."""
@@ -112,7 +112,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     reference = anchors.reference
     assert reference is not None  # noqa: S101 - anchors are built with one
     levels = starter_levels(catalog)
-    sure = [model for model, level in levels.items() if level.error <= SURE_ENOUGH]
+    sure = [model for model, card in catalog.cards.items() if (card.accuracy_prompts or 0) >= SURE_PROMPTS]
     routes = len(sure) >= 2  # noqa: PLR2004 - there is nothing to choose between one
     if not routes:
         reference = replace(reference, slope=_FLAT)
@@ -121,7 +121,7 @@ def start(catalog: Catalog, *, quality_value_usd: float | None = None, anchors: 
     cost = _typical_cost(catalog, anchors)
     value = _value_of_quality(quality, cost) if quality_value_usd is None else quality_value_usd
     always = None if routes else list(levels)[int(np.lexsort((cost, cost - value * quality.mean(axis=0)))[0])]
-    why = _why(levels, sure, always)
+    why = _why(sure, always)
     artifact = replace(
         anchors,
         catalog=Catalog({**anchors.catalog.cards, **catalog.cards}),
@@ -183,12 +183,13 @@ def _value_of_quality(quality: Float64Array, cost: Float64Array) -> float:
     return float(values[-1])
 
 
-def _why(levels: Mapping[str, Level], sure: list[str], always: str | None) -> str:
+def _why(sure: list[str], always: str | None) -> str:
     if always is None:
-        return f"routes by difficulty: the levels of {', '.join(sure)} are known to {SURE_ENOUGH} log odds or better"
-    least = min(level.error for level in levels.values())
+        return (
+            f"routes by difficulty: the accuracies of {', '.join(sure)} were counted on {SURE_PROMPTS} prompts or more"
+        )
     return (
-        f"does not route: it needs two levels that are known to {SURE_ENOUGH} log odds, and the best known one here is "
-        f"known to {least:.2f}. {always} answers everything: the cheapest that is expected to be about as good as the "
-        "best. Give the catalog accuracies, counted on 400 prompts or more, or collect and grade outcomes"
+        f"does not route: it needs two models with an accuracy that was counted on {SURE_PROMPTS} prompts or more, and "
+        f"the catalog has {len(sure) or 'none'}. {always} answers everything: the cheapest that is expected to be about "
+        "as good as the best. Give accuracies (accuracy, accuracy_prompts), or collect and grade outcomes"
     )

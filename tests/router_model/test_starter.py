@@ -15,7 +15,7 @@ from router_model.catalog import Catalog
 from router_model.errors import CatalogError
 from router_model.features import load_encoder
 from router_model.saved.artifact import Artifact, load_artifact, save_artifact, sealed
-from router_model.starter import SURE_ENOUGH, load_anchors, start
+from router_model.starter import load_anchors, start
 
 EASY = "If Tom has 3 apples and buys 2 more, how many apples does he have?"
 HARD = (
@@ -83,7 +83,7 @@ def test_a_sibling_has_the_level_of_the_model_that_it_is_like_whatever_their_ord
     assert levels["large"].error < levels["middle"].error < levels["small"].error
 
 
-def test_it_routes_where_levels_are_sure_and_hard_prompts_are_less_likely_to_succeed(sure):
+def test_it_routes_where_accuracies_are_sure_and_hard_prompts_are_less_likely_to_succeed(sure):
     assert (sure.routes, sure.always_model) == (True, None)
     assert "routes by difficulty" in sure.why
     router = router_of(sure.artifact)
@@ -97,11 +97,10 @@ def test_it_routes_where_levels_are_sure_and_hard_prompts_are_less_likely_to_suc
 
 
 @pytest.mark.parametrize(
-    "catalog", [catalog_of(), measured(50), catalog_of(small="accuracy = 0.9\naccuracy_prompts = 5000")]
+    "catalog", [catalog_of(), measured(399), catalog_of(small="accuracy = 0.9\naccuracy_prompts = 5000")]
 )
-def test_it_does_not_route_where_fewer_than_two_levels_are_sure_and_says_so(catalog):
+def test_it_does_not_route_where_fewer_than_two_accuracies_are_of_400_prompts_and_says_so(catalog):
     started = start(catalog)
-    assert sum(level.error <= SURE_ENOUGH for level in started.levels.values()) < 2
     assert not started.routes
     assert "does not route" in started.why
     assert started.always_model in PRICES
