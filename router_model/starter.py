@@ -190,6 +190,6 @@ def _why(sure: list[str], always: str | None) -> str:
         )
     return (
         f"does not route: it needs two models with an accuracy that was counted on {SURE_PROMPTS} prompts or more, and "
-        f"the catalog has {len(sure) or 'none'}. {always} answers everything: the cheapest that is expected to be about "
+        f"the catalog has {len(sure) or 'none'}. {always} answers everything: the cheapest that should be about "
         "as good as the best. Give accuracies (accuracy, accuracy_prompts), or collect and grade outcomes"
     )
