@@ -54,7 +54,7 @@ HOUSES = (
     House("router_model", 0.0, 3.6, "#D55E00", (
         Floor("commands · router · pacing", "one decision; a budget for many"),
         Floor("screening · explanation · sequential", "who may be chosen; why this one; tests in time"),
-        Floor("saved · prediction", "files of a router; probabilities, costs"),
+        Floor("saved · announced · prediction", "files; models nobody graded; probabilities, costs"),
     )),
     House("features", 0.0, -0.6, "#CC79A7", (Floor("features", "a prompt becomes numbers"),)),
 )  # fmt: skip

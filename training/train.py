@@ -27,11 +27,11 @@ from router_model.saved.artifact import MANIFEST, Artifact, hash_of, load_artifa
 from router_model.saved.bank_prompts import BankPrompts
 from router_model.spend_curve import SpendCurve
 from router_model.training.files import file_sha256
+from router_model.training.fitting.calibrate import fit_reference
 from router_model.training.fitting.embedding_cache import cached
 from router_model.training.fitting.evidence import bank_rows
 from router_model.training.fitting.fit import FitConfig, OutOfFold, fit_predictor
 from router_model.training.fitting.judges import Finding, leave_out_contradicted, write_quarantine
-from router_model.training.fitting.reference import fit_reference
 from router_model.training.measuring.certify import DEFAULT_DELTA, certify, check_targets, default_targets
 from router_model.training.measuring.evaluate import Evaluation, evaluate
 from router_model.training.measuring.moves import Moves, measure_moves, same_settings

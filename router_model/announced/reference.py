@@ -6,7 +6,7 @@ quality of known model k on a prompt, that of the announced one is
     logit p = s * sum_k w_k logit p_k + b,    w_k proportional to exp(-|level_k - level| / 0.5),
 
 with levels as log odds of the mean quality, and b such that the mean over typical prompts is the model's own level. The
-slope s was learned by leaving one known model out (`router_model.training.fitting.reference`).
+slope s was learned by leaving one known model out (`router_model.training.fitting.calibrate.fit_reference`).
 """
 
 from dataclasses import dataclass, replace

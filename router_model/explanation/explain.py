@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from router_model.announced.announced import AnnouncedModels
 from router_model.catalog import Catalog
 from router_model.cost import prices_usd
 from router_model.decision import Decision, PlanStep, Reason
-from router_model.explanation.announced_models import explain_announced
 from router_model.explanation.changes import changes_for_runner_up
 from router_model.explanation.contributions import explain_success
 from router_model.explanation.neighbours import nearest_prompts
-from router_model.explanation_records import CostGap, Explanation, SuccessExplanation
+from router_model.explanation_records import Contribution, CostGap, Explanation, SuccessExplanation
 from router_model.features.featuriser import PromptFeatures
 from router_model.policy import Rule
 from router_model.prediction.predictor import Predictor
@@ -93,6 +93,49 @@ def _explained(
         explain_announced(step.model, known, announced) if step.announced else known[predictor.models.index(step.model)]
         for step in pair
     ]
+
+
+def explain_announced(
+    model: str, known: Sequence[SuccessExplanation | None], announced: AnnouncedModels
+) -> SuccessExplanation | None:
+    """Explain an announced model's probability by those of the known models it is a mixture of.
+
+    Its log odds are a weighted sum of theirs, and so are the contributions. The sum starts at the model's own level.
+    The calibration is the rest: the mixture's own start, and what brings its mean to the level.
+
+    Parameters
+    ----------
+    known : of all known models, on the same prompt
+
+    Returns
+    -------
+    SuccessExplanation or None
+        None if nothing was predicted.
+    """
+    parts = [one for one in known if one is not None]
+    if len(parts) < len(known):
+        return None
+    column = announced.models.index(model)
+    weights = announced.weights[:, column].astype(np.float64)
+    log_odds = float(weights @ [one.log_odds for one in parts] + announced.shift[column])
+    contributions = tuple(
+        Contribution(
+            same[0].source,
+            *(float(weights @ [getattr(one, field) for one in same]) for field in ("log_odds", "difficulty", "edge")),
+        )
+        for same in zip(*(one.contributions for one in parts), strict=True)
+    )
+    level = announced.levels[model].log_odds
+    return SuccessExplanation(
+        model=model,
+        p_success=float(expit(log_odds)),
+        log_odds=log_odds,
+        record=float(expit(level)),
+        record_log_odds=level,
+        calibration=log_odds - level - sum(one.log_odds for one in contributions),
+        contributions=contributions,
+        surface=parts[int(np.argmax(weights))].surface,
+    )
 
 
 def _token_rates(pair: Sequence[PlanStep], artifact: Artifact) -> npt.NDArray[np.float64]:

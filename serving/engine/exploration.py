@@ -8,30 +8,33 @@ answer by the probability with which it was chosen. Therefore the propensities a
 
 Announced models, which nobody graded, are drawn apart: each with the probability that it is the best of the plan, as
 far as its level is known (Thompson 1933). Of 395 of them most have next to none, so that the draws go to the few that
-could be better, until feedback has shown which are. Half of the draws are theirs, or less if it is unlikely that any is
-better.
+could be better, until feedback has shown which are. Seven tenths of the draws are theirs, or less if it is unlikely
+that any is better.
 
 Exploration may also be targeted (`Rival`): where a challenger would choose another model, its choice is taken with a
 probability. A log shows the difference between two routers only there, so it takes fewer requests.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtr
 
 from router_model.decision import PlanStep
 
 _FAR_DRAWS = 0.2
 """Share of the draws for candidates within the cost bound that are less likely to succeed than near ones."""
-_ANNOUNCED_DRAWS = 0.5
+_ANNOUNCED_DRAWS = 0.7
 """Largest share of the draws for announced candidates."""
 _LEAST_ERROR = 4e-3  # of a graded model's level: narrower peaks would fall between the points
 _REACH = 5.0  # standard errors from the middle to the ends of what is integrated
-_POINTS = 400
+_POINTS = 200
+_MOST_HOPEFUL = 32
+"""Announced candidates that may be drawn at once: those whose levels reach highest."""
 
 STARTER_SHARE: Final = 0.1
 """The share of draws of a starter, unless the settings say another: the first router is trained on its log."""
@@ -81,7 +84,10 @@ class Exploration:
         """
         if self.share <= 0:
             return certain(len(plan))
-        new = [i for i, step in enumerate(plan) if i and self._is_new(step) and self._is_affordable(plan, i)]
+        if self.none_graded:
+            plan = [replace(step, level_error=None) for step in plan]
+        most = plan[0].expected_cost_usd * self.max_cost_ratio
+        new = [i for i, s in enumerate(plan) if i and s.level_error is not None and s.expected_cost_usd <= most]
         hopes = chances_to_be_best(plan, new, value_usd) if new else []
         of_new = min(_ANNOUNCED_DRAWS, sum(hopes))
         found = self._of_graded(plan, self.share * (1 - of_new))
@@ -90,12 +96,6 @@ class Exploration:
             found[position] += drawn
             found[0] -= drawn
         return found
-
-    def _is_new(self, step: PlanStep) -> bool:
-        return step.announced and not self.none_graded
-
-    def _is_affordable(self, plan: Sequence[PlanStep], position: int) -> bool:
-        return plan[position].expected_cost_usd <= plan[0].expected_cost_usd * self.max_cost_ratio
 
     def _of_graded(self, plan: Sequence[PlanStep], share: float) -> list[float]:
         """Return the probabilities of the candidates where the graded ones are drawn with a probability."""
@@ -114,8 +114,8 @@ class Exploration:
     def _within_cost(self, plan: Sequence[PlanStep]) -> tuple[list[int], list[int]]:
         """Return the positions of the near and of the far candidates within the cost bound, without the first."""
         chosen = plan[0]
-        least = chosen.p_success - self.max_p_drop
-        affordable = [i for i in range(1, len(plan)) if self._is_affordable(plan, i) and not self._is_new(plan[i])]
+        least, most = chosen.p_success - self.max_p_drop, chosen.expected_cost_usd * self.max_cost_ratio
+        affordable = [i for i, s in enumerate(plan) if i and s.expected_cost_usd <= most and s.level_error is None]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
 
@@ -151,8 +151,15 @@ def chances_to_be_best(plan: Sequence[PlanStep], new: Sequence[int], value_usd: 
     quality = np.array([step.p_success if step.expected_quality is None else step.expected_quality for step in steps])
     cost = np.array([step.expected_cost_usd for step in steps])
     mean = quality - (cost / value_usd if value_usd else 0.0)
-    error = np.maximum([step.level_error or 0.0 for step in steps], _LEAST_ERROR) * quality * (1 - quality)
-    error = np.maximum(error, _LEAST_ERROR)
+    error = np.maximum(np.array([step.level_error or 0.0 for step in steps]) * quality * (1 - quality), _LEAST_ERROR)
+    hopeful = np.argsort(-(mean + 2 * error)[1:], kind="stable")[:_MOST_HOPEFUL] + 1
+    found = np.zeros(len(steps))
+    found[hopeful] = _chances(mean[[0, *hopeful]], error[[0, *hopeful]])[1:]
+    return [float(chance) for chance in found[1:]]
+
+
+def _chances(mean: npt.NDArray[np.float64], error: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probability of each of some normal distributions to be the largest, shape (n,)."""
     ends = mean - _REACH * error, mean + _REACH * error
     grid = np.linspace(max(ends[0].max(), mean[0] - _REACH * error[0]), ends[1].max(), _POINTS)
     away = (grid[:, None] - mean) / error
@@ -160,7 +167,7 @@ def chances_to_be_best(plan: Sequence[PlanStep], new: Sequence[int], value_usd: 
     others = np.exp(below.sum(axis=1, keepdims=True) - below)
     density = np.exp(-(away**2) / 2) / (error * np.sqrt(2 * np.pi))
     chance = (density * others).sum(axis=0) * (grid[1] - grid[0])
-    return [float(one) for one in np.clip(chance[1:] / max(chance.sum(), 1.0), 0, 1)]
+    return np.asarray(chance / max(chance.sum(), 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Fit the blend of predictors and the correction of its log odds on held-out predictions."""
+"""Fit the blend of predictors, the correction of its log odds, and what predicts announced models, on held-out rows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from router_model.announced.reference import Reference, log_odds_of
 from router_model.prediction.calibration import P_FLOOR, Blend, Calibration, split_logit
 
 FloatArray = npt.NDArray[np.float32]
@@ -27,6 +28,9 @@ _FULL_TRUST = np.array([np.inf], dtype=np.float32)
 _PRIOR_VARIANCE = 0.05  # prior standard deviation of models' intercepts, on the log odds
 
 _NEGLIGIBLE = 1e-3  # smaller weights are set to 0
+REFERENCE_PROMPTS = 512
+"""Prompts of a reference: evenly spread over difficulty, so that their mean is that of all to about half a point."""
+_REFERENCE_SLOPES = np.linspace(0.5, 1.3, 17)
 _TRUSTING = 4.0  # log odds of a trust of 0.98, the prior
 
 
@@ -189,3 +193,40 @@ class _TrustSide:
         error = self.weight * (expit(score) - self.success)
         per_prompt = (error * self.edge).sum(axis=1) * trust * (1 - trust)
         return value, per_prompt @ self.standardised
+
+
+def fit_reference(expected_quality: Float64Array, quality: Float64Array) -> Reference:
+    """Choose typical prompts, and the slope with which known models predict one that is left out best.
+
+    Parameters
+    ----------
+    expected_quality : shape (n_prompts, n_models), out of fold
+    quality : shape (n_prompts, n_models); NaN where unknown
+    """
+    log_odds = log_odds_of(expected_quality).astype(np.float32)
+    order = np.argsort(log_odds.mean(axis=1), kind="stable")
+    n = min(REFERENCE_PROMPTS, len(order))
+    middle = ((np.arange(n) + 0.5) * len(order) / n).astype(np.intp)
+    chosen = np.sort(order[middle])
+    reference = Reference(log_odds[chosen], 1.0)
+    if expected_quality.shape[1] < 2:  # noqa: PLR2004 - none is left to predict it
+        return reference
+    losses = [
+        _left_out_loss(Reference(reference.log_odds, float(slope)), log_odds, quality) for slope in _REFERENCE_SLOPES
+    ]
+    return Reference(reference.log_odds, float(_REFERENCE_SLOPES[int(np.argmin(losses))]))
+
+
+def _left_out_loss(reference: Reference, log_odds: npt.NDArray[np.float32], quality: Float64Array) -> float:
+    """Return the mean log-loss of each model's outcomes, predicted from the others and its own level."""
+    losses = []
+    for column, level in enumerate(reference.levels):
+        known = np.isfinite(quality[:, column])
+        if not known.any():
+            continue
+        weights, shift = reference.without(column).mixture(np.array([level]))
+        others = np.delete(log_odds[known], column, axis=1).astype(np.float64)
+        p = np.clip(expit(others @ weights + shift)[:, 0], _NEGLIGIBLE, 1 - _NEGLIGIBLE)
+        y = quality[known, column]
+        losses.append(float(-(y * np.log(p) + (1 - y) * np.log1p(-p)).mean()))
+    return float(np.mean(losses))

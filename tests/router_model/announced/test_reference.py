@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from router_model.announced.reference import Reference, log_odds_of
-from router_model.training.fitting.reference import fit_reference
+from router_model.training.fitting.calibrate import fit_reference
 
 
 def some_reference(seed: int = 0) -> Reference:
