@@ -112,8 +112,8 @@ class Router:
         return cls(artifact=artifact, encoder=encoder, catalog=cards.only(models), announced=announced)
 
     def graded_only(self) -> "Router":
-        """Return the router without announced models: what a table can measure."""
-        if self.announced is None:
+        """Return the router without announced models: what a table can measure. Of a starter, that is all of them."""
+        if self.announced is None or self.artifact.is_starter:
             return self
         return replace(self, announced=None, catalog=self.catalog.only(graded_models(self.artifact)))
 

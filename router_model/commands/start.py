@@ -48,6 +48,18 @@ def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_jso
             return
         _show(started)
         click.echo(f"Router saved to {out} ({content_hash[:19]}…)")
+        for line in _next(out):
+            click.echo(line)
+
+
+def _next(out: Path) -> list[str]:
+    """Say how the router is used, and how its log becomes a router of one's own."""
+    return [
+        f"serve it:    router-model serve {out} --insecure --providers providers.toml",
+        "             One decision in ten is drawn among what costs at most three times as much (--explore-share).",
+        "then train:  send feedback to some hundred answers (docs/api.md), and",
+        f"             router-model retrain --log sqlite:///router-log.db --base {out} --out my-router",
+    ]
 
 
 def _show(started: "Starter") -> None:
