@@ -32,6 +32,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ ALARM: Final = 3e4
 """The evidence from which a level is shifted."""
 STEP: Final = 0.1
 """Shifts are multiples of it, so that decisions do not change with every report: 2.5 points where odds are even."""
+_ERROR_STEP: Final = 0.02  # errors of announced models' levels are multiples of it, for the same reason
 OFFSETS: Final = np.array([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0])
 _SURE: Final = 1e-3  # predictions are kept this far inside (0, 1): one surprise must not be proof
 _MOST_LOG: Final = 600.0  # exp of more is infinite
@@ -296,7 +298,8 @@ class LevelFollower:
             judged = [answers[decision_id] for decision_id in sorted(answers)]
             if model in self._announced:
                 found = narrowed_level(judged, self._announced[model])
-                shifts[model] = Shift(round(found.log_odds, 2), found.error)
+                error = min(ceil(found.error / _ERROR_STEP) * _ERROR_STEP, self._announced[model])
+                shifts[model] = Shift(round(round(found.log_odds / STEP) * STEP, 6), round(error, 6))
                 continue
             shift = level_shift(judged)
             if shift is not None and (by := self._rounded(shift.log_odds)):

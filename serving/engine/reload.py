@@ -256,5 +256,8 @@ def policy_version(settings: Settings, router: Router | None) -> str:
     catalog = "" if router is None else router.catalog.dump()
     said: list[Any] = [artifact, catalog, {name: getattr(settings, name) for name in _THAT_DECIDE}]
     if router is not None and router.levels is not None:
-        said.append({model: shift.log_odds for model, shift in router.levels.shifts.items()})
+        levels = router.levels
+        said.append({model: shift.log_odds for model, shift in levels.shifts.items()})
+        # The errors of announced models' levels decide, too.
+        said.extend({model: shift.error} for model, shift in levels.shifts.items() if model in levels.announced)
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:_N_DIGITS]

@@ -1,9 +1,11 @@
 """Adding a model against training with it, on a real table; `tests/performance/bench_add_model.py` has all of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from router_model import Catalog
+from router_model import Catalog, Router
 from router_model.features import load_encoder
 from router_model.features.featuriser import featurise
 from router_model.model_set import with_column
@@ -22,7 +24,7 @@ N_PROMPTS = 100
 MOST_LOST = 0.02
 
 
-def test_a_hundred_prompts_come_near_training(real_data):
+def test_a_hundred_prompts_or_one_accuracy_come_near_training(real_data):
     """AUC of each new model on test prompts: within 0.02 of a router trained with all its outcomes."""
     path = real_data / "zeroeval" / "outcomes.parquet"
     outcomes, encoder = read_outcomes(path), load_encoder("static")
@@ -30,22 +32,34 @@ def test_a_hundred_prompts_come_near_training(real_data):
     features, split = featurise(outcomes.prompts, encoder), split_prompts(outcomes.prompt_ids, seed=0)
     test = features.take(split.test)
 
-    def predictor(*left_out):
+    def router(*left_out):
         kept = tuple(model for model in outcomes.models if model not in left_out)
         table = outcomes.select_models(kept)
         run = Run(path, table, features, split, catalog.only(kept), encoder, TrainConfig(seed=0))
-        return run.fit(lambda _: None)[0].artifact.predictor
+        return run.fit(lambda _: None)[0]
 
-    def auc(predictor, model):
-        p = predictor.predict(test, quality_bar=1.0).p_success[:, [predictor.models.index(model)]]
+    def auc(decider, model):
+        p = decider.predict_features(test, 1.0).p_success[:, [decider.models.index(model)]]
         return mean_auc(p, outcomes.quality[split.test][:, [outcomes.models.index(model)]])
 
     # both are left out of one router: a harder case than one at a time, and one training less
-    full, without = predictor(), predictor(*MODELS)
+    full, without = router(), router(*MODELS)
     rows = np.random.default_rng(0).permutation(split.train)[:N_PROMPTS]
     for model in MODELS:
         graded = outcomes.select_models([model]).take(rows)
         seen = np.ones(len(rows), dtype=bool)
-        answers = answers_of(without, graded, features.take(rows), seen=seen, card=catalog[model])
-        added = with_column(without, model, fit_column(without, answers, bank_kernel(without.evidence_model))[0])
-        assert auc(added, model) >= auc(full, model) - MOST_LOST
+        known = without.artifact.predictor
+        answers = answers_of(known, graded, features.take(rows), seen=seen, card=catalog[model])
+        column = fit_column(known, answers, bank_kernel(known.evidence_model))[0]
+        p = with_column(known, model, column).predict(test, quality_bar=1.0).p_success[:, [-1]]
+        success = outcomes.quality[split.test][:, [outcomes.models.index(model)]]
+        assert mean_auc(p, success) >= auc(full, model) - MOST_LOST
+        # The same models by one accuracy on 200 prompts that the router never saw, and by no grade.
+        other = np.random.default_rng(0).permutation(split.calibration)[:200]
+        accuracy = float(np.nanmean(outcomes.quality[other, outcomes.models.index(model)]))
+        card = replace(catalog[model], accuracy=accuracy, accuracy_prompts=len(other))
+        cards = Catalog({**without.catalog.cards, model: card})
+        announced = Router.assemble(without.artifact, encoder, catalog=cards)
+        assert auc(announced, model) >= auc(full, model) - MOST_LOST
+        low, high = announced.announced.levels[model].interval
+        assert low <= success.mean() <= high

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from router_model import Catalog, CatalogError, Router
 from router_model.catalog import ModelCard
 from router_model.decision import lowered
-from router_model.levels import Levels, Shift
+from router_model.levels import Levels, Shift, shifted
 from router_model.model_set import announce_model, remove_model
 from router_model.policy import Rule
 from router_model.saved.artifact import load_artifact, save_artifact
@@ -149,3 +149,32 @@ def test_a_shift_of_announced_models_alone_breaks_no_promise(trained):
 def test_a_catalog_with_an_unknown_sibling_is_refused(trained):
     with pytest.raises(CatalogError, match="like: got 'nobody'"):
         announcing(trained.router, new_card(like="nobody"))
+
+
+def test_the_luckiest_of_395_is_not_chosen_for_its_luck(trained):
+    """Each is a little worse than the best graded model, at the price of the dearest, and 30 prompts say how good.
+
+    The luckiest are seen to be better than the best. At no value of a success may choosing among all lose more than
+    0.003 of quality (net of cost) against the graded models alone; believing the estimates loses more.
+    """
+    router, rng = trained.router, np.random.default_rng(0)
+    level = router.artifact.reference.levels.max() - 0.3
+    dearest = max(router.catalog.cards.values(), key=lambda card: card.usd_per_mtok_output)
+    cards = [
+        replace(dearest, model=f"new{i}", accuracy=float(rng.binomial(30, expit(level)) / 30), accuracy_prompts=30)
+        for i in range(395)
+    ]
+    many = announcing(router, *cards)
+    table = many.predict(PROMPTS * 5)
+    offset = np.append(np.zeros(3), level - np.array([one.log_odds for one in many.announced.levels.values()]))
+    truth = shifted(table.mean_quality, offset)
+    eligible, rows = np.ones(truth.shape, bool), np.arange(len(truth))
+    graded = eligible & ~table.announced
+
+    def net(value, seen, among):
+        chosen = Rule(None, None, quality_value_usd=value).rank(seen, among)[:, 0]
+        return float((truth - table.expected_cost_usd / value)[rows, chosen].mean())
+
+    for value in np.geomspace(1e-4, 10, 12):
+        assert net(value, table, eligible) >= net(value, table, graded) - 0.003
+    assert net(10.0, replace(table, level_error=None), eligible) < net(10.0, table, graded) - 0.003
