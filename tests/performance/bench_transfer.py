@@ -3,8 +3,8 @@
 ``python tests/performance/bench_transfer.py DATA [SAMPLE ...]`` prints two tables. First, for simple learners of
 difficulty (the share of a table's models that answer a prompt well): the mean AUC over the models of each table that
 was left out. Second, for levels that are off by normal errors: AIQ less that of the hull of single models in hindsight,
-mean and worst of eight draws on 1,500 prompts, without difficulty and with a slope of 0.3 of standardised difficulty (by the
-kernel on surface features). Needs scikit-learn.
+mean and worst of eight draws on 1,500 prompts, without difficulty and with a slope of 0.3 of standardised difficulty
+(by the kernel on surface features). Needs scikit-learn.
 """
 
 import sys
