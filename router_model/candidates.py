@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from router_model.announced.announced import AnnouncedModels
+from router_model.announced.starter_levels import starter_levels
 from router_model.catalog import Catalog, ModelCard
 from router_model.cost import Prices
 from router_model.decision import Exclusion
@@ -151,6 +152,9 @@ def read_announced(artifact: Artifact, cards: Catalog) -> AnnouncedModels | None
     if artifact.reference is None:
         return None
     known = artifact.predictor.models
+    if artifact.is_starter:
+        mine = Catalog({model: card for model, card in cards.cards.items() if model not in known})
+        return AnnouncedModels.of_levels(artifact.reference, starter_levels(mine))
     # Anchors are in no other catalog than the artifact's.
     anchors = {model: artifact.catalog[model] for model in artifact.anchors}
     return AnnouncedModels.of(artifact.reference, known, Catalog({**cards.cards, **anchors}))

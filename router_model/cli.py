@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         route,
         savings,
         simulate,
+        start,
     )
     from router_model.serving.commands import keys, log, serve  # noqa: F401
     from router_model.training.commands import (  # noqa: F401
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     )
 
 COMMANDS: Final = {
+    "start": ("router_model.commands.start", "Make a router from a catalog alone, before there are any outcomes."),
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
     "collect": ("router_model.commands.collect", "Ask models prompts on a budget; write a table of their answers."),
     "grade": ("router_model.commands.grade", "Grade answers by rules, your own function or a judging model."),

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     """Training showed no rule to be as good as this model, the best one on the training prompts."""
     BEST_UNDER_BUDGET = "best_under_budget"
     """The model has the highest expected value, at the success value of a budget pacer."""
+    STARTER = "starter"
+    """The router was made from a catalog alone, without outcomes of these models (`router_model.starter`)."""
     ONLY_CANDIDATE = "only_candidate"
     """The constraints left this candidate only."""
 

@@ -112,8 +112,8 @@ class Router:
         return cls(artifact=artifact, encoder=encoder, catalog=cards.only(models), announced=announced)
 
     def graded_only(self) -> "Router":
-        """Return the router without announced models: what a table can measure."""
-        if self.announced is None:
+        """Return the router without announced models: what a table can measure. Of a starter, that is all of them."""
+        if self.announced is None or self.artifact.is_starter:
             return self
         return replace(self, announced=None, catalog=self.catalog.only(graded_models(self.artifact)))
 
@@ -428,7 +428,7 @@ class Router:
         plan = table.steps(row, [column for column in ranked.tolist() if eligible[column]])
         return Decision(
             model=plan[0].model,
-            reason=_reason(plan, rule, abstained=table.abstains(row)),
+            reason=_reason(plan, rule, abstained=table.abstains(row), is_starter=self.artifact.is_starter),
             plan=plan,
             excluded=excluded,
             quality_bar=table.quality_bar,
@@ -454,9 +454,9 @@ def _limited(prompt: Prompt, constraints: Constraints) -> Prompt:
     return prompt if limit == prompt.max_output_tokens else replace(prompt, max_output_tokens=limit)
 
 
-def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool) -> Reason:
-    if len(plan) == 1:
-        return Reason.ONLY_CANDIDATE
+def _reason(plan: tuple[PlanStep, ...], rule: Rule, *, abstained: bool, is_starter: bool) -> Reason:
+    if len(plan) == 1 or is_starter:
+        return Reason.ONLY_CANDIDATE if len(plan) == 1 else Reason.STARTER
     if plan[0].model == rule.safest_model:
         return Reason.SAFEST_MODEL
     if plan[0].model == rule.always_model:

@@ -23,6 +23,7 @@ from router_model.serving.providers.config import load_aliases, load_providers, 
 from router_model.serving.providers.provider import Provider
 from router_model.serving.proxy.naming import check_alias
 from router_model.serving.proxy.stored_responses import check_storing
+from router_model.starter import start
 
 _SHOWN = 6  # models named
 _REACHED_WITHIN_S = 3.0
@@ -125,6 +126,11 @@ def _forwarding_in_words(models: Mapping[str, str], providers: Sequence[Provider
 
 def _router_in_words(settings: Settings) -> tuple[Mapping[str, str], str]:
     """Load the router once, as the workers will; return its models, what is served of each, and all in words."""
+    if settings.starts and settings.catalog is not None:
+        catalog = Catalog.load(settings.catalog)
+        started = start(catalog)
+        said = f"a starter from {settings.catalog} (no ARTIFACT), which {started.why}"
+        return _served(list(started.levels), catalog.cards), said
     if settings.artifact is None:
         plan = settings.default_plan
         cards = {} if settings.catalog is None else Catalog.load(settings.catalog).cards

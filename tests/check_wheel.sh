@@ -34,6 +34,7 @@ for name in (
     "serving/integrations/examples/ask_and_report.sh",
     "serving/decision_log/migrations/env.py",
     "features/assets/word_pieces.json",
+    "assets/anchors/manifest.json",
     "py.typed",
 ):
     assert f"router_model/{name}" in names, f"{name} is missing"

@@ -88,6 +88,7 @@ def retrain(
     base : folder of the router that served; it is compared with, and stays as it is
     out : folder of the new router
     tables : outcome tables with full evaluations, such as the one that `base` was trained on
+        A starter was trained on none, so none is needed; and the new router is not compared with it.
     catalog : prices and capabilities; by default, those of `base`
     accept_moves, advance : as of `train`
 
@@ -96,24 +97,25 @@ def retrain(
     TableError, TrainingError, CatalogError, ArtifactError
         The message says what was got, what was expected and what to do.
     """
-    if not tables:
-        raise TableError(
-            "no --table given; a log knows one model a prompt, so give the full evaluations of the former router, too"
-        )
     if Path(out).resolve() == Path(base).resolve():
         raise TableError(f"--out {out} is the router that serves; name another folder, and promote what is better")
     former = load_artifact(base)
+    if not tables and not former.is_starter:
+        raise TableError(
+            "no --table given; a log knows one model a prompt, so give the full evaluations of the former router, too"
+        )
     config = stored_config(former.provenance.get("config", {}), where=str(base))
     with tempfile.TemporaryDirectory(prefix="router-retrain-") as folder:
         table = Path(folder) / "outcomes.parquet"
         import_sources([*tables, log], table)
-        _require_models(table, former.predictor.models)
+        if not former.is_starter:
+            _require_models(table, former.predictor.models)
         report = train(
             table,
             out,
-            catalog=catalog or former.catalog,
+            catalog=catalog or former.candidate_cards,
             config=config,
-            former=base,
+            former=None if former.is_starter else base,
             accept_moves=accept_moves,
             advance=advance,
         )

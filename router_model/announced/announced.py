@@ -58,8 +58,14 @@ class AnnouncedModels:
         wanted = [card.model for card in cards.cards.values() if card.says_level and card.model not in known]
         if not wanted:
             return None
-        levels = estimate_levels(cards, dict(zip(known, reference.levels.tolist(), strict=True)), wanted)
-        weights, shift = reference.mixture(np.array([levels[model].log_odds for model in wanted]))
+        return cls.of_levels(
+            reference, estimate_levels(cards, dict(zip(known, reference.levels.tolist(), strict=True)), wanted)
+        )
+
+    @classmethod
+    def of_levels(cls, reference: Reference, levels: Mapping[str, Level]) -> "AnnouncedModels":
+        """Return models of some levels as mixtures of the reference's."""
+        weights, shift = reference.mixture(np.array([level.log_odds for level in levels.values()]))
         return cls(levels, weights.astype(np.float32), shift.astype(np.float32))
 
     @property

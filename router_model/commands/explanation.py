@@ -30,8 +30,9 @@ def show_explanation(decision: Decision, explanation: Explanation, console: Cons
     console.print()
     console.print(escape(_heading(models)), highlight=False)
     console.print()
-    room = max(console.width - _OTHER_COLUMNS, _LEAST_CHARS)
-    console.print(_neighbours(explanation.neighbours, models, room))
+    if explanation.neighbours:
+        room = max(console.width - _OTHER_COLUMNS, _LEAST_CHARS)
+        console.print(_neighbours(explanation.neighbours, models, room))
     told = [success for success in (explanation.chosen, explanation.runner_up) if success is not None]
     if told:
         console.print()
@@ -59,7 +60,7 @@ def _neighbours(neighbours: tuple[Neighbour, ...], models: list[str], room: int)
         table.add_row(
             escape(_named(near, room)),
             f"{near.similarity:.2f}",
-            *(_outcome(by_model[model]) for model in models),
+            *(_outcome(by_model.get(model)) for model in models),
             f"{sum(known)} of {len(known)} succeed",
         )
     return table
@@ -74,8 +75,8 @@ def _named(near: Neighbour, room: int) -> str:
     return f"{said[: room - 1]}…" if len(said) > room else said
 
 
-def _outcome(outcome: LoggedOutcome) -> str:
-    if outcome.quality_from is None:
+def _outcome(outcome: LoggedOutcome | None) -> str:
+    if outcome is None or outcome.quality_from is None:  # an announced model has no outcomes
         return "not tried"
     return {True: "succeeds", False: "fails", None: "near the bar"}[outcome.success]
 

@@ -60,9 +60,11 @@ def describe(artifact: "Artifact") -> dict[str, Any]:
                 "price_date": _day(artifact.catalog[model].price_date),
             }
             for column, model in enumerate(predictor.models)
+            if model not in artifact.anchors
         ],
         "announced": announced,
         "anchors": list(artifact.anchors),
+        "starter": artifact.provenance.get("starter"),
         "without_outcomes": [
             model for model in artifact.catalog if model not in predictor.models and model not in announced
         ],
@@ -113,7 +115,8 @@ def _show(description: dict[str, Any]) -> None:
             "unknown" if row["context_window"] is None else f"{row['context_window']:,}",
             escape(row["price_source"]),
         )
-    console.print(table)
+    if description["models"]:
+        console.print(table)
     if any(row["carried_over"] for row in description["models"]):
         console.print(_CARRIED_OVER, style="dim", highlight=False, soft_wrap=True)
     point = description["operating_point"]
@@ -122,9 +125,11 @@ def _show(description: dict[str, Any]) -> None:
     facts = {
         "content": description["content_hash"],
         "encoder": description["encoder"]["name"],
-        "trained on": f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
+        "trained on": "public tables, without these models"
+        if description["starter"]
+        else f"{trained.get('train', '?')} prompts ({description['n_bank_prompts']} kept as evidence{texts})",
         "quality bars": _bars(description),
-        "default rule": _default_rule(point),
+        "default rule": description["starter"]["why"] if description["starter"] else _default_rule(point),
         "unlike prompts": f"below a trust of {description['trust_floor']:.2g}: "
         + (description["safe_model"] or "overall records decide"),
         "rests on": ", ".join(f"{name} {share:.0%}" for name, share in description["trust"].items() if share > 0),

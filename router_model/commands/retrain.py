@@ -44,6 +44,8 @@ def command(
 ) -> None:
     """Train the router in --base again: on its tables, and on a decision log.
 
+    A starter ('router-model start') needs no tables: its log is enough, once
+    some of its answers are graded.
     The settings are those of --base, which stays as it is. The new router is
     not saved if it moves more traffic than the new grades support. To serve it,
     promote it.

@@ -65,7 +65,10 @@ def _explain(
         pieces = float(features.n_input_tokens[0])
         gap = cost_gap(pair[0], pair[1], catalog, n_input_tokens=pieces * _token_rates(pair, artifact))
     return Explanation(
-        neighbours=nearest_prompts(predictor, features, artifact.bank_prompts, quality_bar=bar),
+        # The prompts of a starter are those of public tables, which no candidate answered.
+        neighbours=()
+        if artifact.is_starter
+        else nearest_prompts(predictor, features, artifact.bank_prompts, quality_bar=bar),
         chosen=chosen,
         runner_up=others[0] if others else None,
         cost=gap,

@@ -20,7 +20,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,16 @@ class Artifact:
     anchors: tuple[str, ...] = ()
     content_hash: str = ""
 
+    @property
+    def is_starter(self) -> bool:
+        """Whether all that the predictor knows are anchors: nobody graded any candidate (`router_model.starter`)."""
+        return set(self.predictor.models) == set(self.anchors)
+
+    @property
+    def candidate_cards(self) -> Catalog:
+        """The cards of all models but the anchors, which nobody can call."""
+        return Catalog({model: card for model, card in self.catalog.cards.items() if model not in self.anchors})
+
     def __repr__(self) -> str:
         return f"<Artifact of {len(self.predictor.models)} models, {self.content_hash[:19]}>"
 
@@ -177,6 +187,11 @@ def save_artifact(artifact: Artifact, path: str | Path) -> str:
     manifest = _manifest(artifact, files)
     _install({**files, MANIFEST: manifest}, target)
     return str(json.loads(manifest)["content_hash"])
+
+
+def sealed(artifact: Artifact) -> Artifact:
+    """Return an artifact with the content hash that it would have if it were saved."""
+    return replace(artifact, content_hash=json.loads(_manifest(artifact, _files(artifact)))["content_hash"])
 
 
 def copy_artifact(source: str | Path, path: str | Path) -> str:
@@ -342,7 +357,7 @@ def _assemble(manifest: dict[str, Any], files: dict[str, bytes]) -> Artifact:
         predictor=predictor,
         catalog=catalog,
         tokens_per_piece=arrays["tokens_per_piece"],
-        operating_point=_operating_point(description, predictor),
+        operating_point=_operating_point(description, predictor, catalog),
         encoder_name=manifest["encoder"]["name"],
         encoder_hash=manifest["encoder"]["content_hash"],
         seen_prompts=arrays["seen_prompts"],
@@ -377,16 +392,15 @@ def _boosters(files: Mapping[str, bytes], predicts: str, count: int, columns: Se
     return tuple(read)
 
 
-def _operating_point(description: Mapping[str, Any], predictor: Predictor) -> OperatingPoint:
+def _operating_point(description: Mapping[str, Any], predictor: Predictor, catalog: Catalog) -> OperatingPoint:
     point = OperatingPoint(**description["operating_point"])
     predictor.grid.check(point.quality_bar)
     value = point.quality_value_usd
     if not is_number(value) or not is_number(point.quality_bar) or value < 0:
         raise ArtifactError(f"predictor.json: the operating point is {point}; expected numbers, 0 or more")
-    if point.always_model is not None and point.always_model not in predictor.models:
+    if point.always_model is not None and point.always_model not in catalog:
         raise ArtifactError(
-            f"predictor.json: the model to call always is {point.always_model!r}; expected one of "
-            f"{', '.join(predictor.models)}"
+            f"predictor.json: the model to call always is {point.always_model!r}; expected one of {', '.join(catalog)}"
         )
     return point
 

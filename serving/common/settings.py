@@ -55,7 +55,10 @@ class Settings(BaseSettings):
 
     # what decides
     artifact: Path | None = Field(None, description="A router's folder, what names one, or a folder of 'promote'.")
-    catalog: Path | None = Field(None, description="Prices and capabilities instead of the router's own.")
+    catalog: Path | None = Field(
+        None,
+        description="Prices and capabilities instead of the router's own; without one, what a starter is made of.",
+    )
     encoder: str | None = Field(None, description="The encoder, where the router was trained with one of your own.")
     default_plan: tuple[str, ...] = Field((), description="Models to answer with when deciding fails, best first.")
     decision_deadline_s: float = Field(0.25, gt=0, description="After it a request gets the default plan.")
@@ -63,7 +66,9 @@ class Settings(BaseSettings):
     max_batch: int = Field(256, ge=1, description="Requests in one batch.")
 
     # exploration
-    explore_share: float = Field(0.0, ge=0, le=1, description="Share of decisions that try another candidate.")
+    explore_share: float | None = Field(
+        None, ge=0, le=1, description="Share of decisions that try another candidate; without it 0, of a starter 0.1."
+    )
     explore_max_p_drop: float = Field(0.1, ge=0, le=1, description="P(success) below which a candidate is tried less.")
     explore_max_cost_ratio: float = Field(3.0, gt=0, description="Times the chosen one's cost a tried one may cost.")
 
@@ -164,13 +169,19 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _decides_somehow(self) -> "Settings":
         """Refuse settings by which the service could neither decide nor forward."""
-        if self.artifact is None and self.providers is None and not self.default_plan:
+        if self.artifact is None and self.providers is None and self.catalog is None and not self.default_plan:
             raise PydanticCustomError(
                 "no_artifact",
                 "no artifact: expected the folder of a trained router, or ROUTER_ARTIFACT; 'router-model train' makes "
-                "one. Without a router, --providers FILE forwards calls, and --default-plan MODEL is what 'auto' means",
+                "one. Without a router, --catalog FILE decides by what it says of models, --providers FILE forwards "
+                "calls, and --default-plan MODEL is what 'auto' means",
             )
         return self
+
+    @property
+    def starts(self) -> bool:
+        """Whether a starter decides: there is a catalog, and neither an artifact nor a default plan."""
+        return self.artifact is None and self.catalog is not None and not self.default_plan
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what ``repr`` and ``str`` show: passwords are masked."""

@@ -11,7 +11,15 @@ from router_model.goal import Goal, QualityValue, SuccessValue, TargetSuccess
 from router_model.router import Router
 from router_model.serving.common.ids import IdMaker
 from router_model.serving.engine.default_plan import CHARS_PER_TOKEN
-from router_model.serving.engine.exploration import Exploration, Rival, certain, draw, put_first, with_rival
+from router_model.serving.engine.exploration import (
+    ByRouter,
+    Exploration,
+    Rival,
+    certain,
+    draw,
+    put_first,
+    with_rival,
+)
 from router_model.serving.engine.query import Routed, Trial
 from router_model.serving.engine.read_query import ReadQuery
 from router_model.serving.engine.reload import Served
@@ -35,13 +43,13 @@ class DecisionAnswers:
 
     Parameters
     ----------
-    exploration : Exploration
+    exploration : ByRouter
     rng : draws what is explored
     clock : returns seconds since 1970
     seal : marks the id of a decision as that of the key that asked
     """
 
-    def __init__(self, exploration: Exploration, *, rng: Random, clock: Callable[[], float], seal: Seal) -> None:
+    def __init__(self, exploration: ByRouter, *, rng: Random, clock: Callable[[], float], seal: Seal) -> None:
         self._exploration = exploration
         self._rng = rng
         self._clock = clock
@@ -67,7 +75,12 @@ class DecisionAnswers:
         trial : what is noted of the challenger
         """
         plan, propensities, reason = choose(
-            decision, asked, exploration=self._exploration, rng=self._rng, safe_model=served.safe_model, rival=rival
+            decision,
+            asked,
+            exploration=self._exploration_of(served.router),
+            rng=self._rng,
+            safe_model=served.safe_model,
+            rival=rival,
         )
         explored = reason == EXPLORED
         # A certificate promises something of the rule's choices, so it goes with nothing that came first otherwise.
@@ -148,6 +161,10 @@ class DecisionAnswers:
             trial=trial,
             turn=asked.turn,
         )
+
+    def _exploration_of(self, router: Router | None) -> Exploration:
+        is_starter = router is not None and router.artifact.is_starter
+        return self._exploration.starter if is_starter else self._exploration.trained
 
     def _id(self, asked: ReadQuery) -> str:
         return self._seal(self._new_id(), asked.query.key_id)

@@ -126,8 +126,12 @@ def by_record(artifact: Artifact) -> tuple[str, ...]:
 
 
 def by_level(artifact: Artifact, catalog: Catalog) -> tuple[str, ...]:
-    """Return announced models by the lower ends of their levels, for a router without graded candidates."""
+    """Return announced models by the lower ends of their levels, for a router without graded candidates.
+
+    First comes the one that the router always calls.
+    """
     announced = read_announced(artifact, catalog)
     if announced is None:
         return ()
-    return tuple(sorted(announced.models, key=lambda model: -announced.levels[model].interval[0]))
+    always, levels = artifact.operating_point.always_model, announced.levels
+    return tuple(sorted(levels, key=lambda model: (model != always, -levels[model].interval[0])))

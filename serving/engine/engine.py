@@ -30,7 +30,7 @@ from router_model.serving.engine.canary import CanaryWatch
 from router_model.serving.engine.challenger import CHALLENGER, CHAMPION, Challenging, Contender, Outcome
 from router_model.serving.engine.deciding import MOST_TOGETHER, decide_group, decide_one, decide_together
 from router_model.serving.engine.decision_answers import DecisionAnswers, Seal, takes_rival
-from router_model.serving.engine.exploration import Exploration, Rival
+from router_model.serving.engine.exploration import STARTER_SHARE, ByRouter, Exploration, Rival
 from router_model.serving.engine.faults import callers_error
 from router_model.serving.engine.following import LevelFollower
 from router_model.serving.engine.lane import SLOW_FACTOR, DeadlineMissedError, Lane
@@ -80,8 +80,7 @@ class Engine:
         self._storage = prompt_storage(settings)
         self._keys = log_keys(settings)
         self._volume = PromptVolume(settings.log_prompt_chars_a_minute)
-        exploration = Exploration(settings.explore_share, settings.explore_max_p_drop, settings.explore_max_cost_ratio)
-        self._answers = DecisionAnswers(exploration, rng=rng, clock=clock, seal=seal)
+        self._answers = DecisionAnswers(_exploration(settings), rng=rng, clock=clock, seal=seal)
         loader = Loader(settings)
         self._reloader = Reloader(settings, loader, on_swap=self._replace_stuck_lanes)
         self.challenging = Challenging(settings, loader, champion=lambda: self._reloader.served)
@@ -534,6 +533,14 @@ class Engine:
             self._fast.close()
             self._slow.close()
             self._fast, self._slow = self._lanes()
+
+
+def _exploration(settings: Settings) -> ByRouter:
+    """Return how to explore; where the settings do not say how often, a starter does and a trained router does not."""
+    limits = settings.explore_max_p_drop, settings.explore_max_cost_ratio
+    share = settings.explore_share
+    shares = (0.0, STARTER_SHARE) if share is None else (share, share)
+    return ByRouter(Exploration(shares[0], *limits), Exploration(shares[1], *limits, none_graded=True))
 
 
 class _NoRouterError(Exception):

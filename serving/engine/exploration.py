@@ -16,8 +16,9 @@ probability. A log shows the difference between two routers only there, so it ta
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,9 @@ _POINTS = 200
 _MOST_HOPEFUL = 32
 """Announced candidates that may be drawn at once: those whose levels reach highest."""
 
+STARTER_SHARE: Final = 0.1
+"""The share of draws of a starter, unless the settings say another: the first router is trained on its log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
@@ -50,6 +54,9 @@ class Exploration:
         bound, all candidates that are less likely share a fifth of the draws.
     max_cost_ratio : float
         The cost bound. A candidate is only drawn if its expected cost is at most this many times the chosen one's.
+    none_graded : bool
+        Whether the router is a starter, which has announced candidates alone. They are then drawn as graded ones are,
+        because the first training needs outcomes of all of them.
 
     Examples
     --------
@@ -67,6 +74,7 @@ class Exploration:
     share: float
     max_p_drop: float
     max_cost_ratio: float
+    none_graded: bool = False
 
     def propensities(self, plan: Sequence[PlanStep], *, value_usd: float | None = None) -> list[float]:
         """Return the probability of each candidate to be the answer; they add up to 1.
@@ -77,6 +85,8 @@ class Exploration:
         """
         if self.share <= 0:
             return certain(len(plan))
+        if self.none_graded:
+            plan = [replace(step, level_error=None) for step in plan]
         most = plan[0].expected_cost_usd * self.max_cost_ratio
         new = [i for i, s in enumerate(plan) if i and s.level_error is not None and s.expected_cost_usd <= most]
         hopes = chances_to_be_best(plan, new, value_usd) if new else []
@@ -109,6 +119,13 @@ class Exploration:
         affordable = [i for i, s in enumerate(plan) if i and s.expected_cost_usd <= most and s.level_error is None]
         near = [i for i in affordable if plan[i].p_success >= least]
         return near, [i for i in affordable if plan[i].p_success < least]
+
+
+class ByRouter(NamedTuple):
+    """How to explore with a trained router, and with a starter."""
+
+    trained: Exploration
+    starter: Exploration
 
 
 def chances_to_be_best(plan: Sequence[PlanStep], new: Sequence[int], value_usd: float | None) -> list[float]:

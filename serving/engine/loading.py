@@ -10,14 +10,16 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from router_model.catalog import Catalog
 from router_model.errors import ArtifactError, RouterModelError
 from router_model.features import Encoder, FeatureError, load_encoder
 from router_model.router import Router
-from router_model.saved.artifact import Artifact, load_artifact, read_manifest
+from router_model.saved.artifact import Artifact, load_artifact, read_manifest, sealed
 from router_model.serving.common.settings import Settings
 from router_model.serving.engine.lane import DeadlineMissedError
 from router_model.serving.engine.self_check import check_router
 from router_model.serving.engine.trial import try_artifact
+from router_model.starter import start
 
 LOAD_DEADLINE_S = 240.0
 """For the trial and for the loading."""
@@ -45,7 +47,7 @@ class Loader:
 
         Parameters
         ----------
-        folder : of the artifact
+        folder : of the artifact; of a starter, its catalog
         beside : routers that are in use; without any, as at the start, nothing is tried, as a crash could end nothing
 
         Raises
@@ -53,13 +55,7 @@ class Loader:
         ArtifactError, CatalogError, FeatureError
             If it cannot be served.
         """
-        if beside:
-            self._try(folder)
-        artifact = load_artifact(folder)
-        if beside and artifact.content_hash not in self._known:
-            # The folder changed after the trial, so this content has not been tried.
-            raise ArtifactError(f"{folder}: changed while it was being tried; it is tried again")
-        self._known.append(artifact.content_hash)
+        artifact = self._started(folder) if self._settings.starts else self._verified(folder, tried=bool(beside))
         same = next((one for one in beside if one.artifact.content_hash == artifact.content_hash), None)
         if same is not None:
             artifact = same.artifact  # the same content need not be held, or compiled, twice
@@ -69,6 +65,24 @@ class Loader:
             router = router.warm_up()
         check_router(router)
         return router
+
+    def _verified(self, folder: Path, *, tried: bool) -> Artifact:
+        """Read an artifact; before, try it if it is to be."""
+        if tried:
+            self._try(folder)
+        artifact = load_artifact(folder)
+        if tried and artifact.content_hash not in self._known:
+            # The folder changed after the trial, so this content has not been tried.
+            raise ArtifactError(f"{folder}: changed while it was being tried; it is tried again")
+        self._known.append(artifact.content_hash)
+        return artifact
+
+    @staticmethod
+    def _started(catalog: Path) -> Artifact:
+        """Make a starter. It is not tried: its files are the package's own, and checked when they are read."""
+        started = start(Catalog.load(catalog))
+        _log.info("no artifact, so a starter decides, which %s", started.why)
+        return sealed(started.artifact)
 
     def _try(self, folder: Path) -> None:
         """Try an artifact in a separate process, unless it is one that was loaded or tried before."""

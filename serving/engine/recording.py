@@ -53,7 +53,7 @@ def log_keys(settings: Settings) -> LogKeys | None:
             "--log-prompts features needs --log-key FILE, whose key seals them; 'router-model log new-key FILE' makes "
             "one"
         )
-    if settings.artifact is None:
+    if settings.artifact is None and not settings.starts:
         raise SettingsError("--log-prompts features needs an ARTIFACT: features are what its router decides by")
     try:
         return LogKeys.read(settings.log_key)

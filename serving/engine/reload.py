@@ -22,7 +22,7 @@ from router_model.levels import Levels
 from router_model.router import Router
 from router_model.serving.common.service_errors import ReloadRefusedError
 from router_model.serving.common.settings import Settings
-from router_model.serving.engine.artifact_source import ArtifactSource, Sighting
+from router_model.serving.engine.artifact_source import Sighting, source_of
 from router_model.serving.engine.default_plan import DefaultPlan, default_plan
 from router_model.serving.engine.lane import Lane
 from router_model.serving.engine.loading import LOAD_DEADLINE_S, Loader, in_words
@@ -101,7 +101,7 @@ class Reloader:
         self._settings = settings
         self._loader = loader
         self._on_swap = on_swap
-        self._source = None if settings.artifact is None else ArtifactSource(settings.artifact, settings.catalog)
+        self._source = source_of(settings)
         self._lane = Lane("router-loader", deadline_s=LOAD_DEADLINE_S)
         self._turn = asyncio.Lock()
         self._served: Served | None = None

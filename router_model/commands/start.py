@@ -1,0 +1,80 @@
+"""The command ``router-model start``: make a router from a catalog alone, before there are any outcomes."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from router_model.starter import Starter
+
+
+@click.command("start")
+@click.option("--catalog", required=True, type=click.Path(path_type=Path), help="The models and their prices (TOML).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the router.")
+@click.option(
+    "--value",
+    "quality_value_usd",
+    type=click.FloatRange(min=0, min_open=True),
+    help="What a good answer is worth over a bad one, in USD [the least that is expected to lose 0.01 of quality].",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(*, catalog: Path, out: Path, quality_value_usd: float | None, as_json: bool) -> None:
+    """Make a router from the models in --catalog, without any outcomes.
+
+    How hard a prompt is was learned from public tables. How good a model is
+    comes from its table in the catalog: accuracy, scores, like, or else its
+    price alone. It routes if two models or more have an accuracy that was
+    counted on 400 prompts (accuracy, accuracy_prompts); else it calls one
+    model and says so. It holds no certificate, and a service explores with it, so that
+    its log can teach a router of your own.
+
+    \b
+      router-model start --catalog catalog.toml --out first-router
+      router-model serve first-router --insecure --providers providers.toml
+      router-model retrain --log sqlite:///router-log.db --base first-router \
+        --out my-router
+    """  # noqa: D301  (click's mark for text that is not wrapped)
+    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from router_model.interrupts import after_saving  # noqa: PLC0415
+    from router_model.saved.artifact import save_artifact  # noqa: PLC0415
+    from router_model.starter import start  # noqa: PLC0415
+
+    started = start(Catalog.load(catalog), quality_value_usd=quality_value_usd)
+    content_hash = save_artifact(started.artifact, out)
+    with after_saving(out):
+        if as_json:
+            click.echo(json.dumps({**started.as_dict(), "content_hash": content_hash}, ensure_ascii=False))
+            return
+        _show(started)
+        click.echo(f"Router saved to {out} ({content_hash[:19]}…)")
+        for line in _next(out):
+            click.echo(line)
+
+
+def _next(out: Path) -> list[str]:
+    """Say how the router is used, and how its log becomes a router of one's own."""
+    return [
+        f"serve it:    router-model serve {out} --insecure --providers providers.toml",
+        "             One decision in ten is drawn among what costs at most three times as much (--explore-share).",
+        "then train:  send feedback to some hundred answers (docs/api.md), and",
+        f"             router-model retrain --log sqlite:///router-log.db --base {out} --out my-router",
+    ]
+
+
+def _show(started: "Starter") -> None:
+    """Print what each model is expected to reach, and whether the router routes."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.markup import escape  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("model", overflow="fold")
+    table.add_column("expected quality", justify="right")
+    table.add_column("90 %", justify="right")
+    for model, level in started.as_dict()["levels"].items():
+        low, high = level["interval"]
+        table.add_row(escape(model), f"{level['mean_quality']:.2f}", f"{low:.2f} to {high:.2f}")
+    Console().print(table)
+    click.echo(f"It {started.why}.")

@@ -1,0 +1,195 @@
+"""The starter: a router from a catalog and the shipped anchors."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from command_line import run_command
+from scipy.special import logit
+
+from router_model import Router
+from router_model.announced.starter_levels import starter_levels
+from router_model.catalog import Catalog
+from router_model.errors import CatalogError
+from router_model.features import load_encoder
+from router_model.saved.artifact import Artifact, load_artifact, save_artifact, sealed
+from router_model.starter import load_anchors, start
+
+EASY = "If Tom has 3 apples and buys 2 more, how many apples does he have?"
+HARD = (
+    "Let $f(x) = \\sum_{k=1}^{2024} \\frac{\\sin(kx)}{k^2}$. Find the number of ordered triples $(a, b, c)$ of "
+    "positive integers with $\\gcd(a, b, c) = 1$ such that $f$ vanishes at $\\frac{a \\pi}{b}$ and $abc \\leq 10^6$."
+)
+PRICES = {"small": ("0.1", "0.4"), "middle": ("0.5", "2"), "large": ("3", "15")}
+
+
+def catalog_of(**said: str) -> Catalog:
+    """Return a catalog of three models; `said` adds lines to their tables."""
+    tables = [
+        f"[models.{model}]\nusd_per_mtok_input = {into}\nusd_per_mtok_output = {out}\n{said.get(model, '')}"
+        for model, (into, out) in PRICES.items()
+    ]
+    return Catalog.parse("\n".join(tables), origin="catalog.toml")
+
+
+def measured(n: int) -> Catalog:
+    """Return a catalog whose accuracies were counted on n prompts."""
+    shares = {"small": 0.6, "middle": 0.8, "large": 0.9}
+    return catalog_of(**{model: f"accuracy = {p}\naccuracy_prompts = {n}" for model, p in shares.items()})
+
+
+def router_of(artifact: Artifact) -> Router:
+    return Router.assemble(sealed(artifact), load_encoder("static"))
+
+
+@pytest.fixture(scope="module")
+def sure():
+    return start(measured(1000))
+
+
+@pytest.fixture(scope="module")
+def by_price():
+    return start(catalog_of())
+
+
+def test_levels_are_those_that_the_catalog_says():
+    """One benchmark: 0.9, 0.8 and 0.6 are log odds of 2.20, 1.39 and 0.41, so 0.86, 0.05 and -0.93 from their mean.
+
+    Times 0.85, that is 0.73, 0.04 and -0.79 from the mean level by price. Scores have an error of 0.3 and prices one of
+    0.6 or more, so the scores count four times or more.
+    """
+    scores = catalog_of(small="scores = { b = 0.9 }", middle="scores = { b = 0.8 }", large="scores = { b = 0.6 }")
+    levels, alone = starter_levels(scores), starter_levels(catalog_of())
+    mean = np.mean([level.log_odds for level in alone.values()])
+    for model, share in {"small": 0.9, "middle": 0.8, "large": 0.6}.items():
+        said = mean + 0.85 * (logit(share) - np.mean(logit([0.9, 0.8, 0.6])))
+        weight = 0.3**-2, alone[model].error ** -2
+        expected = np.average([said, alone[model].log_odds], weights=weight)
+        assert levels[model].log_odds == pytest.approx(expected)
+        assert levels[model].error == pytest.approx(sum(weight) ** -0.5)
+    assert levels["small"].log_odds > levels["large"].log_odds  # whatever they cost
+    counted = starter_levels(measured(400))["middle"]
+    assert counted.log_odds == pytest.approx(logit(0.8), abs=0.05)
+    assert counted.error == pytest.approx((400 * 0.8 * 0.2) ** -0.5, abs=0.02)
+
+
+def test_a_sibling_has_the_level_of_the_model_that_it_is_like_whatever_their_order():
+    levels = starter_levels(catalog_of(small='like = "middle"', middle='like = "large"', large="accuracy = 0.9"))
+    alone = starter_levels(catalog_of(large="accuracy = 0.9"))
+    assert levels["large"] == alone["large"]
+    assert alone["middle"].log_odds < levels["middle"].log_odds < levels["large"].log_odds
+    assert levels["large"].error < levels["middle"].error < levels["small"].error
+
+
+def test_it_routes_where_accuracies_are_sure_and_hard_prompts_are_less_likely_to_succeed(sure):
+    assert (sure.routes, sure.always_model) == (True, None)
+    assert "routes by difficulty" in sure.why
+    router = router_of(sure.artifact)
+    table = router.predict([EASY, HARD])
+    assert (table.p_success[0] > table.p_success[1]).all()
+    decision = router.route(HARD)
+    assert (decision.reason, decision.certificate) == ("starter", None)
+    assert {step.model for step in decision.plan} == set(PRICES)
+    assert router.route(EASY, constraints=None, target_success=0.9).reason == "starter"
+    assert router.certificates == ()
+
+
+@pytest.mark.parametrize(
+    "catalog", [catalog_of(), measured(399), catalog_of(small="accuracy = 0.9\naccuracy_prompts = 5000")]
+)
+def test_it_does_not_route_where_fewer_than_two_accuracies_are_of_400_prompts_and_says_so(catalog):
+    started = start(catalog)
+    assert not started.routes
+    assert "does not route" in started.why
+    assert started.always_model in PRICES
+    router = router_of(started.artifact)
+    table = router.predict([EASY, HARD])
+    np.testing.assert_allclose(table.p_success[0], table.p_success[1], atol=1e-4)
+    assert {decision.model for decision in router.route_batch([EASY, HARD])} == {started.always_model}
+    assert {decision.reason for decision in router.route_batch([EASY, HARD])} == {"starter"}
+
+
+def test_prices_alone_leave_wide_intervals_and_the_dearest_is_expected_to_be_the_best(by_price):
+    assert by_price.always_model == "large"
+    low, high = np.array([step.p_interval for step in router_of(by_price.artifact).route(EASY).plan]).T
+    assert (high - low > 0.4).all()
+
+
+def test_the_models_of_scores_that_say_otherwise_win_over_prices():
+    scores = catalog_of(small="scores = { b = 0.9 }", middle="scores = { b = 0.8 }", large="scores = { b = 0.6 }")
+    assert start(scores).always_model == "small"
+
+
+def test_what_is_saved_is_loaded_and_is_the_same_each_time(sure, tmp_path):
+    first = save_artifact(sure.artifact, tmp_path / "a")
+    assert first == save_artifact(start(measured(1000)).artifact, tmp_path / "b") == sealed(sure.artifact).content_hash
+    loaded = Router.load(tmp_path / "a")
+    assert loaded.route(HARD).as_dict() == router_of(sure.artifact).route(HARD).as_dict()
+    assert load_artifact(tmp_path / "a").is_starter
+    assert load_artifact(tmp_path / "a").provenance["starter"]["routes"]
+
+
+def test_the_shipped_anchors_hold_no_text_and_are_small():
+    anchors = load_anchors()
+    assert anchors.bank_prompts is None
+    assert anchors.is_starter
+    assert len(anchors.predictor.evidence_model.vocabulary.codes) <= 2_000
+    assert 0 < anchors.reference.slope <= 1
+
+
+@pytest.mark.parametrize(
+    ("catalog", "match"),
+    [
+        (catalog_of().only(["small"]), "the catalog has one model, small; expected at least 2"),
+        (
+            Catalog({**catalog_of().cards, "anchor-1": catalog_of()["small"]}),
+            "a model is named 'anchor-1', as an anchor of the starter is",
+        ),
+        (
+            catalog_of(small='like = "other"'),
+            r'models\."small"\]\.like: got \'other\', expected a model of this catalog',
+        ),
+        (catalog_of(small='like = "large"', large='like = "small"'), r"like: leads back to"),
+    ],
+)
+def test_catalogs_that_cannot_start_a_router_are_refused(catalog, match):
+    with pytest.raises(CatalogError, match=match):
+        start(catalog)
+
+
+def test_what_a_good_answer_is_worth_may_be_said_and_free_models_are_no_obstacle():
+    assert start(measured(1000), quality_value_usd=0.5).artifact.operating_point.quality_value_usd == 0.5
+
+    nothing = {"usd_per_mtok_input": Decimal(0), "usd_per_mtok_output": Decimal(0)}
+    free = Catalog({model: replace(card, **nothing) for model, card in measured(1000).cards.items()})
+    assert router_of(start(free).artifact).route(EASY).model == "large"
+
+
+def test_the_command_says_what_it_expects_and_whether_it_routes(tmp_path):
+    path = tmp_path / "catalog.toml"
+    path.write_text(catalog_of().dump())
+    done = run_command("start", "--catalog", path, "--out", tmp_path / "router")
+    assert done.returncode == 0, done.stderr
+    assert "does not route" in " ".join(done.stdout.split())
+    routed = run_command("route", tmp_path / "router", EASY, "--json")
+    assert json.loads(routed.stdout)["reason"] == "starter"
+    path.write_text(measured(1000).dump())
+    said = json.loads(run_command("start", "--catalog", path, "--out", tmp_path / "router", "--json").stdout)
+    assert (said["routes"], set(said["levels"])) == (True, set(PRICES))
+    inspected = run_command("inspect", tmp_path / "router")
+    assert inspected.returncode == 0, inspected.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("", "expected tables [models."),
+        ('[models."a"]\nusd_per_mtok_input = 1', "usd_per_mtok_output missing"),
+    ],
+)
+def test_the_command_refuses_a_catalog_without_models_or_prices(content, match, tmp_path):
+    (tmp_path / "catalog.toml").write_text(content)
+    done = run_command("start", "--catalog", tmp_path / "catalog.toml", "--out", tmp_path / "router")
+    assert (done.returncode, match in done.stderr) == (2, True)
