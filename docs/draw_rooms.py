@@ -44,7 +44,7 @@ HOUSES = (
         Floor("app · simulation", "puts it together; plays production"),
         Floor("api", "decisions, feedback, operations"),
         Floor("proxy", "calls of SDKs, answered in their format"),
-        Floor("http_edge · monitoring", "bodies, errors; metrics, traces"),
+        Floor("http_edge · monitoring · paid_calls", "bodies, errors; metrics; many calls on a budget"),
         Floor("engine · forwarding", "decide in time; retry, fail over"),
         Floor("decision_log", "what was decided and what came of it"),
         Floor("access · formats", "keys, budgets; formats and translations"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     # and a way that runs uphill are found. A test holds this list against the table.
     from router_model.commands import (  # noqa: F401
         canary,
+        collect,
         drift,
         inspect,
         loop,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "import": ("router_model.training.commands.import_table", "Turn evaluations or logs into an outcome table."),
+    "collect": ("router_model.commands.collect", "Ask models prompts on a budget; write a table of their answers."),
     "train": ("router_model.training.commands.train", "Train a router on an outcome table."),
     "retrain": ("router_model.commands.retrain", "Train a router again, with what its service has logged."),
     "evaluate": ("router_model.training.commands.evaluate", "What a router would have cost and achieved on a table."),

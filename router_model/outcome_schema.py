@@ -25,6 +25,7 @@ class ColumnKind(StrEnum):
     TIME = "time"
     MESSAGES = "messages"
     JSON_OBJECT = "json_object"
+    JSON_LIST = "json_list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ OUTCOME_COLUMNS: Final = (
     OutcomeColumn("prompt", ColumnKind.TEXT, "", "The prompt's text"),
     OutcomeColumn("messages", ColumnKind.MESSAGES, "", "JSON list of chat messages, role and content"),
     OutcomeColumn("prompt_features", ColumnKind.TEXT, "", "Sealed features of a prompt that a log kept without text"),
+    OutcomeColumn("tools", ColumnKind.JSON_LIST, "", "JSON list of the tools that the request offers"),
+    OutcomeColumn("response_format", ColumnKind.JSON_OBJECT, "", "JSON object of the request, as in a chat body"),
+    OutcomeColumn("max_output_tokens", ColumnKind.COUNT, "tokens", "The most that the request let the model write"),
+    OutcomeColumn("turn_type", ColumnKind.TEXT, "", "Kind of an agent's call: work, title, summary and so on"),
     OutcomeColumn("model", ColumnKind.TEXT, "", "The candidate model", required=True),
     OutcomeColumn("quality", ColumnKind.NUMBER, "0 to 1", "How good the answer was", required=True),
     OutcomeColumn("input_tokens", ColumnKind.COUNT, "tokens", "Tokens read, cached ones included"),

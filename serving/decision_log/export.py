@@ -30,6 +30,7 @@ _TYPES: Final = {
     "quality": pl.Float64(),
     "input_tokens": pl.Int64(),
     "output_tokens": pl.Int64(),
+    "max_output_tokens": pl.Int64(),
     "cost_usd": pl.Float64(),
     "latency_s": pl.Float64(),
     "propensity": pl.Float64(),

@@ -95,6 +95,8 @@ class Forwarder:
         state = ForwardState(forward_request, clock() + forward_request.total_s, wishes)
         prepared = await self._next(state)
         while True:
+            if state.failures and not forward_request.affords(state.finished, prepared.target):
+                raise state.error()
             try:
                 reply = await self._attempt(state, prepared)
             except UpstreamFailure as failure:
@@ -205,7 +207,7 @@ class Forwarder:
             raise upstream_error(reported, others) from failure
         if step.do is Do.GIVE_UP:
             raise state.error() from failure
-        caller = state.forward_request.key_id
+        caller, again_at = state.forward_request.key_id, clock() + (step.pause_s or 0.0)
         if step.do is Do.AGAIN and prepared.line.is_ready(caller, clock()):
             await asyncio.sleep(step.pause_s or 0.0)
             if prepared.line.is_ready(caller, clock()):  # other calls may have failed during the pause, and paused it
@@ -214,8 +216,9 @@ class Forwarder:
             other = await self._prepare(state, prepared.position)
             if other is not None:
                 return other
-        if step.do is not Do.AGAIN and step.pause_s is not None:
-            state.waiting[prepared.position] = clock() + step.pause_s
+        # What has only reached a limit meanwhile is asked when that is over; what was paused for failing is left alone.
+        if step.pause_s is not None and (step.do is not Do.AGAIN or prepared.line.is_limited_only(caller, clock())):
+            state.waiting[prepared.position] = again_at
         return await self._next(state, failure)
 
     async def _next(self, state: ForwardState, cause: UpstreamFailure | None = None) -> PreparedCall:

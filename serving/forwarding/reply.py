@@ -15,6 +15,11 @@ AttemptObserver: TypeAlias = Callable[[AttemptRecord], None]
 """Receives every attempt at its end: its result, its cost and its duration."""
 
 
+def any_number(_: Sequence[AttemptRecord], __: Target) -> bool:
+    """Pay for any further attempt."""
+    return True
+
+
 def no_extras(_: Sequence[AttemptRecord]) -> dict[str, Any]:
     """Add nothing to an answer."""
     return {}
@@ -50,6 +55,7 @@ class ForwardRequest:
     buffer : bool
         Hold a stream back until it is whole, so that one that is cut is tried again (``x-router-stream-guard``).
     extras : of the attempts so far, the last one included, make what is added to the answer (``openrouter_metadata``)
+    affords : of the attempts so far, and the candidate that would be next, says whether one more can be paid for
     aside : writes a request in another thread, for a call whose body is long; None: here
     """
 
@@ -61,6 +67,7 @@ class ForwardRequest:
     total_s: float = 600.0
     buffer: bool = False
     extras: Callable[[Sequence[AttemptRecord]], dict[str, Any]] = no_extras
+    affords: Callable[[Sequence[AttemptRecord], Target], bool] = any_number
     aside: Callable[[Callable[[], HttpRequest]], Awaitable[HttpRequest]] | None = None
 
 

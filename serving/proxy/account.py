@@ -13,6 +13,7 @@ from router_model.serving.common.log_throttle import LogThrottle
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.settling import settle
 from router_model.serving.forwarding.reply import AttemptObserver, Reply
+from router_model.serving.forwarding.spent import Spent
 from router_model.serving.monitoring.tracing import TracedCall
 from router_model.serving.providers.sent import NOTHING_SENT
 from router_model.serving.proxy.admitting import WorstCases
@@ -26,8 +27,8 @@ _UNSAID: Final = ("_missing", "_cut")
 
 
 @dataclass(slots=True)
-class Account:
-    """Takes the attempts of one call.
+class Account(Spent):
+    """Takes the attempts of one call, and counts what they cost.
 
     Attributes
     ----------
@@ -36,12 +37,6 @@ class Account:
         The caller's place and money for the call.
     traced : TracedCall
     worst_usd : what each candidate may cost at most, by its name; empty if nothing limits the caller
-    cost_usd : float
-        What budgets count of the attempts so far: their cost or, if that was estimated, the greatest possible cost.
-    n_attempts : int
-        That are over.
-    unknown : bool
-        Whether an answer began but its cost is unknown; the budget then counts the worst case.
     heard : is told of the reply once all of it is here
     """
 
@@ -49,25 +44,17 @@ class Account:
     admission: Admission
     traced: TracedCall
     worst_usd: WorstCases = field(default_factory=dict)
-    cost_usd: float = field(default=0.0, init=False)
-    n_attempts: int = field(default=0, init=False)
-    unknown: bool = field(default=False, init=False)
     heard: Callable[[Reply], None] | None = field(default=None, init=False)
     _reply: Reply | None = field(default=None, init=False)
     _noted_s: float = field(default=0.0, init=False)
 
     def observe(self, record: AttemptRecord) -> None:
         """Take an attempt that is over; nothing is waited for."""
-        self.n_attempts += 1
+        self.add(record)
         for observer in self.observers:
             observer(record)
         self.traced.attempt(record)
         _warn_of_usage(record)
-        cost_usd = record.cost_usd if record.budget_usd is None else record.budget_usd
-        if cost_usd is not None:
-            self.cost_usd += cost_usd
-        elif record.error_type is None or record.first_token_s is not None:
-            self.unknown = True
         if self._reply is not None:
             self._end(self._reply)  # its caller may not have read the end yet, and may never do
 
@@ -100,12 +87,12 @@ class Account:
     def _end(self, reply: Reply) -> None:
         if self.heard is not None:
             self.heard(reply)
-        self.admission.pay(None if self.unknown else self.cost_usd)
+        self.admission.pay(self.settled_usd)
 
     def close(self) -> None:
         """Settle what was consumed; a second call does nothing."""
         self.traced.end()
-        self.admission.settle(None if self.unknown else self.cost_usd)
+        self.admission.settle(self.settled_usd)
 
 
 def _warn_of_usage(record: AttemptRecord) -> None:

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Call, Surface
+from router_model.serving.formats.request_counts import with_counts_read
 from router_model.serving.http_edge.bodies import validated
 from router_model.serving.http_edge.queries import named_session
 from router_model.serving.http_edge.requests import AUTO
@@ -16,7 +17,6 @@ from router_model.serving.providers.config import Alias
 from router_model.serving.proxy.envelope import OURS, ProxyEnvelope, fields_for_openrouter
 from router_model.serving.proxy.naming import read_named, with_options
 from router_model.serving.proxy.preferences import Preferences
-from router_model.serving.proxy.request_counts import with_counts_read
 
 GUARD: Final = "x-router-stream-guard"
 TIMEOUT: Final = "x-router-timeout-s"

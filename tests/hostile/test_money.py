@@ -21,6 +21,7 @@ from router_model.serving.common.callers import INSECURE
 from router_model.serving.common.service_errors import BudgetExceededError, InvalidRequestError, UpstreamError
 from router_model.serving.decision_log.log_records import AttemptRecord
 from router_model.serving.formats.format import Facts, Surface
+from router_model.serving.formats.worst_cases import worst_cases_usd
 from router_model.serving.forwarding.reply import Reply
 from router_model.serving.providers.http import HttpRequest
 from router_model.serving.providers.plausible import Shown, counted
@@ -30,7 +31,6 @@ from router_model.serving.providers.transport import AiohttpTransport
 from router_model.serving.providers.usage import Usage
 from router_model.serving.providers.worst_case import LARGEST_OUTPUT_TOKENS, worst_case_usd
 from router_model.serving.proxy.account import Account
-from router_model.serving.proxy.admitting import worst_cases_usd
 from router_model.serving.proxy.proxy_request import read_proxy_request
 
 CARD = ModelCard("m", Decimal(1), Decimal(10))
@@ -100,7 +100,7 @@ def test_a_count_that_asks_for_no_limit_is_left_out(surface, path, value):
 
 
 def worst(body, surface=Surface.CHAT, card=CARD):
-    (usd,) = worst_cases_usd(asked(surface, body), [Target("m", NO_ONE, "m", card)])
+    (usd,) = worst_cases_usd(asked(surface, body).call, [Target("m", NO_ONE, "m", card)])
     return usd
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from router_model.features.tools import chat_tools
 from router_model.training.importing.conversion import ADVICE, Row, Source, first_present, is_missing
 from router_model.training.importing.problems import RecordError, shown
 
@@ -26,6 +27,7 @@ _PROMPT_KEYS: Final = (
     "messages", "input", "contents", "prompt", "prompts", "request", "body", "inputs", "question", "query", "text",
 )  # fmt: skip
 """Keys at which an object may hold its prompt, the surest first."""
+_LIMITS: Final = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
 _PLACEHOLDERS: Final = frozenset(
     {
         "redacted-by-litellm", "__redacted__", "[redacted]", "<redacted>", "redacted", "[masked]", "<masked>",
@@ -83,11 +85,37 @@ def _of_object(body: Source) -> Row:
         return {"messages": [chat_message(body)]}
     given = first_present(body, *_PROMPT_KEYS)
     fields = chat_fields(given)
+    if not fields:
+        return {}
+    beside = request_parts(body)
     system = first_present(body, "system", "instructions", "system_instruction", "systemInstruction", "systemPrompt")
-    if is_missing(system) or not fields:
-        return fields
-    messages = fields.get("messages") or [{"role": "user", "content": fields["prompt"]}]
-    return {"messages": [_system_message(system), *messages]}
+    if is_missing(system):
+        return fields | beside
+    messages = fields.pop("messages", None) or [{"role": "user", "content": fields.pop("prompt")}]
+    return {"messages": [_system_message(system), *messages], **fields, **beside}
+
+
+def request_parts(body: Source) -> Row:
+    """Return what a request says beside its messages: `tools`, `response_format` and `max_output_tokens`.
+
+    Only what a provider would take is kept: a log may hold something else under these names.
+
+    >>> request_parts({"tools": [{"name": "add", "input_schema": {}}], "max_tokens": 100, "temperature": 0})
+    {'tools': [{'type': 'function', 'function': {'name': 'add'}}], 'max_output_tokens': 100}
+    >>> request_parts({"text": {"format": {"type": "json_schema", "schema": {}}}, "max_tokens": "many"})
+    {'response_format': {'type': 'json_schema', 'schema': {}}}
+    """
+    of_gemini = body.get("generationConfig")
+    said = {**of_gemini, **body} if isinstance(of_gemini, Mapping) else body
+    text = said.get("text")
+    formats = [said.get("response_format"), text.get("format") if isinstance(text, Mapping) else None]
+    limits = [said.get(name) for name in _LIMITS]
+    found = {
+        "tools": chat_tools(decoded(said.get("tools"))),
+        "response_format": next((one for one in formats if isinstance(one, Mapping) and "type" in one), None),
+        "max_output_tokens": next((n for n in limits if type(n) is int and n > 0), None),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _system_message(system: Any) -> Row:

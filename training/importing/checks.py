@@ -21,6 +21,7 @@ CANONICAL_SCHEMA: Final = {
         "quality": pl.Float64(),
         "input_tokens": pl.Int64(),
         "output_tokens": pl.Int64(),
+        "max_output_tokens": pl.Int64(),
         "cost_usd": pl.Float64(),
         "latency_s": pl.Float64(),
         "propensity": pl.Float64(),
@@ -32,6 +33,9 @@ CANONICAL_SCHEMA: Final = {
 
 PROMPT_FORMS: Final = ("prompt", "messages", "prompt_features")
 """The columns of which a row needs one."""
+
+REQUEST_PARTS: Final = ("tools", "response_format", "max_output_tokens")
+"""The columns with what a request says beside its messages."""
 
 PROMPT_ID_DIGITS: Final = 24
 """Number of hexadecimal digits of a default prompt id: 96 bits, so that a billion prompts do not collide."""
@@ -95,6 +99,17 @@ _RULES: Final = {
     ),
     "prompt_features": _Rule(
         _plain(values.sealed), "features as the decision log exports them", f"export them again, {_SKIP}"
+    ),
+    "tools": _Rule(
+        _plain(values.tools),
+        'a JSON list of tools such as {"type": "function", "function": {"name": "…", "parameters": {…}}}',
+        f"write them so, {_SKIP}",
+    ),
+    "response_format": _Rule(
+        _plain(values.json_object), 'a JSON object such as {"type": "json_object"}', f"write it so, {_SKIP}"
+    ),
+    "max_output_tokens": _Rule(
+        values.positive_count, "a whole number from 1", f"leave it empty if there was no limit, {_SKIP}"
     ),
     "model": _Rule(_plain(values.name), "the model's name", f"fill it in, {_SKIP}"),
     "quality": _Rule(values.quality, "a number in [0, 1]", f"scale it, {_SKIP}"),
@@ -220,11 +235,13 @@ def default_prompt_id(text: str) -> str:
 
 
 def _with_prompt_ids(frame: pl.DataFrame) -> pl.DataFrame:
-    """Fill in missing ids, from the messages if there are any, because two chats may end in the same prompt."""
+    """Fill in missing ids, from messages (two chats may end in the same prompt) or prompts, and tools."""
     if not frame["prompt_id"].has_nulls():
         return frame
     given = frame["prompt_id"].to_list()
-    texts = frame.select(pl.coalesce("messages", "prompt", "prompt_features")).to_series().to_list()
+    text = pl.coalesce("messages", "prompt", "prompt_features")
+    # The same words with other tools are another question.
+    texts = frame.select(pl.concat_str(text, pl.col("tools").fill_null(""))).to_series().to_list()
     # Hashing takes a tenth of an import, and the rows of one prompt stand together in most tables.
     id_of = {text: default_prompt_id(text) for text in set(texts)}
     ids = [id_of[text] if known is None else known for known, text in zip(given, texts, strict=True)]

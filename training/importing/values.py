@@ -19,6 +19,7 @@ import polars as pl
 
 from router_model.features.logged import is_sealed
 from router_model.features.prompt import Prompt
+from router_model.features.tools import chat_tools
 from router_model.training.importing.dates import DateOrder, read_date
 from router_model.training.importing.number_text import read_number, read_seconds
 from router_model.training.importing.reading import AS_WRITTEN, Reading
@@ -35,6 +36,7 @@ _MAX_COUNT: Final = 2**53  # up to here, floats hold every whole number
 # Made once, because json.dumps would make an encoder for each value.
 _WRITER: Final = json.JSONEncoder(ensure_ascii=False, default=str)
 _CANONICAL_WRITER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
+_TOOL_WRITER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 _TEXT_LIKE: Final = (pl.String, pl.Categorical, pl.Enum)
 
 
@@ -158,6 +160,13 @@ def count(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
     whole = (numbers >= 0) & (numbers < _MAX_COUNT) & (numbers == numbers.floor())
     clean, bad = _within(numbers, bad, whole)
     return clean.cast(pl.Int64), bad
+
+
+def positive_count(series: pl.Series, reading: Reading = AS_WRITTEN) -> Cleaned:
+    """Read whole numbers from 1."""
+    clean, bad = count(series, reading)
+    bad = bad | (clean == 0).fill_null(value=False)
+    return _null_where(bad, clean), bad
 
 
 def _within(numbers: pl.Series, bad: pl.Series, usable: pl.Series) -> Cleaned:
@@ -339,6 +348,27 @@ def _one_conversation(value: object) -> str | None:
     canonical = canonical_messages(decoded)
     canonical.encode("utf-8")
     return canonical
+
+
+def tools(series: pl.Series) -> Cleaned:
+    """Read lists of tools, as JSON text or as lists; each becomes JSON in the form of a chat body.
+
+    >>> tools(pl.Series(['[{"name": "add", "input_schema": {"type": "object"}}]', "[]", "[1]"]))[0].to_list()
+    ['[{"type":"function","function":{"name":"add","parameters":{"type":"object"}}}]', None, None]
+    """
+    return _each(series, _some_tools, pl.String)
+
+
+def _some_tools(value: object) -> str | None:
+    decoded = decode_list(value) if isinstance(value, str) and value else value
+    if decoded in ("", []):
+        return None
+    if not isinstance(decoded, list) or not all(isinstance(one, Mapping) for one in decoded):
+        raise TypeError(type(decoded).__name__)
+    # The order of keys is kept: it is the order in which a model reads the parameters.
+    written = _TOOL_WRITER.encode(chat_tools(_without_nulls(decoded)))
+    written.encode("utf-8")
+    return written
 
 
 def decode_list(text: str) -> Any:

@@ -19,7 +19,7 @@ from router_model.features.errors import FeatureError
 from router_model.features.logged import open_prompts
 from router_model.features.prompt import LoggedPrompt, PromptLike
 from router_model.outcome_schema import DECISION_LOG, OUTCOME_COLUMN_NAMES
-from router_model.training.importing.checks import PROMPT_FORMS, check_batch
+from router_model.training.importing.checks import PROMPT_FORMS, REQUEST_PARTS, check_batch
 from router_model.training.importing.duplicates import find_duplicates
 from router_model.training.importing.problems import Problem
 
@@ -133,7 +133,7 @@ class Outcomes:
         return replace(self, models=tuple(models), judge=judge, **matrices)
 
 
-PROMPT_COLUMNS = (*PROMPT_FORMS, "task", "session_id", "source")
+PROMPT_COLUMNS = (*PROMPT_FORMS, *REQUEST_PARTS, "task", "session_id", "source")
 
 _ROWS_AT_ONCE = 200_000
 
@@ -242,7 +242,7 @@ def _without_repetition(frame: pl.DataFrame) -> CheckedTable:
 
 
 def _distinct(prompts: pl.DataFrame) -> pl.DataFrame:
-    return prompts.unique(["prompt_id", *PROMPT_FORMS], keep="first", maintain_order=True)
+    return prompts.unique(["prompt_id", *PROMPT_FORMS, "tools"], keep="first", maintain_order=True)
 
 
 def _for_table(message: str) -> str:
@@ -294,15 +294,24 @@ def _prompts(prompts: pl.DataFrame, origin: str) -> list[PromptLike]:
         logged = iter(open_prompts(sealed))
     except FeatureError as exc:
         raise TableError(f"{origin}: {exc}") from exc
-    rows = zip(has_text, prompts.select("prompt", "messages").iter_rows(), strict=True)
-    return [_prompt(text, messages) if is_text else next(logged) for is_text, (text, messages) in rows]
+    rows = zip(has_text, prompts.select("prompt", "messages", *REQUEST_PARTS).iter_rows(), strict=True)
+    return [_prompt(*parts) if is_text else next(logged) for is_text, parts in rows]
 
 
-def _prompt(text: str | None, messages: str | None) -> PromptLike:
-    if messages is not None:
-        parsed: list[dict[str, Any]] = json.loads(messages)
-        return parsed
-    return text or ""
+def _prompt(
+    text: str | None, messages: str | None, tools: str | None, response_format: str | None, most: int | None
+) -> PromptLike:
+    """Return a prompt as it was sent: text or messages, or a chat body where more than these is known."""
+    said: list[dict[str, Any]] | None = None if messages is None else json.loads(messages)
+    beside = {
+        "tools": None if tools is None else json.loads(tools),
+        "response_format": None if response_format is None else json.loads(response_format),
+        "max_completion_tokens": most,
+    }
+    known = {name: value for name, value in beside.items() if value is not None}
+    if known:
+        return {"messages": said or [{"role": "user", "content": text or ""}], **known}
+    return text or "" if said is None else said
 
 
 def _refuse_conflicting_prompts(prompts: pl.DataFrame, origin: str) -> None:

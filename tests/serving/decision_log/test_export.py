@@ -59,7 +59,7 @@ def test_decision_attempt_and_feedback_become_one_row(log_url, tmp_path):
     }  # fmt: skip
     assert row == {
         "prompt_id": decision(1).decision_id, "prompt": None, "messages": '[{"role":"user","content":"Hi"}]',
-        "prompt_features": None,
+        "prompt_features": None, "tools": None, "response_format": None, "max_output_tokens": None, "turn_type": None,
         "model": "small", "input_tokens": 12, "output_tokens": 40, "cost_usd": 0.002, "latency_s": 1.25,
         "propensity": 0.75, "task": None, "timestamp": BEGAN + timedelta(seconds=2), "session_id": "s1",
         "source": "decision log", "judge": "k1",

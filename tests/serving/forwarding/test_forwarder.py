@@ -453,6 +453,16 @@ def test_a_callers_400_stays_one_while_breakers_are_open(others):
     assert (error.status, error.code) == (400, "invalid_request")
 
 
+def test_a_call_that_failed_waits_for_a_limit_that_another_call_has_found():
+    """One fails at 0 and would try again at 0.25 s; the other finds at 0 that a limit ends after 1 s."""
+    world = World({"a:m": [status(500), status(429, retry_after=1), whole()]}, keys={"a": ["k1"]})
+
+    async def main():
+        return await asyncio.gather(world.forward(), world.forward())
+
+    assert [reply.n_attempts for reply in run(main())] == [2, 2]
+
+
 def test_calls_under_way_do_not_hammer_a_candidate_whose_breaker_opens():
     """4 of 20 calls fail at 0 and pause; the others fail at 0.1 s and open the breaker: nobody tries again."""
     world = World({"a:m": [status(500)] * 4 + [Says([b"{}"], 500, {}, before=[0.1])]})

@@ -9,8 +9,8 @@ from starlette.datastructures import Headers
 from router_model.catalog import ModelCard
 from router_model.serving.common.service_errors import InvalidRequestError
 from router_model.serving.formats.format import Surface
+from router_model.serving.formats.worst_cases import worst_cases_usd
 from router_model.serving.providers.provider import Kind, Provider, Target
-from router_model.serving.proxy.admitting import worst_cases_usd
 from router_model.serving.proxy.proxy_request import read_proxy_request
 
 PROVIDER = Provider("p", Kind.ECHO, "http://127.0.0.1:1")
@@ -22,7 +22,7 @@ def asked(surface=Surface.CHAT, **body):
 
 
 def worst(body, *cards, **more):
-    return max(worst_cases_usd(asked(**more, **body), [Target("m", PROVIDER, "m", card) for card in cards]))
+    return max(worst_cases_usd(asked(**more, **body).call, [Target("m", PROVIDER, "m", card) for card in cards]))
 
 
 def test_bytes_bound_the_input_and_max_tokens_the_output():

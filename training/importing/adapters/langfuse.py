@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import chat_fields, decoded, require_prompt, usage_tokens
+from router_model.training.importing.chat import chat_fields, decoded, request_parts, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,
     Row,
@@ -153,7 +153,9 @@ def _row(record: Source, around: Around) -> Row:
     sessions = [record.get("sessionId"), record.get("session_id"), *around.notes_of(f"langfuse:session-of:{trace_id}")]
     given = record.get("input")
     scores = _scores(record, trace_id, around)
+    settings = as_object(first_present(record, "modelParameters", "model_parameters"), "modelParameters")
     return {
+        **request_parts(settings),
         **require_prompt(chat_fields(given), "Langfuse", _WITH_INPUT, given),
         "model": first_present(record, "model", "providedModelName", "provided_model_name"),
         "quality": quality_of(scores),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.chat import chat_fields, request_parts, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,
     Row,
@@ -115,6 +115,7 @@ def _row(record: Source, metadata: Source) -> Row:
     tokens = usage_tokens(record.get("usage"))
     session = [one.get(key) for one in given for key in ("session_id", "trace_id")]
     return {
+        **request_parts(as_object(record.get("model_parameters"), "model_parameters")),
         **_prompt(record),
         "model": record.get("model"),
         "quality": _first(one.get(key) for one in given for key in ("quality", "score")),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from router_model.training.importing.adapter import Adapter, Around
-from router_model.training.importing.chat import chat_fields, require_prompt, usage_tokens
+from router_model.training.importing.chat import chat_fields, request_parts, require_prompt, usage_tokens
 from router_model.training.importing.conversion import (
     Conversion,
     Row,
@@ -20,6 +20,10 @@ from router_model.training.importing.conversion import (
 from router_model.training.importing.notes import Note
 
 _OBJECTS: Final = frozenset({"chat.completion", "text_completion", "response"})
+_OF_REQUEST: Final = (
+    "messages", "input", "prompt", "instructions", "tools", "response_format", "text", "max_completion_tokens",
+    "max_tokens", "max_output_tokens",
+)  # fmt: skip
 _KEPT: Final = ("id", "object", "service_tier", "system_fingerprint", "usage")
 _MESSAGES: Final = (
     "add the messages in 'input' (GET /v1/chat/completions/{id}/messages, or /v1/responses/{id}/input_items), or give "
@@ -63,9 +67,10 @@ def openai_stored(record: Source, around: Around) -> Conversion:
 
 
 def _prompt(record: Source, around: Around) -> Row:
-    body: dict[str, Any] = {key: record.get(key) for key in ("messages", "input", "prompt", "instructions")}
+    body: dict[str, Any] = {key: record.get(key) for key in _OF_REQUEST}
     told = around.notes_of(f"openai:messages-of:{record.get('id')}")
-    return chat_fields(body) or chat_fields([message for _, message in sorted(told, key=lambda one: int(one[0]))])
+    fetched = chat_fields([message for _, message in sorted(told, key=lambda one: int(one[0]))])
+    return chat_fields(body) or (fetched | request_parts(body) if fetched else {})
 
 
 def _notes(record: Source, around: Around) -> Iterable[Note]:

@@ -1,0 +1,296 @@
+"""The command ``router-model collect``: ask models prompts, and write an outcome table of their answers."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from router_model.commands.log_source import LogSource, is_table
+from router_model.errors import RequestError
+from router_model.serving.commands.log import DEFAULT_SPOOL
+from router_model.serving.common.extra import needing_serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router_model.catalog import ModelCard
+    from router_model.commands.collect_plan import Order, Plan
+    from router_model.router import Router
+    from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
+    from router_model.serving.paid_calls.journal import Journal
+    from router_model.serving.paid_calls.session import Asked
+    from router_model.serving.providers.fleet import Fleet
+    from router_model.training.prompts_to_ask import AskedPrompts
+
+MAX_OUTPUT_TOKENS: Final = 8192
+"""The limit of prompts that set none. It bounds what has to be reserved for a call."""
+
+
+@click.command("collect")
+@click.argument("prompts", nargs=-1, required=True, metavar="PROMPTS...")
+@click.option("--models", required=True, metavar="A,B,C", help="The models to ask, as the providers file names them.")
+@click.option(
+    "--providers",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="ROUTER_PROVIDERS",
+    help="Who serves them, as for 'serve' (docs/providers.md) [ROUTER_PROVIDERS].",
+)
+@click.option(
+    "--budget-usd",
+    required=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="The most to spend, earlier runs into the same table included.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The table to write, a .parquet file.")
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    help="Where the answers go, for grading [OUT with 'answers' for 'outcomes'].",
+)
+@click.option("--no-answers", is_flag=True, help="Write no answers.")
+@click.option("--catalog", type=click.Path(path_type=Path), help="Prices (TOML) [a public price list].")
+@click.option(
+    "--max-output-tokens",
+    type=click.IntRange(min=1),
+    default=MAX_OUTPUT_TOKENS,
+    show_default=True,
+    help="The limit of prompts that set none. Models that think may need more.",
+)
+@click.option(
+    "--column", "columns", multiple=True, metavar="OURS=THEIRS", help="Which field is which column, as for 'import'."
+)
+@click.option(
+    "--reference", default="reference", show_default=True, metavar="FIELD", help="The field with the right answer."
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=8,
+    show_default=True,
+    help="Calls at a time that a provider gets.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the order of the prompts.")
+@click.option("--router", type=click.Path(path_type=Path), help="A router that predicts the lengths of answers.")
+@click.option("--dry-run", is_flag=True, help="Show what it would cost; send nothing.")
+@click.option(
+    "--spool",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_SPOOL,
+    envvar="ROUTER_LOG_SPOOL",
+    show_default=True,
+    help="Of a decision log: folder of records that are not in it yet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(
+    prompts: tuple[str, ...],
+    *,
+    models: str,
+    providers: Path,
+    budget_usd: float,
+    out: Path,
+    answers: Path | None,
+    no_answers: bool,
+    catalog: Path | None,
+    max_output_tokens: int,
+    columns: tuple[str, ...],
+    reference: str,
+    concurrency: int,
+    seed: int,
+    router: Path | None,
+    dry_run: bool,
+    spool: Path,
+    as_json: bool,
+) -> int:
+    """Ask models the PROMPTS, and write what each answered, took and cost.
+
+    PROMPTS are files and folders that 'import' reads, with or without
+    answers of other models, or the URL of a decision log. A field beside the
+    prompt that a chat body knows (tools, temperature ...) is sent along.
+
+    Money is reserved before each call, so the budget is never exceeded. A
+    run that was killed goes on where it was: give the same command again,
+    and nothing is paid for twice. Ctrl-C waits for the calls under way.
+
+    The table has no qualities yet: grade the answers (qualities that OUT has
+    already are kept). Exit status: 0 all pairs were asked, 3 some are left
+    (budget, failing models), 130 Ctrl-C.
+
+    \b
+      router-model collect prompts.jsonl --models openai/gpt-5-mini,qwen/qwen3 \\
+        --providers providers.toml --budget-usd 5 --out outcomes.parquet
+    """  # noqa: D301  (click's mark for text that is not wrapped)
+    with needing_serve("'collect'"):
+        from router_model.commands.collect_plan import OutputLengths, Plan, price, prompt_by_prompt  # noqa: PLC0415  (--help stays fast)
+        from router_model.commands.collect_report import CollectReport, show_plan  # noqa: PLC0415
+        from router_model.commands.collect_tables import answers_path, write_tables  # noqa: PLC0415
+        from router_model.serving.providers.fleet import Fleet  # noqa: PLC0415
+
+    named = _models(models)
+    journal_path = out.with_name(f"{out.stem}.calls.db")
+    _check_out(out, journal_path)
+    cards = _cards(catalog, named)
+    fleet = Fleet(providers, lambda: cards)
+    _check_served(fleet, named)
+    read = _read(prompts, columns, reference, spool)
+    plan = Plan.of(read.prompts, named, seed=seed, max_output_tokens=max_output_tokens)
+    with _journal(journal_path, budget_usd, is_needed=not dry_run) as journal:
+        n_known = _recall(plan, journal)
+        prices = price(plan.open, OutputLengths(plan, _router(router)), fleet, cards)
+        if dry_run or journal is None:
+            spent_usd = 0.0 if journal is None else journal.spent / 1e9
+            show_plan(prices, budget_usd=budget_usd, spent_usd=spent_usd, n_known=n_known, as_json=as_json)
+            return 0
+        _check_budget(plan, fleet, journal)
+        asked = _ask(plan, fleet, journal, concurrency, prompt_by_prompt)
+        prices = price(plan.open, OutputLengths(plan), fleet, cards)
+        written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
+        report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
+    click.echo(json.dumps(report.as_dict()) if as_json else report.text())
+    return report.exit_code
+
+
+def _models(text: str) -> tuple[str, ...]:
+    """Read the list of models.
+
+    >>> _models("a, b,a")
+    ('a', 'b')
+    """
+    named = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not named:
+        raise click.UsageError(f"--models: got {text!r}, expected names of models with commas between them")
+    return named
+
+
+def _check_out(out: Path, journal: Path) -> None:
+    if out.exists() and out.suffix == ".parquet" and not journal.exists():
+        raise click.UsageError(f"--out: {out} exists, and {journal} does not: another command wrote it; name another")
+    if out.suffix != ".parquet" or not out.parent.is_dir() or out.is_dir():
+        raise click.UsageError(f"--out: got {out}, expected the name of a .parquet file in a folder that exists")
+
+
+def _cards(catalog: Path | None, models: Sequence[str]) -> "dict[str, ModelCard]":
+    from router_model.catalog import Catalog  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.table.prices import complete_catalog  # noqa: PLC0415
+
+    return dict(complete_catalog(None if catalog is None else Catalog.load(catalog), models).cards)
+
+
+def _check_served(fleet: "Fleet", models: Sequence[str]) -> None:
+    unserved = [model for model in models if not fleet.targets(model)]
+    if unserved:
+        served = ", ".join(fleet.models) or "none by name"
+        raise RequestError(
+            f"no provider serves {', '.join(unserved)}; the providers file serves {served}: add the model to one of "
+            f"{', '.join(fleet.all)}, or correct --models"
+        )
+
+
+def _read(prompts: Sequence[str], columns: Sequence[str], reference: str, spool: Path) -> "AskedPrompts":
+    """Read the prompts; a decision log is exported first."""
+    from router_model.training.importing.columns import parse_columns  # noqa: PLC0415  (--help stays fast)
+    from router_model.training.prompts_to_ask import read_prompts  # noqa: PLC0415
+
+    with ExitStack() as exported:
+        paths = [
+            str(exported.enter_context(LogSource(one, spool, None, None).table())) if not is_table(one) else one
+            for one in prompts
+        ]
+        return read_prompts(paths, columns=parse_columns(columns), reference=reference)
+
+
+def _router(path: Path | None) -> "Router | None":
+    from router_model.router import Router  # noqa: PLC0415  (--help stays fast)
+
+    return None if path is None else Router.load(path)
+
+
+@contextmanager
+def _journal(path: Path, budget_usd: float, *, is_needed: bool) -> "Iterator[Journal | None]":
+    """Open the journal; None if there is none and none is needed."""
+    from router_model.serving.access.key_budget import nanos  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.paid_calls.journal import Journal  # noqa: PLC0415
+
+    if not is_needed and not path.exists():
+        yield None
+        return
+    with Journal(path, nanos(Decimal(str(budget_usd)))) as journal:
+        yield journal
+
+
+def _recall(plan: "Plan", journal: "Journal | None") -> int:
+    """Put what earlier runs have learned into the plan; return how many pairs that are."""
+    if journal is not None:
+        for pair in plan.pairs:
+            known = journal.outcome(pair.call)
+            if known is not None:
+                plan.note(pair.call, known)
+    return len(plan.outcomes)
+
+
+def _check_budget(plan: "Plan", fleet: "Fleet", journal: "Journal") -> None:
+    """Refuse a budget that does not reach for the first call, before anything is sent."""
+    from router_model.serving.access.key_budget import nanos  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.paid_calls.runner import worst_usd  # noqa: PLC0415
+
+    for pair in plan.open[:1]:
+        worst = worst_usd(fleet, pair.call)
+        if nanos(worst) > journal.left and not plan.outcomes:
+            raise RequestError(
+                f"--budget-usd: the first call, of {pair.call.model}, may cost up to ${worst:.4f}, and "
+                f"${journal.left / 1e9:.4f} is left; give a larger budget, or a lower --max-output-tokens"
+            )
+
+
+def _ask(plan: "Plan", fleet: "Fleet", journal: "Journal", concurrency: int, order: "Order") -> "Asked":
+    """Ask what is open, with a progress bar; an interrupt says how to go on."""
+    from router_model.commands.collect_report import again  # noqa: PLC0415  (--help stays fast)
+    from router_model.serving.paid_calls.session import ask_models  # noqa: PLC0415
+
+    with _progress_bar(plan, journal) as show:
+        try:
+            return ask_models(
+                ([pair.call for pair in batch] for batch in order(plan)),
+                fleet,
+                journal,
+                per_provider=concurrency,
+                on_outcome=show,
+                on_stop=_say_stop,
+            )
+        except KeyboardInterrupt as exc:
+            exc.add_note(f"what had come until then is kept; go on with: {again()}")
+            raise
+
+
+def _say_stop(n_under_way: int) -> None:
+    click.echo(f"\nstopping: {n_under_way} calls are under way; Ctrl-C once more ends them at once", err=True)
+
+
+@contextmanager
+def _progress_bar(plan: "Plan", journal: "Journal") -> "Iterator[Callable[[PaidCall, CallOutcome], None]]":
+    """Show on a terminal's stderr how much was asked and spent; put outcomes into the plan."""
+    from rich.console import Console  # noqa: PLC0415  (--help stays fast)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    console = Console(file=sys.stderr)
+    columns = (
+        *(BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}")),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(_money(journal), total=len(plan.open))
+
+        def show(call: "PaidCall", outcome: "CallOutcome") -> None:
+            plan.note(call, outcome)
+            bar.update(task, advance=1, description=_money(journal))
+
+        yield show
+
+
+def _money(journal: "Journal") -> str:
+    return f"${journal.spent / 1e9:,.4f} spent, ${(journal.budget - journal.spent) / 1e9:,.4f} left"

@@ -1,0 +1,259 @@
+"""What ``router-model collect`` says: the priced plan before, and the summary after."""
+
+import json
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from router_model.commands.collect_plan import ASSUMED_OUTPUT_TOKENS, ModelPrice, Plan
+from router_model.commands.collect_tables import Written
+from router_model.serving.paid_calls.journal import Journal
+from router_model.serving.paid_calls.runner import Why
+from router_model.serving.paid_calls.session import Asked
+from router_model.training.prompts_to_ask import AskedPrompts
+
+_SHOWN: Final = 5
+_MESSAGE: Final = 160
+_EXITS: Final = {None: 0, Why.BUDGET: 3, Why.FAILING: 3, Why.STOPPED: 130}
+
+
+def show_plan(
+    prices: Mapping[str, ModelPrice], *, budget_usd: float, spent_usd: float, n_known: int, as_json: bool
+) -> None:
+    """Print what the open pairs will cost."""
+    total = _sum(prices)
+    if as_json:
+        fields = {model: _as_floats(one) for model, one in prices.items()}
+        said = {"models": fields, "total": _as_floats(total), "budget_usd": budget_usd, "spent_usd": spent_usd}
+        click.echo(json.dumps(said | {"n_known": n_known}))
+        return
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", overflow="fold")
+    for title in ("pairs", "tokens in", "tokens out", "expected $", "at most $"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, one in (*prices.items(), ("total", total)):
+        table.add_row(
+            name,
+            f"{one.n_pairs:,}",
+            *(f"{tokens:,.0f}" for tokens in (one.input_tokens, one.output_tokens)),
+            *(f"{usd:,.4f}" for usd in (one.usd, one.worst_usd)),
+        )
+    console.print(table)
+    lines = ["Tokens in: the prompts' bytes / 4. At most: every answer as long as it may be."]
+    if total.n_assumed:
+        lines.append(
+            f"Of {total.n_assumed:,} answers the length is not known; {ASSUMED_OUTPUT_TOKENS} tokens are assumed. "
+            "--router names a router that predicts it."
+        )
+    if n_known:
+        lines.append(f"{n_known:,} pairs are known from earlier runs, which spent ${spent_usd:,.4f}.")
+    left = budget_usd - spent_usd
+    fits = "is enough" if float(total.usd) <= left else "is expected to end before all are asked"
+    lines.append(f"Budget: ${budget_usd:,.4f}, of which ${left:,.4f} is left; it {fits}. Nothing was sent.")
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """The summary of a run.
+
+    Attributes
+    ----------
+    written : Written
+    n_prompts, n_models, n_pairs : int
+    n_repeated, n_sealed : int
+        Prompts of the sources that were left out: the same body again, and prompts that were logged as features.
+    n_known, n_asked : int
+        Pairs that earlier runs had settled, and pairs that this run has asked.
+    n_answered : int
+        Pairs with an answer, of all runs.
+    n_cut : int
+        Of these, answers that a limit of tokens has cut.
+    refused : mapping of (model, code) to (number, message)
+        Pairs without an answer because of what they ask, of all runs.
+    failing : mapping of model to message
+        Models that were left alone in this run.
+    n_left : int
+    left_usd : float
+        What the pairs that are left are expected to cost.
+    why : Why or None
+    spent_usd, budget_usd : float
+        Of all runs.
+    n_other : int
+        Calls that earlier runs have paid for, of prompts or models that are not in this plan.
+    n_lost : int
+        Answers that kills of earlier runs have lost.
+    lost_usd : float
+    """
+
+    written: Written
+    n_prompts: int
+    n_models: int
+    n_pairs: int
+    n_repeated: int
+    n_sealed: int
+    n_known: int
+    n_asked: int
+    n_answered: int
+    n_cut: int
+    refused: Mapping[tuple[str, str], tuple[int, str]]
+    failing: Mapping[str, str]
+    n_left: int
+    left_usd: float
+    why: Why | None
+    spent_usd: float
+    budget_usd: float
+    n_other: int
+    n_lost: int
+    lost_usd: float
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        read: AskedPrompts,
+        journal: Journal,
+        *,
+        asked: Asked,
+        prices: Mapping[str, ModelPrice],
+        written: Written,
+        n_known: int,
+    ) -> Self:
+        """Make it of what is left of the plan."""
+        outcomes, keys = plan.outcomes.values(), {pair.call.key for pair in plan.pairs}
+        return cls(
+            written,
+            n_prompts=len(plan.prompts),
+            n_models=len(plan.models),
+            n_pairs=len(plan.pairs),
+            n_repeated=read.n_repeated,
+            n_sealed=read.n_sealed,
+            n_known=n_known,
+            n_asked=asked.n_asked,
+            n_answered=sum(one.answer is not None for one in outcomes),
+            n_cut=sum(one.finish_reason == "length" for one in outcomes),
+            refused=_refused(plan),
+            failing={model: error.message for model, error in asked.failing.items()},
+            n_left=len(plan.open),
+            left_usd=float(_sum(prices).usd),
+            why=asked.why,
+            spent_usd=journal.spent / 1e9,
+            budget_usd=journal.budget / 1e9,
+            n_other=sum(key not in keys for key in journal.paid_keys()),
+            n_lost=journal.n_lost,
+            lost_usd=journal.lost / 1e9,
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0: all pairs were asked; 3: some are left; 130: interrupted."""
+        return _EXITS[self.why]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it in the form that ``--json`` prints."""
+        refused = [
+            {"model": model, "code": code, "n": n, "message": message}
+            for (model, code), (n, message) in self.refused.items()
+        ]
+        answers = self.written.answers
+        files = {"out": str(self.written.outcomes), "answers": None if answers is None else str(answers)}
+        fields = {name: value for name, value in asdict(self).items() if name != "written"}
+        return fields | files | {"refused": refused, "why": None if self.why is None else str(self.why)}
+
+    def text(self) -> str:
+        """Return it as lines for a terminal."""
+        return "\n".join([*self._files(), *self._facts(), *self._unanswered(), *self._left()])
+
+    def _files(self) -> list[str]:
+        files = [path for path in (self.written.outcomes, self.written.answers) if path is not None]
+        return [f"Wrote {' and '.join(map(str, files))}"]
+
+    def _facts(self) -> list[str]:
+        facts = [
+            ("pairs", f"{self.n_pairs:,} of {self.n_prompts:,} prompts and {self.n_models:,} models"),
+            ("answered", f"{self.n_answered:,}"),
+            ("asked now", f"{self.n_asked:,}" + (f"; {self.n_known:,} were known" if self.n_known else "")),
+            ("spent", f"${self.spent_usd:,.4f} of ${self.budget_usd:,.4f}, earlier runs included"),
+        ]
+        if self.n_lost:
+            facts.append(
+                ("lost", f"{self.n_lost:,} answers of a run that was killed; they count as ${self.lost_usd:,.4f}")
+            )
+        if self.n_cut:
+            facts.append(("cut", f"{self.n_cut:,} answers ended at their limit (see --max-output-tokens)"))
+        if self.n_other:
+            facts.append(("not here", f"{self.n_other:,} calls of earlier runs, of other prompts or models"))
+        if self.n_repeated:
+            facts.append(("left out", f"{self.n_repeated:,} prompts that were there twice"))
+        if self.n_sealed:
+            facts.append(("left out", f"{self.n_sealed:,} prompts that were logged without their text"))
+        return [f"  {label:<10} {value}" for label, value in facts]
+
+    def _unanswered(self) -> list[str]:
+        """Say which pairs have no row, and why."""
+        n_refused = sum(n for n, _ in self.refused.values())
+        lines = [f"No answer, and so no row: {n_refused:,} pairs whose prompts were refused."] if n_refused else []
+        for (model, code), (n, message) in list(self.refused.items())[:_SHOWN]:
+            lines.append(f"  {n:,} x {model}, {code}: {_short(message)}")
+        for model, message in self.failing.items():
+            lines.append(f"{model} was left alone after failing again and again: {_short(message)}")
+        return lines
+
+    def _left(self) -> list[str]:
+        if not self.n_left:
+            return ["All pairs were asked. The table has no qualities yet: grade the answers (router-model grade)."]
+        why = {
+            Why.BUDGET: "The budget has ended",
+            Why.STOPPED: "Interrupted",
+            Why.FAILING: "Not all models answered",
+            None: "Not all pairs were asked",
+        }[self.why]
+        lines = [f"{why}: {self.n_left:,} pairs are left, which are expected to cost ${self.left_usd:,.4f}."]
+        raised = " with a larger --budget-usd" if self.why is Why.BUDGET else ""
+        return [*lines, f"Go on{raised}: {again()}"]
+
+
+def again() -> str:
+    """Return the command that was typed, which goes on where it was."""
+    return shlex.join(["router-model", *sys.argv[1:]])
+
+
+def _refused(plan: Plan) -> dict[tuple[str, str], tuple[int, str]]:
+    """Count the pairs without an answer by model and code, the most frequent first; with one message each."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    messages: dict[tuple[str, str], str] = {}
+    for one in plan.outcomes.values():
+        if one.error is not None:
+            numbers[one.model, one.error.code] += 1
+            messages.setdefault((one.model, one.error.code), one.error.message)
+    return {which: (n, messages[which]) for which, n in numbers.most_common()}
+
+
+def _sum(prices: Mapping[str, ModelPrice]) -> ModelPrice:
+    total = ModelPrice()
+    for one in prices.values():
+        total.n_pairs += one.n_pairs
+        total.input_tokens += one.input_tokens
+        total.output_tokens += one.output_tokens
+        total.usd += one.usd
+        total.worst_usd += one.worst_usd
+        total.n_assumed += one.n_assumed
+    return total
+
+
+def _as_floats(price: ModelPrice) -> dict[str, float]:
+    return {name: float(value) for name, value in asdict(price).items()}
+
+
+def _short(message: str) -> str:
+    line = " ".join(message.split())
+    return line if len(line) <= _MESSAGE else f"{line[: _MESSAGE - 1]}…"

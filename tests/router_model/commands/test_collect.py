@@ -1,0 +1,202 @@
+"""`router-model collect`: from prompts to a table of outcomes, against a provider that bills and fails."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from billing_provider import billing_provider, catalog_toml
+from command_line import run_command
+from log_records import attempt, decision
+
+from router_model.commands.collect_plan import Plan
+from router_model.serving.decision_log.opening import open_store
+from router_model.serving.decision_log.rows import batch_of, row_of
+from router_model.training.importing import import_sources
+from router_model.training.prompts_to_ask import read_prompts
+
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "sum", "schema": {"type": "object"}}}
+REFERENCE = {"name": "add", "arguments": {}}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+@pytest.fixture
+def provider(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with billing_provider() as running:
+        (tmp_path / "providers.toml").write_text(running.providers_toml(("small", "large")))
+        (tmp_path / "catalog.toml").write_text(catalog_toml("small", "large"))
+        yield running
+
+
+def collect(prompts, *more, models="small,large", budget=1):
+    if not isinstance(prompts, str):
+        Path("prompts.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in prompts))
+        prompts = "prompts.jsonl"
+    return run_command(
+        *("collect", prompts, "--models", models, "--providers", "providers.toml", "--catalog", "catalog.toml"),
+        *("--budget-usd", budget, "--out", "outcomes.parquet", *more),
+    )
+
+
+def texts(n):
+    return [{"prompt": f"Prompt {k}"} for k in range(n)]
+
+
+def test_a_chat_body_is_sent_as_it_is_and_its_outcome_is_a_row(provider):
+    """Of the answer with a tool call: 1 + 7 x 3 tokens of text "Add", so 22."""
+    prompts = [
+        {
+            "messages": [{"role": "user", "content": "Add"}], "tools": [TOOL], "tool_choice": "auto", "temperature": 0,
+            "max_tokens": 50, "reference": REFERENCE, "task": "sums", "session_id": "s",
+        },
+        {
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "See"}, IMAGE]}],
+            "response_format": SCHEMA,
+        },
+        {"prompt": "Say it", "reference": "it"},
+    ]  # fmt: skip
+    done = collect(prompts, models="small", budget=0.5)
+    assert done.returncode == 0, done.stderr
+    sent = {body["messages"][-1]["content"][0]["text"] if "response_format" in body else
+            body["messages"][-1]["content"]: body for body in provider.bill.bodies}  # fmt: skip
+    assert (sent["Add"]["tools"], sent["Add"]["tool_choice"], sent["Add"]["temperature"]) == ([TOOL], "auto", 0)
+    assert sent["Add"]["max_tokens"] == 50
+    assert sent["See"]["response_format"] == SCHEMA
+    assert sent["See"]["messages"][0]["content"][1] == IMAGE
+    assert (sent["Say it"]["max_tokens"], sent["Say it"]["model"]) == (8192, "small")
+
+    answers = pl.read_parquet("answers.parquet").to_dicts()
+    added, said = (next(row for row in answers if row["reference"] == one) for one in (json.dumps(REFERENCE), "it"))
+    assert (added["answer"], added["finish_reason"], added["output_tokens"]) == (None, "tool_calls", 22)
+    assert json.loads(added["tool_calls"])[0]["function"] == {"name": "add", "arguments": '{"a": 1}'}
+    assert (added["task"], added["session_id"]) == ("sums", "s")
+    assert json.loads(added["tools"]) == [TOOL]
+    assert json.loads(added["extra"]) == {
+        "finish_reason": "tool_calls", "provider": "billing", "temperature": 0, "tool_choice": "auto", "max_tokens": 50
+    }  # fmt: skip
+    assert (said["answer"], said["quality"], said["source"]) == ("echo: Say it", None, "collect")
+    outcomes = pl.read_parquet("outcomes.parquet")
+    assert outcomes["cost_usd"].sum() == pytest.approx(provider.bill.usd)
+    assert import_sources(["outcomes.parquet"], "again.parquet").n_rows == 3
+
+
+def test_faults_are_retried_refusals_are_told_and_neither_is_paid_for_again(provider):
+    prompts = [{"prompt": f"[{fault}]"} for fault in ("429", "500", "malformed", "refused", "long", "fine")]
+    done = collect(prompts, models="small")
+    assert done.returncode == 0, done.stdout
+    assert sorted(pl.read_parquet("answers.parquet")["prompt"]) == ["[429]", "[500]", "[fine]", "[malformed]"]
+    assert "No answer, and so no row: 2 pairs whose prompts were refused." in done.stdout
+    assert "1 x small, content_filter: the prompt was filtered" in done.stdout
+    assert "1 x small, context_length_exceeded: maximum context length" in done.stdout
+    n_sent = len(provider.bill.bodies)
+    again = json.loads(collect(prompts, "--json", models="small").stdout)
+    assert (again["n_known"], again["n_asked"], again["n_answered"], again["n_left"]) == (6, 0, 4, 0)
+    assert len(provider.bill.bodies) == n_sent
+
+
+def test_a_budget_that_ends_leaves_whole_prompts_and_a_larger_one_goes_on(provider):
+    """A call may cost $0.001 and a little, so the budget reaches for some of 24 prompts with both models."""
+    more = ("--max-output-tokens", "100", "--concurrency", "2")
+    done = collect(texts(24), *more, budget=0.012)
+    assert done.returncode == 3, done.stdout
+    assert provider.bill.usd <= 0.012
+    answered = pl.read_parquet("outcomes.parquet").group_by("prompt_id").len()["len"].to_list()
+    assert sum(n < 2 for n in answered) <= 1
+    n_left = 48 - sum(answered)
+    assert f"The budget has ended: {n_left} pairs are left, which are expected to cost $" in done.stdout
+    assert "Go on with a larger --budget-usd: router-model collect prompts.jsonl" in done.stdout
+    graded = pl.read_parquet("outcomes.parquet").with_columns(quality=pl.lit(0.5), judge=pl.lit("me"))
+    graded.write_parquet("outcomes.parquet")  # grades in between are kept
+    assert collect(texts(24), *more).returncode == 0
+    table = pl.read_parquet("outcomes.parquet")
+    assert (table.height, table["quality"].to_list().count(0.5)) == (48, graded.height)
+    assert pl.read_parquet("answers.parquet")["quality"].is_null().all()
+    fewer = collect(texts(2), *more, models="small").stdout
+    assert "not here   46 calls of earlier runs, of other prompts or models" in fewer
+    assert set(provider.bill.answered.values()) == {1}
+
+
+def test_a_failing_model_leaves_its_pairs_to_a_later_run(provider):
+    done = collect([{"prompt": f"[down] {n}"} for n in range(12)], "--concurrency", "12", models="small")
+    assert done.returncode == 3
+    assert "small was left alone after failing again and again: billing:small did not answer" in done.stdout
+    assert pl.read_parquet("outcomes.parquet").is_empty()
+    assert provider.bill.usd == 0
+
+
+def test_a_dry_run_prices_the_plan_and_sends_nothing(provider, trained):
+    """10 characters, or 2 tokens of "Prompt 0", in at $1 a million; 30 tokens out, as the table has it, at $10."""
+    rows = [{"prompt": f"Prompt {n}", "output_tokens": 30, "model": "old"} for n in range(3)]
+    done = collect(rows, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    one = said["models"]["small"]
+    assert (one["n_pairs"], one["output_tokens"], one["n_assumed"]) == (3, 90, 0)
+    assert one["usd"] == pytest.approx((one["input_tokens"] + 900) / 1e6)
+    assert said["total"]["worst_usd"] > 6 * 8192 * 10 / 1e6
+    of_router = json.loads(collect(texts(3), "--dry-run", "--json", "--router", trained.path).stdout)["models"]
+    assert of_router["small"]["n_assumed"] == 0
+    shown = collect(texts(3), "--dry-run").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "Of 6 answers the length is not known; 500 tokens are assumed." in shown
+    assert provider.bill.bodies == []
+    assert not Path("outcomes.calls.db").exists()
+
+
+def test_a_decision_log_is_a_source(provider, tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/log.db"
+
+    async def write():
+        store = open_store(url)
+        await store.open()
+        asked = [decision(n, messages=json.dumps([{"role": "user", "content": f"Turn {n % 3}"}])) for n in range(4)]
+        await store.write(batch_of(map(row_of, [*asked, *map(attempt, range(4))])), "one")
+        await store.close()
+
+    asyncio.run(write())
+    done = collect(url, models="large")
+    assert done.returncode == 0, done.stderr
+    assert "left out   1 prompts that were there twice" in done.stdout
+    table = pl.read_parquet("outcomes.parquet")
+    assert sorted(text for _, text in provider.bill.answered) == ["Turn 0", "Turn 1", "Turn 2"]
+    assert set(table["model"]) == {"large"}
+    assert set(table["source"]) == {"collect"}  # not that of a log, whose rows know one outcome a prompt
+    assert table["propensity"].is_null().all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--models", "small,other"), "no price for other"),
+        (("--models", " , "), "expected names of models"),
+        (("--out", "table.csv"), "expected the name of a .parquet file"),
+        (("--out", "theirs.parquet"), "another command wrote it"),
+        (("--budget-usd", "0.0000001"), "the first call, of small, may cost up to $"),
+        (("--providers", "no.toml"), "no.toml"),
+        (("--catalog", "more.toml", "--models", "small,other"), "no provider serves other"),
+        (("--providers", "keyed.toml"), "NO_SUCH_KEY"),
+    ],
+)
+def test_mistakes_are_told_before_a_cent_is_spent(arguments, said, provider, tmp_path):
+    (tmp_path / "theirs.parquet").touch()
+    (tmp_path / "more.toml").write_text(catalog_toml("small", "other"))
+    (tmp_path / "keyed.toml").write_text(provider.providers_toml(("small", "large"), keys=["NO_SUCH_KEY"]))
+    done = collect(texts(2), *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert provider.bill.bodies == []
+
+
+def test_prompts_are_shuffled_by_the_seed_and_asked_of_all_models_together(tmp_path):
+    pl.DataFrame({"prompt": [f"{n % 20}" for n in range(25)]}).write_csv(tmp_path / "p.csv")
+    read = read_prompts([tmp_path / "p.csv"], reference="reference")
+    assert len(read.prompts) == 20
+    plans = [Plan.of(read.prompts, ("a", "b"), seed=seed, max_output_tokens=9) for seed in (0, 0, 1)]
+    orders = [[(pair.call.id, pair.call.model) for pair in plan.pairs] for plan in plans]
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[0]) == sorted(orders[2])
+    assert [model for _, model in orders[0]] == ["a", "b"] * 20
+    assert all(first[0] == second[0] for first, second in zip(orders[0][::2], orders[0][1::2], strict=True))

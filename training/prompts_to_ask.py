@@ -1,0 +1,155 @@
+"""Read prompts that models are to be asked: any table or log that an import reads, as chat bodies.
+
+What a prompt's record says beside its messages goes into its body: tools, a response format, and fields of a chat body
+such as ``temperature``. Outcomes that the record has, too, are not read, save for how long its answers were.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from router_model.errors import TableError
+from router_model.training.importing import import_sources
+
+PROMPT_FIELDS: Final = (
+    *("prompt_id", "prompt", "messages", "tools", "response_format", "max_output_tokens", "turn_type"),
+    *("task", "session_id"),
+)
+"""Columns of an outcome table that say what was asked."""
+PARAMETERS: Final = (
+    *("temperature", "top_p", "top_k", "min_p", "seed", "stop", "presence_penalty", "frequency_penalty", "logit_bias"),
+    *("tool_choice", "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "reasoning", "thinking"),
+    *("verbosity", "max_tokens", "max_completion_tokens"),
+)
+"""Fields of a chat body that are sent as they are."""
+_WORDS: Final = ("stop", "reasoning_effort", "verbosity")
+"""Of these, fields that may be plain text; the text of all others, as in CSV files, is JSON."""
+_LIMITS: Final = ("max_tokens", "max_completion_tokens")
+_NO_MODEL: Final = "-"
+"""Stands for the model of records that name none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPrompt:
+    """One prompt.
+
+    Attributes
+    ----------
+    row : mapping
+        Its `PROMPT_FIELDS`, as an outcome table has them.
+    body : dict
+        A chat body in OpenAI's form, without a model.
+    reference : str or None
+        The right answer, or what else a grader compares with; JSON if it was no text.
+    output_tokens : float or None
+        Mean length of the answers that the source knows, in tokens.
+    """
+
+    row: Mapping[str, Any]
+    body: dict[str, Any]
+    reference: str | None
+    output_tokens: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPrompts:
+    """The prompts of a source, and how many of it were left out.
+
+    Attributes
+    ----------
+    prompts : list of AskedPrompt
+        In the order of the source, each body once.
+    n_repeated : int
+        Prompts whose body another one has.
+    n_sealed : int
+        Prompts of which only features are known.
+    """
+
+    prompts: list[AskedPrompt]
+    n_repeated: int
+    n_sealed: int
+
+
+def read_prompts(
+    sources: Sequence[str | Path], *, columns: Mapping[str, str | Sequence[str]] | None = None, reference: str
+) -> AskedPrompts:
+    """Read prompts.
+
+    Parameters
+    ----------
+    sources : files, folders and patterns, as `import_sources` takes them
+    columns : mapping, optional
+        Fields of the sources for columns of ours, as in `import_sources`.
+    reference : str
+        The field with the right answer.
+
+    Raises
+    ------
+    TableError
+        If a source cannot be read, or has no prompt that can be sent.
+    """
+    with tempfile.TemporaryDirectory(prefix="router-prompts-") as folder:
+        table = Path(folder) / "prompts.parquet"
+        # No quality: what was paid for earlier answers, and on which scale they were graded, does not matter here.
+        import_sources(sources, table, columns={"quality": "", **(columns or {})}, model=_NO_MODEL)
+        return _prompts(pl.read_parquet(table), reference, sources)
+
+
+def _prompts(table: pl.DataFrame, reference: str, sources: Sequence[str | Path]) -> AskedPrompts:
+    lengths = dict(table.group_by("prompt_id").agg(pl.col("output_tokens").mean()).iter_rows())
+    of_prompts = table.unique("prompt_id", keep="first", maintain_order=True)
+    found: dict[str, AskedPrompt] = {}
+    n_sealed = 0
+    for row in of_prompts.iter_rows(named=True):
+        if row["prompt"] is None and row["messages"] is None:
+            n_sealed += 1
+            continue
+        extra = json.loads(row["extra"] or "{}")
+        body = _body(row, extra)
+        asked = AskedPrompt(
+            {name: row[name] for name in PROMPT_FIELDS}, body, _text(extra.get(reference)), lengths[row["prompt_id"]]
+        )
+        found.setdefault(json.dumps(body, sort_keys=True), asked)
+    if not found:
+        raise TableError(
+            f"{', '.join(map(str, sources))}: got {n_sealed:,} prompts that were logged as features, and none with a "
+            "text, expected prompts that can be sent; log them in full (--log-prompts full)"
+        )
+    return AskedPrompts(list(found.values()), of_prompts.height - n_sealed - len(found), n_sealed)
+
+
+def _body(row: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chat body of a row.
+
+    >>> _body({"prompt": "Hi", "messages": None, "tools": None, "response_format": None, "max_output_tokens": 9},
+    ...       {"temperature": "0.5", "team": "a"})
+    {'messages': [{'role': 'user', 'content': 'Hi'}], 'temperature': 0.5, 'max_tokens': 9}
+    """
+    messages = row["messages"]
+    said = json.loads(messages) if messages is not None else [{"role": "user", "content": row["prompt"]}]
+    body: dict[str, Any] = {"messages": said}
+    body.update({name: json.loads(row[name]) for name in ("tools", "response_format") if row[name] is not None})
+    body.update(_parameters(extra))
+    if row["max_output_tokens"] is not None and not any(name in body for name in _LIMITS):
+        body["max_tokens"] = row["max_output_tokens"]
+    return body
+
+
+def _parameters(extra: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in PARAMETERS:
+        value = extra.get(name)
+        if isinstance(value, str) and name not in _WORDS:
+            with suppress(ValueError):  # a word, such as tool_choice's "required"
+                value = json.loads(value)
+        if value is not None:
+            yield name, value
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
