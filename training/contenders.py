@@ -30,6 +30,9 @@ MIN_SHARE: Final = 0.02
 FIRST_PROMPTS: Final = 40
 """Prompts to ask of all models before any is left out."""
 
+MIN_GRADES: Final = 20
+"""Least number of a model's grades to leave it out: some answers have no grade."""
+
 _N_DRAWS = 20_000
 _CHEAPEST_ONLY, _BEST_ONLY = 0.3, 200.0  # value of a success: times the least, and times the greatest mean cost
 _LEAST_COST = 1e-6  # share of the greatest cost that a free model counts as having; zero has no logarithm
@@ -56,10 +59,9 @@ class Contenders:
 
     @property
     def worth_asking(self) -> tuple[str, ...]:
-        """The contenders; all models, until each has grades of `FIRST_PROMPTS` prompts."""
-        if self.n_graded.min() < FIRST_PROMPTS:
-            return self.models
-        return tuple(model for model, share in zip(self.models, self.share, strict=True) if share >= MIN_SHARE)
+        """The contenders, and models with fewer than `MIN_GRADES` grades."""
+        kept = (self.share >= MIN_SHARE) | (self.n_graded < MIN_GRADES)
+        return tuple(model for model, is_kept in zip(self.models, kept, strict=True) if is_kept)
 
     @classmethod
     def of(cls, models: tuple[str, ...], quality: Float64Array, cost_usd: Float64Array, *, seed: int) -> "Contenders":

@@ -2,7 +2,7 @@
 
 Three ways to spend the same number of calls on the training prompts: prompts in random order with all models, random
 pairs of prompt and model, and `router_model.training.contenders`: 40 prompts with all models, and then prompts with the
-contenders of the grades so far, in batches of a fifth of what is known. Each line is the AIQ on the held-out prompts,
+contenders of their grades. Each line is the AIQ on the held-out prompts,
 with the answers of all models, after so many calls, and what the calls cost; means over seeds. "Calls saved" is against
 the way beside it: how many fewer calls reach the AIQ that it has after so many, by interpolation.
 
@@ -37,7 +37,6 @@ from router_model.training.train import Run, TrainConfig
 PROMPTS = (60, 120, 240, 480, 960)
 """The numbers of calls are these times the number of models."""
 MAX_PROMPTS = 2500  # of a table, to keep the kernel small
-BATCH = 0.2
 
 Mask = npt.NDArray[np.bool_]
 Float64Array = npt.NDArray[np.float64]
@@ -128,15 +127,15 @@ def random_pairs(replay: Replay, known: Mask, n: int) -> None:
 
 
 def contenders(replay: Replay, known: Mask, n: int) -> None:
-    """Ask contenders the next prompts, in batches; then, if prompts run out, the other models."""
+    """Ask all models the first prompts, and contenders the next; then, if prompts run out, the other models."""
     models = replay.run.outcomes.models
-    known.flat[: min(n, FIRST_PROMPTS * len(models))] = True
-    while known.sum() < n and not known.any(axis=1).all():
-        found = Contenders.of(models, replay.shown(known, "quality"), replay.shown(known, "cost_usd"), seed=0)
-        columns = [models.index(model) for model in found.worth_asking]
-        batch = min(n - known.sum(), max(100, BATCH * known.sum()))
-        fresh = np.flatnonzero(~known.any(axis=1))[: int(np.ceil(batch / len(columns)))]
-        known[np.ix_(fresh, columns)] = True
+    first = np.zeros_like(known)
+    first[:FIRST_PROMPTS] = True
+    known |= first
+    found = Contenders.of(models, replay.shown(first, "quality"), replay.shown(first, "cost_usd"), seed=0)
+    columns = [models.index(model) for model in found.worth_asking]
+    next_prompts = np.flatnonzero(~known.any(axis=1))[: int(np.ceil((n - known.sum()) / len(columns)))]
+    known[np.ix_(next_prompts, columns)] = True
     if known.sum() < n:
         random_pairs(replay, known, n)
 
