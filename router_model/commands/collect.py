@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from router_model.catalog import ModelCard
     from router_model.commands.collect_plan import Plan
-    from router_model.router import Router
     from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
     from router_model.serving.paid_calls.journal import Journal
     from router_model.serving.paid_calls.session import Asked
@@ -149,14 +148,15 @@ def command(
         n_known = _recall(plan, journal)
         if adaptive:
             plan.narrow({pair: grade["quality"] for pair, grade in grades_of(out).items()})
-        prices = price(plan.open, OutputLengths(plan, _router(router)), fleet, cards)
+        predicted = {} if router is None else _predicted(router, plan)
+        prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
         if dry_run or journal is None:
             spent_usd = 0.0 if journal is None else journal.spent / 1e9
             show_plan(prices, budget_usd=budget_usd, spent_usd=spent_usd, n_known=n_known, as_json=as_json)
             return 0
         _check_budget(plan, fleet, journal)
         asked = _ask(plan, fleet, journal, concurrency)
-        prices = price(plan.open, OutputLengths(plan), fleet, cards)
+        prices = price(plan.open, OutputLengths(plan, predicted), fleet, cards)
         written = write_tables(plan, out, None if no_answers else answers or answers_path(out))
         report = CollectReport.of(plan, read, journal, asked=asked, prices=prices, written=written, n_known=n_known)
     click.echo(json.dumps(report.as_dict()) if as_json else report.text())
@@ -212,10 +212,16 @@ def _read(prompts: Sequence[str], columns: Sequence[str], reference: str, spool:
         return read_prompts(paths, columns=parse_columns(columns), reference=reference)
 
 
-def _router(path: Path | None) -> "Router | None":
+def _predicted(router: Path, plan: "Plan") -> dict[tuple[str, str], float]:
+    """Return the output tokens that a router expects of the models that it knows, by prompt and model."""
     from router_model.router import Router  # noqa: PLC0415  (--help stays fast)
 
-    return None if path is None else Router.load(path)
+    table = Router.load(router).predict([prompt.body for prompt in plan.prompts])
+    return {
+        (prompt.row["prompt_id"], model): float(tokens)
+        for prompt, row in zip(plan.prompts, table.expected_output_tokens, strict=True)
+        for model, tokens in zip(table.models, row, strict=True)
+    }
 
 
 @contextmanager

